@@ -13,7 +13,7 @@ public sealed record ConfigurationReadOptions
     public int MaxDepth { get; init; } = 200;
 
     /// <summary>How many values the resolved tree may hold: ends a file of substitutions that double each other.</summary>
-    public int MaxNodes { get; init; } = 1_000_000;
+    public int MaxNodes { get; init; } = 250_000;
 
     /// <summary>How large a file (or a text made by joining) may be, in bytes (characters).</summary>
     public int MaxBytes { get; init; } = 16 * 1024 * 1024;

@@ -1,0 +1,47 @@
+namespace Policyd.Configuration;
+
+// What an unquoted word is. Both languages use it, so that a converted file keeps its kinds of values.
+internal static class HoconText
+{
+    public static ScalarKind KindOf(string word) => word switch
+    {
+        "true" or "false" => ScalarKind.Boolean,
+        "null" => ScalarKind.Null,
+        _ => IsNumber(word) ? ScalarKind.Number : ScalarKind.String,
+    };
+
+    /// <summary>Whether the text is a number by JSON's grammar.</summary>
+    public static bool IsNumber(ReadOnlySpan<char> text)
+    {
+        if (text.StartsWith("-"))
+            text = text[1..];
+        var whole = TakeDigits(ref text);
+        if (whole.Length == 0 || (whole.Length > 1 && whole[0] == '0'))
+            return false;
+        if (text.StartsWith("."))
+        {
+            text = text[1..];
+            if (TakeDigits(ref text).Length == 0)
+                return false;
+        }
+
+        if (text is ['e' or 'E', ..])
+        {
+            text = text[1..];
+            if (text is ['+' or '-', ..])
+                text = text[1..];
+            if (TakeDigits(ref text).Length == 0)
+                return false;
+        }
+
+        return text.IsEmpty;
+    }
+
+    private static ReadOnlySpan<char> TakeDigits(ref ReadOnlySpan<char> text)
+    {
+        var length = text.IndexOfAnyExceptInRange('0', '9');
+        var digits = length < 0 ? text : text[..length];
+        text = text[digits.Length..];
+        return digits;
+    }
+}
