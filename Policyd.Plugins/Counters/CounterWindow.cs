@@ -1,0 +1,71 @@
+using System.Globalization;
+
+namespace Policyd.Plugins.Counters;
+
+/// <summary>
+/// The window that a mail counts into. It is computed once, by the node that received the request, so that two nodes whose
+/// clocks differ never argue about it.
+/// </summary>
+/// <param name="Time">The text in the table's <c>time</c> column.</param>
+/// <param name="Rolling">The length of a rolling window; null for a calendar one.</param>
+public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = null)
+{
+    private const int Buckets = 60;
+
+    /// <summary>A calendar window: strftime of local time, as mtpolicyd writes it.</summary>
+    /// <param name="pattern">For example <c>%Y-%m</c>.</param>
+    /// <param name="now">The present time, in the zone whose calendar counts.</param>
+    public static CounterWindow Calendar(string pattern, DateTimeOffset now) => new(Strftime.Format(pattern, now));
+
+    /// <summary>
+    /// A rolling window: the bucket of the present time. A bucket is a sixtieth of the window, at least a second, and one row of the
+    /// table. Its text is <c>w</c>, the window's seconds, a colon and the bucket's start in epoch seconds of ten digits, so that
+    /// the order of the texts is the order of time.
+    /// </summary>
+    /// <param name="span">The window's length; whole seconds, at least one.</param>
+    /// <param name="now">The present time.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The span is shorter than a second.</exception>
+    public static CounterWindow Sliding(TimeSpan span, DateTimeOffset now)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(span, TimeSpan.FromSeconds(1));
+        return new CounterWindow(BucketText(span, BucketStart(span, now.ToUnixTimeSeconds())), span);
+    }
+
+    /// <summary>The length of one bucket of a rolling window.</summary>
+    public static TimeSpan BucketLength(TimeSpan span) => TimeSpan.FromSeconds(BucketSeconds(span));
+
+    /// <summary>
+    /// The rows whose sum is the window's value: the one row of a calendar window; of a rolling one the buckets that end after
+    /// the span before this bucket's start, so that no mail of the last span is ever left out (and at most one bucket
+    /// more is counted).
+    /// </summary>
+    public CounterTimeRange Range
+    {
+        get
+        {
+            if (Rolling is not { } span)
+            {
+                return new CounterTimeRange(Time, Time);
+            }
+
+            var start = long.Parse(Time.AsSpan(Time.IndexOf(':') + 1), CultureInfo.InvariantCulture);
+            return new CounterTimeRange(BucketText(span, BucketStart(span, start - (long)span.TotalSeconds)), Time);
+        }
+    }
+
+    private static long BucketSeconds(TimeSpan span) => Math.Max(1, ((long)span.TotalSeconds + Buckets - 1) / Buckets);
+
+    private static long BucketStart(TimeSpan span, long epoch)
+    {
+        var seconds = BucketSeconds(span);
+        return Math.Max(0, epoch - (epoch % seconds));
+    }
+
+    private static string BucketText(TimeSpan span, long start) =>
+        string.Create(CultureInfo.InvariantCulture, $"w{(long)span.TotalSeconds}:{start:D10}");
+}
+
+/// <summary>Rows by the text of their <c>time</c>, both ends included.</summary>
+/// <param name="From">The first text.</param>
+/// <param name="To">The last text; the same as <paramref name="From"/> names one row.</param>
+public readonly record struct CounterTimeRange(string From, string To);

@@ -1,0 +1,39 @@
+namespace Policyd.Plugins.Counters;
+
+/// <summary>
+/// Counters as plugins see them: a key has one owner in the whole cluster, which answers in order. None of the calls throws for
+/// a database that is away; <see cref="CounterState"/> says so.
+/// </summary>
+public interface ICounters
+{
+    /// <summary>The sums of a window, without what other mails have reserved.</summary>
+    ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct);
+
+    /// <summary>
+    /// Checks whether the metric's sum, with adds in flight and the reservations of other mails, is below the threshold, and if so
+    /// reserves the mail's amounts until its <see cref="AddAsync"/>, its <see cref="Release"/> or a time-out. Asked again by
+    /// the same mail it keeps its reservation, never a second one.
+    /// </summary>
+    /// <param name="key">The counter.</param>
+    /// <param name="window">The window that the node which received the request computed.</param>
+    /// <param name="metric">The sum that is compared.</param>
+    /// <param name="threshold">The mail is refused when the sum before it is at or above this.</param>
+    /// <param name="amounts">What the mail will add.</param>
+    /// <param name="instance">The mail (the request's <c>instance</c>); empty reserves nothing.</param>
+    /// <param name="ct">The plugin's deadline.</param>
+    ValueTask<Admission> ReserveAsync(CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct);
+
+    /// <summary>
+    /// Adds a mail's amounts, ends its reservation in the same step, and answers when the database has committed them.
+    /// </summary>
+    /// <param name="key">The counter.</param>
+    /// <param name="window">The window that the node which received the request computed.</param>
+    /// <param name="amounts">What the mail adds.</param>
+    /// <param name="instance">The mail.</param>
+    /// <param name="requestId">The same for a request that Postfix sends again, which is then not counted twice; null: always counted.</param>
+    /// <param name="ct">The plugin's deadline. An add that was handed over is committed even when its caller no longer waits.</param>
+    ValueTask<CounterReading> AddAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct);
+
+    /// <summary>Gives back what the mail has reserved on this counter. Told, not answered.</summary>
+    void Release(CounterKey key, string instance);
+}
