@@ -1,0 +1,245 @@
+using System.Collections.Frozen;
+using System.Text;
+
+namespace Policyd.Protocol;
+
+/// <summary>How an action stands with Postfix.</summary>
+public enum ActionVerdict
+{
+    /// <summary>Postfix obeys it.</summary>
+    Fits,
+
+    /// <summary>
+    /// One word that Postfix does not know of itself. It may be a restriction class of the operator's; otherwise Postfix answers every
+    /// mail with 451.
+    /// </summary>
+    UnknownWord,
+
+    /// <summary>Postfix does not obey it, or takes it for something else than it says.</summary>
+    Wrong,
+}
+
+/// <summary>
+/// Which actions Postfix obeys: access(5), and the pitfalls that were measured with a real one (an empty action is a permit, an
+/// unknown word a 451 for everyone, a leading space a 451). Immutable.
+/// </summary>
+public sealed class ActionGrammar
+{
+    /// <summary>The longest text behind <c>action=</c> that is sent, in bytes of UTF-8: Postfix cuts its SMTP reply at 510.</summary>
+    public const int MaxTextBytes = 450;
+
+    private static readonly FrozenDictionary<string, ActionKind> Words = new Dictionary<string, ActionKind>(StringComparer.OrdinalIgnoreCase)
+    {
+        ["OK"] = ActionKind.Ok,
+        ["RELAY"] = ActionKind.Relay,
+        ["REJECT"] = ActionKind.Reject,
+        ["DEFER"] = ActionKind.Defer,
+        ["DEFER_IF_REJECT"] = ActionKind.DeferIfReject,
+        ["DEFER_IF_PERMIT"] = ActionKind.DeferIfPermit,
+        ["BCC"] = ActionKind.Bcc,
+        ["DISCARD"] = ActionKind.Discard,
+        ["DUNNO"] = ActionKind.Dunno,
+        ["FILTER"] = ActionKind.Filter,
+        ["HOLD"] = ActionKind.Hold,
+        ["INFO"] = ActionKind.Info,
+        ["WARN"] = ActionKind.Warn,
+        ["PREPEND"] = ActionKind.Prepend,
+        ["REDIRECT"] = ActionKind.Redirect,
+    }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
+
+    private static readonly FrozenDictionary<string, ActionKind>.AlternateLookup<ReadOnlySpan<char>> WordsBySpan =
+        Words.GetAlternateLookup<ReadOnlySpan<char>>();
+
+    private readonly FrozenSet<string> _classes;
+
+    private ActionGrammar(FrozenSet<string> classes) => _classes = classes;
+
+    /// <summary>The grammar of a Postfix without restriction classes of its own.</summary>
+    public static ActionGrammar Default { get; } = new(FrozenSet<string>.Empty);
+
+    /// <summary>What kind of action a text is, by its first word. Says nothing on whether the rest of it fits.</summary>
+    public static ActionKind KindOf(ReadOnlySpan<char> action)
+    {
+        var word = FirstWord(action);
+        return WordsBySpan.TryGetValue(word, out var kind) ? kind
+            : IsReplyCode(word) ? ActionKind.ReplyCode
+            : IsDigits(word) && word.Length == action.Length ? ActionKind.Ok
+            : ActionKind.Restriction;
+    }
+
+    /// <summary>The same grammar with the operator's own classes, as in main.cf's <c>smtpd_restriction_classes</c>.</summary>
+    public ActionGrammar WithRestrictionClasses(IEnumerable<string> names) =>
+        new(_classes.Concat(names).ToFrozenSet(StringComparer.OrdinalIgnoreCase));
+
+    /// <summary>What is wrong with an action, in words for the operator; null when Postfix obeys it.</summary>
+    public string? Check(string action)
+    {
+        Judge(action, out var problem);
+        return problem;
+    }
+
+    /// <summary>Judges an action; <paramref name="problem"/> is null only when it fits.</summary>
+    public ActionVerdict Judge(string action, out string? problem)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        problem = CheckText(action);
+        if (problem is not null)
+        {
+            return ActionVerdict.Wrong;
+        }
+
+        var word = FirstWord(action);
+        var rest = action.AsSpan(word.Length).Trim();
+        var kind = KindOf(action);
+        if (kind == ActionKind.Restriction)
+        {
+            return JudgeRestrictions(action, out problem);
+        }
+
+        problem = CheckArgument(kind, word, rest);
+        return problem is null ? ActionVerdict.Fits : ActionVerdict.Wrong;
+    }
+
+    /// <summary>
+    /// Makes a text safe to send, whatever went into it: control characters and line ends become spaces, broken UTF-16 becomes U+FFFD,
+    /// and what is beyond <see cref="MaxTextBytes"/> is cut at a character's end. A text that is fine is returned as it is.
+    /// </summary>
+    public static string Sanitize(string action)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        if (action.Length * 3 <= MaxTextBytes && !action.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        {
+            return action;
+        }
+
+        var safe = new StringBuilder(action.Length);
+        var bytes = 0;
+        foreach (var rune in action.EnumerateRunes())
+        {
+            bytes += rune.Utf8SequenceLength;
+            if (bytes > MaxTextBytes)
+            {
+                break;
+            }
+
+            safe.Append(Rune.IsControl(rune) ? " " : rune.ToString());
+        }
+
+        return safe.ToString().TrimEnd();
+    }
+
+    private static string? CheckText(string action)
+    {
+        if (action.Length == 0)
+        {
+            return "the action is empty, which Postfix takes as a permit; say dunno for nothing";
+        }
+
+        if (char.IsWhiteSpace(action[0]))
+        {
+            return "the action begins with a space, which Postfix answers with 451";
+        }
+
+        foreach (var rune in action.EnumerateRunes())
+        {
+            if (Rune.IsControl(rune))
+            {
+                return "the action holds a control character or line end; it must be one line of text";
+            }
+
+            if (rune == Rune.ReplacementChar)
+            {
+                return "the action is not valid UTF-8";
+            }
+        }
+
+        return null;
+    }
+
+    private static string? CheckArgument(ActionKind kind, ReadOnlySpan<char> word, ReadOnlySpan<char> rest) => kind switch
+    {
+        ActionKind.Prepend when !IsHeader(rest) => "PREPEND wants a header, such as PREPEND X-Name: value",
+        ActionKind.Filter when !IsTransport(rest) => "FILTER wants transport:destination",
+        ActionKind.Redirect or ActionKind.Bcc when !IsAddress(rest) => $"{word} wants an address, user@domain",
+        _ => null,
+    };
+
+    private ActionVerdict JudgeRestrictions(string action, out string? problem)
+    {
+        problem = null;
+        var words = action.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
+        for (var index = 0; index < words.Length; index++)
+        {
+            var word = words[index];
+            if (SmtpdRestrictions.TakingArgument.Contains(word))
+            {
+                if (++index == words.Length)
+                {
+                    problem = $"\"{word}\" wants an argument behind it";
+                    return ActionVerdict.Wrong;
+                }
+            }
+            else if (!SmtpdRestrictions.All.Contains(word) && !_classes.Contains(word) && !(index > 0 && Words.ContainsKey(word)))
+            {
+                problem = Explain(word);
+                return words.Length == 1 && IsName(word) && Suggestion(word) is null ? ActionVerdict.UnknownWord : ActionVerdict.Wrong;
+            }
+        }
+
+        return ActionVerdict.Fits;
+    }
+
+    private string Explain(string word)
+    {
+        if (word.Contains(':', StringComparison.Ordinal))
+        {
+            return $"\"{word}\" is a lookup table, which Postfix does not take as an action";
+        }
+
+        if (IsDigits(word))
+        {
+            return $"\"{word}\" with a text is no action; a reply code is 4NN or 5NN";
+        }
+
+        return Suggestion(word) is { } close
+            ? $"\"{word}\" is no action that Postfix knows; did you mean {close}?"
+            : $"\"{word}\" is no action that Postfix knows; if it is one of your smtpd_restriction_classes, name it in restriction_classes";
+    }
+
+    private string? Suggestion(string word) =>
+        EditDistance.Closest(word.ToLowerInvariant(), Words.Keys.Select(one => one.ToLowerInvariant()).Concat(SmtpdRestrictions.All).Concat(_classes));
+
+    private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> action)
+    {
+        var end = action.IndexOfAny(' ', '\t', ',');
+        return end < 0 ? action : action[..end];
+    }
+
+    private static bool IsReplyCode(ReadOnlySpan<char> word) => word.Length == 3 && word[0] is '4' or '5' && IsDigits(word);
+
+    private static bool IsDigits(ReadOnlySpan<char> word) => !word.IsEmpty && !word.ContainsAnyExceptInRange('0', '9');
+
+    private static bool IsName(ReadOnlySpan<char> word)
+    {
+        foreach (var letter in word)
+        {
+            if (!char.IsAsciiLetterOrDigit(letter) && letter is not '_' and not '-')
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>RFC 5322, 2.2: a field name is printable ASCII without the colon that ends it.</summary>
+    private static bool IsHeader(ReadOnlySpan<char> rest)
+    {
+        var colon = rest.IndexOf(':');
+        return colon > 0 && !rest[..colon].ContainsAnyExceptInRange('!', '~');
+    }
+
+    private static bool IsTransport(ReadOnlySpan<char> rest) => rest.IndexOf(':') > 0 && !rest.Contains(' ');
+
+    private static bool IsAddress(ReadOnlySpan<char> rest) => rest.IndexOf('@') > 0 && rest.LastIndexOf('@') < rest.Length - 1 && !rest.Contains(' ');
+}

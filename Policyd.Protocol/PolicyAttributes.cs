@@ -1,0 +1,70 @@
+using System.Text;
+
+namespace Policyd.Protocol;
+
+/// <summary>
+/// The names of the attributes on the wire, in both directions. The way from bytes to attribute runs for every line of every
+/// request: it picks the few names of the same length and compares bytes, and makes no string.
+/// </summary>
+public static class PolicyAttributes
+{
+    private static readonly string[] Names = [.. Enum.GetNames<PolicyAttribute>().Select(SnakeCase)];
+    private static readonly (byte[] Name, PolicyAttribute Attribute)[][] ByLength = IndexByLength();
+
+    /// <summary>How many attributes have a name of their own here.</summary>
+    public static int Count => Names.Length;
+
+    /// <summary>The name on the wire, such as <c>client_address</c>.</summary>
+    public static string NameOf(PolicyAttribute attribute) => Names[(int)attribute];
+
+    /// <summary>Finds the attribute of a name in ASCII bytes; names are case-sensitive.</summary>
+    public static bool TryFind(ReadOnlySpan<byte> name, out PolicyAttribute attribute)
+    {
+        if (name.Length < ByLength.Length)
+        {
+            foreach (var (known, found) in ByLength[name.Length])
+            {
+                if (name.SequenceEqual(known))
+                {
+                    attribute = found;
+                    return true;
+                }
+            }
+        }
+
+        attribute = default;
+        return false;
+    }
+
+    /// <summary>Finds the attribute of a name; names are case-sensitive.</summary>
+    public static bool TryFind(string name, out PolicyAttribute attribute)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        var index = Array.IndexOf(Names, name);
+        attribute = index < 0 ? default : (PolicyAttribute)index;
+        return index >= 0;
+    }
+
+    private static string SnakeCase(string member)
+    {
+        var name = new StringBuilder();
+        foreach (var letter in member)
+        {
+            if (char.IsUpper(letter) && name.Length > 0)
+            {
+                name.Append('_');
+            }
+
+            name.Append(char.ToLowerInvariant(letter));
+        }
+
+        return name.ToString();
+    }
+
+    private static (byte[] Name, PolicyAttribute Attribute)[][] IndexByLength()
+    {
+        var known = Names.Select((name, index) => (Name: Encoding.ASCII.GetBytes(name), Attribute: (PolicyAttribute)index)).ToArray();
+        return [.. Enumerable.Range(0, known.Max(one => one.Name.Length) + 1)
+            .Select(length => known.Where(one => one.Name.Length == length).ToArray())];
+    }
+}

@@ -1,0 +1,119 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Policyd.Protocol;
+
+/// <summary>
+/// Where a policy server listens or is asked: a TCP port or a UNIX-domain socket. Reads what operators write in main.cf and in
+/// mtpolicyd.conf: <c>HOST:PORT</c>, <c>[V6]:PORT</c>, <c>PORT</c>, each also after <c>inet:</c>, and <c>unix:/path</c>.
+/// </summary>
+public sealed record PolicyEndpoint
+{
+    private const string UnixScheme = "unix:";
+    private const string InetScheme = "inet:";
+
+    private PolicyEndpoint(string host, int port, string path)
+    {
+        Host = host;
+        Port = port;
+        Path = path;
+    }
+
+    /// <summary>The host name or address, without brackets; empty for a UNIX-domain socket.</summary>
+    public string Host { get; }
+
+    /// <summary>The TCP port, 0 to 65535 (0: any free one, when listening).</summary>
+    public int Port { get; }
+
+    /// <summary>The path of the UNIX-domain socket; empty for TCP.</summary>
+    public string Path { get; }
+
+    /// <summary>True for a UNIX-domain socket.</summary>
+    public bool IsUnix => Path.Length > 0;
+
+    /// <summary>A TCP endpoint.</summary>
+    public static PolicyEndpoint Tcp(string host, int port) => new(host, port, string.Empty);
+
+    /// <summary>A UNIX-domain socket.</summary>
+    public static PolicyEndpoint Unix(string path) => new(string.Empty, 0, path);
+
+    /// <summary>Reads an endpoint; a port without a host is on 127.0.0.1.</summary>
+    public static bool TryParse(
+        string text,
+        [NotNullWhen(true)] out PolicyEndpoint? endpoint,
+        [NotNullWhen(false)] out string? error)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        endpoint = null;
+        error = null;
+        var rest = text.Trim();
+        if (rest.StartsWith(UnixScheme, StringComparison.OrdinalIgnoreCase) || rest.StartsWith('/'))
+        {
+            var path = rest.StartsWith('/') ? rest : rest[UnixScheme.Length..];
+            endpoint = path.Length > 0 ? Unix(path) : null;
+            error = endpoint is null ? "a path is missing after \"unix:\"" : null;
+            return endpoint is not null;
+        }
+
+        if (rest.StartsWith(InetScheme, StringComparison.OrdinalIgnoreCase))
+        {
+            rest = rest[InetScheme.Length..];
+        }
+
+        var colon = rest.LastIndexOf(':');
+        var host = colon < 0 ? "127.0.0.1" : rest[..colon];
+        var bracketed = host.StartsWith('[') && host.EndsWith(']');
+        host = bracketed ? host[1..^1] : host;
+        if (!ushort.TryParse(rest[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+        {
+            error = $"\"{text}\" has no port from 0 to 65535; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
+        }
+        else if (bracketed ? !IPAddress.TryParse(host, out var v6) || v6.AddressFamily != AddressFamily.InterNetworkV6 : !IsHost(host))
+        {
+            error = host.Contains(':', StringComparison.Ordinal) && !bracketed
+                ? $"\"{text}\": an IPv6 address is written in brackets, [::1]:12345"
+                : $"\"{text}\" names no host; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
+        }
+        else
+        {
+            endpoint = Tcp(host, port);
+        }
+
+        return endpoint is not null;
+    }
+
+    /// <summary>The endpoint as it would be configured.</summary>
+    public override string ToString() =>
+        IsUnix ? UnixScheme + Path
+        : string.Create(CultureInfo.InvariantCulture, $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
+
+    /// <summary>The address to connect to or to bind; looks a name up.</summary>
+    /// <exception cref="SocketException">The name is not known.</exception>
+    public async ValueTask<EndPoint> ResolveAsync(CancellationToken cancellationToken)
+    {
+        if (IsUnix)
+        {
+            return new UnixDomainSocketEndPoint(Path);
+        }
+
+        if (Host == "*")
+        {
+            return new IPEndPoint(IPAddress.IPv6Any, Port);
+        }
+
+        if (IPAddress.TryParse(Host, out var address))
+        {
+            return new IPEndPoint(address, Port);
+        }
+
+        var addresses = await Dns.GetHostAddressesAsync(Host, cancellationToken).ConfigureAwait(false);
+
+        // IPv4 first: "localhost" in a configuration nearly always means 127.0.0.1, which is where its peer listens.
+        return new IPEndPoint(addresses.OrderBy(one => one.AddressFamily).First(), Port);
+    }
+
+    private static bool IsHost(string host) =>
+        host == "*" || Uri.CheckHostName(host) is UriHostNameType.Dns or UriHostNameType.IPv4;
+}

@@ -1,0 +1,58 @@
+using System.Text;
+
+namespace Policyd.Protocol;
+
+/// <summary>
+/// The answer on the wire: <c>action=…</c>, LF LF. Exactly one action: Postfix obeys the first and never sees the others.
+/// </summary>
+public static class PolicyReply
+{
+    private static ReadOnlySpan<byte> Prefix => "action="u8;
+
+    private static ReadOnlySpan<byte> End => "\n\n"u8;
+
+    /// <summary>The bytes that say an action. The text must fit one line: see <see cref="ActionGrammar.Sanitize"/>.</summary>
+    /// <exception cref="ArgumentException">The action is empty (Postfix takes that as a permit) or holds a line end or NUL.</exception>
+    public static byte[] Encode(string action)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(action);
+        if (action.AsSpan().IndexOfAny('\n', '\r', '\0') >= 0)
+        {
+            throw new ArgumentException("an action is one line", nameof(action));
+        }
+
+        var bytes = new byte[Prefix.Length + Encoding.UTF8.GetByteCount(action) + End.Length];
+        Prefix.CopyTo(bytes);
+        var written = Encoding.UTF8.GetBytes(action, bytes.AsSpan(Prefix.Length));
+        End.CopyTo(bytes.AsSpan(Prefix.Length + written));
+        return bytes;
+    }
+
+    /// <summary>
+    /// Reads an answer as Postfix does: the first attribute named exactly <c>action</c> counts, others are passed over. False while no
+    /// empty line has come. <paramref name="action"/> is null when the answer names none.
+    /// </summary>
+    public static bool TryRead(ReadOnlySpan<byte> bytes, out string? action, out int consumed)
+    {
+        action = null;
+        consumed = 0;
+        var end = bytes.IndexOf(End);
+        if (end < 0)
+        {
+            return false;
+        }
+
+        consumed = end + End.Length;
+        var lines = new RequestLines(bytes[..consumed]);
+        while (lines.MoveNext())
+        {
+            if (lines.Line.StartsWith(Prefix))
+            {
+                action = Encoding.UTF8.GetString(bytes[(lines.Start + Prefix.Length)..(lines.Start + lines.Length)]);
+                break;
+            }
+        }
+
+        return true;
+    }
+}

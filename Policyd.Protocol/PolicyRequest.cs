@@ -1,0 +1,213 @@
+using System.Buffers.Text;
+using System.Text;
+
+namespace Policyd.Protocol;
+
+/// <summary>
+/// One request as Postfix sent it (SMTPD_POLICY_README). Immutable. Attributes are looked up far more often than all of them are
+/// read, so it keeps the bytes and where each known value stands in them, and makes a string when somebody asks for it, once.
+/// May be read by several threads.
+/// </summary>
+public sealed class PolicyRequest
+{
+    private readonly ReadOnlyMemory<byte> _bytes;
+    private readonly ValueSpan[] _known;
+    private string?[]? _strings;
+
+    internal PolicyRequest(ReadOnlyMemory<byte> bytes, ValueSpan[] known)
+    {
+        _bytes = bytes;
+        _known = known;
+    }
+
+    /// <summary>The bytes as they came, without the empty line that closes them.</summary>
+    public ReadOnlyMemory<byte> Bytes => _bytes;
+
+    /// <summary>How many different attributes there are.</summary>
+    public int Count => Attributes.Count();
+
+    /// <summary>All attributes in the order of arrival; one that came several times stands once, at its first place, with its last value.</summary>
+    public IEnumerable<KeyValuePair<string, string>> Attributes
+    {
+        get
+        {
+            var values = new OrderedDictionary<string, string>(StringComparer.Ordinal);
+            var lines = new RequestLines(_bytes.Span);
+            while (lines.MoveNext())
+            {
+                var line = lines.Line;
+                var equal = line.IndexOf((byte)'=');
+                values[Encoding.UTF8.GetString(line[..equal])] = Encoding.UTF8.GetString(line[(equal + 1)..]);
+            }
+
+            return values;
+        }
+    }
+
+    /// <summary>The type of the request: <c>smtpd_access_policy</c>. Empty when absent, as for every accessor that follows.</summary>
+    public string Type => Text(PolicyAttribute.Request);
+
+    /// <inheritdoc cref="PolicyAttribute.ProtocolState"/>
+    public string ProtocolState => Text(PolicyAttribute.ProtocolState);
+
+    /// <inheritdoc cref="PolicyAttribute.ProtocolName"/>
+    public string ProtocolName => Text(PolicyAttribute.ProtocolName);
+
+    /// <inheritdoc cref="PolicyAttribute.ClientAddress"/>
+    public string ClientAddress => Text(PolicyAttribute.ClientAddress);
+
+    /// <inheritdoc cref="PolicyAttribute.ClientName"/>
+    public string ClientName => Text(PolicyAttribute.ClientName);
+
+    /// <inheritdoc cref="PolicyAttribute.ClientPort"/>
+    public string ClientPort => Text(PolicyAttribute.ClientPort);
+
+    /// <inheritdoc cref="PolicyAttribute.ReverseClientName"/>
+    public string ReverseClientName => Text(PolicyAttribute.ReverseClientName);
+
+    /// <inheritdoc cref="PolicyAttribute.ServerAddress"/>
+    public string ServerAddress => Text(PolicyAttribute.ServerAddress);
+
+    /// <inheritdoc cref="PolicyAttribute.ServerPort"/>
+    public string ServerPort => Text(PolicyAttribute.ServerPort);
+
+    /// <inheritdoc cref="PolicyAttribute.HeloName"/>
+    public string HeloName => Text(PolicyAttribute.HeloName);
+
+    /// <inheritdoc cref="PolicyAttribute.Sender"/>
+    public string Sender => Text(PolicyAttribute.Sender);
+
+    /// <inheritdoc cref="PolicyAttribute.Recipient"/>
+    public string Recipient => Text(PolicyAttribute.Recipient);
+
+    /// <summary>The number of recipients; 0 before DATA, and when absent or not a number.</summary>
+    public int RecipientCount => (int)Math.Min(Number(PolicyAttribute.RecipientCount), int.MaxValue);
+
+    /// <inheritdoc cref="PolicyAttribute.QueueId"/>
+    public string QueueId => Text(PolicyAttribute.QueueId);
+
+    /// <inheritdoc cref="PolicyAttribute.Instance"/>
+    public string Instance => Text(PolicyAttribute.Instance);
+
+    /// <summary>The size of the mail in bytes; 0 when absent or not a number.</summary>
+    public long Size => Number(PolicyAttribute.Size);
+
+    /// <inheritdoc cref="PolicyAttribute.EtrnDomain"/>
+    public string EtrnDomain => Text(PolicyAttribute.EtrnDomain);
+
+    /// <inheritdoc cref="PolicyAttribute.Stress"/>
+    public string Stress => Text(PolicyAttribute.Stress);
+
+    /// <inheritdoc cref="PolicyAttribute.SaslMethod"/>
+    public string SaslMethod => Text(PolicyAttribute.SaslMethod);
+
+    /// <inheritdoc cref="PolicyAttribute.SaslUsername"/>
+    public string SaslUsername => Text(PolicyAttribute.SaslUsername);
+
+    /// <inheritdoc cref="PolicyAttribute.SaslSender"/>
+    public string SaslSender => Text(PolicyAttribute.SaslSender);
+
+    /// <inheritdoc cref="PolicyAttribute.CcertSubject"/>
+    public string CcertSubject => Text(PolicyAttribute.CcertSubject);
+
+    /// <inheritdoc cref="PolicyAttribute.CcertIssuer"/>
+    public string CcertIssuer => Text(PolicyAttribute.CcertIssuer);
+
+    /// <inheritdoc cref="PolicyAttribute.CcertFingerprint"/>
+    public string CcertFingerprint => Text(PolicyAttribute.CcertFingerprint);
+
+    /// <inheritdoc cref="PolicyAttribute.CcertPubkeyFingerprint"/>
+    public string CcertPubkeyFingerprint => Text(PolicyAttribute.CcertPubkeyFingerprint);
+
+    /// <inheritdoc cref="PolicyAttribute.EncryptionProtocol"/>
+    public string EncryptionProtocol => Text(PolicyAttribute.EncryptionProtocol);
+
+    /// <inheritdoc cref="PolicyAttribute.EncryptionCipher"/>
+    public string EncryptionCipher => Text(PolicyAttribute.EncryptionCipher);
+
+    /// <summary>Bits of the session key; 0 without TLS.</summary>
+    public int EncryptionKeysize => (int)Math.Min(Number(PolicyAttribute.EncryptionKeysize), int.MaxValue);
+
+    /// <inheritdoc cref="PolicyAttribute.TlsSni"/>
+    public string TlsSni => Text(PolicyAttribute.TlsSni);
+
+    /// <inheritdoc cref="PolicyAttribute.PolicyContext"/>
+    public string PolicyContext => Text(PolicyAttribute.PolicyContext);
+
+    /// <inheritdoc cref="PolicyAttribute.CompatibilityLevel"/>
+    public string CompatibilityLevel => Text(PolicyAttribute.CompatibilityLevel);
+
+    /// <inheritdoc cref="PolicyAttribute.MailVersion"/>
+    public string MailVersion => Text(PolicyAttribute.MailVersion);
+
+    /// <summary>The value of an attribute, also of one that has no name in <see cref="PolicyAttribute"/>; null when absent.</summary>
+    public string? this[string name]
+    {
+        get
+        {
+            if (PolicyAttributes.TryFind(name, out var known))
+            {
+                return this[known];
+            }
+
+            return FindUnknown(Encoding.UTF8.GetBytes(name)) is { } value ? Encoding.UTF8.GetString(_bytes.Span[value]) : null;
+        }
+    }
+
+    /// <summary>The value of a known attribute; null when absent. Bytes that are not UTF-8 become U+FFFD.</summary>
+    public string? this[PolicyAttribute attribute]
+    {
+        get
+        {
+            if (!Has(attribute))
+            {
+                return null;
+            }
+
+            // Two threads may both make the string: both make the same.
+            var strings = _strings ??= new string?[_known.Length];
+            return strings[(int)attribute] ??= Encoding.UTF8.GetString(Utf8(attribute));
+        }
+    }
+
+    /// <summary>True when the attribute was sent, even with an empty value.</summary>
+    public bool Has(PolicyAttribute attribute) => _known[(int)attribute].IsPresent;
+
+    /// <summary>The bytes of a value as they came; empty when absent.</summary>
+    public ReadOnlySpan<byte> Utf8(PolicyAttribute attribute)
+    {
+        var value = _known[(int)attribute];
+        return _bytes.Span.Slice(value.Start, value.Length);
+    }
+
+    private string Text(PolicyAttribute attribute) => this[attribute] ?? string.Empty;
+
+    private long Number(PolicyAttribute attribute)
+    {
+        var text = Utf8(attribute);
+        return Utf8Parser.TryParse(text, out long number, out var read) && read == text.Length && number > 0 ? number : 0;
+    }
+
+    private Range? FindUnknown(ReadOnlySpan<byte> name)
+    {
+        Range? found = null;
+        var lines = new RequestLines(_bytes.Span);
+        while (lines.MoveNext())
+        {
+            var line = lines.Line;
+            if (line.Length > name.Length && line[name.Length] == '=' && line.StartsWith(name))
+            {
+                found = (lines.Start + name.Length + 1)..(lines.Start + lines.Length);
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Where a value stands in the bytes. The default says: not there.</summary>
+    internal readonly record struct ValueSpan(int Start, int Length)
+    {
+        // No value can begin at 0: a name of at least one byte and its '=' come first.
+        public bool IsPresent => Start > 0;
+    }
+}

@@ -1,0 +1,39 @@
+namespace Policyd.Protocol;
+
+/// <summary>
+/// Walks the <c>name=value</c> lines of a request. LF ends a line, and a CR before it belongs to the line end. One walker serves the
+/// reader, which checks each line, and the request, which looks for names it has no index for.
+/// </summary>
+internal ref struct RequestLines(ReadOnlySpan<byte> bytes)
+{
+    private readonly ReadOnlySpan<byte> _bytes = bytes;
+    private int _next = 0;
+
+    public int Start { get; private set; }
+
+    public int Length { get; private set; }
+
+    public readonly ReadOnlySpan<byte> Line => _bytes.Slice(Start, Length);
+
+    /// <summary>Goes to the next line; false at the empty line that closes the request, and at the end of the bytes.</summary>
+    public bool MoveNext()
+    {
+        if (_next >= _bytes.Length)
+        {
+            return false;
+        }
+
+        var rest = _bytes[_next..];
+        var end = rest.IndexOf((byte)'\n');
+        var length = end < 0 ? rest.Length : end;
+        Start = _next;
+        _next += length + 1;
+        if (length > 0 && rest[length - 1] == '\r')
+        {
+            length--;
+        }
+
+        Length = length;
+        return length > 0;
+    }
+}
