@@ -1,35 +1,101 @@
 namespace Policyd.Configuration;
 
-/// <summary>What an object's binding must leave alone.</summary>
+/// <summary>What surrounds a binding.</summary>
 public sealed record BindingOptions
 {
-    /// <summary>Keys that somebody else reads from the same section (module, name, plugins): no error, no suggestion.</summary>
+    /// <summary>Nothing surrounds it.</summary>
+    public static BindingOptions None { get; } = new();
+
+    /// <summary>Keys that somebody else reads from the same section (module, name, plugins): they are no unknown options.</summary>
     public IReadOnlyCollection<string> ConsumedElsewhere { get; init; } = [];
+
+    /// <summary>What the section is, for messages about it: <c>plugin QuotaIP (Quota)</c>.</summary>
+    public string? Subject { get; init; }
 }
 
 /// <summary>
 /// Sets the options of an object (its public settable properties) from a section of a configuration, and reports everything that does not
-/// fit: unknown keys with a suggestion, values of a wrong type, required options that are missing.
+/// fit: unknown keys with a suggestion, values of a wrong type, required options that are missing. A value of <c>null</c> is as none.
 /// </summary>
+/// <remarks>
+/// Attributes of <c>System.ComponentModel.DataAnnotations</c> on a property (<c>[Range]</c>) are obeyed, and an
+/// <see cref="ArgumentException"/> from a setter becomes a message at the value's place.
+/// </remarks>
 public static class OptionBinder
 {
     /// <summary>Binds a section.</summary>
     /// <param name="target">The object whose properties are set.</param>
     /// <param name="source">The section.</param>
     /// <param name="diagnostics">Where errors go.</param>
-    /// <param name="options">What to leave alone.</param>
+    /// <param name="options">What surrounds it.</param>
     /// <returns>Whether the section fits.</returns>
-    public static bool Bind(object target, ConfigObject source, DiagnosticBag diagnostics, BindingOptions? options = null) => true;
+    public static bool Bind(object target, ConfigObject source, DiagnosticBag diagnostics, BindingOptions? options = null)
+    {
+        options ??= BindingOptions.None;
+        var map = OptionMap.Of(target.GetType());
+        var fits = RejectUnknown(map, source, diagnostics, options);
+        foreach (var property in map.Properties)
+            fits &= BindProperty(property, target, source, diagnostics, options);
+        return fits;
+    }
 
     /// <summary>Makes an object and binds a section to it; its <c>required</c> properties are checked by the binder.</summary>
     /// <typeparam name="T">A class with a public parameterless constructor.</typeparam>
     /// <param name="source">The section.</param>
     /// <param name="diagnostics">Where errors go.</param>
-    /// <param name="options">What to leave alone.</param>
+    /// <param name="options">What surrounds it.</param>
     public static T Create<T>(ConfigObject source, DiagnosticBag diagnostics, BindingOptions? options = null) where T : class
     {
         var target = Activator.CreateInstance<T>();
         Bind(target, source, diagnostics, options);
         return target;
     }
+
+    private static bool RejectUnknown(OptionMap map, ConfigObject source, DiagnosticBag diagnostics, BindingOptions options)
+    {
+        var fits = true;
+        foreach (var member in source.Members)
+        {
+            if (map.Accepted.Contains(member.Key) || options.ConsumedElsewhere.Contains(member.Key))
+                continue;
+            var known = map.Names.Concat(options.ConsumedElsewhere).Where(name => !source.Has(name));
+            var of = options.Subject is null ? "" : $" of {options.Subject}";
+            diagnostics.Error(member.KeyPosition, $"unknown option {Printable.Quote(member.Key)}{of}{OptionNames.DidYouMean(member.Key, known)}");
+            fits = false;
+        }
+
+        return fits;
+    }
+
+    private static bool BindProperty(OptionProperty property, object target, ConfigObject source, DiagnosticBag diagnostics, BindingOptions options)
+    {
+        var given = Given(property.Keys[0].Name, source) ?? property.Aliases.Select(alias => Given(alias, source)).FirstOrDefault(node => node is not null);
+        if (given is null && property.IsRequired)
+        {
+            diagnostics.Error(source.Position, $"{options.Subject ?? "this section"} needs the option \"{property.Name}\"{(property.Description.Length > 0 ? $" ({property.Description.TrimEnd('.')})" : "")}");
+            return false;
+        }
+
+        if (property.MultiKey is { } multiKey)
+            return !property.Keys.Any(key => Given(key.Name, source) is not null) || BindMultiKey(property, multiKey, target, source, diagnostics);
+        if (given is null)
+            return true;
+        if (property.Converter is { } converter)
+        {
+            return converter.TryConvert(given, new OptionConversion(property.Name, diagnostics, property.Separators), out var value)
+                && property.Set(target, value, given.Position, diagnostics);
+        }
+
+        diagnostics.Error(given.Position, $"{property.Name}: the author of {property.ClrName} gave it the type {property.ClrType}, which no option can have");
+        return false;
+    }
+
+    private static bool BindMultiKey(OptionProperty property, MultiKeyAdapter multiKey, object target, ConfigObject source, DiagnosticBag diagnostics)
+    {
+        var reader = new OptionReader(property.Name, source, diagnostics, property.Separators);
+        var value = multiKey.Bind(reader, property.Get(target));
+        return !reader.Failed && property.Set(target, value, source.PositionOf(property.Keys[0].Name), diagnostics);
+    }
+
+    private static ConfigNode? Given(string key, ConfigObject source) => source[key] is { } node and not ConfigScalar { IsNull: true } ? node : null;
 }

@@ -1,21 +1,33 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+
 namespace Policyd.Configuration;
 
 /// <summary>One key that a type of options has.</summary>
 /// <param name="Name">The key as the file has it.</param>
-/// <param name="TypeName">Its type in words: number, text, on/off, duration, …</param>
+/// <param name="TypeName">Its type in words: a number, text, on or off, a duration, …</param>
 /// <param name="Default">The default as text; null when there is none.</param>
 /// <param name="Required">Whether it must be given.</param>
 /// <param name="Description">What it means; empty when the author did not say.</param>
 /// <param name="Type">The type of its value.</param>
-public sealed record OptionDescription(string Name, string TypeName, string? Default, bool Required, string Description, Type Type);
+public sealed record OptionDescription(string Name, string TypeName, string? Default, bool Required, string Description, Type Type)
+{
+    /// <summary>The options inside, when the value is an object (or objects in a list) of options; else null.</summary>
+    public OptionSchema? Nested => OptionConverters.For(Type)?.NestedType is { } inner ? OptionSchema.Of(inner) : null;
+}
 
 /// <summary>The options of a type: what <c>policyd dump</c> and the pages about the modules are made from.</summary>
 public sealed class OptionSchema
 {
-    private OptionSchema(Type type, IReadOnlyList<OptionDescription> options)
+    private static readonly ConcurrentDictionary<Type, OptionSchema> s_known = new();
+    private readonly OptionMap _map;
+
+    private OptionSchema(Type type)
     {
         Type = type;
-        Options = options;
+        _map = OptionMap.Of(type);
+        var defaults = Defaults(type);
+        Options = [.. _map.Properties.SelectMany(property => property.Keys.Select((key, index) => Describe(property, key, index == 0, defaults)))];
     }
 
     /// <summary>The type.</summary>
@@ -26,10 +38,57 @@ public sealed class OptionSchema
 
     /// <summary>The schema of a type; made once.</summary>
     /// <param name="type">A class whose public settable properties are options.</param>
-    public static OptionSchema Of(Type type) => new(type, []);
+    public static OptionSchema Of(Type type) => s_known.GetOrAdd(type, static type => new OptionSchema(type));
 
-    /// <summary>The effective value of a key as text, secrets not hidden; null when there is none.</summary>
+    /// <summary>The effective value of a key as text, a secret as it is; null when there is none.</summary>
     /// <param name="target">The object that was bound.</param>
     /// <param name="option">The key.</param>
-    public string? ValueOf(object target, string option) => Type.IsInstanceOfType(target) ? option : null;
+    public string? ValueOf(object target, string option)
+    {
+        foreach (var property in _map.Properties)
+        {
+            foreach (var key in property.Keys)
+            {
+                if (key.Name == option)
+                    return Format(property, key, target);
+            }
+        }
+
+        return null;
+    }
+
+    private static OptionDescription Describe(OptionProperty property, OptionKey key, bool isFirst, object? defaults)
+    {
+        var required = isFirst && property.IsRequired;
+        return new OptionDescription(
+            key.Name,
+            OptionConverters.For(key.Type)?.TypeName ?? key.Type.Name,
+            required || defaults is null ? null : Format(property, key, defaults),
+            required,
+            key.Description ?? property.Description,
+            key.Type);
+    }
+
+    private static string? Format(OptionProperty property, OptionKey key, object target)
+    {
+        var value = property.Get(target);
+        if (value is not null && property.MultiKey is { } multiKey)
+            value = multiKey.ValueOf(value, key.Name);
+        return value is null ? null : OptionConverters.For(key.Type)?.Format(value);
+    }
+
+    // A type whose constructor needs something, or fails, has options all the same; their defaults are not known then.
+    private static object? Defaults(Type type)
+    {
+        if (type.IsAbstract || type.GetConstructor(Type.EmptyTypes) is null)
+            return null;
+        try
+        {
+            return Activator.CreateInstance(type);
+        }
+        catch (TargetInvocationException)
+        {
+            return null;
+        }
+    }
 }

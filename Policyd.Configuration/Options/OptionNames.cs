@@ -1,0 +1,72 @@
+using System.Text;
+
+namespace Policyd.Configuration;
+
+/// <summary>Names of options: from properties to the file, and from a wrong one to the one that was meant.</summary>
+public static class OptionNames
+{
+    /// <summary>A property's or enum member's name in snake_case: <c>RejectMessage</c> is <c>reject_message</c>, <c>AWL</c> is <c>awl</c>.</summary>
+    /// <param name="name">The name in C#.</param>
+    public static string Snake(string name)
+    {
+        var snake = new StringBuilder(name.Length + 4);
+        for (var i = 0; i < name.Length; i++)
+        {
+            var startsWord = char.IsUpper(name[i]) && i > 0
+                && (!char.IsUpper(name[i - 1]) || (i + 1 < name.Length && char.IsLower(name[i + 1])));
+            if (startsWord && snake[^1] != '_')
+                snake.Append('_');
+            snake.Append(char.ToLowerInvariant(name[i]));
+        }
+
+        return snake.ToString();
+    }
+
+    /// <summary>The known name that is closest to a wrong one; null when none is close enough to be meant.</summary>
+    /// <param name="wrong">The name that was written.</param>
+    /// <param name="known">The names that there are.</param>
+    public static string? Closest(string wrong, IEnumerable<string> known)
+    {
+        string? best = null;
+        var bestDistance = Math.Max(1, Math.Min(wrong.Length, 64) / 3) + 1;
+        foreach (var name in known)
+        {
+            if (Math.Abs(name.Length - wrong.Length) >= bestDistance)
+                continue;
+            var distance = Distance(wrong.ToLowerInvariant(), name.ToLowerInvariant());
+            if (distance < bestDistance)
+                (best, bestDistance) = (name, distance);
+        }
+
+        return best;
+    }
+
+    /// <summary>The end of a message about a wrong name: <c>; did you mean "threshold"?</c>, or nothing.</summary>
+    /// <param name="wrong">The name that was written.</param>
+    /// <param name="known">The names that there are.</param>
+    public static string DidYouMean(string wrong, IEnumerable<string> known) =>
+        Closest(wrong, known) is { } name ? $"; did you mean \"{name}\"?" : "";
+
+    // Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
+    private static int Distance(string a, string b)
+    {
+        var (before, previous, current) = (new int[b.Length + 1], new int[b.Length + 1], new int[b.Length + 1]);
+        for (var j = 0; j <= b.Length; j++)
+            previous[j] = j;
+        for (var i = 1; i <= a.Length; i++)
+        {
+            current[0] = i;
+            for (var j = 1; j <= b.Length; j++)
+            {
+                var cost = a[i - 1] == b[j - 1] ? 0 : 1;
+                current[j] = Math.Min(Math.Min(current[j - 1], previous[j]) + 1, previous[j - 1] + cost);
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                    current[j] = Math.Min(current[j], before[j - 2] + 1);
+            }
+
+            (before, previous, current) = (previous, current, before);
+        }
+
+        return previous[b.Length];
+    }
+}
