@@ -1,1 +1,3 @@
-return 0;
+using Policyd.Bench.Commands;
+
+return await BenchCommand.Create().Parse(args).InvokeAsync().ConfigureAwait(false);
