@@ -1,0 +1,201 @@
+namespace Policyd.Configuration;
+
+// Sections and options of mtpolicyd.conf to the tree that HOCON gives: policyd { listen, …, connections {}, session_cache {},
+// virtual_hosts [ { port, name, plugins [ … ] } ] }.
+internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
+{
+    private static readonly string[] s_sections = ["Connection", "SessionCache", "VirtualHost", "Plugin"];
+
+    // What they did there, and why they need nobody here.
+    private static readonly Dictionary<string, string> s_meaningless = new(StringComparer.Ordinal)
+    {
+        ["min_servers"] = "there is no pool of processes",
+        ["max_servers"] = "there is no pool of processes",
+        ["min_spare_servers"] = "there is no pool of processes",
+        ["max_spare_servers"] = "there is no pool of processes",
+        ["max_requests"] = "there is no pool of processes",
+        ["user"] = "the service manager sets the user (User= in the systemd unit)",
+        ["group"] = "the service manager sets the group (Group= in the systemd unit)",
+        ["pid_file"] = "the service manager knows the process",
+        ["chroot"] = "the service manager confines the process",
+        ["log_file"] = "the log goes to the console and to syslog",
+        ["program_name"] = "the process keeps its name",
+    };
+
+    private List<string>? _orphanedComments;
+
+    public ConfigObject Normalize(ConfSection root)
+    {
+        var members = new List<ConfigMember>();
+        var connections = new List<ConfigMember>();
+        var hosts = new List<ConfigNode>();
+        var seen = new Dictionary<string, ConfItem>(StringComparer.Ordinal);
+        foreach (var item in root.Items)
+        {
+            switch (item)
+            {
+                case ConfOption option: AddGlobal(option, root, members, seen); break;
+                case ConfSection { Name: "Connection" } section: AddNamed(section, connections); break;
+                case ConfSection { Name: "SessionCache" } section: AddOnce("session_cache", section, Section(section), members, seen); break;
+                case ConfSection { Name: "VirtualHost" } section: hosts.Add(VirtualHost(section)); break;
+                case ConfSection section: diagnostics.Error(section.Position, $"unknown section {section.Head}{OptionNames.DidYouMean(section.Name, s_sections)}"); break;
+            }
+        }
+
+        if (connections.Count > 0)
+            members.Add(new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
+        if (hosts.Count > 0)
+            members.Add(new ConfigMember("virtual_hosts", hosts[0].Position, new ConfigArray(hosts, hosts[0].Position)));
+        else
+            diagnostics.Error(root.Position, "there is no <VirtualHost PORT> section");
+        var policyd = new ConfigObject(members, root.Position, closingComments: Comments(root.ClosingComments));
+        return new ConfigObject([new ConfigMember("policyd", root.Position, policyd)], root.Position);
+    }
+
+    private void AddGlobal(ConfOption option, ConfSection root, List<ConfigMember> members, Dictionary<string, ConfItem> seen)
+    {
+        if (IsRepeated(option, root, seen))
+            return;
+        if (s_meaningless.TryGetValue(option.Name, out var why))
+        {
+            diagnostics.Notice(option.Position, $"{option.Name} means nothing here and is left out: {why}");
+            (_orphanedComments ??= []).AddRange(option.Comments ?? []);
+        }
+        else if (option.Name == "host")
+        {
+            (_orphanedComments ??= []).AddRange(option.Comments ?? []);
+            if (!root.Items.OfType<ConfOption>().Any(other => other.Name == "port"))
+                diagnostics.Notice(option.Position, "host is left out: without port, the default 127.0.0.1:12345 holds, as in mtpolicyd");
+        }
+        else if (option.Name == "port")
+        {
+            var host = root.Items.OfType<ConfOption>().FirstOrDefault(other => other.Name == "host")?.Value.Text;
+            members.Add(new ConfigMember("listen", option.Position, Listen(option, host)));
+        }
+        else
+        {
+            members.Add(Member(option));
+        }
+    }
+
+    private ConfigArray Listen(ConfOption port, string? host)
+    {
+        var items = port.Value.Text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Select(ConfigNode (text) => new ConfigScalar(Endpoint(text, host), ScalarKind.String, port.Value.Position));
+        return new ConfigArray([.. items], port.Value.Position, Comments(port.Comments), port.InlineComment);
+    }
+
+    // mtpolicyd's forms: PORT, HOST:PORT, either with /tcp; PATH|unix and PATH/unix.
+    private static string Endpoint(string text, string? host)
+    {
+        foreach (var suffix in (string[])["|unix", "/unix"])
+        {
+            if (text.EndsWith(suffix, StringComparison.OrdinalIgnoreCase))
+                return "unix:" + text[..^suffix.Length];
+        }
+
+        if (text.EndsWith("/tcp", StringComparison.OrdinalIgnoreCase) || text.EndsWith("|tcp", StringComparison.OrdinalIgnoreCase))
+            text = text[..^4];
+        var address = host is null or "" or "*" ? "0.0.0.0" : host.Contains(':') && !host.StartsWith('[') ? $"[{host}]" : host;
+        return text.All(char.IsAsciiDigit) ? $"{address}:{text}" : text.StartsWith("*:", StringComparison.Ordinal) ? "0.0.0.0" + text[1..] : text;
+    }
+
+    private void AddNamed(ConfSection section, List<ConfigMember> members)
+    {
+        var name = section.Argument ?? "";
+        if (name.Length == 0)
+            diagnostics.Error(section.Position, $"<{section.Name}> needs a name: <{section.Name} NAME>");
+        else if (members.Find(member => member.Key == name) is { } earlier)
+            diagnostics.Error(section.Position, $"{section.Head} is already there at {earlier.KeyPosition.RelativeTo(section.Position)}");
+        else
+            members.Add(new ConfigMember(name, section.Position, Section(section)));
+    }
+
+    private void AddOnce(string key, ConfSection section, ConfigNode value, List<ConfigMember> members, Dictionary<string, ConfItem> seen)
+    {
+        if (!seen.TryAdd(key, section))
+            diagnostics.Error(section.Position, $"{section.Head} is already there at {seen[key].Position.RelativeTo(section.Position)}");
+        else
+            members.Add(new ConfigMember(key, section.Position, value));
+    }
+
+    private ConfigObject VirtualHost(ConfSection section)
+    {
+        var port = section.Argument ?? "";
+        if (port.Length == 0)
+            diagnostics.Error(section.Position, "<VirtualHost> needs a port: <VirtualHost 12345>");
+        return Section(section, new ConfigMember("port", section.Position, new ConfigScalar(port, HoconText.KindOf(port), section.Position)));
+    }
+
+    private ConfigObject Plugin(ConfSection section)
+    {
+        var name = section.Argument ?? "";
+        if (name.Length == 0)
+            diagnostics.Error(section.Position, "<Plugin> needs a name: <Plugin NAME>");
+        return Section(section, new ConfigMember("name", section.Position, new ConfigScalar(name, HoconText.KindOf(name), section.Position)));
+    }
+
+    private ConfigObject Section(ConfSection section, ConfigMember? first = null)
+    {
+        var comments = Comments(section.Comments);
+        List<ConfigMember> members = first is null ? [] : [first];
+        var plugins = new List<ConfigNode>();
+        var seen = new Dictionary<string, ConfItem>(StringComparer.Ordinal);
+        if (first?.Key == "name")
+            seen["name"] = section;
+        foreach (var item in section.Items)
+        {
+            switch (item)
+            {
+                case ConfOption { Name: "regex" } option: AddRegex(option, members); break;
+                case ConfOption option when !IsRepeated(option, section, seen): members.Add(Member(option)); break;
+                case ConfSection { Name: "Plugin" } inner: plugins.Add(Plugin(inner)); break;
+                case ConfSection { Argument: null } inner: AddOnce(inner.Name.ToLowerInvariant(), inner, Section(inner), members, seen); break;
+                case ConfSection inner: diagnostics.Error(inner.Position, $"unknown section {inner.Head} in {section.Head}{OptionNames.DidYouMean(inner.Name, s_sections)}"); break;
+            }
+        }
+
+        var closing = Comments(section.ClosingComments);
+        if (plugins.Count > 0)
+            members.Add(new ConfigMember("plugins", plugins[0].Position, new ConfigArray(plugins, plugins[0].Position, closingComments: closing)));
+        return new ConfigObject(members, section.Position, comments, section.InlineComment, plugins.Count > 0 ? null : closing);
+    }
+
+    // The one option that may be repeated: mtpolicyd's own page shows it so, though its reader refuses it.
+    private void AddRegex(ConfOption option, List<ConfigMember> members)
+    {
+        var index = members.FindIndex(member => member.Key == option.Name);
+        if (index < 0)
+        {
+            members.Add(Member(option));
+            return;
+        }
+
+        var earlier = members[index].Value;
+        var item = Member(option).Value;
+        ConfigNode[] items = earlier is ConfigArray array ? [.. array.Items, item] : [earlier.WithComments(null, earlier.InlineComment), item];
+        members[index] = members[index] with { Value = new ConfigArray(items, earlier.Position, earlier.Comments) };
+    }
+
+    private bool IsRepeated(ConfOption option, ConfSection section, Dictionary<string, ConfItem> seen)
+    {
+        if (seen.TryAdd(option.Name, option))
+            return false;
+        var where = section.Argument is null && section.Name.Length == 0 ? "" : $" in {section.Head}";
+        diagnostics.Error(option.Position, $"{option.Name} is given twice{where}: first at {seen[option.Name].Position.RelativeTo(option.Position)}");
+        return true;
+    }
+
+    private ConfigMember Member(ConfOption option) =>
+        new(option.Name, option.Position, option.Value.WithComments(Comments(option.Comments), option.InlineComment));
+
+    // A comment before an option that is left out stays, before what comes next.
+    private IReadOnlyList<string>? Comments(IReadOnlyList<string>? own)
+    {
+        if (_orphanedComments is null)
+            return own;
+        List<string> all = [.. _orphanedComments, .. own ?? []];
+        _orphanedComments = null;
+        return [.. all.Where((line, i) => line.Length > 0 || (i > 0 && all[i - 1].Length > 0))];
+    }
+}
