@@ -1,0 +1,73 @@
+using System.CommandLine;
+using Policyd.Bench.Commands;
+using Xunit;
+
+namespace Policyd.Tests.Bench;
+
+/// <summary>The command line: what is wrong is named, and a server that is absent is one line and exit code 1.</summary>
+public class BenchCommandSpecs
+{
+    [Theory]
+    [InlineData("load", "argument missing")]
+    [InlineData("load nowhere:port", "nowhere:port")]
+    [InlineData("load 127.0.0.1:1 --connections 0", "--connections is from 1")]
+    [InlineData("load 127.0.0.1:1 --requests 0", "--requests is at least 1")]
+    [InlineData("load 127.0.0.1:1 --seconds 0", "--seconds is at least")]
+    [InlineData("load 127.0.0.1:1 --keys 16777217", "--keys is from 1 to 16777216")]
+    [InlineData("load 127.0.0.1:1 --key-order backwards", "backwards")]
+    [InlineData("load 127.0.0.1:1 --attribute novalue", "'novalue' is not name=value")]
+    [InlineData("load 127.0.0.1:1 --attribute a=%z", "unknown placeholder")]
+    [InlineData("compare --config x.hocon", "--config and --endpoint need each other")]
+    [InlineData("compare --against x", "--against and --against-endpoint need each other")]
+    [InlineData("idle 127.0.0.1:1 --connections -1", "--connections is from 1")]
+    [InlineData("lode", "lode")]
+    public async Task Wrong_argument_is_named(string line, string expected)
+    {
+        var (exit, _, error) = await InvokeAsync(line);
+        Assert.Equal(1, exit);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Absent_server_is_one_line_and_exit_1()
+    {
+        using var server = new ScriptedServer(_ => new((byte[]?)null));
+        var endpoint = server.Endpoint.ToString();
+        server.Dispose();
+        var (exit, output, error) = await InvokeAsync($"load {endpoint} --seconds 1");
+        Assert.Equal((1, string.Empty), (exit, output));
+        Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
+    public async Task Load_prints_a_summary_or_JSON_and_fails_on_errors()
+    {
+        using var server = new ScriptedServer(_ => new("action=dunno\n\n"u8.ToArray()));
+        var (exit, output, _) = await InvokeAsync($"load {server.Endpoint} --requests 20 --warmup 0");
+        Assert.Equal(0, exit);
+        Assert.Contains("requests  20 in ", output, StringComparison.Ordinal);
+
+        (exit, output, _) = await InvokeAsync($"load {server.Endpoint} --requests 20 --warmup 0 --expect reject --json");
+        Assert.Equal(1, exit);
+        using var json = System.Text.Json.JsonDocument.Parse(output);
+        Assert.Equal(20, json.RootElement.GetProperty("errors").GetProperty("unexpected").GetInt32());
+    }
+
+    [Fact]
+    public async Task Idle_connections_are_opened_and_a_fresh_one_is_answered()
+    {
+        using var server = new ScriptedServer(_ => new("action=dunno\n\n"u8.ToArray()));
+        var (exit, output, error) = await InvokeAsync($"idle {server.Endpoint} --connections 20 --ask-once");
+        Assert.True(exit == 0, error);
+        Assert.Contains("20 idle connections, 0 of them closed", output, StringComparison.Ordinal);
+    }
+
+    private static async Task<(int Exit, string Output, string Error)> InvokeAsync(string line)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var configuration = new InvocationConfiguration { Output = output, Error = error };
+        var exit = await BenchCommand.Create().Parse(line).InvokeAsync(configuration, TestContext.Current.CancellationToken);
+        return (exit, output.ToString(), error.ToString());
+    }
+}
