@@ -1,0 +1,40 @@
+using System.Diagnostics;
+
+namespace Policyd.Tests.Support;
+
+/// <summary>Waits for a condition, never for a time: the message of a failure says what was waited for.</summary>
+internal static class Eventually
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    public static Task Holds(string whatFor, Func<bool> condition, TimeSpan? patience = null) =>
+        Holds(whatFor, () => Task.FromResult(condition()), patience);
+
+    public static async Task Holds(string whatFor, Func<Task<bool>> condition, TimeSpan? patience = null)
+    {
+        var waited = Stopwatch.StartNew();
+        while (!await condition())
+        {
+            if (waited.Elapsed > (patience ?? Patience))
+            {
+                Assert.Fail($"waited {waited.Elapsed.TotalSeconds:F0} s in vain for: {whatFor}");
+            }
+
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Awaits a task that must end; says what it was when it does not.</summary>
+    public static async Task<T> Ends<T>(string what, Task<T> task, TimeSpan? patience = null)
+    {
+        try
+        {
+            return await task.WaitAsync(patience ?? Patience, TestContext.Current.CancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail("waited in vain for: " + what);
+            throw;
+        }
+    }
+}

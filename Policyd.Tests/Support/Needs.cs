@@ -1,0 +1,55 @@
+namespace Policyd.Tests.Support;
+
+/// <summary>
+/// What a test needs beyond the SDK. Where it is absent the test is skipped with a printed reason; in CI, where everything is
+/// installed (POLICYD_CI=1), the same is a failure, so that nothing is ever skipped unseen.
+/// </summary>
+internal static class Needs
+{
+    private static bool InCi => Environment.GetEnvironmentVariable("POLICYD_CI") == "1";
+
+    /// <summary>The full path of a program on PATH, in the usual sbin folders or in <paramref name="alsoIn"/>.</summary>
+    public static string Program(string name, params string[] alsoIn)
+    {
+        var folders = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':')
+            .Concat(["/usr/sbin", "/sbin", "/usr/local/sbin"])
+            .Concat(alsoIn);
+        var found = folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        return found ?? Missing<string>($"the program {name} is not installed");
+    }
+
+    public static void Root()
+    {
+        if (Environment.UserName != "root")
+        {
+            Missing<object>("this test starts services and needs root");
+        }
+    }
+
+    /// <summary>A file or folder of test data that stands beside the repository and is not part of it.</summary>
+    public static string SharedData(string relativePath)
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var candidate = Path.Combine(folder.FullName, "shared", relativePath);
+            if (Path.Exists(candidate))
+            {
+                return candidate;
+            }
+        }
+
+        Assert.Skip($"the test data shared/{relativePath} is not there");
+        throw new InvalidOperationException();
+    }
+
+    public static T Missing<T>(string reason)
+    {
+        if (InCi)
+        {
+            Assert.Fail("CI must not skip this: " + reason);
+        }
+
+        Assert.Skip(reason);
+        throw new InvalidOperationException();
+    }
+}
