@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Logging;
+
+namespace Policyd.Plugins.Api;
+
+/// <summary>A tick of the server's clockwork.</summary>
+/// <param name="Tasks">The tasks asked for: <c>hourly</c>, <c>daily</c>, <c>weekly</c>, <c>monthly</c>, or any other that an operator runs.</param>
+/// <param name="Clock">The clock.</param>
+/// <param name="Logger">The log.</param>
+/// <param name="Cancellation">Cancelled when the server stops.</param>
+public sealed record CronContext(IReadOnlySet<string> Tasks, TimeProvider Clock, ILogger Logger, CancellationToken Cancellation)
+{
+    /// <summary>Whether a task is asked for.</summary>
+    /// <param name="task">The task.</param>
+    public bool Has(string task) => Tasks.Contains(task);
+}

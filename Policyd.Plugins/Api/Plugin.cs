@@ -1,0 +1,62 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Reflection;
+using Microsoft.Extensions.Logging;
+using Policyd.Configuration;
+
+namespace Policyd.Plugins.Api;
+
+/// <summary>
+/// What an author writes: a class with its options as public settable properties and <see cref="RunAsync"/>. One object serves
+/// all requests, many at a time: keep no state of a request in it; that is what <see cref="PluginContext.Session"/> is for.
+/// </summary>
+public abstract class Plugin
+{
+    /// <summary>The name of the plugin's section.</summary>
+    [NotAnOption]
+    public string Name { get; set; } = "";
+
+    /// <summary>The level (0 to 4) at which what the plugin logs appears.</summary>
+    [Description("the level (0 err, 1 warning, 2 notice, 3 info, 4 debug) at which the plugin's messages are logged"), Range(0, 4)]
+    public int LogLevel { get; set; } = 4;
+
+    /// <summary>What happens when the plugin fails.</summary>
+    [Description("when the plugin fails: fail (no answer, the connection is closed), continue, or an action to answer")]
+    public OnError OnError { get; set; } = OnError.Fail;
+
+    /// <summary>How long the plugin may take; zero: what is left of the request's time.</summary>
+    [Description("how long the plugin may take before it counts as failed; 0: what is left of request_timeout")]
+    public TimeSpan Timeout { get; set; }
+
+    // The action last found to fit the grammar: nearly every plugin answers the same text again and again.
+    internal string? LastFitting { get; set; }
+
+    /// <summary>The module's name: of <see cref="ModuleAttribute"/>, else the class's name without <c>Plugin</c>.</summary>
+    /// <param name="type">The plugin's class.</param>
+    public static string ModuleNameOf(Type type) =>
+        type.GetCustomAttribute<ModuleAttribute>()?.Name
+        ?? (type.Name.Length > 6 && type.Name.EndsWith("Plugin", StringComparison.Ordinal) ? type.Name[..^6] : type.Name);
+
+    /// <summary>Called once, after the options are set and before the first request. Report what is wrong with them here.</summary>
+    /// <param name="setup">Connections, clock, and where to report errors.</param>
+    public virtual void Initialize(PluginSetup setup)
+    {
+    }
+
+    /// <summary>Looks at a request. Completing at once costs nothing; an exception is handled as <see cref="OnError"/> says.</summary>
+    /// <param name="context">The request, its session and helpers. Not to be kept beyond the returned task.</param>
+    public abstract ValueTask<PluginResult> RunAsync(PluginContext context);
+
+    /// <summary>Called at the ticks of the server's clockwork, for housekeeping.</summary>
+    /// <param name="cron">The tasks asked for, clock and log.</param>
+    public virtual ValueTask CronAsync(CronContext cron) => ValueTask.CompletedTask;
+
+    /// <summary>Logs a message at the plugin's <see cref="LogLevel"/>.</summary>
+    /// <param name="context">The request that the message is about.</param>
+    /// <param name="message">The message; control characters in it are escaped.</param>
+    protected void Log(PluginContext context, string message) => context.Log((PolicyLogLevel)LogLevel, this, message);
+
+    /// <summary>Whether <see cref="Log"/> would print anything: ask before making an expensive message.</summary>
+    /// <param name="context">The request.</param>
+    protected bool Logs(PluginContext context) => context.Logger.IsEnabled(((PolicyLogLevel)LogLevel).ToLogLevel());
+}

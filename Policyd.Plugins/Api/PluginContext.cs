@@ -1,0 +1,181 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Api;
+
+/// <summary>
+/// One run of one plugin on one request. A plugin that is given up at its deadline keeps its context, but the session in it is then
+/// an empty one that nobody reads. Ask for <see cref="Session"/> each time, do not keep it over an await.
+/// </summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "The chain disposes the token source with the run; a plugin must not.")]
+public sealed class PluginContext
+{
+    private readonly RequestRun _run;
+    private readonly PluginContext? _parent;
+    private readonly long _deadline;
+    private readonly Lock _cancellationLock = new();
+    private CancellationTokenSource? _cancellation;
+    private Session? _afterAbandon;
+
+    internal PluginContext(RequestRun run, PluginContext? parent, long deadline)
+    {
+        _run = run;
+        _parent = parent;
+        _deadline = deadline;
+    }
+
+    /// <summary>The request.</summary>
+    public PolicyRequest Request => _run.Request;
+
+    /// <summary>What is known of the mail; kept for its later requests.</summary>
+    public Session Session
+    {
+        get
+        {
+            for (var context = this; context is not null; context = context._parent)
+            {
+                if (Volatile.Read(ref context._afterAbandon) is { } dead)
+                    return dead;
+            }
+
+            return _run.Session;
+        }
+    }
+
+    /// <summary>The name of the virtual host.</summary>
+    public string VirtualHost => _run.Host.Name;
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Clock => _run.Environment.Clock;
+
+    /// <summary>The log.</summary>
+    public ILogger Logger => _run.Logger;
+
+    /// <summary>How long the plugin still has; never negative.</summary>
+    public TimeSpan Remaining
+    {
+        get
+        {
+            var clock = Clock;
+            var now = clock.GetTimestamp();
+            return now >= _deadline ? TimeSpan.Zero : clock.GetElapsedTime(now, _deadline);
+        }
+    }
+
+    /// <summary>When the plugin is given up.</summary>
+    public DateTimeOffset Deadline => Clock.GetUtcNow() + Remaining;
+
+    /// <summary>Cancelled at the plugin's deadline. Made when first asked for.</summary>
+    public CancellationToken Cancellation
+    {
+        get
+        {
+            lock (_cancellationLock)
+            {
+                if (_cancellation is null)
+                {
+                    _cancellation = IsAbandoned ? new CancellationTokenSource(0) : new CancellationTokenSource(Remaining, Clock);
+                }
+
+                return _cancellation.Token;
+            }
+        }
+    }
+
+    internal RequestRun Run => _run;
+
+    internal long DeadlineTimestamp => _deadline;
+
+    internal bool IsAbandoned => Volatile.Read(ref _afterAbandon) is not null;
+
+    /// <summary>Computes a value once a mail and keeps it in the session under the key.</summary>
+    /// <typeparam name="T">Any type that JSON can hold.</typeparam>
+    /// <param name="key">The key; put the plugin's name into it when each plugin has its own.</param>
+    /// <param name="compute">Makes the value.</param>
+    public ValueTask<T> CachedAsync<T>(string key, Func<ValueTask<T>> compute) =>
+        CachedAsync(key, static compute => compute(), compute);
+
+    /// <summary>The same without a closure: <paramref name="state"/> is handed to <paramref name="compute"/>.</summary>
+    /// <typeparam name="T">Any type that JSON can hold.</typeparam>
+    /// <typeparam name="TState">What the computation needs.</typeparam>
+    /// <param name="key">The key.</param>
+    /// <param name="compute">Makes the value.</param>
+    /// <param name="state">Handed over.</param>
+    public ValueTask<T> CachedAsync<T, TState>(string key, Func<TState, ValueTask<T>> compute, TState state)
+    {
+        if (Session.TryGet<T>(key, out var kept))
+            return new ValueTask<T>(kept!);
+        var computing = compute(state);
+        if (!computing.IsCompletedSuccessfully)
+            return KeepAsync(key, computing);
+        var value = computing.Result;
+        Session.Set(key, value);
+        return new ValueTask<T>(value);
+    }
+
+    /// <summary>False the first time in a mail, true afterwards.</summary>
+    /// <param name="key">What is done; put the plugin's name into it.</param>
+    public bool IsAlreadyDone(string key) => !Session.TrySet(key);
+
+    /// <summary>Adds to a score of the mail, and <c>name=value</c> to its details.</summary>
+    /// <param name="name">Who adds: a plugin's name.</param>
+    /// <param name="value">How much, negative to take off.</param>
+    /// <param name="field">Which score.</param>
+    public void AddScore(string name, double value, string field = "score")
+    {
+        var session = Session;
+        var detail = field + "_detail";
+        var own = $"{name}={PerlNumber.Format(value)}";
+        session[field] = PerlNumber.Format(PerlNumber.Parse(session[field]) + value);
+        session[detail] = session[detail] is { Length: > 0 } before ? $"{before}, {own}" : own;
+    }
+
+    /// <summary>A score of the mail; 0 when nothing was added.</summary>
+    /// <param name="field">Which score.</param>
+    public double Score(string field = "score") => PerlNumber.Parse(Session[field]);
+
+    /// <summary>What a score is made of: <c>name=value, name=value</c>; empty when nothing was added.</summary>
+    /// <param name="field">Which score.</param>
+    public string ScoreDetail(string field = "score") => Session[field + "_detail"] ?? "";
+
+    /// <summary>Logs a message with the virtual host before it; control characters are escaped.</summary>
+    /// <param name="level">The level.</param>
+    /// <param name="plugin">The plugin that logs; null for none.</param>
+    /// <param name="message">The message.</param>
+    public void Log(PolicyLogLevel level, Plugin? plugin, string message)
+    {
+        var logLevel = level.ToLogLevel();
+        if (Logger.IsEnabled(logLevel))
+            ChainLog.Write(Logger, logLevel, string.Create(CultureInfo.InvariantCulture, $"{VirtualHost}: {(plugin is null ? "" : plugin.Name + ": ")}{message}"));
+    }
+
+    // From here on the plugin is on its own. First the flag, then the move: a plugin that took the session object before finds it emptied,
+    // one that asks later gets the dead one.
+    internal void Abandon()
+    {
+        Volatile.Write(ref _afterAbandon, new Session());
+        _run.Session = _run.Session.Detach();
+        lock (_cancellationLock)
+            _cancellation?.CancelAsync();
+    }
+
+    internal void Dispose()
+    {
+        if (_cancellation is { } cancellation)
+        {
+            lock (_cancellationLock)
+                cancellation.Dispose();
+        }
+    }
+
+    private async ValueTask<T> KeepAsync<T>(string key, ValueTask<T> computing)
+    {
+        var value = await computing.ConfigureAwait(false);
+        Session.Set(key, value);
+        return value;
+    }
+}

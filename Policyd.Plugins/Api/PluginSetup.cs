@@ -1,0 +1,67 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Configuration;
+using Policyd.Plugins.Model;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Api;
+
+/// <summary>What a plugin gets once, before the first request.</summary>
+public sealed class PluginSetup
+{
+    internal PluginSetup(Plugin plugin, ConfigObject section, string virtualHost, ModelEnvironment environment, ActionGrammar grammar, IReadOnlyDictionary<string, ConnectionDefinition> connections, DiagnosticBag diagnostics)
+    {
+        Plugin = plugin;
+        Section = section;
+        VirtualHost = virtualHost;
+        Clock = environment.Clock;
+        Logger = environment.LoggerFactory.CreateLogger(typeof(Plugin).Namespace + "." + plugin.GetType().Name);
+        Grammar = grammar;
+        Connections = connections;
+        Diagnostics = diagnostics;
+    }
+
+    /// <summary>The plugin's section, with the places of its options.</summary>
+    public ConfigObject Section { get; }
+
+    /// <summary>The name of the virtual host whose chain the plugin is in.</summary>
+    public string VirtualHost { get; }
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Clock { get; }
+
+    /// <summary>The log.</summary>
+    public ILogger Logger { get; }
+
+    /// <summary>The grammar of actions with the operator's restriction classes.</summary>
+    public ActionGrammar Grammar { get; }
+
+    /// <summary>The connections of the configuration by name.</summary>
+    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; }
+
+    private Plugin Plugin { get; }
+
+    private DiagnosticBag Diagnostics { get; }
+
+    /// <summary>Reports an error at an option's place; the server does not start.</summary>
+    /// <param name="option">The option's name.</param>
+    /// <param name="message">What is wrong.</param>
+    public void Error(string option, string message) => Diagnostics.Error(Section.PositionOf(option), $"plugin {Plugin.Name}: {option}: {message}");
+
+    /// <summary>Reports an error at a place of another file, such as a list that an option names.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="message">What is wrong.</param>
+    public void Error(SourcePosition place, string message) => Diagnostics.Error(place, $"plugin {Plugin.Name}: {message}");
+
+    /// <summary>Warns at an option's place.</summary>
+    /// <param name="option">The option's name.</param>
+    /// <param name="message">What is probably wrong.</param>
+    public void Warning(string option, string message) => Diagnostics.Warning(Section.PositionOf(option), $"plugin {Plugin.Name}: {option}: {message}");
+
+    /// <summary>A path of the configuration: relative ones count from the configuration file's folder.</summary>
+    /// <param name="path">The path.</param>
+    public string ResolvePath(string path)
+    {
+        var folder = Path.GetDirectoryName(Section.Position.File);
+        return string.IsNullOrEmpty(folder) ? path : Path.Combine(folder, path);
+    }
+}

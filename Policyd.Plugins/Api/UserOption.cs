@@ -1,0 +1,103 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Reflection;
+using Policyd.Configuration;
+
+namespace Policyd.Plugins.Api;
+
+/// <summary>
+/// An option X that a user may have otherwise: with <c>uc_X = KEY</c> the session's value of KEY, which a user-config module put there,
+/// stands before the option's own.
+/// </summary>
+/// <typeparam name="T">text, number, on/off, an enum, or a type that is an <see cref="IOptionValue{TSelf}"/>.</typeparam>
+[SuppressMessage("Design", "CA1000", Justification = "The binder calls these statics; authors do not.")]
+public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
+{
+    private static readonly TextParser s_parser = MakeParser();
+
+    /// <summary>Makes the option.</summary>
+    /// <param name="value">Its own value.</param>
+    public UserOption(T value) => Default = value;
+
+    private delegate bool TextParser(string text, out T? value);
+
+    /// <summary>The option's own value.</summary>
+    public T Default { get; }
+
+    /// <summary>The session's key that stands before it; null when there is none.</summary>
+    public string? SessionKey { get; private init; }
+
+    /// <summary>The name of the option, for messages.</summary>
+    public string Name { get; private init; } = "";
+
+    /// <summary>An option with a value and no session key.</summary>
+    /// <param name="value">The value.</param>
+    public static implicit operator UserOption<T>(T value) => new(value);
+
+    /// <inheritdoc/>
+    public static IReadOnlyList<OptionKey> KeysOf(string name) =>
+        [new OptionKey(name, typeof(T)), new OptionKey("uc_" + name, typeof(string), $"the session's key whose value stands before {name}")];
+
+    /// <inheritdoc/>
+    public static UserOption<T> Bind(OptionReader reader, UserOption<T>? current)
+    {
+        var value = reader.TryRead<T>(reader.Name, out var own) ? own : current is null ? default! : current.Default;
+        return new UserOption<T>(value)
+        {
+            Name = reader.Name,
+            SessionKey = reader.TryRead<string>("uc_" + reader.Name, out var key) ? key : current?.SessionKey,
+        };
+    }
+
+    /// <inheritdoc/>
+    public object? ValueOf(string key) => key.StartsWith("uc_", StringComparison.Ordinal) ? SessionKey : Default;
+
+    /// <summary>The value for a request. A session value that is no such value is logged as a warning and the option's own is used.</summary>
+    /// <param name="context">The request and its session.</param>
+    public T For(PluginContext context)
+    {
+        if (SessionKey is null || context.Session[SessionKey] is not { } text)
+            return Default;
+        if (s_parser(text, out var value))
+            return value!;
+        context.Log(PolicyLogLevel.Warning, null, $"the session's {SessionKey} = \"{text}\" does not fit the option {Name}; its own value is used");
+        return Default;
+    }
+
+    private static TextParser MakeParser()
+    {
+        var type = Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T);
+        if (type == typeof(string))
+            return Converted(static text => (true, text));
+        if (type == typeof(bool))
+            return Converted(static text => (TryBool(text, out var value), value));
+        if (type == typeof(double))
+            return Converted(static text => (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value), value));
+        if (type == typeof(int))
+            return Converted(static text => (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
+        if (type == typeof(long))
+            return Converted(static text => (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
+        if (type.IsEnum)
+            return Converted(text => (Enum.TryParse(type, text.Replace("_", "", StringComparison.Ordinal), true, out var value) && Enum.IsDefined(type, value), value));
+        var maker = typeof(UserOption<T>).GetMethod(nameof(OfOptionValue), BindingFlags.NonPublic | BindingFlags.Static)!;
+        if (type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IOptionValue<>)))
+            return (TextParser)maker.MakeGenericMethod(type).Invoke(null, [])!;
+        throw new NotSupportedException($"{type.Name} is no type that a user option can have");
+    }
+
+    private static TextParser OfOptionValue<TValue>() where TValue : IOptionValue<TValue> =>
+        Converted(static text => (TValue.TryParse(text, out var value, out _), value));
+
+    private static TextParser Converted(Func<string, (bool Fits, object? Value)> convert) => (text, out value) =>
+    {
+        var (fits, converted) = convert(text);
+        value = fits ? (T?)converted : default;
+        return fits;
+    };
+
+    private static bool TryBool(string text, out bool value)
+    {
+        value = text.ToUpperInvariant() is "ON" or "YES" or "TRUE" or "1";
+        return value || text.ToUpperInvariant() is "OFF" or "NO" or "FALSE" or "0";
+    }
+}

@@ -1,0 +1,228 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Api;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Chain;
+
+/// <summary>
+/// Plugins in their order. As long as every plugin completes at once the chain is a plain loop; from the first one that does not it goes
+/// on in an async method, which gives each plugin its deadline.
+/// </summary>
+public sealed class PluginChain
+{
+    private readonly Plugin[] _plugins;
+    private readonly bool _checksActions;
+
+    /// <summary>Makes a chain.</summary>
+    /// <param name="plugins">The plugins, in the order of work.</param>
+    /// <param name="checksActions">Whether results must be actions that Postfix obeys.</param>
+    public PluginChain(IEnumerable<Plugin> plugins, bool checksActions = true)
+    {
+        _plugins = [.. plugins];
+        _checksActions = checksActions;
+    }
+
+    /// <summary>The plugins, in the order of work.</summary>
+    public IReadOnlyList<Plugin> Plugins => _plugins;
+
+    /// <summary>Runs the chain inside a plugin; what comes out becomes that plugin's own result.</summary>
+    /// <param name="context">The plugin's context.</param>
+    /// <exception cref="PluginFailedException">A plugin failed and has no <c>on_error</c>.</exception>
+    public ValueTask<PluginResult> RunAsync(PluginContext context) => RunAsync(context.Run, context);
+
+    internal ValueTask<PluginResult> RunAsync(RequestRun run, PluginContext? parent)
+    {
+        var results = default(ResultList);
+        for (var index = 0; index < _plugins.Length; index++)
+        {
+            var plugin = _plugins[index];
+            var context = NewContext(plugin, run, parent);
+            PluginResult result;
+            try
+            {
+                if (IsPast(context))
+                    throw Late(plugin);
+                var running = plugin.RunAsync(context);
+                if (!running.IsCompletedSuccessfully)
+                    return ContinueAsync(run, parent, index, context, running, results);
+                result = Checked(plugin, running.Result, run);
+            }
+            catch (Exception e)
+            {
+                result = Failed(plugin, e, run);
+            }
+
+            context.Dispose();
+            if (results.Take(plugin, result, run))
+                break;
+        }
+
+        return new ValueTask<PluginResult>(results.ToResult());
+    }
+
+    /// <summary>Runs the cron of every plugin and of those nested in them; one that fails is logged and hinders no other.</summary>
+    /// <param name="cron">The tick.</param>
+    public async ValueTask CronAsync(CronContext cron)
+    {
+        foreach (var plugin in _plugins)
+        {
+            try
+            {
+                await plugin.CronAsync(cron).ConfigureAwait(false);
+            }
+            catch (Exception e) when (!cron.Cancellation.IsCancellationRequested)
+            {
+                ChainLog.Write(cron.Logger, LogLevel.Error, $"cron of plugin {plugin.Name} failed: {e.Message}");
+            }
+
+            if (plugin is INestedChain { Plugins: { } nested })
+                await nested.CronAsync(cron).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<PluginResult> ContinueAsync(RequestRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
+    {
+        while (true)
+        {
+            var plugin = _plugins[index];
+            PluginResult result;
+            try
+            {
+                result = Checked(plugin, await AwaitAsync(plugin, context, running).ConfigureAwait(false), run);
+            }
+            catch (Exception e)
+            {
+                result = Failed(plugin, e, run);
+            }
+
+            if (results.Take(plugin, result, run) || ++index == _plugins.Length)
+                return results.ToResult();
+            context = NewContext(_plugins[index], run, parent);
+            running = Start(_plugins[index], context);
+        }
+    }
+
+    private static ValueTask<PluginResult> Start(Plugin plugin, PluginContext context)
+    {
+        try
+        {
+            return IsPast(context) ? ValueTask.FromException<PluginResult>(Late(plugin)) : plugin.RunAsync(context);
+        }
+        catch (Exception e)
+        {
+            return ValueTask.FromException<PluginResult>(e);
+        }
+    }
+
+    private static async ValueTask<PluginResult> AwaitAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running)
+    {
+        if (running.IsCompleted)
+        {
+            context.Dispose();
+            return await running.ConfigureAwait(false);
+        }
+
+        var task = running.AsTask();
+        try
+        {
+            var result = await task.WaitAsync(context.Remaining, context.Clock).ConfigureAwait(false);
+            context.Dispose();
+            return result;
+        }
+        catch (TimeoutException) when (!task.IsCompleted)
+        {
+            context.Abandon();
+            // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
+            _ = task.ContinueWith(static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw Late(plugin);
+        }
+    }
+
+    private static PluginContext NewContext(Plugin plugin, RequestRun run, PluginContext? parent)
+    {
+        var deadline = parent?.DeadlineTimestamp ?? run.Deadline;
+        if (plugin.Timeout > TimeSpan.Zero)
+        {
+            var clock = run.Environment.Clock;
+            deadline = Math.Min(deadline, clock.GetTimestamp() + (long)(plugin.Timeout.TotalSeconds * clock.TimestampFrequency));
+        }
+
+        return new PluginContext(run, parent, deadline);
+    }
+
+    private static bool IsPast(PluginContext context) => context.Clock.GetTimestamp() >= context.DeadlineTimestamp;
+
+    private static PluginFailedException Late(Plugin plugin) => new(plugin.Name, "did not answer in its time");
+
+    private PluginResult Checked(Plugin plugin, PluginResult result, RequestRun run)
+    {
+        if (!_checksActions)
+            return result;
+        if (result.Single is { } action)
+            Check(plugin, action, run);
+        else if (result.HasMany)
+        {
+            foreach (var each in result.Actions)
+                Check(plugin, each, run);
+        }
+
+        return result;
+    }
+
+    private static void Check(Plugin plugin, string action, RequestRun run)
+    {
+        if (ReferenceEquals(action, plugin.LastFitting))
+            return;
+        if (run.Environment.Grammar.Check(action) is { } problem)
+            throw new PluginFailedException(plugin.Name, $"answers \"{action}\": {problem}");
+        plugin.LastFitting = action;
+    }
+
+    // What on_error says. Thrown on, the failure becomes the parent's of a nested chain, whose own on_error then decides.
+    private static PluginResult Failed(Plugin plugin, Exception e, RequestRun run)
+    {
+        var failure = e as PluginFailedException
+            ?? new PluginFailedException(plugin.Name, e is OperationCanceledException ? "gave up in time" : $"failed: {e.GetType().Name}: {e.Message}", e);
+        if (ReferenceEquals(plugin.OnError, OnError.Fail))
+            throw failure;
+        ChainLog.Write(run.Logger, LogLevel.Error, $"{run.Host.Name}: plugin {failure.Plugin} {failure.Message}; on_error of {plugin.Name} is {plugin.OnError}");
+        return plugin.OnError.Action is { } action ? PluginResult.Answer(action) : PluginResult.Continue;
+    }
+
+    // The results so far: a list only from the second action on.
+    private struct ResultList
+    {
+        private string? _first;
+        private List<string>? _all;
+        private bool _aborts;
+
+        /// <summary>Whether the chain ends with this result.</summary>
+        public bool Take(Plugin plugin, PluginResult result, RequestRun run)
+        {
+            if (!result.IsEmpty)
+                run.LastPlugin = plugin.Name;
+            if (result.Single is { } action)
+                Add(action);
+            else if (result.HasMany)
+            {
+                foreach (var each in result.Actions)
+                    Add(each);
+            }
+
+            return _aborts = result.Aborts;
+        }
+
+        public readonly PluginResult ToResult() =>
+            _all is not null ? PluginResult.Of(_all, _aborts)
+            : _first is null ? (_aborts ? PluginResult.Abort() : PluginResult.Continue)
+            : _aborts ? PluginResult.Answer(_first) : PluginResult.Add(_first);
+
+        private void Add(string action)
+        {
+            if (_first is null)
+                _first = action;
+            else
+                (_all ??= [_first]).Add(action);
+        }
+    }
+}

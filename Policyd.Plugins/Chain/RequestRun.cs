@@ -1,0 +1,36 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Chain;
+
+// What all plugins of one request share, those of nested chains included. Only the chain replaces the session in it.
+internal sealed class RequestRun(PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline)
+{
+    private Session _session = session;
+
+    public PolicyRequest Request { get; } = request;
+
+    public VirtualHost Host { get; } = host;
+
+    public ChainEnvironment Environment { get; } = environment;
+
+    /// <summary>Timestamp at which plugins are given up: the request's deadline less the reserve in which the answer is sent.</summary>
+    public long Deadline { get; } = deadline;
+
+    public string? LastPlugin { get; set; }
+
+    public Session Session
+    {
+        get => Volatile.Read(ref _session);
+        set => Volatile.Write(ref _session, value);
+    }
+
+    public ILogger Logger => Environment.Logger;
+}
+
+/// <summary>What chains of a server share.</summary>
+/// <param name="Clock">The clock.</param>
+/// <param name="Logger">The log of requests and plugins.</param>
+/// <param name="Grammar">What Postfix obeys.</param>
+public sealed record ChainEnvironment(TimeProvider Clock, ILogger Logger, ActionGrammar Grammar);

@@ -1,0 +1,112 @@
+using Policyd.Configuration;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Loading;
+
+namespace Policyd.Plugins.Model;
+
+// Makes the plugins of a section's "plugins", and those nested in them.
+internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, ModelEnvironment environment, IReadOnlyDictionary<string, ConnectionDefinition> connections, ActionChecker actions, DiagnosticBag diagnostics)
+{
+    private static readonly string[] s_own = ["module", "name"];
+    private static readonly string[] s_ownWithChain = ["module", "name", "plugins"];
+    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
+
+    /// <summary>The chain of a section; null when it has none.</summary>
+    public PluginChain? Build(ConfigObject section, bool keepsActions)
+    {
+        if (section["plugins"] is not { } node)
+            return null;
+        if (node is not ConfigArray array)
+        {
+            diagnostics.Error(node.Position, $"plugins: expected an array of plugins in their order, found {node.Describe()}");
+            return null;
+        }
+
+        var plugins = new List<Plugin>();
+        foreach (var item in array.Items)
+        {
+            if (item is not ConfigObject one)
+                diagnostics.Error(item.Position, $"a plugin is an object {{ name, module, … }}, not {item.Describe()}");
+            else if (Create(one, keepsActions) is { } plugin)
+                plugins.Add(plugin);
+        }
+
+        return new PluginChain(plugins, !keepsActions);
+    }
+
+    private Plugin? Create(ConfigObject section, bool keepsActions)
+    {
+        var module = (section["module"] as ConfigScalar)?.Text;
+        var name = (section["name"] as ConfigScalar)?.Text ?? module ?? "";
+        if (module is null)
+        {
+            diagnostics.Error(section.Position, $"plugin {name} needs the option \"module\"");
+            return null;
+        }
+
+        if (!_names.Add(name))
+            diagnostics.Warning(section.PositionOf("name"), $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\": what one has done or cached for a mail counts for the other");
+        if (modules.Find(module) is not { } type)
+        {
+            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {modules.Explain(module)}");
+            return null;
+        }
+
+        return Make(type, name, module, section, keepsActions);
+    }
+
+    private Plugin? Make(Type type, string name, string module, ConfigObject section, bool keepsActions)
+    {
+        Plugin plugin;
+        try
+        {
+            plugin = (Plugin)Activator.CreateInstance(type)!;
+        }
+        catch (System.Reflection.TargetInvocationException e)
+        {
+            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: the constructor of {type.FullName} failed: {e.InnerException?.Message}");
+            return null;
+        }
+
+        plugin.Name = name;
+        var nests = plugin as INestedChain;
+        var fits = OptionBinder.Bind(plugin, section, diagnostics, new BindingOptions
+        {
+            Subject = $"plugin {name} ({module})",
+            ConsumedElsewhere = nests is null ? s_own : s_ownWithChain,
+        });
+        if (nests is not null)
+            nests.Plugins = Build(section, keepsActions || nests.KeepsActions);
+        CheckActions(plugin, section, keepsActions);
+        if (fits)
+            Initialize(plugin, section);
+        return plugin;
+    }
+
+    private void Initialize(Plugin plugin, ConfigObject section)
+    {
+        try
+        {
+            plugin.Initialize(new PluginSetup(plugin, section, virtualHost, environment, actions.Grammar, connections, diagnostics));
+        }
+        catch (Exception e)
+        {
+            diagnostics.Error(section.Position, $"plugin {plugin.Name} cannot start: {e.Message}");
+        }
+    }
+
+    // Whoever declares an option as an action, third parties too, has it checked here, at its own place.
+    private void CheckActions(Plugin plugin, ConfigObject section, bool keepsActions)
+    {
+        if (plugin.OnError.Action is { } onError && !keepsActions)
+            actions.Check($"plugin {plugin.Name}: on_error", onError, section.PositionOf("on_error"));
+        if (keepsActions)
+            return;
+        foreach (var option in OptionSchema.Of(plugin.GetType()).Options.Where(option => option.Type == typeof(ActionTemplate)))
+        {
+            if (section.Has(option.Name) && OptionSchema.Of(plugin.GetType()).ValueOf(plugin, option.Name) is { } text)
+                actions.Check($"plugin {plugin.Name}: {option.Name}", new ActionTemplate(text).Sample, section.PositionOf(option.Name));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+using System.ComponentModel;
+using Policyd.Configuration;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Loading;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Model;
+
+// From the tree to the model. Every step reports and goes on, so that an operator sees all that is wrong at once.
+internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment environment)
+{
+    private static readonly Dictionary<string, string[]> s_connectionOptions = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["Sql"] = ["dsn", "user", "password", "provider"],
+        ["Memcached"] = ["servers", "namespace", "debug"],
+        ["Redis"] = ["server", "sock", "sentinels", "service", "password", "db"],
+        ["Ldap"] = ["host", "port", "keepalive", "timeout", "binddn", "password", "starttls"],
+    };
+
+    private readonly DiagnosticBag _diagnostics = document.Diagnostics;
+
+    public PolicyServerModel? Build()
+    {
+        if (document.Root["policyd"] is not ConfigObject root)
+        {
+            _diagnostics.Error(document.Root.PositionOf("policyd"), "there is no section policyd { }");
+            return null;
+        }
+
+        var options = new ServerOptions();
+        OptionBinder.Bind(options, root, _diagnostics, new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
+        var listeners = Listeners(options, root);
+        var connections = Connections(root);
+        var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
+        if (options.OnError.Action is { } onError)
+            actions.Check("on_error", onError, root.PositionOf("on_error"));
+        var hosts = Hosts(root, Modules(options, root), connections, actions);
+        Cross(listeners, hosts, root, options);
+        var sessions = Sessions(root, connections);
+        if (_diagnostics.HasErrors)
+            return null;
+        var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
+        var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
+        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections);
+    }
+
+    private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)
+    {
+        var listeners = new List<PolicyEndpoint>();
+        for (var index = 0; index < options.Listen.Count; index++)
+        {
+            var place = root["listen"] is ConfigArray array && index < array.Items.Count ? array.Items[index].Position : root.PositionOf("listen");
+            if (!PolicyEndpoint.TryParse(options.Listen[index], out var endpoint, out var error))
+                _diagnostics.Error(place, $"listen: {error}");
+            else if (listeners.Contains(endpoint))
+                _diagnostics.Error(place, $"listen: {endpoint} is there twice");
+            else
+                listeners.Add(endpoint);
+        }
+
+        if (listeners.Count == 0 && !_diagnostics.HasErrors)
+            _diagnostics.Error(root.PositionOf("listen"), "listen: there is nothing to listen on");
+        return listeners;
+    }
+
+    private Dictionary<string, ConnectionDefinition> Connections(ConfigObject root)
+    {
+        var connections = new Dictionary<string, ConnectionDefinition>(StringComparer.Ordinal);
+        foreach (var member in (root["connections"] as ConfigObject)?.Members ?? [])
+        {
+            if (member.Value is not ConfigObject section || (section["module"] as ConfigScalar)?.Text is not { } module)
+                _diagnostics.Error(member.Value.Position, $"connection {member.Key} needs the option \"module\": Sql, Memcached, Redis or Ldap");
+            else if (!s_connectionOptions.TryGetValue(module, out var known))
+                _diagnostics.Error(section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known are {string.Join(", ", s_connectionOptions.Keys)}");
+            else
+            {
+                foreach (var option in section.Members.Where(option => option.Key is not ("module" or "name") && !known.Contains(option.Key)))
+                {
+                    var close = EditDistance.Closest(option.Key, known);
+                    _diagnostics.Error(option.KeyPosition, $"connection {member.Key}: unknown option \"{option.Key}\"{(close is null ? "" : $"; did you mean {close}?")}");
+                }
+
+                connections[member.Key] = new ConnectionDefinition(member.Key, module, section);
+            }
+        }
+
+        return connections;
+    }
+
+    private ModuleRegistry Modules(ServerOptions options, ConfigObject root)
+    {
+        if (options.PluginFolder is null)
+            return environment.Modules;
+        var errors = new List<string>();
+        var beside = Path.GetDirectoryName(root.Position.File);
+        var folder = string.IsNullOrEmpty(beside) ? options.PluginFolder : Path.Combine(beside, options.PluginFolder);
+        var modules = PluginFolder.Load(folder, environment.Modules, errors);
+        foreach (var error in errors)
+            _diagnostics.Error(root.PositionOf("plugin_folder"), $"plugin_folder: {error}");
+        return modules;
+    }
+
+    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, ActionChecker actions)
+    {
+        var hosts = new List<HostDraft>();
+        switch (root["virtual_hosts"])
+        {
+            case ConfigArray array:
+                foreach (var item in array.Items)
+                {
+                    if (item is ConfigObject section)
+                        Host(section, hosts, modules, connections, actions);
+                    else
+                        _diagnostics.Error(item.Position, $"a virtual host is an object {{ port, name, plugins }}, not {item.Describe()}");
+                }
+
+                break;
+            case null:
+                _diagnostics.Error(root.Position, "there is no virtual host: virtual_hosts = [ { name, port, plugins } ]");
+                break;
+            case var other:
+                _diagnostics.Error(other.Position, $"virtual_hosts: expected an array, found {other.Describe()}");
+                break;
+        }
+
+        return hosts;
+    }
+
+    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, ActionChecker actions)
+    {
+        var options = new HostOptions();
+        OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "virtual host", ConsumedElsewhere = ["plugins"] });
+        var endpoints = new List<PolicyEndpoint>();
+        var ports = new List<int>();
+        foreach (var text in options.Port)
+        {
+            if (!VirtualHostDefinition.TryParseListener(text, endpoints, ports, out var error))
+                _diagnostics.Error(section.PositionOf("port"), $"port: {error}");
+        }
+
+        var name = options.Name ?? (options.Port.Count > 0 ? options.Port[0] : "");
+        if (hosts.Any(other => other.Name == name))
+            _diagnostics.Error(section.PositionOf("name"), $"there are two virtual hosts of the name \"{name}\"");
+        if (hosts.SelectMany(other => other.Ports).Intersect(ports).Any() || hosts.SelectMany(other => other.Endpoints).Intersect(endpoints).Any())
+            _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" is another one's already");
+        var chain = new ChainBuilder(name, modules, environment, connections, actions, _diagnostics).Build(section, keepsActions: false);
+        hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), endpoints, ports, section.Position));
+    }
+
+    private void Cross(List<PolicyEndpoint> listeners, List<HostDraft> hosts, ConfigObject root, ServerOptions options)
+    {
+        var definitions = hosts.Select(host => (host, Serves: new VirtualHostDefinition(null!, host.Endpoints, host.Ports))).ToList();
+        foreach (var listener in listeners.Where(listener => !definitions.Any(one => one.Serves.Serves(listener))))
+            _diagnostics.Warning(root.PositionOf("listen"), $"no virtual host has the port of {listener}: its requests get no answer");
+        foreach (var (host, serves) in definitions.Where(one => !listeners.Any(one.Serves.Serves)))
+        {
+            if (!options.VhostByPolicyContext || serves.Ports.Count + serves.Endpoints.Count > 0)
+                _diagnostics.Warning(host.Position, $"nothing listens on the port of virtual host \"{host.Name}\"");
+        }
+    }
+
+    private ISessionStore Sessions(ConfigObject root, Dictionary<string, ConnectionDefinition> connections)
+    {
+        var memory = new MemoryOptions();
+        if (root["session_cache"] is not ConfigObject section)
+            return memory.ToStore(environment.Clock);
+        var module = (section["module"] as ConfigScalar)?.Text ?? "Memory";
+        var place = section.PositionOf("module");
+        switch (module.ToUpperInvariant())
+        {
+            case "NONE":
+                return new NoSessionStore();
+            case "MEMORY":
+                OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+                break;
+            case "MEMCACHED" or "REDIS":
+                OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module", "memcached", "redis", "lock_wait", "lock_max_retry", "lock_timeout"] });
+                var name = (section[module.ToLowerInvariant()] as ConfigScalar)?.Text ?? module.ToLowerInvariant();
+                if (!connections.ContainsKey(name))
+                    _diagnostics.Warning(place, $"session_cache: there is no connection \"{name}\"");
+                _diagnostics.Warning(place, $"session_cache: the module {module} is not there yet; sessions are kept in the memory of this server");
+                break;
+            default:
+                _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known are None and Memory");
+                break;
+        }
+
+        return memory.ToStore(environment.Clock);
+    }
+
+    private sealed record HostDraft(string Name, PluginChain Chain, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports, SourcePosition Position);
+
+    private sealed class HostOptions
+    {
+        public string? Name { get; set; }
+
+        public IReadOnlyList<string> Port { get; set; } = [];
+    }
+
+    private sealed class MemoryOptions
+    {
+        [Description("how long a session lives after its last request")]
+        public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(300);
+
+        [Description("the most memory for sessions")]
+        public ByteSize MaxBytes { get; set; } = new(64L * 1024 * 1024);
+
+        public MemorySessionStore ToStore(TimeProvider clock) => new(Math.Max(1, MaxBytes.Bytes), Expire, clock);
+    }
+}

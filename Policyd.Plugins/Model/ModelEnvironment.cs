@@ -1,0 +1,18 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Policyd.Plugins.Loading;
+
+namespace Policyd.Plugins.Model;
+
+/// <summary>What surrounds a model: the defaults are right for a server.</summary>
+public sealed record ModelEnvironment
+{
+    /// <summary>The clock.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>The log.</summary>
+    public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
+
+    /// <summary>The modules that a configuration may name, before those of <c>plugin_folder</c>.</summary>
+    public ModuleRegistry Modules { get; init; } = ModuleRegistry.BuiltIn;
+}

@@ -1,0 +1,106 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Policyd.Configuration;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Model;
+
+/// <summary>A server as its configuration describes it: everything is made and checked, nothing listens yet.</summary>
+public sealed class PolicyServerModel
+{
+    private readonly Dictionary<PolicyEndpoint, VirtualHost> _byListener;
+    private readonly Dictionary<string, VirtualHost> _byName;
+
+    internal PolicyServerModel(ServerOptions options, IReadOnlyList<PolicyEndpoint> listeners, IReadOnlyList<VirtualHostDefinition> hosts, ISessionStore sessions, ChainEnvironment chains, IReadOnlyDictionary<string, ConnectionDefinition> connections)
+    {
+        Options = options;
+        Listeners = listeners;
+        Sessions = sessions;
+        Chains = chains;
+        Connections = connections;
+        VirtualHosts = [.. hosts.Select(host => host.Host)];
+        _byName = VirtualHosts.ToDictionary(host => host.Name, StringComparer.Ordinal);
+        _byListener = listeners
+            .Select(listener => (listener, host: hosts.FirstOrDefault(host => host.Serves(listener))))
+            .Where(pair => pair.host is not null)
+            .ToDictionary(pair => pair.listener, pair => pair.host!.Host);
+    }
+
+    /// <summary>The options of <c>policyd { }</c>.</summary>
+    public ServerOptions Options { get; }
+
+    /// <summary>The virtual hosts, in the order of the file.</summary>
+    public IReadOnlyList<VirtualHost> VirtualHosts { get; }
+
+    /// <summary>Where to listen.</summary>
+    public IReadOnlyList<PolicyEndpoint> Listeners { get; }
+
+    /// <summary>The connections by name.</summary>
+    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; }
+
+    /// <summary>Where sessions rest.</summary>
+    public ISessionStore Sessions { get; }
+
+    /// <summary>Clock, log and grammar of the chains.</summary>
+    public ChainEnvironment Chains { get; }
+
+    /// <summary>What Postfix obeys, with the operator's restriction classes.</summary>
+    public ActionGrammar Grammar => Chains.Grammar;
+
+    /// <summary>Makes a model. All errors of the file are in the document's diagnostics, each with its place.</summary>
+    /// <param name="document">The configuration; its diagnostics are added to.</param>
+    /// <param name="environment">Clock, log and modules.</param>
+    /// <returns>The model; null when there are errors.</returns>
+    public static PolicyServerModel? Build(ConfigDocument document, ModelEnvironment environment) =>
+        new ModelBuilder(document, environment).Build();
+
+    /// <summary>The virtual host of a request; null when there is none, and the connection is to be closed.</summary>
+    /// <param name="listener">Where the connection came in: one of <see cref="Listeners"/>.</param>
+    /// <param name="request">The request.</param>
+    public VirtualHost? Select(PolicyEndpoint listener, PolicyRequest request) =>
+        Options.VhostByPolicyContext && request.PolicyContext is { Length: > 0 } name && _byName.TryGetValue(name, out var named)
+            ? named
+            : _byListener.GetValueOrDefault(listener);
+
+    /// <summary>Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells.</summary>
+    /// <param name="host">The virtual host.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="elapsed">From arrival to answer.</param>
+    /// <param name="outcome">What came out.</param>
+    public void LogRequest(VirtualHost host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
+    {
+        var level = Api.PolicyLogLevels.ToLogLevel(RequestLogLine.Level);
+        if (Chains.Logger.IsEnabled(level))
+            ChainLog.Write(Chains.Logger, level, RequestLogLine.Format(host.Name, request.Instance, request.Type, elapsed, outcome));
+    }
+
+    /// <summary>Runs the cron of all plugins.</summary>
+    /// <param name="tasks">The tasks, such as <c>hourly</c>.</param>
+    /// <param name="ct">Cancelled when the server stops.</param>
+    public async ValueTask CronAsync(IEnumerable<string> tasks, CancellationToken ct)
+    {
+        var cron = new Api.CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
+        foreach (var host in VirtualHosts)
+            await host.Chain.CronAsync(cron).ConfigureAwait(false);
+    }
+}
+
+// A virtual host and the listeners it wants: a port of any address, or a whole endpoint.
+internal sealed record VirtualHostDefinition(VirtualHost Host, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports)
+{
+    public bool Serves(PolicyEndpoint listener) => Endpoints.Contains(listener) || (!listener.IsUnix && Ports.Contains(listener.Port));
+
+    public static bool TryParseListener(string text, List<PolicyEndpoint> endpoints, List<int> ports, out string? error)
+    {
+        error = null;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535)
+            ports.Add(port);
+        else if (PolicyEndpoint.TryParse(text, out var endpoint, out error))
+            endpoints.Add(endpoint);
+        else
+            return false;
+        return true;
+    }
+}

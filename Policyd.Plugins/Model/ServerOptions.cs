@@ -1,0 +1,76 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Policyd.Configuration;
+using Policyd.Plugins.Api;
+
+namespace Policyd.Plugins.Model;
+
+/// <summary>The options of <c>policyd { }</c>.</summary>
+public sealed class ServerOptions
+{
+    /// <summary>Where the server listens.</summary>
+    [Description("where to listen: HOST:PORT, [V6]:PORT, unix:/path")]
+    public IReadOnlyList<string> Listen { get; set; } = ["127.0.0.1:12345"];
+
+    /// <summary>The time for a request, from its last byte to its answer.</summary>
+    [Description("the time for a request, from its last byte to its answer")]
+    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>When an idle connection is closed; zero: never.</summary>
+    [Description("when an idle connection is closed; 0: never, as Postfix wants it")]
+    public TimeSpan KeepaliveTimeout { get; set; }
+
+    /// <summary>How many requests a connection may send; 0: any number.</summary>
+    [Description("how many requests a connection may send; 0: any number"), Range(0, int.MaxValue)]
+    public int MaxKeepalive { get; set; }
+
+    /// <summary>How many connections there may be.</summary>
+    [Description("how many connections there may be at a time"), Range(1, int.MaxValue)]
+    public int MaxConnections { get; set; } = 16384;
+
+    /// <summary>The largest request.</summary>
+    [Description("the largest request; a larger one is malformed")]
+    public ByteSize MaxRequestBytes { get; set; } = new(64 * 1024);
+
+    /// <summary>Whether the request's <c>policy_context</c> names the virtual host.</summary>
+    [Description("whether a request's policy_context names its virtual host; the port's is the fallback")]
+    public bool VhostByPolicyContext { get; set; }
+
+    /// <summary>The level of the log, 0 to 4.</summary>
+    [Description("the log's level: 0 err, 1 warning, 2 notice, 3 info, 4 debug"), Range(0, 4)]
+    public int LogLevel { get; set; } = 2;
+
+    /// <summary>The file that the log goes to; null: the standard output or the system's log.</summary>
+    [Description("the file that the log goes to")]
+    public string? LogFile { get; set; }
+
+    /// <summary>The file that the process id is written to.</summary>
+    [Description("the file that the process id is written to")]
+    public string? PidFile { get; set; }
+
+    /// <summary>The name under which the server logs.</summary>
+    [Description("the name under which the server logs")]
+    public string ProgramName { get; set; } = "policyd";
+
+    /// <summary>The restriction classes of the operator's main.cf, so that an action may name them.</summary>
+    [Description("the smtpd_restriction_classes of main.cf: words that actions may name")]
+    public IReadOnlyList<string> RestrictionClasses { get; set; } = [];
+
+    /// <summary>The folder of third-party plugins.</summary>
+    [Description("the folder of third-party plugins")]
+    public string? PluginFolder { get; set; }
+
+    /// <summary>What is answered on an error outside any plugin.</summary>
+    [Description("on an error outside any plugin: close the connection, or an action to answer")]
+    public OnError OnError { get; set; } = OnError.Fail;
+
+    /// <summary>The level of the log.</summary>
+    [NotAnOption]
+    public PolicyLogLevel Level => (PolicyLogLevel)LogLevel;
+}
+
+/// <summary>A section of <c>connections</c>, checked by the known names of its module's options.</summary>
+/// <param name="Name">The name by which plugins call it.</param>
+/// <param name="Module">Sql, Memcached, Redis or Ldap.</param>
+/// <param name="Section">Its options.</param>
+public sealed record ConnectionDefinition(string Name, string Module, ConfigObject Section);

@@ -1,0 +1,128 @@
+using System.ComponentModel;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+
+namespace Policyd.Plugins.Modules;
+
+// The small modules: each is a few lines on top of the API.
+
+/// <summary>Answers an action.</summary>
+[Module("Action")]
+public sealed class ActionPlugin : Plugin
+{
+    /// <summary>The action.</summary>
+    [Description("the action to answer")]
+    public required ActionTemplate Action { get; set; }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context) => new(PluginResult.Answer(Action.Text));
+}
+
+/// <summary>Sets a value in the session.</summary>
+[Module("SetField")]
+public sealed class SetFieldPlugin : Plugin
+{
+    /// <summary>The key.</summary>
+    [Description("the session's key")]
+    public required string Key { get; set; }
+
+    /// <summary>The value.</summary>
+    [Description("the value to set")]
+    public required string Value { get; set; }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        context.Session[Key] = Value;
+        return default;
+    }
+}
+
+/// <summary>Removes values from the session.</summary>
+[Module("ClearFields")]
+public sealed class ClearFieldsPlugin : Plugin
+{
+    /// <summary>Keys to remove.</summary>
+    [Description("the session's keys to remove")]
+    public IReadOnlyList<string> Fields { get; set; } = [];
+
+    /// <summary>Beginnings of keys to remove.</summary>
+    [Description("beginnings of keys to remove")]
+    public IReadOnlyList<string> FieldsPrefix { get; set; } = [];
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        var session = context.Session;
+        foreach (var field in Fields)
+            session.Remove(field);
+        if (FieldsPrefix.Count > 0)
+        {
+            foreach (var key in session.Keys)
+            {
+                if (FieldsPrefix.Any(prefix => key.StartsWith(prefix, StringComparison.Ordinal)))
+                    session.Remove(key);
+            }
+        }
+
+        return default;
+    }
+}
+
+/// <summary>Runs its chain and keeps the chain's actions in the session; answers nothing.</summary>
+[Module("Eval")]
+public sealed class EvalPlugin : Plugin, INestedChain
+{
+    /// <summary>The key.</summary>
+    [Description("the session's key under which the actions are kept, joined by line feeds")]
+    public required string StoreIn { get; set; }
+
+    /// <inheritdoc/>
+    public PluginChain? Plugins { get; set; }
+
+    /// <inheritdoc/>
+    public bool KeepsActions => true;
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        if (Plugins is null)
+            setup.Warning("plugins", "there is no chain to run");
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (Plugins is not null)
+        {
+            var result = await Plugins.RunAsync(context).ConfigureAwait(false);
+            context.Session[StoreIn] = string.Join('\n', result.Actions);
+        }
+
+        return default;
+    }
+}
+
+/// <summary>Answers, or runs its chain, while Postfix is under stress.</summary>
+[Module("Stress")]
+public sealed class StressPlugin : Plugin, INestedChain
+{
+    /// <summary>The action.</summary>
+    [Description("the action to answer while the request has stress=yes")]
+    public UserOption<ActionTemplate?> Action { get; set; } = new(null);
+
+    /// <inheritdoc/>
+    public PluginChain? Plugins { get; set; }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context) =>
+        context.Request.Stress == "yes" ? Match.RunAsync(context, Action, Plugins) : default;
+}
+
+// What a module that matched does: its action, else its chain, else nothing.
+internal static class Match
+{
+    public static ValueTask<PluginResult> RunAsync(PluginContext context, UserOption<ActionTemplate?> action, PluginChain? nested) =>
+        action.For(context) is { } own ? new ValueTask<PluginResult>(PluginResult.Answer(own.Text))
+        : nested?.RunAsync(context) ?? default;
+}

@@ -1,0 +1,77 @@
+using System.ComponentModel;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Compares a value of the request or the session; when one of the tests is true it scores, answers, or runs its chain.</summary>
+[Module("Condition")]
+public sealed class ConditionPlugin : Plugin, INestedChain
+{
+    /// <summary>The value.</summary>
+    [Description("the value to test, such as sender or session:KEY")]
+    public required Variable Key { get; set; }
+
+    /// <summary>Equal to this text.</summary>
+    [Description("true when the value is this text")]
+    public string? Match { get; set; }
+
+    /// <summary>Matches this expression.</summary>
+    [Description("true when the value matches this regular expression")]
+    public PerlRegex? ReMatch { get; set; }
+
+    /// <summary>Greater than this number.</summary>
+    [Description("true when the value is a greater number; a text counts as the number it begins with, else 0")]
+    public double? GtMatch { get; set; }
+
+    /// <summary>Less than this number.</summary>
+    [Description("true when the value is a lesser number")]
+    public double? LtMatch { get; set; }
+
+    /// <summary>Whether to act when no test is true.</summary>
+    [Description("act when none of the tests is true")]
+    public bool Invert { get; set; }
+
+    /// <summary>The score, added each time.</summary>
+    [Description("the score to add, each time")]
+    public UserOption<double?> Score { get; set; } = new(null);
+
+    /// <summary>The action.</summary>
+    [Description("the action to answer")]
+    public UserOption<ActionTemplate?> Action { get; set; } = new(null);
+
+    /// <inheritdoc/>
+    public PluginChain? Plugins { get; set; }
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        if (Match is null && ReMatch is null && GtMatch is null && LtMatch is null)
+            setup.Warning("key", "there is no test: none of match, re_match, gt_match and lt_match is given");
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (Key.Read(context) is not { } value)
+        {
+            if (Logs(context))
+                Log(context, $"{Key} is not there, nothing to test");
+            return default;
+        }
+
+        if (IsTrue(value) == Invert)
+            return default;
+        if (Logs(context))
+            Log(context, $"{Key} matched with value {value}");
+        if (Score.For(context) is { } score)
+            context.AddScore(Name, score);
+        return Modules.Match.RunAsync(context, Action, Plugins);
+    }
+
+    private bool IsTrue(string value) =>
+        Match is not null && value == Match
+        || ReMatch is not null && ReMatch.IsMatch(value)
+        || GtMatch is not null && PerlNumber.Parse(value) > GtMatch
+        || LtMatch is not null && PerlNumber.Parse(value) < LtMatch;
+}

@@ -1,0 +1,241 @@
+using System.Buffers;
+using System.Text.Json;
+
+namespace Policyd.Plugins.Sessions;
+
+/// <summary>
+/// What plugins know of a mail, from its first request to its last: a map of text to values. Every call holds a lock for a
+/// moment, so that a plugin that was given up and runs on cannot tear what the chain goes on with (<see cref="Detach"/>).
+/// </summary>
+public sealed class Session
+{
+    /// <summary>What an entry costs beside its characters: its two strings' headers and its slot, in bytes.</summary>
+    public const int EntryOverhead = 96;
+
+    private readonly Lock _lock = new();
+    private Dictionary<string, SessionValue>? _values;
+    private long _bytes;
+
+    /// <summary>The memory of the entries in bytes: two for each character and <see cref="EntryOverhead"/> for each entry.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_lock)
+                return _bytes;
+        }
+    }
+
+    /// <summary>How many values there are.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+                return _values?.Count ?? 0;
+        }
+    }
+
+    /// <summary>The keys, as of now.</summary>
+    public IReadOnlyList<string> Keys
+    {
+        get
+        {
+            lock (_lock)
+                return _values is null ? [] : [.. _values.Keys];
+        }
+    }
+
+    /// <summary>The value as text (JSON text of a value that is no text); null when absent. Setting null removes it.</summary>
+    /// <param name="key">The key.</param>
+    public string? this[string key]
+    {
+        get
+        {
+            lock (_lock)
+                return _values is not null && _values.TryGetValue(key, out var value) ? value.Text : null;
+        }
+
+        set
+        {
+            if (value is null)
+                Remove(key);
+            else
+                Put(key, new SessionValue(value, false));
+        }
+    }
+
+    /// <summary>Whether the key is there.</summary>
+    /// <param name="key">The key.</param>
+    public bool Has(string key)
+    {
+        lock (_lock)
+            return _values is not null && _values.ContainsKey(key);
+    }
+
+    /// <summary>Sets a flag.</summary>
+    /// <param name="key">The key.</param>
+    /// <returns>Whether it was not there before.</returns>
+    public bool TrySet(string key)
+    {
+        lock (_lock)
+        {
+            if (_values is not null && _values.ContainsKey(key))
+                return false;
+            PutLocked(key, new SessionValue("1", true));
+            return true;
+        }
+    }
+
+    /// <summary>Reads a value that <see cref="Set{T}"/> wrote.</summary>
+    /// <typeparam name="T">Any type that JSON can hold.</typeparam>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value.</param>
+    /// <returns>False when the key is absent or its value does not fit.</returns>
+    public bool TryGet<T>(string key, out T? value)
+    {
+        value = default;
+        SessionValue found;
+        lock (_lock)
+        {
+            if (_values is null || !_values.TryGetValue(key, out found))
+                return false;
+        }
+
+        if (typeof(T) == typeof(string))
+        {
+            value = found.IsJson && found.Text == "null" ? default : (T)(object)found.Text;
+            return true;
+        }
+
+        try
+        {
+            value = found.IsJson ? JsonSerializer.Deserialize<T>(found.Text) : JsonSerializer.Deserialize<T>(JsonSerializer.Serialize(found.Text));
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Writes a value: text as it is, anything else as JSON.</summary>
+    /// <typeparam name="T">Any type that JSON can hold.</typeparam>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value.</param>
+    public void Set<T>(string key, T value)
+    {
+        if (value is string text)
+            Put(key, new SessionValue(text, false));
+        else
+            Put(key, new SessionValue(JsonSerializer.Serialize(value), true));
+    }
+
+    /// <summary>Removes a value.</summary>
+    /// <param name="key">The key.</param>
+    /// <returns>Whether it was there.</returns>
+    public bool Remove(string key)
+    {
+        lock (_lock)
+        {
+            if (_values is null || !_values.Remove(key, out var removed))
+                return false;
+            _bytes -= Cost(key, removed);
+            return true;
+        }
+    }
+
+    /// <summary>Removes every value.</summary>
+    public void Clear()
+    {
+        lock (_lock)
+        {
+            _values = null;
+            _bytes = 0;
+        }
+    }
+
+    /// <summary>
+    /// Moves everything into a new session. This one is left empty: whoever still holds it, such as a plugin that was given up,
+    /// reads nothing and writes to nowhere.
+    /// </summary>
+    public Session Detach()
+    {
+        var live = new Session();
+        lock (_lock)
+        {
+            (live._values, live._bytes) = (_values, _bytes);
+            _values = null;
+            _bytes = 0;
+        }
+
+        return live;
+    }
+
+    /// <summary>The session as one JSON object in UTF-8.</summary>
+    public byte[] ToJson()
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using var writer = new Utf8JsonWriter(buffer);
+        lock (_lock)
+        {
+            writer.WriteStartObject();
+            foreach (var (key, value) in _values ?? [])
+            {
+                writer.WritePropertyName(key);
+                if (value.IsJson)
+                    writer.WriteRawValue(value.Text);
+                else
+                    writer.WriteStringValue(value.Text);
+            }
+
+            writer.WriteEndObject();
+        }
+
+        writer.Flush();
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    /// <summary>A session from one JSON object.</summary>
+    /// <param name="json">UTF-8.</param>
+    /// <exception cref="JsonException">It is no JSON object.</exception>
+    public static Session FromJson(ReadOnlyMemory<byte> json)
+    {
+        using var document = JsonDocument.Parse(json);
+        var session = new Session();
+        session.Merge(document.RootElement);
+        return session;
+    }
+
+    /// <summary>Sets every member of a JSON object as a value: what a user-config module does with what it read.</summary>
+    /// <param name="json">The object.</param>
+    /// <exception cref="JsonException">It is no object.</exception>
+    public void Merge(JsonElement json)
+    {
+        if (json.ValueKind != JsonValueKind.Object)
+            throw new JsonException("a session is a JSON object");
+        foreach (var member in json.EnumerateObject())
+        {
+            Put(member.Name, member.Value.ValueKind == JsonValueKind.String
+                ? new SessionValue(member.Value.GetString()!, false)
+                : new SessionValue(member.Value.GetRawText(), true));
+        }
+    }
+
+    private static long Cost(string key, SessionValue value) => EntryOverhead + 2L * (key.Length + value.Text.Length);
+
+    private void Put(string key, SessionValue value)
+    {
+        lock (_lock)
+            PutLocked(key, value);
+    }
+
+    private void PutLocked(string key, SessionValue value)
+    {
+        _values ??= new Dictionary<string, SessionValue>(StringComparer.Ordinal);
+        if (_values.TryGetValue(key, out var old))
+            _bytes -= Cost(key, old);
+        _values[key] = value;
+        _bytes += Cost(key, value);
+    }
+}
