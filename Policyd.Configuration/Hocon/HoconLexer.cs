@@ -84,6 +84,12 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
             var c = text[_at];
             if (!MayStandUnquoted(c))
             {
+                if (c == '+' && IsExponentSign(begin))
+                {
+                    _at++;
+                    continue;
+                }
+
                 if (!IsStray(c))
                     break;
                 if (!reported)
@@ -96,6 +102,11 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
 
         return new HoconToken(HoconTokenKind.Unquoted, text[begin.._at], start);
     }
+
+    // 1e+5 is a number of JSON, though '+' stands in no other word.
+    private bool IsExponentSign(int begin) =>
+        _at - begin >= 2 && text[_at - 1] is ('e' or 'E') && HoconText.IsNumber(text.AsSpan(begin, _at - 1 - begin))
+        && _at + 1 < text.Length && char.IsAsciiDigit(text[_at + 1]);
 
     private bool IsStray(char c) => c switch
     {

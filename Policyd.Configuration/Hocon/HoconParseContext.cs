@@ -35,9 +35,9 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
             return;
         }
 
-        if (include.Name.Length == 0)
+        if (include.Name.Length == 0 || include.Name.Contains('\0'))
         {
-            Diagnostics.Error(include.Position, "the name of the included file is empty");
+            Diagnostics.Error(include.Position, "the name of the included file is empty or holds a NUL character");
             return;
         }
 

@@ -33,16 +33,15 @@ internal sealed class HoconPathBuilder
     {
         FlushSpace();
         _started = true;
-        var dot = text.IndexOf('.');
-        while (dot >= 0)
+        var rest = text.AsSpan();
+        for (var dot = rest.IndexOf('.'); dot >= 0; dot = rest.IndexOf('.'))
         {
-            _element.Append(text, 0, dot);
+            _element.Append(rest[..dot]);
             EndElement();
-            text = text[(dot + 1)..];
-            dot = text.IndexOf('.');
+            rest = rest[(dot + 1)..];
         }
 
-        _element.Append(text);
+        _element.Append(rest);
     }
 
     public bool TryBuild([NotNullWhen(true)] out IReadOnlyList<string>? path, [NotNullWhen(false)] out string? error)

@@ -71,7 +71,7 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
 
     private bool Spend(SourcePosition position)
     {
-        if (_depth >= options.MaxDepth)
+        if (_depth > options.MaxDepth) // a scalar may stand in the deepest object that the parser lets through
         {
             if (!_tooDeep)
                 diagnostics.Error(position, $"nested deeper than {options.MaxDepth} levels");

@@ -29,7 +29,7 @@ public static class HoconWriter
     {
         foreach (var member in source.Members)
         {
-            WriteComments(text, member.Value.Comments, indent);
+            WriteComments(text, member.Value.Comments, indent, isFirst: ReferenceEquals(member, source.Members[0]));
             text.Append(' ', indent).Append(HoconQuoting.Key(member.Key)).Append(member.Value is ConfigObject ? " " : " = ");
             WriteValue(text, member.Value, indent);
             text.Append('\n');
@@ -71,7 +71,7 @@ public static class HoconWriter
     {
         foreach (var item in array.Items)
         {
-            WriteComments(text, item.Comments, indent);
+            WriteComments(text, item.Comments, indent, isFirst: ReferenceEquals(item, array.Items[0]));
             text.Append(' ', indent);
             WriteValue(text, item, indent);
             text.Append('\n');
@@ -80,9 +80,9 @@ public static class HoconWriter
         WriteComments(text, array.ClosingComments, indent);
     }
 
-    private static void WriteComments(StringBuilder text, IReadOnlyList<string> comments, int indent)
+    private static void WriteComments(StringBuilder text, IReadOnlyList<string> comments, int indent, bool isFirst = false)
     {
-        foreach (var comment in comments)
+        foreach (var comment in isFirst ? comments.SkipWhile(static comment => comment.Length == 0) : comments)
         {
             if (comment.Length > 0)
                 text.Append(' ', indent).Append(comment);

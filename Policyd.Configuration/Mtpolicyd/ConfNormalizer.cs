@@ -28,6 +28,7 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     {
         var members = new List<ConfigMember>();
         var connections = new List<ConfigMember>();
+        var connectionsAt = 0;
         var hosts = new List<ConfigNode>();
         var seen = new Dictionary<string, ConfItem>(StringComparer.Ordinal);
         foreach (var item in root.Items)
@@ -35,7 +36,10 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
             switch (item)
             {
                 case ConfOption option: AddGlobal(option, root, members, seen); break;
-                case ConfSection { Name: "Connection" } section: AddNamed(section, connections); break;
+                case ConfSection { Name: "Connection" } section:
+                    connectionsAt = connections.Count == 0 ? members.Count : connectionsAt;
+                    AddNamed(section, connections);
+                    break;
                 case ConfSection { Name: "SessionCache" } section: AddOnce("session_cache", section, Section(section), members, seen); break;
                 case ConfSection { Name: "VirtualHost" } section: hosts.Add(VirtualHost(section)); break;
                 case ConfSection section: diagnostics.Error(section.Position, $"unknown section {section.Head}{OptionNames.DidYouMean(section.Name, s_sections)}"); break;
@@ -43,7 +47,7 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         }
 
         if (connections.Count > 0)
-            members.Add(new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
+            members.Insert(connectionsAt, new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
         if (hosts.Count > 0)
             members.Add(new ConfigMember("virtual_hosts", hosts[0].Position, new ConfigArray(hosts, hosts[0].Position)));
         else

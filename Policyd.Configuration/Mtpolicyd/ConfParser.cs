@@ -171,10 +171,16 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
     // mtpolicyd looks in its working folder; ours looks beside the including file first.
     private void Include(string name, ConfLine line)
     {
+        if (name.Length == 0 || name.Contains('\0'))
+        {
+            diagnostics.Error(line.Position, "the name of the included file is empty or holds a NUL character");
+            return;
+        }
+
         var beside = Path.Combine(Path.GetDirectoryName(_files[^1]) ?? "", name);
-        var found = Matches(beside);
+        var found = Matches(beside, line.Position);
         if (found.Count == 0)
-            found = Matches(Path.GetFullPath(name));
+            found = Matches(Path.GetFullPath(name), line.Position);
         if (found.Count == 0 && !name.AsSpan().ContainsAny("*?"))
             diagnostics.Error(line.Position, $"the included file {Printable.Quote(name)} does not exist (looked for {Printable.Quote(beside)})");
         foreach (var path in found)
@@ -194,7 +200,7 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
             ParseFile(text, path);
     }
 
-    private static List<string> Matches(string path)
+    private List<string> Matches(string path, SourcePosition at)
     {
         var folder = Path.GetDirectoryName(path) ?? "";
         var pattern = Path.GetFileName(path);
@@ -204,6 +210,14 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
             (folder, pattern) = (path, "*");
         else if (!pattern.AsSpan().ContainsAny("*?") || !Directory.Exists(folder))
             return [];
-        return [.. Directory.EnumerateFiles(folder, pattern).Where(file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal)];
+        try
+        {
+            return [.. Directory.EnumerateFiles(folder, pattern).Where(file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            diagnostics.Error(at, $"the included folder {Printable.Quote(folder)} cannot be read: {e.Message}");
+            return [];
+        }
     }
 }
