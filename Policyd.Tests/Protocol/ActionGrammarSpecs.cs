@@ -1,0 +1,93 @@
+using System.Text;
+using CsCheck;
+using Policyd.Protocol;
+
+namespace Policyd.Tests.Protocol;
+
+public sealed class ActionGrammarSpecs
+{
+    [Theory]
+    [InlineData("dunno", ActionKind.Dunno)]
+    [InlineData("OK", ActionKind.Ok)]
+    [InlineData("12345", ActionKind.Ok)]
+    [InlineData("250", ActionKind.Ok)]
+    [InlineData("relay", ActionKind.Relay)]
+    [InlineData("reject", ActionKind.Reject)]
+    [InlineData("reject spam, eggs", ActionKind.Reject)]
+    [InlineData("450 4.7.1 later", ActionKind.ReplyCode)]
+    [InlineData("521 go away", ActionKind.ReplyCode)]
+    [InlineData("421", ActionKind.ReplyCode)]
+    [InlineData("defer you exceeded your monthly limit, please insert coin", ActionKind.Defer)]
+    [InlineData("defer_if_permit later", ActionKind.DeferIfPermit)]
+    [InlineData("DEFER_IF_REJECT", ActionKind.DeferIfReject)]
+    [InlineData("PREPEND X-MtScore: NO score=0", ActionKind.Prepend)]
+    [InlineData("filter smtp:[127.0.0.1]:10025", ActionKind.Filter)]
+    [InlineData("redirect a@example.org", ActionKind.Redirect)]
+    [InlineData("bcc a@example.org", ActionKind.Bcc)]
+    [InlineData("hold", ActionKind.Hold)]
+    [InlineData("discard quietly", ActionKind.Discard)]
+    [InlineData("warn watch this", ActionKind.Warn)]
+    [InlineData("info ", ActionKind.Info)]
+    [InlineData("permit_mynetworks, reject", ActionKind.Restriction)]
+    [InlineData("reject_rbl_client zen.spamhaus.org", ActionKind.Restriction)]
+    [InlineData("check_policy_service inet:127.0.0.1:10023", ActionKind.Restriction)]
+    public void Action_that_Postfix_obeys_fits(string action, ActionKind kind)
+    {
+        Assert.True(PolicyAction.TryParse(action, ActionGrammar.Default, out var read, out var error), error);
+        Assert.Equal(kind, read.Kind);
+    }
+
+    [Theory]
+    [InlineData("", "permit")]
+    [InlineData(" dunno", "451")]
+    [InlineData("rejct spam", "did you mean reject")]
+    [InlineData("250 Ok", "4NN or 5NN")]
+    [InlineData("hash:/etc/postfix/access", "lookup table")]
+    [InlineData("reject a\nb", "control character")]
+    [InlineData("prepend no header", "PREPEND wants a header")]
+    [InlineData("prepend :x", "PREPEND wants a header")]
+    [InlineData("filter nowhere", "FILTER wants")]
+    [InlineData("redirect nobody", "wants an address")]
+    [InlineData("reject_rbl_client", "wants an argument")]
+    [InlineData("greylisting", "restriction_classes")]
+    [InlineData("reject \ud800", "UTF-8")]
+    public void Action_that_Postfix_would_not_obey_is_explained(string action, string reason) =>
+        Assert.Contains(reason, ActionGrammar.Default.Check(action), StringComparison.Ordinal);
+
+    [Fact]
+    public void Unknown_single_word_may_be_a_class_of_the_operators()
+    {
+        Assert.Equal(ActionVerdict.UnknownWord, ActionGrammar.Default.Judge("postgrey", out _));
+        Assert.Equal(ActionVerdict.Wrong, ActionGrammar.Default.Judge("postgrey now", out _));
+        var grammar = ActionGrammar.Default.WithRestrictionClasses(["postgrey"]);
+        Assert.Equal(ActionVerdict.Fits, grammar.Judge("postgrey", out _));
+        Assert.Contains("did you mean postgrey", grammar.Check("postgray"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("dunno")]
+    [InlineData("PREPEND X-A: b", "reject no", "reject no")]
+    [InlineData("PREPEND X-A: b", "PREPEND X-C: d", "PREPEND X-A: b")]
+    [InlineData("ok", "450 later", "450 later")]
+    [InlineData("defer", "550 no", "550 no")]
+    [InlineData("dunno", "warn a", "warn a")]
+    [InlineData("ok", "PREPEND X-A: b", "PREPEND X-A: b")]
+    [InlineData("hold", "discard", "discard")]
+    public void Most_restrictive_of_several_actions_is_sent(params string[] actionsAndWinner) =>
+        Assert.Equal(actionsAndWinner[^1], ActionPrecedence.Merge(actionsAndWinner.Length == 1 ? [] : actionsAndWinner[..^1]));
+
+    [Fact]
+    public void Sanitized_text_is_one_short_line_of_valid_UTF8_whatever_it_was() =>
+        Gen.String.Sample(
+            text =>
+            {
+                var safe = ActionGrammar.Sanitize(text);
+                var bytes = Encoding.UTF8.GetBytes(safe);
+                return bytes.Length <= ActionGrammar.MaxTextBytes && !safe.Any(char.IsControl) && Encoding.UTF8.GetString(bytes) == safe;
+            },
+            iter: 5_000);
+
+    [Fact]
+    public void Text_that_is_too_long_is_cut_at_a_character() =>
+        Assert.Equal("reject " + new string('é', 221), ActionGrammar.Sanitize("reject " + new string('é', 1000)));
+}
