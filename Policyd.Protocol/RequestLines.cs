@@ -1,7 +1,7 @@
 namespace Policyd.Protocol;
 
 /// <summary>
-/// Walks the <c>name=value</c> lines of a request. LF ends a line, and a CR before it belongs to the line end. One walker serves the
+/// Walks the <c>name=value</c> lines of a request. LF ends a line, and a CR before it belongs to the line end (a CR without an LF is part of the value). One walker serves the
 /// reader, which checks each line, and the request, which looks for names it has no index for.
 /// </summary>
 internal ref struct RequestLines(ReadOnlySpan<byte> bytes)
@@ -28,7 +28,7 @@ internal ref struct RequestLines(ReadOnlySpan<byte> bytes)
         var length = end < 0 ? rest.Length : end;
         Start = _next;
         _next += length + 1;
-        if (length > 0 && rest[length - 1] == '\r')
+        if (end > 0 && rest[end - 1] == '\r')
         {
             length--;
         }
