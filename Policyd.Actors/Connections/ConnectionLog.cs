@@ -1,0 +1,38 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Protocol;
+
+namespace Policyd.Actors.Connections;
+
+/// <summary>The log lines of connections and listeners. Texts from the network are escaped before they come here.</summary>
+internal static partial class ConnectionLog
+{
+    [LoggerMessage(Level = LogLevel.Warning, Message = "malformed request from {Peer} on {Listener}: {Error}; connection closed")]
+    public static partial void Malformed(ILogger logger, string peer, PolicyEndpoint listener, string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "no virtual host for a request from {Peer} on {Listener} with policy_context \"{Context}\"; connection closed")]
+    public static partial void NoVirtualHost(ILogger logger, string peer, PolicyEndpoint listener, string context);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{VirtualHost}: instance={Instance}: no result within {Seconds} s; connection closed")]
+    public static partial void AskedTooLong(ILogger logger, string virtualHost, string instance, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "request from {Peer} on {Listener} not complete within {Seconds} s; connection closed")]
+    public static partial void ReceivedTooLong(ILogger logger, string peer, PolicyEndpoint listener, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "max_connections ({Maximum}) reached on {Listener}: connection refused ({Suppressed} more since the last line)")]
+    public static partial void Refused(ILogger logger, int maximum, PolicyEndpoint listener, long suppressed);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "connection from {Peer} on {Listener} failed")]
+    public static partial void Failed(ILogger logger, string peer, PolicyEndpoint listener, Exception exception);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "cannot accept a connection on {Listener}: {Error} ({Suppressed} more since the last line)")]
+    public static partial void AcceptFailed(ILogger logger, PolicyEndpoint listener, string error, long suppressed);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "listening on {Listener}")]
+    public static partial void Listening(ILogger logger, PolicyEndpoint listener);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "draining: {Connections} connections open, {InFlight} requests in flight")]
+    public static partial void Draining(ILogger logger, int connections, long inFlight);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Connections} connections were still busy after {Seconds} s and are cut off")]
+    public static partial void CutOff(ILogger logger, int connections, double seconds);
+}

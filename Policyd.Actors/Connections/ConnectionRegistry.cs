@@ -1,0 +1,86 @@
+using System.Collections.Concurrent;
+
+namespace Policyd.Actors.Connections;
+
+/// <summary>
+/// Every open connection of the server: the bound on their number, the one timer that looks at their deadlines, and the
+/// drain. Thread-safe; streams enter and leave it, nobody waits in it.
+/// </summary>
+internal sealed class ConnectionRegistry : IDisposable
+{
+    /// <summary>How late a deadline may be noticed.</summary>
+    public static readonly TimeSpan Resolution = TimeSpan.FromMilliseconds(100);
+
+    private readonly ConcurrentDictionary<ConnectionWatch, bool> _watches = new();
+    private readonly TaskCompletionSource _empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Timer _timer;
+    private readonly int _maximum;
+    private int _count;
+    private volatile bool _draining;
+
+    public ConnectionRegistry(int maximum)
+    {
+        _maximum = maximum;
+        _timer = new Timer(static state => ((ConnectionRegistry)state!).Tick(), this, Resolution, Resolution);
+    }
+
+    public int Count => Volatile.Read(ref _count);
+
+    public bool IsDraining => _draining;
+
+    /// <summary>A watch for a new connection, or null when the server is full or stops.</summary>
+    public ConnectionWatch? TryEnter()
+    {
+        if (_draining)
+        {
+            return null;
+        }
+
+        if (Interlocked.Increment(ref _count) > _maximum)
+        {
+            Interlocked.Decrement(ref _count);
+            return null;
+        }
+
+        var watch = new ConnectionWatch(Environment.TickCount64);
+        _watches[watch] = true;
+        return watch;
+    }
+
+    /// <summary>The connection is closed. Harmless when called twice.</summary>
+    public void Leave(ConnectionWatch watch)
+    {
+        if (_watches.TryRemove(watch, out _) && Interlocked.Decrement(ref _count) == 0 && _draining)
+        {
+            _empty.TrySetResult();
+        }
+    }
+
+    /// <summary>Tells every connection to end; the task completes when the last one is gone.</summary>
+    public Task DrainAsync()
+    {
+        _draining = true;
+        if (Count == 0)
+        {
+            _empty.TrySetResult();
+        }
+
+        foreach (var (watch, _) in _watches)
+        {
+            watch.Signal(ConnectionSignal.Drain);
+        }
+
+        return _empty.Task;
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private void Tick()
+    {
+        var now = Environment.TickCount64;
+        foreach (var (watch, _) in _watches)
+        {
+            watch.Tick(now);
+        }
+    }
+}

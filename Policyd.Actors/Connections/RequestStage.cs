@@ -1,0 +1,217 @@
+using System.Diagnostics;
+using Akka.Streams;
+using Akka.Streams.Stage;
+using Policyd.Actors.Server;
+using Policyd.Actors.Sessions;
+using Policyd.Plugins.Chain;
+using Policyd.Protocol;
+
+namespace Policyd.Actors.Connections;
+
+/// <summary>
+/// Asks for each request of a connection and emits its answer, one after the other; owns the connection's deadlines, its end
+/// after an error or a drain, and its lines in the log. Completing it closes the socket, once the last answer is written.
+/// </summary>
+internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener, ConnectionWatch watch, string peer)
+    : GraphStage<FlowShape<PolicyRequest, ReadOnlyMemory<byte>>>
+{
+    private readonly Inlet<PolicyRequest> _in = new("Requests.in");
+    private readonly Outlet<ReadOnlyMemory<byte>> _out = new("Requests.out");
+
+    public override FlowShape<PolicyRequest, ReadOnlyMemory<byte>> Shape => new(_in, _out);
+
+    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, server, listener, watch, peer);
+
+    private sealed class Logic : InAndOutGraphStageLogic
+    {
+        private readonly RequestStage _stage;
+        private readonly ServerContext _server;
+        private readonly PolicyEndpoint _listener;
+        private readonly ConnectionWatch _watch;
+        private readonly string _peer;
+        private readonly Action<PendingRequest> _answered;
+        private PendingRequest? _asking;
+        private long _askedAt;
+        private int _answers;
+
+        public Logic(RequestStage stage, ServerContext server, PolicyEndpoint listener, ConnectionWatch watch, string peer)
+            : base(stage.Shape)
+        {
+            (_stage, _server, _listener, _watch, _peer) = (stage, server, listener, watch, peer);
+            _answered = GetAsyncCallback<PendingRequest>(OnAnswered);
+            SetHandler(stage._in, this);
+            SetHandler(stage._out, this);
+        }
+
+        public override void PreStart()
+        {
+            _watch.Attach(GetAsyncCallback<ConnectionSignal>(OnSignal));
+            if (_server.Connections.IsDraining)
+            {
+                CompleteStage();
+                return;
+            }
+
+            WatchIdle();
+        }
+
+        public override void PostStop()
+        {
+            if (_asking is not null)
+            {
+                _asking.TryAbandon();
+                _server.Counters.Left();
+            }
+        }
+
+        public override void OnPull()
+        {
+            // Demand comes back when the last answer has been written; by then the framing stage may have been asked already.
+            if (_asking is null && !IsClosed(_stage._in) && !HasBeenPulled(_stage._in))
+            {
+                Pull(_stage._in);
+            }
+        }
+
+        public override void OnPush()
+        {
+            var request = Grab(_stage._in);
+            var virtualHost = _server.Model.Select(_listener, request);
+            if (virtualHost is null)
+            {
+                ConnectionLog.NoVirtualHost(_server.Logger, _peer, _listener, RequestLogLine.Escape(request["policy_context"] ?? ""));
+                CompleteStage();
+                return;
+            }
+
+            _askedAt = Stopwatch.GetTimestamp();
+            var deadline = Environment.TickCount64 + _server.RequestTimeout;
+            _watch.Set(deadline);
+            _asking = new PendingRequest(request, virtualHost, deadline, _answered);
+            _server.Counters.Asked();
+            _server.RouterOf(_asking.Instance).Tell(_asking, Akka.Actor.ActorRefs.NoSender);
+        }
+
+        public override void OnUpstreamFinish()
+        {
+            if (_asking is null)
+            {
+                CompleteStage();
+            }
+        }
+
+        public override void OnUpstreamFailure(Exception e)
+        {
+            if (e is not BadRequestException bad)
+            {
+                ConnectionLog.Failed(_server.Logger, _peer, _listener, e);
+                CompleteStage();
+                return;
+            }
+
+            _server.Counters.Malformed();
+            ConnectionLog.Malformed(_server.Logger, _peer, _listener, bad.Message);
+            AnswerError(canAnswer: !bad.Truncated);
+        }
+
+        private void OnAnswered(PendingRequest pending)
+        {
+            if (pending != _asking)
+            {
+                return;
+            }
+
+            _asking = null;
+            _server.Counters.Left();
+            var outcome = pending.Outcome;
+            _server.Report(pending, Stopwatch.GetElapsedTime(_askedAt));
+            if (outcome.Action is null)
+            {
+                CompleteStage();
+                return;
+            }
+
+            Push(_stage._out, PolicyReply.Encode(outcome.Action));
+            _answers++;
+            if (IsClosed(_stage._in) || _server.Connections.IsDraining || _answers == _server.MaxKeepalive)
+            {
+                CompleteStage();
+                return;
+            }
+
+            WatchIdle();
+        }
+
+        private void OnSignal(ConnectionSignal signal)
+        {
+            if (signal == ConnectionSignal.Drain)
+            {
+                if (_asking is null)
+                {
+                    CompleteStage();
+                }
+
+                return;
+            }
+
+            if (!_watch.HasPassed(Environment.TickCount64))
+            {
+                return;   // the deadline moved on while the signal was on its way
+            }
+
+            _watch.Clear();
+            if (_asking is not null)
+            {
+                AskedTooLong(_asking);
+            }
+            else if (_watch.ReceivingSince != 0)
+            {
+                _server.Counters.TimedOut();
+                ConnectionLog.ReceivedTooLong(_server.Logger, _peer, _listener, _server.RequestTimeout / 1000.0);
+                AnswerError(canAnswer: true);
+            }
+            else
+            {
+                CompleteStage();
+            }
+        }
+
+        private void AskedTooLong(PendingRequest asking)
+        {
+            if (!asking.TryAbandon())
+            {
+                return;
+            }
+
+            _asking = null;
+            _server.Counters.Left();
+            _server.Counters.TimedOut();
+            ConnectionLog.AskedTooLong(
+                _server.Logger, asking.VirtualHost.Name, RequestLogLine.Escape(asking.Instance), _server.RequestTimeout / 1000.0);
+            AnswerError(canAnswer: true);
+        }
+
+        /// <summary>The global on_error answer, when there is one, and the end of the connection.</summary>
+        private void AnswerError(bool canAnswer)
+        {
+            if (canAnswer && _server.OnError is { } reply && IsAvailable(_stage._out))
+            {
+                Push(_stage._out, reply);
+            }
+
+            CompleteStage();
+        }
+
+        private void WatchIdle()
+        {
+            if (_server.KeepaliveTimeout > 0)
+            {
+                _watch.Set(Environment.TickCount64 + _server.KeepaliveTimeout);
+            }
+            else
+            {
+                _watch.Clear();
+            }
+        }
+    }
+}

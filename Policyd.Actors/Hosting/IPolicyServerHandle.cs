@@ -1,0 +1,34 @@
+using Policyd.Protocol;
+
+namespace Policyd.Actors.Hosting;
+
+/// <summary>The running server, for the host that started it.</summary>
+public interface IPolicyServerHandle
+{
+    /// <summary>Completes when every listener is bound; fails with a <see cref="Listeners.ListenException"/> when one cannot be.</summary>
+    Task Started { get; }
+
+    /// <summary>The bound endpoints in the order of the configuration, with the real port where port 0 was asked for.</summary>
+    IReadOnlyList<PolicyEndpoint> Endpoints { get; }
+
+    /// <summary>Open connections.</summary>
+    int Connections { get; }
+
+    /// <summary>Requests received since the start.</summary>
+    long Requests { get; }
+
+    /// <summary>Requests not answered yet.</summary>
+    long RequestsInFlight { get; }
+
+    /// <summary>Connections refused since the start, for <c>max_connections</c>.</summary>
+    long ConnectionsRefused { get; }
+
+    /// <summary>True from the first call of <see cref="DrainAsync"/>.</summary>
+    bool IsDraining { get; }
+
+    /// <summary>
+    /// Unbinds, closes idle connections, answers what is in flight, and cuts off what is left after the grace time. Every call
+    /// waits for the same drain; the first one's grace time counts.
+    /// </summary>
+    Task DrainAsync(TimeSpan grace);
+}

@@ -1,0 +1,76 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.DependencyInjection;
+using Akka.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Server;
+using Policyd.Plugins.Model;
+
+namespace Policyd.Actors.Hosting;
+
+/// <summary>Puts the policy server into a host.</summary>
+public static class PolicyServerExtensions
+{
+    // For a host that stops Akka without having drained: below the phase's own time-out, which would cut the drain off.
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(20);
+
+    /// <summary>The whole of it: an actor system with our settings, the server in it, and its handle as a service.</summary>
+    /// <param name="services">The host's services.</param>
+    /// <param name="model">What to serve.</param>
+    /// <param name="akka">The <c>akka { }</c> section of the configuration as HOCON or JSON: it overrides our settings.</param>
+    public static IServiceCollection AddPolicyServer(this IServiceCollection services, PolicyServerModel model, string? akka = null)
+    {
+        var server = new PolicyServer(model);
+        services.AddSingleton<IPolicyServerHandle>(server);
+        return services.AddAkka("policyd", (builder, _) => builder.WithPolicyServer(server, akka));
+    }
+
+    /// <summary>Starts everything in an actor system that the caller makes. Its coordinated shutdown drains the server.</summary>
+    /// <param name="builder">The actor system's.</param>
+    /// <param name="model">What to serve.</param>
+    /// <param name="akka">The <c>akka { }</c> section of the configuration as HOCON or JSON: it overrides our settings.</param>
+    public static AkkaConfigurationBuilder WithPolicyServer(this AkkaConfigurationBuilder builder, PolicyServerModel model, string? akka = null) =>
+        builder.WithPolicyServer(model, out _, akka);
+
+    /// <inheritdoc cref="WithPolicyServer(AkkaConfigurationBuilder, PolicyServerModel, string?)"/>
+    /// <param name="builder">The actor system's.</param>
+    /// <param name="model">What to serve.</param>
+    /// <param name="handle">The running server.</param>
+    /// <param name="akka">The <c>akka { }</c> section of the configuration.</param>
+    public static AkkaConfigurationBuilder WithPolicyServer(
+        this AkkaConfigurationBuilder builder, PolicyServerModel model, out IPolicyServerHandle handle, string? akka = null)
+    {
+        var server = new PolicyServer(model);
+        handle = server;
+        return builder.WithPolicyServer(server, akka);
+    }
+
+    private static AkkaConfigurationBuilder WithPolicyServer(this AkkaConfigurationBuilder builder, PolicyServer server, string? akka)
+    {
+        if (!string.IsNullOrWhiteSpace(akka))
+        {
+            builder.AddHocon(ConfigurationFactory.ParseString(akka), HoconAddMode.Prepend);
+        }
+
+        return builder
+            .AddHocon(ConfigurationFactory.ParseString(AkkaSettings.Defaults), HoconAddMode.Append)
+            .ConfigureLoggers(static loggers =>
+            {
+                loggers.ClearLoggers();
+                loggers.AddLoggerFactory();
+            })
+            .AddStartup((system, registry) => StartAsync(server, system));
+    }
+
+    private static async Task StartAsync(PolicyServer server, ActorSystem system)
+    {
+        var loggers = DependencyResolver.For(system).Resolver.GetService<ILoggerFactory>();
+        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceRequestsDone, "drain", async () =>
+        {
+            await server.DrainAsync(s_grace).ConfigureAwait(false);
+            return Akka.Done.Instance;
+        });
+        await server.StartAsync(system, loggers).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,42 @@
+using System.Net.Sockets;
+using Akka.Streams;
+using Akka.Streams.Dsl;
+using Policyd.Actors.Connections;
+using Policyd.Actors.Server;
+using Policyd.Protocol;
+
+namespace Policyd.Actors.Listeners;
+
+/// <summary>A connection that was let in, and the stream that serves it.</summary>
+internal sealed record AcceptedConnection(Socket Socket, ConnectionWatch Watch, PolicyEndpoint Listener)
+{
+    /// <summary>Runs the whole of a connection as one graph without an asynchronous boundary: one actor.</summary>
+    public void Serve(ServerContext server, IMaterializer materializer)
+    {
+        try
+        {
+            Run(server, materializer);
+        }
+        catch (Exception e)
+        {
+            // A peer that is gone already must not end the listener's stream.
+            ConnectionLog.Failed(server.Logger, "a peer", Listener, e);
+            Socket.Dispose();
+            server.Connections.Leave(Watch);
+        }
+    }
+
+    private void Run(ServerContext server, IMaterializer materializer)
+    {
+        if (!Listener.IsUnix)
+        {
+            Socket.NoDelay = true;   // an answer is one small packet; it must not wait for the acknowledgement of the last
+        }
+
+        var peer = Listener.IsUnix ? "a local process" : Socket.RemoteEndPoint?.ToString() ?? "?";
+        var watch = Watch;
+        var requests = Flow.FromGraph(new PolicyFraming(server.Limits, TimeSpan.FromMilliseconds(server.RequestTimeout), watch))
+            .Via(new RequestStage(server, Listener, watch, peer));
+        Flow.FromGraph(new SocketStage(Socket, () => server.Connections.Leave(watch))).Join(requests).Run(materializer);
+    }
+}

@@ -1,0 +1,79 @@
+using System.Net;
+using System.Net.Sockets;
+using Policyd.Protocol;
+
+namespace Policyd.Actors.Listeners;
+
+/// <summary>A bound and listening socket, and what was asked for. Disposing it unbinds, and removes the file of a UNIX socket.</summary>
+internal sealed class PolicyListener : IDisposable
+{
+    /// <summary>Connections that may wait for an accept: every smtpd of a large Postfix at once, a hundred a service and endpoint by default.</summary>
+    public const int Backlog = 4096;
+
+    // Postfix connects as its own user; who may reach the socket is told by its folder, as in Postfix's own queue.
+    private const UnixFileMode SocketMode =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+
+    private PolicyListener(PolicyEndpoint configured, PolicyEndpoint bound, Socket socket) =>
+        (Configured, Bound, Socket) = (configured, bound, socket);
+
+    /// <summary>As in the configuration: what virtual hosts are chosen by.</summary>
+    public PolicyEndpoint Configured { get; }
+
+    /// <summary>As it is: the real port when port 0 was asked for.</summary>
+    public PolicyEndpoint Bound { get; }
+
+    public Socket Socket { get; }
+
+    /// <exception cref="ListenException">It cannot be bound; the message says why, and to what.</exception>
+    public static async Task<PolicyListener> BindAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken)
+    {
+        Socket? socket = null;
+        try
+        {
+            var address = await endpoint.ResolveAsync(cancellationToken).ConfigureAwait(false);
+            if (endpoint.IsUnix)
+            {
+                await StaleSocketFile.RemoveAsync(endpoint.Path, cancellationToken).ConfigureAwait(false);
+            }
+
+            socket = Create(address, endpoint.Host == "*");
+            socket.Bind(address);
+            if (endpoint.IsUnix && !OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(endpoint.Path, SocketMode);
+            }
+
+            socket.Listen(Backlog);
+            var bound = socket.LocalEndPoint is IPEndPoint ip ? PolicyEndpoint.Tcp(endpoint.Host, ip.Port) : endpoint;
+            return new PolicyListener(endpoint, bound, socket);
+        }
+        catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            socket?.Dispose();
+            throw new ListenException($"cannot listen on {endpoint}: {e.Message}", e);
+        }
+    }
+
+    public void Dispose()
+    {
+        Socket.Dispose();
+        if (Bound.IsUnix)
+        {
+            File.Delete(Bound.Path);
+        }
+    }
+
+    private static Socket Create(EndPoint address, bool bothFamilies)
+    {
+        var isUnix = address.AddressFamily == AddressFamily.Unix;
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, isUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        if (address.AddressFamily == AddressFamily.InterNetworkV6)
+        {
+            // "*" is every address of both families; a literal [::] leaves IPv4 to a listener of its own.
+            socket.DualMode = bothFamilies;
+        }
+
+        return socket;
+    }
+}

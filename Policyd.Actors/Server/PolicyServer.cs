@@ -1,0 +1,134 @@
+using Akka.Actor;
+using Akka.Streams;
+using Akka.Streams.Dsl;
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Connections;
+using Policyd.Actors.Hosting;
+using Policyd.Actors.Listeners;
+using Policyd.Actors.Sessions;
+using Policyd.Plugins.Model;
+using Policyd.Protocol;
+
+namespace Policyd.Actors.Server;
+
+/// <summary>The routers, the listeners and their streams, from bind to drain.</summary>
+internal sealed class PolicyServer : IPolicyServerHandle
+{
+    private readonly PolicyServerModel _model;
+    private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _lock = new();
+    private ServerContext? _context;
+    private ActorMaterializer? _materializer;
+    private PolicyListener[] _listeners = [];
+    private Task? _drain;
+
+    public PolicyServer(PolicyServerModel model)
+    {
+        _model = model;
+        _ = _started.Task.ContinueWith(static task => task.Exception, TaskScheduler.Default);   // observed: not every host waits
+    }
+
+    public Task Started => _started.Task;
+
+    public IReadOnlyList<PolicyEndpoint> Endpoints => [.. _listeners.Select(static listener => listener.Bound)];
+
+    public int Connections => _context?.Connections.Count ?? 0;
+
+    public long Requests => _context?.Counters.Requests ?? 0;
+
+    public long RequestsInFlight => _context?.Counters.InFlight ?? 0;
+
+    public long ConnectionsRefused => _context?.Counters.RefusedConnections ?? 0;
+
+    public bool IsDraining => _drain is not null;
+
+    /// <summary>Binds every listener before any accepts: a server that starts serves all of its configuration.</summary>
+    public async Task StartAsync(ActorSystem system, ILoggerFactory loggers)
+    {
+        try
+        {
+            var logger = loggers.CreateLogger("Policyd.Server");
+            _listeners = await BindAsync(_model.Listeners).ConfigureAwait(false);
+            var context = new ServerContext(_model, StartRouters(system, logger), logger);
+            var materializer = ActorMaterializer.Create(system);
+            (_context, _materializer) = (context, materializer);
+            foreach (var listener in _listeners)
+            {
+                Source.FromGraph(new AcceptStage(listener, context))
+                    .To(Sink.ForEach<AcceptedConnection>(connection => connection.Serve(context, materializer)))
+                    .Run(materializer);
+                ConnectionLog.Listening(logger, listener.Bound);
+            }
+
+            _started.TrySetResult();
+        }
+        catch (Exception e)
+        {
+            _started.TrySetException(e);
+            throw;
+        }
+    }
+
+    public Task DrainAsync(TimeSpan grace)
+    {
+        lock (_lock)
+        {
+            return _drain ??= DrainOnceAsync(grace);
+        }
+    }
+
+    private static async Task<PolicyListener[]> BindAsync(IReadOnlyList<PolicyEndpoint> endpoints)
+    {
+        var bound = new List<PolicyListener>();
+        try
+        {
+            foreach (var endpoint in endpoints)
+            {
+                bound.Add(await PolicyListener.BindAsync(endpoint, CancellationToken.None).ConfigureAwait(false));
+            }
+        }
+        catch
+        {
+            bound.ForEach(static listener => listener.Dispose());
+            throw;
+        }
+
+        return [.. bound];
+    }
+
+    private IActorRef[] StartRouters(ActorSystem system, ILogger logger)
+    {
+        var runner = new RequestRunner(_model.Sessions, logger);
+        var settings = new RouterSettings(KeepQuiet: 256, StuckAfter: 2 * _model.Options.RequestTimeout);
+        return [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount))
+            .Select(index => system.ActorOf(InstanceRouterActor.Props(runner, settings, logger), $"instances-{index}"))];
+    }
+
+    private async Task DrainOnceAsync(TimeSpan grace)
+    {
+        // A drain may be asked for while the listeners are being bound.
+        await Started.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var listener in _listeners)
+        {
+            listener.Dispose();
+        }
+
+        if (_context is not { } context)
+        {
+            return;
+        }
+
+        ConnectionLog.Draining(context.Logger, context.Connections.Count, context.Counters.InFlight);
+        try
+        {
+            await context.Connections.DrainAsync().WaitAsync(grace).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            ConnectionLog.CutOff(context.Logger, context.Connections.Count, grace.TotalSeconds);
+        }
+
+        _materializer!.Shutdown();
+        context.Dispose();
+    }
+}

@@ -1,0 +1,137 @@
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+
+namespace Policyd.Actors.Sessions;
+
+/// <summary>
+/// Parent of the sessions of its share of the instances: finds or makes the actor of an instance, and counts what that
+/// actor has not handled yet, so that an instance is dropped only when nothing is on its way to it. Actors that fell quiet
+/// are kept for the next instance: starting and stopping one for each costs more than the rest of the way.
+/// </summary>
+internal sealed class InstanceRouterActor : UntypedActor
+{
+    private readonly Dictionary<string, Lease> _instances = new(StringComparer.Ordinal);
+    private readonly Dictionary<IActorRef, Lease> _actors = [];
+    private readonly Stack<Lease> _quiet = new();
+    private readonly Props _sessions;
+    private readonly RouterSettings _settings;
+    private readonly ILogger _logger;
+
+    public InstanceRouterActor(RequestRunner runner, RouterSettings settings, ILogger logger)
+    {
+        _sessions = Akka.Actor.Props.CreateBy(new Producer<SessionActor>(() => new SessionActor(runner)));
+        _settings = settings;
+        _logger = logger;
+    }
+
+    public static Props Props(RequestRunner runner, RouterSettings settings, ILogger logger) =>
+        Akka.Actor.Props.CreateBy(new Producer<InstanceRouterActor>(() => new InstanceRouterActor(runner, settings, logger)));
+
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(static _ => Directive.Stop);
+
+    protected override void OnReceive(object message)
+    {
+        switch (message)
+        {
+            case PendingRequest pending:
+                Route(pending);
+                break;
+            case SessionProtocol.Handled handled:
+                Release(handled.Count);
+                break;
+            case Terminated terminated:
+                Forget(terminated.ActorRef);
+                break;
+            default:
+                Unhandled(message);
+                break;
+        }
+    }
+
+    private void Route(PendingRequest pending)
+    {
+        var now = Environment.TickCount64;
+        Lease? lease = null;
+        if (pending.Instance.Length > 0 && _instances.TryGetValue(pending.Instance, out lease) && now - lease.Since > _settings.StuckAfterMilliseconds)
+        {
+            SessionLog.Replaced(_logger, pending.Instance, (now - lease.Since) / 1000);
+            Abandon(lease);
+            lease = null;
+        }
+
+        if (lease is null)
+        {
+            lease = _quiet.TryPop(out var quiet) ? quiet : Start();
+            lease.Instance = pending.Instance;
+            lease.Since = now;
+            if (pending.Instance.Length > 0)
+            {
+                _instances.Add(pending.Instance, lease);
+            }
+        }
+
+        lease.Outstanding++;
+        lease.Actor.Tell(pending);
+    }
+
+    private Lease Start()
+    {
+        var lease = new Lease(Context.Watch(Context.ActorOf(_sessions)));
+        _actors.Add(lease.Actor, lease);
+        return lease;
+    }
+
+    private void Release(int handled)
+    {
+        if (!_actors.TryGetValue(Sender, out var lease))
+        {
+            return;   // one that was given up
+        }
+
+        lease.Since = Environment.TickCount64;
+        lease.Outstanding -= handled;
+        if (lease.Outstanding > 0)
+        {
+            return;
+        }
+
+        _instances.Remove(lease.Instance);
+        lease.Instance = "";
+        if (_quiet.Count < _settings.KeepQuiet)
+        {
+            _quiet.Push(lease);
+        }
+        else
+        {
+            Abandon(lease);
+        }
+    }
+
+    private void Abandon(Lease lease)
+    {
+        Context.Stop(lease.Actor);
+        _actors.Remove(lease.Actor);
+        _instances.Remove(lease.Instance);
+    }
+
+    private void Forget(IActorRef actor)
+    {
+        if (_actors.Remove(actor, out var lease))
+        {
+            _instances.Remove(lease.Instance);
+        }
+    }
+
+    /// <summary>A session actor, the instance it works for and how many of its requests are not handled yet.</summary>
+    private sealed class Lease(IActorRef actor)
+    {
+        public IActorRef Actor { get; } = actor;
+
+        public string Instance { get; set; } = "";
+
+        public int Outstanding { get; set; }
+
+        /// <summary>When it last finished something, or got its first request.</summary>
+        public long Since { get; set; }
+    }
+}

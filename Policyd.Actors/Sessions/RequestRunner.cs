@@ -1,0 +1,91 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Sessions;
+
+namespace Policyd.Actors.Sessions;
+
+/// <summary>
+/// One request from the session store to its outcome, apart from any actor. Completes synchronously, without allocating,
+/// when store and plugins do. A store that fails or is late costs the mail its session, not its answer.
+/// </summary>
+internal sealed class RequestRunner(ISessionStore store, ILogger logger)
+{
+    private readonly LogThrottle _storeFailures = new(TimeSpan.FromSeconds(10));
+
+    /// <summary>Runs the request and completes it.</summary>
+    /// <param name="pending">The request.</param>
+    /// <param name="held">The instance's session when the actor still has it; else it is loaded.</param>
+    /// <returns>The session for the next request of the same instance; null when it must be loaded.</returns>
+    public async ValueTask<Session?> RunAsync(PendingRequest pending, Session? held)
+    {
+        if (pending.IsCompleted)
+        {
+            return held;   // nobody waits for it: its deadline passed while it stood in the queue
+        }
+
+        var stored = pending.Instance.Length > 0;
+        var session = held ?? (stored ? await LoadAsync(pending).ConfigureAwait(false) : new Session());
+        ChainOutcome outcome;
+        try
+        {
+            outcome = await pending.VirtualHost.RunAsync(pending.Request, session, pending.Remaining).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            SessionLog.RequestFailed(logger, pending.VirtualHost.Name, e);
+            outcome = new ChainOutcome(null, null, e.Message, session);
+        }
+
+        if (stored)
+        {
+            await StoreAsync(pending, outcome.Session).ConfigureAwait(false);
+        }
+
+        pending.Complete(outcome);
+        return stored ? outcome.Session : null;
+    }
+
+    private async ValueTask<Session> LoadAsync(PendingRequest pending)
+    {
+        try
+        {
+            var load = store.LoadAsync(pending.Instance, CancellationToken.None);
+            return load.IsCompletedSuccessfully
+                ? load.Result
+                : await load.AsTask().WaitAsync(pending.Remaining).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Failed("load", e);
+            return new Session();
+        }
+    }
+
+    private async ValueTask StoreAsync(PendingRequest pending, Session session)
+    {
+        try
+        {
+            var write = store.StoreAsync(pending.Instance, session, CancellationToken.None);
+            if (write.IsCompletedSuccessfully)
+            {
+                write.GetAwaiter().GetResult();
+            }
+            else
+            {
+                await write.AsTask().WaitAsync(pending.Remaining).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e)
+        {
+            Failed("store", e);
+        }
+    }
+
+    private void Failed(string operation, Exception e)
+    {
+        if (_storeFailures.Enter(out var suppressed))
+        {
+            SessionLog.StoreFailed(logger, operation, suppressed, e);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+
+namespace Policyd.Actors.Sessions;
+
+/// <summary>The log lines of the sessions.</summary>
+internal static partial class SessionLog
+{
+    [LoggerMessage(Level = LogLevel.Error, Message = "{VirtualHost}: the request failed")]
+    public static partial void RequestFailed(ILogger logger, string virtualHost, Exception exception);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "session cache: cannot {Operation} a session, requests go on without it ({Suppressed} more since the last line)")]
+    public static partial void StoreFailed(ILogger logger, string operation, long suppressed, Exception exception);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "a plugin has held instance {Instance} for {Seconds} s: its next requests run without waiting for it")]
+    public static partial void Replaced(ILogger logger, string instance, long seconds);
+}
