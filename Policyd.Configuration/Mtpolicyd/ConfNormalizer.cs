@@ -16,10 +16,7 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         ["max_requests"] = "there is no pool of processes",
         ["user"] = "the service manager sets the user (User= in the systemd unit)",
         ["group"] = "the service manager sets the group (Group= in the systemd unit)",
-        ["pid_file"] = "the service manager knows the process",
         ["chroot"] = "the service manager confines the process",
-        ["log_file"] = "the log goes to the console and to syslog",
-        ["program_name"] = "the process keeps its name",
     };
 
     private List<string>? _orphanedComments;
@@ -50,8 +47,6 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
             members.Insert(connectionsAt, new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
         if (hosts.Count > 0)
             members.Add(new ConfigMember("virtual_hosts", hosts[0].Position, new ConfigArray(hosts, hosts[0].Position)));
-        else
-            diagnostics.Error(root.Position, "there is no <VirtualHost PORT> section");
         var policyd = new ConfigObject(members, root.Position, closingComments: Comments(root.ClosingComments));
         return new ConfigObject([new ConfigMember("policyd", root.Position, policyd)], root.Position);
     }

@@ -91,7 +91,6 @@ public sealed class MtpolicydConfSpecs : IDisposable
     [InlineData("<Connection a>\n</Connection>\n<Connection a>\n</Connection>", "3:1: <Connection a> is already there at 1:1")]
     [InlineData("x = <<EOT\nabc", "1:5: the text that began here is never closed")]
     [InlineData("<<include nope.conf>>", "1:1: the included file \"nope.conf\" does not exist")]
-    [InlineData("a = 1", "1:1: there is no <VirtualHost PORT> section")]
     public void Error_is_reported_at_its_place(string text, string expected) =>
         Assert.Contains(Read(text).Errors(), error => error.StartsWith("test.conf:" + expected, StringComparison.Ordinal));
 
