@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Tests.Support;
 using Xunit;
 
 namespace Policyd.Tests.Configuration;

@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Tests.Support;
 using Xunit;
 
 namespace Policyd.Tests.Configuration;
@@ -81,7 +82,7 @@ public sealed class ConversionSpecs
     {
         const string installed = "/etc/mtpolicyd/mtpolicyd.conf";
         if (!File.Exists(installed))
-            Assert.Skip("mtpolicyd is not installed (apt-get install mtpolicyd)");
+            Needs.Missing<object>("mtpolicyd is not installed (apt-get install mtpolicyd)");
         var document = ConfigurationFile.Read(installed);
         Assert.Equal(ConfigFormat.Mtpolicyd, document.Format);
         var text = MtpolicydConverter.ToHocon(document);
