@@ -1,0 +1,55 @@
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Differential;
+
+/// <summary>The original, with the memcached that its sessions live in. Both are ours for the test's time only.</summary>
+internal sealed class MtpolicydProcess : IAsyncDisposable
+{
+    private readonly ProcessUnderTest _memcached;
+    private readonly ProcessUnderTest _mtpolicyd;
+
+    private MtpolicydProcess(ProcessUnderTest memcached, ProcessUnderTest mtpolicyd)
+    {
+        _memcached = memcached;
+        _mtpolicyd = mtpolicyd;
+    }
+
+    /// <summary>Starts both; <paramref name="configuration"/> makes the file's text from the policy port and the memcached port.</summary>
+    public static async Task<MtpolicydProcess> Start(TemporaryFolder folder, int port, Func<int, int, string> configuration)
+    {
+        var mtpolicyd = Needs.Program("mtpolicyd");
+        var memcachedPort = FreePort.Next();
+        var memcached = ProcessUnderTest.Start(
+            Needs.Program("memcached"), ["-u", "nobody", "-l", "127.0.0.1", "-p", $"{memcachedPort}", "-m", "64"]);
+        var file = folder.Write("mtpolicyd.conf", configuration(port, memcachedPort));
+        await Eventually.Holds("memcached to listen", () => FreePort.Answers(memcachedPort));
+        var original = ProcessUnderTest.Start(mtpolicyd, ["-f", "-l", "0", "-c", file]);
+        var started = new MtpolicydProcess(memcached, original);
+        try
+        {
+            await Eventually.Holds(
+                "mtpolicyd to listen",
+                () => FreePort.Answers(port) || (original.HasExited ? throw new InvalidOperationException(string.Join('\n', original.Lines)) : false));
+        }
+        catch
+        {
+            await started.DisposeAsync();
+            throw;
+        }
+
+        return started;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // Its children end with the parent only when it is asked, not when it is killed.
+        if (!_mtpolicyd.HasExited)
+        {
+            _mtpolicyd.Terminate();
+            await _mtpolicyd.Exits();
+        }
+
+        await _mtpolicyd.DisposeAsync();
+        await _memcached.DisposeAsync();
+    }
+}
