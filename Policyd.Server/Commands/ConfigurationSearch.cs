@@ -1,0 +1,60 @@
+// Which configuration is meant when no -c is given. The system's own files win, so that a packaged server never starts on
+// the sample; the sample beside the executable (or in a checkout) makes `policyd` alone show something.
+
+using Policyd.Configuration;
+
+namespace Policyd.Server.Commands;
+
+internal static class ConfigurationSearch
+{
+    /// <summary>The places in the order they are looked at: the first file that exists is the configuration.</summary>
+    public static IReadOnlyList<string> Places { get; } =
+    [
+        "/etc/policyd/policyd.hocon",
+        "/etc/policyd/mtpolicyd.hocon",
+        "/etc/mtpolicyd/mtpolicyd.hocon",
+        "/etc/mtpolicyd/mtpolicyd.conf",
+        Path.Combine(Directory.GetCurrentDirectory(), "config", "mtpolicyd.hocon"),
+        Path.Combine(AppContext.BaseDirectory, "config", "mtpolicyd.hocon"),
+    ];
+
+    /// <exception cref="CommandException">There is no such file, or it cannot be read.</exception>
+    public static string Find(string? given)
+    {
+        var path = given ?? Places.FirstOrDefault(File.Exists)
+            ?? throw new CommandException(ExitCode.NoInput, $"there is no configuration: name one with -c FILE, or put one at {string.Join(", ", Places)}");
+        Readable(path);
+        return path;
+    }
+
+    /// <summary>Says in one line why a file cannot be read, before a reader would say it in its own way.</summary>
+    /// <exception cref="CommandException">It cannot.</exception>
+    public static void Readable(string path)
+    {
+        try
+        {
+            if (Directory.Exists(path))
+                throw new CommandException(ExitCode.NoInput, $"{path} is a directory, not a file");
+            using var file = File.OpenRead(path);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new CommandException(ExitCode.NoPermission, $"no permission to read {path}");
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new CommandException(ExitCode.NoInput, $"{path}: no such file");
+        }
+        catch (Exception failure) when (failure is IOException or ArgumentException or NotSupportedException)
+        {
+            throw new CommandException(ExitCode.NoInput, $"cannot read {path}: {failure.Message}");
+        }
+    }
+
+    /// <summary>Reads the file; what is wrong inside it is in the document's diagnostics.</summary>
+    public static ConfigDocument Read(string path)
+    {
+        Readable(path);
+        return ConfigurationFile.Read(path);
+    }
+}

@@ -1,0 +1,150 @@
+// The grammar of the command line. mtpolicyd's own flags work at the root, so that a unit file or a crontab written for it
+// needs no change; the verbs are ours.
+
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Parsing;
+using Policyd.Protocol;
+
+namespace Policyd.Server.Commands;
+
+/// <summary>What each verb does; the tests and <c>Main</c> give the real ones.</summary>
+internal sealed class PolicydCommandLine(TextReader input, TextWriter output, TextWriter error)
+{
+    private readonly Option<string?> _host = new("--host", "-h") { Description = "The server's HOST:PORT, [V6]:PORT or PORT (default 127.0.0.1:12345).", HelpName = "HOST:PORT" };
+    private readonly Option<string?> _socket = new("--socket_path", "-s") { Description = "The server's UNIX socket.", HelpName = "SOCKET" };
+
+    /// <summary>Runs the command; the result is the process's exit code. What went wrong is one line on stderr.</summary>
+    public async Task<int> RunAsync(string[] arguments, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            var result = Build().Parse(arguments);
+            if (result.Errors.Count > 0)
+                throw new CommandException(ExitCode.Usage, $"{string.Join(" ", result.Errors.Select(one => one.Message).Distinct())} Try 'policyd --help'.");
+            var configuration = new InvocationConfiguration
+            {
+                Output = output,
+                Error = error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null, // serve handles signals itself: it has answers to finish
+            };
+            return await result.InvokeAsync(configuration, cancellationToken);
+        }
+        catch (CommandException failure)
+        {
+            await FailAsync(failure.Message);
+            return failure.ExitCode;
+        }
+        catch (UnauthorizedAccessException failure)
+        {
+            await FailAsync(failure.Message);
+            return ExitCode.NoPermission;
+        }
+        catch (IOException failure)
+        {
+            await FailAsync(failure.Message);
+            return ExitCode.IoError;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ExitCode.Ok;
+        }
+        catch (Exception defect) when (defect is not OutOfMemoryException)
+        {
+            // A defect of ours: still one line, and the place for the report on request.
+            var trace = Environment.GetEnvironmentVariable("POLICYD_TRACE") == "1";
+            await FailAsync(trace
+                ? Logging.LogText.WithException("internal error", defect, stack: true)
+                : $"internal error: {defect.GetType().Name}: {defect.Message} (POLICYD_TRACE=1 shows where)");
+            return ExitCode.Software;
+        }
+    }
+
+    private Task FailAsync(string message) => error.WriteLineAsync(Logging.LogText.OneLine($"policyd: {message}"));
+
+    private RootCommand Build()
+    {
+        var root = new RootCommand("A policy server for Postfix, successor of mtpolicyd.");
+        root.Options.OfType<HelpOption>().ToList().ForEach(help => root.Options.Remove(help));
+        AddHelp(root, RootExamples, "--help", "-h", "-?");
+        foreach (var verb in new[] { Check(), Convert(), Client() })
+            root.Subcommands.Add(verb);
+        return root;
+    }
+
+    private Command Check()
+    {
+        var config = ConfigOption();
+        var verb = new Command("check", "Read a configuration and tell every error in it with file:line:column (exit 78).");
+        AddAll(verb, config);
+        AddHelp(verb, "  policyd check -c /etc/mtpolicyd/mtpolicyd.conf && systemctl restart policyd", "--help", "-h", "-?");
+        verb.SetAction(result => CheckCommand.Run(result.GetValue(config), output, error));
+        return verb;
+    }
+
+    private Command Convert()
+    {
+        var file = new Argument<string>("FILE") { Description = "An mtpolicyd.conf." };
+        var verb = new Command("convert", "Print an mtpolicyd.conf as HOCON.");
+        verb.Arguments.Add(file);
+        AddHelp(verb, "  policyd convert /etc/mtpolicyd/mtpolicyd.conf > /etc/policyd/policyd.hocon", "--help", "-h", "-?");
+        verb.SetAction(result => ConvertCommand.Run(result.GetRequiredValue(file), output, error));
+        return verb;
+    }
+
+    private Command Client()
+    {
+        var keep = new Option<bool>("--keepalive", "-k") { Description = "Ask all requests over one connection, as Postfix does." };
+        var verbose = new Option<bool>("--verbose", "-v") { Description = "Show what is sent and received on stderr." };
+        var verb = new Command("client", "Ask a policy server: attributes on stdin, an empty line ends a request, the action on stdout.");
+        AddAll(verb, _host, _socket, keep, verbose);
+        AddHelp(verb, "  printf 'client_address=192.0.2.7\\n\\n' | policyd client -h 127.0.0.1:12345\n  policyd client -s /run/policyd/policy.sock -k -v < requests.txt", "--help", "-?");
+        verb.SetAction((result, cancellation) =>
+            new ClientCommand(new ClientOptions(Endpoint(result), result.GetValue(keep), result.GetValue(verbose)), input, output, error).RunAsync(cancellation));
+        return verb;
+    }
+
+    private PolicyEndpoint Endpoint(ParseResult result)
+    {
+        var (host, socket) = (result.GetValue(_host), result.GetValue(_socket));
+        if (host is not null && socket is not null)
+            throw new CommandException(ExitCode.Usage, "-h and -s exclude each other: there is one server to ask");
+        if (socket is not null)
+            return PolicyEndpoint.Unix(socket);
+        return PolicyEndpoint.TryParse(host ?? "127.0.0.1:12345", out var endpoint, out var why)
+            ? endpoint
+            : throw new CommandException(ExitCode.Usage, $"-h: {why}");
+    }
+
+    private static Option<string?> ConfigOption() => new("--config", "-c") { Description = "The configuration, HOCON or mtpolicyd.conf.", HelpName = "FILE" };
+
+    private static void AddAll(Command command, params ReadOnlySpan<Option> options)
+    {
+        foreach (var option in options)
+            command.Options.Add(option);
+    }
+
+    // Every verb has its own help option instead of the root's recursive one, because -h of the client is its host.
+    private static void AddHelp(Command command, string examples, string name, params string[] aliases)
+    {
+        var help = new HelpOption(name, aliases) { Recursive = false };
+        help.Action = new HelpWithExamples((HelpAction)help.Action!, examples);
+        command.Options.Add(help);
+    }
+
+    private static string RootExamples { get; } = $"""
+          policyd                                             serve the first configuration that is found (below)
+          policyd -c /etc/mtpolicyd/mtpolicyd.conf            serve mtpolicyd's own configuration as it is
+          policyd check -c policyd.hocon                      every error at once, with its place
+          policyd convert mtpolicyd.conf > policyd.hocon
+          printf 'client_address=192.0.2.7\n\n' | policyd client -h 127.0.0.1:12345
+
+        Configuration, when no -c is given, the first of:
+          {string.Join("\n  ", ConfigurationSearch.Places)}
+
+        Exit codes (sysexits.h): 0 fine, 64 usage, 65 bad input, 66 no such file, 69 server unavailable, 70 internal error,
+          71 cannot listen, 73 cannot create a file, 74 I/O error, 76 bad answer, 77 no permission, 78 configuration error.
+        Signals: TERM and INT end the server after the requests in flight are answered; HUP opens the log file anew.
+        """;
+}

@@ -1,0 +1,140 @@
+// Between the request path and the disk stands one bounded queue: a log that cannot keep up loses lines and says how
+// many, instead of slowing the answers down or growing the heap.
+
+using System.Globalization;
+
+namespace Policyd.Server.Logging;
+
+/// <summary>Where lines go. Called by one thread only, in batches.</summary>
+internal interface ILogSink : IDisposable
+{
+    void Write(ReadOnlySpan<LogEvent> batch);
+
+    /// <summary>A log file was rotated: open its name anew. Called by the same thread as <see cref="Write"/>.</summary>
+    void Reopen();
+}
+
+/// <summary>The bounded queue and its one writer. Producers fill one buffer while the writer empties the other.</summary>
+internal sealed class LogQueue : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly AutoResetEvent _work = new(false);
+    private readonly IReadOnlyList<ILogSink> _sinks;
+    private readonly Thread _writer;
+    private readonly TimeProvider _clock;
+    private LogEvent[] _filling;
+    private LogEvent[] _writing;
+    private int _count;
+    private long _dropped;
+    private bool _reopen;
+    private bool _closing;
+
+    public LogQueue(IReadOnlyList<ILogSink> sinks, int capacity = 16384, TimeProvider? clock = null)
+    {
+        _sinks = sinks;
+        _clock = clock ?? TimeProvider.System;
+        _filling = new LogEvent[capacity];
+        _writing = new LogEvent[capacity];
+        _writer = new Thread(Run) { IsBackground = true, Name = "log writer" };
+        _writer.Start();
+    }
+
+    /// <summary>Takes a lock for an array store; never waits for a sink. Past the capacity the line is dropped and counted.</summary>
+    public void Write(LogEvent line)
+    {
+        bool wake;
+        lock (_gate)
+        {
+            if (_closing || _count == _filling.Length)
+            {
+                _dropped++;
+                return;
+            }
+
+            wake = _count == 0;
+            _filling[_count++] = line;
+        }
+
+        if (wake)
+            _work.Set();
+    }
+
+    public void Reopen()
+    {
+        lock (_gate)
+            _reopen = true;
+        _work.Set();
+    }
+
+    /// <summary>Writes what is queued, waiting at most two seconds for a sink that hangs.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_closing)
+                return;
+            _closing = true;
+        }
+
+        _work.Set();
+        if (!_writer.Join(TimeSpan.FromSeconds(2)))
+            return;
+        foreach (var sink in _sinks)
+            sink.Dispose();
+        _work.Dispose();
+    }
+
+    private void Run()
+    {
+        while (true)
+        {
+            _work.WaitOne();
+            while (TakeBatch(out var count, out var dropped, out var reopen, out var closing))
+            {
+                if (reopen)
+                    Each(static (sink, _) => sink.Reopen(), default);
+                if (count > 0)
+                    Each(static (sink, batch) => sink.Write(batch.Span), _writing.AsMemory(0, count));
+                if (dropped > 0)
+                    Each(static (sink, batch) => sink.Write(batch.Span), new[] { DroppedLine(dropped) });
+                Array.Clear(_writing, 0, count);
+                if (closing && count == 0)
+                    return;
+            }
+        }
+    }
+
+    private bool TakeBatch(out int count, out long dropped, out bool reopen, out bool closing)
+    {
+        lock (_gate)
+        {
+            (_filling, _writing) = (_writing, _filling);
+            (count, _count) = (_count, 0);
+            (dropped, _dropped) = (_dropped, 0);
+            (reopen, _reopen) = (_reopen, false);
+            closing = _closing;
+            return count > 0 || dropped > 0 || reopen || closing;
+        }
+    }
+
+    private LogEvent DroppedLine(long dropped) => new(
+        _clock.GetLocalNow(),
+        LogSeverity.Warning,
+        string.Create(CultureInfo.InvariantCulture, $"log: {dropped} lines were dropped, the log could not keep up"));
+
+    // One sink's failure (a full disk, a closed pipe) must neither end the writer nor keep the others from their lines.
+    private void Each(Action<ILogSink, ReadOnlyMemory<LogEvent>> action, ReadOnlyMemory<LogEvent> batch)
+    {
+        foreach (var sink in _sinks)
+        {
+            try
+            {
+                action(sink, batch);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or System.Net.Sockets.SocketException or ObjectDisposedException)
+            {
+                continue;
+            }
+        }
+    }
+}

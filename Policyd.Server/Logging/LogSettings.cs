@@ -1,0 +1,72 @@
+using Policyd.Server.Commands;
+
+namespace Policyd.Server.Logging;
+
+/// <summary>Where the log goes and how much of it.</summary>
+internal sealed record LogSettings
+{
+    /// <summary>The least grave level that is written.</summary>
+    public LogSeverity Level { get; init; } = LogSeverity.Notice;
+
+    public bool Console { get; init; } = true;
+
+    public bool Syslog { get; init; }
+
+    public string SyslogSocket { get; init; } = SyslogSink.DefaultPath;
+
+    /// <summary>The log file, or null.</summary>
+    public string? File { get; init; }
+
+    /// <summary>The name in syslog's tag.</summary>
+    public string ProgramName { get; init; } = "policyd";
+
+    /// <exception cref="CommandException">The log file cannot be opened.</exception>
+    public LogQueue Open()
+    {
+        var sinks = new List<ILogSink>();
+        if (File is not null)
+            sinks.Add(OpenFile(File));
+        if (Console)
+            sinks.Add(new StreamSink(System.Console.OpenStandardOutput(), Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain));
+        if (Syslog)
+            sinks.Add(new SyslogSink(SyslogSocket, ProgramName, Environment.ProcessId, TimeProvider.System));
+        return new LogQueue(sinks);
+    }
+
+    private static FileSink OpenFile(string path)
+    {
+        try
+        {
+            return new FileSink(path);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw new CommandException(ExitCode.NoPermission, $"no permission to write the log file {path}");
+        }
+        catch (IOException failure)
+        {
+            throw new CommandException(ExitCode.CannotCreate, $"cannot open the log file {path}: {failure.Message}");
+        }
+    }
+}
+
+internal static class Journal
+{
+    /// <summary>
+    /// True when journald reads our standard output. JOURNAL_STREAM alone does not tell: a child whose output was
+    /// redirected inherits it, so the inode it names is compared (systemd.exec(5)).
+    /// </summary>
+    public static bool TakesStandardOutput()
+    {
+        if (Environment.GetEnvironmentVariable("JOURNAL_STREAM")?.Split(':') is not [_, var inode])
+            return false;
+        try
+        {
+            return File.ResolveLinkTarget("/proc/self/fd/1", returnFinalTarget: false)?.Name == $"socket:[{inode}]";
+        }
+        catch (Exception unknown) when (unknown is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace Policyd.Server.Logging;
+
+internal enum LineFormat
+{
+    /// <summary>Time with milliseconds and zone, level, text.</summary>
+    Plain,
+
+    /// <summary>systemd's <c>&lt;N&gt;text</c> (sd-daemon(3)); journald adds the time itself.</summary>
+    Systemd,
+}
+
+/// <summary>Lines to the console: one write a batch.</summary>
+internal sealed class StreamSink(Stream stream, LineFormat format) : ILogSink
+{
+    private readonly ArrayBufferWriter<byte> _bytes = new();
+
+    public void Write(ReadOnlySpan<LogEvent> batch)
+    {
+        _bytes.ResetWrittenCount();
+        foreach (ref readonly var line in batch)
+            LogLine.Append(_bytes, line, format);
+        stream.Write(_bytes.WrittenSpan);
+        stream.Flush();
+    }
+
+    public void Reopen()
+    {
+    }
+
+    public void Dispose() => stream.Dispose();
+}
+
+/// <summary>A log file, opened anew when it was rotated.</summary>
+internal sealed class FileSink : ILogSink
+{
+    private readonly string _path;
+    private readonly ArrayBufferWriter<byte> _bytes = new();
+    private FileStream _file;
+
+    /// <exception cref="IOException">The file cannot be opened for appending.</exception>
+    /// <exception cref="UnauthorizedAccessException">The same, for want of permission.</exception>
+    public FileSink(string path)
+    {
+        _path = path;
+        _file = Open(path);
+    }
+
+    public void Write(ReadOnlySpan<LogEvent> batch)
+    {
+        _bytes.ResetWrittenCount();
+        foreach (ref readonly var line in batch)
+            LogLine.Append(_bytes, line, LineFormat.Plain);
+        _file.Write(_bytes.WrittenSpan);
+        _file.Flush();
+    }
+
+    /// <summary>Keeps the old file when the new one cannot be opened: lines in a renamed file beat lines nowhere.</summary>
+    public void Reopen()
+    {
+        var fresh = Open(_path);
+        _file.Dispose();
+        _file = fresh;
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private static FileStream Open(string path)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead;
+        return new FileStream(path, options);
+    }
+}
+
+internal static class LogLine
+{
+    public static void Append(ArrayBufferWriter<byte> bytes, in LogEvent line, LineFormat format)
+    {
+        var head = format == LineFormat.Systemd
+            ? string.Create(CultureInfo.InvariantCulture, $"<{line.Severity.Syslog()}>")
+            : string.Create(CultureInfo.InvariantCulture, $"{line.Time:yyyy-MM-dd'T'HH:mm:ss.fffzzz} {line.Severity.Name()}: ");
+        Encoding.UTF8.GetBytes(head, bytes);
+        Encoding.UTF8.GetBytes(line.Text(), bytes);
+        bytes.Write("\n"u8);
+    }
+}

@@ -1,0 +1,229 @@
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Policyd.Server.Logging;
+using Xunit;
+
+namespace Policyd.Tests.Server;
+
+public sealed class LogSpecs : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("policyd-log-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("plain text, ümlaut and 😀", "plain text, ümlaut and 😀")]
+    [InlineData("a\nforged: line\r", "a\\nforged: line\\r")]
+    [InlineData("\u001b[31mred\u009b0m", "\\x1b[31mred\\x9b0m")]
+    [InlineData("nul\0tab\tdel\u007f", "nul\\x00tab\\tdel\\x7f")]
+    [InlineData("evil\u202egnp.exe\u2066\u200f\ufeff", "evil\\u202egnp.exe\\u2066\\u200f\\ufeff")]
+    [InlineData("one\u2028two\u2029three\u0085", "one\\u2028two\\u2029three\\x85")]
+    public void A_line_shows_what_could_forge_or_reorder_it(string text, string expected) =>
+        Assert.Equal(expected, LogText.OneLine(text));
+
+    [Fact]
+    public void A_line_shows_a_lone_surrogate_and_is_bounded()
+    {
+        Assert.Equal("a\\ud800b", LogText.OneLine("a\ud800b"));
+        var longest = LogText.OneLine(new string('x', 100_000));
+        Assert.EndsWith("...", longest, StringComparison.Ordinal);
+        Assert.Equal(LogText.MaxLength + 3, longest.Length);
+    }
+
+    [Fact]
+    public void Levels_are_filtered_as_mtpolicyd_numbers_them()
+    {
+        var sink = new RecordingSink();
+        using (var queue = new LogQueue([sink]))
+        {
+            var logger = new PolicydLogger(queue, LogSeverity.Notice, TimeProvider.System);
+            foreach (var level in Enum.GetValues<LogLevel>())
+                logger.Log(level, "{Level}", level);
+        }
+
+        Assert.Equal(["notice Information", "warning Warning", "err Error", "err Critical"], sink.Lines);
+    }
+
+    [Fact]
+    public void An_exception_is_part_of_the_one_line()
+    {
+        var sink = new RecordingSink();
+        using (var queue = new LogQueue([sink]))
+        {
+            var logger = new PolicydLogger(queue, LogSeverity.Info, TimeProvider.System);
+            logger.LogError(new InvalidOperationException("outer", new IOException("in\nner")), "it failed");
+        }
+
+        Assert.Equal("err it failed: InvalidOperationException: outer: IOException: in\\nner", Assert.Single(sink.Lines));
+    }
+
+    [Fact]
+    public void A_full_queue_drops_lines_without_waiting_and_tells_how_many()
+    {
+        using var sink = new RecordingSink(blocked: true);
+        using (var queue = new LogQueue([sink], capacity: 10))
+        {
+            queue.Write(Line("first"));
+            Assert.True(sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
+            for (var i = 0; i < 25; i++)
+                queue.Write(Line($"line {i}"));
+            sink.Unblock();
+        }
+
+        Assert.Equal(12, sink.Lines.Count);
+        Assert.Equal("notice line 9", sink.Lines[10]);
+        Assert.Equal("warning log: 15 lines were dropped, the log could not keep up", sink.Lines[11]);
+    }
+
+    [Fact]
+    public void A_queue_writes_every_line_of_every_thread_before_it_is_closed()
+    {
+        var sink = new RecordingSink();
+        using (var queue = new LogQueue([sink], capacity: 8000))
+            Parallel.For(0, 8, thread =>
+            {
+                for (var i = 0; i < 1000; i++)
+                    queue.Write(Line($"{thread}.{i}"));
+            });
+
+        Assert.Equal(8000, sink.Lines.Distinct().Count());
+        foreach (var thread in sink.Lines.GroupBy(line => line.Split(' ', '.')[1]))
+            Assert.Equal(Enumerable.Range(0, 1000).Select(i => $"notice {thread.Key}.{i}"), thread);
+    }
+
+    [Fact]
+    public void A_failing_sink_keeps_no_line_from_the_others()
+    {
+        var sink = new RecordingSink();
+        using (var queue = new LogQueue([new FailingSink(), sink]))
+            queue.Write(Line("kept"));
+        Assert.Equal("notice kept", Assert.Single(sink.Lines));
+    }
+
+    [Theory]
+    [InlineData(LineFormat.Systemd, "<4>a\\nb\n")]
+    [InlineData(LineFormat.Plain, "2026-01-02T03:04:05.678+00:00 warning: a\\nb\n")]
+    internal void A_console_line_has_its_format(LineFormat format, string expected)
+    {
+        using var stream = new MemoryStream();
+        new StreamSink(stream, format).Write([new LogEvent(At, LogSeverity.Warning, "a\nb")]);
+        Assert.Equal(expected, Encoding.UTF8.GetString(stream.ToArray()));
+    }
+
+    [Fact]
+    public void A_rotated_log_file_is_opened_anew()
+    {
+        var path = Path.Combine(_folder, "policyd.log");
+        using (var sink = new FileSink(path))
+        {
+            sink.Write([Line("old")]);
+            File.Move(path, path + ".1");
+            sink.Write([Line("still old")]);
+            sink.Reopen();
+            sink.Write([Line("new")]);
+        }
+
+        Assert.Equal(2, File.ReadAllLines(path + ".1").Length);
+        Assert.EndsWith(" notice: new", Assert.Single(File.ReadAllLines(path)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Syslog_gets_rfc3164_datagrams_of_facility_mail()
+    {
+        var path = Path.Combine(_folder, "log");
+        using var syslogd = Bind(path);
+        using var sink = new SyslogSink(path, "policyd", 4711, TimeProvider.System);
+        sink.Write([new LogEvent(At, LogSeverity.Error, "no\nforgery"), new LogEvent(At, LogSeverity.Debug, "ü")]);
+        Assert.Equal("<19>Jan  2 03:04:05 policyd[4711]: no\\nforgery", Receive(syslogd));
+        Assert.Equal("<23>Jan  2 03:04:05 policyd[4711]: ü", Receive(syslogd));
+    }
+
+    [Fact]
+    public void Syslog_is_connected_again_when_it_was_away_and_is_told_what_it_missed()
+    {
+        var path = Path.Combine(_folder, "log");
+        var clock = new ManualClock();
+        using var sink = new SyslogSink(path, "policyd", 1, clock);
+        using (var first = Bind(path))
+        {
+            sink.Write([Line("one")]);
+            Assert.EndsWith(": one", Receive(first), StringComparison.Ordinal);
+        }
+
+        File.Delete(path);
+        sink.Write([Line("lost"), Line("lost too")]);
+        using var second = Bind(path);
+        sink.Write([Line("lost within the second")]);
+        clock.Advance(TimeSpan.FromSeconds(2));
+        sink.Write([Line("back")]);
+        Assert.EndsWith("log: 3 lines were lost while syslog was away", Receive(second), StringComparison.Ordinal);
+        Assert.EndsWith(": back", Receive(second), StringComparison.Ordinal);
+    }
+
+    private static readonly DateTimeOffset At = new(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero);
+
+    private static LogEvent Line(string text) => new(At, LogSeverity.Notice, text);
+
+    private static Socket Bind(string path)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = 10_000 };
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        return socket;
+    }
+
+    private static string Receive(Socket socket)
+    {
+        var buffer = new byte[16384];
+        return Encoding.UTF8.GetString(buffer, 0, socket.Receive(buffer));
+    }
+
+    private sealed class ManualClock : TimeProvider
+    {
+        private long _ticks = TimeSpan.TicksPerDay;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => _ticks;
+
+        public void Advance(TimeSpan by) => _ticks += by.Ticks;
+    }
+
+    private sealed class FailingSink : ILogSink
+    {
+        public void Write(ReadOnlySpan<LogEvent> batch) => throw new IOException("disk full");
+
+        public void Reopen() => throw new IOException("disk full");
+
+        public void Dispose()
+        {
+        }
+    }
+
+    private sealed class RecordingSink(bool blocked = false) : ILogSink
+    {
+        private readonly ManualResetEventSlim _go = new(!blocked);
+
+        public List<string> Lines { get; } = [];
+
+        public ManualResetEventSlim Entered { get; } = new();
+
+        public void Write(ReadOnlySpan<LogEvent> batch)
+        {
+            Entered.Set();
+            _go.Wait();
+            foreach (var line in batch)
+                Lines.Add($"{line.Severity.Name()} {line.Text()}");
+        }
+
+        public void Reopen()
+        {
+        }
+
+        public void Unblock() => _go.Set();
+
+        public void Dispose()
+        {
+        }
+    }
+}
