@@ -236,7 +236,6 @@ internal static class DifferentialConfigurations
               <Plugin ask-again>
                 module = "Proxy"
                 host = "127.0.0.1:@PROXY@"
-                keepalive = 1
               </Plugin>
             </Plugin>
             <Plugin tag>

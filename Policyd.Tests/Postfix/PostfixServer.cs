@@ -79,10 +79,9 @@ internal sealed class PostfixServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await ProcessUnderTest.Run(_postfix, "-c", Etc, "abort");
-        var pid = _folder["queue/pid/master.pid"];
         await Eventually.Holds(
             "Postfix's master to be gone",
-            () => !File.Exists(pid) || !Directory.Exists("/proc/" + File.ReadAllText(pid).Trim()));
+            async () => (await ProcessUnderTest.Run(_postfix, "-c", Etc, "status")).ExitCode != 0);
         _folder.Dispose();
     }
 
