@@ -20,7 +20,7 @@ public sealed class PolicyRequest
         _known = known;
     }
 
-    /// <summary>The bytes as they came, without the empty line that closes them.</summary>
+    /// <summary>The lines as they came, each with its line end, without the empty line that closes them: with one LF more it is the request again.</summary>
     public ReadOnlyMemory<byte> Bytes => _bytes;
 
     /// <summary>How many different attributes there are.</summary>

@@ -41,7 +41,7 @@ public static class PolicyRequestReader
                 return false;
             }
 
-            end = lines.Start + lines.Length;
+            end = lines.Next;
         }
 
         if (end == 0)

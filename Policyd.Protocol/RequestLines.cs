@@ -13,6 +13,9 @@ internal ref struct RequestLines(ReadOnlySpan<byte> bytes)
 
     public int Length { get; private set; }
 
+    /// <summary>Where the next line begins: behind this one and its line end.</summary>
+    public readonly int Next => Math.Min(_next, _bytes.Length);
+
     public readonly ReadOnlySpan<byte> Line => _bytes.Slice(Start, Length);
 
     /// <summary>Goes to the next line; false at the empty line that closes the request, and at the end of the bytes.</summary>

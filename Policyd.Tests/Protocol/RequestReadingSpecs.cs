@@ -34,6 +34,15 @@ public sealed class RequestReadingSpecs
         Assert.Same(request.Instance, request.Instance);
     }
 
+    [Theory]
+    [InlineData("a=1\nb=2\n\n", "a=1\nb=2\n")]
+    [InlineData("a=1\r\nb=2\r\n\r\n", "a=1\r\nb=2\r\n")]
+    public void Bytes_are_the_lines_to_which_one_line_end_more_makes_the_request_again(string sent, string kept)
+    {
+        var request = Assert.Single(Take(RequestLimits.Default, Encoding.ASCII.GetBytes(sent)).Requests);
+        Assert.Equal(kept, Encoding.ASCII.GetString(request.Bytes.Span));
+    }
+
     [Fact]
     public void Every_attribute_of_Postfix_has_an_accessor()
     {
