@@ -162,7 +162,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
 
     private ISessionStore Sessions(ConfigObject root, Dictionary<string, ConnectionDefinition> connections)
     {
-        var memory = new MemoryOptions();
+        var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
             return memory.ToStore(environment.Clock);
         var module = (section["module"] as ConfigScalar)?.Text ?? "Memory";
@@ -196,16 +196,5 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         public string? Name { get; set; }
 
         public IReadOnlyList<string> Port { get; set; } = [];
-    }
-
-    private sealed class MemoryOptions
-    {
-        [Description("how long a session lives after its last request")]
-        public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(300);
-
-        [Description("the most memory for sessions")]
-        public ByteSize MaxBytes { get; set; } = new(64L * 1024 * 1024);
-
-        public MemorySessionStore ToStore(TimeProvider clock) => new(Math.Max(1, MaxBytes.Bytes), Expire, clock);
     }
 }

@@ -44,6 +44,10 @@ public sealed class ServerOptions
     [Description("the file that the log goes to")]
     public string? LogFile { get; set; }
 
+    /// <summary>Whether the log goes to syslog, with facility mail.</summary>
+    [Description("whether the log goes to syslog (facility mail); the standard output gets it when neither this nor log_file is set")]
+    public bool LogSyslog { get; set; }
+
     /// <summary>The file that the process id is written to.</summary>
     [Description("the file that the process id is written to")]
     public string? PidFile { get; set; }

@@ -5,13 +5,11 @@ internal static class CheckCommand
 {
     public static int Run(string? given, TextWriter output, TextWriter error)
     {
-        var path = ConfigurationSearch.Find(given);
-        var document = ConfigurationSearch.Read(path);
-        document.Diagnostics.WriteTo(error);
-        if (document.Diagnostics.HasErrors)
+        var configuration = LoadedConfiguration.Read(given);
+        if (configuration.Build(error) is null)
             return ExitCode.Config;
-        output.WriteLine($"{path}: no errors");
-        output.Flush();
+        configuration.Document.Diagnostics.WriteTo(error);
+        output.WriteLine($"{configuration.Path}: no errors");
         return ExitCode.Ok;
     }
 }

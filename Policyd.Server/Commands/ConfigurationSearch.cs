@@ -1,5 +1,6 @@
-// Which configuration is meant when no -c is given. The system's own files win, so that a packaged server never starts on
-// the sample; the sample beside the executable (or in a checkout) makes `policyd` alone show something.
+// Which configuration is meant when no -c is given. A service runs in / and finds the system's files; whoever stands in a
+// checkout means the one at hand, even on a machine that has mtpolicyd installed; the copy beside the executable comes
+// last, so that `policyd` alone shows something.
 
 using Policyd.Configuration;
 
@@ -10,11 +11,11 @@ internal static class ConfigurationSearch
     /// <summary>The places in the order they are looked at: the first file that exists is the configuration.</summary>
     public static IReadOnlyList<string> Places { get; } =
     [
+        Path.Combine("config", "mtpolicyd.hocon"),
         "/etc/policyd/policyd.hocon",
         "/etc/policyd/mtpolicyd.hocon",
         "/etc/mtpolicyd/mtpolicyd.hocon",
         "/etc/mtpolicyd/mtpolicyd.conf",
-        Path.Combine(Directory.GetCurrentDirectory(), "config", "mtpolicyd.hocon"),
         Path.Combine(AppContext.BaseDirectory, "config", "mtpolicyd.hocon"),
     ];
 

@@ -67,10 +67,33 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         var root = new RootCommand("A policy server for Postfix, successor of mtpolicyd.");
         root.Options.OfType<HelpOption>().ToList().ForEach(help => root.Options.Remove(help));
+        var config = ConfigOption();
+        var level = LevelOption();
+        var foreground = ForegroundOption();
+        var dump = new Option<bool>("--dump_vhosts", "-d") { Description = "mtpolicyd's flag for the verb dump." };
+        var cron = new Option<string?>("--cron", "-t") { Description = "mtpolicyd's flag for the verb cron.", HelpName = "TASK[,TASK]" };
+        AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
-        foreach (var verb in new[] { Check(), Convert(), Client() })
+        foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() })
             root.Subcommands.Add(verb);
+        root.SetAction((result, cancellation) =>
+            result.GetValue(dump) ? Task.FromResult(DumpCommand.Run(result.GetValue(config), output, error))
+            : result.GetValue(cron) is { } tasks ? CronCommand.RunAsync(result.GetValue(config), tasks, result.GetValue(level), error, cancellation)
+            : new ServeCommand(error).RunAsync(result.GetValue(config), result.GetValue(level), result.GetValue(foreground), cancellation));
         return root;
+    }
+
+    private Command Serve()
+    {
+        var config = ConfigOption();
+        var level = LevelOption();
+        var verb = new Command("serve", "Answer Postfix (the default verb).");
+        var foreground = ForegroundOption();
+        AddAll(verb, config, level, foreground);
+        AddHelp(verb, "  policyd serve -c /etc/policyd/policyd.hocon\n  policyd -c /etc/mtpolicyd/mtpolicyd.conf -l 4", "--help", "-h", "-?");
+        verb.SetAction((result, cancellation) =>
+            new ServeCommand(error).RunAsync(result.GetValue(config), result.GetValue(level), result.GetValue(foreground), cancellation));
+        return verb;
     }
 
     private Command Check()
@@ -90,6 +113,30 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         verb.Arguments.Add(file);
         AddHelp(verb, "  policyd convert /etc/mtpolicyd/mtpolicyd.conf > /etc/policyd/policyd.hocon", "--help", "-h", "-?");
         verb.SetAction(result => ConvertCommand.Run(result.GetRequiredValue(file), output, error));
+        return verb;
+    }
+
+    private Command Dump()
+    {
+        var config = ConfigOption();
+        var verb = new Command("dump", "Print the virtual hosts and every effective option with its origin.");
+        AddAll(verb, config);
+        AddHelp(verb, "  policyd dump -c /etc/mtpolicyd/mtpolicyd.conf", "--help", "-h", "-?");
+        verb.SetAction(result => DumpCommand.Run(result.GetValue(config), output, error));
+        return verb;
+    }
+
+    private Command Cron()
+    {
+        var config = ConfigOption();
+        var level = LevelOption();
+        var tasks = new Argument<string>("TASK[,TASK]") { Description = "hourly, daily, weekly, monthly, or a task that a plugin of yours knows." };
+        var verb = new Command("cron", "Run the plugins' periodic tasks once. A running server needs no crontab for it.");
+        verb.Arguments.Add(tasks);
+        AddAll(verb, config, level);
+        AddHelp(verb, "  policyd cron -c /etc/mtpolicyd/mtpolicyd.conf hourly,daily", "--help", "-h", "-?");
+        verb.SetAction((result, cancellation) =>
+            CronCommand.RunAsync(result.GetValue(config), result.GetRequiredValue(tasks), result.GetValue(level), error, cancellation));
         return verb;
     }
 
@@ -118,6 +165,19 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     }
 
     private static Option<string?> ConfigOption() => new("--config", "-c") { Description = "The configuration, HOCON or mtpolicyd.conf.", HelpName = "FILE" };
+
+    private static Option<bool> ForegroundOption() => new("--foreground", "-f") { Description = "Log to stdout, whatever the configuration says. (policyd always stays in the foreground.)" };
+
+    private static Option<int?> LevelOption()
+    {
+        var option = new Option<int?>("--loglevel", "-l") { Description = "0 err, 1 warning, 2 notice, 3 info, 4 debug; overrides the configuration.", HelpName = "LEVEL" };
+        option.Validators.Add(static result =>
+        {
+            if (result.Tokens is [var token] && token.Value is not ("0" or "1" or "2" or "3" or "4"))
+                result.AddError($"The log level is a number from 0 (err) to 4 (debug), not '{token.Value}'.");
+        });
+        return option;
+    }
 
     private static void AddAll(Command command, params ReadOnlySpan<Option> options)
     {

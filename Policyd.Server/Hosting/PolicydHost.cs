@@ -3,15 +3,18 @@
 
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Akka.Actor;
+using Akka.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Listeners;
 using Policyd.Server.Commands;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Hosting;
 
-internal sealed record PolicydHostSettings(LogSettings Log)
+internal sealed record PolicydHostSettings
 {
     public string? PidFile { get; init; }
 
@@ -23,54 +26,80 @@ internal static partial class PolicydHost
 {
     /// <summary>Runs until SIGTERM, SIGINT or <paramref name="cancellationToken"/>; 0 after a clean end.</summary>
     /// <exception cref="CommandException">The server cannot start: a port in use, a file that cannot be written.</exception>
-    public static async Task<int> RunAsync(PolicydHostSettings settings, Action<IServiceCollection> server, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        PolicydHostSettings settings, LogQueue log, ILoggerFactory loggers, Action<IServiceCollection> server, CancellationToken cancellationToken)
     {
-        using var log = settings.Log.Open();
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
-        builder.Logging.SetMinimumLevel(LogLevel.Trace);
-        builder.Logging.AddProvider(new PolicydLoggerProvider(log, settings.Log.Level, TimeProvider.System));
-
-        // The host's own lines ("Application started. Press Ctrl+C...") tell an operator nothing; its errors do.
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        builder.Services.AddSingleton(loggers);
         builder.Services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.Grace + TimeSpan.FromSeconds(5));
         builder.Services.AddSystemd();
         server(builder.Services);
 
+        // After the server's own services: hosted services stop in reverse, and the drain comes before the actor system's end.
+        builder.Services.AddHostedService(services => ActivatorUtilities.CreateInstance<DrainService>(services, settings.Grace));
+
         using var host = builder.Build();
-        var logger = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger("policyd");
+        var logger = loggers.CreateLogger("policyd");
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
         {
             context.Cancel = true; // the default action ends the process
             log.Reopen();
             Reopened(logger);
         });
-        await StartAsync(host, cancellationToken);
-        using var pidFile = settings.PidFile is { } path ? new PidFile(path) : null;
+        await StartAsync(host, logger, cancellationToken);
+        using var pidFile = settings.PidFile is { } path ? await WritePidAsync(host, path) : null;
         await host.WaitForShutdownAsync(cancellationToken);
         Stopped(logger);
         return ExitCode.Ok;
     }
 
-    private static async Task StartAsync(IHost host, CancellationToken cancellationToken)
+    // Only once the listeners are bound: a second server on the same ports must not take the first one's file.
+    private static async Task<PidFile> WritePidAsync(IHost host, string path)
     {
         try
         {
-            await host.StartAsync(cancellationToken);
+            return new PidFile(path);
         }
-        catch (Exception failure) when (FindIn<SocketException>(failure) is { } socket)
+        catch (CommandException)
         {
-            var reason = ReferenceEquals(failure, socket) ? socket.Message : failure.Message;
-            throw new CommandException(socket.SocketErrorCode == SocketError.AccessDenied ? ExitCode.NoPermission : ExitCode.OsError, reason);
+            await host.StopAsync();
+            throw;
         }
     }
 
-    private static T? FindIn<T>(Exception failure) where T : Exception => failure switch
+    private static async Task StartAsync(IHost host, ILogger logger, CancellationToken cancellationToken)
     {
-        T found => found,
-        AggregateException many => many.InnerExceptions.Select(FindIn<T>).FirstOrDefault(found => found is not null),
-        _ => failure.InnerException is { } inner ? FindIn<T>(inner) : null,
+        // Akka.Hosting writes a failed start with its stack trace to Console.Out; ours goes to the log and to stderr, in one line.
+        var console = Console.Out;
+        Console.SetOut(TextWriter.Null);
+        try
+        {
+            _ = host.Services.GetRequiredService<ActorSystem>(); // its own settings fail here, before anything is started
+            await host.StartAsync(cancellationToken);
+        }
+        catch (Exception failure) when (Explained(failure) is { } explained)
+        {
+            NotStarted(logger, explained.Message);
+            throw explained;
+        }
+        finally
+        {
+            Console.SetOut(console);
+        }
+    }
+
+    private static CommandException? Explained(Exception failure) => failure switch
+    {
+        ListenException { InnerException: UnauthorizedAccessException or SocketException { SocketErrorCode: SocketError.AccessDenied } } =>
+            new CommandException(ExitCode.NoPermission, failure.Message),
+        ListenException => new CommandException(ExitCode.OsError, failure.Message),
+        ConfigurationException => new CommandException(ExitCode.Config, $"akka {{ }}: {failure.Message}"),
+        _ => null,
     };
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "not started: {Reason}")]
+    private static partial void NotStarted(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "SIGHUP: the log file is opened anew; a changed configuration needs a restart")]
     private static partial void Reopened(ILogger logger);

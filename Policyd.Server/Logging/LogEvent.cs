@@ -46,15 +46,3 @@ internal sealed class PolicydLogger(LogQueue queue, LogSeverity level, TimeProvi
         queue.Write(new LogEvent(clock.GetLocalNow(), LogLevels.SeverityOf(logLevel), message));
     }
 }
-
-internal sealed class PolicydLoggerProvider(LogQueue queue, LogSeverity level, TimeProvider clock) : ILoggerProvider
-{
-    private readonly PolicydLogger _logger = new(queue, level, clock);
-
-    public ILogger CreateLogger(string categoryName) => _logger;
-
-    /// <summary>Nothing: the queue outlives the host, because the lines about the host's end are written after it.</summary>
-    public void Dispose()
-    {
-    }
-}

@@ -1,3 +1,4 @@
+using Policyd.Plugins.Model;
 using Policyd.Server.Commands;
 
 namespace Policyd.Server.Logging;
@@ -8,6 +9,7 @@ internal sealed record LogSettings
     /// <summary>The least grave level that is written.</summary>
     public LogSeverity Level { get; init; } = LogSeverity.Notice;
 
+    /// <summary>Whether the server's standard output gets the log.</summary>
     public bool Console { get; init; } = true;
 
     public bool Syslog { get; init; }
@@ -20,14 +22,28 @@ internal sealed record LogSettings
     /// <summary>The name in syslog's tag.</summary>
     public string ProgramName { get; init; } = "policyd";
 
+    /// <summary>
+    /// What a configuration asks for. The standard output gets the log when nothing else does, or when
+    /// <paramref name="foreground"/> asks for it, as mtpolicyd's -f does.
+    /// </summary>
+    public static LogSettings From(ServerOptions options, int? level, bool foreground) => new()
+    {
+        Level = (LogSeverity)(level ?? options.LogLevel),
+        File = options.LogFile,
+        Syslog = options.LogSyslog,
+        Console = foreground || (options.LogFile is null && !options.LogSyslog),
+        ProgramName = options.ProgramName,
+    };
+
+    /// <param name="console">Where console lines go instead of the standard output.</param>
     /// <exception cref="CommandException">The log file cannot be opened.</exception>
-    public LogQueue Open()
+    public LogQueue Open(Stream? console = null)
     {
         var sinks = new List<ILogSink>();
         if (File is not null)
             sinks.Add(OpenFile(File));
         if (Console)
-            sinks.Add(new StreamSink(System.Console.OpenStandardOutput(), Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain));
+            sinks.Add(new StreamSink(console ?? System.Console.OpenStandardOutput(), Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain));
         if (Syslog)
             sinks.Add(new SyslogSink(SyslogSocket, ProgramName, Environment.ProcessId, TimeProvider.System));
         return new LogQueue(sinks);

@@ -10,7 +10,7 @@ public sealed class ClientSpecs
     public async Task The_client_adds_request_and_instance_and_prints_each_action()
     {
         await using var server = new ScriptedServer(static request => $"action=dunno {request.Length}\n\n");
-        var result = await PolicydProcess.RunAsync(TwoRequests, "client", "-h", server.Address);
+        var result = await Command.RunAsync(TwoRequests, "client", "-h", server.Address);
         Assert.Equal(("", 0), (result.Error, result.ExitCode));
         Assert.Equal(2, server.Connections.Count);
         var requests = server.Connections.Select(Assert.Single).ToArray();
@@ -24,7 +24,7 @@ public sealed class ClientSpecs
     public async Task The_client_keeps_the_connection_when_asked_and_its_own_attributes_always()
     {
         await using var server = new ScriptedServer(static _ => "action=reject no\n\n");
-        var result = await PolicydProcess.RunAsync("instance=abc\nrequest=junk\nx=1\n\nx=2", "client", "-k", "-v", "-h", server.Address);
+        var result = await Command.RunAsync("instance=abc\nrequest=junk\nx=1\n\nx=2", "client", "-k", "-v", "-h", server.Address);
         Assert.Equal(("reject no\nreject no\n", 0), (result.Output, result.ExitCode));
         var requests = Assert.Single(server.Connections);
         Assert.Equal("instance=abc\nrequest=junk\nx=1\n", requests[0]);
@@ -36,7 +36,7 @@ public sealed class ClientSpecs
     public async Task The_client_reports_a_server_that_closes_without_an_answer()
     {
         await using var server = new ScriptedServer(static _ => null);
-        var result = await PolicydProcess.RunAsync("x=1\n\n", "client", "-h", server.Address);
+        var result = await Command.RunAsync("x=1\n\n", "client", "-h", server.Address);
         Assert.Equal((76, "", $"policyd: {server.Address} closed the connection without an answer\n"), (result.ExitCode, result.Output, result.Error));
     }
 
@@ -44,7 +44,7 @@ public sealed class ClientSpecs
     public async Task The_client_reports_an_answer_without_an_action()
     {
         await using var server = new ScriptedServer(static _ => "verdict=fine\n\n");
-        var result = await PolicydProcess.RunAsync("x=1\n\n", "client", "-h", server.Address);
+        var result = await Command.RunAsync("x=1\n\n", "client", "-h", server.Address);
         Assert.Equal((76, ""), (result.ExitCode, result.Output));
     }
 
@@ -52,14 +52,14 @@ public sealed class ClientSpecs
     public async Task The_client_cannot_be_made_to_drive_the_terminal()
     {
         await using var server = new ScriptedServer(static _ => "action=reject \u001b[2J\n\n");
-        var result = await PolicydProcess.RunAsync("x=1\n\n", "client", "-h", server.Address);
+        var result = await Command.RunAsync("x=1\n\n", "client", "-h", server.Address);
         Assert.Equal("reject \\x1b[2J\n", result.Output);
     }
 
     [Fact]
     public async Task The_client_ends_with_69_when_nobody_listens()
     {
-        var result = await PolicydProcess.RunAsync("x=1\n\n", "client", "-s", "/nonexistent/policyd.sock");
+        var result = await Command.RunAsync("x=1\n\n", "client", "-s", "/nonexistent/policyd.sock");
         Assert.Equal(69, result.ExitCode);
         Assert.StartsWith("policyd: cannot connect to unix:/nonexistent/policyd.sock: ", result.Error, StringComparison.Ordinal);
     }
@@ -68,7 +68,7 @@ public sealed class ClientSpecs
     public async Task The_client_ends_with_65_at_a_line_that_is_no_attribute()
     {
         await using var server = new ScriptedServer(static _ => "action=dunno\n\n");
-        var result = await PolicydProcess.RunAsync("nonsense\n\n", "client", "-h", server.Address);
+        var result = await Command.RunAsync("nonsense\n\n", "client", "-h", server.Address);
         Assert.Equal((65, "policyd: this is no attribute, name=value is: nonsense\n"), (result.ExitCode, result.Error));
         Assert.Empty(server.Connections);
     }

@@ -1,3 +1,4 @@
+using Policyd.Tests.Support;
 using Xunit;
 
 namespace Policyd.Tests.Server;
@@ -17,7 +18,7 @@ public sealed class CommandLineSpecs : IDisposable
     [InlineData("check", "-c")]
     public async Task A_wrong_command_line_is_told_in_one_line_and_ends_with_64(params string[] arguments)
     {
-        var result = await PolicydProcess.RunAsync("", arguments);
+        var result = await Command.RunAsync("", arguments);
         Assert.Equal(64, result.ExitCode);
         AssertOneLine(result.Error);
         Assert.Equal("", result.Output);
@@ -29,10 +30,10 @@ public sealed class CommandLineSpecs : IDisposable
     public async Task A_missing_file_is_told_in_one_line_and_ends_with_66(params string[] arguments)
     {
         var missing = Path.Combine(_folder, "none.conf");
-        var result = await PolicydProcess.RunAsync("", [.. arguments, missing]);
+        var result = await Command.RunAsync("", [.. arguments, missing]);
         Assert.Equal(66, result.ExitCode);
         Assert.Equal($"policyd: {missing}: no such file\n", result.Error);
-        var folder = await PolicydProcess.RunAsync("", [.. arguments, _folder]);
+        var folder = await Command.RunAsync("", [.. arguments, _folder]);
         Assert.Equal((66, $"policyd: {_folder} is a directory, not a file\n"), (folder.ExitCode, folder.Error));
     }
 
@@ -41,16 +42,121 @@ public sealed class CommandLineSpecs : IDisposable
     {
         var file = Path.Combine(_folder, "broken.hocon");
         await File.WriteAllTextAsync(file, "policyd {\n  listen = [\n}\n", TestContext.Current.CancellationToken);
-        var result = await PolicydProcess.RunAsync("", "check", "-c", file);
+        var result = await Command.RunAsync("", "check", "-c", file);
         Assert.Equal(78, result.ExitCode);
         Assert.Matches($"^{System.Text.RegularExpressions.Regex.Escape(file)}:[0-9]+:[0-9]+: ", result.Error);
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]
+    public async Task Check_tells_all_errors_at_once_with_their_places()
+    {
+        var file = await WriteAsync("""
+            policyd {
+              log_levle = 1
+              listen = ["127.0.0.1:12345"]
+              virtual_hosts = [ { name = x, port = 12345, plugins = [
+                { module = Acton }
+                { module = Action }
+                { module = Action, name = word, action = greylisting }
+                { module = AddScoreHeader, name = number, spam_score = many }
+              ] } ]
+            }
+            """);
+        var result = await Command.RunAsync("", "check", "-c", file);
+        Assert.Equal((78, ""), (result.ExitCode, result.Output));
+        var lines = result.Error.TrimEnd('\n').Split('\n');
+        foreach (var line in new[] { 2, 5, 6, 7, 8 })
+            Assert.Single(lines, error => error.StartsWith($"{file}:{line}:", StringComparison.Ordinal));
+        Assert.Equal(5, lines.Length);
+        Assert.Contains("did you mean \"log_level\"?", lines[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Serve_shows_the_same_errors_as_check_and_ends_with_78()
+    {
+        var file = await WriteAsync("policyd { listn = 1, virtual_hosts = [] }");
+        var check = await Command.RunAsync("", "check", "-c", file);
+        var serve = await Command.RunAsync("", "-c", file);
+        Assert.Equal((78, check.Error, ""), (serve.ExitCode, serve.Error, serve.Output));
+    }
+
+    [Fact]
+    public async Task Serve_ends_with_78_at_a_wrong_setting_of_akka()
+    {
+        var file = await WriteAsync(Small + "akka { actor { provider = nonsense } }");
+        var result = await Command.RunAsync("", "-c", file);
+        Assert.Equal(78, result.ExitCode);
+        AssertOneLine(result.Error);
+        Assert.DoesNotContain("   at ", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Dump_shows_every_option_with_its_origin_and_no_secret()
+    {
+        var file = await WriteAsync("""
+            policyd {
+              listen = ["127.0.0.1:0"]
+              connections { db { module = Sql, dsn = "dbi:mysql:database=x;password=geheim;host=h", user = me, password = hidden } }
+              virtual_hosts = [ { name = x, port = "127.0.0.1:0", plugins = [
+                { name = outer, module = Condition, key = size, match = 1, plugins = [ { name = inner, module = SetField, key = a, value = b } ] }
+                { name = tag, module = AddScoreHeader, spam_score = 7 }
+              ] } ]
+            }
+            """);
+        var result = await Command.RunAsync("", "dump", "-c", file);
+        Assert.Equal(("", 0), (result.Error, result.ExitCode));
+        var lines = result.Output.Split('\n').Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).ToArray();
+        Assert.Contains("request_timeout = 20s # default", lines);
+        Assert.Contains(lines, line => line.StartsWith("listen = 127.0.0.1:0 # " + file + ":2:", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("1. inner (SetField) # " + file + ":5:", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("spam_score = 7 # " + file + ":6:", StringComparison.Ordinal));
+        Assert.Contains("header_name = X-MtScore # default", lines);
+        Assert.Contains(lines, line => line.StartsWith("user = me # ", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("dsn = dbi:mysql:database=x;password=********;host=h # ", StringComparison.Ordinal));
+        Assert.DoesNotContain("geheim", result.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("hidden", result.Output, StringComparison.Ordinal);
+        Assert.Equal(result.Output, (await Command.RunAsync("", "-d", "-c", file)).Output);
+    }
+
+    [Fact]
+    public async Task Convert_gives_a_configuration_that_says_the_same()
+    {
+        var converted = await Command.RunAsync("", "convert", Sample);
+        Assert.Equal(0, converted.ExitCode);
+        var file = await WriteAsync(converted.Output);
+        Assert.Equal(0, (await Command.RunAsync("", "check", "-c", file)).ExitCode);
+        Assert.Contains("the score of a message in bulk", converted.Output, StringComparison.Ordinal);
+        Assert.Equal(WithoutOrigins(await Command.RunAsync("", "dump", "-c", Sample)), WithoutOrigins(await Command.RunAsync("", "dump", "-c", file)));
+    }
+
+    [Fact]
+    public async Task Convert_takes_the_configuration_that_Debian_ships()
+    {
+        const string Debian = "/etc/mtpolicyd/mtpolicyd.conf";
+        if (!File.Exists(Debian))
+            Needs.Missing<object>($"{Debian} is not there (apt-get install mtpolicyd)");
+        var converted = await Command.RunAsync("", "convert", Debian);
+        Assert.Equal(0, converted.ExitCode);
+        Assert.Contains("list.dnswl.org", converted.Output, StringComparison.Ordinal);
+        var read = Policyd.Configuration.HoconReader.Read(converted.Output);
+        Assert.Empty(read.Diagnostics.Errors);
+    }
+
+    [Theory]
+    [InlineData("cron", "hourly,daily")]
+    [InlineData("-t", "hourly")]
+    [InlineData("--cron", "weekly")]
+    public async Task Cron_runs_once_and_ends_with_0(params string[] arguments)
+    {
+        var result = await Command.RunAsync("", [.. arguments, "-c", Sample]);
+        Assert.Equal(("", 0), (result.Output, result.ExitCode));
+    }
+
+    [Fact]
     public async Task The_configuration_beside_the_executable_has_no_error()
     {
-        var result = await PolicydProcess.RunAsync("", "check", "-c", Path.Combine(AppContext.BaseDirectory, "config", "mtpolicyd.hocon"));
+        var result = await Command.RunAsync("", "check", "-c", Path.Combine(AppContext.BaseDirectory, "config", "mtpolicyd.hocon"));
         Assert.Equal(("", 0), (result.Error, result.ExitCode));
     }
 
@@ -61,7 +167,7 @@ public sealed class CommandLineSpecs : IDisposable
     [InlineData("client", "--help")]
     public async Task Help_has_examples_and_ends_with_0(params string[] arguments)
     {
-        var result = await PolicydProcess.RunAsync("", arguments);
+        var result = await Command.RunAsync("", arguments);
         Assert.Equal(("", 0), (result.Error, result.ExitCode));
         Assert.Contains("Examples:\n", result.Output, StringComparison.Ordinal);
     }
@@ -69,9 +175,26 @@ public sealed class CommandLineSpecs : IDisposable
     [Fact]
     public async Task The_version_is_printed()
     {
-        var result = await PolicydProcess.RunAsync("", "--version");
+        var result = await Command.RunAsync("", "--version");
         Assert.Equal(0, result.ExitCode);
         Assert.Matches(@"^\d+\.\d+\.\d+", result.Output);
+    }
+
+    private static string Sample => Path.Combine(AppContext.BaseDirectory, "Server", "Samples", "mtpolicyd.conf");
+
+    private const string Small = """
+        policyd { listen = ["127.0.0.1:0"], virtual_hosts = [ { name = x, port = "127.0.0.1:0", plugins = [ { name = t, module = AddScoreHeader } ] } ] }
+
+        """;
+
+    private static string[] WithoutOrigins(CommandResult dump) =>
+        [.. dump.Output.Split('\n').Select(line => line.Split('#')[0].TrimEnd())];
+
+    private async Task<string> WriteAsync(string text)
+    {
+        var file = Path.Combine(_folder, "policyd.hocon");
+        await File.WriteAllTextAsync(file, text, TestContext.Current.CancellationToken);
+        return file;
     }
 
     private static void AssertOneLine(string error)

@@ -1,0 +1,52 @@
+// From a file to a model, for every verb that needs one.
+
+using Microsoft.Extensions.Logging;
+using Policyd.Configuration;
+using Policyd.Plugins.Model;
+using Policyd.Server.Logging;
+
+namespace Policyd.Server.Commands;
+
+internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
+{
+    /// <exception cref="CommandException">There is no such file, or it cannot be read.</exception>
+    public static LoadedConfiguration Read(string? given)
+    {
+        var path = ConfigurationSearch.Find(given);
+        return new LoadedConfiguration(path, ConfigurationSearch.Read(path));
+    }
+
+    /// <summary>The model; null when there are errors, all of them on <paramref name="error"/>.</summary>
+    public PolicyServerModel? Build(TextWriter error, ILoggerFactory? loggers = null)
+    {
+        // After a syntax error the tree is not what its author meant: what the model would say of it only confuses.
+        var model = Document.Diagnostics.HasErrors ? null
+            : PolicyServerModel.Build(Document, loggers is null ? new ModelEnvironment() : new ModelEnvironment { LoggerFactory = loggers });
+        if (model is null)
+            Document.Diagnostics.WriteTo(error);
+        return model;
+    }
+
+    /// <summary>
+    /// The options of <c>policyd { }</c> before there is a model: the log is needed to build it. What is wrong with them is
+    /// reported by the model.
+    /// </summary>
+    public ServerOptions EarlyOptions()
+    {
+        var options = new ServerOptions();
+        if (Document.Root["policyd"] is ConfigObject section)
+            OptionBinder.Bind(options, section, new DiagnosticBag(), new BindingOptions { ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
+        return options;
+    }
+
+    /// <summary>
+    /// The operator's <c>akka { }</c> after what the log level implies. Akka's INFO is about its own life and its cluster, of
+    /// interest from our info on; its DEBUG, of every phase of every stop, is for whoever sets <c>akka.loglevel</c> himself.
+    /// </summary>
+    public string Akka(LogSeverity level)
+    {
+        var akkaLevel = level switch { LogSeverity.Info or LogSeverity.Debug => "INFO", LogSeverity.Error => "ERROR", _ => "WARNING" };
+        var implied = $"akka {{ loglevel = {akkaLevel}, stdout-loglevel = OFF }}\n";
+        return Document.Root["akka"] is ConfigObject akka ? $"{implied}akka {HoconWriter.WriteJson(akka)}" : implied;
+    }
+}

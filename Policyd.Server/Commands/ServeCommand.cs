@@ -1,0 +1,35 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Hosting;
+using Policyd.Configuration;
+using Policyd.Server.Hosting;
+using Policyd.Server.Logging;
+
+namespace Policyd.Server.Commands;
+
+/// <summary><c>policyd serve</c>: reads, builds, serves until a signal.</summary>
+internal sealed partial class ServeCommand(TextWriter error)
+{
+    /// <exception cref="CommandException">The server cannot start.</exception>
+    public async Task<int> RunAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
+    {
+        var configuration = LoadedConfiguration.Read(given);
+        var logSettings = LogSettings.From(configuration.EarlyOptions(), level, foreground);
+        using var queue = logSettings.Open();
+        using var log = new PolicydLog(queue, logSettings.Level);
+        if (configuration.Build(error, log) is not { } model)
+            return ExitCode.Config;
+
+        var logger = log.CreateLogger("policyd");
+        foreach (var diagnostic in configuration.Document.Diagnostics.All)
+            Diagnosed(logger, diagnostic.Severity == Severity.Warning ? LogLevel.Warning : LogLevel.Information, diagnostic.ToString());
+        Serving(logger, configuration.Path, string.Join(", ", model.VirtualHosts.Select(host => host.Name)));
+        var settings = new PolicydHostSettings { PidFile = model.Options.PidFile, Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1) };
+        return await PolicydHost.RunAsync(settings, queue, log, services => services.AddPolicyServer(model, configuration.Akka(logSettings.Level)), cancellationToken);
+    }
+
+    [LoggerMessage(Message = "{Diagnostic}")]
+    private static partial void Diagnosed(ILogger logger, LogLevel level, string diagnostic);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "serving {Path}, virtual hosts: {VirtualHosts}")]
+    private static partial void Serving(ILogger logger, string path, string virtualHosts);
+}

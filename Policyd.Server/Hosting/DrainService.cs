@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Hosting;
+using Policyd.Actors.Hosting;
+using Policyd.Server.Commands;
+
+namespace Policyd.Server.Hosting;
+
+/// <summary>
+/// Ties the server to the host's life: a start counts once every port is bound (systemd is told then), and a stop first
+/// answers what is in flight.
+/// </summary>
+internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationLifetime life, TimeSpan grace) : IHostedService
+{
+    /// <exception cref="Policyd.Actors.Listeners.ListenException">A port cannot be bound.</exception>
+    /// <exception cref="CommandException">The actor system ended before it came to that, for example for a wrong setting in <c>akka { }</c>.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(life.ApplicationStopping, cancellationToken);
+            await server.Started.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested && server.Started is { IsFaulted: true, Exception: { } failure })
+        {
+            throw failure.InnerException ?? failure;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new CommandException(ExitCode.Software, "the server stopped while it was starting; the log tells why");
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => server.DrainAsync(grace);
+}

@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Globalization;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+using Xunit;
+
+namespace Policyd.Tests.Server;
+
+/// <summary>The built executable as a server: started, asked, signalled.</summary>
+public sealed class ServeSpecs : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("policyd-serve-").FullName;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_server_answers_soon_after_its_start_and_ends_with_0_at_SIGTERM()
+    {
+        var pidFile = Path.Combine(_folder, "pid");
+        var clock = Stopwatch.StartNew();
+        await using var server = Start(await WriteAsync(AddScoreHeader, $"pid_file = \"{pidFile}\""), "-l", "3");
+        var endpoint = await ListeningAsync(server);
+        await using (var client = await PolicyClient.ConnectAsync(endpoint, Cancellation))
+        {
+            var answer = await client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "a\u001b1").ToBytes(), Cancellation);
+            TestContext.Current.TestOutputHelper?.WriteLine($"first answer {clock.ElapsedMilliseconds} ms after the start (build without ahead-of-time compilation)");
+            Assert.Equal("PREPEND X-MtScore: NO score=0", answer);
+        }
+
+        Assert.Equal(server.Id.ToString(CultureInfo.InvariantCulture), (await File.ReadAllTextAsync(pidFile, Cancellation)).Trim());
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
+        Assert.False(File.Exists(pidFile), "the pid_file is still there");
+        var line = Assert.Single(server.Lines, line => line.Contains("instance=", StringComparison.Ordinal));
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d info: x: instance=a\\x1b1, type=smtpd_access_policy, t=\d+\.\dms, plugin=t, result=PREPEND X-MtScore: NO score=0$", line);
+    }
+
+    [Fact]
+    public async Task A_request_in_flight_at_SIGTERM_is_answered()
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var go = new ManualResetEventSlim();
+        await using var slow = new ScriptedServer(_ =>
+        {
+            asked.SetResult();
+            go.Wait(Eventually.Patience);
+            return "action=reject at last\n\n";
+        });
+        await using var server = Start(await WriteAsync($"{{ name = p, module = Proxy, host = \"{slow.Address}\" }}"));
+        var endpoint = await ListeningAsync(server);
+        await using var client = await PolicyClient.ConnectAsync(endpoint, Cancellation);
+        var answer = client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToBytes(), Cancellation).AsTask();
+        await asked.Task.WaitAsync(Eventually.Patience, Cancellation);
+        server.Terminate();
+        await server.Prints("draining");
+        await Eventually.Holds("the listener to be closed", () => !FreePort.Answers(endpoint.Port));
+        go.Set();
+        Assert.Equal("reject at last", await Eventually.Ends("the answer", answer));
+        Assert.Equal(0, await server.Exits());
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_told_in_one_line_and_ends_with_71()
+    {
+        await using var other = new ScriptedServer(static _ => null);
+        var file = await WriteAsync(AddScoreHeader, listen: other.Address);
+        var result = await Command.RunAsync("", "serve", "-c", file);
+        Assert.Equal((71, $"policyd: cannot listen on {other.Address}: Address already in use\n"), (result.ExitCode, result.Error));
+        Assert.DoesNotContain("   at ", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_log_file_is_written_and_opened_anew_at_SIGHUP()
+    {
+        var log = Path.Combine(_folder, "policyd.log");
+        await using var server = Start(await WriteAsync(AddScoreHeader, $"log_file = \"{log}\""));
+        await Eventually.Holds("a line in the log file", () => File.Exists(log) && File.ReadAllText(log).Contains("listening on", StringComparison.Ordinal));
+        File.Move(log, log + ".1");
+        server.HangUp();
+        await Eventually.Holds("a line in the new log file", () => File.Exists(log) && File.ReadAllText(log).Contains("SIGHUP", StringComparison.Ordinal));
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
+        Assert.EndsWith("notice: stopped\n", await File.ReadAllTextAsync(log, Cancellation), StringComparison.Ordinal);
+        Assert.Empty(server.Lines);
+    }
+
+    [Theory]
+    [InlineData("log_file")]
+    [InlineData("pid_file")]
+    public async Task A_file_that_cannot_be_written_is_told_in_one_line_and_ends_with_73(string option)
+    {
+        var result = await Command.RunAsync("", "-c", await WriteAsync(AddScoreHeader, $"{option} = \"{_folder}/none/file\""));
+        Assert.Equal(73, result.ExitCode);
+        Assert.StartsWith("policyd: cannot ", result.Error, StringComparison.Ordinal);
+        Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
+    }
+
+    private const string AddScoreHeader = "{ name = t, module = AddScoreHeader }";
+
+    private static ProcessUnderTest Start(string configuration, params string[] arguments) =>
+        ProcessUnderTest.Start(PolicydProcess.Executable, ["serve", "-c", configuration, .. arguments]);
+
+    private static async Task<PolicyEndpoint> ListeningAsync(ProcessUnderTest server)
+    {
+        var line = await server.Prints("listening on ");
+        Assert.True(PolicyEndpoint.TryParse(line[(line.LastIndexOf(' ') + 1)..], out var endpoint, out var error), error);
+        return endpoint;
+    }
+
+    private async Task<string> WriteAsync(string plugin, string options = "", string listen = "127.0.0.1:0")
+    {
+        var file = Path.Combine(_folder, "policyd.hocon");
+        await File.WriteAllTextAsync(
+            file,
+            $"policyd {{\n listen = [\"{listen}\"]\n {options}\n virtual_hosts = [ {{ name = x, port = \"{listen}\", plugins = [ {plugin} ] }} ]\n}}\n",
+            Cancellation);
+        return file;
+    }
+}
