@@ -1,0 +1,9 @@
+FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
+WORKDIR /source
+COPY . .
+RUN dotnet publish Policyd.Server -c Release -o /policyd
+
+FROM mcr.microsoft.com/dotnet/runtime:10.0
+COPY --from=build /policyd /opt/policyd
+USER $APP_UID
+ENTRYPOINT ["/opt/policyd/policyd", "serve", "-c", "/etc/policyd/mtpolicyd.hocon"]
