@@ -5,7 +5,7 @@ using Policyd.Server.Commands;
 namespace Policyd.Server.Hosting;
 
 /// <summary>
-/// Ties the server to the host's life: a start counts once every port is bound (systemd is told then), and a stop first
+/// Ties the server to the host's life: a start counts once every port is bound, and a stop first
 /// answers what is in flight.
 /// </summary>
 internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationLifetime life, TimeSpan grace) : IHostedService

@@ -7,6 +7,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Listeners;
 using Policyd.Server.Commands;
@@ -33,7 +34,6 @@ internal static partial class PolicydHost
         builder.Services.AddSingleton(loggers);
         builder.Services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.Grace + TimeSpan.FromSeconds(5));
-        builder.Services.AddSystemd();
         server(builder.Services);
 
         // After the server's own services: hosted services stop in reverse, and the drain comes before the actor system's end.
@@ -49,6 +49,12 @@ internal static partial class PolicydHost
         });
         await StartAsync(host, logger, cancellationToken);
         using var pidFile = settings.PidFile is { } path ? await WritePidAsync(host, path) : null;
+
+        // AddSystemd looks at the parent's name, which differs in containers; the variable is what sd_notify(3) goes by.
+        var systemd = new SystemdNotifier();
+        systemd.Notify(ServiceState.Ready);
+        using var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping
+            .Register(() => systemd.Notify(ServiceState.Stopping));
         await host.WaitForShutdownAsync(cancellationToken);
         Stopped(logger);
         return ExitCode.Ok;

@@ -17,6 +17,9 @@ internal interface ILogSink : IDisposable
 /// <summary>The bounded queue and its one writer. Producers fill one buffer while the writer empties the other.</summary>
 internal sealed class LogQueue : IDisposable
 {
+    // A wake-up and a write cost some ten times what a line does. Lines of so much time share them; nobody reads a log faster.
+    private static readonly TimeSpan s_gathering = TimeSpan.FromMilliseconds(5);
+
     private readonly Lock _gate = new();
     private readonly AutoResetEvent _work = new(false);
     private readonly IReadOnlyList<ILogSink> _sinks;
@@ -89,6 +92,8 @@ internal sealed class LogQueue : IDisposable
         while (true)
         {
             _work.WaitOne();
+            if (!Volatile.Read(ref _closing))
+                Thread.Sleep(s_gathering);
             while (TakeBatch(out var count, out var dropped, out var reopen, out var closing))
             {
                 if (reopen)

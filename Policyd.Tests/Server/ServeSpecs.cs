@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 using Xunit;
@@ -95,6 +96,30 @@ public sealed class ServeSpecs : IDisposable
         Assert.Equal(73, result.ExitCode);
         Assert.StartsWith("policyd: cannot ", result.Error, StringComparison.Ordinal);
         Assert.Single(result.Error.TrimEnd('\n').Split('\n'));
+    }
+
+    [Fact]
+    public async Task A_service_of_systemd_tells_when_it_is_ready_and_when_it_stops()
+    {
+        var path = Path.Combine(_folder, "notify");
+        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = (int)Eventually.Patience.TotalMilliseconds };
+        systemd.Bind(new UnixDomainSocketEndPoint(path));
+        var file = await WriteAsync(AddScoreHeader);
+        await using var server = ProcessUnderTest.Start(
+            "/bin/sh",
+            ["-c", $"SYSTEMD_EXEC_PID=$$ exec \"{PolicydProcess.Executable}\" serve -c \"{file}\""],
+            new Dictionary<string, string> { ["NOTIFY_SOCKET"] = path });
+        Assert.Equal("READY=1", Receive());
+        await ListeningAsync(server);
+        server.Terminate();
+        Assert.Equal("STOPPING=1", Receive());
+        Assert.Equal(0, await server.Exits());
+
+        string Receive()
+        {
+            var buffer = new byte[100];
+            return System.Text.Encoding.ASCII.GetString(buffer, 0, systemd.Receive(buffer));
+        }
     }
 
     private const string AddScoreHeader = "{ name = t, module = AddScoreHeader }";
