@@ -13,7 +13,7 @@ namespace Policyd.Actors.Hosting;
 public static class PolicyServerExtensions
 {
     // For a host that stops Akka without having drained: below the phase's own time-out, which would cut the drain off.
-    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(20);
 
     /// <summary>The whole of it: an actor system with our settings, the server in it, and its handle as a service.</summary>
     /// <param name="services">The host's services.</param>
@@ -23,6 +23,7 @@ public static class PolicyServerExtensions
     {
         var server = new PolicyServer(model);
         services.AddSingleton<IPolicyServerHandle>(server);
+        services.AddHostedService(_ => new ListenerBinding(server));
         return services.AddAkka("policyd", (builder, _) => builder.WithPolicyServer(server, akka));
     }
 
@@ -68,7 +69,7 @@ public static class PolicyServerExtensions
         var loggers = DependencyResolver.For(system).Resolver.GetService<ILoggerFactory>();
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceRequestsDone, "drain", async () =>
         {
-            await server.DrainAsync(s_grace).ConfigureAwait(false);
+            await server.DrainAsync(Grace).ConfigureAwait(false);
             return Akka.Done.Instance;
         });
         await server.StartAsync(system, loggers).ConfigureAwait(false);

@@ -12,7 +12,7 @@ namespace Policyd.Actors.Listeners;
 /// </summary>
 internal sealed class AcceptStage(PolicyListener listener, ServerContext server) : GraphStage<SourceShape<AcceptedConnection>>
 {
-    private static readonly TimeSpan s_retryDelay = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(100);
     private readonly Outlet<AcceptedConnection> _out = new("Accept.out");
 
     public override SourceShape<AcceptedConnection> Shape => new(_out);
@@ -112,7 +112,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
                 ConnectionLog.AcceptFailed(_server.Logger, _listener.Bound, error.ToString(), suppressed);
             }
 
-            ScheduleOnce(RetryTimer, s_retryDelay);
+            ScheduleOnce(RetryTimer, RetryDelay);
         }
     }
 }

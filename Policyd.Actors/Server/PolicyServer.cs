@@ -43,12 +43,32 @@ internal sealed class PolicyServer : IPolicyServerHandle
     public bool IsDraining => _drain is not null;
 
     /// <summary>Binds every listener before any accepts: a server that starts serves all of its configuration.</summary>
+    /// <exception cref="ListenException">One cannot be bound; the others are released.</exception>
+    public async Task BindAsync()
+    {
+        if (_listeners.Length > 0)
+        {
+            return;
+        }
+
+        try
+        {
+            _listeners = await BindAsync(_model.Listeners).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            _started.TrySetException(e);
+            throw;
+        }
+    }
+
+    /// <summary>Accepts; what connected since the bind has waited in the backlog.</summary>
     public async Task StartAsync(ActorSystem system, ILoggerFactory loggers)
     {
+        await BindAsync().ConfigureAwait(false);
         try
         {
             var logger = loggers.CreateLogger("Policyd.Server");
-            _listeners = await BindAsync(_model.Listeners).ConfigureAwait(false);
             var context = new ServerContext(_model, StartRouters(system, logger), logger);
             var materializer = ActorMaterializer.Create(system);
             (_context, _materializer) = (context, materializer);
