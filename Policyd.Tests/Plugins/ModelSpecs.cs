@@ -1,0 +1,87 @@
+using Policyd.Configuration;
+using Policyd.Plugins.Model;
+using Policyd.Protocol;
+
+namespace Policyd.Tests.Plugins;
+
+public sealed class ModelSpecs
+{
+    [Theory]
+    [InlineData("{ module = Acton, action = dunno }", "1:72", "did you mean Action?")]
+    [InlineData("{ module = Greylist }", "1:72", "not there yet")]
+    [InlineData("{ module = Action }", "1:61", "action")]
+    [InlineData("{ module = Action, action = rejct }", "1:89", "reject")]
+    [InlineData("{ module = Action, action = dunno, acton = 1 }", "1:96", "unknown option")]
+    [InlineData("{ module = Action, action = dunno, on_error = defr }", "1:107", "on_error")]
+    [InlineData("{ module = Condition, key = \"x:y\" }", "1:89", "scope")]
+    [InlineData("{ module = Condition, key = sender, re_match = \"(\" }", "1:108", "re_match")]
+    public void Mistake_has_its_place(string plugin, string place, string part)
+    {
+        Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ " + "    " + plugin + " ] } ] }", out var diagnostics));
+        Assert.Contains(diagnostics.Errors, error => error.ToString().StartsWith($"test.hocon:{place}:", StringComparison.Ordinal) || error.Message.Contains(part, StringComparison.Ordinal));
+        Assert.Contains(diagnostics.Errors, error => error.Message.Contains(part, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void All_mistakes_are_told_at_once()
+    {
+        Assert.Null(PolicyUnderTest.Build("policyd { listn = 1, listen = \"nowhere:99999\", virtual_hosts = [ { port = 1, name = a, plugins = [ { module = X }, { module = Action } ] }, { port = 1, name = a } ] }", out var diagnostics));
+        Assert.True(diagnostics.Errors.Count() >= 6, string.Join('\n', diagnostics.All));
+    }
+
+    [Fact]
+    public void Virtual_host_is_chosen_by_port_endpoint_and_policy_context()
+    {
+        var model = PolicyUnderTest.Build("""
+            policyd {
+              listen = ["127.0.0.1:12345", "127.0.0.1:12346", "unix:/tmp/p.sock"], vhost_by_policy_context = on
+              virtual_hosts = [ { name = a, port = 12345, plugins = [] }, { name = b, port = [12346, "unix:/tmp/p.sock"], plugins = [] }, { name = c, plugins = [] } ]
+            }
+            """, out var diagnostics)!;
+        Assert.Empty(diagnostics.All);
+        var plain = PolicyRequestBuilder.AccessPolicy().ToRequest();
+        var named = PolicyRequestBuilder.AccessPolicy().Add("policy_context", "c").ToRequest();
+        Assert.Equal(["a", "b", "b"], model.Listeners.Select(listener => model.Select(listener, plain)!.Name));
+        Assert.Equal("c", model.Select(model.Listeners[0], named)!.Name);
+    }
+
+    [Fact]
+    public void Listener_without_virtual_host_is_a_warning()
+    {
+        Assert.NotNull(PolicyUnderTest.Build("policyd { listen = [\"127.0.0.1:1\"], virtual_hosts = [ { port = 2, plugins = [] } ] }", out var diagnostics));
+        Assert.Equal(2, diagnostics.All.Count(one => one.Severity == Severity.Warning));
+    }
+
+    [Fact]
+    public void Restriction_class_is_known_when_declared() =>
+        Assert.NotNull(PolicyUnderTest.Build("policyd { restriction_classes = [greylisting], virtual_hosts = [ { port = 12345, plugins = [ { module = Action, action = greylisting } ] } ] }", out _));
+
+    [Fact]
+    public async Task Old_configuration_runs_with_warnings_for_what_is_not_there_yet()
+    {
+        var document = MtpolicydConfReader.Read("""
+            port="127.0.0.1:12345"
+            min_servers=2
+            <Connection memcached>
+              module = "Memcached"
+              servers = "127.0.0.1:11211"
+            </Connection>
+            <SessionCache>
+              module = "Memcached"
+            </SessionCache>
+            <VirtualHost 12345>
+              name="t"
+              <Plugin a>
+                module = "action"
+                action = "greylisting"
+              </Plugin>
+            </VirtualHost>
+            """, "mtpolicyd.conf");
+        var model = PolicyServerModel.Build(document, new ModelEnvironment());
+        Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
+        Assert.Single(document.Diagnostics.All, one => one.Message.Contains("kept in the memory", StringComparison.Ordinal));
+        Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));
+        var outcome = await model.VirtualHosts[0].RunAsync(PolicyRequestBuilder.AccessPolicy().ToRequest(), new(), TimeSpan.FromSeconds(1));
+        Assert.Equal("greylisting", outcome.Action);
+    }
+}

@@ -1,0 +1,52 @@
+using Policyd.Configuration;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Loading;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Plugins;
+
+/// <summary>One virtual host from a piece of HOCON, and requests of one mail to it.</summary>
+internal sealed class PolicyUnderTest
+{
+    private readonly VirtualHost _host;
+    private Session _session = new();
+
+    public PolicyUnderTest(string plugins, params Type[] modules)
+    {
+        Model = Build($"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}", out var diagnostics, Log, modules)
+            ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
+        _host = Model.VirtualHosts[0];
+    }
+
+    public LogCapture Log { get; } = new();
+
+    public PolicyServerModel Model { get; }
+
+    public Session Session => _session;
+
+    public ChainOutcome Last { get; private set; }
+
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    public static PolicyServerModel? Build(string hocon, out DiagnosticBag diagnostics, LogCapture? log = null, params Type[] modules)
+    {
+        var document = HoconReader.Read(hocon, "test.hocon");
+        var model = PolicyServerModel.Build(document, new ModelEnvironment { LoggerFactory = log ?? new LogCapture(), Modules = ModuleRegistry.BuiltIn.With(modules) });
+        diagnostics = document.Diagnostics;
+        return model;
+    }
+
+    public async Task<string?> AskAsync(params (string Name, string Value)[] attributes)
+    {
+        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1a2b.5").Add("client_address", "192.0.2.7");
+        foreach (var (name, value) in attributes)
+            request.Add(name, value);
+        Last = await _host.RunAsync(request.ToRequest(), _session, Timeout);
+        _session = Last.Session;
+        return Last.Action;
+    }
+}
