@@ -69,6 +69,6 @@ public sealed partial class ModuleDocumentationSpecs
     [GeneratedRegex(@"^## (\S+)$", RegexOptions.Multiline)]
     private static partial Regex Heading();
 
-    [GeneratedRegex(@"^\| ([a-z_]+)((?: \*)?(?: \(uc\))?) \|([^|]*)\|", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| (?!option )([a-z_]+)((?: \*)?(?: \(uc\))?) \|([^|]*)\|", RegexOptions.Multiline)]
     private static partial Regex Row();
 }
