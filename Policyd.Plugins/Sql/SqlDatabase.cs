@@ -1,0 +1,103 @@
+using System.Data.Common;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Plugins.Sql;
+
+/// <summary>The databases of the built-in providers, made from the options of a connection.</summary>
+public abstract class SqlDatabase : ISqlDatabase
+{
+    private protected SqlDatabase(SqlProvider provider, string description)
+    {
+        Provider = provider;
+        Description = description;
+    }
+
+    /// <inheritdoc/>
+    public SqlProvider Provider { get; }
+
+    /// <inheritdoc/>
+    public string Description { get; }
+
+    /// <summary>Makes the pool of a connection; connects to nothing yet.</summary>
+    /// <exception cref="ArgumentException">The options do not make a connection; <see cref="SqlConnectionOptions.Check"/> says it beforehand.</exception>
+    public static SqlDatabase Create(SqlConnectionOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var settings = Settings(options);
+        return ProviderOf(options) switch
+        {
+            SqlProvider.SQLite => new SqliteDatabase(settings),
+            SqlProvider.PostgreSQL => new PostgresDatabase(settings),
+            _ => new MySqlDatabase(settings),
+        };
+    }
+
+    /// <summary>The counter tables of this database. The caller disposes the store, which leaves the database open.</summary>
+    public abstract ICounterStore CreateCounterStore();
+
+    /// <inheritdoc/>
+    public abstract ValueTask<DbConnection> OpenAsync(CancellationToken ct);
+
+    /// <inheritdoc/>
+    public string QuoteIdentifier(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (name.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new ArgumentException("a name in SQL cannot hold a NUL", nameof(name));
+        }
+
+        return Provider == SqlProvider.MySQL
+            ? $"`{name.Replace("`", "``", StringComparison.Ordinal)}`"
+            : $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    }
+
+    /// <inheritdoc/>
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>What a driver's exception means, outside of a commit.</summary>
+    internal abstract SqlFault Classify(Exception exception);
+
+    internal static string Settings(SqlConnectionOptions options)
+    {
+        var provider = ProviderOf(options);
+        if (options.Dsn.IsPerl && options.Dsn.Provider != provider)
+        {
+            throw new ArgumentException($"the dsn is one of {options.Dsn.Provider}, but provider says {provider}");
+        }
+
+        return provider switch
+        {
+            SqlProvider.SQLite => SqliteDatabase.ConnectionString(options),
+            SqlProvider.PostgreSQL => PostgresDatabase.ConnectionString(options),
+            _ => MySqlDatabase.ConnectionString(options),
+        };
+    }
+
+    /// <summary>Fills a driver's own builder; an unknown keyword is named, its value never.</summary>
+    private protected static void Fill(DbConnectionStringBuilder builder, SqlDsn dsn)
+    {
+        foreach (var (key, value) in dsn.Settings)
+        {
+            try
+            {
+                builder[key] = value;
+            }
+            catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException or KeyNotFoundException)
+            {
+                throw new ArgumentException($"the dsn's '{key}' is not a setting of this provider, or its value is not one", e);
+            }
+        }
+    }
+
+    private static SqlProvider ProviderOf(SqlConnectionOptions options) =>
+        options.Provider ?? options.Dsn.Provider
+        ?? throw new ArgumentException("the dsn does not tell which database it is for: add provider = SQLite, PostgreSQL or MySQL");
+}
+
+/// <summary>What a driver's exception means.</summary>
+/// <param name="Failure">Outside of a commit.</param>
+/// <param name="Message">For operators.</param>
+/// <param name="ConnectionLost">The connection is gone, so that a commit under way may have happened.</param>
+/// <param name="Duplicate">A unique key was violated.</param>
+internal readonly record struct SqlFault(CounterStoreFailure Failure, string Message, bool ConnectionLost = false, bool Duplicate = false);

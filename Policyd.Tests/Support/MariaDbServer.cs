@@ -1,0 +1,84 @@
+using System.Globalization;
+using Policyd.Tests.Support;
+
+[assembly: AssemblyFixture(typeof(MariaDbServer))]
+
+namespace Policyd.Tests.Support;
+
+/// <summary>A real MariaDB in a folder and on a port of its own, started by the first test that asks. Can be stopped and started again.</summary>
+public sealed class MariaDbServer : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _starting = new(1, 1);
+    private readonly TemporaryFolder _folder = new();
+    private readonly int _port = FreePort.Next();
+    private ProcessUnderTest? _process;
+    private int _databases;
+
+    /// <summary>A fresh, empty database; its DSN in Perl's form, user <c>policyd</c>, password <c>secret</c>.</summary>
+    public async Task<string> NewDatabase()
+    {
+        await Start();
+        var name = string.Create(CultureInfo.InvariantCulture, $"d{Interlocked.Increment(ref _databases)}");
+        await Execute($"CREATE DATABASE {name}");
+        return $"dbi:mysql:database={name};host=127.0.0.1;port={_port}";
+    }
+
+    internal async Task Start()
+    {
+        await _starting.WaitAsync();
+        try
+        {
+            if (_process is not null)
+            {
+                return;
+            }
+
+            Needs.Root();
+            var mariadbd = Needs.Program("mariadbd");
+            var data = _folder["data"];
+            var isNew = !Directory.Exists(data);
+            if (isNew)
+            {
+                var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb-install-db"), "--user=mysql", $"--datadir={data}", "--skip-test-db");
+                Assert.True(code == 0, text);
+            }
+
+            _process = ProcessUnderTest.Start(
+                mariadbd,
+                ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
+            await Eventually.Holds($"MariaDB to listen; it printed:\n{string.Join('\n', _process.Lines)}", () => FreePort.Answers(_port), TimeSpan.FromSeconds(60));
+            if (isNew)
+            {
+                await Execute("CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'");
+            }
+        }
+        finally
+        {
+            _starting.Release();
+        }
+    }
+
+    internal async Task Stop()
+    {
+        if (_process is { } process)
+        {
+            process.Terminate();
+            await process.Exits(TimeSpan.FromSeconds(60));
+            await process.DisposeAsync();
+            _process = null;
+        }
+    }
+
+    internal async Task Execute(string sql)
+    {
+        var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb"), "--no-defaults", "-S", _folder["data/s.sock"], "-u", "root", "-e", sql);
+        Assert.True(code == 0, text);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Stop();
+        _folder.Dispose();
+        _starting.Dispose();
+    }
+}

@@ -1,0 +1,100 @@
+using System.Globalization;
+using Policyd.Tests.Support;
+
+[assembly: AssemblyFixture(typeof(PostgresServer))]
+
+namespace Policyd.Tests.Support;
+
+/// <summary>A real PostgreSQL in a folder and on a port of its own, started by the first test that asks. It refuses to run as root, so it runs as nobody then.</summary>
+public sealed class PostgresServer : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _starting = new(1, 1);
+    private readonly TemporaryFolder _folder = new();
+    private readonly int _port = FreePort.Next();
+    private ProcessUnderTest? _process;
+    private int _databases;
+
+    private static string[] Folders => Directory.Exists("/usr/lib/postgresql") ? [.. Directory.GetDirectories("/usr/lib/postgresql").Select(version => version + "/bin")] : [];
+
+    /// <summary>A fresh, empty database; its DSN in Perl's form, user <c>postgres</c>, any password.</summary>
+    public async Task<string> NewDatabase()
+    {
+        await Start();
+        var name = string.Create(CultureInfo.InvariantCulture, $"d{Interlocked.Increment(ref _databases)}");
+        var (code, text) = await ProcessUnderTest.Run(
+            Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", $"CREATE DATABASE {name}");
+        Assert.True(code == 0, text);
+        return $"dbi:Pg:dbname={name};host=127.0.0.1;port={_port}";
+    }
+
+    internal async Task Start()
+    {
+        await _starting.WaitAsync();
+        try
+        {
+            if (_process is not null)
+            {
+                return;
+            }
+
+            var initdb = Needs.Program("initdb", Folders);
+            var postgres = Needs.Program("postgres", [.. Folders, Path.GetDirectoryName(new FileInfo(initdb).ResolveLinkTarget(true)?.FullName ?? initdb)!]);
+            if (!Directory.Exists(_folder["data"]))
+            {
+                Directory.CreateDirectory(_folder["data"]);
+                await AsNobody("chown", "-R", "nobody", _folder["data"]);
+                var (code, text) = await Run(initdb, "-D", _folder["data"], "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale");
+                Assert.True(code == 0, text);
+            }
+
+            var (program, arguments) = Command(postgres, "-D", _folder["data"], "-p", $"{_port}", "-k", _folder["data"], "-c", "listen_addresses=127.0.0.1");
+            _process = ProcessUnderTest.Start(program, arguments);
+            await Eventually.Holds(
+                "PostgreSQL to take connections",
+                async () => (await ProcessUnderTest.Run(Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", "SELECT 1")).ExitCode == 0,
+                TimeSpan.FromSeconds(60));
+        }
+        finally
+        {
+            _starting.Release();
+        }
+    }
+
+    internal async Task Stop()
+    {
+        if (_process is { } process)
+        {
+            // runuser waits for its child; the server itself is what its own file names.
+            var pid = (await File.ReadAllLinesAsync(_folder["data/postmaster.pid"]))[0];
+            await ProcessUnderTest.Run("/bin/kill", "-INT", pid);
+            await process.Exits(TimeSpan.FromSeconds(60));
+            await process.DisposeAsync();
+            _process = null;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Stop();
+        _folder.Dispose();
+        _starting.Dispose();
+    }
+
+    private static async Task AsNobody(string program, params string[] arguments)
+    {
+        if (Environment.UserName == "root")
+        {
+            var (code, text) = await ProcessUnderTest.Run(Needs.Program(program), arguments);
+            Assert.True(code == 0, text);
+        }
+    }
+
+    private static Task<(int ExitCode, string Output)> Run(string program, params string[] arguments)
+    {
+        var (command, all) = Command(program, arguments);
+        return ProcessUnderTest.Run(command, all);
+    }
+
+    private static (string Program, string[] Arguments) Command(string program, params string[] arguments) =>
+        Environment.UserName == "root" ? (Needs.Program("runuser"), ["-u", "nobody", "--", program, .. arguments]) : (program, arguments);
+}
