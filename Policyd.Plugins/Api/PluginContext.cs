@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -55,6 +56,9 @@ public sealed class PluginContext
     /// <summary>The log.</summary>
     public ILogger Logger => _run.Logger;
 
+    /// <summary>When the request is taken to be made, in local time: the same for all of its plugins.</summary>
+    public DateTimeOffset RequestTime => _run.Time;
+
     /// <summary>How long the plugin still has; never negative.</summary>
     public TimeSpan Remaining
     {
@@ -91,6 +95,10 @@ public sealed class PluginContext
     internal long DeadlineTimestamp => _deadline;
 
     internal bool IsAbandoned => Volatile.Read(ref _afterAbandon) is not null;
+
+    /// <summary>Records that this request reserved on a counter, or may have: the server gives the reservation back if the mail comes to nothing.</summary>
+    /// <param name="key">The counter.</param>
+    public void Reserved(CounterKey key) => _run.AddReserved(key);
 
     /// <summary>Computes a value once a mail and keeps it in the session under the key.</summary>
     /// <typeparam name="T">Any type that JSON can hold.</typeparam>

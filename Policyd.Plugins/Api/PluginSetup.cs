@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Model;
 using Policyd.Protocol;
 
@@ -8,7 +9,7 @@ namespace Policyd.Plugins.Api;
 /// <summary>What a plugin gets once, before the first request.</summary>
 public sealed class PluginSetup
 {
-    internal PluginSetup(Plugin plugin, ConfigObject section, string virtualHost, ModelEnvironment environment, ActionGrammar grammar, IReadOnlyDictionary<string, ConnectionDefinition> connections, DiagnosticBag diagnostics)
+    internal PluginSetup(Plugin plugin, ConfigObject section, string virtualHost, ModelEnvironment environment, ActionGrammar grammar, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, DiagnosticBag diagnostics)
     {
         Plugin = plugin;
         Section = section;
@@ -18,6 +19,7 @@ public sealed class PluginSetup
         Grammar = grammar;
         Connections = connections;
         Diagnostics = diagnostics;
+        Resources = resources;
     }
 
     /// <summary>The plugin's section, with the places of its options.</summary>
@@ -38,9 +40,20 @@ public sealed class PluginSetup
     /// <summary>The connections of the configuration by name.</summary>
     public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; }
 
+    /// <summary>The counters to ask; they may be asked from the first request on.</summary>
+    public ICounters Counters => Resources.Counters;
+
+    internal PluginResources Resources { get; }
+
     private Plugin Plugin { get; }
 
     private DiagnosticBag Diagnostics { get; }
+
+    /// <summary>Declares that the plugin uses a counter table, so that the server prepares it.</summary>
+    /// <param name="connection">The name of the SQL connection, which the option <c>db</c> gave.</param>
+    /// <param name="table">The table, as <see cref="CounterTableName.TryParse"/> gives it.</param>
+    /// <param name="writes">Whether the plugin counts there.</param>
+    public CounterTable UseCounterTable(string connection, string table, bool writes) => Resources.Tables.Use(connection, table, writes);
 
     /// <summary>Reports an error at an option's place; the server does not start.</summary>
     /// <param name="option">The option's name.</param>

@@ -1,3 +1,4 @@
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Plugins.Chain;
@@ -7,7 +8,11 @@ namespace Policyd.Plugins.Chain;
 /// <param name="Plugin">The last plugin that gave a result, or the one that failed; null when none said anything.</param>
 /// <param name="Failure">What failed, in words for the log; null when nothing did.</param>
 /// <param name="Session">The session to store: not always the object that was handed in.</param>
-public readonly record struct ChainOutcome(string? Action, string? Plugin, string? Failure, Session Session);
+public readonly record struct ChainOutcome(string? Action, string? Plugin, string? Failure, Session Session)
+{
+    /// <summary>The counters on which this request reserved, each once, also when it failed; null when there are none.</summary>
+    public IReadOnlyList<CounterKey>? Reserved { get; init; }
+}
 
 /// <summary>A plugin failed and its <c>on_error</c> says that the request fails. Its message is safe to log once escaped.</summary>
 public sealed class PluginFailedException : Exception

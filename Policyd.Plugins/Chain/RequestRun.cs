@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -7,7 +8,10 @@ namespace Policyd.Plugins.Chain;
 // What all plugins of one request share, those of nested chains included. Only the chain replaces the session in it.
 internal sealed class RequestRun(PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline)
 {
+    private readonly Lock _lock = new();
     private Session _session = session;
+    private List<CounterKey>? _reserved;
+    private DateTimeOffset? _time;
 
     public PolicyRequest Request { get; } = request;
 
@@ -27,6 +31,29 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
     }
 
     public ILogger Logger => Environment.Logger;
+
+    /// <summary>Local time, taken once: all plugins of a request count into the same month.</summary>
+    public DateTimeOffset Time => _time ??= Environment.Clock.GetLocalNow();
+
+    // A plugin that was given up may still write while the outcome is made: hence the lock and the copy.
+    public IReadOnlyList<CounterKey>? Reserved
+    {
+        get
+        {
+            lock (_lock)
+                return _reserved is null ? null : [.. _reserved];
+        }
+    }
+
+    public void AddReserved(CounterKey key)
+    {
+        lock (_lock)
+        {
+            _reserved ??= [];
+            if (!_reserved.Contains(key))
+                _reserved.Add(key);
+        }
+    }
 }
 
 /// <summary>What chains of a server share.</summary>

@@ -65,7 +65,7 @@ public sealed class VirtualHost
     private static ChainOutcome Outcome(RequestRun run, PluginResult result)
     {
         var action = result.Single ?? ActionPrecedence.Merge(result.Actions);
-        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, null, run.Session);
+        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, null, run.Session) { Reserved = run.Reserved };
     }
 
     private static ChainOutcome Failed(RequestRun run, Exception e)
@@ -73,6 +73,6 @@ public sealed class VirtualHost
         var failure = e as PluginFailedException ?? new PluginFailedException("", e.Message, e);
         var message = RequestLogLine.Escape($"plugin {failure.Plugin} {failure.Message}");
         ChainLog.Write(run.Logger, LogLevel.Error, $"{run.Host.Name}: {message}");
-        return new ChainOutcome(null, failure.Plugin, message, run.Session);
+        return new ChainOutcome(null, failure.Plugin, message, run.Session) { Reserved = run.Reserved };
     }
 }

@@ -6,7 +6,7 @@ using Policyd.Plugins.Loading;
 namespace Policyd.Plugins.Model;
 
 // Makes the plugins of a section's "plugins", and those nested in them.
-internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, ModelEnvironment environment, IReadOnlyDictionary<string, ConnectionDefinition> connections, ActionChecker actions, DiagnosticBag diagnostics)
+internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, ModelEnvironment environment, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
 {
     private static readonly string[] s_own = ["module", "name"];
     private static readonly string[] s_ownWithChain = ["module", "name", "plugins"];
@@ -88,7 +88,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
     {
         try
         {
-            plugin.Initialize(new PluginSetup(plugin, section, virtualHost, environment, actions.Grammar, connections, diagnostics));
+            plugin.Initialize(new PluginSetup(plugin, section, virtualHost, environment, actions.Grammar, connections, resources, diagnostics));
         }
         catch (Exception e)
         {

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
@@ -35,14 +36,15 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
             actions.Check("on_error", onError, root.PositionOf("on_error"));
-        var hosts = Hosts(root, Modules(options, root), connections, actions);
+        var resources = new PluginResources(environment.Counters ?? new CounterGateway());
+        var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         var sessions = Sessions(root, connections);
         if (_diagnostics.HasErrors)
             return null;
         var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
-        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections);
+        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources);
     }
 
     private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)
@@ -101,7 +103,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return modules;
     }
 
-    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, ActionChecker actions)
+    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
     {
         var hosts = new List<HostDraft>();
         switch (root["virtual_hosts"])
@@ -110,7 +112,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 foreach (var item in array.Items)
                 {
                     if (item is ConfigObject section)
-                        Host(section, hosts, modules, connections, actions);
+                        Host(section, hosts, modules, connections, resources, actions);
                     else
                         _diagnostics.Error(item.Position, $"a virtual host is an object {{ port, name, plugins }}, not {item.Describe()}");
                 }
@@ -127,7 +129,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return hosts;
     }
 
-    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, ActionChecker actions)
+    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
     {
         var options = new HostOptions();
         OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "virtual host", ConsumedElsewhere = ["plugins"] });
@@ -144,7 +146,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             _diagnostics.Error(section.PositionOf("name"), $"there are two virtual hosts of the name \"{name}\"");
         if (hosts.SelectMany(other => other.Ports).Intersect(ports).Any() || hosts.SelectMany(other => other.Endpoints).Intersect(endpoints).Any())
             _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" is another one's already");
-        var chain = new ChainBuilder(name, modules, environment, connections, actions, _diagnostics).Build(section, keepsActions: false);
+        var chain = new ChainBuilder(name, modules, environment, connections, resources, actions, _diagnostics).Build(section, keepsActions: false);
         hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), endpoints, ports, section.Position));
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Loading;
 
 namespace Policyd.Plugins.Model;
@@ -15,4 +16,7 @@ public sealed record ModelEnvironment
 
     /// <summary>The modules that a configuration may name, before those of <c>plugin_folder</c>.</summary>
     public ModuleRegistry Modules { get; init; } = ModuleRegistry.BuiltIn;
+
+    /// <summary>The counters that plugins ask; null: the model makes a <see cref="CounterGateway"/> for its server.</summary>
+    public ICounters? Counters { get; init; }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -13,13 +14,15 @@ public sealed class PolicyServerModel
     private readonly Dictionary<PolicyEndpoint, VirtualHost> _byListener;
     private readonly Dictionary<string, VirtualHost> _byName;
 
-    internal PolicyServerModel(ServerOptions options, IReadOnlyList<PolicyEndpoint> listeners, IReadOnlyList<VirtualHostDefinition> hosts, ISessionStore sessions, ChainEnvironment chains, IReadOnlyDictionary<string, ConnectionDefinition> connections)
+    internal PolicyServerModel(ServerOptions options, IReadOnlyList<PolicyEndpoint> listeners, IReadOnlyList<VirtualHostDefinition> hosts, ISessionStore sessions, ChainEnvironment chains, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources)
     {
         Options = options;
         Listeners = listeners;
         Sessions = sessions;
         Chains = chains;
         Connections = connections;
+        Counters = resources.Counters;
+        CounterTables = resources.Tables.Uses;
         VirtualHosts = [.. hosts.Select(host => host.Host)];
         _byName = VirtualHosts.ToDictionary(host => host.Name, StringComparer.Ordinal);
         _byListener = listeners
@@ -42,6 +45,15 @@ public sealed class PolicyServerModel
 
     /// <summary>Where sessions rest.</summary>
     public ISessionStore Sessions { get; }
+
+    /// <summary>The counters that the plugins ask.</summary>
+    public ICounters Counters { get; }
+
+    /// <summary>Where the server attaches its counters; null when the environment gave others.</summary>
+    public CounterGateway? CounterGateway => Counters as CounterGateway;
+
+    /// <summary>The counter tables that the plugins of all chains use, each use once.</summary>
+    public IReadOnlyList<CounterTableUse> CounterTables { get; }
 
     /// <summary>Clock, log and grammar of the chains.</summary>
     public ChainEnvironment Chains { get; }

@@ -1,0 +1,61 @@
+// Which counter tables a configuration uses: what the server prepares at its start, and how a Quota knows whether anybody counts.
+using System.Collections.Concurrent;
+
+namespace Policyd.Plugins.Counters;
+
+/// <summary>That a plugin uses a counter table.</summary>
+/// <param name="Connection">The name of the SQL connection.</param>
+/// <param name="Table">The table.</param>
+/// <param name="Writes">Whether it counts there, or only reads.</param>
+public sealed record CounterTableUse(string Connection, string Table, bool Writes);
+
+/// <summary>A counter table as its plugins share it.</summary>
+public sealed class CounterTable
+{
+    private bool _isWritten;
+
+    internal CounterTable(string connection, string table)
+    {
+        Connection = connection;
+        Table = table;
+    }
+
+    /// <summary>The name of the SQL connection.</summary>
+    public string Connection { get; }
+
+    /// <summary>The table.</summary>
+    public string Table { get; }
+
+    /// <summary>Whether a plugin of any chain counts there. Right from the first request on, not yet while plugins are initialized.</summary>
+    public bool IsWritten => Volatile.Read(ref _isWritten);
+
+    /// <summary>The counter of a value.</summary>
+    /// <param name="value">The attribute's value, as it came.</param>
+    public CounterKey this[string value] => new(Connection, Table, value);
+
+    internal void Write() => Volatile.Write(ref _isWritten, true);
+}
+
+// All tables of a model. Filled by plugins while they are initialized; a table that a user's configuration names comes later, is read
+// at most, and is no use of the configuration's own.
+internal sealed class CounterTableSet
+{
+    private readonly ConcurrentDictionary<(string Connection, string Table), CounterTable> _tables = new();
+    private readonly List<CounterTableUse> _uses = [];
+
+    public IReadOnlyList<CounterTableUse> Uses => _uses;
+
+    public CounterTable Use(string connection, string table, bool writes)
+    {
+        var use = new CounterTableUse(connection, table, writes);
+        if (!_uses.Contains(use))
+            _uses.Add(use);
+        var found = Find(connection, table);
+        if (writes)
+            found.Write();
+        return found;
+    }
+
+    public CounterTable Find(string connection, string table) =>
+        _tables.GetOrAdd((connection, table), static key => new CounterTable(key.Connection, key.Table));
+}
