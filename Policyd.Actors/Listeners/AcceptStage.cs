@@ -86,7 +86,6 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
                 return false;
             }
 
-            socket.Dispose();
             if (!_server.Connections.IsDraining)
             {
                 _server.Counters.Refused();
@@ -96,6 +95,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
                 }
             }
 
+            socket.Dispose();
             return true;
         }
 

@@ -14,6 +14,8 @@ internal sealed class PolicyListener : IDisposable
     private const UnixFileMode SocketMode =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
+    private int _disposed;
+
     private PolicyListener(PolicyEndpoint configured, PolicyEndpoint bound, Socket socket) =>
         (Configured, Bound, Socket) = (configured, bound, socket);
 
@@ -57,6 +59,12 @@ internal sealed class PolicyListener : IDisposable
 
     public void Dispose()
     {
+        // Only once: a second time the file may be that of a successor.
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         Socket.Dispose();
         if (Bound.IsUnix)
         {

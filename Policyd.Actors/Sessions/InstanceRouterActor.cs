@@ -61,7 +61,7 @@ internal sealed class InstanceRouterActor : UntypedActor
 
         if (lease is null)
         {
-            lease = _quiet.TryPop(out var quiet) ? quiet : Start();
+            lease = TakeQuiet() ?? Start();
             lease.Instance = pending.Instance;
             lease.Since = now;
             if (pending.Instance.Length > 0)
@@ -72,6 +72,19 @@ internal sealed class InstanceRouterActor : UntypedActor
 
         lease.Outstanding++;
         lease.Actor.Tell(pending);
+    }
+
+    private Lease? TakeQuiet()
+    {
+        while (_quiet.TryPop(out var lease))
+        {
+            if (_actors.ContainsKey(lease.Actor))
+            {
+                return lease;
+            }
+        }
+
+        return null;   // those that were there have died since
     }
 
     private Lease Start()
