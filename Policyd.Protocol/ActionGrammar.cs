@@ -20,13 +20,17 @@ public enum ActionVerdict
 }
 
 /// <summary>
-/// Which actions Postfix obeys: access(5), and the pitfalls that were measured with a real one (an empty action is a permit, an
-/// unknown word a 451 for everyone, a leading space a 451). Immutable.
+/// Which actions Postfix obeys: access(5), and the pitfalls that were measured with a real one (an empty action and a reply code without
+/// a text are permits; an unknown word, and a colon in a list of restrictions, a 451 for everyone). Immutable.
 /// </summary>
 public sealed class ActionGrammar
 {
     /// <summary>The longest text behind <c>action=</c> that is sent, in bytes of UTF-8: Postfix cuts its SMTP reply at 510.</summary>
     public const int MaxTextBytes = 450;
+
+    private const string UseClass = "define a class in smtpd_restriction_classes and name that instead";
+
+    private static readonly char[] ListSeparators = [' ', '\t', ','];
 
     private static readonly FrozenDictionary<string, ActionKind> Words = new Dictionary<string, ActionKind>(StringComparer.OrdinalIgnoreCase)
     {
@@ -57,13 +61,16 @@ public sealed class ActionGrammar
     /// <summary>The grammar of a Postfix without restriction classes of its own.</summary>
     public static ActionGrammar Default { get; } = new(FrozenSet<string>.Empty);
 
-    /// <summary>What kind of action a text is, by its first word. Says nothing on whether the rest of it fits.</summary>
+    /// <summary>
+    /// What Postfix takes a text for, by its first word. Says nothing on whether the rest of it fits. A reply code without a text is
+    /// digits alone, and thus <see cref="ActionKind.Ok"/>: Postfix permits.
+    /// </summary>
     public static ActionKind KindOf(ReadOnlySpan<char> action)
     {
         var word = FirstWord(action);
         return WordsBySpan.TryGetValue(word, out var kind) ? kind
-            : IsReplyCode(word) ? ActionKind.ReplyCode
-            : IsDigits(word) && word.Length == action.Length ? ActionKind.Ok
+            : IsDigits(action) ? ActionKind.Ok
+            : IsReplyCode(word) && !action[word.Length..].IsWhiteSpace() ? ActionKind.ReplyCode
             : ActionKind.Restriction;
     }
 
@@ -91,6 +98,12 @@ public sealed class ActionGrammar
         var word = FirstWord(action);
         var rest = action.AsSpan(word.Length).Trim();
         var kind = KindOf(action);
+        if (IsReplyCode(word) && rest.IsEmpty)
+        {
+            problem = $"\"{word}\" without a text is a permit to Postfix; write {word} and a text behind it";
+            return ActionVerdict.Wrong;
+        }
+
         if (kind == ActionKind.Restriction)
         {
             return JudgeRestrictions(action, out problem);
@@ -107,7 +120,7 @@ public sealed class ActionGrammar
     public static string Sanitize(string action)
     {
         ArgumentNullException.ThrowIfNull(action);
-        if (action.Length * 3 <= MaxTextBytes && !action.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        if (action.Length <= MaxTextBytes && !action.AsSpan().ContainsAnyExceptInRange(' ', '~'))
         {
             return action;
         }
@@ -167,38 +180,53 @@ public sealed class ActionGrammar
     private ActionVerdict JudgeRestrictions(string action, out string? problem)
     {
         problem = null;
-        var words = action.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
-        for (var index = 0; index < words.Length; index++)
+        var words = action.Split(ListSeparators, StringSplitOptions.RemoveEmptyEntries);
+        for (var index = 0; index < words.Length && problem is null; index++)
         {
             var word = words[index];
-            if (SmtpdRestrictions.TakingArgument.Contains(word))
+            if (!SmtpdRestrictions.All.Contains(word) && !_classes.Contains(word))
             {
-                if (++index == words.Length)
+                problem = Explain(word, words.Length > 1);
+                if (words.Length == 1 && MayBeClass(word))
                 {
-                    problem = $"\"{word}\" wants an argument behind it";
-                    return ActionVerdict.Wrong;
+                    return ActionVerdict.UnknownWord;
                 }
             }
-            else if (!SmtpdRestrictions.All.Contains(word) && !_classes.Contains(word) && !(index > 0 && Words.ContainsKey(word)))
+            else if (SmtpdRestrictions.TakingArgument.Contains(word) && ++index == words.Length)
             {
-                problem = Explain(word);
-                return words.Length == 1 && IsName(word) && Suggestion(word) is null ? ActionVerdict.UnknownWord : ActionVerdict.Wrong;
+                problem = $"\"{word}\" wants an argument behind it";
             }
         }
 
-        return ActionVerdict.Fits;
+        // Postfix looks for a colon anywhere in the list before it looks at the words: tables must be opened before smtpd gives up its rights.
+        problem ??= words.Length == 0 ? "the action names nothing"
+            : action.Contains(':', StringComparison.Ordinal) ? $"\"{action}\" holds a colon, which Postfix takes for a lookup table and answers with 451; {UseClass}"
+            : null;
+        return problem is null ? ActionVerdict.Fits : ActionVerdict.Wrong;
     }
 
-    private string Explain(string word)
+    private bool MayBeClass(string word) => IsName(word) && !IsDigits(word) && !IsHangup(word) && Suggestion(word) is null;
+
+    private string Explain(string word, bool inList)
     {
         if (word.Contains(':', StringComparison.Ordinal))
         {
-            return $"\"{word}\" is a lookup table, which Postfix does not take as an action";
+            return $"\"{word}\" is a lookup table, which Postfix answers with 451 in an action; {UseClass}";
         }
 
         if (IsDigits(word))
         {
             return $"\"{word}\" with a text is no action; a reply code is 4NN or 5NN";
+        }
+
+        if (IsHangup(word))
+        {
+            return "HANGUP is an unsupported test feature of Postfix; 421 or 521 and a text disconnect";
+        }
+
+        if (inList && Words.ContainsKey(word))
+        {
+            return $"\"{word}\" is an action of its own; Postfix knows only restrictions in a list";
         }
 
         return Suggestion(word) is { } close
@@ -209,11 +237,14 @@ public sealed class ActionGrammar
     private string? Suggestion(string word) =>
         EditDistance.Closest(word.ToLowerInvariant(), Words.Keys.Select(one => one.ToLowerInvariant()).Concat(SmtpdRestrictions.All).Concat(_classes));
 
+    /// <summary>As Postfix cuts it: a comma belongs to the word here, so that "dunno,reject" is a list, and one that it does not know.</summary>
     private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> action)
     {
-        var end = action.IndexOfAny(' ', '\t', ',');
+        var end = action.IndexOfAny(' ', '\t');
         return end < 0 ? action : action[..end];
     }
+
+    private static bool IsHangup(ReadOnlySpan<char> word) => word.Equals("HANGUP", StringComparison.OrdinalIgnoreCase);
 
     private static bool IsReplyCode(ReadOnlySpan<char> word) => word.Length == 3 && word[0] is '4' or '5' && IsDigits(word);
 

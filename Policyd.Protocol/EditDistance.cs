@@ -6,7 +6,9 @@ internal static class EditDistance
     /// <summary>The candidate closest to <paramref name="word"/>; null when none is close enough to be a slip of the hand.</summary>
     public static string? Closest(string word, IEnumerable<string> candidates)
     {
-        var allowed = word.Length < 4 ? 1 : 2;
+
+        // Short words lie close together: with two slips "wand" would be "warn", and no operator could name a class so.
+        var allowed = word.Length < 6 ? 1 : 2;
         return candidates
             .Select(candidate => (Candidate: candidate, Distance: Between(word, candidate)))
             .Where(one => one.Distance > 0 && one.Distance <= allowed)
@@ -15,23 +17,28 @@ internal static class EditDistance
             .FirstOrDefault();
     }
 
-    /// <summary>How many letters must be put in, taken out or changed (Levenshtein).</summary>
+    /// <summary>How many letters must be put in, taken out, changed or swapped with their neighbour (optimal string alignment).</summary>
     private static int Between(string first, string second)
     {
-        var previous = Enumerable.Range(0, second.Length + 1).ToArray();
+        var beforeLast = new int[second.Length + 1];
+        var last = Enumerable.Range(0, second.Length + 1).ToArray();
         for (var row = 1; row <= first.Length; row++)
         {
             var current = new int[second.Length + 1];
             current[0] = row;
             for (var column = 1; column <= second.Length; column++)
             {
-                var change = previous[column - 1] + (first[row - 1] == second[column - 1] ? 0 : 1);
-                current[column] = Math.Min(change, 1 + Math.Min(previous[column], current[column - 1]));
+                var change = last[column - 1] + (first[row - 1] == second[column - 1] ? 0 : 1);
+                current[column] = Math.Min(change, 1 + Math.Min(last[column], current[column - 1]));
+                if (row > 1 && column > 1 && first[row - 1] == second[column - 2] && first[row - 2] == second[column - 1])
+                {
+                    current[column] = Math.Min(current[column], beforeLast[column - 2] + 1);
+                }
             }
 
-            previous = current;
+            (beforeLast, last) = (last, current);
         }
 
-        return previous[^1];
+        return last[^1];
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text;
 
 namespace Policyd.Protocol;
@@ -10,6 +11,8 @@ public static class PolicyAttributes
 {
     private static readonly string[] Names = [.. Enum.GetNames<PolicyAttribute>().Select(SnakeCase)];
     private static readonly (byte[] Name, PolicyAttribute Attribute)[][] ByLength = IndexByLength();
+    private static readonly FrozenDictionary<string, PolicyAttribute> ByName =
+        Enum.GetValues<PolicyAttribute>().ToFrozenDictionary(NameOf, StringComparer.Ordinal);
 
     /// <summary>How many attributes have a name of their own here.</summary>
     public static int Count => Names.Length;
@@ -40,9 +43,7 @@ public static class PolicyAttributes
     public static bool TryFind(string name, out PolicyAttribute attribute)
     {
         ArgumentNullException.ThrowIfNull(name);
-        var index = Array.IndexOf(Names, name);
-        attribute = index < 0 ? default : (PolicyAttribute)index;
-        return index >= 0;
+        return ByName.TryGetValue(name, out attribute);
     }
 
     private static string SnakeCase(string member)

@@ -20,7 +20,8 @@ public sealed class PolicyClientException : Exception
 
 /// <summary>
 /// Asks a policy server over one connection, one request after the other as Postfix does. Not safe for several threads. After an
-/// exception the connection is of no more use: dispose it.
+/// exception the connection is of no more use (the answer may still come, and would be taken for that of the next request): it takes no
+/// more requests, dispose it.
 /// </summary>
 public sealed class PolicyClient : IAsyncDisposable
 {
@@ -29,6 +30,7 @@ public sealed class PolicyClient : IAsyncDisposable
     private readonly Socket _socket;
     private readonly PolicyEndpoint _endpoint;
     private byte[] _buffer = new byte[512];
+    private bool _isBroken;
 
     private PolicyClient(Socket socket, PolicyEndpoint endpoint)
     {
@@ -40,7 +42,7 @@ public sealed class PolicyClient : IAsyncDisposable
     /// True while the connection can take a request: the server has not closed it and has sent nothing that nobody asked for. This is
     /// the test that Postfix makes before each request.
     /// </summary>
-    public bool IsUsable => !_socket.Poll(0, SelectMode.SelectRead);
+    public bool IsUsable => !_isBroken && !_socket.Poll(0, SelectMode.SelectRead);
 
     /// <summary>Connects.</summary>
     /// <exception cref="PolicyClientException">There is no server, or the name is not known.</exception>
@@ -48,33 +50,29 @@ public sealed class PolicyClient : IAsyncDisposable
     public static async ValueTask<PolicyClient> ConnectAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(endpoint);
-        Socket? socket = null;
         try
         {
-            var address = await endpoint.ResolveAsync(cancellationToken).ConfigureAwait(false);
-            socket = endpoint.IsUnix
-                ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
-                : new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(address, cancellationToken).ConfigureAwait(false);
-            return new PolicyClient(socket, endpoint);
+            return new PolicyClient(await ConnectToOneAsync(endpoint, cancellationToken).ConfigureAwait(false), endpoint);
         }
         catch (Exception exception) when (exception is SocketException or ArgumentException or InvalidOperationException)
         {
-            socket?.Dispose();
             throw new PolicyClientException($"cannot connect to {endpoint}: {exception.Message}", exception);
-        }
-        catch
-        {
-            socket?.Dispose();
-            throw;
         }
     }
 
     /// <summary>Sends one request (its bytes with the closing empty line) and reads the action that is answered.</summary>
-    /// <exception cref="PolicyClientException">The server closed, or its answer names no action or never ends.</exception>
+    /// <exception cref="PolicyClientException">
+    /// The server closed, sent something unasked, or its answer names no action or never ends; or an earlier request failed.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It took too long.</exception>
     public async ValueTask<string> AskAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
+        if (!IsUsable)
+        {
+            throw new PolicyClientException($"the connection to {_endpoint} takes no more requests: it was closed, or is out of step");
+        }
+
+        _isBroken = true;
         try
         {
             for (var sent = 0; sent < request.Length;)
@@ -82,7 +80,9 @@ public sealed class PolicyClient : IAsyncDisposable
                 sent += await _socket.SendAsync(request[sent..], SocketFlags.None, cancellationToken).ConfigureAwait(false);
             }
 
-            return await ReadActionAsync(cancellationToken).ConfigureAwait(false);
+            var action = await ReadActionAsync(cancellationToken).ConfigureAwait(false);
+            _isBroken = false;
+            return action;
         }
         catch (SocketException exception)
         {
@@ -95,6 +95,32 @@ public sealed class PolicyClient : IAsyncDisposable
     {
         _socket.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Tries a name's addresses one after the other: a server may listen on its IPv6 address alone.</summary>
+    private static async ValueTask<Socket> ConnectToOneAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken)
+    {
+        var addresses = await endpoint.ResolveAllAsync(cancellationToken).ConfigureAwait(false);
+        for (var index = 0; ; index++)
+        {
+            var socket = endpoint.IsUnix
+                ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+                : new Socket(addresses[index].AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(addresses[index], cancellationToken).ConfigureAwait(false);
+                return socket;
+            }
+            catch (SocketException) when (index < addresses.Count - 1)
+            {
+                socket.Dispose();
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
     }
 
     private async ValueTask<string> ReadActionAsync(CancellationToken cancellationToken)

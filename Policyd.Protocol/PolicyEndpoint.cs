@@ -89,29 +89,35 @@ public sealed record PolicyEndpoint
         IsUnix ? UnixScheme + Path
         : string.Create(CultureInfo.InvariantCulture, $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
 
-    /// <summary>The address to connect to or to bind; looks a name up.</summary>
+    /// <summary>The address to bind, the first when a name has several; looks a name up.</summary>
     /// <exception cref="SocketException">The name is not known.</exception>
-    public async ValueTask<EndPoint> ResolveAsync(CancellationToken cancellationToken)
+    public async ValueTask<EndPoint> ResolveAsync(CancellationToken cancellationToken) =>
+        (await ResolveAllAsync(cancellationToken).ConfigureAwait(false))[0];
+
+    /// <summary>The addresses to try, at least one, in this order.</summary>
+    internal async ValueTask<IReadOnlyList<EndPoint>> ResolveAllAsync(CancellationToken cancellationToken)
     {
         if (IsUnix)
         {
-            return new UnixDomainSocketEndPoint(Path);
+            return [new UnixDomainSocketEndPoint(Path)];
         }
 
         if (Host == "*")
         {
-            return new IPEndPoint(IPAddress.IPv6Any, Port);
+            return [new IPEndPoint(IPAddress.IPv6Any, Port)];
         }
 
         if (IPAddress.TryParse(Host, out var address))
         {
-            return new IPEndPoint(address, Port);
+            return [new IPEndPoint(address, Port)];
         }
 
         var addresses = await Dns.GetHostAddressesAsync(Host, cancellationToken).ConfigureAwait(false);
 
         // IPv4 first: "localhost" in a configuration nearly always means 127.0.0.1, which is where its peer listens.
-        return new IPEndPoint(addresses.OrderBy(one => one.AddressFamily).First(), Port);
+        return addresses.Length == 0
+            ? throw new SocketException((int)SocketError.HostNotFound)
+            : [.. addresses.OrderBy(one => one.AddressFamily).Select(one => new IPEndPoint(one, Port))];
     }
 
     private static bool IsHost(string host) =>

@@ -36,6 +36,12 @@ public static class PolicyReply
     {
         action = null;
         consumed = 0;
+        if (bytes is [(byte)'\n', ..])
+        {
+            consumed = 1;   // an empty line at once: an answer that says nothing
+            return true;
+        }
+
         var end = bytes.IndexOf(End);
         if (end < 0)
         {

@@ -191,6 +191,11 @@ public sealed class PolicyRequest
     private Range? FindUnknown(ReadOnlySpan<byte> name)
     {
         Range? found = null;
+        if (name.Contains((byte)'='))
+        {
+            return null;   // a name ends at its first '=': "x=1" is not in the line "x=1=2"
+        }
+
         var lines = new RequestLines(_bytes.Span);
         while (lines.MoveNext())
         {

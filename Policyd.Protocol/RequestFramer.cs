@@ -24,6 +24,9 @@ public sealed class RequestFramer(RequestLimits limits)
 {
     private const int SmallestBuffer = 1024;
 
+    // What an idle connection may keep: one unusual request must not cost its memory for as long as Postfix stays connected.
+    private const int LargestIdleBuffer = 4096;
+
     // Holds what has come and was not taken: from _start to _end. _scanned is where the search for the next LF goes on.
     private byte[] _buffer = [];
     private int _start;
@@ -78,6 +81,10 @@ public sealed class RequestFramer(RequestLimits limits)
                 if (_start == _end)
                 {
                     _start = _end = _scanned = _lineStart = 0;
+                    if (_buffer.Length > LargestIdleBuffer)
+                    {
+                        _buffer = [];
+                    }
                 }
 
                 return FrameStatus.Frame;

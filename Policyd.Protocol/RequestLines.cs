@@ -1,8 +1,8 @@
 namespace Policyd.Protocol;
 
 /// <summary>
-/// Walks the <c>name=value</c> lines of a request. LF ends a line, and a CR before it belongs to the line end (a CR without an LF is part of the value). One walker serves the
-/// reader, which checks each line, and the request, which looks for names it has no index for.
+/// Walks the <c>name=value</c> lines of a request. LF ends a line, and a CR before it belongs to the line end; a CR without an LF is part
+/// of the value. One walker serves the reader, which checks each line, and the request, which looks for names it has no index for.
 /// </summary>
 internal ref struct RequestLines(ReadOnlySpan<byte> bytes)
 {

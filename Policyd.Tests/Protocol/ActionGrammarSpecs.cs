@@ -16,7 +16,7 @@ public sealed class ActionGrammarSpecs
     [InlineData("reject spam, eggs", ActionKind.Reject)]
     [InlineData("450 4.7.1 later", ActionKind.ReplyCode)]
     [InlineData("521 go away", ActionKind.ReplyCode)]
-    [InlineData("421", ActionKind.ReplyCode)]
+    [InlineData("421 4.7.0 bye", ActionKind.ReplyCode)]
     [InlineData("defer you exceeded your monthly limit, please insert coin", ActionKind.Defer)]
     [InlineData("defer_if_permit later", ActionKind.DeferIfPermit)]
     [InlineData("DEFER_IF_REJECT", ActionKind.DeferIfReject)]
@@ -30,7 +30,8 @@ public sealed class ActionGrammarSpecs
     [InlineData("info ", ActionKind.Info)]
     [InlineData("permit_mynetworks, reject", ActionKind.Restriction)]
     [InlineData("reject_rbl_client zen.spamhaus.org", ActionKind.Restriction)]
-    [InlineData("check_policy_service inet:127.0.0.1:10023", ActionKind.Restriction)]
+    [InlineData("warn_if_reject reject_unverified_sender", ActionKind.Restriction)]
+    [InlineData("sleep 1,reject", ActionKind.Restriction)]
     public void Action_that_Postfix_obeys_fits(string action, ActionKind kind)
     {
         Assert.True(PolicyAction.TryParse(action, ActionGrammar.Default, out var read, out var error), error);
@@ -41,6 +42,16 @@ public sealed class ActionGrammarSpecs
     [InlineData("", "permit")]
     [InlineData(" dunno", "451")]
     [InlineData("rejct spam", "did you mean reject")]
+    [InlineData("rejetc spam", "did you mean reject")]
+    [InlineData("550", "permit to Postfix; write 550 and a text")]
+    [InlineData("421 ", "permit to Postfix")]
+    [InlineData("dunno,reject", "action of its own")]
+    [InlineData("permit_mynetworks, OK", "action of its own")]
+    [InlineData("check_policy_service inet:127.0.0.1:10023", "holds a colon")]
+    [InlineData("check_client_access hash:/etc/postfix/access", "holds a colon")]
+    [InlineData("hangup", "unsupported")]
+    [InlineData(",", "names nothing")]
+    [InlineData("reject\ttab", "control character")]
     [InlineData("250 Ok", "4NN or 5NN")]
     [InlineData("hash:/etc/postfix/access", "lookup table")]
     [InlineData("reject a\nb", "control character")]
@@ -59,6 +70,8 @@ public sealed class ActionGrammarSpecs
     {
         Assert.Equal(ActionVerdict.UnknownWord, ActionGrammar.Default.Judge("postgrey", out _));
         Assert.Equal(ActionVerdict.Wrong, ActionGrammar.Default.Judge("postgrey now", out _));
+        Assert.Equal(ActionVerdict.UnknownWord, ActionGrammar.Default.Judge("wand", out _));
+        Assert.Equal(ActionVerdict.Wrong, ActionGrammar.Default.Judge("hangup", out _));
         var grammar = ActionGrammar.Default.WithRestrictionClasses(["postgrey"]);
         Assert.Equal(ActionVerdict.Fits, grammar.Judge("postgrey", out _));
         Assert.Contains("did you mean postgrey", grammar.Check("postgray"), StringComparison.Ordinal);
@@ -73,6 +86,15 @@ public sealed class ActionGrammarSpecs
     [InlineData("dunno", "warn a", "warn a")]
     [InlineData("ok", "PREPEND X-A: b", "PREPEND X-A: b")]
     [InlineData("hold", "discard", "discard")]
+    [InlineData("defer_if_reject", "450 later", "450 later")]
+    [InlineData("defer_if_permit", "defer", "defer")]
+    [InlineData("defer_if_reject", "hold", "hold")]
+    [InlineData("PREPEND X-A: b", "defer_if_permit", "defer_if_permit")]
+    [InlineData("permit", "PREPEND X-A: b", "PREPEND X-A: b")]
+    [InlineData("450 later", "reject, now", "reject, now")]
+    [InlineData("550", "PREPEND X-A: b", "PREPEND X-A: b")]
+    [InlineData("", "ok", "ok")]
+    [InlineData("", "dunno")]
     public void Most_restrictive_of_several_actions_is_sent(params string[] actionsAndWinner) =>
         Assert.Equal(actionsAndWinner[^1], ActionPrecedence.Merge(actionsAndWinner.Length == 1 ? [] : actionsAndWinner[..^1]));
 

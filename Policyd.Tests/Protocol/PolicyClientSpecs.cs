@@ -27,12 +27,57 @@ public sealed class PolicyClientSpecs
     [InlineData("", "without an answer")]
     [InlineData("action=du", "in the middle")]
     [InlineData("ACTION=dunno\n\n", "names no action")]
+    [InlineData("\n", "names no action")]
+    [InlineData("\naction=dunno\n\n", "names no action")]
+    [InlineData("action=dunno\r\n\r\n", "in the middle")]
     public async Task Client_says_what_is_wrong_with_the_server(string reply, string message)
     {
         using var server = new ScriptedServer(reply);
         await using var client = await PolicyClient.ConnectAsync(server.Endpoint, TestContext.Current.CancellationToken);
         var error = await Assert.ThrowsAsync<PolicyClientException>(async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    [InlineData("unix")]
+    public async Task Client_asks_one_request_after_the_other_over_every_transport(string transport)
+    {
+        if (transport == "::1" && !Socket.OSSupportsIPv6)
+        {
+            Assert.Skip("no IPv6 on this machine");
+        }
+
+        using var folder = new TemporaryFolder();
+        var path = folder["policy.sock"];
+        using var listener = transport == "unix"
+            ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+            : new Socket(IPAddress.Parse(transport).AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(transport == "unix" ? new UnixDomainSocketEndPoint(path) : new IPEndPoint(IPAddress.Parse(transport), 0));
+        listener.Listen();
+        var endpoint = transport == "unix" ? PolicyEndpoint.Unix(path) : PolicyEndpoint.Tcp(transport, ((IPEndPoint)listener.LocalEndPoint!).Port);
+
+        var connecting = PolicyClient.ConnectAsync(endpoint, TestContext.Current.CancellationToken);
+        using var server = await Eventually.Ends("the connection", listener.AcceptAsync(TestContext.Current.CancellationToken).AsTask());
+        await using var client = await connecting;
+        var buffer = new byte[1024];
+        foreach (var action in (string[])["dunno", "reject \u00e9", "450 later"])
+        {
+            var asking = client.AskAsync(Request, TestContext.Current.CancellationToken).AsTask();
+            var read = await Eventually.Ends("the request", server.ReceiveAsync(buffer));
+            Assert.Equal(Request, buffer[..read]);
+            foreach (var one in PolicyReply.Encode(action))
+            {
+                await server.SendAsync(new[] { one });
+            }
+
+            Assert.Equal(action, await Eventually.Ends("the answer", asking));
+        }
+
+        Assert.True(client.IsUsable);
+        await server.SendAsync("action=ok\n\n"u8.ToArray());
+        await Eventually.Holds("what nobody asked for to be seen", () => !client.IsUsable);
     }
 
     [Fact]
@@ -53,6 +98,10 @@ public sealed class PolicyClientSpecs
             PolicyEndpoint.Tcp("127.0.0.1", ((IPEndPoint)listener.LocalEndpoint).Port), TestContext.Current.CancellationToken);
         using var deadline = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await client.AskAsync(Request, deadline.Token));
+
+        // The answer may still come; the next request must not take it for its own.
+        Assert.False(client.IsUsable);
+        await Assert.ThrowsAsync<PolicyClientException>(async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -70,6 +119,8 @@ public sealed class PolicyClientSpecs
         await using var client = await PolicyClient.ConnectAsync(server.Endpoint, TestContext.Current.CancellationToken);
         await client.AskAsync(Request, TestContext.Current.CancellationToken);
         await Eventually.Holds("the close to be seen", () => !client.IsUsable);
+        var error = await Assert.ThrowsAsync<PolicyClientException>(async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
+        Assert.Contains("closed", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

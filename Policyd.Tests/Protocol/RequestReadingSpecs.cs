@@ -90,6 +90,29 @@ public sealed class RequestReadingSpecs
     }
 
     [Fact]
+    public void Name_ends_at_its_first_equal_sign()
+    {
+        var request = Assert.Single(Take(RequestLimits.Default, "x=1=2\nsender=a=b\n\n"u8.ToArray()).Requests);
+        Assert.Equal("1=2", request["x"]);
+        Assert.Null(request["x=1"]);
+        Assert.Null(request["sender=a"]);
+        Assert.Null(request[string.Empty]);
+    }
+
+    [Fact]
+    public void Idle_connection_does_not_keep_the_memory_of_a_large_request()
+    {
+        var framer = new RequestFramer(RequestLimits.Default);
+        var large = Encoding.ASCII.GetBytes("a=" + new string('x', 60_000) + "\n\n");
+        framer.Append(large);
+        Assert.Equal(FrameStatus.Frame, framer.TryTake(out var frame, out _));
+        Assert.Equal(large, frame.ToArray());
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        framer.Append("b"u8);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 1, 2048);
+    }
+
+    [Fact]
     public void Value_that_is_not_UTF8_is_kept_in_bytes_and_shown_with_replacements()
     {
         byte[] bytes = [.. "sender="u8, 0xff, 0xfe, (byte)'\n', (byte)'\n'];
