@@ -41,7 +41,7 @@ public sealed class ProxyPlugin : Plugin
     /// <inheritdoc/>
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        byte[] request = [.. context.Request.Bytes.Span, (byte)'\n'];
+        var request = Frame(context.Request.Bytes.Span);
         var ct = context.Cancellation;
         while (Keepalive && _idle.TryTake(out var kept))
         {
@@ -64,6 +64,9 @@ public sealed class ProxyPlugin : Plugin
         var client = await PolicyClient.ConnectAsync(_endpoint!, ct).ConfigureAwait(false);
         return PluginResult.Answer(await AskAsync(client, request, ct).ConfigureAwait(false));
     }
+
+    // A request ends with the line end of its last attribute and an empty line, however much of that the reader has kept.
+    private static byte[] Frame(ReadOnlySpan<byte> request) => [.. request.TrimEnd("\r\n"u8), .. "\n\n"u8];
 
     private async ValueTask<string> AskAsync(PolicyClient client, byte[] request, CancellationToken ct)
     {
