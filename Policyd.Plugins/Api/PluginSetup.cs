@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Model;
+using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;
@@ -49,6 +50,16 @@ public sealed class PluginSetup
 
     private DiagnosticBag Diagnostics { get; }
 
+    /// <summary>The database of a SQL connection; null, and an error at the option's place, when there is none of that name.</summary>
+    /// <param name="option">The option that names the connection.</param>
+    /// <param name="connection">The connection's name.</param>
+    public ISqlDatabase? Database(string option, string connection) => HasSql(option, connection) ? Resources.Sql.Database(connection) : null;
+
+    /// <summary>The counter tables of a SQL connection, for housekeeping; null, and an error, when there is none of that name.</summary>
+    /// <param name="option">The option that names the connection.</param>
+    /// <param name="connection">The connection's name.</param>
+    public ICounterStore? CounterStore(string option, string connection) => HasSql(option, connection) ? Resources.Sql.CounterStore(connection) : null;
+
     /// <summary>Declares that the plugin uses a counter table, so that the server prepares it.</summary>
     /// <param name="connection">The name of the SQL connection, which the option <c>db</c> gave.</param>
     /// <param name="table">The table, as <see cref="CounterTableName.TryParse"/> gives it.</param>
@@ -76,5 +87,16 @@ public sealed class PluginSetup
     {
         var folder = Path.GetDirectoryName(Section.Position.File);
         return string.IsNullOrEmpty(folder) ? path : Path.Combine(folder, path);
+    }
+
+    private bool HasSql(string option, string connection)
+    {
+        if (Resources.Sql.Contains(connection))
+            return true;
+        if (!Connections.TryGetValue(connection, out var other))
+            Error(option, $"there is no connection \"{connection}\"{(Connections.Count == 0 ? "" : $"; there are {string.Join(", ", Connections.Keys)}")}");
+        else if (!other.Module.Equals("Sql", StringComparison.OrdinalIgnoreCase))
+            Error(option, $"the connection \"{connection}\" has the module {other.Module}; one with module = Sql is needed");
+        return false;
     }
 }

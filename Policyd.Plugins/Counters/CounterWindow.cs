@@ -31,6 +31,9 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
         return new CounterWindow(BucketText(span, BucketStart(span, now.ToUnixTimeSeconds())), span);
     }
 
+    /// <summary>What all requests of one window have in common: a calendar window's text, a rolling one's without its bucket.</summary>
+    public string Name => Rolling is null ? Time : Time[..Time.IndexOf(':', StringComparison.Ordinal)];
+
     /// <summary>The length of one bucket of a rolling window.</summary>
     public static TimeSpan BucketLength(TimeSpan span) => TimeSpan.FromSeconds(BucketSeconds(span));
 

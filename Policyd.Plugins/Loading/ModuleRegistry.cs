@@ -11,8 +11,8 @@ public sealed class ModuleRegistry
     // Modules of mtpolicyd that are not written yet: an operator who names one must be told so, not that it is a typing error.
     private static readonly string[] s_toCome =
     [
-        "Accounting", "Quota", "SqlUserConfig", "LdapUserConfig", "Greylist", "RBL", "RBLAction", "DBL", "SPF", "GeoIPLookup", "GeoIPAction",
-        "Honeypot", "SqlList", "PostfixMap", "SaAwlLookup", "SaAwlAction", "CtIpRep", "Fail2Ban", "SMTPVerify",
+        "LdapUserConfig", "Greylist", "RBL", "RBLAction", "DBL", "SPF", "GeoIPLookup", "GeoIPAction",
+        "Honeypot", "PostfixMap", "SaAwlLookup", "SaAwlAction", "CtIpRep", "Fail2Ban", "SMTPVerify",
     ];
 
     private readonly FrozenDictionary<string, Type> _byName;

@@ -1,9 +1,11 @@
 using System.ComponentModel;
+using System.Runtime.CompilerServices;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Sessions;
+using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Model;
@@ -36,7 +38,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
             actions.Check("on_error", onError, root.PositionOf("on_error"));
-        var resources = new PluginResources(environment.Counters ?? new CounterGateway());
+        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), Sql(connections));
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         var sessions = Sessions(root, connections);
@@ -88,6 +90,25 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         }
 
         return connections;
+    }
+
+    private SqlConnections Sql(Dictionary<string, ConnectionDefinition> connections)
+    {
+        var sql = new SqlConnections();
+        foreach (var connection in connections.Values.Where(one => one.Module.Equals("Sql", StringComparison.OrdinalIgnoreCase)))
+        {
+            // Its required dsn is the binder's to demand.
+            var options = (SqlConnectionOptions)RuntimeHelpers.GetUninitializedObject(typeof(SqlConnectionOptions));
+            var subject = $"connection {connection.Name}";
+            if (!OptionBinder.Bind(options, connection.Section, _diagnostics, new BindingOptions { Subject = subject, ConsumedElsewhere = ["module", "name"] }))
+                continue;
+            if (options.Check() is { } problem)
+                _diagnostics.Error(connection.Section.PositionOf("dsn"), $"{subject}: dsn: {problem}");
+            else
+                sql.Add(connection.Name, options);
+        }
+
+        return sql;
     }
 
     private ModuleRegistry Modules(ServerOptions options, ConfigObject root)

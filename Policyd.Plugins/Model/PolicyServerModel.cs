@@ -4,6 +4,7 @@ using Policyd.Configuration;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
+using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Model;
@@ -23,6 +24,7 @@ public sealed class PolicyServerModel
         Connections = connections;
         Counters = resources.Counters;
         CounterTables = resources.Tables.Uses;
+        Sql = resources.Sql;
         VirtualHosts = [.. hosts.Select(host => host.Host)];
         _byName = VirtualHosts.ToDictionary(host => host.Name, StringComparer.Ordinal);
         _byListener = listeners
@@ -54,6 +56,13 @@ public sealed class PolicyServerModel
 
     /// <summary>The counter tables that the plugins of all chains use, each use once.</summary>
     public IReadOnlyList<CounterTableUse> CounterTables { get; }
+
+    /// <summary>The SQL connections.</summary>
+    public SqlConnections Sql { get; }
+
+    /// <summary>The counter stores of the connections that have counter tables.</summary>
+    public IReadOnlyDictionary<string, ICounterStore> CounterStores =>
+        CounterTables.Select(use => use.Connection).Distinct().ToDictionary(name => name, Sql.CounterStore);
 
     /// <summary>Clock, log and grammar of the chains.</summary>
     public ChainEnvironment Chains { get; }

@@ -1,0 +1,47 @@
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>
+/// What Accounting and Quota have in common: which table, which key in it, and which window. A Quota reads what an Accounting
+/// with the same options counts.
+/// </summary>
+internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window)
+{
+    /// <summary>The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.</summary>
+    public CounterKey? KeyOf(PluginContext context, string field)
+    {
+        var text = key is null ? context.Request[field] : key.Fill(context.Request);
+        return string.IsNullOrWhiteSpace(text) ? null : new CounterKey(connection, prefix + field, text);
+    }
+
+    /// <summary>The window that the request counts into: computed here, once, by the node that received it.</summary>
+    public CounterWindow WindowOf(PluginContext context) =>
+        window is { } span ? CounterWindow.Sliding(span, context.RequestTime) : CounterWindow.Calendar(pattern, context.RequestTime);
+
+    public static CounterAmounts AmountsOf(PluginContext context) =>
+        CounterAmounts.OfMail(context.Request.RecipientCount, context.Request.Size);
+
+    /// <summary>Reports what cannot be: a table name that is none, a window below a second, two windows at once.</summary>
+    public void Check(PluginSetup setup, string fieldOption, IEnumerable<string> fields)
+    {
+        foreach (var field in fields)
+        {
+            if (!CounterTableName.TryParse(prefix, field, out _, out var error))
+            {
+                setup.Error(fieldOption, error);
+            }
+        }
+
+        if (window is { } span && span < TimeSpan.FromSeconds(1))
+        {
+            setup.Error("window", "a rolling window is at least a second long");
+        }
+
+        if (window is not null && setup.Section.Has("time_pattern"))
+        {
+            setup.Error("window", "a window is either rolling (window) or one of the calendar (time_pattern)");
+        }
+    }
+}

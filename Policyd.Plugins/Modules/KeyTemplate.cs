@@ -1,0 +1,170 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Policyd.Configuration;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>
+/// A counter's key made of attributes: <c>%{sasl_username}</c>, <c>%{sender_domain}</c> and <c>%{recipient_domain}</c> (what stands behind the
+/// last <c>@</c>), <c>%{client_address/24/64}</c> (the network: bits of IPv4, bits of IPv6). Addresses and domains are lower-cased, so that
+/// one user is one key however he writes himself.
+/// </summary>
+public sealed class KeyTemplate : IOptionValue<KeyTemplate>
+{
+    private readonly string _text;
+    private readonly IReadOnlyList<Part> _parts;
+
+    private KeyTemplate(string text, IReadOnlyList<Part> parts)
+    {
+        _text = text;
+        _parts = parts;
+    }
+
+    /// <inheritdoc/>
+    public static bool TryParse(string text, out KeyTemplate? value, out string? error)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        value = null;
+        error = null;
+        var parts = new List<Part>();
+        for (var at = 0; at < text.Length;)
+        {
+            var open = text.IndexOf("%{", at, StringComparison.Ordinal);
+            if (open < 0)
+            {
+                parts.Add(new Part(text[at..], null));
+                break;
+            }
+
+            var close = text.IndexOf('}', open);
+            if (close < 0)
+            {
+                error = $"\"{text}\": the %{{ has no closing brace";
+                return false;
+            }
+
+            if (open > at)
+            {
+                parts.Add(new Part(text[at..open], null));
+            }
+
+            if (!Placeholder.TryParse(text[(open + 2)..close], out var placeholder, out error))
+            {
+                return false;
+            }
+
+            parts.Add(new Part(string.Empty, placeholder));
+            at = close + 1;
+        }
+
+        if (parts.TrueForAll(part => part.Placeholder is null))
+        {
+            error = $"\"{text}\" has no %{{attribute}}: all mail would be one key";
+            return false;
+        }
+
+        value = new KeyTemplate(text, parts);
+        return true;
+    }
+
+    /// <summary>The key of a request; null when one of the attributes is absent or blank.</summary>
+    public string? Fill(PolicyRequest request)
+    {
+        var key = new StringBuilder();
+        foreach (var part in _parts)
+        {
+            var text = part.Placeholder is null ? part.Text : part.Placeholder.ValueOf(request);
+            if (part.Placeholder is not null && string.IsNullOrWhiteSpace(text))
+            {
+                return null;
+            }
+
+            key.Append(text);
+        }
+
+        return key.ToString();
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => _text;
+
+    private sealed record Part(string Text, Placeholder? Placeholder);
+
+    private sealed record Placeholder(string Attribute, bool DomainOnly, int? Bits4, int? Bits6)
+    {
+        private static readonly string[] Addresses = ["sender", "recipient", "sasl_username", "sasl_sender"];
+
+        public static bool TryParse(string text, out Placeholder? placeholder, out string? error)
+        {
+            placeholder = null;
+            error = null;
+            var pieces = text.Split('/');
+            var name = pieces[0];
+            if (name is "sender_domain" or "recipient_domain")
+            {
+                placeholder = new Placeholder(name[..^"_domain".Length], DomainOnly: true, null, null);
+            }
+            else
+            {
+                placeholder = new Placeholder(name, DomainOnly: false, Bits(pieces, 1, 32), Bits(pieces, 2, 128));
+            }
+
+            if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter != '_'))
+            {
+                error = $"\"%{{{text}}}\" names no attribute";
+            }
+            else if (pieces.Length > 1 && (pieces.Length > 3 || placeholder.Bits4 is null || (pieces.Length == 3 && placeholder.Bits6 is null)))
+            {
+                error = $"\"%{{{text}}}\": a network is written /BITS or /BITS4/BITS6, at most 32 and 128";
+            }
+
+            return error is null;
+        }
+
+        public string ValueOf(PolicyRequest request)
+        {
+            var value = request[Attribute] ?? string.Empty;
+            if (DomainOnly)
+            {
+                var at = value.LastIndexOf('@');
+                return at < 0 ? string.Empty : value[(at + 1)..].ToLowerInvariant();
+            }
+
+            if (Bits4 is { } bits4)
+            {
+                return Network(value, bits4, Bits6 ?? 64);
+            }
+
+            return Addresses.Contains(Attribute) ? value.ToLowerInvariant() : value;
+        }
+
+        private static int? Bits(string[] pieces, int index, int most) =>
+            pieces.Length > index && int.TryParse(pieces[index], NumberStyles.None, CultureInfo.InvariantCulture, out var bits) && bits <= most ? bits : null;
+
+        private static string Network(string text, int bits4, int bits6)
+        {
+            if (!IPAddress.TryParse(text, out var address))
+            {
+                return text;
+            }
+
+            if (address.IsIPv4MappedToIPv6)
+            {
+                address = address.MapToIPv4();
+            }
+
+            var bits = address.AddressFamily == AddressFamily.InterNetwork ? bits4 : bits6;
+            var bytes = address.GetAddressBytes();
+            for (var index = 0; index < bytes.Length; index++)
+            {
+                var kept = Math.Clamp(bits - (8 * index), 0, 8);
+                bytes[index] &= (byte)(0xff << (8 - kept));
+            }
+
+            return $"{new IPAddress(bytes)}/{bits}";
+        }
+    }
+}

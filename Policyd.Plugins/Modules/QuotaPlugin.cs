@@ -1,0 +1,161 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Whether a quota acts.</summary>
+public enum QuotaMode
+{
+    /// <summary>It answers its action.</summary>
+    Enforce,
+
+    /// <summary>It logs and counts what it would have done, and answers nothing.</summary>
+    Observe,
+}
+
+/// <summary>
+/// Answers an action when a counter is at or above a threshold. Where an Accounting counts into the same table it checks and reserves: of any
+/// number of mails at one time exactly as many are let in as there is room for. It stands before that Accounting in the chain.
+/// </summary>
+[Module("Quota")]
+public sealed class QuotaPlugin : Plugin, INestedChain
+{
+    private CounterOptions _options = null!;
+    private ICounters _counters = null!;
+    private CounterTable _table = null!;
+    private QuotaWarnings? _warnings;
+    private bool _hasOwnAction;
+
+    /// <summary>Whether it checks.</summary>
+    [Description("off: do not check")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The attribute.</summary>
+    [Description("the attribute whose counter is checked")]
+    public required UserOption<string> Field { get; set; }
+
+    /// <summary>The sum.</summary>
+    [Description("what is compared: count, count_rcpt, size or size_rcpt")]
+    public required UserOption<CounterMetric> Metric { get; set; }
+
+    /// <summary>The threshold.</summary>
+    [Description("from which sum on the action is answered")]
+    public required UserOption<double> Threshold { get; set; }
+
+    /// <summary>The calendar window.</summary>
+    [Description("the window as strftime of local time, as Accounting has it")]
+    public string TimePattern { get; set; } = "%Y-%m";
+
+    /// <summary>The rolling window.</summary>
+    [Description("a rolling window of this length instead, as Accounting has it")]
+    public TimeSpan? Window { get; set; }
+
+    /// <summary>The action.</summary>
+    [Description("the action to answer")]
+    public UserOption<ActionTemplate> Action { get; set; } = new("defer smtp traffic quota has been exceeded");
+
+    /// <summary>The beginning of the table's name.</summary>
+    [Description("the beginning of the table's name, as Accounting has it")]
+    public string TablePrefix { get; set; } = "acct_";
+
+    /// <summary>The key.</summary>
+    [Description("the key to check instead of the attribute's value, as Accounting has it; field then names the table")]
+    public KeyTemplate? Key { get; set; }
+
+    /// <summary>The connection.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+
+    /// <summary>When to warn.</summary>
+    [Description("log a warning, once a window and key, from this fraction of the threshold on, such as 0.8"), Range(0.0, 1.0)]
+    public double? WarnAt { get; set; }
+
+    /// <summary>What to do without a database.</summary>
+    [Description("what to answer when the counter is not known since the database is away: dunno lets the chain go on, or an action")]
+    public ActionTemplate WhenUnavailable { get; set; } = new("dunno");
+
+    /// <summary>Whether it acts.</summary>
+    [Description("enforce, or observe: log and count what would have been done, and answer nothing")]
+    public QuotaMode Mode { get; set; }
+
+    /// <inheritdoc/>
+    public PluginChain? Plugins { get; set; }
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window);
+        _options.Check(setup, "field", [Field.Default]);
+        _table = setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);
+        _counters = setup.Counters;
+        _hasOwnAction = setup.Section.Has("action") || setup.Section.Has("uc_action");
+        _warnings = WarnAt is { } fraction ? new QuotaWarnings(fraction) : null;
+        setup.Database("db", Db);
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        var field = Field.For(context);
+        if (!Enabled.For(context) || _options.KeyOf(context, field) is not { } key)
+        {
+            return PluginResult.Continue;
+        }
+
+        if (CounterTableName.Check(key.Table) is { } impossible)
+        {
+            throw new InvalidOperationException(impossible);
+        }
+
+        var (metric, threshold, window) = (Metric.For(context), Threshold.For(context), _options.WindowOf(context));
+        var admission = await AskAsync(context, key, window, metric, threshold).ConfigureAwait(false);
+        if (admission.State == CounterState.Unavailable)
+        {
+            Log(context, $"{field} {key.Key}: the counter is not known, the database is away");
+            return WhenUnavailable.Text == "dunno" ? PluginResult.Continue : PluginResult.Answer(WhenUnavailable.Text);
+        }
+
+        var total = admission.Total[metric];
+        _warnings?.Consider(context, this, key, window, total, threshold);
+        if (admission.Admitted)
+        {
+            return PluginResult.Continue;
+        }
+
+        QuotaMetrics.Exceeded.Add(1, new KeyValuePair<string, object?>("plugin", Name), new KeyValuePair<string, object?>("mode", Mode));
+        if (Mode == QuotaMode.Observe)
+        {
+            context.Log(PolicyLogLevel.Notice, this, string.Create(CultureInfo.InvariantCulture, $"{field} {key.Key}: {total} of {threshold}, would answer {Action.For(context).Text}"));
+            return PluginResult.Continue;
+        }
+
+        return Plugins is not null && !_hasOwnAction
+            ? await Plugins.RunAsync(context).ConfigureAwait(false)
+            : PluginResult.Answer(Action.For(context).Text);
+    }
+
+    /// <summary>A table that a user's own field names is one that nobody declared: it is only read.</summary>
+    private bool IsWritten(CounterKey key) => key.Table == _table.Table && _table.IsWritten;
+
+    private async ValueTask<Admission> AskAsync(PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
+    {
+        if (Mode == QuotaMode.Observe || !IsWritten(key))
+        {
+            var reading = await _counters.ReadAsync(key, window, context.Cancellation).ConfigureAwait(false);
+            return new Admission(reading.State, reading.Total[metric] < threshold, reading.Total);
+        }
+
+        var instance = context.Request.Instance;
+        var admission = await _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, context.Cancellation).ConfigureAwait(false);
+        if (admission is { State: not CounterState.Unavailable, Admitted: true } && instance.Length > 0)
+        {
+            context.Reserved(key);
+        }
+
+        return admission;
+    }
+}

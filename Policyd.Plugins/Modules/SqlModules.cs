@@ -1,0 +1,195 @@
+using System.ComponentModel;
+using System.Data.Common;
+using System.Globalization;
+using System.Text.Json;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Sql;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Reads a user's settings, a JSON object, from a database into the session, where options with uc_ find them.</summary>
+[Module("SqlUserConfig")]
+public sealed class SqlUserConfigPlugin : Plugin
+{
+    private Sql.SqlQuery _query = null!;
+    private ISqlDatabase _database = null!;
+
+    /// <summary>The query.</summary>
+    [Description("the query; its one ? is the attribute's value, the first column of the first row is the JSON object")]
+    public string SqlQuery { get; set; } = "SELECT config FROM user_config WHERE address=?";
+
+    /// <summary>The attribute.</summary>
+    [Description("the attribute that is looked up")]
+    public string Field { get; set; } = "recipient";
+
+    /// <summary>The connection.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        if (SqlLookup.Prepare(setup, Db, SqlQuery) is { } prepared)
+        {
+            (_database, _query) = prepared;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (context.Request[Field] is not { Length: > 0 } value)
+        {
+            Log(context, $"{Field} is empty, nothing to look up");
+            return PluginResult.Continue;
+        }
+
+        if (await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false) is not string text)
+        {
+            Log(context, $"no settings for {value}");
+            return PluginResult.Continue;
+        }
+
+        try
+        {
+            using var json = JsonDocument.Parse(text);
+            if (json.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                Log(context, $"the settings of {value} are no JSON object");
+                return PluginResult.Continue;
+            }
+
+            foreach (var setting in json.RootElement.EnumerateObject())
+            {
+                if (TextOf(setting.Value) is { } shown)
+                {
+                    context.Session[setting.Name] = shown;
+                }
+            }
+        }
+        catch (JsonException exception)
+        {
+            Log(context, $"the settings of {value} are no JSON: {exception.Message}");
+        }
+
+        return PluginResult.Continue;
+    }
+
+    /// <summary>A value as the options read it: Perl's true and false are 1 and 0.</summary>
+    private static string? TextOf(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString(),
+        JsonValueKind.True => "1",
+        JsonValueKind.False => "0",
+        JsonValueKind.Null or JsonValueKind.Undefined => null,
+        _ => value.GetRawText(),
+    };
+}
+
+/// <summary>Whether a value is in a list that a database holds.</summary>
+[Module("SqlList")]
+public sealed class SqlListPlugin : Plugin
+{
+    private Sql.SqlQuery _query = null!;
+    private ISqlDatabase _database = null!;
+
+    /// <summary>Whether it looks.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The query.</summary>
+    [Description("the query; its one ? is the attribute's value; a row whose first column is true is a match")]
+    public string SqlQuery { get; set; } = "SELECT client_ip FROM whitelist WHERE client_ip=INET_ATON(?)";
+
+    /// <summary>The attribute.</summary>
+    [Description("the attribute that is looked up")]
+    public string Field { get; set; } = "client_address";
+
+    /// <summary>The score of a match.</summary>
+    [Description("the score to add, once a mail, when it matches")]
+    public double? Score { get; set; }
+
+    /// <summary>The action of a match.</summary>
+    [Description("the action to answer when it matches")]
+    public ActionTemplate? MatchAction { get; set; }
+
+    /// <summary>The action of no match.</summary>
+    [Description("the action to answer when it does not match")]
+    public ActionTemplate? NotMatchAction { get; set; }
+
+    /// <summary>The connection.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        if (SqlLookup.Prepare(setup, Db, SqlQuery) is { } prepared)
+        {
+            (_database, _query) = prepared;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context) || context.Request[Field] is not { Length: > 0 } value)
+        {
+            return PluginResult.Continue;
+        }
+
+        var matches = IsTrue(await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false));
+        if (matches && Score is { } score && !context.IsAlreadyDone(Name + "-score"))
+        {
+            context.AddScore(Name, score);
+        }
+
+        return (matches ? MatchAction : NotMatchAction) is { } action ? PluginResult.Answer(action.Text) : PluginResult.Continue;
+    }
+
+    /// <summary>True as Perl has it: everything but nothing, the empty text and 0.</summary>
+    private static bool IsTrue(object? value) =>
+        value is not null and not DBNull && Convert.ToString(value, CultureInfo.InvariantCulture) is not ("" or "0" or "False" or null);
+}
+
+/// <summary>What both have in common: one query with one placeholder, one value out of it.</summary>
+internal static class SqlLookup
+{
+    public static (ISqlDatabase Database, Sql.SqlQuery Query)? Prepare(PluginSetup setup, string connection, string sql)
+    {
+        if (setup.Database("db", connection) is not { } database)
+        {
+            return null;
+        }
+
+        var query = Sql.SqlQuery.Parse(sql, database.Provider);
+        if (query.ParameterCount != 1)
+        {
+            setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {query.ParameterCount} placeholders (?), one is needed"));
+            return null;
+        }
+
+        return (database, query);
+    }
+
+    /// <summary>The first column of the first row; null when there is no row. A database that is away is a failure of the plugin.</summary>
+    public static async ValueTask<object?> FirstValueAsync(ISqlDatabase database, Sql.SqlQuery query, string value, CancellationToken ct)
+    {
+        // SQLite works in the calling thread: a slow disk must not hold a session's.
+        return await Task.Run(
+            async () =>
+            {
+                try
+                {
+                    await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+                    await using var command = query.CreateCommand(connection, value);
+                    return await command.ExecuteScalarAsync(ct).ConfigureAwait(false);
+                }
+                catch (DbException exception)
+                {
+                    throw new InvalidOperationException($"{database.Description}: {exception.Message}", exception);
+                }
+            },
+            ct).ConfigureAwait(false);
+    }
+}
