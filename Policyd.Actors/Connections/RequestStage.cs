@@ -30,6 +30,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         private readonly ConnectionWatch _watch;
         private readonly string _peer;
         private readonly Action<PendingRequest> _answered;
+        private readonly MailReservations _reservations;
         private PendingRequest? _asking;
         private long _askedAt;
         private int _answers;
@@ -39,6 +40,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         {
             (_stage, _server, _listener, _watch, _peer) = (stage, server, listener, watch, peer);
             _answered = GetAsyncCallback<PendingRequest>(OnAnswered);
+            _reservations = new MailReservations(server.Model.Counters);
             SetHandler(stage._in, this);
             SetHandler(stage._out, this);
         }
@@ -84,6 +86,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
                 return;
             }
 
+            _reservations.Begin(request.Instance);
             _askedAt = Stopwatch.GetTimestamp();
             var deadline = Environment.TickCount64 + _server.RequestTimeout;
             _watch.Set(deadline);
@@ -96,6 +99,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         {
             if (_asking is null)
             {
+                _reservations.End();
                 CompleteStage();
             }
         }
@@ -124,6 +128,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _asking = null;
             _server.Counters.Left();
             var outcome = pending.Outcome;
+            _reservations.Answered(pending.Request, outcome);
             _server.Report(pending, Stopwatch.GetElapsedTime(_askedAt));
             if (outcome.Action is null)
             {
@@ -133,6 +138,11 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
 
             Push(_stage._out, PolicyReply.Encode(outcome.Action));
             _answers++;
+            if (IsClosed(_stage._in))
+            {
+                _reservations.End();
+            }
+
             if (IsClosed(_stage._in) || _server.Connections.IsDraining || _answers == _server.MaxKeepalive)
             {
                 CompleteStage();

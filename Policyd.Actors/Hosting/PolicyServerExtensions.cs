@@ -4,6 +4,7 @@ using Akka.DependencyInjection;
 using Akka.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Counters;
 using Policyd.Actors.Server;
 using Policyd.Plugins.Model;
 
@@ -13,6 +14,7 @@ namespace Policyd.Actors.Hosting;
 public static class PolicyServerExtensions
 {
     // For a host that stops Akka without having drained: below the phase's own time-out, which would cut the drain off.
+    private static readonly TimeSpan FlushGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(20);
 
     /// <summary>The whole of it: an actor system with our settings, the server in it, and its handle as a service.</summary>
@@ -54,6 +56,11 @@ public static class PolicyServerExtensions
             builder.AddHocon(ConfigurationFactory.ParseString(akka), HoconAddMode.Prepend);
         }
 
+        if (server.Counts)
+        {
+            builder.AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults), HoconAddMode.Append);
+        }
+
         return builder
             .AddHocon(ConfigurationFactory.ParseString(AkkaSettings.Defaults), HoconAddMode.Append)
             .ConfigureLoggers(static loggers =>
@@ -70,6 +77,11 @@ public static class PolicyServerExtensions
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceRequestsDone, "drain", async () =>
         {
             await server.DrainAsync(Grace).ConfigureAwait(false);
+            return Akka.Done.Instance;
+        });
+        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceStop, "flush-counters", async () =>
+        {
+            await server.FlushAsync(FlushGrace).ConfigureAwait(false);
             return Akka.Done.Instance;
         });
         await server.StartAsync(system, loggers).ConfigureAwait(false);

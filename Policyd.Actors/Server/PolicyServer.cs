@@ -3,6 +3,7 @@ using Akka.Streams;
 using Akka.Streams.Dsl;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Connections;
+using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Sessions;
@@ -18,6 +19,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private ServerContext? _context;
+    private CounterCluster? _counters;
     private ActorMaterializer? _materializer;
     private PolicyListener[] _listeners = [];
     private Task? _drain;
@@ -69,6 +71,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         try
         {
             var logger = loggers.CreateLogger("Policyd.Server");
+            await StartCountersAsync(system, logger).ConfigureAwait(false);
             var context = new ServerContext(_model, StartRouters(system, logger), logger);
             var materializer = ActorMaterializer.Create(system);
             (_context, _materializer) = (context, materializer);
@@ -89,11 +92,26 @@ internal sealed class PolicyServer : IPolicyServerHandle
         }
     }
 
+    /// <summary>Whether the server needs a cluster: for its counters, unless it was given others.</summary>
+    public bool Counts => _model.CounterTables.Count > 0 && _model.CounterGateway is not null;
+
+    /// <summary>Writes the counts that are on their way, after the last request is answered.</summary>
+    public Task FlushAsync(TimeSpan grace) => _counters?.FlushAsync(grace) ?? Task.CompletedTask;
+
     public Task DrainAsync(TimeSpan grace)
     {
         lock (_lock)
         {
             return _drain ??= DrainOnceAsync(grace);
+        }
+    }
+
+    private async Task StartCountersAsync(ActorSystem system, ILogger logger)
+    {
+        if (Counts)
+        {
+            _counters = await CounterCluster.StartAsync(system, _model, new CounterSettings(), logger).ConfigureAwait(false);
+            _model.CounterGateway!.Attach(_counters.Counters);
         }
     }
 

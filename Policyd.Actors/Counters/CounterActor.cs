@@ -1,0 +1,241 @@
+using Akka.Actor;
+using Akka.Cluster.Sharding;
+using Policyd.Plugins.Counters;
+using static Policyd.Actors.Counters.CounterProtocol;
+using static Policyd.Actors.Counters.CounterWriterProtocol;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>
+/// The one owner of one key in the whole cluster: a sharded entity around a <see cref="CounterLedger"/>. An add needs no load,
+/// since its commit brings the total; a check does, once a window. A load and an add of the same window are never
+/// under way together, or their two totals could not be told apart: what comes second is held until the first is done.
+/// </summary>
+internal sealed class CounterActor : ReceiveActor
+{
+    private readonly CounterNode _node;
+    private readonly CounterLedger _ledger;
+    private Dictionary<string, PendingLoad>? _loads;
+    private ICancelable? _idle;
+    private bool _storeAway;
+    private bool _hasWritten;
+    private bool _touched;
+    private bool _draining;
+
+    public CounterActor(CounterNode node)
+    {
+        _node = node;
+        _ledger = new CounterLedger(node.Settings.ReservationTimeout);
+
+        Receive<Reserve>(reserve => Handle(reserve, Sender));
+        Receive<Add>(add => Handle(add, Sender));
+        Receive<Read>(read => Handle(read, Sender));
+        Receive<SetTotal>(set => Handle(set, Sender));
+        Receive<Release>(release => _ledger.Release(release.Instance));
+        Receive<RowCommitted>(OnCommitted);
+        Receive<RowDeferred>(OnDeferred);
+        Receive<Loaded>(OnLoaded);
+        Receive<LoadFailed>(OnLoadFailed);
+        Receive<Idle>(_ => OnIdle());
+        Receive<Drain>(_ => OnDrain());
+    }
+
+    public static Props Props(CounterNode node) => Akka.Actor.Props.CreateBy(new Producer<CounterActor>(() => new CounterActor(node)));
+
+    protected override void PreStart() => ScheduleIdle();
+
+    protected override void PostStop() => _idle?.Cancel();
+
+    private void Handle(IForWindow message, IActorRef asker)
+    {
+        _touched = true;
+        if (_loads is not null && _loads.TryGetValue(message.Window.Name, out var load))
+        {
+            load.Held.Add((message, asker));
+        }
+        else if (message.NeedsTotal && !_ledger.IsLoaded(message.Window))
+        {
+            BeginLoad(message, asker);
+        }
+        else
+        {
+            Do(message, asker);
+        }
+    }
+
+    private void Do(IForWindow message, IActorRef asker)
+    {
+        switch (message)
+        {
+            case Reserve reserve:
+                asker.Tell(new Admitted(_ledger.Reserve(
+                    reserve.Window, reserve.Metric, reserve.Threshold, reserve.Amounts, reserve.Instance, _node.Clock.GetUtcNow())));
+                break;
+            case Read read:
+                asker.Tell(new Reading(new CounterReading(CounterState.Known, _ledger.Read(read.Window))));
+                break;
+            case Add add:
+                _ledger.BeginAdd(add.Window, add.Amounts, add.Instance);
+                Write(new Append(add.Key, add.Window, add.Amounts, Absolute: false, add.RequestId, asker, !_hasWritten));
+                break;
+            case SetTotal set:
+                _ledger.BeginAdd(set.Window, default, instance: string.Empty);
+                Write(new Append(set.Key, set.Window, set.Amounts, Absolute: true, RequestId: null, asker, !_hasWritten));
+                break;
+        }
+    }
+
+    private void Write(Append append)
+    {
+        _hasWritten = true;
+        _node.Writer(append.Key.Connection).Tell(append, Self);
+    }
+
+    private void BeginLoad(IForWindow message, IActorRef asker)
+    {
+        var addsInFlight = _ledger.AddsInFlight(message.Window);
+        if (addsInFlight > 0 && _storeAway)
+        {
+            AnswerUnavailable(message, asker);
+            return;
+        }
+
+        var load = new PendingLoad(new Load(message.Key, message.Window));
+        load.Held.Add((message, asker));
+        (_loads ??= []).Add(message.Window.Name, load);
+        if (addsInFlight == 0)
+        {
+            _node.Loader(message.Key.Connection).Tell(load.Message, Self);
+        }
+    }
+
+    private void OnLoaded(Loaded loaded)
+    {
+        _storeAway = false;
+        _ledger.Load(loaded.Window, loaded.Rows);
+        DoHeld(loaded.Window);
+    }
+
+    private void OnLoadFailed(LoadFailed failed)
+    {
+        _storeAway = true;
+        RefuseHeld(failed.Window);
+    }
+
+    private void OnCommitted(RowCommitted committed)
+    {
+        _storeAway = false;
+        _ledger.Committed(committed.Window, committed.Asked, committed.Adds, committed.Row);
+        var reading = new Reading(new CounterReading(CounterState.Known, _ledger.Read(committed.Window)));
+        foreach (var asker in committed.Askers)
+        {
+            asker.Tell(reading);
+        }
+
+        AddsEnded(committed.Window);
+    }
+
+    private void OnDeferred(RowDeferred deferred)
+    {
+        _storeAway = true;
+        foreach (var asker in deferred.Askers)
+        {
+            asker.Tell(new Reading(new CounterReading(CounterState.Deferred, default)));
+        }
+
+        RefuseHeld(deferred.Window);
+    }
+
+    /// <summary>The adds that a load waited for may be over: their commit has brought the total, or the load can begin.</summary>
+    private void AddsEnded(CounterWindow window)
+    {
+        if (_loads is not null && _loads.TryGetValue(window.Name, out var load))
+        {
+            if (_ledger.IsLoaded(window))
+            {
+                DoHeld(window);
+            }
+            else if (_ledger.AddsInFlight(window) == 0)
+            {
+                _node.Loader(load.Message.Key.Connection).Tell(load.Message, Self);
+            }
+        }
+
+        StopWhenDrained();
+    }
+
+    private void DoHeld(CounterWindow window)
+    {
+        foreach (var (message, asker) in TakeHeld(window))
+        {
+            Do(message, asker);
+        }
+    }
+
+    private void RefuseHeld(CounterWindow window)
+    {
+        foreach (var (message, asker) in TakeHeld(window))
+        {
+            if (message.NeedsTotal)
+            {
+                AnswerUnavailable(message, asker);
+            }
+            else
+            {
+                Do(message, asker);
+            }
+        }
+    }
+
+    private List<(IForWindow Message, IActorRef Asker)> TakeHeld(CounterWindow window) =>
+        _loads is not null && _loads.Remove(window.Name, out var load) ? load.Held : [];
+
+    private static void AnswerUnavailable(IForWindow message, IActorRef asker) =>
+        asker.Tell(message is Reserve
+            ? new Admitted(new Admission(CounterState.Unavailable, Admitted: true, default))
+            : new Reading(new CounterReading(CounterState.Unavailable, default)));
+
+    /// <summary>One timer an idle period, not one a message: a busy key pays nothing for it.</summary>
+    private void OnIdle()
+    {
+        var now = _node.Clock.GetUtcNow();
+        if (!_touched && _loads is null or { Count: 0 } && _ledger.IsQuiet(now))
+        {
+            Context.Parent.Tell(new Passivate(Drain.Instance));
+            return;
+        }
+
+        _touched = false;
+        _ledger.ForgetUntouched(now);
+        ScheduleIdle();
+    }
+
+    private void OnDrain()
+    {
+        _draining = true;
+        StopWhenDrained();
+    }
+
+    private void StopWhenDrained()
+    {
+        if (_draining && !_ledger.HasAddsInFlight)
+        {
+            Context.Stop(Self);
+        }
+    }
+
+    private void ScheduleIdle() =>
+        _idle = Context.System.Scheduler.ScheduleTellOnceCancelable(_node.Settings.PassivateAfter, Self, Idle.Instance, Self);
+
+    private sealed class PendingLoad(Load message)
+    {
+        public Load Message { get; } = message;
+
+        public List<(IForWindow Message, IActorRef Asker)> Held { get; } = [];
+    }
+
+    private sealed class Idle : INoSerializationVerificationNeeded
+    {
+        public static readonly Idle Instance = new();
+    }
+}

@@ -1,0 +1,154 @@
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>
+/// What the owner of one key knows: for each open window the committed total, the adds on their way to SQL, and the
+/// reservations of mails that were let in but are not counted yet. Pure: the actor around it only sends and replies.
+/// </summary>
+internal sealed class CounterLedger(TimeSpan reservationTimeout)
+{
+    private readonly Dictionary<string, OpenWindow> _windows = [];
+
+    /// <summary>True when nothing would be lost by forgetting this key: no add in flight, no reservation that still holds.</summary>
+    public bool IsQuiet(DateTimeOffset now)
+    {
+        foreach (var window in _windows.Values)
+        {
+            window.DropExpired(now);
+            if (!window.IsQuiet)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    public bool HasAddsInFlight
+    {
+        get
+        {
+            foreach (var window in _windows.Values)
+            {
+                if (window.AddsInFlight > 0)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    public int AddsInFlight(CounterWindow window) => _windows.TryGetValue(window.Name, out var open) ? open.AddsInFlight : 0;
+
+    public bool IsLoaded(CounterWindow window) => _windows.TryGetValue(window.Name, out var open) && open.Loaded;
+
+    /// <summary>
+    /// The rows that SQL has for a window. Adds that were on their way meanwhile are not lost: they are kept beside
+    /// the total until their own commit reports.
+    /// </summary>
+    public void Load(CounterWindow window, IReadOnlyList<CounterRow> rows)
+    {
+        var open = Open(window);
+        foreach (var row in rows)
+        {
+            open.SetRow(window, row);
+        }
+
+        open.Loaded = true;
+    }
+
+    public CounterAmounts Read(CounterWindow window) =>
+        _windows.TryGetValue(window.Name, out var open) ? open.Sum(window) : default;
+
+    /// <summary>
+    /// Admits the mail and holds its amounts, or refuses. The sum that is compared is what the mail would see if all
+    /// mails let in before it were counted already; its own earlier reservation does not count against it, so that a
+    /// mail with many recipients, or one that Postfix asks about again, keeps the place it has.
+    /// </summary>
+    public Admission Reserve(
+        CounterWindow window,
+        CounterMetric metric,
+        double threshold,
+        CounterAmounts amounts,
+        string instance,
+        DateTimeOffset now)
+    {
+        var open = Open(window);
+        open.DropExpired(now);
+        var total = open.Sum(window);
+        var held = open.Reserved;
+        var own = open.ReservationOf(instance);
+        if (own is { } mine)
+        {
+            held -= mine;
+        }
+
+        var admitted = (total + held)[metric] < threshold;
+        if (admitted && instance.Length > 0)
+        {
+            var enlarged = own is { } earlier ? CounterAmounts.Max(earlier, amounts) : amounts;
+            open.Hold(instance, enlarged, now + reservationTimeout);
+        }
+
+        return new Admission(CounterState.Known, admitted, total);
+    }
+
+    /// <summary>The mail is being counted: its reservation becomes an add in flight, in one step, so that the sum never dips.</summary>
+    public void BeginAdd(CounterWindow window, CounterAmounts amounts, string instance)
+    {
+        var open = Open(window);
+        open.Drop(instance);
+        open.InFlight += amounts;
+        open.AddsInFlight++;
+    }
+
+    /// <summary>A commit has reported: <paramref name="asked"/> is what its adds had put in flight, <paramref name="row"/> the new total in SQL.</summary>
+    public void Committed(CounterWindow window, CounterAmounts asked, int adds, CounterRow row)
+    {
+        var open = Open(window);
+        open.InFlight -= asked;
+        open.AddsInFlight -= adds;
+        open.SetRow(window, row);
+        if (window.Rolling is null)
+        {
+            // A calendar window is one row, and this is it. A rolling one has sixty, of which this is only the newest.
+            open.Loaded = true;
+        }
+    }
+
+    public void Release(string instance)
+    {
+        foreach (var window in _windows.Values)
+        {
+            window.Drop(instance);
+        }
+    }
+
+    /// <summary>
+    /// Forgets the windows that nobody has asked for since the last call, so that a key that lives for months does not collect them.
+    /// </summary>
+    public void ForgetUntouched(DateTimeOffset now)
+    {
+        foreach (var (name, open) in _windows)
+        {
+            open.DropExpired(now);
+            if (!open.TakeTouched() && open.IsQuiet)
+            {
+                _windows.Remove(name);
+            }
+        }
+    }
+
+    private OpenWindow Open(CounterWindow window)
+    {
+        if (!_windows.TryGetValue(window.Name, out var open))
+        {
+            _windows.Add(window.Name, open = new OpenWindow());
+        }
+
+        return open;
+    }
+}

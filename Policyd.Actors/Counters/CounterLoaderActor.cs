@@ -1,0 +1,134 @@
+using System.Diagnostics.CodeAnalysis;
+using Akka.Actor;
+using Akka.Event;
+using Policyd.Plugins.Counters;
+using static Policyd.Actors.Counters.CounterWriterProtocol;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>
+/// Reads the rows of keys that are touched for the first time: while one query runs the next keys gather, so that a
+/// thousand new keys cost a few queries. While the database is away every load is refused at once, save one that
+/// is let through after a back-off to see whether it is back.
+/// </summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
+internal sealed class CounterLoaderActor : ReceiveActor
+{
+    private readonly PreparedStore _store;
+    private readonly CounterWriterSettings _settings;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly CancellationTokenSource _stopped = new();
+    private readonly Dictionary<string, List<Waiting>> _waiting = [];
+    private readonly Queue<string> _tables = new();
+
+    private bool _loading;
+    private bool _down;
+    private DateTimeOffset _retryAt;
+    private TimeSpan _backOff;
+
+    public CounterLoaderActor(PreparedStore store, CounterWriterSettings settings)
+    {
+        _store = store;
+        _settings = settings;
+        _backOff = settings.FirstBackOff;
+        Receive<Load>(OnLoad);
+        Receive<QueryDone>(OnDone);
+        Receive<QueryFailed>(OnFailed);
+    }
+
+    public static Props Props(PreparedStore store, CounterWriterSettings settings) =>
+        Akka.Actor.Props.Create(() => new CounterLoaderActor(store, settings));
+
+    protected override void PostStop()
+    {
+        _stopped.Cancel();
+        _stopped.Dispose();
+    }
+
+    private void OnLoad(Load load)
+    {
+        if (_down && (_loading || _settings.Clock.GetUtcNow() < _retryAt))
+        {
+            Sender.Tell(new LoadFailed(load.Window));
+            return;
+        }
+
+        if (!_waiting.TryGetValue(load.Key.Table, out var waiting))
+        {
+            _waiting.Add(load.Key.Table, waiting = []);
+        }
+
+        if (waiting.Count == 0)
+        {
+            _tables.Enqueue(load.Key.Table);
+        }
+
+        waiting.Add(new Waiting(load.Key.Key, load.Window, Sender));
+        LoadNext();
+    }
+
+    private void LoadNext()
+    {
+        if (_loading || !_tables.TryDequeue(out var table))
+        {
+            return;
+        }
+
+        var waiting = _waiting[table];
+        var batch = waiting.Take(_settings.LoadBatch).ToArray();
+        waiting.RemoveRange(0, batch.Length);
+        if (waiting.Count > 0)
+        {
+            _tables.Enqueue(table);
+        }
+
+        _loading = true;
+        var token = _stopped.Token;
+        var ranges = Array.ConvertAll(batch, one => new CounterLoad(one.Key, one.Window.Range));
+        Task.Run(() => _store.LoadAsync(table, ranges, token), token)
+            .PipeTo(Self, Self, rows => new QueryDone(batch, rows), cause => new QueryFailed(batch, cause));
+    }
+
+    private void OnDone(QueryDone done)
+    {
+        _loading = false;
+        _down = false;
+        _backOff = _settings.FirstBackOff;
+        var rows = done.Rows.ToLookup(row => row.Key);
+        foreach (var one in done.Batch)
+        {
+            one.Owner.Tell(new Loaded(one.Window, [.. rows[one.Key].Where(row => Covers(one.Window.Range, row.Time))]));
+        }
+
+        LoadNext();
+    }
+
+    private void OnFailed(QueryFailed failed)
+    {
+        _loading = false;
+        if (!_down)
+        {
+            _log.Error("{0}: counters cannot be read: {1}", _settings.Connection, failed.Cause.Message);
+        }
+
+        _down = true;
+        _retryAt = _settings.Clock.GetUtcNow() + _backOff;
+        _backOff = TimeSpan.FromTicks(Math.Min(_backOff.Ticks * 2, _settings.LongestBackOff.Ticks));
+        foreach (var one in failed.Batch.Concat(_waiting.Values.SelectMany(waiting => waiting)))
+        {
+            one.Owner.Tell(new LoadFailed(one.Window));
+        }
+
+        _waiting.Clear();
+        _tables.Clear();
+    }
+
+    private static bool Covers(CounterTimeRange range, string time) =>
+        string.CompareOrdinal(range.From, time) <= 0 && string.CompareOrdinal(time, range.To) <= 0;
+
+    private sealed record Waiting(string Key, CounterWindow Window, IActorRef Owner);
+
+    private sealed record QueryDone(Waiting[] Batch, IReadOnlyList<CounterRow> Rows) : INoSerializationVerificationNeeded;
+
+    private sealed record QueryFailed(Waiting[] Batch, Exception Cause) : INoSerializationVerificationNeeded;
+}

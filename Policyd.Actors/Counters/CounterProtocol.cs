@@ -1,0 +1,81 @@
+using Akka.Actor;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>Marks what may cross from one node to another; <see cref="CounterMessageSerializer"/> knows each by a short manifest.</summary>
+public interface ICounterMessage;
+
+/// <summary>A message that finds its way to the owner of a key, wherever in the cluster that is.</summary>
+public interface IForCounter : ICounterMessage
+{
+    CounterKey Key { get; }
+}
+
+/// <summary>What asks for, or changes, one window of a key.</summary>
+public interface IForWindow : IForCounter
+{
+    CounterWindow Window { get; }
+
+    /// <summary>True when it can only be answered by an owner that knows the total.</summary>
+    bool NeedsTotal { get; }
+}
+
+/// <summary>The words that the owner of a key understands, and what it answers. docs/counters.md tells the states and failures.</summary>
+public static class CounterProtocol
+{
+    /// <summary>Answered with <see cref="Admitted"/>.</summary>
+    public sealed record Reserve(
+        CounterKey Key,
+        CounterWindow Window,
+        CounterMetric Metric,
+        double Threshold,
+        CounterAmounts Amounts,
+        string Instance) : IForWindow
+    {
+        public bool NeedsTotal => true;
+    }
+
+    /// <summary>Answered with <see cref="Reading"/> once it is committed, or at once as deferred while the database is away.</summary>
+    public sealed record Add(
+        CounterKey Key,
+        CounterWindow Window,
+        CounterAmounts Amounts,
+        string Instance,
+        UInt128? RequestId) : IForWindow
+    {
+        public bool NeedsTotal => false;
+    }
+
+    /// <summary>Answered with <see cref="Reading"/>.</summary>
+    public sealed record Read(CounterKey Key, CounterWindow Window) : IForWindow
+    {
+        public bool NeedsTotal => true;
+    }
+
+    /// <summary>The mail has ended without being counted; no answer.</summary>
+    public sealed record Release(CounterKey Key, string Instance) : IForCounter;
+
+    /// <summary>An operator's word: the row becomes this. Answered as <see cref="Add"/>.</summary>
+    public sealed record SetTotal(CounterKey Key, CounterWindow Window, CounterAmounts Amounts) : IForWindow
+    {
+        public bool NeedsTotal => false;
+    }
+
+    public sealed record Reading(CounterReading Value) : ICounterMessage;
+
+    public sealed record Admitted(Admission Value) : ICounterMessage;
+
+    /// <summary>
+    /// The shard moves or the key fell quiet: what is in flight is committed first, then the owner stops. Local: it is
+    /// sent by the shard of the same node.
+    /// </summary>
+    public sealed class Drain : INoSerializationVerificationNeeded
+    {
+        public static readonly Drain Instance = new();
+
+        private Drain()
+        {
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using Akka.Actor;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>Between an owner and the writer and loader of its own node. None of this ever crosses nodes.</summary>
+internal static class CounterWriterProtocol
+{
+    /// <summary>An owner's add (or, when <paramref name="Absolute"/>, an operator's set); <paramref name="Asker"/> waits for the commit.</summary>
+    public sealed record Append(
+        CounterKey Key,
+        CounterWindow Window,
+        CounterAmounts Amounts,
+        bool Absolute,
+        UInt128? RequestId,
+        IActorRef Asker,
+        bool FirstOfOwner) : INoSerializationVerificationNeeded;
+
+    /// <summary>
+    /// To the owner: one of its rows is committed. All adds of one commit come in one message, so that the owner's sum
+    /// is never seen half updated. <paramref name="Asked"/> is what they had put in flight, resends included.
+    /// </summary>
+    public sealed record RowCommitted(
+        CounterWindow Window,
+        CounterAmounts Asked,
+        int Adds,
+        CounterRow Row,
+        IReadOnlyList<IActorRef> Askers) : INoSerializationVerificationNeeded;
+
+    /// <summary>To the owner: the database is away; the adds are kept and will be written, their askers should not wait for it.</summary>
+    public sealed record RowDeferred(CounterWindow Window, IReadOnlyList<IActorRef> Askers) : INoSerializationVerificationNeeded;
+
+    /// <summary>Asks the loader for the rows of a window; <see cref="Loaded"/> or <see cref="LoadFailed"/> comes back.</summary>
+    public sealed record Load(CounterKey Key, CounterWindow Window) : INoSerializationVerificationNeeded;
+
+    public sealed record Loaded(CounterWindow Window, IReadOnlyList<CounterRow> Rows) : INoSerializationVerificationNeeded;
+
+    public sealed record LoadFailed(CounterWindow Window) : INoSerializationVerificationNeeded;
+
+    /// <summary>A clean stop: write what there is. Answered with <see cref="Flushed"/> when nothing is left, or not at all.</summary>
+    public sealed record Flush : INoSerializationVerificationNeeded;
+
+    public sealed record Flushed : INoSerializationVerificationNeeded;
+}

@@ -1,0 +1,21 @@
+namespace Policyd.Actors.Counters;
+
+/// <summary>What a writer and a loader need to know besides the store.</summary>
+/// <param name="Connection">The connection's name in the configuration, for the log.</param>
+/// <param name="Clock">The clock.</param>
+/// <param name="OthersMayWrite">True when another node of the cluster may have counted a request that comes here now.</param>
+internal sealed record CounterWriterSettings(string Connection, TimeProvider Clock, Func<bool> OthersMayWrite)
+{
+    public TimeSpan FirstBackOff { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    public TimeSpan LongestBackOff { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a request id is remembered. Postfix with its defaults asks again after at most 201 s.</summary>
+    public TimeSpan ResendWindow { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>The most request ids that are kept in memory, 16 bytes and some overhead each.</summary>
+    public int MaxPending { get; init; } = 4_000_000;
+
+    /// <summary>The most keys that one load asks for.</summary>
+    public int LoadBatch { get; init; } = 500;
+}
