@@ -1,0 +1,141 @@
+using CsCheck;
+using Policyd.Actors.Counters;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>What the owner of a key decides, apart from any actor.</summary>
+public sealed class CounterLedgerSpecs
+{
+    private static readonly DateTimeOffset Noon = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+    private static readonly CounterWindow Month = CounterWindow.Calendar("%Y-%m", Noon);
+    private static readonly CounterAmounts One = new(1, 1, 10, 10);
+
+    private readonly CounterLedger _ledger = Loaded(0);
+
+    [Fact]
+    public void Exactly_threshold_mails_are_let_in_however_many_ask_at_once()
+    {
+        var admitted = Enumerable.Range(0, 100).Count(mail => Reserve($"m{mail}", threshold: 7).Admitted);
+        Assert.Equal(7, admitted);
+    }
+
+    [Fact]
+    public void Mail_that_asks_again_keeps_the_place_it_has()
+    {
+        Assert.True(Reserve("m", 1).Admitted);
+        Assert.True(Reserve("m", 1).Admitted);
+        Assert.False(Reserve("other", 1).Admitted);
+    }
+
+    [Fact]
+    public void Place_is_free_again_when_the_mail_comes_to_nothing()
+    {
+        Assert.True(Reserve("m", 1).Admitted);
+        _ledger.Release("m");
+        Assert.True(Reserve("other", 1).Admitted);
+    }
+
+    [Fact]
+    public void Reservation_ends_by_itself()
+    {
+        Assert.True(Reserve("m", 1).Admitted);
+        Assert.False(Reserve("other", 1, Noon.AddMinutes(9)).Admitted);
+        Assert.True(Reserve("other", 1, Noon.AddMinutes(11)).Admitted);
+    }
+
+    [Fact]
+    public void Sum_never_dips_between_reservation_add_and_commit()
+    {
+        Assert.True(Reserve("m", 1).Admitted);
+        _ledger.BeginAdd(Month, One, "m");
+        Assert.False(Reserve("other", 1).Admitted);
+        _ledger.Committed(Month, One, 1, new CounterRow("k", Month.Time, One));
+        Assert.False(Reserve("other", 1).Admitted);
+        Assert.Equal(One, _ledger.Read(Month));
+        Assert.True(_ledger.IsQuiet(Noon));
+    }
+
+    [Fact]
+    public void Sequential_mails_see_the_sum_before_them_as_mtpolicyd_does()
+    {
+        var ledger = Loaded(95);
+
+        // A size quota: the mail that goes beyond it is still let in, the next is not.
+        Assert.True(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 50, 50), "a", Noon).Admitted);
+        ledger.BeginAdd(Month, new CounterAmounts(1, 1, 50, 50), "a");
+        Assert.False(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 1, 1), "b", Noon).Admitted);
+    }
+
+    [Fact]
+    public void Rolling_window_forgets_what_is_older_than_it()
+    {
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var hour = TimeSpan.FromHours(1);
+        var now = CounterWindow.Sliding(hour, Noon);
+        ledger.Load(now, [new CounterRow("k", CounterWindow.Sliding(hour, Noon.AddMinutes(-30)).Time, new CounterAmounts(5, 5, 5, 5))]);
+        ledger.BeginAdd(now, One, "m");
+        ledger.Committed(now, One, 1, new CounterRow("k", now.Time, One));
+        Assert.Equal(6, ledger.Read(now).Count);
+        Assert.Equal(1, ledger.Read(CounterWindow.Sliding(hour, Noon.AddMinutes(40))).Count);
+        Assert.Equal(0, ledger.Read(CounterWindow.Sliding(hour, Noon.AddMinutes(70))).Count);
+    }
+
+    [Fact]
+    public void Random_mails_never_exceed_the_threshold_and_never_lose_room()
+    {
+        // Each step: a mail asks, is counted, goes away, or a commit reports. The model is two sets and a number.
+        var step = Gen.Select(Gen.Int[0, 3], Gen.Int[0, 9]);
+        step.List[1, 200].Sample(
+            steps =>
+            {
+                const int Threshold = 6;
+                var ledger = Loaded(0);
+                var held = new HashSet<int>();
+                var inFlight = 0;
+                var counted = 0;
+                foreach (var (kind, mail) in steps)
+                {
+                    switch (kind)
+                    {
+                        case 0:
+                            var room = counted + inFlight + held.Count(other => other != mail) < Threshold;
+                            Assert.Equal(room, ledger.Reserve(Month, CounterMetric.Count, Threshold, One, $"{mail}", Noon).Admitted);
+                            if (room)
+                            {
+                                held.Add(mail);
+                            }
+
+                            break;
+                        case 1 when held.Remove(mail):
+                            ledger.BeginAdd(Month, One, $"{mail}");
+                            inFlight++;
+                            break;
+                        case 2:
+                            ledger.Release($"{mail}");
+                            held.Remove(mail);
+                            break;
+                        case 3 when inFlight > 0:
+                            counted++;
+                            inFlight--;
+                            ledger.Committed(Month, One, 1, new CounterRow("k", Month.Time, new CounterAmounts(counted, counted, 10 * counted, 10 * counted)));
+                            break;
+                    }
+
+                    Assert.Equal(counted + inFlight, ledger.Read(Month).Count);
+                    Assert.True(counted + inFlight + held.Count <= Threshold + held.Count(other => other == mail));
+                }
+            },
+            iter: 2_000);
+    }
+
+    private static CounterLedger Loaded(long size)
+    {
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        ledger.Load(Month, size == 0 ? [] : [new CounterRow("k", Month.Time, new CounterAmounts(1, 1, size, size))]);
+        return ledger;
+    }
+
+    private Admission Reserve(string mail, double threshold, DateTimeOffset? at = null) =>
+        _ledger.Reserve(Month, CounterMetric.Count, threshold, One, mail, at ?? Noon);
+}

@@ -1,0 +1,46 @@
+using Akka.Actor;
+using Policyd.Actors.Counters;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>The bytes between nodes. A change of these lines is a change that an old node does not understand: give it a new manifest.</summary>
+public sealed class CounterMessageSerializerSpecs : IDisposable
+{
+    private static readonly CounterKey Key = new("db", "acct_sender", "a@b");
+    private static readonly CounterWindow Month = new("2026-11");
+    private static readonly CounterAmounts Amounts = new(1, 2, 3, 4);
+    private readonly ActorSystem _system = ActorSystem.Create("serializer");
+
+    public static TheoryData<string, string, ICounterMessage> Messages => new()
+    {
+        { "V1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000" + "02" + "0000000000405940" + Four + "03312E32", new CounterProtocol.Reserve(Key, Month, CounterMetric.Size, 101, Amounts, "1.2") },
+        { "A1", "0264620B616363745F73656E64657203614062" + "0C77333630303A303030303031" + "100E000000000000" + Four + "03312E32" + "01" + "0100000000000000" + "0200000000000000", new CounterProtocol.Add(Key, new CounterWindow("w3600:000001", TimeSpan.FromHours(1)), Amounts, "1.2", new UInt128(1, 2)) },
+        { "R1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000", new CounterProtocol.Read(Key, Month) },
+        { "L1", "0264620B616363745F73656E64657203614062" + "03312E32", new CounterProtocol.Release(Key, "1.2") },
+        { "S1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000" + Four, new CounterProtocol.SetTotal(Key, Month, Amounts) },
+        { "r1", "01" + Four, new CounterProtocol.Reading(new CounterReading(CounterState.Deferred, Amounts)) },
+        { "v1", "00" + "01" + Four, new CounterProtocol.Admitted(new Admission(CounterState.Known, true, Amounts)) },
+    };
+
+    private static string Four => "0100000000000000" + "0200000000000000" + "0300000000000000" + "0400000000000000";
+
+    [Theory]
+    [MemberData(nameof(Messages))]
+    public void Message_has_these_bytes_for_ever(string manifest, string bytes, ICounterMessage message)
+    {
+        var serializer = new CounterMessageSerializer((ExtendedActorSystem)_system);
+        Assert.Equal(manifest, serializer.Manifest(message));
+        Assert.Equal(bytes, Convert.ToHexString(serializer.ToBinary(message)));
+        Assert.Equal(message, serializer.FromBinary(serializer.ToBinary(message), manifest));
+    }
+
+    [Fact]
+    public void Message_of_a_newer_version_is_refused_by_name()
+    {
+        var serializer = new CounterMessageSerializer((ExtendedActorSystem)_system);
+        Assert.Contains("Z9", Assert.Throws<System.Runtime.Serialization.SerializationException>(() => serializer.FromBinary([], "Z9")).Message, StringComparison.Ordinal);
+    }
+
+    public void Dispose() => _system.Dispose();
+}

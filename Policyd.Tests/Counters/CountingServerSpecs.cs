@@ -1,0 +1,196 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>The real executable counts: exactly under concurrency, and durably under SIGKILL.</summary>
+public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly int _port = FreePort.Next();
+
+    private string DatabaseFile => _folder["counters.db"];
+
+    [Fact]
+    public async Task Hundred_connections_on_one_key_with_threshold_hundred_are_let_in_hundred_times()
+    {
+        var configuration = Configure("{ name = q, module = Quota, field = sender, metric = count, threshold = 100 }, { name = a, module = Accounting, fields = sender }");
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        for (var run = 0; run < 10; run++)
+        {
+            var admitted = 0;
+            await Task.WhenAll(Enumerable.Range(0, 100).Select(async connection =>
+            {
+                await using var client = await Connect();
+                for (var mail = 0; mail < 3; mail++)
+                {
+                    if (await Ask(client, $"u{run}@example.com", $"{run}.{connection}.{mail}") == "dunno")
+                    {
+                        Interlocked.Increment(ref admitted);
+                    }
+                }
+            }));
+            Assert.Equal(100, admitted);
+            Assert.Equal(100, Count($"u{run}@example.com"));
+        }
+    }
+
+    [Fact]
+    public async Task Mail_that_is_refused_later_in_the_chain_gives_its_place_back()
+    {
+        var configuration = Configure("""
+            { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
+            { name = no, module = Condition, key = helo_name, match = bad, action = "reject bad helo" }
+            { name = a, module = Accounting, fields = sender }
+            """);
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        await using var client = await Connect();
+        Assert.Equal("reject bad helo", await Ask(client, "a@example.com", "1", "bad"));
+        await using var other = await Connect();
+        Assert.Equal("dunno", await Ask(other, "a@example.com", "2"));
+        Assert.Equal("defer smtp traffic quota has been exceeded", await Ask(other, "a@example.com", "3"));
+    }
+
+    [Fact]
+    public async Task Client_that_goes_away_gives_its_place_back()
+    {
+        // Only the first host checks; nothing turns the reservation into a count but the second.
+        var counting = FreePort.Next();
+        var configuration = _folder.Write("two.hocon", $$"""
+            policyd { listen = ["127.0.0.1:{{_port}}", "127.0.0.1:{{counting}}"]
+              connections { db { module = Sql, dsn = "Data Source={{DatabaseFile}}", provider = SQLite } }
+              virtual_hosts = [
+                { name = check, port = {{_port}}, plugins = [ { name = q, module = Quota, field = sender, metric = count, threshold = 1 } ] }
+                { name = count, port = {{counting}}, plugins = [ { name = a, module = Accounting, fields = sender } ] } ] }
+            """);
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        await using (var client = await Connect())
+        {
+            Assert.Equal("dunno", await Ask(client, "a@example.com", "1"));
+            await using var second = await Connect();
+            Assert.StartsWith("defer", await Ask(second, "a@example.com", "2"), StringComparison.Ordinal);
+
+            // The next mail on the same connection says that the first is over.
+            Assert.Equal("dunno", await Ask(client, "a@example.com", "3"));
+        }
+
+        await Eventually.Holds("the place of the client that went away", async () =>
+        {
+            await using var next = await Connect();
+            return await Ask(next, "a@example.com", Guid.NewGuid().ToString()) == "dunno";
+        });
+    }
+
+    [Fact]
+    public async Task Killed_again_and_again_the_table_holds_every_answered_mail_exactly_once()
+    {
+        var configuration = Configure("{ name = a, module = Accounting, fields = sender }");
+        const int Kills = 8;
+        const int Clients = 12;
+        var answered = 0;
+        var number = 0;
+        using var stop = new CancellationTokenSource();
+
+        // Each client resends a mail, same instance, until it is answered: what Postfix does.
+        async Task Send()
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                var mail = Interlocked.Increment(ref number);
+                while (true)
+                {
+                    try
+                    {
+                        await using var client = await Connect();
+                        Assert.Equal("dunno", await Ask(client, $"u{mail % 5}@example.com", $"k.{mail}"));
+                        Interlocked.Increment(ref answered);
+                        break;
+                    }
+                    catch (Exception exception) when (exception is PolicyClientException or OperationCanceledException)
+                    {
+                        await Task.Yield();
+                    }
+                }
+            }
+        }
+
+        var server = await PolicydProcess.Serve(configuration, _port);
+        try
+        {
+            var clients = Enumerable.Range(0, Clients).Select(_ => Task.Run(Send, TestContext.Current.CancellationToken)).ToArray();
+            for (var kill = 0; kill < Kills; kill++)
+            {
+                var goal = Volatile.Read(ref answered) + 100;
+                await Eventually.Holds("a hundred more mails to be answered", () => Volatile.Read(ref answered) >= goal);
+                server.Kill();
+                await server.Exits();
+                await server.DisposeAsync();
+                server = await PolicydProcess.Serve(configuration, _port);
+            }
+
+            await stop.CancelAsync();
+            await Task.WhenAll(clients).WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
+        }
+        finally
+        {
+            await server.DisposeAsync();
+        }
+
+        var counted = Enumerable.Range(0, 5).Sum(user => Count($"u{user}@example.com"));
+        output.WriteLine($"{Kills} kills, {answered} mails answered, {counted} counted");
+        Assert.Equal(answered, counted);
+    }
+
+    [Fact]
+    public async Task Locked_database_lets_mail_go_on_and_the_counts_end_right()
+    {
+        var configuration = Configure("{ name = a, module = Accounting, fields = sender }");
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        await using var client = await Connect();
+        await Ask(client, "a@example.com", "0");
+        await using (var other = new SqliteConnection($"Data Source={DatabaseFile}"))
+        {
+            other.Open();
+            using var locking = other.CreateCommand();
+            locking.CommandText = "BEGIN IMMEDIATE";
+            locking.ExecuteNonQuery();
+            for (var mail = 1; mail <= 5; mail++)
+            {
+                Assert.Equal("dunno", await Ask(client, "a@example.com", mail.ToString(CultureInfo.InvariantCulture)));
+            }
+
+            locking.CommandText = "ROLLBACK";
+            locking.ExecuteNonQuery();
+        }
+
+        await Eventually.Holds("all six mails in the table", () => Count("a@example.com") == 6);
+        Assert.Single(server.Lines, line => line.Contains("cannot be written", StringComparison.Ordinal));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private string Configure(string plugins) => _folder.Write("policyd.hocon", $$"""
+        policyd { listen = ["127.0.0.1:{{_port}}"]
+          connections { db { module = Sql, dsn = "Data Source={{DatabaseFile}};Default Timeout=1", provider = SQLite } }
+          virtual_hosts = [ { name = counting, port = {{_port}}, plugins = [ {{plugins}} ] } ] }
+        """);
+
+    private async Task<PolicyClient> Connect() => await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
+
+    private static async Task<string> Ask(PolicyClient client, string sender, string instance, string helo = "good") =>
+        await client.AskAsync(
+            PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", sender).Add("instance", instance).Add("helo_name", helo).Add("size", "10").ToBytes(),
+            TestContext.Current.CancellationToken);
+
+    private long Count(string sender)
+    {
+        using var connection = new SqliteConnection($"Data Source={DatabaseFile}");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT sum(\"count\") FROM acct_sender WHERE \"key\" = @key";
+        command.Parameters.AddWithValue("@key", sender);
+        return command.ExecuteScalar() as long? ?? 0;
+    }
+}
