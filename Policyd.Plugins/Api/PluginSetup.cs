@@ -66,6 +66,9 @@ public sealed class PluginSetup
     /// <param name="writes">Whether the plugin counts there.</param>
     public CounterTable UseCounterTable(string connection, string table, bool writes) => Resources.Tables.Use(connection, table, writes);
 
+    // For a user's own choice of field, at run time: the same object as a plugin declared, so that it knows whether anybody counts.
+    internal CounterTable FindCounterTable(string connection, string table) => Resources.Tables.Find(connection, table);
+
     /// <summary>Reports an error at an option's place; the server does not start.</summary>
     /// <param name="option">The option's name.</param>
     /// <param name="message">What is wrong.</param>

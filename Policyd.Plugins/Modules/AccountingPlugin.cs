@@ -18,9 +18,13 @@ public sealed class AccountingPlugin : Plugin
     // Postfix asks again at most some 200 s later; two hours leave room for any clock.
     private static readonly TimeSpan RequestIdsKept = TimeSpan.FromHours(2);
 
+    // Another node, whose clock is behind, may still count into a bucket or read it.
+    private static readonly TimeSpan ClocksApart = TimeSpan.FromMinutes(5);
+
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
     private ICounterStore? _store;
+    private WindowAge? _age;
 
     /// <summary>Whether it counts.</summary>
     [Description("off: do not count")]
@@ -50,14 +54,18 @@ public sealed class AccountingPlugin : Plugin
     [Description("the SQL connection")]
     public string Db { get; set; } = "db";
 
+    /// <summary>The longest wait for the counters.</summary>
+    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on")]
+    public TimeSpan Wait { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long windows are kept.</summary>
-    [Description("windows older than this are deleted by the daily task; never unless given")]
+    [Description("windows that ended longer ago are deleted by the daily task; never unless given")]
     public TimeSpan? Keep { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window);
+        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
         _store = setup.CounterStore("db", Db);
@@ -66,9 +74,13 @@ public sealed class AccountingPlugin : Plugin
             setup.Error("fields", "with a key of its own the plugin counts into one table: name one field");
         }
 
-        if (Keep is not null && Window is null && !SortsByTime(TimePattern))
+        if (Keep is not null && Window is not null)
         {
-            setup.Error("keep", $"the windows of time_pattern \"{TimePattern}\" do not sort by time (begin with %Y, then %m, %d, %H), so the old ones cannot be told");
+            setup.Error("keep", "a rolling window keeps itself: what has left it goes with the daily task");
+        }
+        else if (Keep is not null && !WindowAge.TryCreate(TimePattern, out _age, out var error))
+        {
+            setup.Error("keep", error);
         }
 
         foreach (var field in Fields)
@@ -92,7 +104,7 @@ public sealed class AccountingPlugin : Plugin
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds.Add(_counters.AddAsync(key, window, amounts, context.Request.Instance, RequestId(context.Request.Instance, key), context.Cancellation).AsTask());
+                adds.Add(AddAsync(context, key, window, amounts));
             }
         }
 
@@ -101,7 +113,7 @@ public sealed class AccountingPlugin : Plugin
         {
             if (reading.State != CounterState.Known && Logs(context))
             {
-                Log(context, reading.State == CounterState.Deferred ? "counted, to be written when the database is back" : "not counted: the database is away");
+                Log(context, reading.State == CounterState.Deferred ? "counted, to be written when the database is back" : "the count was not confirmed in time");
             }
         }
 
@@ -117,12 +129,21 @@ public sealed class AccountingPlugin : Plugin
         }
 
         var now = cron.Clock.GetUtcNow();
+        if (cron.Has("hourly") || cron.Has("daily"))
+        {
+            // The task may be the first that ever uses the database: it must not fail for want of tables.
+            foreach (var field in Fields)
+            {
+                await _store.PrepareAsync(TablePrefix + field, cron.Cancellation).ConfigureAwait(false);
+            }
+        }
+
         if (cron.Has("hourly"))
         {
             await _store.PurgeRequestIdsAsync(now - RequestIdsKept, cron.Cancellation).ConfigureAwait(false);
         }
 
-        if (cron.Has("daily") && (Keep is not null || Window is not null))
+        if (cron.Has("daily"))
         {
             foreach (var field in Fields)
             {
@@ -132,25 +153,21 @@ public sealed class AccountingPlugin : Plugin
         }
     }
 
-    private static bool SortsByTime(string pattern)
+    private Task<CounterReading> AddAsync(PluginContext context, CounterKey key, CounterWindow window, CounterAmounts amounts)
     {
-        string[] order = ["%Y", "%m", "%d", "%H", "%M"];
-        var places = order.Select(one => pattern.IndexOf(one, StringComparison.Ordinal)).TakeWhile(place => place >= 0).ToArray();
-        return places.Length > 0 && places[0] == 0 && places.SequenceEqual(places.Order()) && pattern.Count(letter => letter == '%') == places.Length;
+        var instance = context.Request.Instance;
+        return _options.AskAsync(
+            context,
+            ct => _counters.AddAsync(key, window, amounts, instance, RequestId(instance, key), ct),
+            new CounterReading(CounterState.Unavailable, CounterAmounts.Zero)).AsTask();
     }
 
-    /// <summary>Rows of other windows in the same table are not this plugin's to delete: their texts have another form.</summary>
+    /// <summary>Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.</summary>
     private Func<string, bool> IsOld(TimeProvider clock)
     {
-        if (Window is { } span)
-        {
-            var first = CounterWindow.Sliding(span, clock.GetUtcNow()).Range.From;
-            var prefix = first[..(first.IndexOf(':', StringComparison.Ordinal) + 1)];
-            return time => time.StartsWith(prefix, StringComparison.Ordinal) && string.CompareOrdinal(time, first) < 0;
-        }
-
-        var oldest = CounterWindow.Calendar(TimePattern, clock.GetLocalNow() - Keep!.Value).Time;
-        return time => time.Length == oldest.Length && char.IsAsciiDigit(time[0]) && string.CompareOrdinal(time, oldest) < 0;
+        var now = clock.GetLocalNow();
+        return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + ClocksApart < now
+            : Keep is { } keep && _age?.EndOf(time) is { } end && now.DateTime - end > keep;
     }
 
     /// <summary>The same for a request that Postfix sends again: the mail, who counts it, and where. None without an instance, which names the mail.</summary>

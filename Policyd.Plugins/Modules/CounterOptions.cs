@@ -7,7 +7,7 @@ namespace Policyd.Plugins.Modules;
 /// What Accounting and Quota have in common: which table, which key in it, and which window. A Quota reads what an Accounting
 /// with the same options counts.
 /// </summary>
-internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window)
+internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan wait)
 {
     /// <summary>The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.</summary>
     public CounterKey? KeyOf(PluginContext context, string field)
@@ -23,6 +23,27 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
     public static CounterAmounts AmountsOf(PluginContext context) =>
         CounterAmounts.OfMail(context.Request.RecipientCount, context.Request.Size);
 
+    /// <summary>
+    /// Waits for the counters no longer than <c>wait</c>, and a little less than the plugin has left: the chain gives up a plugin that is
+    /// late, and the mail would fail where it should go on.
+    /// </summary>
+    public async ValueTask<T> AskAsync<T>(PluginContext context, Func<CancellationToken, ValueTask<T>> ask, T otherwise)
+    {
+        var left = context.Remaining * 0.9;
+        using var patience = new CancellationTokenSource(left < wait ? left : wait, context.Clock);
+        var task = ask(patience.Token).AsTask();
+        try
+        {
+            return await task.WaitAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsCancellationRequested)
+        {
+            // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
+            _ = task.ContinueWith(static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            return otherwise;
+        }
+    }
+
     /// <summary>Reports what cannot be: a table name that is none, a window below a second, two windows at once.</summary>
     public void Check(PluginSetup setup, string fieldOption, IEnumerable<string> fields)
     {
@@ -37,6 +58,11 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
         if (window is { } span && span < TimeSpan.FromSeconds(1))
         {
             setup.Error("window", "a rolling window is at least a second long");
+        }
+
+        if (wait <= TimeSpan.Zero || wait > TimeSpan.FromHours(1))
+        {
+            setup.Error("wait", "give more than no time and at most an hour");
         }
 
         if (window is not null && setup.Section.Has("time_pattern"))

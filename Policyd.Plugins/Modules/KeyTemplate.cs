@@ -121,6 +121,13 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
                 error = $"\"%{{{text}}}\": a network is written /BITS or /BITS4/BITS6, at most 32 and 128";
             }
 
+            else if (!placeholder.DomainOnly && !PolicyAttributes.TryFind(name, out _))
+            {
+                var known = Enumerable.Range(0, PolicyAttributes.Count).Select(index => PolicyAttributes.NameOf((PolicyAttribute)index));
+                var close = EditDistance.Closest(name, [.. known, "sender_domain", "recipient_domain"]);
+                error = $"a request has no attribute \"{name}\"{(close is null ? "" : $"; did you mean {close}?")}";
+            }
+
             return error is null;
         }
 

@@ -26,7 +26,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain
 {
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
-    private CounterTable _table = null!;
+    private PluginSetup _setup = null!;
     private QuotaWarnings? _warnings;
     private bool _hasOwnAction;
 
@@ -70,6 +70,10 @@ public sealed class QuotaPlugin : Plugin, INestedChain
     [Description("the SQL connection")]
     public string Db { get; set; } = "db";
 
+    /// <summary>The longest wait for the counters.</summary>
+    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on")]
+    public TimeSpan Wait { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>When to warn.</summary>
     [Description("log a warning, once a window and key, from this fraction of the threshold on, such as 0.8"), Range(0.0, 1.0)]
     public double? WarnAt { get; set; }
@@ -88,9 +92,10 @@ public sealed class QuotaPlugin : Plugin, INestedChain
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window);
+        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
         _options.Check(setup, "field", [Field.Default]);
-        _table = setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);
+        _setup = setup;
+        setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);
         _counters = setup.Counters;
         _hasOwnAction = setup.Section.Has("action") || setup.Section.Has("uc_action");
         _warnings = WarnAt is { } fraction ? new QuotaWarnings(fraction) : null;
@@ -116,7 +121,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain
         if (admission.State == CounterState.Unavailable)
         {
             Log(context, $"{field} {key.Key}: the counter is not known, the database is away");
-            return WhenUnavailable.Text == "dunno" ? PluginResult.Continue : PluginResult.Answer(WhenUnavailable.Text);
+            QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name));
+            return Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase) ? PluginResult.Continue : PluginResult.Answer(WhenUnavailable.Text);
         }
 
         var total = admission.Total[metric];
@@ -138,20 +144,22 @@ public sealed class QuotaPlugin : Plugin, INestedChain
             : PluginResult.Answer(Action.For(context).Text);
     }
 
-    /// <summary>A table that a user's own field names is one that nobody declared: it is only read.</summary>
-    private bool IsWritten(CounterKey key) => key.Table == _table.Table && _table.IsWritten;
-
     private async ValueTask<Admission> AskAsync(PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
-        if (Mode == QuotaMode.Observe || !IsWritten(key))
+        if (Mode == QuotaMode.Observe || !_setup.FindCounterTable(key.Connection, key.Table).IsWritten)
         {
-            var reading = await _counters.ReadAsync(key, window, context.Cancellation).ConfigureAwait(false);
+            var reading = await _options.AskAsync(context, ct => _counters.ReadAsync(key, window, ct), new CounterReading(CounterState.Unavailable, CounterAmounts.Zero)).ConfigureAwait(false);
             return new Admission(reading.State, reading.Total[metric] < threshold, reading.Total);
         }
 
         var instance = context.Request.Instance;
-        var admission = await _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, context.Cancellation).ConfigureAwait(false);
-        if (admission is { State: not CounterState.Unavailable, Admitted: true } && instance.Length > 0)
+        var admission = await _options.AskAsync(
+            context,
+            ct => _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, ct),
+            new Admission(CounterState.Unavailable, true, CounterAmounts.Zero)).ConfigureAwait(false);
+
+        // Also when no answer came in time: the owner may have reserved all the same.
+        if (admission.Admitted && instance.Length > 0)
         {
             context.Reserved(key);
         }

@@ -16,7 +16,7 @@ internal sealed class QuotaWarnings(double fraction)
 
     public void Consider(PluginContext context, Plugin plugin, CounterKey key, CounterWindow window, long total, double threshold)
     {
-        if (total < fraction * threshold || !_warned.TryAdd((key, window.Name), true))
+        if (total < fraction * threshold || !_warned.TryAdd((key, PeriodOf(window, context.RequestTime)), true))
         {
             return;
         }
@@ -29,6 +29,11 @@ internal sealed class QuotaWarnings(double fraction)
         QuotaMetrics.Warned.Add(1, new KeyValuePair<string, object?>("plugin", plugin.Name));
         context.Log(PolicyLogLevel.Warning, plugin, string.Create(CultureInfo.InvariantCulture, $"{key.Key}: {total} of {threshold} in {window.Name}"));
     }
+
+    /// <summary>A rolling window has no beginning: it counts as another when its length has gone by, or a user would be warned about once for ever.</summary>
+    private static string PeriodOf(CounterWindow window, DateTimeOffset now) => window.Rolling is { } span
+        ? string.Create(CultureInfo.InvariantCulture, $"{window.Name}:{now.ToUnixTimeSeconds() / (long)span.TotalSeconds}")
+        : window.Name;
 }
 
 /// <summary>What operators can watch of the quotas.</summary>
@@ -37,6 +42,8 @@ internal static class QuotaMetrics
     private static readonly Meter Meter = new("Policyd.Quota");
 
     public static Counter<long> Exceeded { get; } = Meter.CreateCounter<long>("policyd.quota.exceeded");
+
+    public static Counter<long> Unavailable { get; } = Meter.CreateCounter<long>("policyd.quota.unavailable");
 
     public static Counter<long> Warned { get; } = Meter.CreateCounter<long>("policyd.quota.warned");
 }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Data.Common;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sql;
@@ -44,7 +45,7 @@ public sealed class SqlUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        if (await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false) is not string text)
+        if (await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false) is not { } found || TextOf(found) is not { Length: > 0 } text)
         {
             Log(context, $"no settings for {value}");
             return PluginResult.Continue;
@@ -61,10 +62,8 @@ public sealed class SqlUserConfigPlugin : Plugin
 
             foreach (var setting in json.RootElement.EnumerateObject())
             {
-                if (TextOf(setting.Value) is { } shown)
-                {
-                    context.Session[setting.Name] = shown;
-                }
+                // null is no value: what the session had goes, and the option's own value counts.
+                context.Session[setting.Name] = TextOf(setting.Value);
             }
         }
         catch (JsonException exception)
@@ -82,7 +81,16 @@ public sealed class SqlUserConfigPlugin : Plugin
         JsonValueKind.True => "1",
         JsonValueKind.False => "0",
         JsonValueKind.Null or JsonValueKind.Undefined => null,
+        JsonValueKind.Number => value.TryGetInt64(out var whole) ? whole.ToString(CultureInfo.InvariantCulture) : PerlNumber.Format(value.GetDouble()),
         _ => value.GetRawText(),
+    };
+
+    /// <summary>A column of MySQL's with a binary collation comes as bytes.</summary>
+    private static string? TextOf(object column) => column switch
+    {
+        DBNull => null,
+        byte[] bytes => Encoding.UTF8.GetString(bytes),
+        _ => Convert.ToString(column, CultureInfo.InvariantCulture),
     };
 }
 

@@ -1,0 +1,132 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Policyd.Plugins.Counters;
+
+/// <summary>
+/// When a window ended, from the text in the table's <c>time</c> column: what retention goes by. A text that the pattern cannot have
+/// written is nobody's to delete: two plugins may count into one table by month and by day.
+/// </summary>
+public sealed class WindowAge
+{
+    private const string Units = "ymdHMS";
+    private static readonly Dictionary<char, string> s_digits = new()
+    {
+        ['Y'] = @"\d{4}", ['G'] = @"\d{4}", ['y'] = @"\d{2}", ['m'] = @"\d{2}", ['d'] = @"\d{2}", ['H'] = @"\d{2}", ['M'] = @"\d{2}",
+        ['S'] = @"\d{2}", ['V'] = @"\d{2}", ['U'] = @"\d{2}", ['W'] = @"\d{2}", ['j'] = @"\d{3}", ['s'] = @"\d{1,12}",
+    };
+
+    private readonly Regex _text;
+    private readonly HashSet<char> _has;
+
+    private WindowAge(Regex text, HashSet<char> has) => (_text, _has) = (text, has);
+
+    /// <summary>Reads a <c>time_pattern</c>; false when its texts do not tell when they were.</summary>
+    /// <param name="pattern">For example <c>%Y-%m</c>.</param>
+    /// <param name="age">Tells the age of its windows.</param>
+    /// <param name="error">Why it cannot.</param>
+    public static bool TryCreate(string pattern, [NotNullWhen(true)] out WindowAge? age, [NotNullWhen(false)] out string? error)
+    {
+        ArgumentNullException.ThrowIfNull(pattern);
+        var plain = pattern.Replace("%F", "%Y-%m-%d", StringComparison.Ordinal).Replace("%T", "%H:%M:%S", StringComparison.Ordinal)
+            .Replace("%R", "%H:%M", StringComparison.Ordinal).Replace("%D", "%m/%d/%y", StringComparison.Ordinal);
+        var regex = new StringBuilder("^");
+        var has = new HashSet<char>();
+        age = null;
+        for (var i = 0; i < plain.Length; i++)
+        {
+            if (plain[i] != '%' || i + 1 == plain.Length || plain[i + 1] == '%')
+            {
+                regex.Append(Regex.Escape(plain[i].ToString()));
+                i += plain[i] == '%' && i + 1 < plain.Length ? 1 : 0;
+                continue;
+            }
+
+            if (!s_digits.TryGetValue(plain[++i], out var digits))
+            {
+                error = $"of windows with %{plain[i]} in time_pattern it cannot be told when they were";
+                return false;
+            }
+
+            regex.Append(CultureInfo.InvariantCulture, $"(?<{plain[i]}>{digits})");
+            has.Add(plain[i]);
+        }
+
+        error = Tells(has) ? null : $"windows of time_pattern \"{pattern}\" come again: it names no year, or leaves one out between year and its smallest part";
+        age = error is null ? new WindowAge(new Regex(regex.Append("\\z").ToString(), RegexOptions.CultureInvariant), has) : null;
+        return error is null;
+    }
+
+    /// <summary>When a calendar window ended, in local time; null when the pattern does not write such a text.</summary>
+    /// <param name="text">The text of the window.</param>
+    public DateTime? EndOf(string text)
+    {
+        var match = _text.Match(text);
+        if (!match.Success)
+            return null;
+        int Part(char unit, int absent) => _has.Contains(unit) ? int.Parse(match.Groups[unit.ToString()].ValueSpan, CultureInfo.InvariantCulture) : absent;
+        try
+        {
+            if (_has.Contains('s'))
+                return DateTimeOffset.FromUnixTimeSeconds(long.Parse(match.Groups["s"].ValueSpan, CultureInfo.InvariantCulture)).LocalDateTime.AddSeconds(1);
+            if (_has.Contains('G'))
+                return ISOWeek.ToDateTime(Part('G', 1), Part('V', 1), DayOfWeek.Monday).AddDays(7);
+            var year = _has.Contains('Y') ? Part('Y', 1) : 2000 + Part('y', 0);
+            if (_has.Contains('W') || _has.Contains('U'))
+                return EndOfWeek(year, _has.Contains('W') ? Part('W', 0) : Part('U', 0), _has.Contains('W') ? DayOfWeek.Monday : DayOfWeek.Sunday);
+            var start = _has.Contains('j')
+                ? new DateTime(year, 1, 1).AddDays(Part('j', 1) - 1)
+                : new DateTime(year, Part('m', 1), Part('d', 1));
+            start = start.AddHours(Part('H', 0)).AddMinutes(Part('M', 0)).AddSeconds(Part('S', 0));
+            return _has.Contains('S') ? start.AddSeconds(1) : _has.Contains('M') ? start.AddMinutes(1) : _has.Contains('H') ? start.AddHours(1)
+                : _has.Contains('d') || _has.Contains('j') ? start.AddDays(1) : _has.Contains('m') ? start.AddMonths(1) : start.AddYears(1);
+        }
+        catch (Exception e) when (e is ArgumentException or OverflowException)
+        {
+            return null; // 2026-13, say: not of this pattern
+        }
+    }
+
+    /// <summary>When the bucket of a rolling window has left it for good; null when the text names no bucket.</summary>
+    /// <param name="text">The text of the window.</param>
+    public static DateTimeOffset? BucketExpiry(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 2 || text[0] != 'w' || text.Length != colon + 11
+            || !long.TryParse(text.AsSpan(1, colon - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+            || !long.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var start)
+            || seconds is 0 or > 1_000_000_000)
+            return null;
+        var span = TimeSpan.FromSeconds(seconds);
+        return DateTimeOffset.FromUnixTimeSeconds(start) + span + CounterWindow.BucketLength(span);
+    }
+
+    private static bool Tells(HashSet<char> has)
+    {
+        if (has.Contains('s'))
+            return true;
+        if (has.Contains('G') || has.Contains('V'))
+            return has.SetEquals("GV");
+        var units = new HashSet<char>(has.Select(c => c == 'Y' ? 'y' : c));
+        if (units.Contains('W') || units.Contains('U'))
+            return units.Count == 2 && units.Contains('y');
+        if (units.Remove('j'))
+        {
+            if (units.Contains('m') || units.Contains('d'))
+                return false;
+            units.UnionWith("md");
+        }
+
+        return units.Count > 0 && units.SetEquals(Units[..units.Count]);
+    }
+
+    private static DateTime EndOfWeek(int year, int week, DayOfWeek first)
+    {
+        var newYear = new DateTime(year, 1, 1);
+        var firstWeek = newYear.AddDays(((int)first - (int)newYear.DayOfWeek + 7) % 7);
+        return firstWeek.AddDays(7 * week);
+    }
+}
