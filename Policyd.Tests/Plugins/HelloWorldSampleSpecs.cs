@@ -37,6 +37,21 @@ public sealed class HelloWorldSampleSpecs
     }
 
     [Fact]
+    public void File_that_is_no_assembly_and_folder_that_is_not_there_are_named_with_their_place()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("broken.dll", "not an assembly");
+        foreach (var (name, reason) in new[] { (folder.Path, "broken.dll: is no .NET assembly"), (folder["nowhere"], "is not there") })
+        {
+            var document = HoconReader.Read($"policyd {{\n plugin_folder = \"{name}\"\n virtual_hosts = [ {{ name = a, port = 12345, plugins = [] }} ] }}", "hello.hocon");
+            Assert.Null(PolicyServerModel.Build(document, new ModelEnvironment()));
+            var error = Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Error);
+            Assert.Equal(2, error.Position.Line);
+            Assert.Contains(reason, error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void What_the_plugin_finds_wrong_has_its_place()
     {
         var document = HoconReader.Read(Hocon($"{{ name = greet, module = HelloWorld, text = \"{new string('x', 201)}\" }}"), "hello.hocon");
