@@ -18,7 +18,10 @@ public static partial class ConfigurationFile
         var diagnostics = new DiagnosticBag();
         options ??= ConfigurationReadOptions.Default;
         if (SourceText.Load(path, options.MaxBytes, diagnostics) is not { } text)
+        {
             return new ConfigDocument(ConfigObject.Empty(SourcePosition.WholeFile(path)), ConfigFormat.Hocon, diagnostics);
+        }
+
         return FormatOf(path, text) == ConfigFormat.Mtpolicyd
             ? MtpolicydConfReader.Read(text, path, options, diagnostics)
             : HoconReader.Read(text, path, options, diagnostics);
@@ -30,14 +33,22 @@ public static partial class ConfigurationFile
     public static ConfigFormat FormatOf(string path, string text)
     {
         if (Path.GetExtension(path).ToLowerInvariant() is ".hocon" or ".json")
+        {
             return ConfigFormat.Hocon;
+        }
+
         foreach (var raw in text.AsSpan().EnumerateLines())
         {
             var line = raw.TrimStart();
             if (line.StartsWith("<"))
+            {
                 return ConfigFormat.Mtpolicyd;
+            }
+
             if (OnlyHocon().IsMatch(line))
+            {
                 return ConfigFormat.Hocon;
+            }
         }
 
         return ConfigFormat.Hocon;

@@ -13,15 +13,30 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
     {
         var values = parts.Where(part => part.Value is not null).ToList();
         if (values.Count == 0)
+        {
             return null;
+        }
+
         if (values.Exists(static part => part.Value is HoconFailure))
+        {
             return HoconFailure.Instance;
+        }
+
         if (values.Count == 1 && !parts.Any(static part => part.Part is HoconSpace))
+        {
             return values[0].Value;
+        }
+
         if (values.TrueForAll(static part => part.Value is HoconScalarValue))
+        {
             return JoinText(concatenation, parts);
+        }
+
         if (values.TrueForAll(static part => part.Value is HoconObjectValue))
+        {
             return Merge([.. values.Select(part => ((HoconObjectValue)part.Value!).Layers)], concatenation.Position);
+        }
+
         return JoinArrays(concatenation, values);
     }
 
@@ -35,7 +50,9 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
             for (var j = objects[i].Count - 1; j >= 0; j--)
             {
                 if (seen.Add(objects[i][j]))
+                {
                     layers.Add(objects[i][j]);
+                }
             }
         }
 
@@ -70,7 +87,10 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
             }
 
             if ((joined?.Count ?? 0) + array.Count > options.MaxNodes)
+            {
                 return TooLarge(concatenation.Position);
+            }
+
             joined = joined is null ? array : new HoconArrayValue(joined, array.Before is null ? array.Items : array.AllItems(), null, concatenation.Position);
         }
 
@@ -81,7 +101,10 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
     private static HoconArrayValue? FromNumberedKeys(HoconValue? value)
     {
         if (value is not HoconObjectValue candidate)
+        {
             return null;
+        }
+
         var items = candidate.Layers.SelectMany(layer => layer.Keys).Distinct()
             .Select(key => (Key: key, IsNumber: int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var number), Number: number))
             .Where(key => key.IsNumber)
@@ -101,7 +124,10 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
     private HoconFailure TooLarge(SourcePosition position)
     {
         if (!_reported)
+        {
             diagnostics.Error(position, $"joined values grow too large (more than {options.MaxBytes} characters or {options.MaxNodes} elements)");
+        }
+
         _reported = true;
         return HoconFailure.Instance;
     }

@@ -28,7 +28,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
     public HoconToken Next()
     {
         if (_at >= text.Length)
+        {
             return new HoconToken(HoconTokenKind.End, "", Here);
+        }
+
         var start = Here;
         var c = Current;
         switch (c)
@@ -51,9 +54,15 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         }
 
         if (IsSpace(c))
+        {
             return new HoconToken(HoconTokenKind.Space, Take(IsSpace), start);
+        }
+
         if (c == '#' || Follows("//"))
+        {
             return new HoconToken(HoconTokenKind.Comment, Take(static c => c != '\n').TrimEnd(), start);
+        }
+
         return Unquoted(start);
     }
 
@@ -70,7 +79,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
     {
         var start = _at;
         while (_at < text.Length && belongs(text[_at]))
+        {
             _at++;
+        }
+
         return text[start.._at];
     }
 
@@ -91,9 +103,15 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
                 }
 
                 if (!IsStray(c))
+                {
                     break;
+                }
+
                 if (!reported)
+                {
                     diagnostics.Error(Here, $"'{c}' may not stand outside quotes: put the text in \"double quotes\"");
+                }
+
                 reported = true;
             }
 
@@ -118,7 +136,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
     private string QuotedString()
     {
         if (Follows("\"\"\""))
+        {
             return TripleQuoted();
+        }
+
         var start = Here;
         _at++;
         var value = new StringBuilder();
@@ -144,7 +165,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
             }
 
             if (c < ' ' && c != '\r')
+            {
                 diagnostics.Error(Here, $"control character 0x{(int)c:x2} in a quoted string: write it as {(c == '\t' ? "\\t" : $"\\u{(int)c:x4}")}");
+            }
+
             value.Append(c);
             _at++;
         }
@@ -156,7 +180,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         _at++;
         var c = Current;
         if (c is '\n' or '\0')
+        {
             return; // the unclosed string is the error to tell
+        }
+
         _at++;
         if (c == 'u')
         {
@@ -199,7 +226,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         }
 
         while (close + 3 < text.Length && text[close + 3] == '"')
+        {
             close++;
+        }
+
         AdvanceTo(close + 3);
         return text[begin..close];
     }
@@ -209,7 +239,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         for (; _at < end; _at++)
         {
             if (text[_at] != '\n')
+            {
                 continue;
+            }
+
             _line++;
             _lineStart = _at + 1;
         }
@@ -220,7 +253,10 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         _at += 2;
         var optional = Current == '?';
         if (optional)
+        {
             _at++;
+        }
+
         var path = new HoconPathBuilder();
         var isList = false;
         while (true)
@@ -233,22 +269,38 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
 
             var c = text[_at];
             if (c == '}')
+            {
                 break;
+            }
+
             if (c == '"')
+            {
                 path.AddQuoted(QuotedString());
+            }
             else if (IsSpace(c))
+            {
                 path.AddSpace(Take(IsSpace));
+            }
             else if (Follows("[]}"))
+            {
                 (isList, _at) = (true, _at + 2);
+            }
             else if (MayStandUnquoted(c))
+            {
                 path.AddUnquoted(Take(MayStandUnquoted));
+            }
             else
+            {
                 return BadSubstitution(start, c, optional);
+            }
         }
 
         _at++;
         if (path.TryBuild(out var elements, out var error))
+        {
             return new HoconToken(HoconTokenKind.Substitution, "", start, elements, optional, isList);
+        }
+
         diagnostics.Error(start, $"in this substitution: {error}");
         return new HoconToken(HoconTokenKind.Substitution, "", start, null, optional);
     }
@@ -257,9 +309,15 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
     {
         diagnostics.Error(Here, $"'{c}' may not stand in the path of a substitution outside quotes");
         while (_at < text.Length && text[_at] is not ('}' or '\n'))
+        {
             _at++;
+        }
+
         if (Current == '}')
+        {
             _at++;
+        }
+
         return new HoconToken(HoconTokenKind.Substitution, "", start, null, optional);
     }
 }

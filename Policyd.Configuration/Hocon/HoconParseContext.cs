@@ -43,9 +43,14 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
 
         var found = Candidates(include).Where(File.Exists).ToList();
         if (found.Count == 0)
+        {
             ReportAbsent(include);
+        }
+
         foreach (var path in found)
+        {
             IncludeFile(path, include, target, scope);
+        }
     }
 
     // A name without extension stands for all files of that name, HOCON last, so that it overrides JSON.
@@ -61,23 +66,37 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
     {
         var path = Candidates(include).First();
         if (Directory.Exists(path))
+        {
             Diagnostics.Error(include.Position, $"the included {Printable.Quote(include.Name)} is a folder: a file is needed");
+        }
         else if (include.Required)
+        {
             Diagnostics.Error(include.Position, $"the included file {Printable.Quote(include.Name)} does not exist (looked for {Printable.Quote(Path.GetFullPath(path))})");
+        }
         else
+        {
             Diagnostics.Notice(include.Position, $"the included file {Printable.Quote(include.Name)} does not exist and is left out; write include required(…) where it must exist");
+        }
     }
 
     private void IncludeFile(string path, HoconInclude include, HoconObjectLiteral target, HoconScope scope)
     {
         var again = _open.IndexOf(Path.GetFullPath(path));
         if (again >= 0)
+        {
             Diagnostics.Error(include.Position, $"include cycle: {string.Join(" -> ", _open.Skip(again).Select(Path.GetFileName))} -> {Path.GetFileName(path)}");
+        }
         else if (_open.Count > Options.MaxIncludeDepth)
+        {
             Diagnostics.Error(include.Position, $"files include each other deeper than {Options.MaxIncludeDepth} levels");
+        }
         else if (++_files > MaxFiles)
+        {
             Diagnostics.Error(include.Position, $"more than {MaxFiles} includes");
+        }
         else if (SourceText.Load(path, Options.MaxBytes, Diagnostics, include.Position) is { } text)
+        {
             Parse(text, path, target, scope.Included());
+        }
     }
 }

@@ -14,14 +14,24 @@ internal sealed partial class HoconParser
             var comments = TakeComments();
             var value = ParseMember(target, scope, out var atNextMember);
             if (atNextMember)
+            {
                 continue;
+            }
+
             if (value is null)
+            {
                 SkipBroken();
+            }
             else
+            {
                 value.Comments = comments;
+            }
 
             if (ParseSeparator(value) || AtEndOfMembers)
+            {
                 continue;
+            }
+
             Diagnostics.Error(_current.Position, _current.Kind switch
             {
                 HoconTokenKind.Assign or HoconTokenKind.Append => $"unexpected '{_current.Text}': put the value before it in quotes, or separate two members by a comma or a new line",
@@ -29,7 +39,10 @@ internal sealed partial class HoconParser
                 _ => $"expected a comma or a new line before {_current.Describe()}",
             });
             if (_current.Kind == HoconTokenKind.CloseArray)
+            {
                 Next();
+            }
+
             SkipBroken();
             ParseSeparator(null);
         }
@@ -46,10 +59,16 @@ internal sealed partial class HoconParser
 
         var keyPosition = _current.Position;
         if (ParseKey() is not { } path)
+        {
             return null;
+        }
+
         var separated = SkipToSeparator();
         if (_current.Kind == HoconTokenKind.OpenObject)
+        {
             return Define(target, path, keyPosition, ParseValue(scope.Below(path), isElement: false));
+        }
+
         if (_current.Kind is not (HoconTokenKind.Assign or HoconTokenKind.Append))
         {
             atNextMember = separated;
@@ -72,7 +91,10 @@ internal sealed partial class HoconParser
     {
         var newLine = SkipTrivia();
         if (_current.Kind is HoconTokenKind.Assign or HoconTokenKind.Append or HoconTokenKind.OpenObject)
+        {
             TakeComments();
+        }
+
         return newLine || _current.Kind is HoconTokenKind.End;
     }
 
@@ -108,7 +130,10 @@ internal sealed partial class HoconParser
         }
 
         if (path.TryBuild(out var elements, out var error))
+        {
             return [.. elements];
+        }
+
         Diagnostics.Error(start, error);
         return null;
     }
@@ -116,7 +141,10 @@ internal sealed partial class HoconParser
     private static HoconExpression? Define(HoconObjectLiteral target, List<string> path, SourcePosition keyPosition, HoconExpression? value)
     {
         if (value is null)
+        {
             return null;
+        }
+
         for (var i = 0; i < path.Count - 1; i++)
         {
             var inner = new HoconObjectLiteral(keyPosition);
@@ -158,7 +186,9 @@ internal sealed partial class HoconParser
         var name = _current.Text;
         var closing = "";
         for (Next(); closing.Length < form.Count(c => c == '(') && _current.Kind is HoconTokenKind.Unquoted or HoconTokenKind.Space; Next())
+        {
             closing += _current.Text.Trim();
+        }
 
         var required = form.StartsWith("required(", StringComparison.Ordinal);
         var kind = required ? form["required(".Length..] : form;

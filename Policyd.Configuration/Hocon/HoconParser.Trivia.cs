@@ -10,7 +10,10 @@ internal sealed partial class HoconParser
     private bool SkipTrivia(bool atBlockStart = false)
     {
         if (atBlockStart)
+        {
             _comments = null;
+        }
+
         var any = false;
         var newLines = 0;
         while (true)
@@ -40,7 +43,9 @@ internal sealed partial class HoconParser
     private void KeepBlankLine(int newLines, bool atBlockStart)
     {
         if (newLines >= 2 && !(atBlockStart && _comments is null) && _comments is not [.., ""])
+        {
             (_comments ??= []).Add("");
+        }
     }
 
     private List<string>? TakeComments(bool closing = false)
@@ -48,16 +53,25 @@ internal sealed partial class HoconParser
         var comments = _comments;
         _comments = null;
         if (closing && comments is [.., ""])
+        {
             comments.RemoveAt(comments.Count - 1);
+        }
+
         return comments;
     }
 
     private string? TakeInlineComment()
     {
         if (_current.Kind == HoconTokenKind.Space)
+        {
             Next();
+        }
+
         if (_current.Kind != HoconTokenKind.Comment)
+        {
             return null;
+        }
+
         var text = _current.Text;
         Next();
         return text;
@@ -70,7 +84,10 @@ internal sealed partial class HoconParser
         var inline = TakeInlineComment();
         var comma = AcceptComma();
         if (comma)
+        {
             inline ??= TakeInlineComment();
+        }
+
         var newLine = SkipTrivia();
         if (!comma && AcceptComma())
         {
@@ -80,16 +97,25 @@ internal sealed partial class HoconParser
         }
 
         if (before is not null)
+        {
             before.InlineComment ??= inline;
+        }
+
         if (comma)
+        {
             RejectCommas("one comma too many");
+        }
+
         return comma || newLine;
     }
 
     private bool AcceptComma()
     {
         if (_current.Kind != HoconTokenKind.Comma)
+        {
             return false;
+        }
+
         Next();
         return true;
     }
@@ -97,7 +123,10 @@ internal sealed partial class HoconParser
     private void RejectCommas(string message)
     {
         if (_current.Kind != HoconTokenKind.Comma)
+        {
             return;
+        }
+
         Diagnostics.Error(_current.Position, message);
         while (_current.Kind == HoconTokenKind.Comma)
         {

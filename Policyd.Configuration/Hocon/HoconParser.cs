@@ -40,7 +40,10 @@ internal sealed partial class HoconParser
             ParseObjectBody(target, scope);
             SkipTrivia(atBlockStart: true);
             if (_current.Kind != HoconTokenKind.End)
+            {
                 Diagnostics.Error(_current.Position, $"expected the end of the file behind the '}}' that closes the configuration, found {_current.Describe()}");
+            }
+
             return;
         }
 
@@ -48,7 +51,10 @@ internal sealed partial class HoconParser
         {
             ParseMembers(target, scope);
             if (_current.Kind == HoconTokenKind.End)
+            {
                 break;
+            }
+
             Diagnostics.Error(_current.Position, $"this '{_current.Text}' closes nothing that was opened");
             Next();
             SkipTrivia(atBlockStart: true);
@@ -62,20 +68,35 @@ internal sealed partial class HoconParser
         var wasNewLine = _current.Kind == HoconTokenKind.NewLine || _current.Position.Line == 0;
         _current = _stopped ? new HoconToken(HoconTokenKind.End, "", _current.Position) : _lexer.Next();
         if (wasNewLine)
+        {
             _firstOnLine = true;
+        }
+
         if (_current.Kind is HoconTokenKind.Space or HoconTokenKind.NewLine)
+        {
             return;
+        }
+
         if (_firstOnLine)
+        {
             _lineIndent = _current.Position.Column;
+        }
+
         _firstOnLine = false;
     }
 
     private bool Enter(SourcePosition at)
     {
         if (++_depth <= _context.Options.MaxDepth)
+        {
             return true;
+        }
+
         if (!_stopped)
+        {
             Diagnostics.Error(at, $"nested deeper than {_context.Options.MaxDepth} levels");
+        }
+
         _stopped = true;
         _current = new HoconToken(HoconTokenKind.End, "", at);
         return false;
@@ -111,7 +132,10 @@ internal sealed partial class HoconParser
         {
             var column = _current.Position.Column;
             if (_current.Position.Line != open.Line && column == _lineIndent && column < indent)
+            {
                 _outdented ??= (open, _current.Position);
+            }
+
             Next();
             return;
         }
@@ -122,14 +146,19 @@ internal sealed partial class HoconParser
     private void ReportUnclosed(string expected, SourcePosition open)
     {
         if (_stopped)
+        {
             return;
+        }
+
         var found = _current.Kind == HoconTokenKind.End ? "" : $", found {_current.Describe()}";
         var hint = _current.Kind == HoconTokenKind.End && _outdented is var (from, to)
             ? $" (the '}}' at {to.RelativeTo(_current.Position)} stands further left than the line {from.Line} whose object it closes: one may be missing before it)"
             : "";
         Diagnostics.Error(_current.Position, $"expected {expected} opened at {open.RelativeTo(_current.Position)}{found}{hint}");
         if (_current.Kind == HoconTokenKind.End)
+        {
             _stopped = true; // the objects around it are open for the same reason
+        }
     }
 
     private HoconArrayLiteral ParseArray(HoconScope scope)
@@ -146,9 +175,13 @@ internal sealed partial class HoconParser
             array.ClosingComments = TakeComments(closing: true);
             _openArrays--;
             if (_current.Kind == HoconTokenKind.CloseArray)
+            {
                 Next();
+            }
             else
+            {
                 ReportUnclosed("']' to close the array", open);
+            }
         }
 
         _depth--;
@@ -187,13 +220,25 @@ internal sealed partial class HoconParser
         var parts = new List<HoconExpression>();
         var failed = false;
         while (ParsePart(scope, isElement, ref failed) is { } part)
+        {
             parts.Add(part);
+        }
+
         while (parts is [.., HoconSpace])
+        {
             parts.RemoveAt(parts.Count - 1);
+        }
+
         if (parts.Count > 0)
+        {
             return Join(parts);
+        }
+
         if (!failed)
+        {
             Diagnostics.Error(_current.Position, $"expected a value, found {_current.Describe()}");
+        }
+
         return null;
     }
 
@@ -226,9 +271,15 @@ internal sealed partial class HoconParser
     private static HoconExpression Join(List<HoconExpression> parts)
     {
         if (parts.Count == 1)
+        {
             return parts[0];
+        }
+
         if (parts.TrueForAll(static part => part is HoconLiteral or HoconSpace))
+        {
             return new HoconLiteral(string.Concat(parts.Select(TextOf)), ScalarKind.String, parts[0].Position);
+        }
+
         return new HoconConcatenation(parts, parts[0].Position);
     }
 

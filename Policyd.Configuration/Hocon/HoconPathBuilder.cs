@@ -19,7 +19,9 @@ internal sealed class HoconPathBuilder
     public void AddSpace(string space)
     {
         if (!IsEmpty)
+        {
             _space += space;
+        }
     }
 
     public void AddQuoted(string text)
@@ -49,11 +51,17 @@ internal sealed class HoconPathBuilder
         path = null;
         error = "the path is empty";
         if (IsEmpty)
+        {
             return false;
+        }
+
         EndElement();
         error = "an element of the path is empty: a path neither begins nor ends with '.', and an empty element is written \"\"";
         if (_emptyElement)
+        {
             return false;
+        }
+
         path = _elements;
         error = null;
         return true;

@@ -40,7 +40,10 @@ internal static partial class HoconQuoting
     private static string Text(string text)
     {
         if (BareWord().IsMatch(text) && HoconText.KindOf(text) == ScalarKind.String)
+        {
             return text;
+        }
+
         var isVerbatim = text.AsSpan().ContainsAny('\\', '\n') && !text.Contains("\"\"\"", StringComparison.Ordinal) && !text.Any(c => char.IsControl(c) && c != '\n');
         return isVerbatim ? $"\"\"\"{text}\"\"\"" : Quoted(text);
     }

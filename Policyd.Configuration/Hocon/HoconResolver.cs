@@ -23,17 +23,29 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
         {
             var value = Evaluate(definitions[i].Value);
             if (value is HoconObjectValue { Layers: var layers })
+            {
                 (objects ??= []).Add(layers);
+            }
             else if (value is not null && objects is null)
+            {
                 return value;
+            }
             else if (value is not null)
+            {
                 break;
+            }
         }
 
         if (objects is null)
+        {
             return null;
+        }
+
         if (objects.Count == 1)
+        {
             return new HoconObjectValue(objects[0]);
+        }
+
         objects.Reverse();
         return _joiner.Merge(objects, definitions[^1].Value.Position);
     }
@@ -53,11 +65,17 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
     private int Visible(IReadOnlyList<HoconDefinition> definitions)
     {
         if (_inProgress.Count == 0)
+        {
             return definitions.Count;
+        }
+
         for (var i = 0; i < definitions.Count; i++)
         {
             if (definitions[i].Value is not HoconDeferred deferred || !deferred.InProgress)
+            {
                 continue;
+            }
+
             _lookedBackAtNothing |= i == 0;
             return i;
         }
@@ -68,9 +86,15 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
     private HoconValue? EvaluateOnce(HoconDeferred deferred)
     {
         if (_known.TryGetValue(deferred, out var known))
+        {
             return known;
+        }
+
         if (deferred.InProgress)
+        {
             return null;
+        }
+
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
         {
             diagnostics.Error(deferred.Position, "substitutions refer to each other in too long a chain");
@@ -89,7 +113,10 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
     {
         var values = new List<(HoconExpression Part, HoconValue? Value)>(concatenation.Parts.Count);
         foreach (var part in concatenation.Parts)
+        {
             values.Add((part, Evaluate(part)));
+        }
+
         return _joiner.Join(concatenation, values);
     }
 
@@ -99,14 +126,21 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
         foreach (var lookup in substitution.Lookups)
         {
             if (Find(lookup) is { } found)
+            {
                 return found;
+            }
         }
 
         var circular = _lookedBackAtNothing;
         if (substitution.UsesEnvironment && FromEnvironment(substitution) is { } value)
+        {
             return value;
+        }
+
         if (substitution.Optional)
+        {
             return null;
+        }
 
         diagnostics.Error(substitution.Position, circular
             ? $"${{{substitution.Name}}} refers to itself: {Circle()}"
@@ -120,7 +154,10 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
         foreach (var key in lookup.Path)
         {
             if (value is not HoconObjectValue parent)
+            {
                 return value as HoconFailure;
+            }
+
             value = Evaluate(parent.DefinitionsOf(key));
         }
 
@@ -130,11 +167,16 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
     private HoconValue? FromEnvironment(HoconSubstitution substitution)
     {
         if (!substitution.IsList)
+        {
             return options.Environment(substitution.Name) is { } text ? new HoconScalarValue(text, ScalarKind.String, substitution.Position) : null;
+        }
 
         var items = new List<HoconExpression>();
         while (items.Count < options.MaxNodes && options.Environment($"{substitution.Name}_{items.Count}") is { } item)
+        {
             items.Add(new HoconLiteral(item, ScalarKind.String, substitution.Position));
+        }
+
         return items.Count == 0 ? null : new HoconArrayValue(null, items, null, substitution.Position);
     }
 

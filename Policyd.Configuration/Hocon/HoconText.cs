@@ -14,24 +14,37 @@ internal static class HoconText
     public static bool IsNumber(ReadOnlySpan<char> text)
     {
         if (text.StartsWith("-"))
+        {
             text = text[1..];
+        }
+
         var whole = TakeDigits(ref text);
         if (whole.Length == 0 || (whole.Length > 1 && whole[0] == '0'))
+        {
             return false;
+        }
+
         if (text.StartsWith("."))
         {
             text = text[1..];
             if (TakeDigits(ref text).Length == 0)
+            {
                 return false;
+            }
         }
 
         if (text is ['e' or 'E', ..])
         {
             text = text[1..];
             if (text is ['+' or '-', ..])
+            {
                 text = text[1..];
+            }
+
             if (TakeDigits(ref text).Length == 0)
+            {
                 return false;
+            }
         }
 
         return text.IsEmpty;

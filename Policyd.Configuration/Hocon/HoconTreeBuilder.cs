@@ -16,7 +16,10 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
     {
         var value = resolver.Evaluate(definitions);
         if (value is null)
+        {
             return null;
+        }
+
         var entered = new List<HoconExpression>();
         foreach (var definition in definitions)
         {
@@ -35,14 +38,20 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
     private ConfigNode? BuildItem(HoconExpression item)
     {
         if (item is HoconMember member)
+        {
             return BuildMember(member.Definitions);
+        }
+
         return BuildMember([new HoconDefinition(item, item.Position)]);
     }
 
     private bool Enter(HoconExpression expression, HoconValue value, List<HoconExpression> entered)
     {
         if (expression is not HoconDeferred || value is HoconScalarValue or HoconFailure)
+        {
             return true;
+        }
+
         if (_building.Add(expression))
         {
             entered.Add(expression);
@@ -56,7 +65,10 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
     private ConfigNode Build(HoconValue value, HoconExpression definition)
     {
         if (!Spend(definition.Position))
+        {
             return Scalar("", ScalarKind.Null, definition.Position, definition);
+        }
+
         _depth++;
         ConfigNode node = value switch
         {
@@ -74,15 +86,24 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
         if (_depth > options.MaxDepth) // a scalar may stand in the deepest object that the parser lets through
         {
             if (!_tooDeep)
+            {
                 diagnostics.Error(position, $"nested deeper than {options.MaxDepth} levels");
+            }
+
             _tooDeep = true;
             return false;
         }
 
         if (_nodesLeft-- > 0)
+        {
             return true;
+        }
+
         if (!_tooLarge)
+        {
             diagnostics.Error(position, $"the configuration holds more than {options.MaxNodes} values");
+        }
+
         _tooLarge = true;
         return false;
     }
@@ -93,9 +114,14 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
         foreach (var item in array.AllItems())
         {
             if (BuildItem(item) is { } node)
+            {
                 items.Add(node);
+            }
+
             if (_tooLarge)
+            {
                 break;
+            }
         }
 
         return new ConfigArray(items, array.Position, definition.Comments, definition.InlineComment, (array.Literal ?? definition as HoconArrayLiteral)?.ClosingComments);
@@ -108,12 +134,20 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
         foreach (var key in merged.Layers.SelectMany(layer => layer.Keys))
         {
             if (!seen.Add(key))
+            {
                 continue;
+            }
+
             var definitions = merged.DefinitionsOf(key);
             if (BuildMember(definitions) is { } node)
+            {
                 members.Add(new ConfigMember(key, definitions[^1].KeyPosition, node));
+            }
+
             if (_tooLarge)
+            {
                 break;
+            }
         }
 
         var top = merged.Layers[^1];

@@ -13,7 +13,10 @@ internal sealed record HoconObjectValue(IReadOnlyList<HoconObjectLiteral> Layers
     public IReadOnlyList<HoconDefinition> DefinitionsOf(string key)
     {
         if (Layers.Count == 1)
+        {
             return Layers[0].DefinitionsOf(key);
+        }
+
         return [.. Layers.SelectMany(layer => layer.DefinitionsOf(key))];
     }
 }
@@ -27,7 +30,10 @@ internal sealed record HoconArrayValue(HoconArrayValue? Before, IReadOnlyList<Ho
     {
         var parts = new Stack<IReadOnlyList<HoconExpression>>();
         for (var array = this; array is not null; array = array.Before)
+        {
             parts.Push(array.Items);
+        }
+
         return [.. parts.SelectMany(part => part)];
     }
 }

@@ -44,18 +44,29 @@ public static class HoconWriter
         {
             text.Append(line);
             if (node.InlineComment is { } behind)
+            {
                 text.Append("  ").Append(behind);
+            }
+
             return;
         }
 
         text.Append(node is ConfigArray ? '[' : '{');
         if (node.InlineComment is { } comment)
+        {
             text.Append("  ").Append(comment);
+        }
+
         text.Append('\n');
         if (node is ConfigObject inner)
+        {
             WriteMembers(text, inner, indent + 2);
+        }
         else
+        {
             WriteItems(text, (ConfigArray)node, indent + 2);
+        }
+
         text.Append(' ', indent).Append(node is ConfigArray ? ']' : '}');
     }
 
@@ -63,7 +74,10 @@ public static class HoconWriter
     {
         var start = text.Length;
         while (start > 0 && text.Length - start <= MaxLine && text[start - 1] != '\n')
+        {
             start--;
+        }
+
         return text.Length - start;
     }
 
@@ -85,7 +99,10 @@ public static class HoconWriter
         foreach (var comment in isFirst ? comments.SkipWhile(static comment => comment.Length == 0) : comments)
         {
             if (comment.Length > 0)
+            {
                 text.Append(' ', indent).Append(comment);
+            }
+
             text.Append('\n');
         }
     }
@@ -138,7 +155,10 @@ public static class HoconWriter
         for (var i = 0; i < items.Count; i++)
         {
             if (i > 0)
+            {
                 text.Append(',');
+            }
+
             write(text, items[i]);
         }
 

@@ -19,7 +19,10 @@ internal sealed class ConfLines(string text, string file)
     {
         line = default;
         if (_next >= _lines.Length)
+        {
             return false;
+        }
+
         var position = new SourcePosition(file, _next + 1, Indent(_lines[_next]) + 1);
         var content = new StringBuilder();
         string? comment;
@@ -48,7 +51,10 @@ internal sealed class ConfLines(string text, string file)
     {
         var end = Array.FindIndex(_lines, Math.Min(_next, _lines.Length), line => line.Trim() == marker);
         if (end < 0)
+        {
             return null;
+        }
+
         var indent = Indent(_lines[end]);
         var lines = _lines[_next..end].Select(line => line.TrimEnd('\r')).Select(line => line[Math.Min(indent, Indent(line))..]);
         _next = end + 1;
@@ -60,7 +66,10 @@ internal sealed class ConfLines(string text, string file)
         comment = null;
         var open = line.IndexOf("/*", StringComparison.Ordinal);
         if (open < 0)
+        {
             return line;
+        }
+
         var close = line.IndexOf("*/", open + 2, StringComparison.Ordinal);
         if (close >= 0)
         {
@@ -70,7 +79,10 @@ internal sealed class ConfLines(string text, string file)
 
         // Only at the beginning of a line may it go on over several: a regular expression may hold the same two characters.
         if (line.AsSpan(0, open).Trim().Length > 0)
+        {
             return line;
+        }
+
         var lines = new StringBuilder("# " + line[(open + 2)..].Trim());
         while (_next < _lines.Length)
         {
@@ -78,7 +90,9 @@ internal sealed class ConfLines(string text, string file)
             close = line.IndexOf("*/", StringComparison.Ordinal);
             lines.Append("\n# ").Append((close < 0 ? line : line[..close]).Trim());
             if (close >= 0)
+            {
                 break;
+            }
         }
 
         comment = lines.ToString();
@@ -90,7 +104,9 @@ internal sealed class ConfLines(string text, string file)
         for (var i = line.IndexOf('#'); i >= 0; i = line.IndexOf('#', i + 1))
         {
             if (i == 0 || line[i - 1] != '\\')
+            {
                 return i;
+            }
         }
 
         return -1;

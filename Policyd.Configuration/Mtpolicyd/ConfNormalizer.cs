@@ -44,9 +44,15 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         }
 
         if (connections.Count > 0)
+        {
             members.Insert(connectionsAt, new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
+        }
+
         if (hosts.Count > 0)
+        {
             members.Add(new ConfigMember("virtual_hosts", hosts[0].Position, new ConfigArray(hosts, hosts[0].Position)));
+        }
+
         var policyd = new ConfigObject(members, root.Position, closingComments: Comments(root.ClosingComments));
         return new ConfigObject([new ConfigMember("policyd", root.Position, policyd)], root.Position);
     }
@@ -54,7 +60,10 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     private void AddGlobal(ConfOption option, ConfSection root, List<ConfigMember> members, Dictionary<string, ConfItem> seen)
     {
         if (IsRepeated(option, root, seen))
+        {
             return;
+        }
+
         if (s_meaningless.TryGetValue(option.Name, out var why))
         {
             diagnostics.Notice(option.Position, $"{option.Name} means nothing here and is left out: {why}");
@@ -64,7 +73,9 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         {
             (_orphanedComments ??= []).AddRange(option.Comments ?? []);
             if (!root.Items.OfType<ConfOption>().Any(other => other.Name == "port"))
+            {
                 diagnostics.Notice(option.Position, "host is left out: without port, the default 127.0.0.1:12345 holds, as in mtpolicyd");
+            }
         }
         else if (option.Name == "port")
         {
@@ -90,11 +101,16 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         foreach (var suffix in (string[])["|unix", "/unix"])
         {
             if (text.EndsWith(suffix, StringComparison.OrdinalIgnoreCase))
+            {
                 return "unix:" + text[..^suffix.Length];
+            }
         }
 
         if (text.EndsWith("/tcp", StringComparison.OrdinalIgnoreCase) || text.EndsWith("|tcp", StringComparison.OrdinalIgnoreCase))
+        {
             text = text[..^4];
+        }
+
         var address = host is null or "" or "*" ? "0.0.0.0" : host.Contains(':') && !host.StartsWith('[') ? $"[{host}]" : host;
         return text.All(char.IsAsciiDigit) ? $"{address}:{text}" : text.StartsWith("*:", StringComparison.Ordinal) ? "0.0.0.0" + text[1..] : text;
     }
@@ -103,26 +119,39 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     {
         var name = section.Argument ?? "";
         if (name.Length == 0)
+        {
             diagnostics.Error(section.Position, $"<{section.Name}> needs a name: <{section.Name} NAME>");
+        }
         else if (members.Find(member => member.Key == name) is { } earlier)
+        {
             diagnostics.Error(section.Position, $"{section.Head} is already there at {earlier.KeyPosition.RelativeTo(section.Position)}");
+        }
         else
+        {
             members.Add(new ConfigMember(name, section.Position, Section(section)));
+        }
     }
 
     private void AddOnce(string key, ConfSection section, ConfigNode value, List<ConfigMember> members, Dictionary<string, ConfItem> seen)
     {
         if (!seen.TryAdd(key, section))
+        {
             diagnostics.Error(section.Position, $"{section.Head} is already there at {seen[key].Position.RelativeTo(section.Position)}");
+        }
         else
+        {
             members.Add(new ConfigMember(key, section.Position, value));
+        }
     }
 
     private ConfigObject VirtualHost(ConfSection section)
     {
         var port = section.Argument ?? "";
         if (port.Length == 0)
+        {
             diagnostics.Error(section.Position, "<VirtualHost> needs a port: <VirtualHost 12345>");
+        }
+
         return Section(section, new ConfigMember("port", section.Position, new ConfigScalar(port, HoconText.KindOf(port), section.Position)));
     }
 
@@ -130,7 +159,10 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     {
         var name = section.Argument ?? "";
         if (name.Length == 0)
+        {
             diagnostics.Error(section.Position, "<Plugin> needs a name: <Plugin NAME>");
+        }
+
         return Section(section, new ConfigMember("name", section.Position, new ConfigScalar(name, HoconText.KindOf(name), section.Position)));
     }
 
@@ -141,7 +173,10 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         var plugins = new List<ConfigNode>();
         var seen = new Dictionary<string, ConfItem>(StringComparer.Ordinal);
         if (first?.Key == "name")
+        {
             seen["name"] = section;
+        }
+
         foreach (var item in section.Items)
         {
             switch (item)
@@ -156,7 +191,10 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
 
         var closing = Comments(section.ClosingComments);
         if (plugins.Count > 0)
+        {
             members.Add(new ConfigMember("plugins", plugins[0].Position, new ConfigArray(plugins, plugins[0].Position, closingComments: closing)));
+        }
+
         return new ConfigObject(members, section.Position, comments, section.InlineComment, plugins.Count > 0 ? null : closing);
     }
 
@@ -179,7 +217,10 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     private bool IsRepeated(ConfOption option, ConfSection section, Dictionary<string, ConfItem> seen)
     {
         if (seen.TryAdd(option.Name, option))
+        {
             return false;
+        }
+
         var where = section.Argument is null && section.Name.Length == 0 ? "" : $" in {section.Head}";
         diagnostics.Error(option.Position, $"{option.Name} is given twice{where}: first at {seen[option.Name].Position.RelativeTo(option.Position)}");
         return true;
@@ -192,7 +233,10 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     private IReadOnlyList<string>? Comments(IReadOnlyList<string>? own)
     {
         if (_orphanedComments is null)
+        {
             return own;
+        }
+
         List<string> all = [.. _orphanedComments, .. own ?? []];
         _orphanedComments = null;
         return [.. all.Where((line, i) => line.Length > 0 || (i > 0 && all[i - 1].Length > 0))];

@@ -27,9 +27,15 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         _files.Add(Path.GetFullPath(file));
         var lines = new ConfLines(text, file);
         while (lines.TryRead(out var line))
+        {
             ParseLine(line, lines, depth);
+        }
+
         for (; _open.Count > depth; _open.Pop())
+        {
             diagnostics.Error(_open.Peek().Position, $"{_open.Peek().Head} is never closed: expected </{_open.Peek().Name}> before the end of the file");
+        }
+
         _files.RemoveAt(_files.Count - 1);
     }
 
@@ -42,24 +48,38 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         }
 
         if (IncludeName(line.Text) is { } name)
+        {
             Include(name, line);
+        }
         else if (line.Text.StartsWith("</", StringComparison.Ordinal) && line.Text.EndsWith('>'))
+        {
             Close(line, depth);
+        }
         else if (line.Text.StartsWith('<') && line.Text.EndsWith('>'))
+        {
             Open(line);
+        }
         else if (line.Text.StartsWith('<'))
+        {
             diagnostics.Error(line.Position, $"expected '>' at the end of the section's head {Printable.Quote(line.Text)}");
+        }
         else
+        {
             _open.Peek().Items.Add(Option(line, lines));
+        }
     }
 
     private void KeepComment(string? comment)
     {
         _comments ??= [];
         if (comment is not null)
+        {
             _comments.AddRange(comment.Split('\n'));
+        }
         else if (_comments is not [.., ""])
+        {
             _comments.Add("");
+        }
     }
 
     private List<string>? TakeComments(bool closing = false)
@@ -67,9 +87,15 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var comments = _comments;
         _comments = null;
         if (_open.Peek().Items.Count == 0 && comments is ["", ..])
+        {
             comments.RemoveAt(0);
+        }
+
         if (closing && comments is [.., ""])
+        {
             comments.RemoveAt(comments.Count - 1);
+        }
+
         return comments;
     }
 
@@ -84,12 +110,21 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
             : new ConfSection(head[..space], head[space..].Trim().Trim('"'), line.Position);
         section = section with { Comments = TakeComments(), InlineComment = line.Comment };
         if (section.Name.Length == 0)
+        {
             diagnostics.Error(line.Position, "a section needs a name: <Plugin NAME>");
+        }
+
         _open.Peek().Items.Add(section);
         if (isEmpty)
+        {
             return;
+        }
+
         if (_open.Count > options.MaxDepth)
+        {
             diagnostics.Error(line.Position, $"nested deeper than {options.MaxDepth} levels");
+        }
+
         _open.Push(section);
     }
 
@@ -106,7 +141,9 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         section.ClosingComments = TakeComments(closing: true);
         _open.Pop();
         if (!name.Equals(section.Name, StringComparison.OrdinalIgnoreCase))
+        {
             diagnostics.Error(line.Position, $"expected </{section.Name}> to close the section opened at {section.Position.RelativeTo(line.Position)}, found </{name}>");
+        }
     }
 
     private ConfOption Option(ConfLine line, ConfLines lines)
@@ -114,12 +151,21 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var keyEnd = line.Text.IndexOfAny([' ', '\t', '=']);
         var comments = TakeComments();
         if (keyEnd < 0)
+        {
             return new ConfOption(line.Text, new ConfigScalar("", ScalarKind.Null, line.Position), line.Position) { Comments = comments, InlineComment = line.Comment };
+        }
+
         if (keyEnd == 0)
+        {
             diagnostics.Error(line.Position, "an option's name is missing before '='");
+        }
+
         var raw = line.Text[keyEnd..].TrimStart();
         if (raw.StartsWith('='))
+        {
             raw = raw[1..].TrimStart();
+        }
+
         var position = line.Position with { Column = line.Position.Column + line.Text.Length - raw.Length };
         return new ConfOption(line.Text[..keyEnd], Value(raw, position, lines), line.Position) { Comments = comments, InlineComment = line.Comment };
     }
@@ -130,15 +176,24 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         {
             var marker = raw[2..].Trim();
             if (lines.ReadHereDocument(marker) is { } document)
+            {
                 return new ConfigScalar(document, ScalarKind.String, position);
+            }
+
             diagnostics.Error(position, $"the text that began here is never closed: expected a line with {Printable.Quote(marker)} alone");
         }
 
         if (raw.Length > 1 && raw[0] == '\'' && raw[^1] == '\'')
+        {
             diagnostics.Notice(position, "single quotes are part of the value, as in mtpolicyd; use double quotes to enclose it");
+        }
+
         var quoted = raw.Length > 1 && raw[0] == '"' && raw[^1] == '"';
         if (!quoted && raw.StartsWith('"'))
+        {
             diagnostics.Warning(position, "a quote opens here and is not closed on this line, so it is part of the value (a '#' begins a comment even within quotes: write \\#)");
+        }
+
         var value = Unescape(quoted ? raw[1..^1] : raw);
         var kind = quoted || value == "null" ? ScalarKind.String : HoconText.KindOf(value);
         return new ConfigScalar(value, kind, position);
@@ -147,12 +202,18 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
     private static string Unescape(string raw)
     {
         if (!raw.Contains('\\'))
+        {
             return raw;
+        }
+
         var value = new StringBuilder(raw.Length);
         for (var i = 0; i < raw.Length; i++)
         {
             if (raw[i] == '\\' && i + 1 < raw.Length && raw[i + 1] is ('\\' or '"' or '$' or '#'))
+            {
                 i++;
+            }
+
             value.Append(raw[i]);
         }
 
@@ -162,7 +223,10 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
     private static string? IncludeName(string line)
     {
         if (line.StartsWith("<<include", StringComparison.OrdinalIgnoreCase) && line.EndsWith(">>", StringComparison.Ordinal))
+        {
             return line["<<include".Length..^2].Trim().Trim('"');
+        }
+
         return line.StartsWith("include ", StringComparison.OrdinalIgnoreCase) && !line["include ".Length..].TrimStart().StartsWith('=')
             ? line["include ".Length..].Trim().Trim('"')
             : null;
@@ -180,24 +244,40 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var beside = Path.Combine(Path.GetDirectoryName(_files[^1]) ?? "", name);
         var found = Matches(beside, line.Position);
         if (found.Count == 0)
+        {
             found = Matches(Path.GetFullPath(name), line.Position);
+        }
+
         if (found.Count == 0 && !name.AsSpan().ContainsAny("*?"))
+        {
             diagnostics.Error(line.Position, $"the included file {Printable.Quote(name)} does not exist (looked for {Printable.Quote(beside)})");
+        }
+
         foreach (var path in found)
+        {
             IncludeFile(path, line.Position);
+        }
     }
 
     private void IncludeFile(string path, SourcePosition at)
     {
         var again = _files.IndexOf(Path.GetFullPath(path));
         if (again >= 0)
+        {
             diagnostics.Error(at, $"include cycle: {string.Join(" -> ", _files.Skip(again).Select(Path.GetFileName))} -> {Path.GetFileName(path)}");
+        }
         else if (_files.Count > options.MaxIncludeDepth)
+        {
             diagnostics.Error(at, $"files include each other deeper than {options.MaxIncludeDepth} levels");
+        }
         else if (++_filesRead > MaxFiles)
+        {
             diagnostics.Error(at, $"more than {MaxFiles} includes");
+        }
         else if (SourceText.Load(path, options.MaxBytes, diagnostics, at) is { } text)
+        {
             ParseFile(text, path);
+        }
     }
 
     private List<string> Matches(string path, SourcePosition at)
@@ -205,11 +285,19 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var folder = Path.GetDirectoryName(path) ?? "";
         var pattern = Path.GetFileName(path);
         if (File.Exists(path))
+        {
             return [path];
+        }
+
         if (Directory.Exists(path))
+        {
             (folder, pattern) = (path, "*");
+        }
         else if (!pattern.AsSpan().ContainsAny("*?") || !Directory.Exists(folder))
+        {
             return [];
+        }
+
         try
         {
             return [.. Directory.EnumerateFiles(folder, pattern).Where(file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal)];

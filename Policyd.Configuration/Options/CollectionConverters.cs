@@ -15,21 +15,33 @@ internal sealed class ListConverter<T>(OptionConverter item, Func<List<T>, objec
     {
         value = null;
         if (Items(node, conversion) is not { } nodes)
+        {
             return conversion.Expected(node, TypeName);
+        }
+
         var fits = true;
         var items = new List<T>(nodes.Count);
         foreach (var element in nodes)
         {
             if (element is ConfigScalar { IsNull: true })
+            {
                 fits = conversion.Expected(element, item.TypeName);
+            }
             else if (item.TryConvert(element, conversion, out var converted))
+            {
                 items.Add((T)converted!);
+            }
             else
+            {
                 fits = false;
+            }
         }
 
         if (fits)
+        {
             value = finish(items);
+        }
+
         return fits;
     }
 
@@ -46,7 +58,10 @@ internal sealed class ListConverter<T>(OptionConverter item, Func<List<T>, objec
     private static List<ConfigNode> Split(ConfigScalar scalar, string separators)
     {
         if (separators.Length == 0)
+        {
             return [scalar];
+        }
+
         return [.. scalar.Text.Split(separators.ToCharArray(), StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             .Select(text => new ConfigScalar(text, HoconText.KindOf(text), scalar.Position))];
     }
@@ -57,7 +72,10 @@ internal sealed class ListConverter<T>(OptionConverter item, Func<List<T>, objec
         foreach (var member in candidate.Members)
         {
             if (!int.TryParse(member.Key, NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+            {
                 return null;
+            }
+
             items[index] = member.Value;
         }
 
@@ -76,21 +94,34 @@ internal sealed class DictionaryConverter<T>(OptionConverter item) : OptionConve
     {
         value = null;
         if (node is not ConfigObject source)
+        {
             return conversion.Expected(node, TypeName);
+        }
+
         var fits = true;
         var items = new Dictionary<string, T>(StringComparer.Ordinal);
         foreach (var member in source.Members)
         {
             if (member.Value is ConfigScalar { IsNull: true })
+            {
                 continue;
+            }
+
             if (item.TryConvert(member.Value, conversion with { Option = $"{conversion.Option}.{member.Key}" }, out var converted))
+            {
                 items[member.Key] = (T)converted!;
+            }
             else
+            {
                 fits = false;
+            }
         }
 
         if (fits)
+        {
             value = items;
+        }
+
         return fits;
     }
 
@@ -108,7 +139,10 @@ internal sealed class NestedConverter(Type type) : OptionConverter
     {
         value = null;
         if (node is not ConfigObject source)
+        {
             return conversion.Expected(node, TypeName);
+        }
+
         value = Activator.CreateInstance(type)!;
         return OptionBinder.Bind(value, source, conversion.Diagnostics, new BindingOptions { Subject = conversion.Option });
     }

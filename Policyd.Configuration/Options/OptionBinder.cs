@@ -35,7 +35,10 @@ public static class OptionBinder
         var map = OptionMap.Of(target.GetType());
         var fits = RejectUnknown(map, source, diagnostics, options);
         foreach (var property in map.Properties)
+        {
             fits &= BindProperty(property, target, source, diagnostics, options);
+        }
+
         return fits;
     }
 
@@ -57,7 +60,10 @@ public static class OptionBinder
         foreach (var member in source.Members)
         {
             if (map.Accepted.Contains(member.Key) || options.ConsumedElsewhere.Contains(member.Key))
+            {
                 continue;
+            }
+
             var known = map.Names.Concat(options.ConsumedElsewhere).Where(name => !source.Has(name));
             var of = options.Subject is null ? "" : $" of {options.Subject}";
             diagnostics.Error(member.KeyPosition, $"unknown option {Printable.Quote(member.Key)}{of}{OptionNames.DidYouMean(member.Key, known)}");
@@ -77,9 +83,15 @@ public static class OptionBinder
         }
 
         if (property.MultiKey is { } multiKey)
+        {
             return !property.Keys.Any(key => Given(key.Name, source) is not null) || BindMultiKey(property, multiKey, target, source, diagnostics);
+        }
+
         if (given is null)
+        {
             return true;
+        }
+
         if (property.Converter is { } converter)
         {
             return converter.TryConvert(given, new OptionConversion(property.Name, diagnostics, property.Separators), out var value)

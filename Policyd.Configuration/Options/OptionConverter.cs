@@ -41,9 +41,15 @@ internal sealed class ScalarConverter<T>(string typeName, ScalarConverter<T>.Par
     {
         value = null;
         if (node is not ConfigScalar scalar)
+        {
             return conversion.Expected(node, typeName);
+        }
+
         if (!parse(scalar.Text, out var parsed, out var error))
+        {
             return error is null ? conversion.Expected(node, typeName) : conversion.Fail(node, error);
+        }
+
         value = parsed;
         return true;
     }

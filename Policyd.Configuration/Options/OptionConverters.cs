@@ -25,14 +25,23 @@ internal static class OptionConverters
     private static OptionConverter? List(Type type)
     {
         if (type.IsArray)
+        {
             return MakeList(nameof(ArrayOf), type.GetElementType()!);
+        }
+
         if (!type.IsGenericType || type.GenericTypeArguments.Length != 1)
+        {
             return null;
+        }
+
         var definition = type.GetGenericTypeDefinition();
         var element = type.GenericTypeArguments[0];
         if (definition == typeof(List<>) || definition == typeof(IList<>) || definition == typeof(IReadOnlyList<>)
             || definition == typeof(IReadOnlyCollection<>) || definition == typeof(IEnumerable<>))
+        {
             return MakeList(nameof(ListOf), element);
+        }
+
         return definition == typeof(HashSet<>) || definition == typeof(ISet<>) || definition == typeof(IReadOnlySet<>)
             ? MakeList(nameof(SetOf), element)
             : null;
@@ -41,7 +50,10 @@ internal static class OptionConverters
     private static OptionConverter? Dictionary(Type type)
     {
         if (!type.IsGenericType || type.GenericTypeArguments is not [var key, var element] || key != typeof(string))
+        {
             return null;
+        }
+
         var definition = type.GetGenericTypeDefinition();
         return definition == typeof(Dictionary<,>) || definition == typeof(IDictionary<,>) || definition == typeof(IReadOnlyDictionary<,>)
             ? For(element) is { } item ? (OptionConverter)Activator.CreateInstance(typeof(DictionaryConverter<>).MakeGenericType(element), item)! : null

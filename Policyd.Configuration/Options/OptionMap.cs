@@ -33,15 +33,22 @@ internal sealed class OptionMap
             .Select(property => property.Name).ToHashSet();
         var line = new Stack<Type>();
         for (var t = type; t is not null && t != typeof(object); t = t.BaseType)
+        {
             line.Push(t);
+        }
+
         var properties = new List<PropertyInfo>();
         foreach (var property in line.SelectMany(t => t.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly).OrderBy(p => p.MetadataToken)))
         {
             var earlier = properties.FindIndex(other => other.Name == property.Name);
             if (earlier >= 0)
+            {
                 properties[earlier] = property;
+            }
             else if (!excluded.Contains(property.Name))
+            {
                 properties.Add(property);
+            }
         }
 
         properties.RemoveAll(property =>

@@ -15,7 +15,10 @@ public static class OptionNames
             var startsWord = char.IsUpper(name[i]) && i > 0
                 && (!char.IsUpper(name[i - 1]) || (i + 1 < name.Length && char.IsLower(name[i + 1])));
             if (startsWord && snake[^1] != '_')
+            {
                 snake.Append('_');
+            }
+
             snake.Append(char.ToLowerInvariant(name[i]));
         }
 
@@ -32,10 +35,15 @@ public static class OptionNames
         foreach (var name in known)
         {
             if (Math.Abs(name.Length - wrong.Length) >= bestDistance)
+            {
                 continue;
+            }
+
             var distance = Distance(wrong.ToLowerInvariant(), name.ToLowerInvariant());
             if (distance < bestDistance)
+            {
                 (best, bestDistance) = (name, distance);
+            }
         }
 
         return best;
@@ -52,7 +60,10 @@ public static class OptionNames
     {
         var (before, previous, current) = (new int[b.Length + 1], new int[b.Length + 1], new int[b.Length + 1]);
         for (var j = 0; j <= b.Length; j++)
+        {
             previous[j] = j;
+        }
+
         for (var i = 1; i <= a.Length; i++)
         {
             current[0] = i;
@@ -61,7 +72,9 @@ public static class OptionNames
                 var cost = a[i - 1] == b[j - 1] ? 0 : 1;
                 current[j] = Math.Min(Math.Min(current[j - 1], previous[j]) + 1, previous[j - 1] + cost);
                 if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                {
                     current[j] = Math.Min(current[j], before[j - 2] + 1);
+                }
             }
 
             (before, previous, current) = (previous, current, before);

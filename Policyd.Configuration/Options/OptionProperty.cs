@@ -24,7 +24,9 @@ internal sealed class OptionProperty
         MultiKey = MultiKeyAdapter.For(property.PropertyType);
         Keys = MultiKey?.KeysOf(Name) ?? [new OptionKey(Name, property.PropertyType)];
         if (MultiKey is null)
+        {
             Converter = OptionConverters.For(property.PropertyType);
+        }
     }
 
     public string Name { get; }
@@ -56,7 +58,10 @@ internal sealed class OptionProperty
         foreach (var validation in _validations)
         {
             if (validation.IsValid(value))
+            {
                 continue;
+            }
+
             diagnostics.Error(position, $"{Name}: {validation.FormatErrorMessage(Name)}");
             return false;
         }

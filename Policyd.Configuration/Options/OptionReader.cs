@@ -36,7 +36,10 @@ public sealed class OptionReader
     {
         value = default;
         if (Source[key] is not { } node || node is ConfigScalar { IsNull: true })
+        {
             return false;
+        }
+
         var converter = OptionConverters.For(typeof(T)) ?? throw new InvalidOperationException($"{typeof(T).Name} is no type that an option can have");
         if (!converter.TryConvert(node, new OptionConversion(key, Diagnostics, _separators), out var converted))
         {

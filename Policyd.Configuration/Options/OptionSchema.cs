@@ -50,7 +50,9 @@ public sealed class OptionSchema
             foreach (var key in property.Keys)
             {
                 if (key.Name == option)
+                {
                     return Format(property, key, target);
+                }
             }
         }
 
@@ -73,7 +75,10 @@ public sealed class OptionSchema
     {
         var value = property.Get(target);
         if (value is not null && property.MultiKey is { } multiKey)
+        {
             value = multiKey.ValueOf(value, key.Name);
+        }
+
         return value is null ? null : OptionConverters.For(key.Type)?.Format(value);
     }
 
@@ -81,7 +86,10 @@ public sealed class OptionSchema
     private static object? Defaults(Type type)
     {
         if (type.IsAbstract || type.GetConstructor(Type.EmptyTypes) is null)
+        {
             return null;
+        }
+
         try
         {
             return Activator.CreateInstance(type);

@@ -10,19 +10,40 @@ internal static class ScalarConverters
     public static OptionConverter? For(Type type)
     {
         if (type == typeof(string))
+        {
             return new ScalarConverter<string>("text", Text, static text => text);
+        }
+
         if (type == typeof(bool))
+        {
             return new ScalarConverter<bool>("on or off", Switch, static value => value ? "on" : "off");
+        }
+
         if (type == typeof(int))
+        {
             return new ScalarConverter<int>("a whole number", Whole, static value => value.ToString(CultureInfo.InvariantCulture));
+        }
+
         if (type == typeof(long))
+        {
             return new ScalarConverter<long>("a whole number", Whole, static value => value.ToString(CultureInfo.InvariantCulture));
+        }
+
         if (type == typeof(double))
+        {
             return new ScalarConverter<double>("a number", Number, static value => value.ToString(CultureInfo.InvariantCulture));
+        }
+
         if (type == typeof(TimeSpan))
+        {
             return new ScalarConverter<TimeSpan>("a duration", DurationText.TryParse, DurationText.Format);
+        }
+
         if (type.IsEnum)
+        {
             return (OptionConverter)Activator.CreateInstance(typeof(EnumConverter<>).MakeGenericType(type))!;
+        }
+
         return IsOptionValue(type) ? (OptionConverter)Activator.CreateInstance(typeof(OptionValueConverter<>).MakeGenericType(type))! : null;
     }
 
@@ -47,9 +68,15 @@ internal static class ScalarConverters
         error = null;
         var trimmed = text.AsSpan().Trim();
         if (T.TryParse(trimmed, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value))
+        {
             return true;
+        }
+
         if (HoconText.IsNumber(trimmed) && trimmed.IndexOfAny(".eE") < 0)
+        {
             error = $"expected a whole number between {T.MinValue} and {T.MaxValue}, found {Printable.Quote(text)}";
+        }
+
         return false;
     }
 
@@ -77,7 +104,9 @@ internal sealed class EnumConverter<T> : OptionConverter where T : struct, Enum
             _names.Add(name);
             _texts.TryAdd(value, name);
             foreach (var alias in (IEnumerable<string>)[name, field.Name, .. given?.Aliases ?? []])
+            {
                 _values.TryAdd(alias, value);
+            }
         }
     }
 
@@ -87,9 +116,15 @@ internal sealed class EnumConverter<T> : OptionConverter where T : struct, Enum
     {
         value = null;
         if (node is not ConfigScalar scalar)
+        {
             return conversion.Expected(node, TypeName);
+        }
+
         if (!_values.TryGetValue(scalar.Text.Trim(), out var parsed))
+        {
             return conversion.Fail(node, $"expected {TypeName}, found {Printable.Quote(scalar.Text)}{OptionNames.DidYouMean(scalar.Text, _names)}");
+        }
+
         value = parsed;
         return true;
     }
@@ -107,9 +142,15 @@ internal sealed class OptionValueConverter<T> : OptionConverter where T : IOptio
     {
         value = null;
         if (node is not ConfigScalar scalar)
+        {
             return conversion.Expected(node, TypeName);
+        }
+
         if (!T.TryParse(scalar.Text, out var parsed, out var error) || parsed is null)
+        {
             return error is null ? conversion.Expected(node, TypeName) : conversion.Fail(node, error);
+        }
+
         value = parsed;
         return true;
     }

@@ -27,7 +27,10 @@ internal static class SourceText
         {
             var bytes = ReadBounded(path, maxBytes);
             if (bytes is not null)
+            {
                 return Decode(bytes, path, diagnostics);
+            }
+
             diagnostics.Error(at, $"{subject} is larger than {maxBytes} bytes");
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
@@ -55,7 +58,10 @@ internal static class SourceText
         for (int read; (read = stream.Read(chunk)) > 0;)
         {
             if (buffer.Length + read > maxBytes)
+            {
                 return null;
+            }
+
             buffer.Write(chunk, 0, read);
         }
 
@@ -65,7 +71,9 @@ internal static class SourceText
     private static string? Decode(ReadOnlySpan<byte> bytes, string path, DiagnosticBag diagnostics)
     {
         if (bytes.StartsWith(Encoding.UTF8.Preamble))
+        {
             bytes = bytes[Encoding.UTF8.Preamble.Length..];
+        }
 
         var nul = bytes.IndexOf((byte)0);
         if (nul >= 0)
@@ -75,7 +83,9 @@ internal static class SourceText
         }
 
         if (Utf8.IsValid(bytes))
+        {
             return Encoding.UTF8.GetString(bytes);
+        }
 
         var bad = ValidPrefix(bytes);
         diagnostics.Error(PositionOf(bytes[..bad], path), $"byte 0x{bytes[bad]:x2} is not UTF-8: save the file in UTF-8");
@@ -86,7 +96,10 @@ internal static class SourceText
     {
         var offset = 0;
         while (offset < bytes.Length && Rune.DecodeFromUtf8(bytes[offset..], out _, out var consumed) == System.Buffers.OperationStatus.Done)
+        {
             offset += consumed;
+        }
+
         return offset;
     }
 

@@ -32,9 +32,14 @@ public sealed class ConfigObject : ConfigNode
         foreach (var member in members)
         {
             if (_byKey.TryGetValue(member.Key, out var earlier))
+            {
                 ordered[ordered.IndexOf(earlier)] = member;
+            }
             else
+            {
                 ordered.Add(member);
+            }
+
             _byKey[member.Key] = member;
         }
 
@@ -67,7 +72,10 @@ public sealed class ConfigObject : ConfigNode
     {
         ConfigNode? node = this;
         foreach (var key in path)
+        {
             node = (node as ConfigObject)?[key];
+        }
+
         return node;
     }
 

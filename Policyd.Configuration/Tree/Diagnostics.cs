@@ -64,8 +64,12 @@ public sealed class DiagnosticBag
     {
         HasErrors |= severity == Severity.Error;
         if (_all.Count < MaxKept)
+        {
             _all.Add(new Diagnostic(severity, position, Printable.Line(message)));
+        }
         else if (_all.Count == MaxKept)
+        {
             _all.Add(new Diagnostic(severity, position, "more of the same kind follows; correct the above first"));
+        }
     }
 }

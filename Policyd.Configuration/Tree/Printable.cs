@@ -12,14 +12,21 @@ internal static class Printable
     public static string Line(string text)
     {
         if (!text.Any(NeedsEscape))
+        {
             return text;
+        }
+
         var line = new StringBuilder(text.Length + 16);
         foreach (var c in text)
         {
             if (NeedsEscape(c))
+            {
                 line.Append(CultureInfo.InvariantCulture, $"{(c < 0x100 ? "\\x" : "\\u")}{(int)c:x2}");
+            }
             else
+            {
                 line.Append(c);
+            }
         }
 
         return line.ToString();

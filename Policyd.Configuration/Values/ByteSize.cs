@@ -19,7 +19,10 @@ public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
         value = default;
         error = $"expected a size such as 512K or 64MiB, found {Printable.Quote(text)}";
         if (!UnitText.TrySplit(text, out var number, out var unit))
+        {
             return false;
+        }
+
         if (!s_units.TryGetValue(unit, out var factor))
         {
             error = $"unknown unit {Printable.Quote(unit)} of a size: B, K, M, G, T (powers of 1024), kB, MB, GB, TB (powers of 1000)";
@@ -43,7 +46,10 @@ public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
         string[] units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
         var (rest, unit) = (Bytes, 0);
         while (rest != 0 && rest % 1024 == 0)
+        {
             (rest, unit) = (rest / 1024, unit + 1);
+        }
+
         return rest.ToString(CultureInfo.InvariantCulture) + units[unit];
     }
 
@@ -51,7 +57,10 @@ public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
     {
         var units = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (var name in (string[])["", "B", "b", "byte", "bytes"])
+        {
             units[name] = 1;
+        }
+
         var (decimalFactor, binaryFactor) = (1L, 1L);
         for (var i = 0; i < s_prefixes.Length; i++)
         {
@@ -60,9 +69,14 @@ public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
             var letter = "KMGTPE"[i];
             var lower = char.ToLowerInvariant(letter);
             foreach (var name in (string[])[$"{letter}", $"{lower}", $"{letter}i", $"{letter}iB", s_binary[i] + "byte", s_binary[i] + "bytes"])
+            {
                 units[name] = binaryFactor;
+            }
+
             foreach (var name in (string[])[$"{(i == 0 ? lower : letter)}B", s_prefixes[i] + "byte", s_prefixes[i] + "bytes"])
+            {
                 units[name] = decimalFactor;
+            }
         }
 
         return units;

@@ -44,7 +44,10 @@ public static class DurationText
         value = default;
         error = $"expected a duration such as 20s, 5m or a number of seconds, found {Printable.Quote(text)}";
         if (!UnitText.TrySplit(text, out var number, out var unit))
+        {
             return false;
+        }
+
         var isNanoseconds = unit is "ns" or "nano" or "nanos" or "nanosecond" or "nanoseconds";
         if (!s_ticks.TryGetValue(unit, out var ticks) && !isNanoseconds)
         {
@@ -73,11 +76,16 @@ public static class DurationText
             ("s", TimeSpan.TicksPerSecond), ("ms", TimeSpan.TicksPerMillisecond), ("us", TimeSpan.TicksPerMicrosecond),
         ];
         if (value == TimeSpan.Zero)
+        {
             return "0s";
+        }
+
         foreach (var (name, ticks) in units)
         {
             if (value.Ticks % ticks == 0)
+            {
                 return string.Create(CultureInfo.InvariantCulture, $"{value.Ticks / ticks}{name}");
+            }
         }
 
         return string.Create(CultureInfo.InvariantCulture, $"{value.Ticks * TimeSpan.NanosecondsPerTick}ns");

@@ -10,7 +10,10 @@ internal static class UnitText
         var trimmed = text.AsSpan().Trim();
         var length = trimmed.Length;
         while (length > 0 && char.IsLetter(trimmed[length - 1]))
+        {
             length--;
+        }
+
         unit = trimmed[length..].ToString();
         return decimal.TryParse(trimmed[..length].TrimEnd(), NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number);
     }

@@ -45,7 +45,10 @@ public sealed class ActionTemplate : IOptionValue<ActionTemplate>
     public string Fill<TState>(Func<string, TState, string?> valueOf, TState state)
     {
         if (_parts.Count == 0)
+        {
             return Text;
+        }
+
         return string.Concat(_parts.Select(part => !part.IsPlace ? part.Text
             : valueOf(part.Text, state) is { } value ? ActionGrammar.Sanitize(value) : $"%{part.Text}%"));
     }
@@ -60,7 +63,10 @@ public sealed class ActionTemplate : IOptionValue<ActionTemplate>
         {
             var end = text.IndexOf('%', at + 1);
             if (end < 0)
+            {
                 break;
+            }
+
             var name = text[(at + 1)..end];
             if (name.Length == 0 || name.Any(c => !char.IsAsciiLetterUpper(c) && c != '_') || _parts.Contains((name, true)))
             {
@@ -73,10 +79,14 @@ public sealed class ActionTemplate : IOptionValue<ActionTemplate>
             literal = end + 1;
             at = literal;
             if (at >= text.Length)
+            {
                 break;
+            }
         }
 
         if (_parts.Count > 0)
+        {
             _parts.Add((text[literal..], false));
+        }
     }
 }

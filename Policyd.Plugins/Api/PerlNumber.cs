@@ -13,7 +13,10 @@ public static class PerlNumber
     public static string Format(double value)
     {
         if (value == Math.Truncate(value) && Math.Abs(value) < 1e15)
+        {
             return ((long)value).ToString(CultureInfo.InvariantCulture);
+        }
+
         return double.IsNaN(value) ? "NaN"
             : double.IsInfinity(value) ? (value > 0 ? "Inf" : "-Inf")
             : value.ToString("G15", CultureInfo.InvariantCulture).Replace('E', 'e');
@@ -33,15 +36,23 @@ public static class PerlNumber
         }
 
         if (whole == 0)
+        {
             return 0;
+        }
+
         var exponent = end;
         if (exponent < rest.Length && rest[exponent] is 'e' or 'E')
         {
             exponent++;
             if (exponent < rest.Length && rest[exponent] is '+' or '-')
+            {
                 exponent++;
+            }
+
             if (Digits(rest, ref exponent) > 0)
+            {
                 end = exponent;
+            }
         }
 
         return double.Parse(rest[..end], NumberStyles.Float, CultureInfo.InvariantCulture);
@@ -51,7 +62,10 @@ public static class PerlNumber
     {
         var start = at;
         while (at < text.Length && char.IsAsciiDigit(text[at]))
+        {
             at++;
+        }
+
         return at - start;
     }
 }

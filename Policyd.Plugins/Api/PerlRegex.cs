@@ -31,7 +31,10 @@ public sealed class PerlRegex : IOptionValue<PerlRegex>
     {
         value = null;
         if (!PerlRegexTranslator.TryTranslate(text, out var pattern, out error))
+        {
             return false;
+        }
+
         try
         {
             value = new PerlRegex(text, Compile(pattern));

@@ -61,7 +61,10 @@ internal sealed class PerlRegexTranslator
     {
         var translator = new PerlRegexTranslator(text);
         while (!translator.AtEnd && translator._error is null)
+        {
             translator.Step();
+        }
+
         pattern = translator._out.ToString();
         error = translator._error;
         return error is null;
@@ -104,11 +107,18 @@ internal sealed class PerlRegexTranslator
     {
         Copy(length);
         if (AtEnd || _text[_at] is not ('+' or '?'))
+        {
             return;
+        }
+
         if (_text[_at] == '?')
+        {
             Copy(1);
+        }
         else if (_atom < 0)
+        {
             Refuse("there is nothing before the quantifier");
+        }
         else
         {
             _out.Insert(_atom, "(?>").Append(')');
@@ -127,14 +137,22 @@ internal sealed class PerlRegexTranslator
         BeginAtom();
         _groups.Push(_out.Length);
         if (Takes("(?P<"))
+        {
             _out.Append("(?<");
+        }
         else if (Takes("(?P="))
+        {
             NamedReference();
+        }
         else if (Takes("(?^"))
+        {
             DefaultFlags();
+        }
         else if (Starts("(?|") || Starts("(?R") || Starts("(?&") || Starts("(?P>") || Starts("(?{") || Starts("(??") || Starts("(*")
             || (Starts("(?") && _at + 2 < _text.Length && char.IsAsciiDigit(_text[_at + 2])))
+        {
             Refuse("recursion, code, verbs and branch reset are not supported");
+        }
         else
         {
             var length = Starts("(?<=") || Starts("(?<!") ? 4 : Starts("(?") ? 3 : 1;
@@ -161,7 +179,10 @@ internal sealed class PerlRegexTranslator
     {
         var start = _at;
         while (!AtEnd && char.IsAsciiLetter(_text[_at]))
+        {
             _at++;
+        }
+
         var flags = new string([.. _text[start.._at].Where(flag => "imsnx".Contains(flag, StringComparison.Ordinal))]);
         var off = new string([.. "imsnx".Where(flag => !flags.Contains(flag, StringComparison.Ordinal))]);
         _out.Append("(?").Append(flags).Append('-').Append(off);
@@ -176,7 +197,10 @@ internal sealed class PerlRegexTranslator
         }
 
         if (Takes(@"\E"))
+        {
             return;
+        }
+
         BeginAtom();
         if (_at + 1 >= _text.Length)
         {
@@ -191,11 +215,17 @@ internal sealed class PerlRegexTranslator
             _at += 2;
         }
         else if (c is 'K' or 'G' or 'X' or 'C')
+        {
             Refuse($@"\{c} is not supported");
+        }
         else if (c == 'g')
+        {
             NumberedReference();
+        }
         else
+        {
             Character();
+        }
     }
 
     private static string? Shorthand(char c) => c switch
@@ -265,7 +295,9 @@ internal sealed class PerlRegexTranslator
             _at += 2;
         }
         else
+        {
             Copy(2);
+        }
     }
 
     private void Class()
@@ -273,7 +305,10 @@ internal sealed class PerlRegexTranslator
         var start = _at;
         Copy(1);
         if (!AtEnd && _text[_at] == '^')
+        {
             Copy(1);
+        }
+
         if (!AtEnd && _text[_at] == ']')
         {
             _out.Append(@"\]");
@@ -315,12 +350,18 @@ internal sealed class PerlRegexTranslator
                 _at += posix.Length;
             }
             else
+            {
                 Refuse($"there is no class {posix.Value}");
+            }
         }
         else if (_text[_at] == '\\' && _at + 1 < _text.Length)
+        {
             EscapeInClass(_text[_at + 1]);
+        }
         else
+        {
             Copy(1);
+        }
     }
 
     private void EscapeInClass(char c)
@@ -339,7 +380,9 @@ internal sealed class PerlRegexTranslator
             _ => null,
         };
         if (set is null)
+        {
             Character();
+        }
         else
         {
             _out.Append(set);
@@ -366,7 +409,10 @@ internal sealed class PerlRegexTranslator
     private bool Takes(string prefix)
     {
         if (!Starts(prefix))
+        {
             return false;
+        }
+
         _at += prefix.Length;
         return true;
     }

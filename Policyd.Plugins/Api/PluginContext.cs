@@ -40,7 +40,9 @@ public sealed class PluginContext
             for (var context = this; context is not null; context = context._parent)
             {
                 if (Volatile.Read(ref context._afterAbandon) is { } dead)
+                {
                     return dead;
+                }
             }
 
             return _run.Session;
@@ -116,10 +118,16 @@ public sealed class PluginContext
     public ValueTask<T> CachedAsync<T, TState>(string key, Func<TState, ValueTask<T>> compute, TState state)
     {
         if (Session.TryGet<T>(key, out var kept))
+        {
             return new ValueTask<T>(kept!);
+        }
+
         var computing = compute(state);
         if (!computing.IsCompletedSuccessfully)
+        {
             return KeepAsync(key, computing);
+        }
+
         var value = computing.Result;
         Session.Set(key, value);
         return new ValueTask<T>(value);
@@ -158,7 +166,9 @@ public sealed class PluginContext
     {
         var logLevel = level.ToLogLevel();
         if (Logger.IsEnabled(logLevel))
+        {
             ChainLog.Write(Logger, logLevel, string.Create(CultureInfo.InvariantCulture, $"{VirtualHost}: {(plugin is null ? "" : plugin.Name + ": ")}{message}"));
+        }
     }
 
     // From here on the plugin is on its own. First the flag, then the move: a plugin that took the session object before finds it emptied,
@@ -168,7 +178,9 @@ public sealed class PluginContext
         Volatile.Write(ref _afterAbandon, new Session());
         _run.Session = _run.Session.Detach();
         lock (_cancellationLock)
+        {
             _cancellation?.CancelAsync();
+        }
     }
 
     internal void Dispose()
@@ -176,7 +188,9 @@ public sealed class PluginContext
         if (_cancellation is { } cancellation)
         {
             lock (_cancellationLock)
+            {
                 cancellation.Dispose();
+            }
         }
     }
 

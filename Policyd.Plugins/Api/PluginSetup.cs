@@ -95,11 +95,19 @@ public sealed class PluginSetup
     private bool HasSql(string option, string connection)
     {
         if (Resources.Sql.Contains(connection))
+        {
             return true;
+        }
+
         if (!Connections.TryGetValue(connection, out var other))
+        {
             Error(option, $"there is no connection \"{connection}\"{(Connections.Count == 0 ? "" : $"; there are {string.Join(", ", Connections.Keys)}")}");
+        }
         else if (!other.Module.Equals("Sql", StringComparison.OrdinalIgnoreCase))
+        {
             Error(option, $"the connection \"{connection}\" has the module {other.Module}; one with module = Sql is needed");
+        }
+
         return false;
     }
 }

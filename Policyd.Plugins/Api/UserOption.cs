@@ -57,9 +57,15 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
     public T For(PluginContext context)
     {
         if (SessionKey is null || context.Session[SessionKey] is not { } text)
+        {
             return Default;
+        }
+
         if (s_parser(text, out var value))
+        {
             return value!;
+        }
+
         context.Log(PolicyLogLevel.Warning, null, $"the session's {SessionKey} = \"{text}\" does not fit the option {Name}; its own value is used");
         return Default;
     }
@@ -68,20 +74,41 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
     {
         var type = Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T);
         if (type == typeof(string))
+        {
             return Converted(static text => (true, text));
+        }
+
         if (type == typeof(bool))
+        {
             return Converted(static text => (TryBool(text, out var value), value));
+        }
+
         if (type == typeof(double))
+        {
             return Converted(static text => (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value), value));
+        }
+
         if (type == typeof(int))
+        {
             return Converted(static text => (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
+        }
+
         if (type == typeof(long))
+        {
             return Converted(static text => (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
+        }
+
         if (type.IsEnum)
+        {
             return Converted(text => (Enum.TryParse(type, text.Replace("_", "", StringComparison.Ordinal), true, out var value) && Enum.IsDefined(type, value), value));
+        }
+
         var maker = typeof(UserOption<T>).GetMethod(nameof(OfOptionValue), BindingFlags.NonPublic | BindingFlags.Static)!;
         if (type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IOptionValue<>)))
+        {
             return (TextParser)maker.MakeGenericMethod(type).Invoke(null, [])!;
+        }
+
         throw new NotSupportedException($"{type.Name} is no type that a user option can have");
     }
 

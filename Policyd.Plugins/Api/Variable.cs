@@ -17,7 +17,9 @@ public readonly record struct Variable : IOptionValue<Variable>
         IsSession = isSession;
         Name = name;
         if (!isSession && PolicyAttributes.TryFind(name, out var attribute))
+        {
             _attribute = attribute;
+        }
     }
 
     /// <summary>The variable as written.</summary>
@@ -38,11 +40,18 @@ public readonly record struct Variable : IOptionValue<Variable>
         var scope = colon < 0 ? "request" : text[..colon];
         var name = text[(colon + 1)..];
         if (scope is not ("request" or "r" or "session" or "s"))
+        {
             error = $"\"{scope}\" is no scope of a variable; expected request:NAME, r:NAME, session:NAME or s:NAME";
+        }
         else if (name.Length == 0)
+        {
             error = "the variable has no name";
+        }
         else
+        {
             value = new Variable(text, scope[0] == 's', name);
+        }
+
         return error is null;
     }
 

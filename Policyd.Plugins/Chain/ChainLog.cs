@@ -44,16 +44,26 @@ public static class RequestLogLine
     {
         var first = 0;
         while (first < text.Length && !NeedsEscape(text[first]))
+        {
             first++;
+        }
+
         if (first == text.Length)
+        {
             return text;
+        }
+
         var line = new StringBuilder(text, 0, first, text.Length + 16);
         foreach (var c in text.AsSpan(first))
         {
             if (NeedsEscape(c))
+            {
                 line.Append(CultureInfo.InvariantCulture, $"{(c < 0x100 ? "\\x" : "\\u")}{(int)c:x2}");
+            }
             else
+            {
                 line.Append(c);
+            }
         }
 
         return line.ToString();

@@ -41,10 +41,16 @@ public sealed class PluginChain
             try
             {
                 if (IsPast(context))
+                {
                     throw Late(plugin);
+                }
+
                 var running = plugin.RunAsync(context);
                 if (!running.IsCompletedSuccessfully)
+                {
                     return ContinueAsync(run, parent, index, context, running, results);
+                }
+
                 result = Checked(plugin, running.Result, run);
             }
             catch (Exception e)
@@ -54,7 +60,9 @@ public sealed class PluginChain
 
             context.Dispose();
             if (results.Take(plugin, result, run))
+            {
                 break;
+            }
         }
 
         return new ValueTask<PluginResult>(results.ToResult());
@@ -76,7 +84,9 @@ public sealed class PluginChain
             }
 
             if (plugin is INestedChain { Plugins: { } nested })
+            {
                 await nested.CronAsync(cron).ConfigureAwait(false);
+            }
         }
     }
 
@@ -96,7 +106,10 @@ public sealed class PluginChain
             }
 
             if (results.Take(plugin, result, run) || ++index == _plugins.Length)
+            {
                 return results.ToResult();
+            }
+
             context = NewContext(_plugins[index], run, parent);
             running = Start(_plugins[index], context);
         }
@@ -157,13 +170,20 @@ public sealed class PluginChain
     private PluginResult Checked(Plugin plugin, PluginResult result, RequestRun run)
     {
         if (!_checksActions)
+        {
             return result;
+        }
+
         if (result.Single is { } action)
+        {
             Check(plugin, action, run);
+        }
         else if (result.HasMany)
         {
             foreach (var each in result.Actions)
+            {
                 Check(plugin, each, run);
+            }
         }
 
         return result;
@@ -172,9 +192,15 @@ public sealed class PluginChain
     private static void Check(Plugin plugin, string action, RequestRun run)
     {
         if (ReferenceEquals(action, plugin.LastFitting))
+        {
             return;
+        }
+
         if (run.Environment.Grammar.Check(action) is { } problem)
+        {
             throw new PluginFailedException(plugin.Name, $"answers \"{action}\": {problem}");
+        }
+
         plugin.LastFitting = action;
     }
 
@@ -184,7 +210,10 @@ public sealed class PluginChain
         var failure = e as PluginFailedException
             ?? new PluginFailedException(plugin.Name, e is OperationCanceledException ? "gave up in time" : $"failed: {e.GetType().Name}: {e.Message}", e);
         if (ReferenceEquals(plugin.OnError, OnError.Fail))
+        {
             throw failure;
+        }
+
         ChainLog.Write(run.Logger, LogLevel.Error, $"{run.Host.Name}: plugin {failure.Plugin} {failure.Message}; on_error of {plugin.Name} is {plugin.OnError}");
         return plugin.OnError.Action is { } action ? PluginResult.Answer(action) : PluginResult.Continue;
     }
@@ -200,13 +229,20 @@ public sealed class PluginChain
         public bool Take(Plugin plugin, PluginResult result, RequestRun run)
         {
             if (!result.IsEmpty)
+            {
                 run.LastPlugin = plugin.Name;
+            }
+
             if (result.Single is { } action)
+            {
                 Add(action);
+            }
             else if (result.HasMany)
             {
                 foreach (var each in result.Actions)
+                {
                     Add(each);
+                }
             }
 
             return _aborts = result.Aborts;
@@ -220,9 +256,13 @@ public sealed class PluginChain
         private void Add(string action)
         {
             if (_first is null)
+            {
                 _first = action;
+            }
             else
+            {
                 (_all ??= [_first]).Add(action);
+            }
         }
     }
 }

@@ -41,7 +41,9 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
         get
         {
             lock (_lock)
+            {
                 return _reserved is null ? null : [.. _reserved];
+            }
         }
     }
 
@@ -51,7 +53,9 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
         {
             _reserved ??= [];
             if (!_reserved.Contains(key))
+            {
                 _reserved.Add(key);
+            }
         }
     }
 }

@@ -49,10 +49,16 @@ internal sealed class CounterTableSet
     {
         var use = new CounterTableUse(connection, table, writes);
         if (!_uses.Contains(use))
+        {
             _uses.Add(use);
+        }
+
         var found = Find(connection, table);
         if (writes)
+        {
             found.Write();
+        }
+
         return found;
     }
 

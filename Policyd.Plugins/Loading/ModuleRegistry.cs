@@ -45,7 +45,9 @@ public sealed class ModuleRegistry
             foreach (var name in NamesOf(type))
             {
                 if (!all.TryAdd(name, type))
+                {
                     throw new InvalidOperationException($"the module name {name} of {type.FullName} is taken by {all[name].FullName}");
+                }
             }
         }
 
@@ -61,7 +63,10 @@ public sealed class ModuleRegistry
     public string Explain(string name)
     {
         if (s_toCome.FirstOrDefault(known => known.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } coming)
+        {
             return $"the module {coming} of mtpolicyd is not there yet (neither are {string.Join(", ", s_toCome.Where(other => other != coming && Find(other) is null))})";
+        }
+
         var close = EditDistance.Closest(name, _byName.Keys);
         return $"unknown module \"{name}\"{(close is null ? $"; known are {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"; did you mean {close}?")}";
     }

@@ -60,7 +60,10 @@ public static class PluginFolder
         protected override Assembly? Load(AssemblyName assemblyName)
         {
             if (IsShared(assemblyName))
+            {
                 return null;
+            }
+
             var file = _resolver.ResolveAssemblyToPath(assemblyName) ?? Path.Combine(Path.GetDirectoryName(path)!, assemblyName.Name + ".dll");
             return File.Exists(file) ? LoadFromAssemblyPath(file) : null;
         }

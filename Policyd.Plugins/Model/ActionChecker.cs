@@ -13,13 +13,18 @@ internal sealed class ActionChecker(ConfigFormat format, ActionGrammar grammar, 
     {
         var verdict = Grammar.Judge(action, out var problem);
         if (verdict == ActionVerdict.Fits)
+        {
             return;
+        }
+
         if (verdict == ActionVerdict.UnknownWord && format == ConfigFormat.Mtpolicyd)
         {
             diagnostics.Warning(place, $"{subject}: {problem}; it is taken as one of your smtpd_restriction_classes");
             Grammar = Grammar.WithRestrictionClasses(action.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries));
         }
         else
+        {
             diagnostics.Error(place, $"{subject}: {problem}");
+        }
     }
 }

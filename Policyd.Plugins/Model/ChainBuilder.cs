@@ -16,7 +16,10 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
     public PluginChain? Build(ConfigObject section, bool keepsActions)
     {
         if (section["plugins"] is not { } node)
+        {
             return null;
+        }
+
         if (node is not ConfigArray array)
         {
             diagnostics.Error(node.Position, $"plugins: expected an array of plugins in their order, found {node.Describe()}");
@@ -27,9 +30,13 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         foreach (var item in array.Items)
         {
             if (item is not ConfigObject one)
+            {
                 diagnostics.Error(item.Position, $"a plugin is an object {{ name, module, … }}, not {item.Describe()}");
+            }
             else if (Create(one, keepsActions) is { } plugin)
+            {
                 plugins.Add(plugin);
+            }
         }
 
         return new PluginChain(plugins, !keepsActions);
@@ -46,7 +53,10 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         }
 
         if (!_names.Add(name))
+        {
             diagnostics.Warning(section.PositionOf("name"), $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\": what one has done or cached for a mail counts for the other");
+        }
+
         if (modules.Find(module) is not { } type)
         {
             diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {modules.Explain(module)}");
@@ -77,10 +87,16 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
             ConsumedElsewhere = nests is null ? s_own : s_ownWithChain,
         });
         if (nests is not null)
+        {
             nests.Plugins = Build(section, keepsActions || nests.KeepsActions);
+        }
+
         CheckActions(plugin, section, keepsActions);
         if (fits)
+        {
             Initialize(plugin, section);
+        }
+
         return plugin;
     }
 
@@ -100,13 +116,21 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
     private void CheckActions(Plugin plugin, ConfigObject section, bool keepsActions)
     {
         if (plugin.OnError.Action is { } onError && !keepsActions)
+        {
             actions.Check($"plugin {plugin.Name}: on_error", onError, section.PositionOf("on_error"));
+        }
+
         if (keepsActions)
+        {
             return;
+        }
+
         foreach (var option in OptionSchema.Of(plugin.GetType()).Options.Where(option => option.Type == typeof(ActionTemplate)))
         {
             if (section.Has(option.Name) && OptionSchema.Of(plugin.GetType()).ValueOf(plugin, option.Name) is { } text)
+            {
                 actions.Check($"plugin {plugin.Name}: {option.Name}", new ActionTemplate(text).Sample, section.PositionOf(option.Name));
+            }
         }
     }
 }

@@ -37,13 +37,19 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var connections = Connections(root);
         var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
+        {
             actions.Check("on_error", onError, root.PositionOf("on_error"));
+        }
+
         var resources = new PluginResources(environment.Counters ?? new CounterGateway(), Sql(connections));
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         var sessions = Sessions(root, connections);
         if (_diagnostics.HasErrors)
+        {
             return null;
+        }
+
         var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources);
@@ -56,15 +62,24 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         {
             var place = root["listen"] is ConfigArray array && index < array.Items.Count ? array.Items[index].Position : root.PositionOf("listen");
             if (!PolicyEndpoint.TryParse(options.Listen[index], out var endpoint, out var error))
+            {
                 _diagnostics.Error(place, $"listen: {error}");
+            }
             else if (listeners.Contains(endpoint))
+            {
                 _diagnostics.Error(place, $"listen: {endpoint} is there twice");
+            }
             else
+            {
                 listeners.Add(endpoint);
+            }
         }
 
         if (listeners.Count == 0 && !_diagnostics.HasErrors)
+        {
             _diagnostics.Error(root.PositionOf("listen"), "listen: there is nothing to listen on");
+        }
+
         return listeners;
     }
 
@@ -74,9 +89,13 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         foreach (var member in (root["connections"] as ConfigObject)?.Members ?? [])
         {
             if (member.Value is not ConfigObject section || (section["module"] as ConfigScalar)?.Text is not { } module)
+            {
                 _diagnostics.Error(member.Value.Position, $"connection {member.Key} needs the option \"module\": Sql, Memcached, Redis or Ldap");
+            }
             else if (!s_connectionOptions.TryGetValue(module, out var known))
+            {
                 _diagnostics.Error(section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known are {string.Join(", ", s_connectionOptions.Keys)}");
+            }
             else
             {
                 foreach (var option in section.Members.Where(option => option.Key is not ("module" or "name") && !known.Contains(option.Key)))
@@ -101,11 +120,18 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             var options = (SqlConnectionOptions)RuntimeHelpers.GetUninitializedObject(typeof(SqlConnectionOptions));
             var subject = $"connection {connection.Name}";
             if (!OptionBinder.Bind(options, connection.Section, _diagnostics, new BindingOptions { Subject = subject, ConsumedElsewhere = ["module", "name"] }))
+            {
                 continue;
+            }
+
             if (options.Check() is { } problem)
+            {
                 _diagnostics.Error(connection.Section.PositionOf("dsn"), $"{subject}: dsn: {problem}");
+            }
             else
+            {
                 sql.Add(connection.Name, options);
+            }
         }
 
         return sql;
@@ -114,13 +140,19 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
     private ModuleRegistry Modules(ServerOptions options, ConfigObject root)
     {
         if (options.PluginFolder is null)
+        {
             return environment.Modules;
+        }
+
         var errors = new List<string>();
         var beside = Path.GetDirectoryName(root.Position.File);
         var folder = string.IsNullOrEmpty(beside) ? options.PluginFolder : Path.Combine(beside, options.PluginFolder);
         var modules = PluginFolder.Load(folder, environment.Modules, errors);
         foreach (var error in errors)
+        {
             _diagnostics.Error(root.PositionOf("plugin_folder"), $"plugin_folder: {error}");
+        }
+
         return modules;
     }
 
@@ -133,9 +165,13 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 foreach (var item in array.Items)
                 {
                     if (item is ConfigObject section)
+                    {
                         Host(section, hosts, modules, connections, resources, actions);
+                    }
                     else
+                    {
                         _diagnostics.Error(item.Position, $"a virtual host is an object {{ port, name, plugins }}, not {item.Describe()}");
+                    }
                 }
 
                 break;
@@ -159,14 +195,22 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         foreach (var text in options.Port)
         {
             if (!VirtualHostDefinition.TryParseListener(text, endpoints, ports, out var error))
+            {
                 _diagnostics.Error(section.PositionOf("port"), $"port: {error}");
+            }
         }
 
         var name = options.Name ?? (options.Port.Count > 0 ? options.Port[0] : "");
         if (hosts.Any(other => other.Name == name))
+        {
             _diagnostics.Error(section.PositionOf("name"), $"there are two virtual hosts of the name \"{name}\"");
+        }
+
         if (hosts.SelectMany(other => other.Ports).Intersect(ports).Any() || hosts.SelectMany(other => other.Endpoints).Intersect(endpoints).Any())
+        {
             _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" is another one's already");
+        }
+
         var chain = new ChainBuilder(name, modules, environment, connections, resources, actions, _diagnostics).Build(section, keepsActions: false);
         hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), endpoints, ports, section.Position));
     }
@@ -175,11 +219,16 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
     {
         var definitions = hosts.Select(host => (host, Serves: new VirtualHostDefinition(null!, host.Endpoints, host.Ports))).ToList();
         foreach (var listener in listeners.Where(listener => !definitions.Any(one => one.Serves.Serves(listener))))
+        {
             _diagnostics.Warning(root.PositionOf("listen"), $"no virtual host has the port of {listener}: its requests get no answer");
+        }
+
         foreach (var (host, serves) in definitions.Where(one => !listeners.Any(one.Serves.Serves)))
         {
             if (!options.VhostByPolicyContext || serves.Ports.Count + serves.Endpoints.Count > 0)
+            {
                 _diagnostics.Warning(host.Position, $"nothing listens on the port of virtual host \"{host.Name}\"");
+            }
         }
     }
 
@@ -187,7 +236,10 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
     {
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
+        {
             return memory.ToStore(environment.Clock);
+        }
+
         var module = (section["module"] as ConfigScalar)?.Text ?? "Memory";
         var place = section.PositionOf("module");
         switch (module.ToUpperInvariant())
@@ -201,7 +253,10 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module", "memcached", "redis", "lock_wait", "lock_max_retry", "lock_timeout"] });
                 var name = (section[module.ToLowerInvariant()] as ConfigScalar)?.Text ?? module.ToLowerInvariant();
                 if (!connections.ContainsKey(name))
+                {
                     _diagnostics.Warning(place, $"session_cache: there is no connection \"{name}\"");
+                }
+
                 _diagnostics.Warning(place, $"session_cache: the module {module} is not there yet; sessions are kept in the memory of this server");
                 break;
             default:

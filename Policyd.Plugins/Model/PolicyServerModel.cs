@@ -94,7 +94,9 @@ public sealed class PolicyServerModel
     {
         var level = Api.PolicyLogLevels.ToLogLevel(RequestLogLine.Level);
         if (Chains.Logger.IsEnabled(level))
+        {
             ChainLog.Write(Chains.Logger, level, RequestLogLine.Format(host.Name, request.Instance, request.Type, elapsed, outcome));
+        }
     }
 
     /// <summary>Runs the cron of all plugins.</summary>
@@ -104,7 +106,9 @@ public sealed class PolicyServerModel
     {
         var cron = new Api.CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
         foreach (var host in VirtualHosts)
+        {
             await host.Chain.CronAsync(cron).ConfigureAwait(false);
+        }
     }
 }
 
@@ -117,11 +121,18 @@ internal sealed record VirtualHostDefinition(VirtualHost Host, IReadOnlyList<Pol
     {
         error = null;
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535)
+        {
             ports.Add(port);
+        }
         else if (PolicyEndpoint.TryParse(text, out var endpoint, out error))
+        {
             endpoints.Add(endpoint);
+        }
         else
+        {
             return false;
+        }
+
         return true;
     }
 }

@@ -55,13 +55,18 @@ public sealed class ClearFieldsPlugin : Plugin
     {
         var session = context.Session;
         foreach (var field in Fields)
+        {
             session.Remove(field);
+        }
+
         if (FieldsPrefix.Count > 0)
         {
             foreach (var key in session.Keys)
             {
                 if (FieldsPrefix.Any(prefix => key.StartsWith(prefix, StringComparison.Ordinal)))
+                {
                     session.Remove(key);
+                }
             }
         }
 
@@ -87,7 +92,9 @@ public sealed class EvalPlugin : Plugin, INestedChain
     public override void Initialize(PluginSetup setup)
     {
         if (Plugins is null)
+        {
             setup.Warning("plugins", "there is no chain to run");
+        }
     }
 
     /// <inheritdoc/>

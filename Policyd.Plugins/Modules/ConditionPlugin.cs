@@ -47,7 +47,9 @@ public sealed class ConditionPlugin : Plugin, INestedChain
     public override void Initialize(PluginSetup setup)
     {
         if (Match is null && ReMatch is null && GtMatch is null && LtMatch is null)
+        {
             setup.Warning("key", "there is no test: none of match, re_match, gt_match and lt_match is given");
+        }
     }
 
     /// <inheritdoc/>
@@ -56,16 +58,28 @@ public sealed class ConditionPlugin : Plugin, INestedChain
         if (Key.Read(context) is not { } value)
         {
             if (Logs(context))
+            {
                 Log(context, $"{Key} is not there, nothing to test");
+            }
+
             return default;
         }
 
         if (IsTrue(value) == Invert)
+        {
             return default;
+        }
+
         if (Logs(context))
+        {
             Log(context, $"{Key} matched with value {value}");
+        }
+
         if (Score.For(context) is { } score)
+        {
             context.AddScore(Name, score);
+        }
+
         return Modules.Match.RunAsync(context, Action, Plugins);
     }
 

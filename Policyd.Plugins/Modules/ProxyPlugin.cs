@@ -31,11 +31,17 @@ public sealed class ProxyPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         if (Host is null == SocketPath is null)
+        {
             setup.Error("host", "exactly one of host and socket_path must be given");
+        }
         else if (SocketPath is not null)
+        {
             _endpoint = PolicyEndpoint.Unix(SocketPath);
+        }
         else if (!PolicyEndpoint.TryParse(Host!, out _endpoint, out var error))
+        {
             setup.Error("host", error!);
+        }
     }
 
     /// <inheritdoc/>
@@ -80,9 +86,13 @@ public sealed class ProxyPlugin : Plugin
         finally
         {
             if (isWhole && Keepalive && _idle.Count < MaxIdle)
+            {
                 _idle.Add(client);
+            }
             else
+            {
                 await client.DisposeAsync().ConfigureAwait(false);
+            }
         }
     }
 }

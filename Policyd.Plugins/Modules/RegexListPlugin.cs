@@ -47,23 +47,39 @@ public sealed class RegexListPlugin : Plugin, INestedChain
     {
         _list = [.. Regex];
         if (File is not null)
+        {
             ReadFile(setup, setup.ResolvePath(File));
+        }
         else if (_list.Count == 0)
+        {
             setup.Warning("key", "the list is empty: neither regex nor file is given");
+        }
     }
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         if (!Enabled.For(context) || Key.Read(context) is not { } value)
+        {
             return default;
+        }
+
         var found = FirstMatch(context, value);
         if (Logs(context))
+        {
             Log(context, found.Length > 0 ? $"{Key} value {value} matches {found}" : $"{Key} value {value} matches nothing");
+        }
+
         if (found.Length > 0 == Invert)
+        {
             return default;
+        }
+
         if (Score.For(context) is { } score && !context.IsAlreadyDone(Name + "-score"))
+        {
             context.AddScore(Name, score);
+        }
+
         return Match.RunAsync(context, Action, Plugins);
     }
 
@@ -72,7 +88,10 @@ public sealed class RegexListPlugin : Plugin, INestedChain
     {
         var key = Name + "-result";
         if (context.Session[key] is { } kept)
+        {
             return kept;
+        }
+
         var found = _list.Find(regex => regex.IsMatch(value))?.Text ?? "";
         context.Session[key] = found;
         return found;
@@ -88,11 +107,18 @@ public sealed class RegexListPlugin : Plugin, INestedChain
                 number++;
                 var text = line.Trim();
                 if (text.Length == 0 || text[0] == '#')
+                {
                     continue;
+                }
+
                 if (PerlRegex.TryParse(text, out var regex, out var error))
+                {
                     _list.Add(regex!);
+                }
                 else
+                {
                     setup.Error(new SourcePosition(path, number, 1), error!);
+                }
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

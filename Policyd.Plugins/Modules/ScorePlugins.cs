@@ -43,9 +43,15 @@ public sealed class ScoreActionPlugin : Plugin, INestedChain
         var score = context.Score(ScoreField);
         var threshold = Threshold.For(context);
         if (Match == ScoreMatch.Gt ? score < threshold : score > threshold)
+        {
             return default;
+        }
+
         if (Action is not null)
+        {
             return new ValueTask<PluginResult>(PluginResult.Answer(Action.Fill(Place, (context, ScoreField))));
+        }
+
         return Plugins?.RunAsync(context) ?? default;
     }
 
@@ -78,14 +84,19 @@ public sealed class AddScoreHeaderPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         if (HeaderName.Length == 0 || HeaderName.Any(c => c is <= ' ' or >= '\x7f' or ':'))
+        {
             setup.Error("header_name", $"\"{HeaderName}\" is no name of a header (RFC 5322, section 3.6.8)");
+        }
     }
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         if (context.IsAlreadyDone(Name + "-tag"))
+        {
             return new ValueTask<PluginResult>(PluginResult.HeaderOnce(true, HeaderName, ""));
+        }
+
         var score = context.Score(ScoreField);
         var detail = context.ScoreDetail(ScoreField);
         var verdict = score >= SpamScore.For(context) ? "YES" : "NO";

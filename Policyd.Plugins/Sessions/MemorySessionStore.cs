@@ -31,7 +31,10 @@ public sealed class MemorySessionStore : ISessionStore
         var shards = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(maxBytes / MinShardBytes / 2, 1, MaxShards));
         _shards = new Shard[shards];
         for (var index = 0; index < shards; index++)
+        {
             _shards[index] = new Shard();
+        }
+
         _maxShardBytes = maxBytes / shards;
         _clock = clock;
         _expireTicks = (long)(expire.TotalSeconds * clock.TimestampFrequency);
@@ -67,7 +70,9 @@ public sealed class MemorySessionStore : ISessionStore
         foreach (var shard in _shards)
         {
             lock (shard.Lock)
+            {
                 sum += of(shard);
+            }
         }
 
         return sum;
@@ -111,22 +116,32 @@ public sealed class MemorySessionStore : ISessionStore
             {
                 DropExpired(now);
                 if (_nodes.Remove(instance, out var node))
+                {
                     Unlink(node);
+                }
+
                 if (bytes > maxBytes)
+                {
                     return;
+                }
+
                 node ??= new Node(instance);
                 (node.Session, node.Expires, node.Bytes) = (session, expires, bytes);
                 _nodes.Add(node.Instance, node);
                 Append(node);
                 while (Bytes > maxBytes)
+                {
                     Drop(_oldest!);
+                }
             }
         }
 
         private void DropExpired(long now)
         {
             while (_oldest is { } oldest && oldest.Expires <= now)
+            {
                 Drop(oldest);
+            }
         }
 
         private void Drop(Node node)
@@ -141,9 +156,14 @@ public sealed class MemorySessionStore : ISessionStore
             node.Older = _newest;
             node.Newer = null;
             if (_newest is null)
+            {
                 _oldest = node;
+            }
             else
+            {
                 _newest.Newer = node;
+            }
+
             _newest = node;
         }
 
@@ -151,13 +171,23 @@ public sealed class MemorySessionStore : ISessionStore
         {
             Bytes -= node.Bytes;
             if (node.Older is null)
+            {
                 _oldest = node.Newer;
+            }
             else
+            {
                 node.Older.Newer = node.Newer;
+            }
+
             if (node.Newer is null)
+            {
                 _newest = node.Older;
+            }
             else
+            {
                 node.Newer.Older = node.Older;
+            }
+
             node.Older = node.Newer = null;
         }
     }

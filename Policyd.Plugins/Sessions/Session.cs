@@ -22,7 +22,9 @@ public sealed class Session
         get
         {
             lock (_lock)
+            {
                 return _bytes;
+            }
         }
     }
 
@@ -32,7 +34,9 @@ public sealed class Session
         get
         {
             lock (_lock)
+            {
                 return _values?.Count ?? 0;
+            }
         }
     }
 
@@ -42,7 +46,9 @@ public sealed class Session
         get
         {
             lock (_lock)
+            {
                 return _values is null ? [] : [.. _values.Keys];
+            }
         }
     }
 
@@ -53,15 +59,21 @@ public sealed class Session
         get
         {
             lock (_lock)
+            {
                 return _values is not null && _values.TryGetValue(key, out var value) ? value.Text : null;
+            }
         }
 
         set
         {
             if (value is null)
+            {
                 Remove(key);
+            }
             else
+            {
                 Put(key, new SessionValue(value, false));
+            }
         }
     }
 
@@ -70,7 +82,9 @@ public sealed class Session
     public bool Has(string key)
     {
         lock (_lock)
+        {
             return _values is not null && _values.ContainsKey(key);
+        }
     }
 
     /// <summary>Sets a flag.</summary>
@@ -81,7 +95,10 @@ public sealed class Session
         lock (_lock)
         {
             if (_values is not null && _values.ContainsKey(key))
+            {
                 return false;
+            }
+
             PutLocked(key, new SessionValue("1", true));
             return true;
         }
@@ -99,7 +116,9 @@ public sealed class Session
         lock (_lock)
         {
             if (_values is null || !_values.TryGetValue(key, out found))
+            {
                 return false;
+            }
         }
 
         if (typeof(T) == typeof(string))
@@ -126,9 +145,13 @@ public sealed class Session
     public void Set<T>(string key, T value)
     {
         if (value is string text)
+        {
             Put(key, new SessionValue(text, false));
+        }
         else
+        {
             Put(key, new SessionValue(JsonSerializer.Serialize(value), true));
+        }
     }
 
     /// <summary>Removes a value.</summary>
@@ -139,7 +162,10 @@ public sealed class Session
         lock (_lock)
         {
             if (_values is null || !_values.Remove(key, out var removed))
+            {
                 return false;
+            }
+
             _bytes -= Cost(key, removed);
             return true;
         }
@@ -184,9 +210,13 @@ public sealed class Session
             {
                 writer.WritePropertyName(key);
                 if (value.IsJson)
+                {
                     writer.WriteRawValue(value.Text);
+                }
                 else
+                {
                     writer.WriteStringValue(value.Text);
+                }
             }
 
             writer.WriteEndObject();
@@ -213,7 +243,10 @@ public sealed class Session
     public void Merge(JsonElement json)
     {
         if (json.ValueKind != JsonValueKind.Object)
+        {
             throw new JsonException("a session is a JSON object");
+        }
+
         foreach (var member in json.EnumerateObject())
         {
             Put(member.Name, member.Value.ValueKind == JsonValueKind.String
@@ -227,14 +260,19 @@ public sealed class Session
     private void Put(string key, SessionValue value)
     {
         lock (_lock)
+        {
             PutLocked(key, value);
+        }
     }
 
     private void PutLocked(string key, SessionValue value)
     {
         _values ??= new Dictionary<string, SessionValue>(StringComparer.Ordinal);
         if (_values.TryGetValue(key, out var old))
+        {
             _bytes -= Cost(key, old);
+        }
+
         _values[key] = value;
         _bytes += Cost(key, value);
     }

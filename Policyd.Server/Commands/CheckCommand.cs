@@ -7,7 +7,10 @@ internal static class CheckCommand
     {
         var configuration = LoadedConfiguration.Read(given);
         if (configuration.Build(error) is null)
+        {
             return ExitCode.Config;
+        }
+
         configuration.Document.Diagnostics.WriteTo(error);
         output.WriteLine($"{configuration.Path}: no errors");
         return ExitCode.Ok;

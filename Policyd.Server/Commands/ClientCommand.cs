@@ -37,16 +37,24 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
         finally
         {
             if (client is not null)
+            {
                 await client.DisposeAsync();
+            }
         }
     }
 
     private async Task<PolicyClient> ConnectedAsync(PolicyClient? kept, CancellationToken cancellationToken)
     {
         if (kept is { IsUsable: true })
+        {
             return kept;
+        }
+
         if (kept is not null)
+        {
             await kept.DisposeAsync();
+        }
+
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(options.Timeout);
         try
@@ -102,13 +110,19 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
             if (line.Length == 0)
             {
                 if (attributes.Count > 0)
+                {
                     break;
+                }
+
                 continue;
             }
 
             var equals = line.IndexOf('=', StringComparison.Ordinal);
             if (equals <= 0 || line.Contains('\0', StringComparison.Ordinal))
+            {
                 throw new CommandException(ExitCode.DataError, $"this is no attribute, name=value is: {line}");
+            }
+
             attributes.Add((line[..equals], line[(equals + 1)..]));
         }
 
@@ -118,9 +132,15 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
     private static List<(string Name, string Value)> Completed(List<(string Name, string Value)> attributes)
     {
         if (!attributes.Exists(attribute => attribute.Name == "instance"))
+        {
             attributes.Insert(0, ("instance", Random.Shared.NextDouble().ToString("0.###############", CultureInfo.InvariantCulture)));
+        }
+
         if (!attributes.Exists(attribute => attribute.Name == "request"))
+        {
             attributes.Insert(0, ("request", "smtpd_access_policy"));
+        }
+
         return attributes;
     }
 

@@ -35,7 +35,10 @@ internal static class ConfigurationSearch
         try
         {
             if (Directory.Exists(path))
+            {
                 throw new CommandException(ExitCode.NoInput, $"{path} is a directory, not a file");
+            }
+
             using var file = File.OpenRead(path);
         }
         catch (UnauthorizedAccessException)

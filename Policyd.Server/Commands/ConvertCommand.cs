@@ -10,7 +10,10 @@ internal static class ConvertCommand
         var document = ConfigurationSearch.Read(path);
         document.Diagnostics.WriteTo(error);
         if (document.Diagnostics.HasErrors)
+        {
             return ExitCode.Config;
+        }
+
         output.Write(MtpolicydConverter.ToHocon(document));
         return ExitCode.Ok;
     }
@@ -22,6 +25,8 @@ internal static class DiagnosticOutput
     public static void WriteTo(this DiagnosticBag diagnostics, TextWriter error)
     {
         foreach (var diagnostic in diagnostics.All)
+        {
             error.WriteLine(Logging.LogText.OneLine(diagnostic.ToString()));
+        }
     }
 }

@@ -10,13 +10,19 @@ internal static class CronCommand
     {
         var names = tasks.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         if (names.Length == 0)
+        {
             throw new CommandException(ExitCode.Usage, "cron needs a task: hourly, daily, weekly, monthly");
+        }
+
         var configuration = LoadedConfiguration.Read(given);
         var settings = LogSettings.From(configuration.EarlyOptions(), level, foreground: true);
         using var queue = settings.Open(Console.OpenStandardError());
         using var log = new PolicydLog(queue, settings.Level);
         if (configuration.Build(error, log) is not { } model)
+        {
             return ExitCode.Config;
+        }
+
         await model.CronAsync(names, cancellationToken);
         return ExitCode.Ok;
     }

@@ -24,7 +24,10 @@ internal sealed partial class DumpCommand
     {
         var configuration = LoadedConfiguration.Read(given);
         if (configuration.Build(error) is not { } model)
+        {
             return ExitCode.Config;
+        }
+
         output.WriteLine($"# {Logging.LogText.OneLine(configuration.Path)}");
         new DumpCommand(output, configuration.Document.Root.Position).Write(model, (ConfigObject)configuration.Document.Root["policyd"]!);
         return ExitCode.Ok;
@@ -75,7 +78,9 @@ internal sealed partial class DumpCommand
             Line(depth, $"{index + 1}. {plugin.Name} ({Plugin.ModuleNameOf(plugin.GetType())})", Place(section.Position));
             Options(depth + 1, plugin, section);
             if (plugin is INestedChain { Plugins: { } nested })
+            {
                 Chain(depth + 1, nested.Plugins, section);
+            }
         }
     }
 
@@ -94,7 +99,10 @@ internal sealed partial class DumpCommand
             var value = schema.ValueOf(target, option.Name);
             var given = section[option.Name];
             if (value is null && given is null)
+            {
                 continue; // not set, and nothing stands in for it
+            }
+
             Line(depth, $"{option.Name} = {Masked(option.Name, value ?? Text(given!))}", given is null ? Unnamed(option, value, section) : Place(given.Position));
         }
     }

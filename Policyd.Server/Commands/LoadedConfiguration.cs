@@ -23,7 +23,10 @@ internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
         var model = Document.Diagnostics.HasErrors ? null
             : PolicyServerModel.Build(Document, loggers is null ? new ModelEnvironment() : new ModelEnvironment { LoggerFactory = loggers });
         if (model is null)
+        {
             Document.Diagnostics.WriteTo(error);
+        }
+
         return model;
     }
 
@@ -35,7 +38,10 @@ internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
     {
         var options = new ServerOptions();
         if (Document.Root["policyd"] is ConfigObject section)
+        {
             OptionBinder.Bind(options, section, new DiagnosticBag(), new BindingOptions { ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
+        }
+
         return options;
     }
 

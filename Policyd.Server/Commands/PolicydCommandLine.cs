@@ -21,7 +21,10 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         {
             var result = Build().Parse(arguments);
             if (result.Errors.Count > 0)
+            {
                 throw new CommandException(ExitCode.Usage, $"{string.Join(" ", result.Errors.Select(one => one.Message).Distinct())} Try 'policyd --help'.");
+            }
+
             var configuration = new InvocationConfiguration
             {
                 Output = output,
@@ -75,7 +78,10 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() })
+        {
             root.Subcommands.Add(verb);
+        }
+
         root.SetAction((result, cancellation) =>
             result.GetValue(dump) ? Task.FromResult(DumpCommand.Run(result.GetValue(config), output, error))
             : result.GetValue(cron) is { } tasks ? CronCommand.RunAsync(result.GetValue(config), tasks, result.GetValue(level), error, cancellation)
@@ -156,9 +162,15 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         var (host, socket) = (result.GetValue(_host), result.GetValue(_socket));
         if (host is not null && socket is not null)
+        {
             throw new CommandException(ExitCode.Usage, "-h and -s exclude each other: there is one server to ask");
+        }
+
         if (socket is not null)
+        {
             return PolicyEndpoint.Unix(socket);
+        }
+
         return PolicyEndpoint.TryParse(host ?? "127.0.0.1:12345", out var endpoint, out var why)
             ? endpoint
             : throw new CommandException(ExitCode.Usage, $"-h: {why}");
@@ -174,7 +186,9 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         option.Validators.Add(static result =>
         {
             if (result.Tokens is [var token] && token.Value is not ("0" or "1" or "2" or "3" or "4"))
+            {
                 result.AddError($"The log level is a number from 0 (err) to 4 (debug), not '{token.Value}'.");
+            }
         });
         return option;
     }
@@ -182,7 +196,9 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     private static void AddAll(Command command, params ReadOnlySpan<Option> options)
     {
         foreach (var option in options)
+        {
             command.Options.Add(option);
+        }
     }
 
     // Every verb has its own help option instead of the root's recursive one, because -h of the client is its host.

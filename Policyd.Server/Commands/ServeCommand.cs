@@ -17,11 +17,16 @@ internal sealed partial class ServeCommand(TextWriter error)
         using var queue = logSettings.Open();
         using var log = new PolicydLog(queue, logSettings.Level);
         if (configuration.Build(error, log) is not { } model)
+        {
             return ExitCode.Config;
+        }
 
         var logger = log.CreateLogger("policyd");
         foreach (var diagnostic in configuration.Document.Diagnostics.All)
+        {
             Diagnosed(logger, diagnostic.Severity == Severity.Warning ? LogLevel.Warning : LogLevel.Information, diagnostic.ToString());
+        }
+
         Serving(logger, configuration.Path, string.Join(", ", model.VirtualHosts.Select(host => host.Name)));
         var settings = new PolicydHostSettings { PidFile = model.Options.PidFile, Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1) };
         return await PolicydHost.RunAsync(settings, queue, log, services => services.AddPolicyServer(model, configuration.Akka(logSettings.Level)), cancellationToken);

@@ -32,7 +32,9 @@ internal sealed class PidFile : IDisposable
         try
         {
             if (File.Exists(_path) && File.ReadAllText(_path) == _content)
+            {
                 File.Delete(_path);
+            }
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -41,7 +41,10 @@ internal sealed class PolicydLogger(LogQueue queue, LogSeverity level, TimeProvi
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (!IsEnabled(logLevel))
+        {
             return;
+        }
+
         var message = new DeferredMessage<TState>(state, exception, formatter, level == LogSeverity.Debug);
         queue.Write(new LogEvent(clock.GetLocalNow(), LogLevels.SeverityOf(logLevel), message));
     }

@@ -59,13 +59,18 @@ internal sealed class LogQueue : IDisposable
         }
 
         if (wake)
+        {
             _work.Set();
+        }
     }
 
     public void Reopen()
     {
         lock (_gate)
+        {
             _reopen = true;
+        }
+
         _work.Set();
     }
 
@@ -75,15 +80,24 @@ internal sealed class LogQueue : IDisposable
         lock (_gate)
         {
             if (_closing)
+            {
                 return;
+            }
+
             _closing = true;
         }
 
         _work.Set();
         if (!_writer.Join(TimeSpan.FromSeconds(2)))
+        {
             return;
+        }
+
         foreach (var sink in _sinks)
+        {
             sink.Dispose();
+        }
+
         _work.Dispose();
     }
 
@@ -93,18 +107,32 @@ internal sealed class LogQueue : IDisposable
         {
             _work.WaitOne();
             if (!Volatile.Read(ref _closing))
+            {
                 Thread.Sleep(s_gathering);
+            }
+
             while (TakeBatch(out var count, out var dropped, out var reopen, out var closing))
             {
                 if (reopen)
+                {
                     Each(static (sink, _) => sink.Reopen(), default);
+                }
+
                 if (count > 0)
+                {
                     Each(static (sink, batch) => sink.Write(batch.Span), _writing.AsMemory(0, count));
+                }
+
                 if (dropped > 0)
+                {
                     Each(static (sink, batch) => sink.Write(batch.Span), new[] { DroppedLine(dropped) });
+                }
+
                 Array.Clear(_writing, 0, count);
                 if (closing && count == 0)
+                {
                     return;
+                }
             }
         }
     }

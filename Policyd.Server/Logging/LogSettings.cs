@@ -41,11 +41,20 @@ internal sealed record LogSettings
     {
         var sinks = new List<ILogSink>();
         if (File is not null)
+        {
             sinks.Add(OpenFile(File));
+        }
+
         if (Console)
+        {
             sinks.Add(new StreamSink(console ?? System.Console.OpenStandardOutput(), Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain));
+        }
+
         if (Syslog)
+        {
             sinks.Add(new SyslogSink(SyslogSocket, ProgramName, Environment.ProcessId, TimeProvider.System));
+        }
+
         return new LogQueue(sinks);
     }
 
@@ -75,7 +84,10 @@ internal static class Journal
     public static bool TakesStandardOutput()
     {
         if (Environment.GetEnvironmentVariable("JOURNAL_STREAM")?.Split(':') is not [_, var inode])
+        {
             return false;
+        }
+
         try
         {
             return File.ResolveLinkTarget("/proc/self/fd/1", returnFinalTarget: false)?.Name == $"socket:[{inode}]";

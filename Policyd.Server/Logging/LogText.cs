@@ -19,19 +19,31 @@ internal static class LogText
     public static string OneLine(string text)
     {
         if (text.Length <= MaxLength && !text.AsSpan().ContainsAny(Suspect))
+        {
             return text;
+        }
+
         var line = new StringBuilder(Math.Min(text.Length, MaxLength) + 16);
         for (var i = 0; i < text.Length; i++)
         {
             if (line.Length >= MaxLength)
+            {
                 return line.Append("...").ToString();
+            }
+
             var c = text[i];
             if (char.IsHighSurrogate(c) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]))
+            {
                 line.Append(c).Append(text[++i]);
+            }
             else if (NeedsEscape(c) || char.IsSurrogate(c))
+            {
                 Escape(line, c);
+            }
             else
+            {
                 line.Append(c);
+            }
         }
 
         return line.ToString();
@@ -45,9 +57,15 @@ internal static class LogText
     {
         var line = new StringBuilder(text);
         for (var cause = exception; cause is not null; cause = cause.InnerException)
+        {
             line.Append(line.Length == 0 ? "" : ": ").Append(cause.GetType().Name).Append(": ").Append(cause.Message);
+        }
+
         if (stack && exception.StackTrace is { } trace)
+        {
             line.Append(" |").Append(trace.ReplaceLineEndings(" |"));
+        }
+
         return line.ToString();
     }
 

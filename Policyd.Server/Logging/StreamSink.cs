@@ -22,7 +22,10 @@ internal sealed class StreamSink(Stream stream, LineFormat format) : ILogSink
     {
         _bytes.ResetWrittenCount();
         foreach (ref readonly var line in batch)
+        {
             LogLine.Append(_bytes, line, format);
+        }
+
         stream.Write(_bytes.WrittenSpan);
         stream.Flush();
     }
@@ -53,7 +56,10 @@ internal sealed class FileSink : ILogSink
     {
         _bytes.ResetWrittenCount();
         foreach (ref readonly var line in batch)
+        {
             LogLine.Append(_bytes, line, LineFormat.Plain);
+        }
+
         _file.Write(_bytes.WrittenSpan);
         _file.Flush();
     }
@@ -72,7 +78,10 @@ internal sealed class FileSink : ILogSink
     {
         var options = new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 };
         if (!OperatingSystem.IsWindows())
+        {
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead;
+        }
+
         return new FileStream(path, options);
     }
 }

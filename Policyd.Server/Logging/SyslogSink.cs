@@ -23,9 +23,14 @@ internal sealed class SyslogSink(string path, string program, int processId, Tim
         foreach (ref readonly var line in batch)
         {
             if (_lost > 0 && Connected())
+            {
                 TellLost();
+            }
+
             if (!TrySend(line))
+            {
                 _lost++;
+            }
         }
     }
 
@@ -37,13 +42,18 @@ internal sealed class SyslogSink(string path, string program, int processId, Tim
     {
         var text = string.Create(CultureInfo.InvariantCulture, $"log: {_lost} lines were lost while syslog was away");
         if (TrySend(new LogEvent(clock.GetLocalNow(), LogSeverity.Warning, text)))
+        {
             _lost = 0;
+        }
     }
 
     private bool TrySend(in LogEvent line)
     {
         if (!Connected())
+        {
             return false;
+        }
+
         var datagram = Format(line);
         try
         {
@@ -61,7 +71,10 @@ internal sealed class SyslogSink(string path, string program, int processId, Tim
     private bool TryAgain(byte[] datagram)
     {
         if (!Connected())
+        {
             return false;
+        }
+
         try
         {
             _socket!.Send(datagram);
@@ -87,9 +100,15 @@ internal sealed class SyslogSink(string path, string program, int processId, Tim
     private bool Connected()
     {
         if (_socket is not null)
+        {
             return true;
+        }
+
         if (_failedAt != 0 && clock.GetElapsedTime(_failedAt) < TimeSpan.FromSeconds(1))
+        {
             return false;
+        }
+
         var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { SendTimeout = 1000 };
         try
         {

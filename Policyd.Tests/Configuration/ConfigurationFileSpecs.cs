@@ -40,7 +40,10 @@ public sealed class ConfigurationFileSpecs : IDisposable
         }
 
         if (Environment.UserName == "root")
+        {
             Assert.Skip("root may read every file");
+        }
+
         var path = _folder.Write("x.conf", "");
         File.SetUnixFileMode(path, UnixFileMode.None);
         Assert.Contains("may not be read by this user", Assert.Single(ConfigurationFile.Read(path).Errors()));
@@ -63,7 +66,9 @@ public sealed class ConfigurationFileSpecs : IDisposable
         File.WriteAllBytes(path, [0xEF, 0xBB, 0xBF, (byte)'a', (byte)'=', (byte)'1']);
         Assert.Equal("""{"a":1}""", ConfigurationFile.Read(path).Json());
         if (File.Exists("/dev/urandom"))
+        {
             Assert.Contains("larger than", Assert.Single(ConfigurationFile.Read("/dev/urandom").Errors()));
+        }
     }
 
     [Fact]

@@ -82,7 +82,10 @@ public sealed class ConversionSpecs
     {
         const string installed = "/etc/mtpolicyd/mtpolicyd.conf";
         if (!File.Exists(installed))
+        {
             Needs.Missing<object>("mtpolicyd is not installed (apt-get install mtpolicyd)");
+        }
+
         var document = ConfigurationFile.Read(installed);
         Assert.Equal(ConfigFormat.Mtpolicyd, document.Format);
         var text = MtpolicydConverter.ToHocon(document);

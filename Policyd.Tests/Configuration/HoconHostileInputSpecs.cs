@@ -83,7 +83,10 @@ public sealed class HoconHostileInputSpecs
         var first = pattern[0] == '$' ? "0123456789" : "[1]";
         var text = new StringBuilder($"v0 = {first}\n");
         for (var i = 1; i < 60; i++)
+        {
             text.Append($"v{i} = {pattern.Replace("${p}", $"${{v{i - 1}}}")}\n");
+        }
+
         var watch = Stopwatch.StartNew();
         var errors = HoconReader.Read(text.ToString()).Errors();
         Assert.Contains(errors, error => error.Contains(message));

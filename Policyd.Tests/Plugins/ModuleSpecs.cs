@@ -160,7 +160,9 @@ public sealed class ModuleSpecs
                 {
                     framer.Append(buffer.AsSpan(0, read));
                     if (framer.TryTake(out var frame, out _) == FrameStatus.Frame && PolicyRequestReader.TryRead(frame, RequestLimits.Default, out var request, out _))
+                    {
                         await socket.SendAsync(PolicyReply.Encode("reject " + request!.HeloName));
+                    }
                 }
             }
         }, TestContext.Current.CancellationToken);

@@ -44,7 +44,10 @@ internal sealed class PolicyUnderTest
     {
         var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1a2b.5").Add("client_address", "192.0.2.7");
         foreach (var (name, value) in attributes)
+        {
             request.Add(name, value);
+        }
+
         Last = await _host.RunAsync(request.ToRequest(), _session, Timeout);
         _session = Last.Session;
         return Last.Action;

@@ -25,7 +25,10 @@ public sealed class SessionSpecs
         {
             var session = new Session();
             foreach (var (key, length) in steps)
+            {
                 session["k" + key] = length == 0 ? null : new string('x', length);
+            }
+
             Assert.Equal(session.Keys.Sum(key => Session.EntryOverhead + 2L * (key.Length + session[key]!.Length)), session.Bytes);
         });
 
@@ -53,12 +56,18 @@ public sealed class SessionSpecs
 
                 var session = new Session();
                 for (var value = 0; value <= values; value++)
+                {
                     session["v" + value] = "x";
+                }
+
                 store.StoreAsync(instance, session, default).AsTask().Wait();
                 model.RemoveAll(one => one.Instance == instance);
                 model.Add((instance, session, clock.GetTimestamp() + 100 * clock.TimestampFrequency, MemorySessionStore.SessionOverhead + 2 * instance.Length + session.Bytes));
                 while (model.Sum(one => one.Bytes) > MaxBytes)
+                {
                     model.RemoveAt(0);
+                }
+
                 Assert.Equal(model.Sum(one => one.Bytes), store.Bytes);
                 Assert.Equal(model.Count, store.Count);
             }

@@ -67,7 +67,10 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Equal((78, ""), (result.ExitCode, result.Output));
         var lines = result.Error.TrimEnd('\n').Split('\n');
         foreach (var line in new[] { 2, 5, 6, 7, 8 })
+        {
             Assert.Single(lines, error => error.StartsWith($"{file}:{line}:", StringComparison.Ordinal));
+        }
+
         Assert.Equal(5, lines.Length);
         Assert.Contains("did you mean \"log_level\"?", lines[0], StringComparison.Ordinal);
     }
@@ -135,7 +138,10 @@ public sealed class CommandLineSpecs : IDisposable
     {
         const string Debian = "/etc/mtpolicyd/mtpolicyd.conf";
         if (!File.Exists(Debian))
+        {
             Needs.Missing<object>($"{Debian} is not there (apt-get install mtpolicyd)");
+        }
+
         var converted = await Command.RunAsync("", "convert", Debian);
         Assert.Equal(0, converted.ExitCode);
         Assert.Contains("list.dnswl.org", converted.Output, StringComparison.Ordinal);

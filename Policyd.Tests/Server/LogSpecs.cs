@@ -39,7 +39,9 @@ public sealed class LogSpecs : IDisposable
         {
             var logger = new PolicydLogger(queue, LogSeverity.Notice, TimeProvider.System);
             foreach (var level in Enum.GetValues<LogLevel>())
+            {
                 logger.Log(level, "{Level}", level);
+            }
         }
 
         Assert.Equal(["notice Information", "warning Warning", "err Error", "err Critical"], sink.Lines);
@@ -67,7 +69,10 @@ public sealed class LogSpecs : IDisposable
             queue.Write(Line("first"));
             Assert.True(sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
             for (var i = 0; i < 25; i++)
+            {
                 queue.Write(Line($"line {i}"));
+            }
+
             sink.Unblock();
         }
 
@@ -81,15 +86,21 @@ public sealed class LogSpecs : IDisposable
     {
         var sink = new RecordingSink();
         using (var queue = new LogQueue([sink], capacity: 8000))
+        {
             Parallel.For(0, 8, thread =>
             {
                 for (var i = 0; i < 1000; i++)
+                {
                     queue.Write(Line($"{thread}.{i}"));
+                }
             });
+        }
 
         Assert.Equal(8000, sink.Lines.Distinct().Count());
         foreach (var thread in sink.Lines.GroupBy(line => line.Split(' ', '.')[1]))
+        {
             Assert.Equal(Enumerable.Range(0, 1000).Select(i => $"notice {thread.Key}.{i}"), thread);
+        }
     }
 
     [Fact]
@@ -97,7 +108,10 @@ public sealed class LogSpecs : IDisposable
     {
         var sink = new RecordingSink();
         using (var queue = new LogQueue([new FailingSink(), sink]))
+        {
             queue.Write(Line("kept"));
+        }
+
         Assert.Equal("notice kept", Assert.Single(sink.Lines));
     }
 
@@ -213,7 +227,9 @@ public sealed class LogSpecs : IDisposable
             Entered.Set();
             _go.Wait();
             foreach (var line in batch)
+            {
                 Lines.Add($"{line.Severity.Name()} {line.Text()}");
+            }
         }
 
         public void Reopen()

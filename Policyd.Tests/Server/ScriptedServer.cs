@@ -28,7 +28,9 @@ internal sealed class ScriptedServer : IAsyncDisposable
         get
         {
             lock (_connections)
+            {
                 return [.. _connections.Select(requests => requests.ToArray())];
+            }
         }
     }
 
@@ -44,7 +46,9 @@ internal sealed class ScriptedServer : IAsyncDisposable
         try
         {
             while (true)
+            {
                 serving.Add(ServeAsync(await _listener.AcceptTcpClientAsync()));
+            }
         }
         catch (Exception stopped) when (stopped is SocketException or ObjectDisposedException)
         {
@@ -58,7 +62,10 @@ internal sealed class ScriptedServer : IAsyncDisposable
         {
             var requests = new List<string>();
             lock (_connections)
+            {
                 _connections.Add(requests);
+            }
+
             using var reader = new StreamReader(client.GetStream());
             var request = new StringBuilder();
             while (await reader.ReadLineAsync() is { } line)
@@ -72,9 +79,15 @@ internal sealed class ScriptedServer : IAsyncDisposable
                 var text = request.ToString();
                 request.Clear();
                 lock (_connections)
+                {
                     requests.Add(text);
+                }
+
                 if (_answer(text) is not { } answer)
+                {
                     return;
+                }
+
                 await client.GetStream().WriteAsync(Encoding.UTF8.GetBytes(answer));
             }
         }
