@@ -14,8 +14,19 @@ public sealed class WindowAge
     private const string Units = "ymdHMS";
     private static readonly Dictionary<char, string> s_digits = new()
     {
-        ['Y'] = @"\d{4}", ['G'] = @"\d{4}", ['y'] = @"\d{2}", ['m'] = @"\d{2}", ['d'] = @"\d{2}", ['H'] = @"\d{2}", ['M'] = @"\d{2}",
-        ['S'] = @"\d{2}", ['V'] = @"\d{2}", ['U'] = @"\d{2}", ['W'] = @"\d{2}", ['j'] = @"\d{3}", ['s'] = @"\d{1,12}",
+        ['Y'] = @"\d{4}",
+        ['G'] = @"\d{4}",
+        ['y'] = @"\d{2}",
+        ['m'] = @"\d{2}",
+        ['d'] = @"\d{2}",
+        ['H'] = @"\d{2}",
+        ['M'] = @"\d{2}",
+        ['S'] = @"\d{2}",
+        ['V'] = @"\d{2}",
+        ['U'] = @"\d{2}",
+        ['W'] = @"\d{2}",
+        ['j'] = @"\d{3}",
+        ['s'] = @"\d{1,12}",
     };
 
     private readonly Regex _text;
