@@ -14,6 +14,7 @@ public static class BenchCommand
         EchoCommand.Create(),
         CompareCommand.Create(),
         IdleCommand.Create(),
+        MicroCommand.Create(),
     };
 
     /// <summary>Turns what the operator can mend, a server that is not there or a port in use, into one line and exit code 1.</summary>
