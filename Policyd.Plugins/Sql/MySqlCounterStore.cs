@@ -6,34 +6,193 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Plugins.Sql;
 
 /// <summary>
-/// Counter tables in MySQL and MariaDB: a multi-row upsert, then a SELECT of the totals in the same transaction. mtpolicyd's tables are
-/// MyISAM, which knows no transactions, with 32-bit columns; both are changed, and mtpolicyd can go on writing them.
+/// Counter tables in MySQL and MariaDB. A commit is one text in one round trip: the row of the commit, multi-row upserts, the new
+/// totals, COMMIT. Only what both servers understand is used (VALUES() in an upsert, no RETURNING).
 /// </summary>
 internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStore(database)
 {
-    private const string Most = "9223372036854775807";
+    // Far below max_allowed_packet, whose smallest default is 1 MB.
+    private const int RowsOfAStatement = 500;
 
-    protected override Task CreateCommitsAsync(DbConnection connection, CancellationToken ct) =>
-        ExecuteAsync(
-            connection,
-            "CREATE TABLE IF NOT EXISTS policyd_commits (node char(32) NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids longblob NOT NULL, PRIMARY KEY (node, seq), KEY policyd_commits_at (at)) ENGINE=InnoDB CHARACTER SET ascii",
-            ct);
+    // Such names are the whole server's, and of at most 64 characters.
+    private const string LockName = "MD5(CONCAT('policyd.', DATABASE(), '.', @table))";
 
-    protected override async Task<CounterTableInfo> TakeOverAsync(DbConnection connection, string table, CancellationToken ct)
+    protected override string CreateCommitsTable =>
+        $"CREATE TABLE IF NOT EXISTS {Commits} (node char(32) NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids longblob NOT NULL, PRIMARY KEY (node, seq), KEY policyd_commits_at (at)) "
+        + "ENGINE=InnoDB CHARACTER SET ascii COLLATE ascii_bin";
+
+    protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
-        var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
-        foreach (var (_, sql) in steps)
-        {
-            await ExecuteAsync(connection, sql, ct).ConfigureAwait(false);
-        }
-
         await using var command = Command(
             connection,
-            "SELECT collation_name, character_set_name, character_maximum_length FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = @table AND column_name = 'key'");
-        command.Bind("@table", table);
-        await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-        await reader.ReadAsync(ct).ConfigureAwait(false);
-        var ignoresCase = reader.GetString(0).EndsWith("_ci", StringComparison.Ordinal);
+            "",
+            ("@node", plan.Commit.Node.ToString("N")),
+            ("@seq", plan.Commit.Sequence),
+            ("@at", plan.Commit.At.ToUnixTimeMilliseconds()),
+            ("@ids", CommitPlan.Encode(plan.Commit.RequestIds)));
+        var sql = new StringBuilder($"START TRANSACTION; INSERT INTO {Commits} (node, seq, at, ids) VALUES (@node, @seq, @at, @ids); ");
+        var answers = new List<PlannedTable>();
+        foreach (var table in plan.Tables)
+        {
+            foreach (var rows in table.Rows.GroupBy(row => row.Absolute).OrderBy(group => group.Key).SelectMany(group => group.Chunk(RowsOfAStatement)))
+            {
+                AppendUpsert(sql, command, table.Info.Table, rows, answers.Count);
+                answers.Add(table);
+            }
+        }
+
+        command.CommandText = sql.Append("COMMIT").ToString();
+        committing();
+        await using (var reader = await command.ExecuteReaderAsync())
+        {
+            do
+            {
+                while (await reader.ReadAsync())
+                {
+                    var (table, key, time) = (answers[reader.GetInt32(0)], reader.GetString(1), reader.GetString(2));
+                    (table.Find(key, time) ?? table.Find(CounterKeyText.ForTable(key, table.Info), time))?.Read(Amounts(reader, 3));
+                }
+            }
+            while (await reader.NextResultAsync());
+        }
+
+        // What the table's collation takes for the same key may be written otherwise there (an accent).
+        foreach (var table in plan.Tables)
+        {
+            foreach (var row in table.Rows.Where(row => !row.IsRead))
+            {
+                var found = await ReadOneAsync(connection, table.Info.Table, row.Id.Key, new CounterTimeRange(row.Id.Time, row.Id.Time), CancellationToken.None);
+                row.Read(found.Count > 0 ? found[0].Total : default);
+            }
+        }
+    }
+
+    protected override async Task LoadAsync(
+        DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
+    {
+        foreach (var chunk in keys.Chunk(RowsOfAStatement))
+        {
+            await using var command = Command(connection, "", ("@from", times.From), ("@to", times.To));
+            var parameters = chunk.Select((key, i) => command.Bind("@k" + i.ToString(CultureInfo.InvariantCulture), key.Key).ParameterName).ToList();
+            command.CommandText = $"SELECT `key`, `time`, {Columns} FROM {Quote(table.Info.Table)} WHERE `key` IN ({string.Join(',', parameters)}) AND "
+                + (times.From == times.To ? "`time` = @from" : "`time` BETWEEN @from AND @to");
+            var asked = new FoldedKeys(table.Info, chunk);
+            await using (var reader = await command.ExecuteReaderAsync(ct))
+            {
+                while (await reader.ReadAsync(ct))
+                {
+                    AddLoaded(rows, asked.Take(reader.GetString(0)), reader.GetString(1), Amounts(reader, 2));
+                }
+            }
+
+            foreach (var (key, names) in asked.Doubtful)
+            {
+                foreach (var (time, total) in await ReadOneAsync(connection, table.Info.Table, key, times, ct))
+                {
+                    AddLoaded(rows, names, time, total);
+                }
+            }
+        }
+    }
+
+    protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        // ALTER TABLE is no part of a transaction here: a named lock keeps two nodes apart, and each step can be done again.
+        if (await ScalarAsync(connection, $"SELECT CONVERT(GET_LOCK({LockName}, 3600), CHAR)", table, ct) != "1")
+        {
+            throw new CounterStoreException(CounterStoreFailure.Unavailable, $"another node has been preparing table {table} for an hour");
+        }
+
+        try
+        {
+            var steps = await StepsAsync(connection, table, ct);
+            foreach (var (_, sql) in steps)
+            {
+                await using var command = Command(connection, sql);
+                command.CommandTimeout = 0;
+                await command.ExecuteNonQueryAsync(ct);
+            }
+
+            return await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct);
+        }
+        finally
+        {
+            await ScalarAsync(connection, $"SELECT CONVERT(RELEASE_LOCK({LockName}), CHAR)", table, CancellationToken.None);
+        }
+    }
+
+    protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
+        [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
+
+    protected override CounterTableInfo DefaultInfo(string table) =>
+        new(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+
+    private static async Task<string?> ScalarAsync(DbConnection connection, string sql, string table, CancellationToken ct)
+    {
+        await using var command = Command(connection, sql, ("@table", table));
+        command.CommandTimeout = 0;
+        return await command.ExecuteScalarAsync(ct) as string;
+    }
+
+    private void AppendUpsert(StringBuilder sql, DbCommand command, string table, PlannedRow[] rows, int answer)
+    {
+        var times = new Dictionary<string, string>(StringComparer.Ordinal);
+        var keys = new string[rows.Length];
+        sql.Append(CultureInfo.InvariantCulture, $"INSERT INTO {Quote(table)} (`key`, `time`, {Columns}) VALUES ");
+        for (var i = 0; i < rows.Length; i++)
+        {
+            keys[i] = Name(rows[i].Id.Key);
+            if (!times.TryGetValue(rows[i].Id.Time, out var time))
+            {
+                times.Add(rows[i].Id.Time, time = Name(rows[i].Id.Time));
+            }
+
+            var a = rows[i].Amounts;
+            sql.Append(i == 0 ? "" : ", ").Append(CultureInfo.InvariantCulture, $"({keys[i]}, {time}, {a.Count}, {a.CountRcpt}, {a.Size}, {a.SizeRcpt})");
+        }
+
+        var absolute = rows[0].Absolute;
+        var sets = Metrics.Select(m => absolute ? $"{m} = VALUES({m})" : $"{m} = {Saturated("LEAST", "GREATEST", m, $"VALUES({m})")}");
+        sql.Append(CultureInfo.InvariantCulture, $" ON DUPLICATE KEY UPDATE {string.Join(", ", sets)}; ");
+        foreach (var (time, name) in times)
+        {
+            var ofTime = times.Count == 1 ? keys : keys.Where((_, i) => rows[i].Id.Time == time);
+            sql.Append(CultureInfo.InvariantCulture, $"SELECT {answer}, `key`, `time`, {Columns} FROM {Quote(table)} WHERE `time` = {name} AND `key` IN ({string.Join(',', ofTime)}); ");
+        }
+
+        string Name(string value) => command.Bind("@v" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture), value).ParameterName;
+    }
+
+    private async Task<List<(string Time, CounterAmounts Total)>> ReadOneAsync(DbConnection connection, string table, string key, CounterTimeRange times, CancellationToken ct)
+    {
+        await using var command = Command(
+            connection,
+            $"SELECT `time`, {Columns} FROM {Quote(table)} WHERE `key` = @key AND `time` BETWEEN @from AND @to",
+            ("@key", key),
+            ("@from", times.From),
+            ("@to", times.To));
+        var rows = new List<(string, CounterAmounts)>();
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            rows.Add((reader.GetString(0), Amounts(reader, 1)));
+        }
+
+        return rows;
+    }
+
+    private static async Task<CounterTableInfo> InfoAsync(DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct)
+    {
+        await using var command = Command(
+            connection,
+            "SELECT collation_name, character_set_name, character_maximum_length FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = @table AND column_name = 'key'",
+            ("@table", table));
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        if (!await reader.ReadAsync(ct) || reader.IsDBNull(0))
+        {
+            throw new CounterStoreException(CounterStoreFailure.Schema, $"table {table} is no counter table: it has no text column 'key'");
+        }
+
         var repertoire = reader.GetString(1) switch
         {
             "utf8mb4" => TextRepertoire.Unicode,
@@ -41,118 +200,31 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             "latin1" => TextRepertoire.Latin1,
             _ => TextRepertoire.Ascii,
         };
-        return new CounterTableInfo(table, ignoresCase, (int)Math.Min(Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), CounterKeyText.MaxLength), repertoire, [.. steps.Select(step => step.Done)]);
-    }
-
-    protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
-        [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
-
-    protected override async Task<IReadOnlyList<CounterRow>> WriteAsync(
-        DbConnection connection, DbTransaction transaction, string table, IReadOnlyList<RowChange> changes, CancellationToken ct)
-    {
-        var rows = new List<CounterRow>(changes.Count);
-        foreach (var absolute in new[] { false, true })
-        {
-            foreach (var chunk in changes.Where(change => change.Absolute == absolute).Chunk(RowsOfAStatement))
-            {
-                await UpsertAsync(connection, transaction, table, chunk, absolute, ct).ConfigureAwait(false);
-                await ReadBackAsync(connection, transaction, table, chunk, rows, ct).ConfigureAwait(false);
-            }
-        }
-
-        return rows;
-    }
-
-    protected override async Task<long> DeletePagesAsync(DbConnection connection, string table, string condition, string value, CancellationToken ct)
-    {
-        var deleted = 0L;
-        while (true)
-        {
-            await using var command = Command(connection, $"DELETE FROM {Quote(table)} WHERE {condition} LIMIT 1000");
-            command.Bind("@value", value);
-            var page = await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            deleted += page;
-            if (page == 0)
-            {
-                return deleted;
-            }
-        }
-    }
-
-    private async Task UpsertAsync(DbConnection connection, DbTransaction transaction, string table, RowChange[] changes, bool absolute, CancellationToken ct)
-    {
-        var sql = new StringBuilder($"INSERT INTO {Quote(table)} (`key`, `time`, `count`, `count_rcpt`, `size`, `size_rcpt`) VALUES ");
-        await using var command = Command(connection, string.Empty, transaction);
-        for (var index = 0; index < changes.Length; index++)
-        {
-            var change = changes[index];
-            sql.Append(index == 0 ? string.Empty : ", ").Append(CultureInfo.InvariantCulture, $"(@k{index}, @t{index}, @a{index}, @b{index}, @c{index}, @d{index})");
-            command.Bind($"@k{index}", change.Key);
-            command.Bind($"@t{index}", change.Time);
-            command.Bind($"@a{index}", change.Amounts.Count);
-            command.Bind($"@b{index}", change.Amounts.CountRcpt);
-            command.Bind($"@c{index}", change.Amounts.Size);
-            command.Bind($"@d{index}", change.Amounts.SizeRcpt);
-        }
-
-        // VALUES() is what both MySQL and MariaDB understand.
-        var sets = Sums.Select(sum => absolute
-            ? $"`{sum}` = VALUES(`{sum}`)"
-            : $"`{sum}` = IF(VALUES(`{sum}`) > 0 AND `{sum}` > {Most} - VALUES(`{sum}`), {Most}, `{sum}` + VALUES(`{sum}`))");
-        sql.Append(CultureInfo.InvariantCulture, $" ON DUPLICATE KEY UPDATE {string.Join(", ", sets)}");
-#pragma warning disable CA2100 // Identifiers are quoted, values are bound.
-        command.CommandText = sql.ToString();
-#pragma warning restore CA2100
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-    }
-
-    private async Task ReadBackAsync(
-        DbConnection connection, DbTransaction transaction, string table, RowChange[] changes, List<CounterRow> rows, CancellationToken ct)
-    {
-        var sql = new StringBuilder($"SELECT `key`, `time`, `count`, `count_rcpt`, `size`, `size_rcpt` FROM {Quote(table)} WHERE (`key`, `time`) IN (");
-        await using var command = Command(connection, string.Empty, transaction);
-        for (var index = 0; index < changes.Length; index++)
-        {
-            sql.Append(index == 0 ? string.Empty : ", ").Append(CultureInfo.InvariantCulture, $"(@k{index}, @t{index})");
-            command.Bind($"@k{index}", changes[index].Key);
-            command.Bind($"@t{index}", changes[index].Time);
-        }
-
-#pragma warning disable CA2100 // Identifiers are quoted, values are bound.
-        command.CommandText = sql.Append(')').ToString();
-#pragma warning restore CA2100
-
-        // The table may hold the key in another case than we wrote it.
-        var byRow = changes.ToDictionary(change => (change.Key, change.Time));
-        var byFolded = changes.ToLookup(change => (change.Key.ToUpperInvariant().TrimEnd(), change.Time));
-        await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-        while (await reader.ReadAsync(ct).ConfigureAwait(false))
-        {
-            var (key, time, total) = (reader.GetString(0), reader.GetString(1), ReadSums(reader, 2));
-            var meant = byRow.TryGetValue((key, time), out var exact) ? [exact] : byFolded[(key.ToUpperInvariant().TrimEnd(), time)];
-            rows.AddRange(meant.Select(change => new CounterRow(change.AsWritten, time, total)));
-        }
+        var length = (int)Math.Min(Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), CounterKeyText.MaxLength);
+        return new CounterTableInfo(table, reader.GetString(0).EndsWith("_ci", StringComparison.Ordinal), length, repertoire, done);
     }
 
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
     {
         var name = Quote(table);
-        var engine = await ScalarAsync(connection, "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = @table", table, ct).ConfigureAwait(false);
+        var engine = await ScalarAsync(connection, "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = @table", table, ct);
         if (engine is null)
         {
             return
             [
                 ($"table {table}: created",
-                    $"CREATE TABLE IF NOT EXISTS {name} (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, `key` varchar(255) NOT NULL, `time` varchar(255) NOT NULL, "
-                    + "`count` bigint NOT NULL, `count_rcpt` bigint NOT NULL, `size` bigint NOT NULL, `size_rcpt` bigint NOT NULL, "
-                    + "UNIQUE KEY time_key (`key`, `time`), KEY `time` (`time`)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC"),
+                    $"CREATE TABLE IF NOT EXISTS {name} (`key` varchar(255) NOT NULL, `time` varchar(255) NOT NULL, count bigint NOT NULL, count_rcpt bigint NOT NULL, "
+                    + "size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (`key`, `time`)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC"),
             ];
         }
 
+        // One ALTER, so that a large table is copied once.
         var steps = new List<(string Done, string Sql)>();
+        var (done, changes) = (new List<string>(), new List<string>());
         if (!string.Equals(engine, "InnoDB", StringComparison.OrdinalIgnoreCase))
         {
-            steps.Add(($"table {table}: its engine {engine} knows no transactions and was changed to InnoDB", $"ALTER TABLE {name} ENGINE=InnoDB ROW_FORMAT=DYNAMIC"));
+            done.Add($"engine {engine}, which knows no transactions, changed to InnoDB");
+            changes.Add("ENGINE=InnoDB ROW_FORMAT=DYNAMIC");
         }
 
         var narrow = await ScalarAsync(
@@ -160,38 +232,70 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             "SELECT GROUP_CONCAT(column_name ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = @table "
             + "AND column_name IN ('id', 'count', 'count_rcpt', 'size', 'size_rcpt') AND data_type <> 'bigint'",
             table,
-            ct).ConfigureAwait(false);
+            ct);
         if (narrow is not null)
         {
             // The id too: every upsert takes one of its numbers, and 32 bits of them would be gone in weeks.
-            var columns = narrow.Split(',').Select(column => $"MODIFY {Quote(column)} bigint NOT NULL{(column == "id" ? " AUTO_INCREMENT" : string.Empty)}");
-            steps.Add(($"table {table}: widened to 64 bits: {narrow.Replace(",", ", ", StringComparison.Ordinal)}", $"ALTER TABLE {name} {string.Join(", ", columns)}"));
+            done.Add($"widened to 64 bits: {narrow.Replace(",", ", ", StringComparison.Ordinal)}");
+            changes.AddRange(narrow.Split(',').Select(column => $"MODIFY {Quote(column)} bigint NOT NULL{(column == "id" ? " AUTO_INCREMENT" : "")}"));
+        }
+
+        if (changes.Count > 0)
+        {
+            steps.Add(($"table {table}: {string.Join("; ", done)}", $"ALTER TABLE {name} {string.Join(", ", changes)}"));
         }
 
         var unique = await ScalarAsync(
             connection,
             "SELECT MAX(cols) FROM (SELECT GROUP_CONCAT(column_name ORDER BY column_name) AS cols FROM information_schema.statistics "
-            + "WHERE table_schema = DATABASE() AND table_name = @table AND non_unique = 0 GROUP BY index_name) AS keys_of_table WHERE cols = 'key,time'",
+            + "WHERE table_schema = DATABASE() AND table_name = @table AND non_unique = 0 AND sub_part IS NULL GROUP BY index_name) AS keys_of_table WHERE cols = 'key,time'",
             table,
-            ct).ConfigureAwait(false);
+            ct);
         if (unique is null)
         {
-            var sums = string.Join(", ", Sums.Select(sum => $"kept.`{sum}` = twins.`{sum}`"));
-            var groups = $"SELECT MIN(id) AS id, `key`, `time`, {string.Join(", ", Sums.Select(sum => $"SUM(`{sum}`) AS `{sum}`"))} FROM {name} GROUP BY `key`, `time` HAVING COUNT(*) > 1";
-            steps.Add((
-                $"table {table}: rows that stood twice were added to their first, and a unique key on key and time was added",
-                $"START TRANSACTION; UPDATE {name} AS kept JOIN ({groups}) AS twins ON kept.id = twins.id SET {sums}; "
-                + $"DELETE extra FROM {name} AS extra JOIN {name} AS first ON extra.`key` = first.`key` AND extra.`time` = first.`time` AND extra.id > first.id; COMMIT; "
-                + $"ALTER TABLE {name} ADD UNIQUE KEY time_key (`key`, `time`)"));
+            steps.Add(($"table {table}: rows that stood twice for one key and time added to the first, and a unique key on key and time added", MergeTwins(name)));
         }
 
         return steps;
     }
 
-    private static async Task<string?> ScalarAsync(DbConnection connection, string sql, string table, CancellationToken ct)
+    // Interrupted between COMMIT and ALTER it leaves a table without twins, and the next run adds the key.
+    private static string MergeTwins(string name)
     {
-        await using var command = Command(connection, sql);
-        command.Bind("@table", table);
-        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
+        var sums = string.Join(", ", Metrics.Select(m => $"SUM({m}) AS {m}"));
+        var sets = string.Join(", ", Metrics.Select(m => $"kept.{m} = one.{m}"));
+        return "START TRANSACTION; DROP TEMPORARY TABLE IF EXISTS policyd_merged; "
+            + $"CREATE TEMPORARY TABLE policyd_merged AS SELECT MIN(id) AS id, `key`, `time`, {sums} FROM {name} GROUP BY `key`, `time` HAVING COUNT(*) > 1; "
+            + $"UPDATE {name} AS kept JOIN policyd_merged AS one ON kept.id = one.id SET {sets}; "
+            + $"DELETE extra FROM {name} AS extra JOIN policyd_merged AS one ON extra.`key` = one.`key` AND extra.`time` = one.`time` WHERE extra.id <> one.id; "
+            + $"COMMIT; DROP TEMPORARY TABLE policyd_merged; ALTER TABLE {name} ADD UNIQUE KEY time_key (`key`, `time`)";
+    }
+}
+
+/// <summary>Finds, by the text that a table gave back, the names by which a key was asked for.</summary>
+internal sealed class FoldedKeys(CounterTableInfo table, IEnumerable<KeyValuePair<string, List<string>>> asked)
+{
+    private readonly Dictionary<string, List<string>> _byText = asked.ToDictionary(StringComparer.Ordinal);
+    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
+    private bool _strange;
+
+    /// <summary>
+    /// The keys that must be asked for one by one: no row came back under their text, but one may exist that the table's collation
+    /// takes for them (<c>jose</c> for <c>josé</c>).
+    /// </summary>
+    public IEnumerable<KeyValuePair<string, List<string>>> Doubtful =>
+        table.IgnoresCase ? _byText.Where(key => !_taken.Contains(key.Key) && (_strange || !System.Text.Ascii.IsValid(key.Key))) : [];
+
+    public List<string> Take(string text)
+    {
+        var key = _byText.ContainsKey(text) ? text : CounterKeyText.ForTable(text, table);
+        if (_byText.TryGetValue(key, out var names))
+        {
+            _taken.Add(key);
+            return names;
+        }
+
+        _strange = true;
+        return [];
     }
 }

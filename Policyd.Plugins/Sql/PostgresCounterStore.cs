@@ -1,120 +1,192 @@
 using System.Data.Common;
-using System.Globalization;
-using System.Text;
+using Npgsql;
+using NpgsqlTypes;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Plugins.Sql;
 
-/// <summary>Counter tables in PostgreSQL: a multi-row upsert that returns the new totals.</summary>
+/// <summary>
+/// Counter tables in PostgreSQL. A commit is one batch in one round trip: without BEGIN and COMMIT around it the server runs the whole
+/// of it as one transaction. Rows travel as arrays, so that the statement is the same for any number of them and stays prepared.
+/// </summary>
 internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCounterStore(database)
 {
-    private const string Most = "9223372036854775807";
+    // A server set to synchronous_commit=off would answer before the commit is on its disk; other settings are the operator's choice.
+    private const string Durable = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
-    protected override string SumOf(string column) => $"CAST(LEAST(SUM({column}), {Most}) AS bigint)";
+    protected override string CreateCommitsTable =>
+        $"{LockSchema}; CREATE TABLE IF NOT EXISTS {Commits} (node char(32) COLLATE \"C\" NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids bytea NOT NULL, PRIMARY KEY (node, seq)); "
+        + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
 
-    protected override Task CreateCommitsAsync(DbConnection connection, CancellationToken ct) =>
-        CreateAsync(
+    // CREATE TABLE IF NOT EXISTS still fails when another node creates the same table at that moment.
+    private static string LockSchema => "SELECT pg_advisory_xact_lock(8097889510232814948)";
+
+    protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
+    {
+        await using var batch = new NpgsqlBatch((NpgsqlConnection)connection);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(Durable));
+        batch.BatchCommands.Add(new NpgsqlBatchCommand($"INSERT INTO {Commits} (node, seq, at, ids) VALUES ($1, $2, $3, $4)")
+        {
+            Parameters =
+            {
+                Value(plan.Commit.Node.ToString("N"), NpgsqlDbType.Text),
+                Value(plan.Commit.Sequence, NpgsqlDbType.Bigint),
+                Value(plan.Commit.At.ToUnixTimeMilliseconds(), NpgsqlDbType.Bigint),
+                Value(CommitPlan.Encode(plan.Commit.RequestIds), NpgsqlDbType.Bytea),
+            },
+        });
+        var answers = new List<PlannedTable?> { null };
+        foreach (var table in plan.Tables)
+        {
+            foreach (var rows in table.Rows.GroupBy(row => row.Absolute).OrderBy(group => group.Key))
+            {
+                batch.BatchCommands.Add(Upsert(table.Info.Table, [.. rows], rows.Key));
+                answers.Add(table);
+            }
+        }
+
+        committing();
+        await using var reader = await batch.ExecuteReaderAsync();
+        foreach (var table in answers)
+        {
+            while (await reader.ReadAsync())
+            {
+                table?.Find(reader.GetString(0), reader.GetString(1))?.Read(Amounts(reader, 2));
+            }
+
+            await reader.NextResultAsync();
+        }
+    }
+
+    protected override async Task LoadAsync(
+        DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
+    {
+        await using var command = (NpgsqlCommand)connection.CreateCommand();
+        command.CommandText = $"SELECT \"key\", \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ANY($1) AND \"time\" COLLATE \"C\" BETWEEN $2 AND $3";
+        if (times.From == times.To)
+        {
+            command.CommandText = $"SELECT \"key\", \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ANY($1) AND \"time\" = $2";
+        }
+
+        command.Parameters.Add(Value(keys.Keys.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text));
+        command.Parameters.Add(Value(times.From, NpgsqlDbType.Text));
+        if (times.From != times.To)
+        {
+            command.Parameters.Add(Value(times.To, NpgsqlDbType.Text));
+        }
+
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            AddLoaded(rows, keys[reader.GetString(0)], reader.GetString(1), Amounts(reader, 2));
+        }
+    }
+
+    protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        await ExecuteAsync(connection, LockSchema, ct);
+        var steps = await StepsAsync(connection, table, ct);
+        foreach (var (_, sql) in steps)
+        {
+            await ExecuteAsync(connection, sql, ct);
+        }
+
+        await using var encoding = Command(connection, "SELECT current_setting('server_encoding')");
+        var repertoire = await encoding.ExecuteScalarAsync(ct) switch
+        {
+            "UTF8" => TextRepertoire.Unicode,
+            "LATIN1" => TextRepertoire.Latin1,
+            _ => TextRepertoire.Ascii,
+        };
+        await transaction.CommitAsync(ct);
+        return DefaultInfo(table) with { Repertoire = repertoire, Done = [.. steps.Select(step => step.Done)] };
+    }
+
+    protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
+        [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
+
+    protected override CounterTableInfo DefaultInfo(string table) =>
+        new(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+
+    private static NpgsqlParameter Value(object value, NpgsqlDbType type) => new() { Value = value, NpgsqlDbType = type };
+
+    private static async Task ExecuteAsync(DbConnection connection, string sql, CancellationToken ct)
+    {
+        await using var command = Command(connection, sql);
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync(ct);
+    }
+
+    private NpgsqlBatchCommand Upsert(string table, List<PlannedRow> rows, bool absolute)
+    {
+        var sets = Metrics.Select(m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("LEAST", "GREATEST", "row." + m, "excluded." + m)}");
+        return new NpgsqlBatchCommand(
+            $"INSERT INTO {Quote(table)} AS row (\"key\", \"time\", {Columns}) SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "
+            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING row.\"key\", row.\"time\", {string.Join(", ", Metrics.Select(m => "row." + m))}")
+        {
+            Parameters =
+            {
+                Value(rows.ConvertAll(row => row.Id.Key), NpgsqlDbType.Array | NpgsqlDbType.Text),
+                Value(rows.ConvertAll(row => row.Id.Time), NpgsqlDbType.Array | NpgsqlDbType.Text),
+                Value(rows.ConvertAll(row => row.Amounts.Count), NpgsqlDbType.Array | NpgsqlDbType.Bigint),
+                Value(rows.ConvertAll(row => row.Amounts.CountRcpt), NpgsqlDbType.Array | NpgsqlDbType.Bigint),
+                Value(rows.ConvertAll(row => row.Amounts.Size), NpgsqlDbType.Array | NpgsqlDbType.Bigint),
+                Value(rows.ConvertAll(row => row.Amounts.SizeRcpt), NpgsqlDbType.Array | NpgsqlDbType.Bigint),
+            },
+        };
+    }
+
+    private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        var name = Quote(table);
+        var columns = new Dictionary<string, string>(StringComparer.Ordinal);
+        await using (var command = Command(connection, "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(@table) AND attnum > 0 AND NOT attisdropped", ("@table", name)))
+        await using (var reader = await command.ExecuteReaderAsync(ct))
+        {
+            while (await reader.ReadAsync(ct))
+            {
+                columns.Add(reader.GetString(0), reader.GetString(1));
+            }
+        }
+
+        if (columns.Count == 0)
+        {
+            return
+            [
+                ($"table {table}: created",
+                    $"CREATE TABLE {name} (\"key\" varchar(255) NOT NULL, \"time\" varchar(255) NOT NULL, count bigint NOT NULL, count_rcpt bigint NOT NULL, "
+                    + "size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (\"key\", \"time\"))"),
+            ];
+        }
+
+        var steps = new List<(string Done, string Sql)>();
+        var narrow = Metrics.Append("id").Where(c => columns.TryGetValue(c, out var type) && type is "integer" or "smallint" or "numeric").ToList();
+        if (narrow.Count > 0)
+        {
+            steps.Add(($"table {table}: widened to 64 bits: {string.Join(", ", narrow)}", $"ALTER TABLE {name} {string.Join(", ", narrow.Select(c => $"ALTER COLUMN {c} TYPE bigint"))}"));
+        }
+
+        await using var unique = Command(
             connection,
-            "CREATE TABLE IF NOT EXISTS policyd_commits (node varchar(32) NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids bytea NOT NULL, PRIMARY KEY (node, seq));"
-            + "CREATE INDEX IF NOT EXISTS policyd_commits_at ON policyd_commits (at)",
-            ct);
-
-    protected override async Task<CounterTableInfo> TakeOverAsync(DbConnection connection, string table, CancellationToken ct)
-    {
-        var done = await DescribeAsync(connection, table, ct).ConfigureAwait(false);
-        if (done.Count > 0)
+            "SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass(@table) AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 2 AND "
+            + "(SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)) = 'key,time'",
+            ("@table", name));
+        if (await unique.ExecuteScalarAsync(ct) is 0L)
         {
-            await CreateAsync(
-                connection,
-                $"CREATE TABLE IF NOT EXISTS {Quote(table)} (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, \"key\" varchar(255) NOT NULL, \"time\" varchar(255) NOT NULL, "
-                + "\"count\" bigint NOT NULL, \"count_rcpt\" bigint NOT NULL, \"size\" bigint NOT NULL, \"size_rcpt\" bigint NOT NULL, UNIQUE (\"key\", \"time\"))",
-                ct).ConfigureAwait(false);
+            steps.Add(($"table {table}: rows that stood twice for one key and time added to the first, and a unique key on key and time added", MergeTwins(name)));
         }
 
-        return new CounterTableInfo(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, done);
+        return steps;
     }
 
-    protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct)
+    private static string MergeTwins(string name)
     {
-        await using var command = Command(connection, "SELECT to_regclass(@table) IS NULL");
-        command.Bind("@table", Quote(table));
-        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) is true ? [$"table {table}: created"] : [];
-    }
-
-    protected override async Task<IReadOnlyList<CounterRow>> WriteAsync(
-        DbConnection connection, DbTransaction transaction, string table, IReadOnlyList<RowChange> changes, CancellationToken ct)
-    {
-        var rows = new List<CounterRow>(changes.Count);
-        foreach (var absolute in new[] { false, true })
-        {
-            foreach (var chunk in changes.Where(change => change.Absolute == absolute).Chunk(RowsOfAStatement))
-            {
-                await UpsertAsync(connection, transaction, table, chunk, absolute, rows, ct).ConfigureAwait(false);
-            }
-        }
-
-        return rows;
-    }
-
-    protected override async Task<long> DeletePagesAsync(DbConnection connection, string table, string condition, string value, CancellationToken ct)
-    {
-        var deleted = 0L;
-        while (true)
-        {
-            await using var command = Command(connection, $"DELETE FROM {Quote(table)} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {Quote(table)} WHERE {condition} LIMIT 1000))");
-            command.Bind("@value", value);
-            var page = await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            deleted += page;
-            if (page == 0)
-            {
-                return deleted;
-            }
-        }
-    }
-
-    private async Task UpsertAsync(
-        DbConnection connection, DbTransaction transaction, string table, RowChange[] changes, bool absolute, List<CounterRow> rows, CancellationToken ct)
-    {
-        var sql = new StringBuilder($"INSERT INTO {Quote(table)} AS row (\"key\", \"time\", \"count\", \"count_rcpt\", \"size\", \"size_rcpt\") VALUES ");
-        await using var command = Command(connection, string.Empty, transaction);
-        for (var index = 0; index < changes.Length; index++)
-        {
-            var change = changes[index];
-            sql.Append(index == 0 ? string.Empty : ", ").Append(CultureInfo.InvariantCulture, $"(@k{index}, @t{index}, @a{index}, @b{index}, @c{index}, @d{index})");
-            command.Bind($"@k{index}", change.Key);
-            command.Bind($"@t{index}", change.Time);
-            command.Bind($"@a{index}", change.Amounts.Count);
-            command.Bind($"@b{index}", change.Amounts.CountRcpt);
-            command.Bind($"@c{index}", change.Amounts.Size);
-            command.Bind($"@d{index}", change.Amounts.SizeRcpt);
-        }
-
-        var sets = Sums.Select(sum => absolute
-            ? $"\"{sum}\" = excluded.\"{sum}\""
-            : $"\"{sum}\" = CASE WHEN excluded.\"{sum}\" > 0 AND row.\"{sum}\" > {Most} - excluded.\"{sum}\" THEN {Most} ELSE row.\"{sum}\" + excluded.\"{sum}\" END");
-        sql.Append(CultureInfo.InvariantCulture, $" ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING \"key\", \"time\", \"count\", \"count_rcpt\", \"size\", \"size_rcpt\"");
-#pragma warning disable CA2100 // Identifiers are quoted, values are bound.
-        command.CommandText = sql.ToString();
-#pragma warning restore CA2100
-        var written = changes.ToDictionary(change => (change.Key, change.Time), change => change.AsWritten);
-        await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-        while (await reader.ReadAsync(ct).ConfigureAwait(false))
-        {
-            var (key, time) = (reader.GetString(0), reader.GetString(1));
-            rows.Add(new CounterRow(written[(key, time)], time, ReadSums(reader, 2)));
-        }
-    }
-
-    /// <summary>IF NOT EXISTS is no protection against another node that creates the same at this moment: the second one finds it there.</summary>
-    private async Task CreateAsync(DbConnection connection, string sql, CancellationToken ct)
-    {
-        try
-        {
-            await ExecuteAsync(connection, sql, ct).ConfigureAwait(false);
-        }
-        catch (DbException exception) when (Database.Classify(exception).Duplicate || exception.SqlState is "42P07" or "23505")
-        {
-            await ExecuteAsync(connection, sql, ct).ConfigureAwait(false);
-        }
+        var sums = string.Join(", ", Metrics.Select(m => $"sum({m})::bigint AS {m}"));
+        var sets = string.Join(", ", Metrics.Select(m => $"{m} = one.{m}"));
+        return $"LOCK TABLE {name}; CREATE TEMP TABLE policyd_merged ON COMMIT DROP AS SELECT min(ctid) AS kept, \"key\", \"time\", {sums} FROM {name} GROUP BY \"key\", \"time\" HAVING count(*) > 1; "
+            + $"DELETE FROM {name} AS extra USING policyd_merged AS one WHERE extra.\"key\" = one.\"key\" AND extra.\"time\" = one.\"time\" AND extra.ctid <> one.kept; "
+            + $"UPDATE {name} AS row SET {sets} FROM policyd_merged AS one WHERE row.ctid = one.kept; "
+            + $"ALTER TABLE {name} ADD UNIQUE (\"key\", \"time\")";
     }
 }

@@ -1,409 +1,401 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Globalization;
-using System.Text;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Plugins.Sql;
 
 /// <summary>
-/// The counter tables of a SQL database. What is common stands here: the order of a commit, the merging of deltas, what a failure
-/// means. A provider adds its statements. One commit runs at a time; loads and lists have connections of their own.
+/// What the counter stores have in common: lanes, the commits table, purging, lists. A dialect adds the upsert, loads and
+/// the take-over. Commits have a lane of their own, so that a load never waits for a disk; whatever may take long (preparing, lists)
+/// has a connection only for itself.
 /// </summary>
-internal abstract class SqlCounterStore(SqlDatabase database) : ICounterStore
+internal abstract class SqlCounterStore : ICounterStore
 {
-    /// <summary>No statement names more rows than this: every database has a bound on parameters.</summary>
-    protected const int RowsOfAStatement = 300;
+    protected const string Columns = "count, count_rcpt, size, size_rcpt";
+    private const int PurgePage = 500;
+    private readonly SqlDatabase _database;
+    private readonly SqlLane _writer;
+    private readonly SqlLane _reader;
+    private readonly ConcurrentDictionary<string, CounterTableInfo> _tables = new(StringComparer.Ordinal);
+    private volatile bool _commitsTableExists;
 
-    private const int IdBytes = 16;
-    private readonly SemaphoreSlim _writing = new(1, 1);
-    private readonly Dictionary<string, CounterTableInfo> _tables = [];
-    private DbConnection? _writer;
-    private bool _commitsTable;
+    protected SqlCounterStore(SqlDatabase database)
+    {
+        _database = database;
+        _writer = new SqlLane(database, BlocksItsThread);
+        _reader = new SqlLane(database, BlocksItsThread);
+    }
 
-    protected SqlDatabase Database { get; } = database;
+    protected static string[] Metrics { get; } = ["count", "count_rcpt", "size", "size_rcpt"];
 
-    /// <summary>The columns of a counter in the order of every statement.</summary>
-    protected static string[] Sums => ["count", "count_rcpt", "size", "size_rcpt"];
+    protected string Commits => Quote(CounterTableName.Commits);
+
+    protected abstract string CreateCommitsTable { get; }
+
+    private bool BlocksItsThread => _database.Provider == SqlProvider.SQLite;
 
     public async Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct)
     {
-        await _writing.WaitAsync(ct).ConfigureAwait(false);
-        try
-        {
-            var connection = await WriterAsync(ct).ConfigureAwait(false);
-            await EnsureCommitsAsync(connection, ct).ConfigureAwait(false);
-            var info = await TakeOverAsync(connection, table, ct).ConfigureAwait(false);
-            _tables[table] = info;
-            return info;
-        }
-        catch (Exception exception) when (exception is DbException or IOException)
-        {
-            throw await FailedAsync(exception).ConfigureAwait(false);
-        }
-        finally
-        {
-            _writing.Release();
-        }
+        CheckName(table);
+        await EnsureCommitsTableAsync(ct);
+        await using var lane = new SqlLane(_database, BlocksItsThread);
+        var info = await lane.RunAsync(
+            async (connection, token) =>
+            {
+                var prepared = await PrepareAsync(connection, table, token);
+                // A table of that name which is none of counters is found now, not by the first mail.
+                await using var command = Command(connection, $"SELECT {Quote("key")}, {Quote("time")}, {Columns} FROM {Quote(table)} WHERE 1 = 0");
+                await command.ExecuteNonQueryAsync(token);
+                return prepared;
+            },
+            ct);
+        _tables[table] = info;
+        return info;
     }
 
-    public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) =>
-        ReadAsync(connection => DescribeAsync(connection, table, ct), ct);
+    public async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
+    {
+        CheckName(table);
+        await using var lane = new SqlLane(_database, BlocksItsThread);
+        return await lane.RunAsync((connection, token) => DescribeAsync(connection, table, token), ct);
+    }
 
-    public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct) =>
-        ReadAsync<IReadOnlyList<CounterRow>>(
-            async connection =>
+    public async Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
+    {
+        var planned = new PlannedTable(InfoOf(table));
+        // Asked-for names by stored key: several may share a row where the table ignores case.
+        var names = loads.GroupBy(l => l.Times).ToDictionary(
+            g => g.Key,
+            g => g.GroupBy(l => planned.IdOf(l.Key, "").Key, StringComparer.Ordinal).ToDictionary(k => k.Key, k => k.Select(l => l.Key).Distinct(StringComparer.Ordinal).ToList(), StringComparer.Ordinal));
+        return await _reader.RunAsync(
+            async (connection, token) =>
             {
-                var rows = new List<CounterRow>();
-                foreach (var chunk in loads.Chunk(RowsOfAStatement))
+                var rows = new List<CounterRow>(loads.Count);
+                foreach (var (times, keys) in names)
                 {
-                    await LoadChunkAsync(connection, table, chunk, rows, ct).ConfigureAwait(false);
+                    await LoadAsync(connection, planned, times, keys, rows, token);
                 }
 
                 return rows;
             },
             ct);
+    }
 
     public async Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct)
     {
-        await _writing.WaitAsync(ct).ConfigureAwait(false);
+        await EnsureCommitsTableAsync(ct);
+        var plan = CommitPlan.Create(commit, InfoOf);
         var committing = false;
         try
         {
-            var connection = await WriterAsync(ct).ConfigureAwait(false);
-            await EnsureCommitsAsync(connection, ct).ConfigureAwait(false);
-            await using var transaction = await BeginAsync(connection, ct).ConfigureAwait(false);
-            await RecordAsync(connection, transaction, commit, ct).ConfigureAwait(false);
-            var totals = new List<(string Table, CounterRow Row)>(commit.Deltas.Count);
-            foreach (var (table, changes) in RowChange.Merge(commit.Deltas, Stored))
+            return await _writer.RunAsync(
+                async (connection, _) =>
+                {
+                    await CommitAsync(connection, plan, () => committing = true);
+                    return plan.Totals();
+                },
+                ct,
+                () => committing);
+        }
+        catch (CounterStoreException e) when (e.InnerException is { } cause && _database.Classify(cause).Duplicate)
+        {
+            if (await IsCommittedAsync(commit.Node, commit.Sequence, ct).ConfigureAwait(false))
             {
-                totals.AddRange((await WriteAsync(connection, transaction, table, changes, ct).ConfigureAwait(false)).Select(row => (table, row)));
+                throw new CounterStoreException(CounterStoreFailure.AlreadyCommitted, $"commit {commit.Sequence} of this process is already in the database", cause);
             }
 
-            committing = true;
-            await transaction.CommitAsync(CancellationToken.None).ConfigureAwait(false);
-            return totals;
-        }
-        catch (Exception exception) when (exception is DbException or IOException)
-        {
-            var failure = await FailedAsync(exception).ConfigureAwait(false);
-            throw committing && failure.Failure == CounterStoreFailure.Unavailable
-                ? new CounterStoreException(CounterStoreFailure.CommitUnknown, failure.Message, exception)
-                : failure;
-        }
-        finally
-        {
-            _writing.Release();
+            throw;
         }
     }
 
-    public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) =>
-        ReadAsync(
-            async connection =>
-            {
-                await using var command = Command(connection, $"SELECT 1 FROM {Quote(CounterTableName.Commits)} WHERE node = @node AND seq = @seq");
-                command.Bind("@node", node.ToString("N"));
-                command.Bind("@seq", sequence);
-                return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) is not null;
-            },
-            ct);
-
-    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) =>
-        ReadAsync<IReadOnlyList<CommittedIds>>(
-            async connection =>
-            {
-                var known = seen.Keys.ToArray();
-                var sql = new StringBuilder($"SELECT node, seq, at, ids FROM {Quote(CounterTableName.Commits)} WHERE (at >= @since");
-                for (var index = 0; index < known.Length; index++)
-                {
-                    sql.Append(CultureInfo.InvariantCulture, $" AND node <> @n{index}");
-                }
-
-                sql.Append(')');
-                for (var index = 0; index < known.Length; index++)
-                {
-                    sql.Append(CultureInfo.InvariantCulture, $" OR (node = @n{index} AND seq > @s{index})");
-                }
-
-                await using var command = Command(connection, sql.ToString());
-                command.Bind("@since", since.ToUnixTimeMilliseconds());
-                for (var index = 0; index < known.Length; index++)
-                {
-                    command.Bind($"@n{index}", known[index].ToString("N"));
-                    command.Bind($"@s{index}", seen[known[index]]);
-                }
-
-                var commits = new List<CommittedIds>();
-                await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-                while (await reader.ReadAsync(ct).ConfigureAwait(false))
-                {
-                    commits.Add(new CommittedIds(
-                        Guid.ParseExact(reader.GetString(0), "N"),
-                        reader.GetInt64(1),
-                        DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(2)),
-                        ReadIds(reader.GetFieldValue<byte[]>(3))));
-                }
-
-                return commits;
-            },
-            ct,
-            needsCommits: true);
-
-    public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) =>
-        ReadAsync(
-            async connection =>
-            {
-                var times = new List<string>();
-                await using (var command = Command(connection, $"SELECT DISTINCT {Quote("time")} FROM {Quote(table)}"))
-                await using (var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false))
-                {
-                    while (await reader.ReadAsync(ct).ConfigureAwait(false))
-                    {
-                        times.Add(reader.GetString(0));
-                    }
-                }
-
-                var purged = 0L;
-                foreach (var time in times.Where(isOld))
-                {
-                    purged += await DeletePagesAsync(connection, table, $"{Quote("time")} = @value", time, ct).ConfigureAwait(false);
-                }
-
-                return purged;
-            },
-            ct);
-
-    public Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct) =>
-        ReadAsync(
-            async connection =>
-            {
-                await using var command = Command(connection, $"DELETE FROM {Quote(CounterTableName.Commits)} WHERE at < @before");
-                command.Bind("@before", before.ToUnixTimeMilliseconds());
-                return (long)await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            },
-            ct,
-            needsCommits: true);
-
-    public Task<IReadOnlyList<CounterRow>> ListAsync(string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct) =>
-        ReadAsync<IReadOnlyList<CounterRow>>(
-            async connection =>
-            {
-                var metric = Quote(Sums[(int)order]);
-                var columns = string.Join(", ", Sums.Select(Quote));
-                var sql = times is null
-                    ? $"SELECT {Quote("key")}, {Quote("time")}, {columns} FROM {Quote(table)} ORDER BY {metric} DESC, {Quote("key")} LIMIT @limit"
-                    : $"SELECT {Quote("key")}, @to, {string.Join(", ", Sums.Select(sum => $"{SumOf(Quote(sum))} AS {Quote(sum)}"))} FROM {Quote(table)} "
-                        + $"WHERE {Quote("time")} >= @from AND {Quote("time")} <= @to GROUP BY {Quote("key")} ORDER BY {SumOf(metric)} DESC, {Quote("key")} LIMIT @limit";
-                await using var command = Command(connection, sql);
-                command.Bind("@limit", limit);
-                if (times is { } range)
-                {
-                    command.Bind("@from", range.From);
-                    command.Bind("@to", range.To);
-                }
-
-                var rows = new List<CounterRow>();
-                await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-                while (await reader.ReadAsync(ct).ConfigureAwait(false))
-                {
-                    rows.Add(new CounterRow(reader.GetString(0), reader.GetString(1), ReadSums(reader, 2)));
-                }
-
-                return rows;
-            },
-            ct);
-
-    public async ValueTask DisposeAsync()
+    public async Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct)
     {
-        await _writing.WaitAsync().ConfigureAwait(false);
-        if (_writer is not null)
-        {
-            await _writer.DisposeAsync().ConfigureAwait(false);
-        }
-
-        _writing.Dispose();
+        await EnsureCommitsTableAsync(ct);
+        return await _reader.RunAsync(
+            async (connection, token) =>
+            {
+                await using var command = Command(connection, $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq", ("@node", node.ToString("N")), ("@seq", sequence));
+                return await command.ExecuteScalarAsync(token) is not null;
+            },
+            ct);
     }
 
-    /// <summary>Creates the table of commits.</summary>
-    protected abstract Task CreateCommitsAsync(DbConnection connection, CancellationToken ct);
+    public async Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct)
+    {
+        await EnsureCommitsTableAsync(ct);
+        return await _reader.RunAsync(
+            async (connection, token) =>
+            {
+                await using var command = connection.CreateCommand();
+                command.CommandText = SinceQuery(command, since, seen);
+                var found = new List<CommittedIds>();
+                await using var reader = await command.ExecuteReaderAsync(token);
+                while (await reader.ReadAsync(token))
+                {
+                    found.Add(new CommittedIds(
+                        Guid.ParseExact(reader.GetString(0), "N"), reader.GetInt64(1), DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(2)), CommitPlan.Decode(reader.GetFieldValue<byte[]>(3))));
+                }
 
-    /// <summary>Creates a counter table, or makes an existing one fit.</summary>
-    protected abstract Task<CounterTableInfo> TakeOverAsync(DbConnection connection, string table, CancellationToken ct);
+                return found;
+            },
+            ct);
+    }
 
-    /// <summary>What <see cref="TakeOverAsync"/> would do.</summary>
+    public async Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct)
+    {
+        CheckName(table);
+        var verdicts = new Dictionary<string, bool>(StringComparer.Ordinal);
+        CounterRowId? last = null;
+        var deleted = 0L;
+        do
+        {
+            var after = last;
+            var page = await _reader.RunAsync((connection, token) => PageAsync(connection, table, after, token), ct);
+            var old = page.Where(IsOld).ToList();
+            if (old.Count > 0)
+            {
+                deleted += await _writer.RunAsync((connection, token) => DeleteAsync(connection, table, old, token), ct);
+            }
+
+            last = page.Count == PurgePage ? page[^1] : null;
+            if (verdicts.Count > 10_000)
+            {
+                verdicts.Clear(); // a table of many rolling windows has a text for each minute
+            }
+        }
+        while (last is not null);
+        return deleted;
+
+        bool IsOld(CounterRowId row)
+        {
+            if (!verdicts.TryGetValue(row.Time, out var verdict))
+            {
+                verdicts.Add(row.Time, verdict = isOld(row.Time));
+            }
+
+            return verdict;
+        }
+    }
+
+    public async Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct)
+    {
+        await EnsureCommitsTableAsync(ct);
+        var end = before.ToUnixTimeMilliseconds();
+        var deleted = 0L;
+        long? next;
+        do
+        {
+            next = null;
+            deleted += await _writer.RunAsync(
+                async (connection, token) =>
+                {
+                    // Up to the time of the page's last row; rows of one millisecond go together.
+                    await using var find = Command(connection, $"SELECT at FROM {Commits} WHERE at < @end ORDER BY at LIMIT 1 OFFSET {PurgePage}", ("@end", end));
+                    next = await find.ExecuteScalarAsync(token) is { } at ? Convert.ToInt64(at, CultureInfo.InvariantCulture) : null;
+                    await using var delete = Command(connection, $"DELETE FROM {Commits} WHERE at < @end", ("@end", next is { } page ? Math.Min(end, page + 1) : end));
+                    return await delete.ExecuteNonQueryAsync(token);
+                },
+                ct);
+        }
+        while (next is not null);
+        return deleted;
+    }
+
+    public async Task<IReadOnlyList<CounterRow>> ListAsync(string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
+    {
+        CheckName(table);
+        await using var lane = new SqlLane(_database, BlocksItsThread);
+        return await lane.RunAsync((connection, token) => ListAsync(connection, table, times, order, limit, token), ct);
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        await _writer.DisposeAsync();
+        await _reader.DisposeAsync();
+    }
+
+    /// <summary>Runs the transaction, filling in the totals of the plan's rows.</summary>
+    /// <param name="connection">The writer's connection.</param>
+    /// <param name="plan">The commit.</param>
+    /// <param name="committing">Called right before a COMMIT may reach the database.</param>
+    protected abstract Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing);
+
+    protected abstract Task LoadAsync(DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct);
+
+    protected abstract Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct);
+
     protected abstract Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct);
 
-    /// <summary>Writes the changes of one table, in the order of their rows, and reads the new totals.</summary>
-    protected abstract Task<IReadOnlyList<CounterRow>> WriteAsync(
-        DbConnection connection, DbTransaction transaction, string table, IReadOnlyList<RowChange> changes, CancellationToken ct);
+    protected abstract CounterTableInfo DefaultInfo(string table);
 
-    /// <summary>Deletes rows in pages.</summary>
-    protected abstract Task<long> DeletePagesAsync(DbConnection connection, string table, string condition, string value, CancellationToken ct);
+    protected string Quote(string name) => _database.QuoteIdentifier(name);
 
-    /// <summary>Begins the writing transaction.</summary>
-    protected virtual ValueTask<DbTransaction> BeginAsync(DbConnection connection, CancellationToken ct) => connection.BeginTransactionAsync(ct);
+    /// <summary>A sum that stays at the largest number instead of overflowing, which would fail the whole commit, again and again.</summary>
+    protected static string Saturated(string least, string greatest, string old, string added) =>
+        $"{least}({old}, 9223372036854775807 - {greatest}({added}, 0)) + {added}";
 
-    /// <summary>A sum over rows as a 64-bit number.</summary>
-    protected virtual string SumOf(string column) => $"SUM({column})";
-
-    protected string Quote(string name) => Database.QuoteIdentifier(name);
-
-    /// <summary>A key as its column holds it.</summary>
-    protected string Stored(string table, string key)
-    {
-        var info = _tables.GetValueOrDefault(table);
-        return CounterKeyText.Fit(key, info?.MaxKeyLength ?? CounterKeyText.MaxLength, info?.Repertoire ?? TextRepertoire.Unicode);
-    }
-
-    protected static DbCommand Command(DbConnection connection, string sql, DbTransaction? transaction = null)
+    protected static DbCommand Command(DbConnection connection, string text, params ReadOnlySpan<(string Name, object? Value)> values)
     {
         var command = connection.CreateCommand();
-#pragma warning disable CA2100 // Identifiers in the text are quoted, table names are checked by CounterTableName, values are bound.
-        command.CommandText = sql;
-#pragma warning restore CA2100
-        command.Transaction = transaction;
+        command.CommandText = text;
+        foreach (var (name, value) in values)
+        {
+            command.Bind(name, value);
+        }
+
         return command;
     }
 
-    protected static async Task ExecuteAsync(DbConnection connection, string sql, CancellationToken ct, DbTransaction? transaction = null)
+    protected static CounterAmounts Amounts(DbDataReader reader, int first) =>
+        new(reader.GetInt64(first), reader.GetInt64(first + 1), reader.GetInt64(first + 2), reader.GetInt64(first + 3));
+
+    /// <summary>Names a loaded row as its callers asked for it.</summary>
+    protected static void AddLoaded(List<CounterRow> rows, IEnumerable<string> names, string time, CounterAmounts total)
     {
-        await using var command = Command(connection, sql, transaction);
-        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        foreach (var name in names)
+        {
+            rows.Add(new CounterRow(name, time, total));
+        }
     }
 
-    protected static CounterAmounts ReadSums(DbDataReader reader, int first) => new(
-        ReadSum(reader, first), ReadSum(reader, first + 1), ReadSum(reader, first + 2), ReadSum(reader, first + 3));
-
-    /// <summary>An INT UNSIGNED, a BIGINT or a DECIMAL of a SUM: all end as a long, saturating.</summary>
-    private static long ReadSum(DbDataReader reader, int column) => reader.GetValue(column) switch
+    private static void CheckName(string table)
     {
-        long number => number,
-        ulong number => (long)Math.Min(number, long.MaxValue),
-        decimal number => (long)Math.Clamp(number, long.MinValue, long.MaxValue),
-        double number => number >= long.MaxValue ? long.MaxValue : (long)number,
-        DBNull => 0,
-        var number => Convert.ToInt64(number, CultureInfo.InvariantCulture),
+        if (CounterTableName.Check(table) is { } error)
+        {
+            throw new ArgumentException(error, nameof(table));
+        }
+    }
+
+    private CounterTableInfo InfoOf(string table)
+    {
+        if (_tables.TryGetValue(table, out var info))
+        {
+            return info;
+        }
+
+        CheckName(table);
+        return DefaultInfo(table);
+    }
+
+    private async ValueTask EnsureCommitsTableAsync(CancellationToken ct)
+    {
+        if (_commitsTableExists)
+        {
+            return;
+        }
+
+        await _writer.RunAsync(
+            async (connection, token) =>
+            {
+                await using var command = Command(connection, CreateCommitsTable);
+                await command.ExecuteNonQueryAsync(token);
+                return true;
+            },
+            ct);
+        _commitsTableExists = true;
+    }
+
+    // One range of the primary key for each node that is known, and one for each gap between them: no database has to read
+    // the rows of its own node, which are nearly all, to find the few of others.
+    private string SinceQuery(DbCommand command, DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen)
+    {
+        var select = $"SELECT node, seq, at, ids FROM {Commits} WHERE ";
+        command.Bind("@since", since.ToUnixTimeMilliseconds());
+        var nodes = seen.Select(s => (Node: s.Key.ToString("N"), Sequence: s.Value)).OrderBy(n => n.Node, StringComparer.Ordinal).ToList();
+        var parts = new List<string>();
+        for (var i = 0; i < nodes.Count; i++)
+        {
+            command.Bind("@n" + i, nodes[i].Node);
+            parts.Add(select + (i == 0 ? "" : $"node > @n{i - 1} AND ") + $"node < @n{i} AND at >= @since");
+            if (nodes[i].Sequence != long.MaxValue)
+            {
+                command.Bind("@s" + i, nodes[i].Sequence);
+                parts.Add(select + $"node = @n{i} AND seq > @s{i}");
+            }
+        }
+
+        parts.Add(select + (nodes.Count == 0 ? "" : $"node > @n{nodes.Count - 1} AND ") + "at >= @since");
+        return string.Join(" UNION ALL ", parts) + " ORDER BY at, node, seq";
+    }
+
+    private async Task<List<CounterRowId>> PageAsync(DbConnection connection, string table, CounterRowId? after, CancellationToken ct)
+    {
+        var (key, time) = (Quote("key"), Quote("time"));
+        await using var command = connection.CreateCommand();
+        command.CommandText = $"SELECT {key}, {time} FROM {Quote(table)}{(after is null ? "" : $" WHERE {key} >= @key AND ({key} > @key OR {time} > @time)")} ORDER BY {key}, {time} LIMIT {PurgePage}";
+        if (after is { } row)
+        {
+            command.Bind("@key", row.Key);
+            command.Bind("@time", row.Time);
+        }
+
+        var page = new List<CounterRowId>(PurgePage);
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            page.Add(new CounterRowId(reader.GetString(0), reader.GetString(1)));
+        }
+
+        return page;
+    }
+
+    private async Task<long> DeleteAsync(DbConnection connection, string table, List<CounterRowId> rows, CancellationToken ct)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var deleted = 0L;
+        foreach (var sameTime in rows.GroupBy(r => r.Time, StringComparer.Ordinal))
+        {
+            await using var command = connection.CreateCommand();
+            command.Transaction = transaction;
+            command.Bind("@time", sameTime.Key);
+            var names = sameTime.Select((r, i) => command.Bind("@k" + i, r.Key).ParameterName).ToList();
+            command.CommandText = $"DELETE FROM {Quote(table)} WHERE {Quote("time")} = @time AND {Quote("key")} IN ({string.Join(',', names)})";
+            deleted += await command.ExecuteNonQueryAsync(ct);
+        }
+
+        await transaction.CommitAsync(CancellationToken.None);
+        return deleted;
+    }
+
+    private async Task<IReadOnlyList<CounterRow>> ListAsync(DbConnection connection, string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
+    {
+        var (key, time) = (Quote("key"), Quote("time"));
+        await using var command = connection.CreateCommand();
+        command.CommandTimeout = 0;
+        var tail = $" ORDER BY {Metrics[(int)order]} DESC, {key}, {time} LIMIT {Math.Max(0, limit)}";
+        if (times is { } range && range.From != range.To)
+        {
+            command.Bind("@from", range.From);
+            command.Bind("@to", range.To);
+            var sums = string.Join(", ", Metrics.Select(m => $"{SumOf(m)} AS {m}"));
+            command.CommandText = $"SELECT * FROM (SELECT {key}, MAX({time}) AS {time}, {sums} FROM {Quote(table)} WHERE {time} BETWEEN @from AND @to GROUP BY {key}) AS sums" + tail;
+        }
+        else
+        {
+            command.CommandText = $"SELECT {key}, {time}, {Columns} FROM {Quote(table)}{(times is null ? "" : $" WHERE {time} = @from")}" + tail;
+            if (times is { } one)
+            {
+                command.Bind("@from", one.From);
+            }
+        }
+
+        var rows = new List<CounterRow>();
+        await using var reader = await command.ExecuteReaderAsync(ct);
+        while (await reader.ReadAsync(ct))
+        {
+            var window = times is { } asked ? asked.To : reader.GetString(1);
+            rows.Add(new CounterRow(reader.GetString(0), window, Amounts(reader, 2)));
+        }
+
+        return rows;
+    }
+
+    private string SumOf(string column) => _database.Provider switch
+    {
+        // Its SUM fails where it overflows. No window has more than 61 rows of a key.
+        SqlProvider.SQLite => $"SUM(MIN({column}, {long.MaxValue / 64}))",
+        SqlProvider.PostgreSQL => $"LEAST(SUM({column}), 9223372036854775807)::bigint",
+        _ => $"CAST(LEAST(SUM({column}), 9223372036854775807) AS SIGNED)",
     };
-
-    private async Task LoadChunkAsync(DbConnection connection, string table, CounterLoad[] loads, List<CounterRow> rows, CancellationToken ct)
-    {
-        var sql = new StringBuilder($"SELECT {Quote("key")}, {Quote("time")}, {string.Join(", ", Sums.Select(Quote))} FROM {Quote(table)} WHERE ");
-        await using var command = Command(connection, string.Empty);
-        var asked = new Dictionary<string, string>(loads.Length);
-        for (var index = 0; index < loads.Length; index++)
-        {
-            var load = loads[index];
-            var stored = Stored(table, load.Key);
-            asked[stored] = load.Key;
-            sql.Append(index == 0 ? string.Empty : " OR ")
-                .Append(CultureInfo.InvariantCulture, $"({Quote("key")} = @k{index} AND {Quote("time")} ")
-                .Append(load.Times.From == load.Times.To
-                    ? string.Create(CultureInfo.InvariantCulture, $"= @f{index})")
-                    : string.Create(CultureInfo.InvariantCulture, $">= @f{index} AND {Quote("time")} <= @t{index})"));
-            command.Bind($"@k{index}", stored);
-            command.Bind($"@f{index}", load.Times.From);
-            if (load.Times.From != load.Times.To)
-            {
-                command.Bind($"@t{index}", load.Times.To);
-            }
-        }
-
-#pragma warning disable CA2100 // as in Command
-        command.CommandText = sql.ToString();
-#pragma warning restore CA2100
-        await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
-        while (await reader.ReadAsync(ct).ConfigureAwait(false))
-        {
-            var stored = reader.GetString(0);
-            rows.Add(new CounterRow(asked.GetValueOrDefault(stored, stored), reader.GetString(1), ReadSums(reader, 2)));
-        }
-    }
-
-    private async Task RecordAsync(DbConnection connection, DbTransaction transaction, CounterCommit commit, CancellationToken ct)
-    {
-        await using var command = Command(connection, $"INSERT INTO {Quote(CounterTableName.Commits)} (node, seq, at, ids) VALUES (@node, @seq, @at, @ids)", transaction);
-        command.Bind("@node", commit.Node.ToString("N"));
-        command.Bind("@seq", commit.Sequence);
-        command.Bind("@at", commit.At.ToUnixTimeMilliseconds());
-        command.Bind("@ids", WriteIds(commit.RequestIds));
-        try
-        {
-            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-        }
-        catch (DbException exception) when (Database.Classify(exception).Duplicate)
-        {
-            throw new CounterStoreException(CounterStoreFailure.AlreadyCommitted, $"{Database.Description}: commit {commit.Sequence} is there already", exception);
-        }
-    }
-
-    private async Task<DbConnection> WriterAsync(CancellationToken ct) =>
-        _writer ??= await Database.OpenAsync(ct).ConfigureAwait(false);
-
-    private async Task EnsureCommitsAsync(DbConnection connection, CancellationToken ct)
-    {
-        if (!_commitsTable)
-        {
-            await CreateCommitsAsync(connection, ct).ConfigureAwait(false);
-            _commitsTable = true;
-        }
-    }
-
-    private async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken ct, bool needsCommits = false)
-    {
-        try
-        {
-            await using var connection = await Database.OpenAsync(ct).ConfigureAwait(false);
-            if (needsCommits)
-            {
-                await EnsureCommitsAsync(connection, ct).ConfigureAwait(false);
-            }
-
-            return await read(connection).ConfigureAwait(false);
-        }
-        catch (Exception exception) when (exception is DbException or IOException)
-        {
-            throw Explain(exception);
-        }
-    }
-
-    /// <summary>After a failure the writer's connection is not trusted any more.</summary>
-    private async Task<CounterStoreException> FailedAsync(Exception exception)
-    {
-        if (_writer is { } writer)
-        {
-            _writer = null;
-            await writer.DisposeAsync().ConfigureAwait(false);
-        }
-
-        var explained = Explain(exception);
-        _commitsTable &= explained.Failure != CounterStoreFailure.Schema;
-        return explained;
-    }
-
-    private CounterStoreException Explain(Exception exception)
-    {
-        var fault = Database.Classify(exception);
-        return new CounterStoreException(fault.Failure, $"{Database.Description}: {fault.Message}", exception);
-    }
-
-    private static byte[] WriteIds(IReadOnlyList<UInt128> ids)
-    {
-        var bytes = new byte[ids.Count * IdBytes];
-        for (var index = 0; index < ids.Count; index++)
-        {
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(bytes.AsSpan(index * IdBytes), ids[index]);
-        }
-
-        return bytes;
-    }
-
-    private static UInt128[] ReadIds(byte[] bytes)
-    {
-        var ids = new UInt128[bytes.Length / IdBytes];
-        for (var index = 0; index < ids.Length; index++)
-        {
-            ids[index] = System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(bytes.AsSpan(index * IdBytes));
-        }
-
-        return ids;
-    }
 }

@@ -1,161 +1,254 @@
 using System.Data.Common;
+using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Plugins.Sql;
 
 /// <summary>
-/// Counter tables in SQLite: one prepared upsert, run for each row. WAL lets readers go on while a commit runs; synchronous=FULL
+/// Counter tables in SQLite: one prepared upsert, run for each row. WAL lets loads go on while a commit runs; synchronous=FULL
 /// (set by the database) makes an answered commit survive a power cut.
 /// </summary>
 internal sealed class SqliteCounterStore(SqliteDatabase database) : SqlCounterStore(database)
 {
-    private const string Most = "9223372036854775807";
-    private readonly Dictionary<(string Table, bool Absolute), SqliteCommand> _upserts = [];
-    private DbConnection? _prepared;
+    private const string Merged = "temp.policyd_merged";
 
-    // IMMEDIATE: a transaction that begins as a reader could find at its first write that it must start anew.
-    protected override ValueTask<DbTransaction> BeginAsync(DbConnection connection, CancellationToken ct) =>
-        new(((SqliteConnection)connection).BeginTransaction(deferred: false));
+    // Both only touched in their lane. A lane that failed comes with a new connection, whose statements are prepared anew.
+    private readonly SqliteStatements _writing = new();
+    private readonly SqliteStatements _reading = new();
 
-    protected override async Task CreateCommitsAsync(DbConnection connection, CancellationToken ct)
+    protected override string CreateCommitsTable =>
+        "PRAGMA journal_mode = WAL; "
+        + $"CREATE TABLE IF NOT EXISTS {Commits} (node TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, ids BLOB NOT NULL, PRIMARY KEY (node, seq)); "
+        + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
+
+    public override async ValueTask DisposeAsync()
     {
-        await ExecuteAsync(connection, "PRAGMA journal_mode = WAL", ct).ConfigureAwait(false);
-        await ExecuteAsync(
-            connection,
-            "CREATE TABLE IF NOT EXISTS policyd_commits (node TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, ids BLOB NOT NULL, PRIMARY KEY (node, seq));"
-            + "CREATE INDEX IF NOT EXISTS policyd_commits_at ON policyd_commits (at)",
-            ct).ConfigureAwait(false);
+        await base.DisposeAsync();
+        _writing.Dispose();
+        _reading.Dispose();
     }
 
-    protected override async Task<CounterTableInfo> TakeOverAsync(DbConnection connection, string table, CancellationToken ct)
+    protected override Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
-        await using var transaction = await BeginAsync(connection, ct).ConfigureAwait(false);
-        var steps = await StepsAsync(connection, transaction, table, ct).ConfigureAwait(false);
-        foreach (var (_, sql) in steps)
+        var statements = _writing.For((SqliteConnection)connection);
+        // IMMEDIATE: a transaction that begins as a reader could find at its first write that it must start anew.
+        statements["BEGIN IMMEDIATE"].Run();
+        try
         {
-            await ExecuteAsync(connection, sql, ct, transaction).ConfigureAwait(false);
+            Record(statements, plan.Commit);
+            foreach (var table in plan.Tables)
+            {
+                foreach (var row in table.Rows)
+                {
+                    Write(statements, table.Info.Table, row);
+                }
+            }
+
+            committing();
+            statements["COMMIT"].Run();
+        }
+        catch (SqliteException)
+        {
+            RollBack(statements);
+            throw;
         }
 
-        await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return new CounterTableInfo(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, [.. steps.Select(step => step.Done)]);
+        return Task.CompletedTask;
+    }
+
+    protected override Task LoadAsync(
+        DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
+    {
+        var select = _reading.For((SqliteConnection)connection)[
+            $"SELECT \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ?1 AND \"time\" BETWEEN ?2 AND ?3"];
+        foreach (var (key, names) in keys)
+        {
+            ct.ThrowIfCancellationRequested();
+            select.Bind(1, key);
+            select.Bind(2, times.From);
+            select.Bind(3, times.To);
+            while (select.Step())
+            {
+                AddLoaded(rows, names, select.Text(0), Amounts(select, 1));
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        await using var transaction = ((SqliteConnection)connection).BeginTransaction(deferred: false);
+        var steps = await StepsAsync(connection, table, ct);
+        foreach (var (_, sql) in steps)
+        {
+            await using var command = Command(connection, sql);
+            command.CommandTimeout = 0;
+            await command.ExecuteNonQueryAsync(ct);
+        }
+
+        await transaction.CommitAsync(ct);
+        return DefaultInfo(table) with { Done = [.. steps.Select(step => step.Done)] };
     }
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
-        [.. (await StepsAsync(connection, null, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
+        [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
 
-    protected override Task<IReadOnlyList<CounterRow>> WriteAsync(
-        DbConnection connection, DbTransaction transaction, string table, IReadOnlyList<RowChange> changes, CancellationToken ct)
+    protected override CounterTableInfo DefaultInfo(string table) =>
+        new(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+
+    private static CounterAmounts Amounts(SqliteStatement statement, int first) =>
+        new(statement.Int64(first), statement.Int64(first + 1), statement.Int64(first + 2), statement.Int64(first + 3));
+
+    // Some errors (a full disk, an I/O error) have rolled back already, and ROLLBACK says so.
+    private static void RollBack(SqliteStatements statements)
     {
-        if (!ReferenceEquals(_prepared, connection))
+        try
         {
-            _upserts.Clear();
-            _prepared = connection;
+            statements["ROLLBACK"].Run();
         }
-
-        var rows = new List<CounterRow>(changes.Count);
-        foreach (var change in changes)
+        catch (SqliteException)
         {
-            var upsert = Upsert((SqliteConnection)connection, table, change.Absolute);
-            upsert.Transaction = (SqliteTransaction)transaction;
-            upsert.Parameters[0].Value = change.Key;
-            upsert.Parameters[1].Value = change.Time;
-            upsert.Parameters[2].Value = change.Amounts.Count;
-            upsert.Parameters[3].Value = change.Amounts.CountRcpt;
-            upsert.Parameters[4].Value = change.Amounts.Size;
-            upsert.Parameters[5].Value = change.Amounts.SizeRcpt;
-            using var reader = upsert.ExecuteReader();
-            reader.Read();
-            rows.Add(new CounterRow(change.AsWritten, change.Time, ReadSums(reader, 0)));
-        }
-
-        return Task.FromResult<IReadOnlyList<CounterRow>>(rows);
-    }
-
-    protected override async Task<long> DeletePagesAsync(DbConnection connection, string table, string condition, string value, CancellationToken ct)
-    {
-        var deleted = 0L;
-        while (true)
-        {
-            await using var command = Command(connection, $"DELETE FROM {Quote(table)} WHERE rowid IN (SELECT rowid FROM {Quote(table)} WHERE {condition} LIMIT 1000)");
-            command.Bind("@value", value);
-            var page = await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            deleted += page;
-            if (page == 0)
-            {
-                return deleted;
-            }
         }
     }
 
-    private SqliteCommand Upsert(SqliteConnection connection, string table, bool absolute)
+    private void Record(SqliteStatements statements, CounterCommit commit)
     {
-        if (!_upserts.TryGetValue((table, absolute), out var upsert))
-        {
-            var name = Quote(table);
-            var sets = Sums.Select(sum => absolute
-                ? $"\"{sum}\" = excluded.\"{sum}\""
-                : $"\"{sum}\" = CASE WHEN excluded.\"{sum}\" > 0 AND \"{sum}\" > {Most} - excluded.\"{sum}\" THEN {Most} ELSE \"{sum}\" + excluded.\"{sum}\" END");
-            upsert = (SqliteCommand)Command(
-                connection,
-                $"INSERT INTO {name} (\"key\", \"time\", \"count\", \"count_rcpt\", \"size\", \"size_rcpt\") VALUES (@key, @time, @c, @cr, @s, @sr) "
-                + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING \"count\", \"count_rcpt\", \"size\", \"size_rcpt\"");
-            foreach (var parameter in new[] { "@key", "@time", "@c", "@cr", "@s", "@sr" })
-            {
-                upsert.Parameters.Add(new SqliteParameter(parameter, null));
-            }
-
-            _upserts.Add((table, absolute), upsert);
-        }
-
-        return upsert;
+        var insert = statements[$"INSERT INTO {Commits} (node, seq, at, ids) VALUES (?1, ?2, ?3, ?4)"];
+        insert.Bind(1, commit.Node.ToString("N"));
+        insert.Bind(2, commit.Sequence);
+        insert.Bind(3, commit.At.ToUnixTimeMilliseconds());
+        insert.Bind(4, CommitPlan.Encode(commit.RequestIds));
+        insert.Run();
     }
 
-    private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, DbTransaction? transaction, string table, CancellationToken ct)
+    private void Write(SqliteStatements statements, string table, PlannedRow row)
+    {
+        var upsert = statements.Upsert(table, row.Absolute, UpsertOf);
+        upsert.Bind(1, row.Id.Key);
+        upsert.Bind(2, row.Id.Time);
+        upsert.Bind(3, row.Amounts.Count);
+        upsert.Bind(4, row.Amounts.CountRcpt);
+        upsert.Bind(5, row.Amounts.Size);
+        upsert.Bind(6, row.Amounts.SizeRcpt);
+        if (upsert.Step())
+        {
+            row.Read(Amounts(upsert, 0));
+            upsert.Reset();
+        }
+    }
+
+    private string UpsertOf(string table, bool absolute)
+    {
+        var sets = Metrics.Select(m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("min", "max", m, $"excluded.{m}")}");
+        return $"INSERT INTO {Quote(table)} (\"key\", \"time\", {Columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING {Columns}";
+    }
+
+    private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
     {
         var name = Quote(table);
-        var unique = $"CREATE UNIQUE INDEX {Quote(table + "_key_time")} ON {name} (\"key\", \"time\")";
-        if (await CountAsync(connection, transaction, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = @table", table, ct).ConfigureAwait(false) == 0)
+        if (await CountAsync(connection, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(@table)", table, ct) == 0)
         {
+            // One tree instead of a table and its index: half the pages to write for a commit of keys that are far apart.
             return
             [
                 ($"table {table}: created",
-                    $"CREATE TABLE {name} (id INTEGER PRIMARY KEY AUTOINCREMENT, \"key\" VARCHAR(255) NOT NULL, \"time\" VARCHAR(255) NOT NULL, "
-                    + "\"count\" BIGINT NOT NULL, \"count_rcpt\" BIGINT NOT NULL, \"size\" BIGINT NOT NULL, \"size_rcpt\" BIGINT NOT NULL); " + unique),
+                    $"CREATE TABLE {name} (\"key\" VARCHAR(255) NOT NULL, \"time\" VARCHAR(255) NOT NULL, count BIGINT NOT NULL, count_rcpt BIGINT NOT NULL, "
+                    + "size BIGINT NOT NULL, size_rcpt BIGINT NOT NULL, PRIMARY KEY (\"key\", \"time\")) WITHOUT ROWID"),
             ];
         }
 
-        var isUnique = await CountAsync(
+        var unique = await CountAsync(
             connection,
-            transaction,
-            "SELECT count(*) FROM pragma_index_list(@table) AS one WHERE one.\"unique\" = 1 AND "
-            + "(SELECT group_concat(name, ',') FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
+            "SELECT count(*) FROM pragma_index_list(@table) AS one WHERE one.\"unique\" = 1 AND one.partial = 0 AND "
+            + "(SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
             table,
-            ct).ConfigureAwait(false) > 0;
-        if (isUnique)
+            ct);
+        if (unique > 0)
         {
             return [];
         }
 
         var steps = new List<(string Done, string Sql)>();
-        var duplicates = await CountAsync(connection, transaction, $"SELECT count(*) - count(DISTINCT \"key\" || char(0) || \"time\") FROM {name} WHERE @table <> ''", table, ct).ConfigureAwait(false);
-        if (duplicates > 0)
+        var twice = await CountAsync(connection, $"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} WHERE @table <> '' GROUP BY \"key\", \"time\" HAVING n > 1)", table, ct);
+        if (twice > 0)
         {
-            var sums = string.Join(", ", Sums.Select(sum => $"\"{sum}\" = (SELECT sum(twin.\"{sum}\") FROM {name} AS twin WHERE twin.\"key\" = {name}.\"key\" AND twin.\"time\" = {name}.\"time\")"));
-            var firsts = $"SELECT min(id) FROM {name} GROUP BY \"key\", \"time\"";
-            steps.Add((
-                $"table {table}: {duplicates} rows that stood twice were added to their first",
-                $"UPDATE {name} SET {sums} WHERE id IN (SELECT min(id) FROM {name} GROUP BY \"key\", \"time\" HAVING count(*) > 1); DELETE FROM {name} WHERE id NOT IN ({firsts})"));
+            steps.Add(($"table {table}: {twice} {(twice == 1 ? "row that stood" : "rows that stood")} twice for one key and time added to the first", MergeTwins(name)));
         }
 
-        steps.Add(($"table {table}: a unique key on key and time was added", unique));
+        steps.Add(($"table {table}: a unique key on key and time added", $"CREATE UNIQUE INDEX {Quote(table + "_key_time")} ON {name} (\"key\", \"time\")"));
         return steps;
     }
 
-    private static async Task<long> CountAsync(DbConnection connection, DbTransaction? transaction, string sql, string table, CancellationToken ct)
+    private static string MergeTwins(string name)
     {
-        await using var command = Command(connection, sql, transaction);
-        command.Bind("@table", table);
-        return Convert.ToInt64(await command.ExecuteScalarAsync(ct).ConfigureAwait(false), System.Globalization.CultureInfo.InvariantCulture);
+        var sums = string.Join(", ", Metrics.Select(m => $"sum({m}) AS {m}"));
+        var sets = string.Join(", ", Metrics.Select(m => $"{m} = one.{m}"));
+        return $"CREATE TEMP TABLE policyd_merged AS SELECT min(rowid) AS kept, \"key\", \"time\", {sums} FROM {name} GROUP BY \"key\", \"time\" HAVING count(*) > 1; "
+            + $"UPDATE {name} SET {sets} FROM {Merged} AS one WHERE {name}.rowid = one.kept; "
+            + $"DELETE FROM {name} WHERE rowid IN (SELECT extra.rowid FROM {name} AS extra JOIN {Merged} AS one ON extra.\"key\" = one.\"key\" AND extra.\"time\" = one.\"time\" WHERE extra.rowid <> one.kept); "
+            + $"DROP TABLE {Merged}";
+    }
+
+    private static async Task<long> CountAsync(DbConnection connection, string sql, string table, CancellationToken ct)
+    {
+        await using var command = Command(connection, sql, ("@table", table));
+        return Convert.ToInt64(await command.ExecuteScalarAsync(ct), CultureInfo.InvariantCulture);
+    }
+}
+
+/// <summary>The prepared statements of a lane's present connection.</summary>
+internal sealed class SqliteStatements : IDisposable
+{
+    private readonly Dictionary<string, SqliteStatement> _byText = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Table, bool Absolute), SqliteStatement> _upserts = [];
+    private SqliteConnection? _connection;
+
+    public SqliteStatement this[string sql]
+    {
+        get
+        {
+            if (!_byText.TryGetValue(sql, out var statement))
+            {
+                _byText.Add(sql, statement = new SqliteStatement(_connection!, sql));
+            }
+
+            return statement;
+        }
+    }
+
+    public SqliteStatements For(SqliteConnection connection)
+    {
+        if (!ReferenceEquals(_connection, connection))
+        {
+            Dispose();
+            _connection = connection;
+        }
+
+        return this;
+    }
+
+    /// <summary>An upsert by its table: making its text for each row to look it up would cost more than the row.</summary>
+    public SqliteStatement Upsert(string table, bool absolute, Func<string, bool, string> text)
+    {
+        if (!_upserts.TryGetValue((table, absolute), out var statement))
+        {
+            _upserts.Add((table, absolute), statement = this[text(table, absolute)]);
+        }
+
+        return statement;
+    }
+
+    public void Dispose()
+    {
+        foreach (var statement in _byText.Values)
+        {
+            statement.Dispose();
+        }
+
+        _byText.Clear();
+        _upserts.Clear();
     }
 }

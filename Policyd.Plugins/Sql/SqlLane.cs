@@ -1,0 +1,138 @@
+using System.Collections.Concurrent;
+using System.Data.Common;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Plugins.Sql;
+
+/// <summary>
+/// One connection that is kept open and used by one call at a time. After any failure it is given up, and the next call opens
+/// another. Drivers' exceptions come out as <see cref="CounterStoreException"/>. With a thread of its own (SQLite, whose calls
+/// block for as long as the disk takes) no thread of the pool is held.
+/// </summary>
+internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly BlockingCollection<Action>? _work = ownThread ? StartThread() : null;
+    private DbConnection? _connection;
+    private bool _disposed;
+
+    /// <summary>Runs a piece of work on the connection.</summary>
+    /// <param name="work">The work; it leaves no transaction open when it succeeds.</param>
+    /// <param name="committing">Asked when the connection broke: whether a COMMIT may have reached the database.</param>
+    /// <param name="ct">Ends the wait for the lane and, where the work heeds it, the work.</param>
+    public async Task<T> RunAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, CancellationToken ct, Func<bool>? committing = null)
+    {
+        await _gate.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            // Away from the caller's scheduler, which may be an actor's.
+            return await (_work is null ? Task.Run(() => AttemptAsync(work, committing, ct), CancellationToken.None) : OnThreadAsync(work, committing, ct)).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>Waits for the call that runs, then closes the connection.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _gate.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                await CloseAsync().ConfigureAwait(false);
+                _work?.CompleteAdding();
+            }
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    private static BlockingCollection<Action> StartThread()
+    {
+        var work = new BlockingCollection<Action>();
+        new Thread(() =>
+        {
+            foreach (var action in work.GetConsumingEnumerable())
+            {
+                action();
+            }
+
+            work.Dispose();
+        })
+        { IsBackground = true, Name = "policyd sqlite" }.Start();
+        return work;
+    }
+
+    private async Task<T> AttemptAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
+    {
+        try
+        {
+            _connection ??= await database.OpenAsync(ct);
+            return await work(_connection, ct);
+        }
+        catch (Exception e)
+        {
+            await CloseAsync();
+            if (e is CounterStoreException || (e is OperationCanceledException && ct.IsCancellationRequested))
+            {
+                throw;
+            }
+
+            throw Translate(e, committing?.Invoke() ?? false);
+        }
+    }
+
+    // The asynchronous calls of Microsoft.Data.Sqlite end before they return, so that this task is over when it is looked at.
+    private Task<T> OnThreadAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
+    {
+        var result = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _work!.Add(
+            () =>
+            {
+                try
+                {
+                    result.SetResult(AttemptAsync(work, committing, ct).GetAwaiter().GetResult());
+                }
+                catch (OperationCanceledException e)
+                {
+                    result.SetCanceled(e.CancellationToken);
+                }
+                catch (Exception e)
+                {
+                    result.SetException(e);
+                }
+            },
+            CancellationToken.None);
+        return result.Task;
+    }
+
+    private CounterStoreException Translate(Exception exception, bool committing)
+    {
+        var fault = database.Classify(exception);
+        return committing && fault.ConnectionLost
+            ? new CounterStoreException(CounterStoreFailure.CommitUnknown, $"{database.Description}: the connection broke during a commit, which may have happened: {fault.Message}", exception)
+            : new CounterStoreException(fault.Failure, $"{database.Description}: {fault.Message}", exception);
+    }
+
+    private async ValueTask CloseAsync()
+    {
+        if (Interlocked.Exchange(ref _connection, null) is { } connection)
+        {
+            try
+            {
+                await connection.DisposeAsync();
+            }
+            catch (DbException)
+            {
+                // It is being given up because it failed; that closing fails too tells nothing more.
+            }
+        }
+    }
+}
