@@ -12,26 +12,20 @@ namespace Policyd.Plugins.Sql;
 internal sealed class MySqlDatabase : SqlDatabase
 {
     private static readonly string[] Sockets = ["/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"];
-    private readonly MySqlDataSource _source;
+    private readonly Lazy<MySqlDataSource> _source;
 
+    // Made at the first use: the driver looks for the server's socket when it makes its pool, and the server may be down just then.
     public MySqlDatabase(string connectionString)
         : base(SqlProvider.MySQL, Describe(new MySqlConnectionStringBuilder(connectionString)))
     {
-        var builder = new MySqlDataSourceBuilder(connectionString);
-        builder.UseConnectionOpenedCallback(async (context, ct) =>
-        {
-            await using var command = context.Connection.CreateCommand();
-            command.CommandText = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'";
-            await command.ExecuteNonQueryAsync(ct);
-        });
-        _source = builder.Build();
+        _source = new Lazy<MySqlDataSource>(() => Build(connectionString), LazyThreadSafetyMode.PublicationOnly);
     }
 
     public override ICounterStore CreateCounterStore() => new MySqlCounterStore(this);
 
-    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.OpenConnectionAsync(ct);
+    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.Value.OpenConnectionAsync(ct);
 
-    public override ValueTask DisposeAsync() => _source.DisposeAsync();
+    public override ValueTask DisposeAsync() => _source.IsValueCreated ? _source.Value.DisposeAsync() : ValueTask.CompletedTask;
 
     internal static string ConnectionString(SqlConnectionOptions options)
     {
@@ -86,6 +80,18 @@ internal sealed class MySqlDatabase : SqlDatabase
             // Below 1000 are the driver's own: the connection broke. The rest are answers of the server.
             var code => new(CounterStoreFailure.Unavailable, e.Message, ConnectionLost: (int)code is < 1000 or >= 2000 and < 3000),
         };
+    }
+
+    private static MySqlDataSource Build(string connectionString)
+    {
+        var builder = new MySqlDataSourceBuilder(connectionString);
+        builder.UseConnectionOpenedCallback(async (context, ct) =>
+        {
+            await using var command = context.Connection.CreateCommand();
+            command.CommandText = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'";
+            await command.ExecuteNonQueryAsync(ct);
+        });
+        return builder.Build();
     }
 
     private static void FromPerl(MySqlConnectionStringBuilder builder, SqlDsn dsn)

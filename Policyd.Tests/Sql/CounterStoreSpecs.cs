@@ -1,3 +1,4 @@
+using System.Data.Common;
 using CsCheck;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
@@ -42,6 +43,48 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
         Assert.NotEmpty((await Store.PrepareAsync(Table, Cancel)).Done);
         Assert.Empty(await Store.DescribePreparationAsync(Table, Cancel));
         Assert.Empty((await Store.PrepareAsync(Table, Cancel)).Done);
+    }
+
+    [Fact]
+    public async Task Nodes_that_prepare_at_once_do_not_break_each_other()
+    {
+        var prepared = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(
+            async () =>
+            {
+                await using var store = Database.CreateCounterStore();
+                return await store.PrepareAsync(Table, Cancel);
+            },
+            Cancel)));
+        Assert.Single(prepared, info => info.Done.Count > 0);
+        await Store.PrepareAsync(Table, Cancel);
+        Assert.Single(await Commit(Add("a", 1, 1)));
+    }
+
+    [Fact]
+    public async Task Table_that_is_none_of_counters_is_refused_when_it_is_prepared()
+    {
+        await Execute($"CREATE TABLE {Table} (a int)");
+        var failure = await Assert.ThrowsAsync<CounterStoreException>(() => Store.PrepareAsync(Table, Cancel));
+        Assert.Equal(CounterStoreFailure.Schema, failure.Failure);
+    }
+
+    [Fact]
+    public async Task Names_that_a_table_holds_for_one_row_are_all_answered()
+    {
+        var info = await Store.PrepareAsync(Table, Cancel);
+        var shared = new string('y', 400);
+        var totals = await Commit(Add(shared, 1, 1), Add("b", 2, 2), Add(CounterKeyText.ForTable(shared, info), 1, 1));
+        Assert.Equal([2, 2, 2], totals.Select(total => total.Row.Total.Count));
+    }
+
+    [Fact]
+    public async Task Request_ids_of_many_commits_are_purged_in_pages()
+    {
+        await Store.PrepareAsync(Table, Cancel);
+        var start = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000);
+        await Execute($"INSERT INTO policyd_commits (node, seq, at, ids) SELECT '{_node:N}', a.n + 40 * b.n, {start.ToUnixTimeMilliseconds()} + a.n + 40 * b.n, '' FROM ({Numbers}) a, ({Numbers}) b");
+        Assert.Equal(1500, await Store.PurgeRequestIdsAsync(start.AddMilliseconds(1500), Cancel));
+        Assert.Equal(100, await Store.PurgeRequestIdsAsync(start.AddHours(1), Cancel));
     }
 
     [Fact]
@@ -230,6 +273,48 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
             },
             iter: 60,
             threads: 1);
+    }
+
+    private static string Numbers => string.Join(" UNION ALL ", Enumerable.Range(0, 40).Select(n => $"SELECT {n}{(n == 0 ? " AS n" : "")}"));
+
+    /// <summary>
+    /// Stops a database while a commit waits in it for a lock, and starts it again: the commit fails in a way that tells what to do, and
+    /// doing that counts it once.
+    /// </summary>
+    private protected async Task Survive(SqlConnectionOptions options, Func<Task> stop, Func<Task> start)
+    {
+        await using var database = SqlDatabase.Create(options);
+        await using var store = database.CreateCounterStore();
+        await store.PrepareAsync(Table, Cancel);
+        await store.CommitAsync(new CounterCommit(_node, 0, DateTimeOffset.UtcNow, [], [Add("a", 1, 1)]), Cancel);
+        var commit = new CounterCommit(_node, 1, DateTimeOffset.UtcNow, [7], [Add("a", 10, 10)]);
+        var other = await database.OpenAsync(Cancel);
+        await Execute(other, $"BEGIN; UPDATE {Table} SET size = size");
+        var waiting = store.CommitAsync(commit, Cancel);
+        await stop();
+        await Record.ExceptionAsync(async () => await other.DisposeAsync());
+        var failure = (await Assert.ThrowsAsync<CounterStoreException>(() => waiting)).Failure;
+        Assert.Contains(failure, new[] { CounterStoreFailure.Unavailable, CounterStoreFailure.CommitUnknown });
+        Assert.Equal(CounterStoreFailure.Unavailable, (await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(commit, Cancel))).Failure);
+        Assert.Equal(CounterStoreFailure.Unavailable, (await Assert.ThrowsAsync<CounterStoreException>(() => store.IsCommittedAsync(_node, 1, Cancel))).Failure);
+
+        await start();
+        Assert.False(await store.IsCommittedAsync(_node, 1, Cancel));
+        Assert.Equal(11, Assert.Single(await store.CommitAsync(commit, Cancel)).Row.Total.Count);
+        Assert.Equal(12, Assert.Single(await store.CommitAsync(commit with { Sequence = 2, Deltas = [Add("a", 1, 1)] }, Cancel)).Row.Total.Count);
+    }
+
+    private protected async Task Execute(string sql)
+    {
+        await using var connection = await Database.OpenAsync(Cancel);
+        await Execute(connection, sql);
+    }
+
+    private protected static async Task Execute(DbConnection connection, string sql)
+    {
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteNonQueryAsync(Cancel);
     }
 
     /// <summary>A fresh, empty database.</summary>

@@ -1,6 +1,7 @@
-using System.Data.Common;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
+using Policyd.Protocol;
+using Policyd.Tests.Differential;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Sql;
@@ -13,11 +14,8 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
     [Fact]
     public async Task Table_of_mtpolicyd_is_taken_over_and_its_double_rows_become_one()
     {
-        await using (var connection = await Database.OpenAsync(Cancel))
-        {
-            await Execute(connection, MtpolicydTables.Sqlite);
-            await Execute(connection, MtpolicydTables.Rows);
-        }
+        await Execute(MtpolicydTables.Sqlite);
+        await Execute(MtpolicydTables.Rows);
 
         var planned = await Store.DescribePreparationAsync(Table, Cancel);
         Assert.Contains(planned, one => one.Contains("stood twice", StringComparison.Ordinal));
@@ -40,17 +38,86 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
         Assert.Equal(1, Assert.Single(await Commit(Add("a", 1, 1))).Row.Total.Count);
     }
 
+    [Fact]
+    public async Task Read_only_file_refuses_and_still_answers()
+    {
+        await Store.PrepareAsync(Table, Cancel);
+        await Commit(Add("a", 3, 3));
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn($"Data Source={_folder["counters.db"]};Mode=ReadOnly") });
+        await using var store = database.CreateCounterStore();
+        Assert.Equal(3, Assert.Single(await store.ListAsync(Table, null, CounterMetric.Count, 5, Cancel)).Total.Count);
+        var failure = await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(new CounterCommit(Guid.NewGuid(), 1, DateTimeOffset.UtcNow, [], [Add("a", 1, 1)]), Cancel));
+        Assert.Equal(CounterStoreFailure.Refused, failure.Failure);
+        Assert.Contains("read-only", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Full_disk_refuses_whole_commits_and_goes_on_when_there_is_room()
+    {
+        Needs.Root();
+        var disk = Directory.CreateDirectory(_folder["disk"]).FullName;
+        if ((await ProcessUnderTest.Run(Needs.Program("mount"), "-t", "tmpfs", "-o", "size=1m", "none", disk)).ExitCode != 0)
+        {
+            Needs.Missing<object>("this test mounts a file system of its own and may not here");
+        }
+
+        try
+        {
+            await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn($"dbi:SQLite:{disk}/counters.db") });
+            await using var store = database.CreateCounterStore();
+            await store.PrepareAsync(Table, Cancel);
+            var node = Guid.NewGuid();
+            var ballast = Path.Combine(disk, "ballast");
+            await File.WriteAllBytesAsync(ballast, new byte[300_000], Cancel);
+            var (sequence, full) = (0L, default(CounterStoreException));
+            while (full is null)
+            {
+                full = await Record.ExceptionAsync(() => Commit(sequence + 1)) as CounterStoreException;
+                sequence += full is null ? 1 : 0;
+                Assert.True(sequence < 10_000, "the disk never became full");
+            }
+
+            Assert.Equal(CounterStoreFailure.Refused, full.Failure);
+            Assert.Contains("disk is full", full.Message, StringComparison.Ordinal);
+            Assert.False(await store.IsCommittedAsync(node, sequence + 1, Cancel));
+            File.Delete(ballast);
+            Assert.All(await Commit(sequence + 1), total => Assert.Equal(sequence + 1, total.Row.Total.Count));
+
+            Task<IReadOnlyList<(string Table, CounterRow Row)>> Commit(long number) => store.CommitAsync(
+                new CounterCommit(node, number, DateTimeOffset.UtcNow, new UInt128[64], [.. Enumerable.Range(0, 20).Select(key => Add($"k{key}", 1, 1))]), Cancel);
+        }
+        finally
+        {
+            await ProcessUnderTest.Run(Needs.Program("umount"), "-l", disk);
+        }
+    }
+
+    [Fact]
+    public async Task Missing_folder_is_told_and_no_folder_is_made()
+    {
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn($"dbi:SQLite:{_folder["not-mounted"]}/counters.db") });
+        await using var store = database.CreateCounterStore();
+        var failure = await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync(Table, Cancel));
+        Assert.Equal(CounterStoreFailure.Unavailable, failure.Failure);
+        Assert.Contains("does its folder exist", failure.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["not-mounted"]));
+        Directory.CreateDirectory(_folder["not-mounted"]);
+        Assert.NotEmpty((await store.PrepareAsync(Table, Cancel)).Done);
+    }
+
+    [Fact]
+    public async Task File_that_is_no_database_refuses()
+    {
+        var file = _folder.Write("text.db", new string('x', 5000));
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn($"dbi:SQLite:{file}") });
+        await using var store = database.CreateCounterStore();
+        Assert.Equal(CounterStoreFailure.Refused, (await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync(Table, Cancel))).Failure);
+    }
+
     public void Dispose() => _folder.Dispose();
 
     private protected override Task<SqlConnectionOptions> Options() =>
         Task.FromResult(new SqlConnectionOptions { Dsn = Dsn($"Data Source={_folder["counters.db"]};Default Timeout=1"), Provider = SqlProvider.SQLite });
-
-    private static async Task Execute(DbConnection connection, string sql)
-    {
-        await using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        await command.ExecuteNonQueryAsync(Cancel);
-    }
 }
 
 /// <summary>MariaDB, and tables that mtpolicyd wrote there: MyISAM, 32 bits, case-insensitive.</summary>
@@ -78,6 +145,104 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
         Assert.Empty(await Store.DescribePreparationAsync(Table, Cancel));
     }
 
+    [Fact]
+    public async Task Double_rows_become_one_whichever_node_gets_there_first()
+    {
+        await Execute(MtpolicydTables.MySql.Replace("UNIQUE KEY time_key (`key`, `time`),", "", StringComparison.Ordinal) + MtpolicydTables.Rows);
+        await using var other = Database.CreateCounterStore();
+        var prepared = await Task.WhenAll(Store.PrepareAsync(Table, Cancel), other.PrepareAsync(Table, Cancel));
+        Assert.Single(prepared, info => info.Done.Count > 0);
+        Assert.Equal(new CounterAmounts(7, 9, 11, 13), await Load("192.0.2.7"));
+        Assert.Equal(new CounterAmounts(9, 9, 9, 9), await Load("192.0.2.7", "2026-10"));
+        Assert.Equal(8, Assert.Single(await Commit(Add("192.0.2.7", 1, 1))).Row.Total.Count);
+    }
+
+    [Fact]
+    public async Task Keys_that_the_collation_takes_for_one_count_together_and_are_all_answered()
+    {
+        await Execute(MtpolicydTables.MySql);
+        await Store.PrepareAsync(Table, Cancel);
+        await Commit(Add("jose@example.org", 1, 1));
+        var totals = await Commit(Add("José@example.org", 1, 1), Add("JOSE@example.org ", 1, 1), Add("日本", 1, 1));
+        Assert.Equal(["JOSE@example.org ", "José@example.org", "日本"], totals.Select(total => total.Row.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(3, (await Load("josé@example.org")).Count);
+        Assert.Equal(3, (await Load("jose@example.org")).Count);
+        Assert.Equal(1, (await Load("日本")).Count);
+    }
+
+    [Fact]
+    public async Task Database_that_stops_in_the_middle_of_a_commit_loses_and_doubles_nothing()
+    {
+        await using var own = new MariaDbServer();
+        await Survive(new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "policyd", Password = "secret" }, own.Stop, own.Start);
+    }
+
+    [Fact]
+    public async Task Mtpolicyd_and_this_server_count_right_into_one_table()
+    {
+        using var folder = new TemporaryFolder();
+        var port = FreePort.Next();
+        var dsn = await server.NewDatabase();
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn(dsn), User = "policyd", Password = "secret" });
+        await using var store = database.CreateCounterStore();
+        await using var original = await MtpolicydProcess.Start(folder, port, (policy, _) => $"""
+            user=nobody
+            group=nogroup
+            host="127.0.0.1"
+            port="127.0.0.1:{policy}"
+            pid_file={folder["mtpolicyd.pid"]}
+            min_servers=2
+            min_spare_servers=1
+            max_spare_servers=2
+            max_servers=4
+            <Connection db>
+              module="Sql"
+              dsn="{dsn}"
+              user="policyd"
+              password="secret"
+            </Connection>
+            <VirtualHost {policy}>
+              name="accounting"
+              <Plugin acct>
+                module="Accounting"
+                fields="client_address"
+                time_pattern="fixed"
+              </Plugin>
+            </VirtualHost>
+            """);
+        const int Mails = 150;
+        Assert.Contains((await store.PrepareAsync(Table, Cancel)).Done, done => done.Contains("InnoDB", StringComparison.Ordinal));
+
+        // The first mail of a key races in mtpolicyd itself; from a row that is there it only updates.
+        var node = Guid.NewGuid();
+        await store.CommitAsync(new CounterCommit(node, 1, DateTimeOffset.UtcNow, [], [new CounterDelta(Table, "192.0.2.1", "fixed", new CounterAmounts(1, 1, 10, 10))]), Cancel);
+        var theirs = Task.WhenAll(Enumerable.Range(0, 2).Select(_ => Task.Run(
+            async () =>
+            {
+                Assert.True(PolicyEndpoint.TryParse($"127.0.0.1:{port}", out var endpoint, out var error), error);
+                await using var client = await PolicyClient.ConnectAsync(endpoint!, Cancel);
+                for (var mail = 0; mail < Mails; mail++)
+                {
+                    var request = new PolicyRequestBuilder();
+                    request.Add("request", "smtpd_access_policy");
+                    request.Add("instance", Guid.NewGuid().ToString("N"));
+                    request.Add("client_address", "192.0.2.1");
+                    request.Add("size", "10");
+                    request.Add("recipient_count", "1");
+                    Assert.Equal("dunno", await client.AskAsync(request.ToBytes(), Cancel));
+                }
+            },
+            Cancel)));
+        for (var number = 2; number <= Mails; number++)
+        {
+            await store.CommitAsync(new CounterCommit(node, number, DateTimeOffset.UtcNow, [], [new CounterDelta(Table, "192.0.2.1", "fixed", new CounterAmounts(1, 1, 10, 10))]), Cancel);
+        }
+
+        await theirs;
+        var row = Assert.Single(await store.LoadAsync(Table, [new CounterLoad("192.0.2.1", new CounterTimeRange("fixed", "fixed"))], Cancel));
+        Assert.Equal(new CounterAmounts(3 * Mails, 3 * Mails, 30 * Mails, 30 * Mails), row.Total);
+    }
+
     private protected override async Task<SqlConnectionOptions> Options() =>
         new() { Dsn = Dsn(await server.NewDatabase()), User = "policyd", Password = "secret" };
 }
@@ -85,6 +250,28 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
 /// <summary>PostgreSQL, which mtpolicyd never had a schema for.</summary>
 public sealed class PostgresCounterStoreSpecs(PostgresServer server) : CounterStoreSpecs
 {
+    [Fact]
+    public async Task Table_made_by_hand_is_widened_and_its_double_rows_become_one()
+    {
+        await Execute("CREATE TABLE acct_client_address (id serial PRIMARY KEY, key varchar(255), time varchar(255), count int, count_rcpt int, size int, size_rcpt numeric)");
+        await Execute(MtpolicydTables.Rows);
+        var planned = await Store.DescribePreparationAsync(Table, Cancel);
+        Assert.Contains(planned, one => one.Contains("64 bits: count, count_rcpt, size, size_rcpt, id", StringComparison.Ordinal));
+        await using var other = Database.CreateCounterStore();
+        var prepared = await Task.WhenAll(Store.PrepareAsync(Table, Cancel), other.PrepareAsync(Table, Cancel));
+        Assert.Equal(planned, Assert.Single(prepared, info => info.Done.Count > 0).Done);
+        Assert.Equal(new CounterAmounts(7, 9, 11, 13), await Load("192.0.2.7"));
+        await Execute("ALTER TABLE acct_client_address ALTER COLUMN id SET DEFAULT 77");
+        Assert.Equal(5_000_000_011, Assert.Single(await Commit(Add("192.0.2.7", 1, 5_000_000_000))).Row.Total.Size);
+    }
+
+    [Fact]
+    public async Task Database_that_stops_in_the_middle_of_a_commit_loses_and_doubles_nothing()
+    {
+        await using var own = new PostgresServer();
+        await Survive(new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "postgres" }, own.Stop, own.Start);
+    }
+
     private protected override async Task<SqlConnectionOptions> Options() => new() { Dsn = Dsn(await server.NewDatabase()), User = "postgres" };
 }
 

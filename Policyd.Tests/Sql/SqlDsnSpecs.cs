@@ -1,0 +1,83 @@
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sql;
+
+namespace Policyd.Tests.Sql;
+
+/// <summary>Data sources in Perl's and in .NET's form, and what is said of a wrong one: never a password.</summary>
+public sealed class SqlDsnSpecs
+{
+    [Theory]
+    [InlineData("dbi:SQLite:dbname=/var/lib/x.db", SqlProvider.SQLite, "SQLite file /var/lib/x.db")]
+    [InlineData("dbi:SQLite:/var/lib/x.db", SqlProvider.SQLite, "SQLite file /var/lib/x.db")]
+    [InlineData("DBI:sqlite:database=x.db", SqlProvider.SQLite, "SQLite file x.db")]
+    [InlineData("dbi:mysql:database=d;host=h;port=3307", SqlProvider.MySQL, "MySQL database d at h:3307")]
+    [InlineData("dbi:mysql(RaiseError=>1):db=d;hostname=h;mysql_enable_utf8=1", SqlProvider.MySQL, "MySQL database d at h:3306")]
+    [InlineData("dbi:MariaDB:d;host=127.0.0.1", SqlProvider.MySQL, "MySQL database d at 127.0.0.1:3306")]
+    [InlineData("dbi:mysql:d;mysql_socket=/tmp/s.sock", SqlProvider.MySQL, "MySQL database d at /tmp/s.sock")]
+    [InlineData("dbi:Pg:dbname=d;host=h;port=5433;sslmode=verify-full", SqlProvider.PostgreSQL, "PostgreSQL database d at h:5433")]
+    [InlineData("Data Source=var/policyd.db", SqlProvider.SQLite, "SQLite file var/policyd.db")]
+    [InlineData("Host=h;Username=u;Database=d", SqlProvider.PostgreSQL, "PostgreSQL database d at h:5432")]
+    public async Task Data_source_names_its_database(string text, SqlProvider provider, string description)
+    {
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Parse(text), User = "u", Password = "geheim" });
+        Assert.Equal(provider, database.Provider);
+        Assert.Equal(description, database.Description);
+    }
+
+    [Theory]
+    [InlineData("Server=h;Database=d;User ID=u;Password=geheim", SqlProvider.MySQL, "MySQL database d at h:3306")]
+    [InlineData("Server=h;Database=d;User ID=u;Password=geheim", SqlProvider.PostgreSQL, "PostgreSQL database d at h:5432")]
+    public async Task Provider_decides_where_the_text_leaves_it_open(string text, SqlProvider provider, string description)
+    {
+        var options = new SqlConnectionOptions { Dsn = Parse(text) };
+        Assert.Contains("add provider", options.Check(), StringComparison.Ordinal);
+        options.Provider = provider;
+        Assert.Null(options.Check());
+        await using var database = SqlDatabase.Create(options);
+        Assert.Equal(description, database.Description);
+        Assert.DoesNotContain("geheim", options + options.Dsn.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("dbi:Oracle:x", "character 5")]
+    [InlineData("dbi:SQLite", "no second colon")]
+    [InlineData("dbi:SQLite:", "names no file")]
+    [InlineData("dbi:mysql:database=d;hots=h", "unknown setting at character 22")]
+    [InlineData("dbi:mysql:database=d;port=70000", "port at character 22")]
+    [InlineData("dbi:mysql:database=d;db=e", "given twice")]
+    [InlineData("=", "neither")]
+    [InlineData("", "empty")]
+    public void Wrong_data_source_is_told_with_its_place(string text, string part)
+    {
+        Assert.False(SqlDsn.TryParse(text, out _, out var error));
+        Assert.Contains(part, error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Data Source=:memory:", SqlProvider.SQLite, "in memory")]
+    [InlineData("Data Source=x.db;Password2=geheim", SqlProvider.SQLite, "'password2'")]
+    [InlineData("Server=h;Port=geheim;Database=d", SqlProvider.MySQL, "'port'")]
+    [InlineData("Host=h;Port=geheim;Database=d", SqlProvider.PostgreSQL, "'port'")]
+    [InlineData("Server=h", SqlProvider.MySQL, "names no database")]
+    [InlineData("dbi:Pg:dbname=d", SqlProvider.MySQL, "provider says MySQL")]
+    public void Options_that_do_not_make_a_connection_are_told_without_their_values(string text, SqlProvider provider, string part)
+    {
+        var error = new SqlConnectionOptions { Dsn = Parse(text), Provider = provider }.Check();
+        Assert.Contains(part, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("geheim", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Server_whose_socket_is_not_there_yet_is_only_away()
+    {
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Parse("dbi:mysql:d;mysql_socket=/nowhere/s.sock") });
+        await using var store = database.CreateCounterStore();
+        for (var attempt = 0; attempt < 2; attempt++)
+        {
+            var failure = await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync("acct_x", TestContext.Current.CancellationToken));
+            Assert.Equal(CounterStoreFailure.Unavailable, failure.Failure);
+        }
+    }
+
+    private static SqlDsn Parse(string text) => SqlDsn.TryParse(text, out var dsn, out var error) ? dsn! : throw new InvalidOperationException(error);
+}
