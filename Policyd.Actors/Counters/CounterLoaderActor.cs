@@ -24,13 +24,13 @@ internal sealed class CounterLoaderActor : ReceiveActor
     private bool _loading;
     private bool _down;
     private DateTimeOffset _retryAt;
-    private TimeSpan _backOff;
+    private readonly BackOff _backOff;
 
     public CounterLoaderActor(PreparedStore store, CounterWriterSettings settings)
     {
         _store = store;
         _settings = settings;
-        _backOff = settings.FirstBackOff;
+        _backOff = new BackOff(settings.FirstBackOff, settings.LongestBackOff);
         Receive<Load>(OnLoad);
         Receive<QueryDone>(OnDone);
         Receive<QueryFailed>(OnFailed);
@@ -93,7 +93,7 @@ internal sealed class CounterLoaderActor : ReceiveActor
     {
         _loading = false;
         _down = false;
-        _backOff = _settings.FirstBackOff;
+        _backOff.Reset();
         var rows = done.Rows.ToLookup(row => row.Key);
         foreach (var one in done.Batch)
         {
@@ -112,8 +112,7 @@ internal sealed class CounterLoaderActor : ReceiveActor
         }
 
         _down = true;
-        _retryAt = _settings.Clock.GetUtcNow() + _backOff;
-        _backOff = TimeSpan.FromTicks(Math.Min(_backOff.Ticks * 2, _settings.LongestBackOff.Ticks));
+        _retryAt = _settings.Clock.GetUtcNow() + _backOff.Next();
         foreach (var one in failed.Batch.Concat(_waiting.Values.SelectMany(waiting => waiting)))
         {
             one.Owner.Tell(new LoadFailed(one.Window));

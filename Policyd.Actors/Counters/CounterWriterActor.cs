@@ -29,14 +29,14 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private bool _mayBeCommitted;
     private bool _resendsKnown;
     private bool _down;
-    private TimeSpan _backOff;
+    private readonly BackOff _backOff;
     private IActorRef? _flushing;
 
     public CounterWriterActor(PreparedStore store, CounterWriterSettings settings)
     {
         _store = store;
         _settings = settings;
-        _backOff = settings.FirstBackOff;
+        _backOff = new BackOff(settings.FirstBackOff, settings.LongestBackOff);
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
 
         Receive<Append>(OnAppend);
@@ -178,7 +178,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         if (_down)
         {
             _down = false;
-            _backOff = _settings.FirstBackOff;
+            _backOff.Reset();
             _log.Warning("{0}: the database is back, counters are being written again", _settings.Connection);
         }
 
@@ -210,8 +210,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
         _attempt!.ReportDeferred(Self);
         _gathering.ReportDeferred(Self);
-        Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _backOff);
-        _backOff = TimeSpan.FromTicks(Math.Min(_backOff.Ticks * 2, _settings.LongestBackOff.Ticks));
+        Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _backOff.Next());
     }
 
     private void FlushedWhenEmpty()

@@ -10,9 +10,6 @@ internal sealed class ResendFilter(TimeSpan keep, int capacity)
     private HashSet<UInt128> _old = [];
     private DateTimeOffset _turned = DateTimeOffset.MinValue;
 
-    /// <summary>Ids that had to be forgotten before their time because more came than <c>capacity</c> allows.</summary>
-    public long ForgottenEarly { get; private set; }
-
     /// <summary>Remembers the id; false when it was here before.</summary>
     public bool TryAdd(UInt128 id, DateTimeOffset now)
     {
@@ -30,7 +27,7 @@ internal sealed class ResendFilter(TimeSpan keep, int capacity)
 
         if (full)
         {
-            ForgottenEarly += _old.Count;
+            CounterMetrics.ForgottenIds.Add(_old.Count);
         }
 
         // An id lives for one to two times `keep`: never shorter than promised.
