@@ -1,5 +1,7 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Sessions;
 
 namespace Policyd.Actors.Sessions;
 
@@ -7,6 +9,8 @@ namespace Policyd.Actors.Sessions;
 /// Parent of the sessions of its share of the instances: finds or makes the actor of an instance, and counts what that
 /// actor has not handled yet, so that an instance is dropped only when nothing is on its way to it. Actors that fell quiet
 /// are kept for the next instance: starting and stopping one for each costs more than the rest of the way.
+/// The requests of an actor that dies are failed here, not by the actor: what is sent between its death and the news of
+/// it reaches nobody else.
 /// </summary>
 internal sealed class InstanceRouterActor : UntypedActor
 {
@@ -70,7 +74,7 @@ internal sealed class InstanceRouterActor : UntypedActor
             }
         }
 
-        lease.Outstanding++;
+        lease.Outstanding.Enqueue(pending);
         lease.Actor.Tell(pending);
     }
 
@@ -102,8 +106,12 @@ internal sealed class InstanceRouterActor : UntypedActor
         }
 
         lease.Since = Environment.TickCount64;
-        lease.Outstanding -= handled;
-        if (lease.Outstanding > 0)
+        for (; handled > 0; handled--)
+        {
+            lease.Outstanding.Dequeue();   // an actor handles its requests in their order
+        }
+
+        if (lease.Outstanding.Count > 0)
         {
             return;
         }
@@ -123,8 +131,7 @@ internal sealed class InstanceRouterActor : UntypedActor
     private void Abandon(Lease lease)
     {
         Context.Stop(lease.Actor);
-        _actors.Remove(lease.Actor);
-        _instances.Remove(lease.Instance);
+        Forget(lease.Actor);
     }
 
     private void Forget(IActorRef actor)
@@ -132,17 +139,21 @@ internal sealed class InstanceRouterActor : UntypedActor
         if (_actors.Remove(actor, out var lease))
         {
             _instances.Remove(lease.Instance);
+            while (lease.Outstanding.TryDequeue(out var pending))
+            {
+                pending.Complete(new ChainOutcome(null, null, "the session failed", new Session()));
+            }
         }
     }
 
-    /// <summary>A session actor, the instance it works for and how many of its requests are not handled yet.</summary>
+    /// <summary>A session actor, the instance it works for and its requests that are not handled yet.</summary>
     private sealed class Lease(IActorRef actor)
     {
         public IActorRef Actor { get; } = actor;
 
         public string Instance { get; set; } = "";
 
-        public int Outstanding { get; set; }
+        public Queue<PendingRequest> Outstanding { get; } = new();
 
         /// <summary>When it last finished something, or got its first request.</summary>
         public long Since { get; set; }

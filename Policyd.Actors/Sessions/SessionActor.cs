@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Actors.Sessions;
@@ -33,18 +32,6 @@ internal sealed class SessionActor(RequestRunner runner) : UntypedActor
                 break;
         }
     }
-
-    /// <summary>The router stops a session actor that threw: nobody else would answer its requests before their deadlines.</summary>
-    protected override void PostStop()
-    {
-        Fail(_current);
-        while (_waiting.TryDequeue(out var pending))
-        {
-            Fail(pending);
-        }
-    }
-
-    private static void Fail(PendingRequest? pending) => pending?.Complete(new ChainOutcome(null, null, "the session failed", new Session()));
 
     private void Run(PendingRequest pending, Session? held)
     {

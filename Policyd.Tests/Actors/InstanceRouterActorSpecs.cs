@@ -60,6 +60,34 @@ public sealed class InstanceRouterActorSpecs : IAsyncLifetime
         never.SetResult();
     }
 
+    [Fact]
+    public async Task A_request_sent_after_the_death_of_its_actor_and_before_the_news_of_it_fails_at_once()
+    {
+        var never = new TaskCompletionSource();
+        var entered = new TaskCompletionSource();
+        var running = Ask(
+            Host(async _ =>
+            {
+                entered.TrySetResult();
+                await never.Task;
+                return PluginResult.Answer("OK");
+            }),
+            "one");
+        await entered.Task.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
+
+        // While the router is suspended, the late request stands in its mailbox before the news of the death.
+        var router = (IInternalActorRef)_router;
+        router.Suspend();
+        var late = Ask(Host(static _ => ServerUnderTest.Answer("OK")), "one");
+        var session = (ActorRefWithCell)Assert.Single(Sessions);
+        session.Stop();
+        await Eventually.Holds("the actor to be dead", () => session.Underlying.IsTerminated);
+        router.Resume();
+        Assert.NotNull((await Eventually.Ends("the failure of the running request", running)).Failure);
+        Assert.NotNull((await Eventually.Ends("the failure of the late request", late)).Failure);
+        never.SetResult();
+    }
+
     private static VirtualHost Host(Func<PluginContext, ValueTask<PluginResult>> script) => new(
         "test",
         new PluginChain([new ScriptPlugin { Name = "s", Script = ScriptPlugin.Register(script) }]),
