@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
@@ -92,22 +93,43 @@ public sealed class PluginSetup
         return string.IsNullOrEmpty(folder) ? path : Path.Combine(folder, path);
     }
 
-    private bool HasSql(string option, string connection)
+    /// <summary>A connection other than SQL; null, and an error at the option's place, when there is none of that name and kind.</summary>
+    /// <typeparam name="T">The kind of connection.</typeparam>
+    /// <param name="option">The option that names the connection.</param>
+    /// <param name="connection">The connection's name.</param>
+    /// <param name="module">The module that makes such connections, for the message.</param>
+    internal T? Connection<T>(string option, string connection, string module)
+        where T : class
     {
-        if (Resources.Sql.Contains(connection))
+        var found = Resources.Connections.Find<T>(connection);
+        if (found is null)
         {
-            return true;
+            NoConnection(option, connection, module);
         }
 
+        return found;
+    }
+
+    private bool HasSql(string option, string connection)
+    {
+        var found = Resources.Sql.Contains(connection);
+        if (!found)
+        {
+            NoConnection(option, connection, ConnectionModules.Sql);
+        }
+
+        return found;
+    }
+
+    private void NoConnection(string option, string connection, string module)
+    {
         if (!Connections.TryGetValue(connection, out var other))
         {
             Error(option, $"there is no connection \"{connection}\"{(Connections.Count == 0 ? "" : $"; there are {string.Join(", ", Connections.Keys)}")}");
         }
-        else if (!other.Module.Equals("Sql", StringComparison.OrdinalIgnoreCase))
+        else if (!other.Module.Equals(module, StringComparison.OrdinalIgnoreCase))
         {
-            Error(option, $"the connection \"{connection}\" has the module {other.Module}; one with module = Sql is needed");
+            Error(option, $"the connection \"{connection}\" has the module {other.Module}; one with module = {module} is needed");
         }
-
-        return false;
     }
 }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Runtime.CompilerServices;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Sessions;
@@ -13,14 +14,6 @@ namespace Policyd.Plugins.Model;
 // From the tree to the model. Every step reports and goes on, so that an operator sees all that is wrong at once.
 internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment environment)
 {
-    private static readonly Dictionary<string, string[]> s_connectionOptions = new(StringComparer.OrdinalIgnoreCase)
-    {
-        ["Sql"] = ["dsn", "user", "password", "provider"],
-        ["Memcached"] = ["servers", "namespace", "debug"],
-        ["Redis"] = ["server", "sock", "sentinels", "service", "password", "db"],
-        ["Ldap"] = ["host", "port", "keepalive", "timeout", "binddn", "password", "starttls"],
-    };
-
     private readonly DiagnosticBag _diagnostics = document.Diagnostics;
 
     public PolicyServerModel? Build()
@@ -34,14 +27,14 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var options = new ServerOptions();
         OptionBinder.Bind(options, root, _diagnostics, new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
         var listeners = Listeners(options, root);
-        var connections = Connections(root);
+        var (connections, opened) = new ConnectionBuilder(environment, _diagnostics).Build(root);
         var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
         {
             actions.Check("on_error", onError, root.PositionOf("on_error"));
         }
 
-        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), Sql(connections));
+        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened);
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         var sessions = Sessions(root, connections);
@@ -83,60 +76,6 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return listeners;
     }
 
-    private Dictionary<string, ConnectionDefinition> Connections(ConfigObject root)
-    {
-        var connections = new Dictionary<string, ConnectionDefinition>(StringComparer.Ordinal);
-        foreach (var member in (root["connections"] as ConfigObject)?.Members ?? [])
-        {
-            if (member.Value is not ConfigObject section || (section["module"] as ConfigScalar)?.Text is not { } module)
-            {
-                _diagnostics.Error(member.Value.Position, $"connection {member.Key} needs the option \"module\": Sql, Memcached, Redis or Ldap");
-            }
-            else if (!s_connectionOptions.TryGetValue(module, out var known))
-            {
-                _diagnostics.Error(section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known are {string.Join(", ", s_connectionOptions.Keys)}");
-            }
-            else
-            {
-                foreach (var option in section.Members.Where(option => option.Key is not ("module" or "name") && !known.Contains(option.Key)))
-                {
-                    var close = EditDistance.Closest(option.Key, known);
-                    _diagnostics.Error(option.KeyPosition, $"connection {member.Key}: unknown option \"{option.Key}\"{(close is null ? "" : $"; did you mean {close}?")}");
-                }
-
-                connections[member.Key] = new ConnectionDefinition(member.Key, module, section);
-            }
-        }
-
-        return connections;
-    }
-
-    private SqlConnections Sql(Dictionary<string, ConnectionDefinition> connections)
-    {
-        var sql = new SqlConnections();
-        foreach (var connection in connections.Values.Where(one => one.Module.Equals("Sql", StringComparison.OrdinalIgnoreCase)))
-        {
-            // Its required dsn is the binder's to demand.
-            var options = (SqlConnectionOptions)RuntimeHelpers.GetUninitializedObject(typeof(SqlConnectionOptions));
-            var subject = $"connection {connection.Name}";
-            if (!OptionBinder.Bind(options, connection.Section, _diagnostics, new BindingOptions { Subject = subject, ConsumedElsewhere = ["module", "name"] }))
-            {
-                continue;
-            }
-
-            if (options.Check() is { } problem)
-            {
-                _diagnostics.Error(connection.Section.PositionOf("dsn"), $"{subject}: dsn: {problem}");
-            }
-            else
-            {
-                sql.Add(connection.Name, options);
-            }
-        }
-
-        return sql;
-    }
-
     private ModuleRegistry Modules(ServerOptions options, ConfigObject root)
     {
         if (options.PluginFolder is null)
@@ -156,7 +95,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return modules;
     }
 
-    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
+    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
     {
         var hosts = new List<HostDraft>();
         switch (root["virtual_hosts"])
@@ -186,7 +125,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return hosts;
     }
 
-    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, Dictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
+    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
     {
         var options = new HostOptions();
         OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "virtual host", ConsumedElsewhere = ["plugins"] });
@@ -232,7 +171,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         }
     }
 
-    private ISessionStore Sessions(ConfigObject root, Dictionary<string, ConnectionDefinition> connections)
+    private ISessionStore Sessions(ConfigObject root, IReadOnlyDictionary<string, ConnectionDefinition> connections)
     {
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sql;
@@ -24,7 +25,7 @@ public sealed class PolicyServerModel
         Connections = connections;
         Counters = resources.Counters;
         CounterTables = resources.Tables.Uses;
-        Sql = resources.Sql;
+        ServerConnections = resources.Connections;
         VirtualHosts = [.. hosts.Select(host => host.Host)];
         _byName = VirtualHosts.ToDictionary(host => host.Name, StringComparer.Ordinal);
         _byListener = listeners
@@ -57,8 +58,11 @@ public sealed class PolicyServerModel
     /// <summary>The counter tables that the plugins of all chains use, each use once.</summary>
     public IReadOnlyList<CounterTableUse> CounterTables { get; }
 
+    /// <summary>The connections themselves; whoever made the model disposes them.</summary>
+    public ServerConnections ServerConnections { get; }
+
     /// <summary>The SQL connections.</summary>
-    public SqlConnections Sql { get; }
+    public SqlConnections Sql => ServerConnections.Sql;
 
     /// <summary>The counter stores of the connections that have counter tables.</summary>
     public IReadOnlyDictionary<string, ICounterStore> CounterStores =>

@@ -181,7 +181,7 @@ public sealed class AccountingAndQuotaSpecs
     public async Task Model_without_a_server_answers_unavailable_until_counters_are_attached()
     {
         var model = CountingPolicy.Build(Quota("when_unavailable = \"defer later\"", 0), out var diagnostics)!;
-        await using var owned = model.Sql;
+        await using var owned = model.ServerConnections;
         Assert.False(diagnostics.HasErrors);
         var request = Policyd.Protocol.PolicyRequestBuilder.AccessPolicy().Add("client_address", "192.0.2.7").ToRequest();
         var session = new Policyd.Plugins.Sessions.Session();

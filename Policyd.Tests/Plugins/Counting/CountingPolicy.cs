@@ -61,7 +61,7 @@ internal sealed class CountingPolicy : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Model.Sql.DisposeAsync();
+        await Model.ServerConnections.DisposeAsync();
         _folder.Dispose();
     }
 }
