@@ -5,7 +5,7 @@ using Policyd.Plugins.Loading;
 
 namespace Policyd.Tests.Plugins;
 
-/// <summary>docs/modules.md and the code say the same: neither can change without the other.</summary>
+/// <summary>The pages of docs/modules and the code say the same: neither can change without the other.</summary>
 public sealed partial class ModuleDocumentationSpecs
 {
     private static readonly string[] Common = ["log_level", "on_error", "timeout"];
@@ -14,11 +14,11 @@ public sealed partial class ModuleDocumentationSpecs
 
     [Theory]
     [MemberData(nameof(Modules))]
-    public void Section_lists_exactly_the_options_of_the_module(string module)
+    public void Page_lists_exactly_the_options_of_the_module(string module)
     {
         var options = OptionSchema.Of(ModuleRegistry.BuiltIn.Find(module)!).Options;
         var own = options.Where(option => !option.Name.StartsWith("uc_", StringComparison.Ordinal) && !Common.Contains(option.Name)).ToList();
-        var documented = Rows(Section(module));
+        var documented = Rows(Page(module));
 
         Assert.Equal(own.Select(option => option.Name).Order(StringComparer.Ordinal), documented.Keys.Order(StringComparer.Ordinal));
         foreach (var option in own)
@@ -34,40 +34,52 @@ public sealed partial class ModuleDocumentationSpecs
     }
 
     [Fact]
-    public void Every_section_is_a_module()
+    public void Every_page_is_a_module_and_stands_in_the_index()
     {
-        var sections = Heading().Matches(Page()).Select(match => match.Groups[1].Value);
-        Assert.Equal(Modules.Select(row => row.Data).Order(StringComparer.Ordinal), sections.Order(StringComparer.Ordinal));
+        var modules = Modules.Select(row => row.Data).Order(StringComparer.Ordinal).ToList();
+        var pages = Directory.GetFiles(Folder(), "*.md").Select(file => Path.GetFileNameWithoutExtension(file)!).Where(page => page != "README");
+        var index = IndexEntry().Matches(File.ReadAllText(Path.Combine(Folder(), "README.md"))).Select(match => match.Groups[1].Value);
+
+        Assert.Equal(modules, pages.Order(StringComparer.Ordinal));
+        Assert.Equal(modules, index.Order(StringComparer.Ordinal));
     }
 
-    private static Dictionary<string, (string Marks, string Default)> Rows(string section) =>
-        Row().Matches(section).ToDictionary(row => row.Groups[1].Value, row => (row.Groups[2].Value, row.Groups[3].Value.Trim()));
-
-    private static string Section(string module)
+    [Theory]
+    [MemberData(nameof(Modules))]
+    public void Page_tells_the_module_its_options_and_an_example(string module)
     {
-        var page = Page();
-        var start = page.IndexOf($"\n## {module}\n", StringComparison.Ordinal);
-        Assert.True(start >= 0, $"docs/modules.md has no section {module}");
-        var end = page.IndexOf("\n## ", start + 4, StringComparison.Ordinal);
-        return end < 0 ? page[start..] : page[start..end];
+        var page = Page(module);
+        Assert.StartsWith($"# {module}\n", page, StringComparison.Ordinal);
+        Assert.Contains("\n## Options\n", page, StringComparison.Ordinal);
+        Assert.Contains("\n## Example\n\n```hocon\n", page, StringComparison.Ordinal);
     }
 
-    private static string Page()
+    private static Dictionary<string, (string Marks, string Default)> Rows(string page) =>
+        Row().Matches(page).ToDictionary(row => row.Groups[1].Value, row => (row.Groups[2].Value, row.Groups[3].Value.Trim()));
+
+    private static string Page(string module)
+    {
+        var page = Path.Combine(Folder(), module + ".md");
+        Assert.True(File.Exists(page), $"docs/modules has no page {module}.md");
+        return File.ReadAllText(page);
+    }
+
+    private static string Folder()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            var page = Path.Combine(folder.FullName, "docs", "modules.md");
-            if (File.Exists(page))
+            var pages = Path.Combine(folder.FullName, "docs", "modules");
+            if (Directory.Exists(pages))
             {
-                return File.ReadAllText(page);
+                return pages;
             }
         }
 
-        throw new InvalidOperationException("docs/modules.md is not above the tests' folder");
+        throw new InvalidOperationException("docs/modules is not above the tests' folder");
     }
 
-    [GeneratedRegex(@"^## (\S+)$", RegexOptions.Multiline)]
-    private static partial Regex Heading();
+    [GeneratedRegex(@"^\| \[(\w+)\]\(\1\.md\) \|", RegexOptions.Multiline)]
+    private static partial Regex IndexEntry();
 
     [GeneratedRegex(@"^\| (?!option )([a-z_]+)((?: \*)?(?: \(uc\))?) \|([^|]*)\|", RegexOptions.Multiline)]
     private static partial Regex Row();
