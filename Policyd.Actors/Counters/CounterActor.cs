@@ -17,10 +17,12 @@ internal sealed class CounterActor : ReceiveActor
     private readonly CounterLedger _ledger;
     private Dictionary<string, PendingLoad>? _loads;
     private ICancelable? _idle;
+    private LocalOwner? _door;
     private bool _storeAway;
     private bool _hasWritten;
     private bool _touched;
     private bool _draining;
+    private bool _drained;
 
     public CounterActor(CounterNode node)
     {
@@ -38,17 +40,27 @@ internal sealed class CounterActor : ReceiveActor
         Receive<LoadFailed>(OnLoadFailed);
         Receive<Idle>(_ => OnIdle());
         Receive<Drain>(_ => OnDrain());
+        Receive<Drained>(_ => OnDrained());
     }
 
     public static Props Props(CounterNode node) => Akka.Actor.Props.CreateBy(new Producer<CounterActor>(() => new CounterActor(node)));
 
     protected override void PreStart() => ScheduleIdle();
 
-    protected override void PostStop() => _idle?.Cancel();
+    protected override void PostStop()
+    {
+        _idle?.Cancel();
+        CloseDoor();
+    }
 
     private void Handle(IForWindow message, IActorRef asker)
     {
         _touched = true;
+        if (_door is null && !_draining)
+        {
+            _door = _node.Owners.Enter(message.Key, Self);
+        }
+
         if (_loads is not null && _loads.TryGetValue(message.Window.Name, out var load))
         {
             load.Held.Add((message, asker));
@@ -114,12 +126,14 @@ internal sealed class CounterActor : ReceiveActor
         _storeAway = false;
         _ledger.Load(loaded.Window, loaded.Rows);
         DoHeld(loaded.Window);
+        StopWhenDrained();
     }
 
     private void OnLoadFailed(LoadFailed failed)
     {
         _storeAway = true;
         RefuseHeld(failed.Window);
+        StopWhenDrained();
     }
 
     private void OnCommitted(RowCommitted committed)
@@ -144,6 +158,7 @@ internal sealed class CounterActor : ReceiveActor
         }
 
         RefuseHeld(deferred.Window);
+        StopWhenDrained();
     }
 
     /// <summary>The adds that a load waited for may be over: their commit has brought the total, or the load can begin.</summary>
@@ -210,15 +225,33 @@ internal sealed class CounterActor : ReceiveActor
         ScheduleIdle();
     }
 
+    /// <summary>What was sent directly before the door closed stands between this and <see cref="Drained"/>: it is done before the end.</summary>
     private void OnDrain()
     {
         _draining = true;
+        CloseDoor();
+        Self.Tell(Drained.Instance);
+    }
+
+    private void OnDrained()
+    {
+        _drained = true;
         StopWhenDrained();
+    }
+
+    private void CloseDoor()
+    {
+        if (_door is not null)
+        {
+            _node.Owners.Leave(_door);
+            _door = null;
+        }
     }
 
     private void StopWhenDrained()
     {
-        if (_draining && !_ledger.HasAddsInFlight)
+        // What a load holds back may be an add: to stop before it is handed on would lose it.
+        if (_drained && !_ledger.HasAddsInFlight && (_loads is null || _loads.Count == 0))
         {
             Context.Stop(Self);
         }
@@ -232,6 +265,11 @@ internal sealed class CounterActor : ReceiveActor
         public Load Message { get; } = message;
 
         public List<(IForWindow Message, IActorRef Asker)> Held { get; } = [];
+    }
+
+    private sealed class Drained : INoSerializationVerificationNeeded
+    {
+        public static readonly Drained Instance = new();
     }
 
     private sealed class Idle : INoSerializationVerificationNeeded

@@ -53,7 +53,7 @@ internal sealed class CounterCluster
             new CounterMessageExtractor(settings.Shards),
             sharding.DefaultShardAllocationStrategy(ClusterShardingSettings.Create(system)),
             CounterProtocol.Drain.Instance).ConfigureAwait(false);
-        return new CounterCluster(node, new ShardedCounters(region, node));
+        return new CounterCluster(node, new ShardedCounters(system, region, node));
     }
 
     /// <summary>Writes what is on its way. Returns when it is written or the grace time is over; a writer says in the log what it could not.</summary>

@@ -10,6 +10,9 @@ internal sealed class CounterNode(IReadOnlyDictionary<string, CounterConnection>
 
     public CounterSettings Settings { get; } = settings;
 
+    /// <summary>The owners that live here.</summary>
+    public LocalOwners Owners { get; } = new();
+
     public IEnumerable<CounterConnection> Connections => connections.Values;
 
     public IActorRef Writer(string connection) => connections[connection].Writer;

@@ -3,9 +3,12 @@ using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
-/// <summary>The counters as plugins see them: each call goes to the owner of the key, wherever that is, and has a time-out.</summary>
-internal sealed class ShardedCounters(IActorRef region, CounterNode node) : ICounters
+/// <summary>The counters as plugins see them: each call goes to the owner of the key, wherever that is, and ends when its caller's patience does.</summary>
+internal sealed class ShardedCounters(ActorSystem system, IActorRef region, CounterNode node) : ICounters
 {
+    private readonly IActorRefProvider _provider = ((ExtendedActorSystem)system).Provider;
+    private readonly ActorPath _replies = ((ExtendedActorSystem)system).Provider.TempPath();
+
     public async ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
         (await AskAsync<CounterProtocol.Reading>(new CounterProtocol.Read(node.Normalize(key), window), ct).ConfigureAwait(false))?.Value
         ?? new CounterReading(CounterState.Unavailable, default);
@@ -32,12 +35,24 @@ internal sealed class ShardedCounters(IActorRef region, CounterNode node) : ICou
         (await AskAsync<CounterProtocol.Reading>(new CounterProtocol.SetTotal(node.Normalize(key), window, amounts), ct).ConfigureAwait(false))?.Value
         ?? new CounterReading(CounterState.Unavailable, default);
 
-    public void Release(CounterKey key, string instance) =>
-        region.Tell(new CounterProtocol.Release(node.Normalize(key), instance), ActorRefs.NoSender);
+    public void Release(CounterKey key, string instance)
+    {
+        var release = new CounterProtocol.Release(node.Normalize(key), instance);
+        if (!node.Owners.TryTell(release.Key, release, ActorRefs.NoSender))
+        {
+            region.Tell(release, ActorRefs.NoSender);
+        }
+    }
 
-    private async Task<T?> AskAsync<T>(IForCounter message, CancellationToken ct)
+    private async ValueTask<T?> AskAsync<T>(IForCounter message, CancellationToken ct)
         where T : class
     {
+        var reply = new OwnerReply(_replies, _provider);
+        if (node.Owners.TryTell(message.Key, message, reply))
+        {
+            return await reply.WaitAsync(ct).ConfigureAwait(false) as T;
+        }
+
         try
         {
             return await region.Ask<T>(message, node.Settings.AskTimeout, ct).ConfigureAwait(false);

@@ -100,7 +100,13 @@ public sealed class PluginContext
 
     /// <summary>Records that this request reserved on a counter, or may have: the server gives the reservation back if the mail comes to nothing.</summary>
     /// <param name="key">The counter.</param>
-    public void Reserved(CounterKey key) => _run.AddReserved(key);
+    /// <param name="window">The window reserved in.</param>
+    public void Reserved(CounterKey key, CounterWindow window) => _run.AddReserved(key, window);
+
+    /// <summary>Records that the mail is counted: its reservation has become a count, there is nothing to give back.</summary>
+    /// <param name="key">The counter.</param>
+    /// <param name="window">The window counted in.</param>
+    public void Counted(CounterKey key, CounterWindow window) => _run.RemoveReserved(key, window);
 
     /// <summary>Computes a value once a mail and keeps it in the session under the key.</summary>
     /// <typeparam name="T">Any type that JSON can hold.</typeparam>

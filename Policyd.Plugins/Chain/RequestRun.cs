@@ -10,7 +10,7 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
 {
     private readonly Lock _lock = new();
     private Session _session = session;
-    private List<CounterKey>? _reserved;
+    private List<(CounterKey Key, CounterWindow Window)>? _reserved;
     private DateTimeOffset? _time;
 
     public PolicyRequest Request { get; } = request;
@@ -42,20 +42,28 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
         {
             lock (_lock)
             {
-                return _reserved is null ? null : [.. _reserved];
+                return _reserved is null or { Count: 0 } ? null : [.. _reserved.Select(static held => held.Key).Distinct()];
             }
         }
     }
 
-    public void AddReserved(CounterKey key)
+    public void AddReserved(CounterKey key, CounterWindow window)
     {
         lock (_lock)
         {
             _reserved ??= [];
-            if (!_reserved.Contains(key))
+            if (!_reserved.Contains((key, window)))
             {
-                _reserved.Add(key);
+                _reserved.Add((key, window));
             }
+        }
+    }
+
+    public void RemoveReserved(CounterKey key, CounterWindow window)
+    {
+        lock (_lock)
+        {
+            _reserved?.Remove((key, window));
         }
     }
 }

@@ -2,7 +2,7 @@ namespace Policyd.Plugins.Counters;
 
 /// <summary>
 /// Counters as plugins see them: a key has one owner in the whole cluster, which answers in order. None of the calls throws for
-/// a database that is away; <see cref="CounterState"/> says so.
+/// a database that is away; <see cref="CounterState"/> says so. Each ends when its token is cancelled, at once: its caller waits for nothing else.
 /// </summary>
 public interface ICounters
 {

@@ -99,21 +99,29 @@ public sealed class AccountingPlugin : Plugin
 
         var window = _options.WindowOf(context);
         var amounts = CounterOptions.AmountsOf(context);
-        var adds = new List<Task<CounterReading>>(Fields.Count);
+        using var patience = _options.PatienceOf(context);
+
+        // Side by side: each has an owner of its own, and they share commits.
+        var adds = new (CounterKey Key, Task<CounterReading> Reading)[Fields.Count];
+        var count = 0;
         foreach (var field in Fields)
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds.Add(AddAsync(context, key, window, amounts));
+                adds[count++] = (key, AddAsync(context, key, window, amounts, patience.Token));
             }
         }
 
-        // Side by side: each has an owner of its own, and they share commits.
-        foreach (var reading in await Task.WhenAll(adds).ConfigureAwait(false))
+        for (var index = 0; index < count; index++)
         {
-            if (reading.State != CounterState.Known && Logs(context))
+            var state = (await adds[index].Reading.ConfigureAwait(false)).State;
+            if (state == CounterState.Known)
             {
-                Log(context, reading.State == CounterState.Deferred ? "counted, to be written when the database is back" : "the count was not confirmed in time");
+                context.Counted(adds[index].Key, window);
+            }
+            else if (Logs(context))
+            {
+                Log(context, state == CounterState.Deferred ? "counted, to be written when the database is back" : "the count was not confirmed in time");
             }
         }
 
@@ -153,13 +161,17 @@ public sealed class AccountingPlugin : Plugin
         }
     }
 
-    private Task<CounterReading> AddAsync(PluginContext context, CounterKey key, CounterWindow window, CounterAmounts amounts)
+    private async Task<CounterReading> AddAsync(PluginContext context, CounterKey key, CounterWindow window, CounterAmounts amounts, CancellationToken patience)
     {
         var instance = context.Request.Instance;
-        return _options.AskAsync(
-            context,
-            ct => _counters.AddAsync(key, window, amounts, instance, RequestId(instance, key), ct),
-            new CounterReading(CounterState.Unavailable, CounterAmounts.Zero)).AsTask();
+        try
+        {
+            return await _counters.AddAsync(key, window, amounts, instance, RequestId(instance, key), patience).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsCancellationRequested)
+        {
+            return new CounterReading(CounterState.Unavailable, CounterAmounts.Zero);
+        }
     }
 
     /// <summary>Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.</summary>

@@ -24,24 +24,13 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
         CounterAmounts.OfMail(context.Request.RecipientCount, context.Request.Size);
 
     /// <summary>
-    /// Waits for the counters no longer than <c>wait</c>, and a little less than the plugin has left: the chain gives up a plugin that is
-    /// late, and the mail would fail where it should go on.
+    /// How long the counters are waited for: no longer than <c>wait</c>, and a little less than the plugin has left. The chain gives up a
+    /// plugin that is late, and the mail would fail where it should go on.
     /// </summary>
-    public async ValueTask<T> AskAsync<T>(PluginContext context, Func<CancellationToken, ValueTask<T>> ask, T otherwise)
+    public Patience PatienceOf(PluginContext context)
     {
         var left = context.Remaining * 0.9;
-        using var patience = new CancellationTokenSource(left < wait ? left : wait, context.Clock);
-        var task = ask(patience.Token).AsTask();
-        try
-        {
-            return await task.WaitAsync(patience.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (patience.IsCancellationRequested)
-        {
-            // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
-            _ = task.ContinueWith(static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-            return otherwise;
-        }
+        return Patience.For(left < wait ? left : wait, context.Clock);
     }
 
     /// <summary>Reports what cannot be: a table name that is none, a window below a second, two windows at once.</summary>

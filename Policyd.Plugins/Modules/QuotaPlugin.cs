@@ -146,22 +146,30 @@ public sealed class QuotaPlugin : Plugin, INestedChain
 
     private async ValueTask<Admission> AskAsync(PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
-        if (Mode == QuotaMode.Observe || !_setup.FindCounterTable(key.Connection, key.Table).IsWritten)
+        var instance = context.Request.Instance;
+        var reserves = Mode == QuotaMode.Enforce && _setup.FindCounterTable(key.Connection, key.Table).IsWritten;
+        var admission = new Admission(CounterState.Unavailable, true, CounterAmounts.Zero);
+        using var patience = _options.PatienceOf(context);
+        try
         {
-            var reading = await _options.AskAsync(context, ct => _counters.ReadAsync(key, window, ct), new CounterReading(CounterState.Unavailable, CounterAmounts.Zero)).ConfigureAwait(false);
-            return new Admission(reading.State, reading.Total[metric] < threshold, reading.Total);
+            if (reserves)
+            {
+                admission = await _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, patience.Token).ConfigureAwait(false);
+            }
+            else
+            {
+                var reading = await _counters.ReadAsync(key, window, patience.Token).ConfigureAwait(false);
+                admission = new Admission(reading.State, reading.Total[metric] < threshold, reading.Total);
+            }
+        }
+        catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
+        {
         }
 
-        var instance = context.Request.Instance;
-        var admission = await _options.AskAsync(
-            context,
-            ct => _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, ct),
-            new Admission(CounterState.Unavailable, true, CounterAmounts.Zero)).ConfigureAwait(false);
-
         // Also when no answer came in time: the owner may have reserved all the same.
-        if (admission.Admitted && instance.Length > 0)
+        if (reserves && admission.Admitted && instance.Length > 0)
         {
-            context.Reserved(key);
+            context.Reserved(key, window);
         }
 
         return admission;

@@ -1,0 +1,81 @@
+using Akka.Actor;
+using Policyd.Actors.Counters;
+using Policyd.Plugins.Counters;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Counters;
+
+public sealed class LocalOwnersSpecs : IAsyncLifetime
+{
+    private static readonly CounterKey Key = new("db", "acct_client_address", "192.0.2.1");
+    private readonly ActorSystem _system = ActorSystem.Create("owners", "akka.loglevel = OFF");
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync() => await _system.Terminate();
+
+    [Fact]
+    public async Task What_was_taken_before_an_owner_left_stands_before_all_that_it_is_sent_afterwards()
+    {
+        for (var round = 0; round < 50; round++)
+        {
+            var owners = new LocalOwners();
+            var received = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var counting = _system.ActorOf(Props.Create(() => new Counting(received)));
+            var owner = owners.Enter(Key, counting);
+            var taken = 0;
+            using var busy = new CountdownEvent(4);
+            var senders = Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+            {
+                var signalled = false;
+                while (owners.TryTell(Key, "mail", ActorRefs.NoSender))
+                {
+                    Interlocked.Increment(ref taken);
+                    if (!signalled)
+                    {
+                        signalled = true;
+                        busy.Signal();
+                    }
+                }
+            })).ToList();
+
+            Assert.True(busy.Wait(Eventually.Patience, TestContext.Current.CancellationToken), "all four senders are at work");
+            owners.Leave(owner);
+            Assert.False(owners.TryTell(Key, "late", ActorRefs.NoSender));
+            Assert.False(owner.TryTell("late", ActorRefs.NoSender));
+            counting.Tell(PoisonPill.Instance);
+            await Eventually.Ends("the senders' end", Task.WhenAll(senders).ContinueWith(_ => true, TaskScheduler.Default));
+            Assert.Equal(taken, await Eventually.Ends("the owner's end", received.Task));
+        }
+    }
+
+    [Fact]
+    public async Task A_reply_is_the_first_answer_and_null_when_nobody_answers_in_time()
+    {
+        var provider = ((ExtendedActorSystem)_system).Provider;
+        var first = new CounterProtocol.Reading(new CounterReading(CounterState.Known, new CounterAmounts(1, 1, 1, 1)));
+        var reply = new OwnerReply(provider.TempPath(), provider);
+        reply.Tell("not an answer", ActorRefs.NoSender);
+        reply.Tell(first, ActorRefs.NoSender);
+        reply.Tell(new CounterProtocol.Reading(default), ActorRefs.NoSender);
+        Assert.Same(first, await reply.WaitAsync(CancellationToken.None));
+
+        using var patience = new CancellationTokenSource();
+        var waiting = new OwnerReply(provider.TempPath(), provider).WaitAsync(patience.Token).AsTask();
+        Assert.False(waiting.IsCompleted);
+        await patience.CancelAsync();
+        Assert.Null(await Eventually.Ends("the end of the waiting", waiting));
+    }
+
+    private sealed class Counting(TaskCompletionSource<int> end) : UntypedActor
+    {
+        private int _mails;
+
+        protected override void OnReceive(object message)
+        {
+            _mails++;
+        }
+
+        protected override void PostStop() => end.TrySetResult(_mails);
+    }
+}
