@@ -1,7 +1,7 @@
+using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
-using Microsoft.Extensions.Logging;
 
 namespace Policyd.Plugins.Connections;
 
