@@ -11,20 +11,25 @@ internal sealed class OwnerReply(ActorPath path, IActorRefProvider provider) : M
 {
     // Asynchronously, or the rest of the chain would run inside the owner's turn.
     private ManualResetValueTaskSourceCore<ICounterMessage?> _source = new() { RunContinuationsAsynchronously = true };
+    private CancellationTokenRegistration _givingUp;
     private int _answered;
 
     public override ActorPath Path { get; } = path;
 
     public override IActorRefProvider Provider { get; } = provider;
 
-    /// <summary>The answer; null when none came before the token was cancelled. To be awaited once.</summary>
-    public async ValueTask<ICounterMessage?> WaitAsync(CancellationToken ct)
+    /// <summary>The answer; null when none came before the token was cancelled. To be asked for once, and awaited once.</summary>
+    public ValueTask<ICounterMessage?> Until(CancellationToken ct)
     {
-        using var givingUp = ct.UnsafeRegister(static self => ((OwnerReply)self!).Answer(null), this);
-        return await new ValueTask<ICounterMessage?>(this, _source.Version).ConfigureAwait(false);
+        _givingUp = ct.UnsafeRegister(static self => ((OwnerReply)self!).Answer(null), this);
+        return new ValueTask<ICounterMessage?>(this, _source.Version);
     }
 
-    ICounterMessage? IValueTaskSource<ICounterMessage?>.GetResult(short token) => _source.GetResult(token);
+    ICounterMessage? IValueTaskSource<ICounterMessage?>.GetResult(short token)
+    {
+        _givingUp.Unregister();
+        return _source.GetResult(token);
+    }
 
     ValueTaskSourceStatus IValueTaskSource<ICounterMessage?>.GetStatus(short token) => _source.GetStatus(token);
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Policyd.Plugins.Counters;
 
@@ -9,31 +10,21 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
     private readonly IActorRefProvider _provider = ((ExtendedActorSystem)system).Provider;
     private readonly ActorPath _replies = ((ExtendedActorSystem)system).Provider.TempPath();
 
-    public async ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
-        (await AskAsync<CounterProtocol.Reading>(new CounterProtocol.Read(node.Normalize(key), window), ct).ConfigureAwait(false))?.Value
-        ?? new CounterReading(CounterState.Unavailable, default);
+    public ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
+        ReadingAsync(AskAsync(new CounterProtocol.Read(node.Normalize(key), window), ct), CounterState.Unavailable);
 
-    public async ValueTask<Admission> ReserveAsync(
-        CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct)
-    {
-        var reserve = new CounterProtocol.Reserve(node.Normalize(key), window, metric, threshold, amounts, instance);
-        return (await AskAsync<CounterProtocol.Admitted>(reserve, ct).ConfigureAwait(false))?.Value
-            ?? new Admission(CounterState.Unavailable, Admitted: true, default);
-    }
+    public ValueTask<Admission> ReserveAsync(
+        CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct) =>
+        AdmissionAsync(AskAsync(new CounterProtocol.Reserve(node.Normalize(key), window, metric, threshold, amounts, instance), ct));
 
-    public async ValueTask<CounterReading> AddAsync(
-        CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct)
-    {
-        // Nobody's answer is not nobody's work: the owner has the add and will commit it.
-        var add = new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId);
-        return (await AskAsync<CounterProtocol.Reading>(add, ct).ConfigureAwait(false))?.Value
-            ?? new CounterReading(CounterState.Deferred, default);
-    }
+    // Nobody's answer is not nobody's work: the owner has the add and will commit it.
+    public ValueTask<CounterReading> AddAsync(
+        CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
+        ReadingAsync(AskAsync(new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId), ct), CounterState.Deferred);
 
     /// <summary>An operator's word: the window's row becomes this.</summary>
-    public async ValueTask<CounterReading> SetAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, CancellationToken ct) =>
-        (await AskAsync<CounterProtocol.Reading>(new CounterProtocol.SetTotal(node.Normalize(key), window, amounts), ct).ConfigureAwait(false))?.Value
-        ?? new CounterReading(CounterState.Unavailable, default);
+    public ValueTask<CounterReading> SetAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, CancellationToken ct) =>
+        ReadingAsync(AskAsync(new CounterProtocol.SetTotal(node.Normalize(key), window, amounts), ct), CounterState.Unavailable);
 
     public void Release(CounterKey key, string instance)
     {
@@ -44,18 +35,25 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
         }
     }
 
-    private async ValueTask<T?> AskAsync<T>(IForCounter message, CancellationToken ct)
-        where T : class
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<CounterReading> ReadingAsync(ValueTask<ICounterMessage?> answer, CounterState otherwise) =>
+        (await answer.ConfigureAwait(false) as CounterProtocol.Reading)?.Value ?? new CounterReading(otherwise, default);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<Admission> AdmissionAsync(ValueTask<ICounterMessage?> answer) =>
+        (await answer.ConfigureAwait(false) as CounterProtocol.Admitted)?.Value ?? new Admission(CounterState.Unavailable, Admitted: true, default);
+
+    private ValueTask<ICounterMessage?> AskAsync(IForCounter message, CancellationToken ct)
     {
         var reply = new OwnerReply(_replies, _provider);
-        if (node.Owners.TryTell(message.Key, message, reply))
-        {
-            return await reply.WaitAsync(ct).ConfigureAwait(false) as T;
-        }
+        return node.Owners.TryTell(message.Key, message, reply) ? reply.Until(ct) : AskElsewhereAsync(message, ct);
+    }
 
+    private async ValueTask<ICounterMessage?> AskElsewhereAsync(IForCounter message, CancellationToken ct)
+    {
         try
         {
-            return await region.Ask<T>(message, node.Settings.AskTimeout, ct).ConfigureAwait(false);
+            return await region.Ask<ICounterMessage>(message, node.Settings.AskTimeout, ct).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is AskTimeoutException or OperationCanceledException)
         {

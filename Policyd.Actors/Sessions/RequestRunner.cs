@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Sessions;
@@ -16,6 +17,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
     /// <param name="pending">The request.</param>
     /// <param name="held">The instance's session when the actor still has it; else it is loaded.</param>
     /// <returns>The session for the next request of the same instance; null when it must be loaded.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Session?> RunAsync(PendingRequest pending, Session? held)
     {
         if (pending.IsCompleted)
@@ -45,6 +47,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
         return stored ? outcome.Session : null;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Session> LoadAsync(PendingRequest pending)
     {
         try

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Protocol;
@@ -90,6 +91,7 @@ public sealed class PluginChain
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<PluginResult> ContinueAsync(RequestRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
     {
         while (true)
@@ -127,6 +129,7 @@ public sealed class PluginChain
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<PluginResult> AwaitAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running)
     {
         if (running.IsCompleted)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sessions;
@@ -50,6 +51,7 @@ public sealed class VirtualHost
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<ChainOutcome> AwaitAsync(RequestRun run, ValueTask<PluginResult> running)
     {
         try

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using Policyd.Plugins.Api;
@@ -25,6 +26,7 @@ public sealed class AccountingPlugin : Plugin
     private ICounters _counters = null!;
     private ICounterStore? _store;
     private WindowAge? _age;
+    private string _doneKey = "";
 
     /// <summary>Whether it counts.</summary>
     [Description("off: do not count")]
@@ -68,6 +70,7 @@ public sealed class AccountingPlugin : Plugin
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
+        _doneKey = Name + "-acct";
         _store = setup.CounterStore("db", Db);
         if (Key is not null && Fields.Count != 1)
         {
@@ -90,9 +93,10 @@ public sealed class AccountingPlugin : Plugin
     }
 
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        if (!Enabled.For(context) || context.IsAlreadyDone(Name + "-acct"))
+        if (!Enabled.For(context) || context.IsAlreadyDone(_doneKey))
         {
             return PluginResult.Continue;
         }
@@ -108,13 +112,13 @@ public sealed class AccountingPlugin : Plugin
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds[count++] = (key, AddAsync(context, key, window, amounts, patience.Token));
+                adds[count++] = (key, _counters.AddAsync(key, window, amounts, context.Request.Instance, RequestId(context.Request.Instance, key), patience.Token).AsTask());
             }
         }
 
         for (var index = 0; index < count; index++)
         {
-            var state = (await adds[index].Reading.ConfigureAwait(false)).State;
+            var state = await StateAsync(adds[index].Reading, patience.Token).ConfigureAwait(false);
             if (state == CounterState.Known)
             {
                 context.Counted(adds[index].Key, window);
@@ -161,16 +165,16 @@ public sealed class AccountingPlugin : Plugin
         }
     }
 
-    private async Task<CounterReading> AddAsync(PluginContext context, CounterKey key, CounterWindow window, CounterAmounts amounts, CancellationToken patience)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<CounterState> StateAsync(Task<CounterReading> add, CancellationToken patience)
     {
-        var instance = context.Request.Instance;
         try
         {
-            return await _counters.AddAsync(key, window, amounts, instance, RequestId(instance, key), patience).ConfigureAwait(false);
+            return (await add.ConfigureAwait(false)).State;
         }
         catch (OperationCanceledException) when (patience.IsCancellationRequested)
         {
-            return new CounterReading(CounterState.Unavailable, CounterAmounts.Zero);
+            return CounterState.Unavailable;
         }
     }
 
@@ -190,8 +194,11 @@ public sealed class AccountingPlugin : Plugin
             return null;
         }
 
+        var text = $"{instance}\0{Name}\0{key.Table}\0{key.Key}";
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.UTF8.GetBytes($"{instance}\0{Name}\0{key.Table}\0{key.Key}"), hash);
+        var most = Encoding.UTF8.GetMaxByteCount(text.Length);
+        var utf8 = most <= 1024 ? stackalloc byte[1024] : new byte[most];
+        SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(text, utf8)], hash);
         return System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(hash);
     }
 }

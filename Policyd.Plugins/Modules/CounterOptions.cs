@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 
@@ -9,16 +10,30 @@ namespace Policyd.Plugins.Modules;
 /// </summary>
 internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan wait)
 {
+    private readonly ConcurrentDictionary<string, string> _tables = new(StringComparer.Ordinal);
+    private LastWindow? _last;
+
     /// <summary>The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.</summary>
     public CounterKey? KeyOf(PluginContext context, string field)
     {
         var text = key is null ? context.Request[field] : key.Fill(context.Request);
-        return string.IsNullOrWhiteSpace(text) ? null : new CounterKey(connection, prefix + field, text);
+        return string.IsNullOrWhiteSpace(text) ? null : new CounterKey(connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, prefix), text);
     }
 
     /// <summary>The window that the request counts into: computed here, once, by the node that received it.</summary>
-    public CounterWindow WindowOf(PluginContext context) =>
-        window is { } span ? CounterWindow.Sliding(span, context.RequestTime) : CounterWindow.Calendar(pattern, context.RequestTime);
+    public CounterWindow WindowOf(PluginContext context)
+    {
+        // Neither a bucket nor what strftime can say changes within a second of one time zone.
+        var now = context.RequestTime;
+        var second = now.UtcTicks / TimeSpan.TicksPerSecond;
+        if (Volatile.Read(ref _last) is not { } last || last.Second != second || last.Offset != now.Offset)
+        {
+            last = new LastWindow(second, now.Offset, window is { } span ? CounterWindow.Sliding(span, now) : CounterWindow.Calendar(pattern, now));
+            Volatile.Write(ref _last, last);
+        }
+
+        return last.Window;
+    }
 
     public static CounterAmounts AmountsOf(PluginContext context) =>
         CounterAmounts.OfMail(context.Request.RecipientCount, context.Request.Size);
@@ -59,4 +74,6 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
             setup.Error("window", "a window is either rolling (window) or one of the calendar (time_pattern)");
         }
     }
+
+    private sealed record LastWindow(long Second, TimeSpan Offset, CounterWindow Window);
 }

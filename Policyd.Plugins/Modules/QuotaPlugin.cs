@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
@@ -103,6 +104,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain
     }
 
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         var field = Field.For(context);
@@ -144,6 +146,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain
             : PluginResult.Answer(Action.For(context).Text);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Admission> AskAsync(PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
         var instance = context.Request.Instance;

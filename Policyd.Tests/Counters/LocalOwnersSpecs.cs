@@ -58,10 +58,10 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
         reply.Tell("not an answer", ActorRefs.NoSender);
         reply.Tell(first, ActorRefs.NoSender);
         reply.Tell(new CounterProtocol.Reading(default), ActorRefs.NoSender);
-        Assert.Same(first, await reply.WaitAsync(CancellationToken.None));
+        Assert.Same(first, await reply.Until(CancellationToken.None));
 
         using var patience = new CancellationTokenSource();
-        var waiting = new OwnerReply(provider.TempPath(), provider).WaitAsync(patience.Token).AsTask();
+        var waiting = new OwnerReply(provider.TempPath(), provider).Until(patience.Token).AsTask();
         Assert.False(waiting.IsCompleted);
         await patience.CancelAsync();
         Assert.Null(await Eventually.Ends("the end of the waiting", waiting));
