@@ -16,6 +16,7 @@ internal sealed class CounterActor : ReceiveActor
     private readonly CounterNode _node;
     private readonly CounterLedger _ledger;
     private Dictionary<string, PendingLoad>? _loads;
+    private List<PendingSet>? _sets;
     private ICancelable? _idle;
     private LocalOwner? _door;
     private bool _storeAway;
@@ -32,7 +33,8 @@ internal sealed class CounterActor : ReceiveActor
         Receive<Reserve>(reserve => Handle(reserve, Sender));
         Receive<Add>(add => Handle(add, Sender));
         Receive<Read>(read => Handle(read, Sender));
-        Receive<SetTotal>(set => Handle(set, Sender));
+        Receive<Inspect>(inspect => Handle(inspect, Sender));
+        Receive<SetSums>(set => Handle(set, Sender));
         Receive<Release>(release => _ledger.Release(release.Instance));
         Receive<RowCommitted>(OnCommitted);
         Receive<RowDeferred>(OnDeferred);
@@ -65,7 +67,7 @@ internal sealed class CounterActor : ReceiveActor
         {
             load.Held.Add((message, asker));
         }
-        else if (message.NeedsTotal && !_ledger.IsLoaded(message.Window))
+        else if (message is SetSums || (message.NeedsTotal && !_ledger.IsLoaded(message.Window)))
         {
             BeginLoad(message, asker);
         }
@@ -90,10 +92,27 @@ internal sealed class CounterActor : ReceiveActor
                 _ledger.BeginAdd(add.Window, add.Amounts, add.Instance);
                 Write(new Append(add.Key, add.Window, add.Amounts, Absolute: false, add.RequestId, asker, !_hasWritten));
                 break;
-            case SetTotal set:
-                _ledger.BeginAdd(set.Window, default, instance: string.Empty);
-                Write(new Append(set.Key, set.Window, set.Amounts, Absolute: true, RequestId: null, asker, !_hasWritten));
+            case Inspect inspect:
+                var total = _ledger.Read(inspect.Window);
+                var (reserved, mails) = _ledger.Reserved(inspect.Window, _node.Clock.GetUtcNow());
+                asker.Tell(new Inspected(new CounterReading(CounterState.Known, total), reserved, mails));
                 break;
+            case SetSums set:
+                Set(set, asker);
+                break;
+        }
+    }
+
+    /// <summary>The rows of the window have just been read, and no add is in flight: they can be told what to be, row by row.</summary>
+    private void Set(SetSums set, IActorRef asker)
+    {
+        var before = _ledger.Read(set.Window);
+        var rows = _ledger.RowsFor(set.Window, set.Amounts, set.Which);
+        (_sets ??= []).Add(new PendingSet(set.Window.Name, asker, before, [.. rows.Select(row => row.Time)]));
+        foreach (var (time, amounts) in rows)
+        {
+            _ledger.BeginAdd(set.Window, default, instance: string.Empty);
+            Write(new Append(set.Key, set.Window with { Time = time }, amounts, Absolute: true, RequestId: null, ActorRefs.Nobody, !_hasWritten));
         }
     }
 
@@ -112,7 +131,7 @@ internal sealed class CounterActor : ReceiveActor
             return;
         }
 
-        var load = new PendingLoad(new Load(message.Key, message.Window));
+        var load = new PendingLoad(new Load(message.Key, message.Window), anew: message is SetSums);
         load.Held.Add((message, asker));
         (_loads ??= []).Add(message.Window.Name, load);
         if (addsInFlight == 0)
@@ -146,7 +165,17 @@ internal sealed class CounterActor : ReceiveActor
             asker.Tell(reading);
         }
 
+        RowOfSetEnded(committed.Window, committed.Row.Time, reading.Value.Total);
         AddsEnded(committed.Window);
+    }
+
+    private void RowOfSetEnded(CounterWindow window, string time, CounterAmounts total)
+    {
+        if (_sets?.Find(set => set.Window == window.Name && set.Rows.Remove(time)) is { Rows.Count: 0 } done)
+        {
+            _sets.Remove(done);
+            done.Asker.Tell(new Changed(CounterState.Known, done.Before, total));
+        }
     }
 
     private void OnDeferred(RowDeferred deferred)
@@ -155,6 +184,12 @@ internal sealed class CounterActor : ReceiveActor
         foreach (var asker in deferred.Askers)
         {
             asker.Tell(new Reading(new CounterReading(CounterState.Deferred, default)));
+        }
+
+        foreach (var set in _sets?.FindAll(set => set.Window == deferred.Window.Name) ?? [])
+        {
+            _sets!.Remove(set);
+            set.Asker.Tell(new Changed(CounterState.Deferred, set.Before, default));
         }
 
         RefuseHeld(deferred.Window);
@@ -166,7 +201,7 @@ internal sealed class CounterActor : ReceiveActor
     {
         if (_loads is not null && _loads.TryGetValue(window.Name, out var load))
         {
-            if (_ledger.IsLoaded(window))
+            if (_ledger.IsLoaded(window) && !load.Anew)
             {
                 DoHeld(window);
             }
@@ -181,9 +216,18 @@ internal sealed class CounterActor : ReceiveActor
 
     private void DoHeld(CounterWindow window)
     {
-        foreach (var (message, asker) in TakeHeld(window))
+        // Only the first has what it waited for: behind it may stand a set, which needs a load of its own.
+        var held = TakeHeld(window);
+        for (var index = 0; index < held.Count; index++)
         {
-            Do(message, asker);
+            if (index == 0)
+            {
+                Do(held[index].Message, held[index].Asker);
+            }
+            else
+            {
+                Handle(held[index].Message, held[index].Asker);
+            }
         }
     }
 
@@ -191,7 +235,7 @@ internal sealed class CounterActor : ReceiveActor
     {
         foreach (var (message, asker) in TakeHeld(window))
         {
-            if (message.NeedsTotal)
+            if (message is SetSums || (message.NeedsTotal && !_ledger.IsLoaded(window)))
             {
                 AnswerUnavailable(message, asker);
             }
@@ -206,9 +250,13 @@ internal sealed class CounterActor : ReceiveActor
         _loads is not null && _loads.Remove(window.Name, out var load) ? load.Held : [];
 
     private static void AnswerUnavailable(IForWindow message, IActorRef asker) =>
-        asker.Tell(message is Reserve
-            ? new Admitted(new Admission(CounterState.Unavailable, Admitted: true, default))
-            : new Reading(new CounterReading(CounterState.Unavailable, default)));
+        asker.Tell(message switch
+        {
+            Reserve => new Admitted(new Admission(CounterState.Unavailable, Admitted: true, default)),
+            Inspect => new Inspected(new CounterReading(CounterState.Unavailable, default), default, 0),
+            SetSums => new Changed(CounterState.Unavailable, default, default),
+            _ => (object)new Reading(new CounterReading(CounterState.Unavailable, default)),
+        });
 
     /// <summary>One timer an idle period, not one a message: a busy key pays nothing for it.</summary>
     private void OnIdle()
@@ -260,12 +308,18 @@ internal sealed class CounterActor : ReceiveActor
     private void ScheduleIdle() =>
         _idle = Context.System.Scheduler.ScheduleTellOnceCancelable(_node.Settings.PassivateAfter, Self, Idle.Instance, Self);
 
-    private sealed class PendingLoad(Load message)
+    private sealed class PendingLoad(Load message, bool anew)
     {
         public Load Message { get; } = message;
 
+        /// <summary>What is known is not enough: the rows are to be read once no add is in flight.</summary>
+        public bool Anew { get; } = anew;
+
         public List<(IForWindow Message, IActorRef Asker)> Held { get; } = [];
     }
+
+    /// <summary>A set of which <paramref name="Rows"/> are not committed yet.</summary>
+    private sealed record PendingSet(string Window, IActorRef Asker, CounterAmounts Before, HashSet<string> Rows);
 
     private sealed class Drained : INoSerializationVerificationNeeded
     {

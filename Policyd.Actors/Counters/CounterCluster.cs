@@ -25,6 +25,8 @@ internal sealed class CounterCluster
 
     public ShardedCounters Counters { get; }
 
+    public CounterOperations Operations => new(Counters, _node);
+
     /// <summary>Completes when this node is a member and the tables have been looked at (or the database turned out to be away).</summary>
     public static async Task<CounterCluster> StartAsync(ActorSystem system, PolicyServerModel model, CounterSettings settings, ILogger logger)
     {

@@ -52,6 +52,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     public void Load(CounterWindow window, IReadOnlyList<CounterRow> rows)
     {
         var open = Open(window);
+        open.ForgetRows(window.Range);
         foreach (var row in rows)
         {
             open.SetRow(window, row);
@@ -62,6 +63,22 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
 
     public CounterAmounts Read(CounterWindow window) =>
         _windows.TryGetValue(window.Name, out var open) ? open.Sum(window) : default;
+
+    /// <summary>What mails that were let in and are not counted yet hold of a window, and how many they are.</summary>
+    public (CounterAmounts Amounts, int Mails) Reserved(CounterWindow window, DateTimeOffset now)
+    {
+        if (!_windows.TryGetValue(window.Name, out var open))
+        {
+            return default;
+        }
+
+        open.DropExpired(now);
+        return (open.Reserved, open.Reservations);
+    }
+
+    /// <summary>The rows to write so that the chosen sums of a window become these: right when its rows have just been read and no add is in flight.</summary>
+    public IReadOnlyList<(string Time, CounterAmounts Amounts)> RowsFor(CounterWindow window, CounterAmounts amounts, CounterSums which) =>
+        Open(window).RowsFor(window, amounts, which);
 
     /// <summary>
     /// Admits the mail and holds its amounts, or refuses. The sum that is compared is what the mail would see if all

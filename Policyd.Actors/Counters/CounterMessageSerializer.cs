@@ -21,9 +21,12 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
         Add => "A1",
         Read => "R1",
         Release => "L1",
-        SetTotal => "S1",
+        Inspect => "I1",
+        SetSums => "S2",
         Reading => "r1",
         Admitted => "v1",
+        Inspected => "i1",
+        Changed => "s2",
         _ => throw new SerializationException($"{o.GetType()} is no counter message"),
     };
 
@@ -56,10 +59,15 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
                 Write(writer, release.Key);
                 writer.Write(release.Instance);
                 break;
-            case SetTotal set:
+            case Inspect inspect:
+                Write(writer, inspect.Key);
+                Write(writer, inspect.Window);
+                break;
+            case SetSums set:
                 Write(writer, set.Key);
                 Write(writer, set.Window);
                 Write(writer, set.Amounts);
+                writer.Write((byte)set.Which);
                 break;
             case Reading reading:
                 writer.Write((byte)reading.Value.State);
@@ -69,6 +77,17 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
                 writer.Write((byte)admitted.Value.State);
                 writer.Write(admitted.Value.Admitted);
                 Write(writer, admitted.Value.Total);
+                break;
+            case Inspected inspected:
+                writer.Write((byte)inspected.Value.State);
+                Write(writer, inspected.Value.Total);
+                Write(writer, inspected.Reserved);
+                writer.Write(inspected.Mails);
+                break;
+            case Changed changed:
+                writer.Write((byte)changed.State);
+                Write(writer, changed.Before);
+                Write(writer, changed.After);
                 break;
             default:
                 throw new SerializationException($"{obj.GetType()} is no counter message");
@@ -87,9 +106,12 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
             "A1" => new Add(ReadKey(reader), ReadWindow(reader), ReadAmounts(reader), reader.ReadString(), ReadRequestId(reader)),
             "R1" => new Read(ReadKey(reader), ReadWindow(reader)),
             "L1" => new Release(ReadKey(reader), reader.ReadString()),
-            "S1" => new SetTotal(ReadKey(reader), ReadWindow(reader), ReadAmounts(reader)),
+            "I1" => new Inspect(ReadKey(reader), ReadWindow(reader)),
+            "S2" => new SetSums(ReadKey(reader), ReadWindow(reader), ReadAmounts(reader), (CounterSums)reader.ReadByte()),
             "r1" => new Reading(new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader))),
             "v1" => new Admitted(new Admission((CounterState)reader.ReadByte(), reader.ReadBoolean(), ReadAmounts(reader))),
+            "i1" => new Inspected(new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader)), ReadAmounts(reader), reader.ReadInt32()),
+            "s2" => new Changed((CounterState)reader.ReadByte(), ReadAmounts(reader), ReadAmounts(reader)),
             _ => throw new SerializationException($"\"{manifest}\" is a counter message of a newer version than this one"),
         };
     }

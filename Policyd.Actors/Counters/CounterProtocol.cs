@@ -56,13 +56,30 @@ public static class CounterProtocol
     /// <summary>The mail has ended without being counted; no answer.</summary>
     public sealed record Release(CounterKey Key, string Instance) : IForCounter;
 
-    /// <summary>An operator's word: the row becomes this. Answered as <see cref="Add"/>.</summary>
-    public sealed record SetTotal(CounterKey Key, CounterWindow Window, CounterAmounts Amounts) : IForWindow
+    /// <summary>What an operator asks: the sums and the reservations beside them. Answered with <see cref="Inspected"/>.</summary>
+    public sealed record Inspect(CounterKey Key, CounterWindow Window) : IForWindow
     {
-        public bool NeedsTotal => false;
+        public bool NeedsTotal => true;
+    }
+
+    /// <summary>
+    /// An operator's word: the chosen sums of the window become these, the others stay. Answered with <see cref="Changed"/> once it
+    /// is committed. The rows are read anew before, so that what another writer has counted meanwhile is not undone.
+    /// </summary>
+    public sealed record SetSums(CounterKey Key, CounterWindow Window, CounterAmounts Amounts, CounterSums Which) : IForWindow
+    {
+        public bool NeedsTotal => true;
     }
 
     public sealed record Reading(CounterReading Value) : ICounterMessage;
+
+    /// <summary>The sums, and what <paramref name="Mails"/> mails that are not counted yet hold beside them.</summary>
+    public sealed record Inspected(CounterReading Value, CounterAmounts Reserved, int Mails) : ICounterMessage;
+
+    /// <summary>
+    /// What an operator's set did. Deferred: it is kept, and written when the database is back; unavailable: nothing was changed.
+    /// </summary>
+    public sealed record Changed(CounterState State, CounterAmounts Before, CounterAmounts After) : ICounterMessage;
 
     public sealed record Admitted(Admission Value) : ICounterMessage;
 

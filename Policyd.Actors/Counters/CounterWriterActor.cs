@@ -30,7 +30,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private bool _resendsKnown;
     private bool _down;
     private readonly BackOff _backOff;
-    private IActorRef? _flushing;
+    private List<(IActorRef Asker, int Batches)> _flushes = [];
 
     public CounterWriterActor(PreparedStore store, CounterWriterSettings settings)
     {
@@ -45,11 +45,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         Receive<Committed>(OnCommitted);
         Receive<Failed>(OnFailed);
         Receive<Retry>(_ => Attempt());
-        Receive<Flush>(_ =>
-        {
-            _flushing = Sender;
-            FlushedWhenEmpty();
-        });
+        Receive<Flush>(_ => OnFlush());
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -97,7 +93,6 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     {
         if (_gathering.IsEmpty)
         {
-            FlushedWhenEmpty();
             return;
         }
 
@@ -182,6 +177,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             _log.Warning("{0}: the database is back, counters are being written again", _settings.Connection);
         }
 
+        BatchWritten();
         NextBatch();
     }
 
@@ -213,13 +209,34 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _backOff.Next());
     }
 
-    private void FlushedWhenEmpty()
+    private void OnFlush()
     {
-        if (_attempt is null && _gathering.IsEmpty)
+        // What came before it is in the batch under way and in the one that gathers; on a busy server there is always a next one.
+        var batches = (_attempt is null ? 0 : 1) + (_gathering.IsEmpty ? 0 : 1);
+        if (batches == 0)
         {
-            _flushing?.Tell(new Flushed());
-            _flushing = null;
+            Sender.Tell(new Flushed());
         }
+        else
+        {
+            _flushes.Add((Sender, batches));
+        }
+    }
+
+    private void BatchWritten()
+    {
+        if (_flushes.Count == 0)
+        {
+            return;
+        }
+
+        _flushes = _flushes.ConvertAll(flush => flush with { Batches = flush.Batches - 1 });
+        foreach (var flush in _flushes.Where(flush => flush.Batches == 0))
+        {
+            flush.Asker.Tell(new Flushed());
+        }
+
+        _flushes.RemoveAll(flush => flush.Batches == 0);
     }
 
     private void Run<T>(Func<CancellationToken, Task<T>> step, Func<T, object> done)

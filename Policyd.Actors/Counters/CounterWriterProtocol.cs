@@ -37,7 +37,7 @@ internal static class CounterWriterProtocol
 
     public sealed record LoadFailed(CounterWindow Window) : INoSerializationVerificationNeeded;
 
-    /// <summary>A clean stop: write what there is. Answered with <see cref="Flushed"/> when nothing is left, or not at all.</summary>
+    /// <summary>Answered with <see cref="Flushed"/> when all that was added before is written; not at all while the database is away.</summary>
     public sealed record Flush : INoSerializationVerificationNeeded;
 
     public sealed record Flushed : INoSerializationVerificationNeeded;

@@ -22,6 +22,8 @@ internal sealed class OpenWindow
 
     public CounterAmounts Reserved { get; private set; }
 
+    public int Reservations => _reservations?.Count ?? 0;
+
     public bool IsQuiet => AddsInFlight == 0 && _reservations is null or { Count: 0 };
 
     public CounterAmounts Sum(CounterWindow window)
@@ -62,6 +64,38 @@ internal sealed class OpenWindow
         {
             _buckets.Add(row);
         }
+    }
+
+    /// <summary>Rows that are about to be loaded are forgotten before: one that is no longer in SQL must not stay here.</summary>
+    public void ForgetRows(CounterTimeRange range)
+    {
+        _total = default;
+        _buckets?.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, range.From) >= 0 && string.CompareOrdinal(bucket.Time, range.To) <= 0);
+    }
+
+    /// <summary>
+    /// The rows to write so that the chosen sums of the window become these. The others stay, each in its row: a bucket that is yet to
+    /// leave a rolling window keeps what it will take with it.
+    /// </summary>
+    public IReadOnlyList<(string Time, CounterAmounts Amounts)> RowsFor(CounterWindow window, CounterAmounts amounts, CounterSums which)
+    {
+        if (window.Rolling is null)
+        {
+            return [(window.Time, _total.With(which, amounts))];
+        }
+
+        var newest = _buckets?.Find(bucket => bucket.Time == window.Time)?.Total ?? default;
+        var rows = new List<(string Time, CounterAmounts Amounts)> { (window.Time, newest.With(which, amounts)) };
+        foreach (var bucket in _buckets ?? [])
+        {
+            var emptied = bucket.Total.With(which, default);
+            if (bucket.Time != window.Time && emptied != bucket.Total)
+            {
+                rows.Add((bucket.Time, emptied));
+            }
+        }
+
+        return rows;
     }
 
     /// <summary>Whether anybody has asked since this was last looked at.</summary>

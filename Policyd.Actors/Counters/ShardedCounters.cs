@@ -22,9 +22,13 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
         CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
         ReadingAsync(AskAsync(new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId), ct), CounterState.Deferred);
 
-    /// <summary>An operator's word: the window's row becomes this.</summary>
-    public ValueTask<CounterReading> SetAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, CancellationToken ct) =>
-        ReadingAsync(AskAsync(new CounterProtocol.SetTotal(node.Normalize(key), window, amounts), ct), CounterState.Unavailable);
+    /// <summary>What an operator sees of a counter; null when its owner did not answer in time.</summary>
+    public async ValueTask<CounterProtocol.Inspected?> InspectAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
+        await AskAsync(new CounterProtocol.Inspect(node.Normalize(key), window), ct).ConfigureAwait(false) as CounterProtocol.Inspected;
+
+    /// <summary>An operator's word: the chosen sums of the window become these. Null when there was no answer in time: it may happen yet.</summary>
+    public async ValueTask<CounterProtocol.Changed?> SetAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, CounterSums which, CancellationToken ct) =>
+        await AskAsync(new CounterProtocol.SetSums(node.Normalize(key), window, amounts, which), ct).ConfigureAwait(false) as CounterProtocol.Changed;
 
     public void Release(CounterKey key, string instance)
     {

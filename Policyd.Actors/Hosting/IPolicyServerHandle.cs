@@ -1,3 +1,4 @@
+using Policyd.Actors.Counters;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Hosting;
@@ -22,6 +23,9 @@ public interface IPolicyServerHandle
 
     /// <summary>Connections refused since the start, for <c>max_connections</c>.</summary>
     long ConnectionsRefused { get; }
+
+    /// <summary>What an operator does with the counters; null while the server starts, and when its configuration has no counter table.</summary>
+    CounterOperations? Counters { get; }
 
     /// <summary>True from the first call of <see cref="DrainAsync"/>.</summary>
     bool IsDraining { get; }

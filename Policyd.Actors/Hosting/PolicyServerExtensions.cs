@@ -65,8 +65,9 @@ public static class PolicyServerExtensions
             .AddHocon(ConfigurationFactory.ParseString(AkkaSettings.Defaults), HoconAddMode.Append)
             .ConfigureLoggers(static loggers =>
             {
-                loggers.ClearLoggers();
                 loggers.AddLoggerFactory();
+                loggers.ClearLoggers();
+                loggers.AddLogger<AkkaLog>();
             })
             .AddStartup((system, registry) => StartAsync(server, system));
     }

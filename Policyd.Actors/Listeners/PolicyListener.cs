@@ -11,7 +11,7 @@ internal sealed class PolicyListener : IDisposable
     public const int Backlog = 4096;
 
     // Postfix connects as its own user; who may reach the socket is told by its folder, as in Postfix's own queue.
-    private const UnixFileMode SocketMode =
+    private const UnixFileMode Anybody =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
     private int _disposed;
@@ -28,7 +28,15 @@ internal sealed class PolicyListener : IDisposable
     public Socket Socket { get; }
 
     /// <exception cref="ListenException">It cannot be bound; the message says why, and to what.</exception>
-    public static async Task<PolicyListener> BindAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken)
+    public static Task<PolicyListener> BindAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken) =>
+        BindAsync(endpoint, Anybody, Backlog, cancellationToken);
+
+    /// <inheritdoc cref="BindAsync(PolicyEndpoint, CancellationToken)"/>
+    /// <param name="endpoint">Where.</param>
+    /// <param name="mode">Who may connect to a UNIX socket. Nobody can before it is set: the socket does not listen until then.</param>
+    /// <param name="backlog">Connections that may wait for an accept.</param>
+    /// <param name="cancellationToken">Ends the look-up of a name.</param>
+    public static async Task<PolicyListener> BindAsync(PolicyEndpoint endpoint, UnixFileMode mode, int backlog, CancellationToken cancellationToken)
     {
         Socket? socket = null;
         try
@@ -43,10 +51,10 @@ internal sealed class PolicyListener : IDisposable
             socket.Bind(address);
             if (endpoint.IsUnix && !OperatingSystem.IsWindows())
             {
-                File.SetUnixFileMode(endpoint.Path, SocketMode);
+                File.SetUnixFileMode(endpoint.Path, mode);
             }
 
-            socket.Listen(Backlog);
+            socket.Listen(backlog);
             var bound = socket.LocalEndPoint is IPEndPoint ip ? PolicyEndpoint.Tcp(endpoint.Host, ip.Port) : endpoint;
             return new PolicyListener(endpoint, bound, socket);
         }

@@ -42,6 +42,8 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
     public long ConnectionsRefused => _context?.Counters.RefusedConnections ?? 0;
 
+    public CounterOperations? Counters => _counters?.Operations;
+
     public bool IsDraining => _drain is not null;
 
     /// <summary>Binds every listener before any accepts: a server that starts serves all of its configuration.</summary>

@@ -71,8 +71,10 @@ public sealed class PluginChain
 
     /// <summary>Runs the cron of every plugin and of those nested in them; one that fails is logged and hinders no other.</summary>
     /// <param name="cron">The tick.</param>
-    public async ValueTask CronAsync(CronContext cron)
+    /// <returns>How many plugins failed.</returns>
+    public async ValueTask<int> CronAsync(CronContext cron)
     {
+        var failures = 0;
         foreach (var plugin in _plugins)
         {
             try
@@ -81,14 +83,17 @@ public sealed class PluginChain
             }
             catch (Exception e) when (!cron.Cancellation.IsCancellationRequested)
             {
+                failures++;
                 ChainLog.Write(cron.Logger, LogLevel.Error, $"cron of plugin {plugin.Name} failed: {e.Message}");
             }
 
             if (plugin is INestedChain { Plugins: { } nested })
             {
-                await nested.CronAsync(cron).ConfigureAwait(false);
+                failures += await nested.CronAsync(cron).ConfigureAwait(false);
             }
         }
+
+        return failures;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -27,6 +27,11 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var options = new ServerOptions();
         OptionBinder.Bind(options, root, _diagnostics, new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
         var listeners = Listeners(options, root);
+        if (options.Admin.Check() is { } wrong)
+        {
+            _diagnostics.Error((root["admin"] as ConfigObject ?? root).PositionOf("listen"), $"admin: listen: {wrong}");
+        }
+
         var (connections, opened) = new ConnectionBuilder(environment, _diagnostics).Build(root);
         var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)

@@ -106,13 +106,17 @@ public sealed class PolicyServerModel
     /// <summary>Runs the cron of all plugins.</summary>
     /// <param name="tasks">The tasks, such as <c>hourly</c>.</param>
     /// <param name="ct">Cancelled when the server stops.</param>
-    public async ValueTask CronAsync(IEnumerable<string> tasks, CancellationToken ct)
+    /// <returns>How many plugins failed; each has left a line in the log.</returns>
+    public async ValueTask<int> CronAsync(IEnumerable<string> tasks, CancellationToken ct)
     {
+        var failures = 0;
         var cron = new Api.CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
         foreach (var host in VirtualHosts)
         {
-            await host.Chain.CronAsync(cron).ConfigureAwait(false);
+            failures += await host.Chain.CronAsync(cron).ConfigureAwait(false);
         }
+
+        return failures;
     }
 }
 

@@ -68,6 +68,10 @@ public sealed class ServerOptions
     [Description("on an error outside any plugin: close the connection, or an action to answer")]
     public OnError OnError { get; set; } = OnError.Fail;
 
+    /// <summary>Where operators' commands are taken.</summary>
+    [Description("where operators' commands are taken: listen, allow_remote")]
+    public AdminOptions Admin { get; set; } = new();
+
     /// <summary>The level of the log.</summary>
     [NotAnOption]
     public PolicyLogLevel Level => (PolicyLogLevel)LogLevel;

@@ -54,11 +54,10 @@ internal abstract class SqlCounterStore : ICounterStore
         return info;
     }
 
-    public async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
+    public virtual async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
     {
         CheckName(table);
-        await using var lane = new SqlLane(_database, BlocksItsThread);
-        return await lane.RunAsync((connection, token) => DescribeAsync(connection, table, token), ct);
+        return await DescribeAsync(_database, table, ct);
     }
 
     public async Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
@@ -228,6 +227,12 @@ internal abstract class SqlCounterStore : ICounterStore
     protected abstract Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct);
 
     protected abstract CounterTableInfo DefaultInfo(string table);
+
+    protected async Task<IReadOnlyList<string>> DescribeAsync(SqlDatabase database, string table, CancellationToken ct)
+    {
+        await using var lane = new SqlLane(database, BlocksItsThread);
+        return await lane.RunAsync((connection, token) => DescribeAsync(connection, table, token), ct);
+    }
 
     protected string Quote(string name) => _database.QuoteIdentifier(name);
 

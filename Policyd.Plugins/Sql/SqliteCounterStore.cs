@@ -13,7 +13,8 @@ internal sealed class SqliteCounterStore(SqliteDatabase database) : SqlCounterSt
 {
     private const string Merged = "temp.policyd_merged";
 
-    // Both only touched in their lane. A lane that failed comes with a new connection, whose statements are prepared anew.
+    // The statements are only touched in their lane. A lane that failed comes with a new connection, whose statements are prepared anew.
+    private readonly SqliteDatabase _database = database;
     private readonly SqliteStatements _writing = new();
     private readonly SqliteStatements _reading = new();
 
@@ -21,6 +22,18 @@ internal sealed class SqliteCounterStore(SqliteDatabase database) : SqlCounterSt
         "PRAGMA journal_mode = WAL; "
         + $"CREATE TABLE IF NOT EXISTS {Commits} (node TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, ids BLOB NOT NULL, PRIMARY KEY (node, seq)); "
         + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
+
+    /// <summary>Looks without leaving a trace: a file that is not there is not made, and beside one that is there nothing appears.</summary>
+    public override async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
+    {
+        if (!File.Exists(_database.File))
+        {
+            return [$"table {table}: created, in the new file {_database.File}"];
+        }
+
+        await using var untouched = _database.ToLookAt();
+        return await DescribeAsync(untouched, table, ct);
+    }
 
     public override async ValueTask DisposeAsync()
     {

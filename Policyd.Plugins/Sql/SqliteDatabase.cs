@@ -22,6 +22,7 @@ internal sealed class SqliteDatabase : SqlDatabase
     private const int CheckpointPages = 8000;
     private readonly string _connectionString;
     private readonly string _file;
+    private readonly bool _looks;
 
     public SqliteDatabase(string connectionString)
         : base(SqlProvider.SQLite, $"SQLite file {new SqliteConnectionStringBuilder(connectionString).DataSource}")
@@ -30,12 +31,18 @@ internal sealed class SqliteDatabase : SqlDatabase
         _file = new SqliteConnectionStringBuilder(connectionString).DataSource;
     }
 
+    private SqliteDatabase(string connectionString, string file)
+        : base(SqlProvider.SQLite, $"SQLite file {file}") => (_connectionString, _file, _looks) = (connectionString, file, true);
+
+    /// <summary>The file, as it is configured.</summary>
+    public string File => _file;
+
     public override ICounterStore CreateCounterStore() => new SqliteCounterStore(this);
 
     public override ValueTask<DbConnection> OpenAsync(CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();
-        if (_file == DefaultFile)
+        if (_file == DefaultFile && !_looks)
         {
             Directory.CreateDirectory(Path.GetDirectoryName(DefaultFile)!);
         }
@@ -45,7 +52,7 @@ internal sealed class SqliteDatabase : SqlDatabase
         {
             connection.Open();
             using var command = connection.CreateCommand();
-            command.CommandText = string.Create(
+            command.CommandText = _looks ? $"PRAGMA busy_timeout = {connection.DefaultTimeout * 1000}" : string.Create(
                 System.Globalization.CultureInfo.InvariantCulture,
                 $"PRAGMA busy_timeout = {connection.DefaultTimeout * 1000}; PRAGMA synchronous = FULL; PRAGMA cache_size = -{CacheKiB}; PRAGMA wal_autocheckpoint = {CheckpointPages}");
             command.ExecuteNonQuery();
@@ -58,12 +65,37 @@ internal sealed class SqliteDatabase : SqlDatabase
         }
     }
 
+    /// <summary>
+    /// The same file for one that only looks. A write-ahead log without its files is at rest: SQLite would make them to read it, and a
+    /// reader cannot remove them; so it is told that nobody writes. Anywhere else it takes part in the locking, as it must.
+    /// </summary>
+    public SqliteDatabase ToLookAt()
+    {
+        var path = Path.GetFullPath(_file);
+        var builder = new SqliteConnectionStringBuilder(_connectionString) { Mode = SqliteOpenMode.ReadOnly, Pooling = false };
+        if (UsesWal(path) && !System.IO.File.Exists(path + "-wal"))
+        {
+            builder.DataSource = $"file://{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}?immutable=1";
+        }
+
+        return new SqliteDatabase(builder.ConnectionString, _file);
+    }
+
     // Pools of other databases in this process are left alone; this one's handles are closed so that the file can be moved.
     public override ValueTask DisposeAsync()
     {
         using var connection = new SqliteConnection(_connectionString);
         SqliteConnection.ClearPool(connection);
         return ValueTask.CompletedTask;
+    }
+
+    // Byte 18 of the header, the version that a writer must know (sqlite.org/fileformat.html, 1.3.3). Closing a file ends the locks that
+    // this process has on it (POSIX); a process that looks, policyd check, has none.
+    private static bool UsesWal(string path)
+    {
+        using var file = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        Span<byte> version = stackalloc byte[1];
+        return RandomAccess.Read(file, version, 18) == 1 && version[0] == 2;
     }
 
     internal static string ConnectionString(SqlConnectionOptions options)

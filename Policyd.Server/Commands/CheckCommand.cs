@@ -1,18 +1,71 @@
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Model;
+using Policyd.Server.Logging;
+
 namespace Policyd.Server.Commands;
 
-/// <summary><c>policyd check</c>: every error, warning and notice of a configuration, with its place, and an exit code that a script can use.</summary>
+/// <summary>
+/// <c>policyd check</c>: every error, warning and notice of a configuration, with its place, and an exit code that a script can use; then
+/// what a start would do to the counter tables. It changes nothing, and a database that is away is no error of the configuration.
+/// </summary>
 internal static class CheckCommand
 {
-    public static int Run(string? given, TextWriter output, TextWriter error)
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    public static async Task<int> RunAsync(string? given, bool offline, TextWriter output, TextWriter error, CancellationToken cancellationToken)
     {
         var configuration = LoadedConfiguration.Read(given);
-        if (configuration.Build(error) is null)
+        if (configuration.Build(error) is not { } model)
         {
             return ExitCode.Config;
         }
 
         configuration.Document.Diagnostics.WriteTo(error);
-        output.WriteLine($"{configuration.Path}: no errors");
+        await output.WriteLineAsync($"{configuration.Path}: no errors");
+        if (!offline)
+        {
+            // Not disposed: a database that does not answer would be waited for, and the process ends here anyway.
+            foreach (var described in model.CounterStores.Select(pair => DescribeAsync(pair.Key, pair.Value, model, cancellationToken)).ToList())
+            {
+                var (plans, warning) = await described;
+                foreach (var plan in plans)
+                {
+                    await output.WriteLineAsync(LogText.OneLine(plan));
+                }
+
+                if (warning is not null)
+                {
+                    await error.WriteLineAsync(LogText.OneLine(warning));
+                }
+            }
+        }
+
         return ExitCode.Ok;
+    }
+
+    private static async Task<(IReadOnlyList<string> Plans, string? Warning)> DescribeAsync(
+        string connection, ICounterStore store, PolicyServerModel model, CancellationToken cancellationToken)
+    {
+        var plans = new List<string>();
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(s_patience);
+        try
+        {
+            foreach (var table in model.CounterTables.Where(use => use.Connection == connection).Select(use => use.Table).Distinct())
+            {
+                var steps = await Task.Run(() => store.DescribePreparationAsync(table, patience.Token), patience.Token).WaitAsync(patience.Token);
+                plans.AddRange(steps.Count == 0 ? [$"{connection}: table {table}: ready"] : steps.Select(step => $"{connection}: at the next start: {step}"));
+            }
+
+            return (plans, null);
+        }
+        catch (CounterStoreException away)
+        {
+            return (plans, $"{connection}: warning: {away.Message}; what a start would do to its tables is not known");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return (plans, $"{connection}: warning: the database did not answer within {s_patience.TotalSeconds:0} s; what a start would do to its tables is not known");
+        }
     }
 }

@@ -23,7 +23,7 @@ internal static class CronCommand
             return ExitCode.Config;
         }
 
-        await model.CronAsync(names, cancellationToken);
-        return ExitCode.Ok;
+        await using var connections = model.ServerConnections;
+        return await model.CronAsync(names, cancellationToken) == 0 ? ExitCode.Ok : ExitCode.Software;
     }
 }

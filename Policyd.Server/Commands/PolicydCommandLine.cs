@@ -77,7 +77,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var cron = new Option<string?>("--cron", "-t") { Description = "mtpolicyd's flag for the verb cron.", HelpName = "TASK[,TASK]" };
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
-        foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() })
+        foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron(), new CounterVerbs(output).Build() })
         {
             root.Subcommands.Add(verb);
         }
@@ -105,10 +105,11 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     private Command Check()
     {
         var config = ConfigOption();
-        var verb = new Command("check", "Read a configuration and tell every error in it with file:line:column (exit 78).");
-        AddAll(verb, config);
+        var offline = new Option<bool>("--offline") { Description = "Do not ask the databases what a start would do to their counter tables." };
+        var verb = new Command("check", "Read a configuration and tell every error in it with file:line:column (exit 78), and what a start would do to counter tables.");
+        AddAll(verb, config, offline);
         AddHelp(verb, "  policyd check -c /etc/mtpolicyd/mtpolicyd.conf && systemctl restart policyd", "--help", "-h", "-?");
-        verb.SetAction(result => CheckCommand.Run(result.GetValue(config), output, error));
+        verb.SetAction((result, cancellation) => CheckCommand.RunAsync(result.GetValue(config), result.GetValue(offline), output, error, cancellation));
         return verb;
     }
 
@@ -176,7 +177,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
             : throw new CommandException(ExitCode.Usage, $"-h: {why}");
     }
 
-    private static Option<string?> ConfigOption() => new("--config", "-c") { Description = "The configuration, HOCON or mtpolicyd.conf.", HelpName = "FILE" };
+    internal static Option<string?> ConfigOption() => new("--config", "-c") { Description = "The configuration, HOCON or mtpolicyd.conf.", HelpName = "FILE" };
 
     private static Option<bool> ForegroundOption() => new("--foreground", "-f") { Description = "Log to stdout, whatever the configuration says. (policyd always stays in the foreground.)" };
 
@@ -193,7 +194,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         return option;
     }
 
-    private static void AddAll(Command command, params ReadOnlySpan<Option> options)
+    internal static void AddAll(Command command, params ReadOnlySpan<Option> options)
     {
         foreach (var option in options)
         {
@@ -202,7 +203,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     }
 
     // Every verb has its own help option instead of the root's recursive one, because -h of the client is its host.
-    private static void AddHelp(Command command, string examples, string name, params string[] aliases)
+    internal static void AddHelp(Command command, string examples, string name, params string[] aliases)
     {
         var help = new HelpOption(name, aliases) { Recursive = false };
         help.Action = new HelpWithExamples((HelpAction)help.Action!, examples);
@@ -215,6 +216,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
           policyd check -c policyd.hocon                      every error at once, with its place
           policyd convert mtpolicyd.conf > policyd.hocon
           printf 'client_address=192.0.2.7\n\n' | policyd client -h 127.0.0.1:12345
+          policyd counter list client_address                 who has sent most this month
 
         Configuration, when no -c is given, the first of:
           {string.Join("\n  ", ConfigurationSearch.Places)}

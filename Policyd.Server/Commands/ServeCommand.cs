@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Configuration;
+using Policyd.Server.Admin;
 using Policyd.Server.Hosting;
 using Policyd.Server.Logging;
 
@@ -29,7 +30,7 @@ internal sealed partial class ServeCommand(TextWriter error)
 
         Serving(logger, configuration.Path, string.Join(", ", model.VirtualHosts.Select(host => host.Name)));
         var settings = new PolicydHostSettings { PidFile = model.Options.PidFile, Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1) };
-        return await PolicydHost.RunAsync(settings, queue, log, services => services.AddPolicyServer(model, configuration.Akka(logSettings.Level)), cancellationToken);
+        return await PolicydHost.RunAsync(settings, queue, log, services => services.AddAdmin(model).AddPolicyServer(model, configuration.Akka(logSettings.Level)), cancellationToken);
     }
 
     [LoggerMessage(Message = "{Diagnostic}")]

@@ -18,9 +18,12 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         { "A1", "0264620B616363745F73656E64657203614062" + "0C77333630303A303030303031" + "100E000000000000" + Four + "03312E32" + "01" + "0100000000000000" + "0200000000000000", new CounterProtocol.Add(Key, new CounterWindow("w3600:000001", TimeSpan.FromHours(1)), Amounts, "1.2", new UInt128(1, 2)) },
         { "R1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000", new CounterProtocol.Read(Key, Month) },
         { "L1", "0264620B616363745F73656E64657203614062" + "03312E32", new CounterProtocol.Release(Key, "1.2") },
-        { "S1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000" + Four, new CounterProtocol.SetTotal(Key, Month, Amounts) },
+        { "I1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000", new CounterProtocol.Inspect(Key, Month) },
+        { "S2", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000" + Four + "05", new CounterProtocol.SetSums(Key, Month, Amounts, CounterSums.Count | CounterSums.Size) },
         { "r1", "01" + Four, new CounterProtocol.Reading(new CounterReading(CounterState.Deferred, Amounts)) },
         { "v1", "00" + "01" + Four, new CounterProtocol.Admitted(new Admission(CounterState.Known, true, Amounts)) },
+        { "i1", "00" + Four + Four + "07000000", new CounterProtocol.Inspected(new CounterReading(CounterState.Known, Amounts), Amounts, 7) },
+        { "s2", "02" + Four + Four, new CounterProtocol.Changed(CounterState.Unavailable, Amounts, Amounts) },
     };
 
     private static string Four => "0100000000000000" + "0200000000000000" + "0300000000000000" + "0400000000000000";

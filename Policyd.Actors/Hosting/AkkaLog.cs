@@ -1,0 +1,52 @@
+using Akka.Actor;
+using Akka.Hosting.Logging;
+using Microsoft.Extensions.Logging;
+using AkkaEvent = Akka.Event;
+
+namespace Policyd.Actors.Hosting;
+
+/// <summary>
+/// Akka's events as lines of our log. The logger it derives from writes time, level, thread and actor before each message, which
+/// our lines have already or have no use for; this one says only whether Akka itself speaks.
+/// </summary>
+internal sealed class AkkaLog : LoggerFactoryLogger
+{
+    private readonly ILogger _logger =
+        Context.System.Settings.Setup.Get<LoggerFactorySetup>().Value.LoggerFactory.CreateLogger("Policyd.Akka");
+
+    /// <summary>The line of an event, without its cause.</summary>
+    internal static string Line(AkkaEvent.LogEvent one)
+    {
+        var isAkkas = one.LogClass?.Namespace is { } name && (name == "Akka" || name.StartsWith("Akka.", StringComparison.Ordinal));
+        return isAkkas ? $"akka: {one.Message}" : $"{one.Message}";
+    }
+
+    protected override void Log(AkkaEvent.LogEvent log, ActorPath path)
+    {
+        var level = log.LogLevel() switch
+        {
+            AkkaEvent.LogLevel.ErrorLevel => LogLevel.Error,
+            AkkaEvent.LogLevel.WarningLevel => LogLevel.Warning,
+            AkkaEvent.LogLevel.InfoLevel => LogLevel.Information,
+            _ => LogLevel.Debug,
+        };
+        if (_logger.IsEnabled(level))
+        {
+            // As text, now: the message may hold what its actor changes afterwards.
+            _logger.Log(level, default, Text(log), log.Cause, static (text, _) => text);
+        }
+    }
+
+    // A template that does not fit its arguments must not cost the line, nor the logger its actor.
+    private static string Text(AkkaEvent.LogEvent one)
+    {
+        try
+        {
+            return Line(one);
+        }
+        catch (FormatException broken)
+        {
+            return $"akka: a message of {one.LogSource} could not be formatted: {broken.Message}";
+        }
+    }
+}

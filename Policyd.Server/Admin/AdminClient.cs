@@ -1,0 +1,107 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Policyd.Plugins.Model;
+using Policyd.Protocol;
+using Policyd.Server.Commands;
+
+namespace Policyd.Server.Admin;
+
+/// <summary>Asks the running server of a configuration. Every failure is a line for the operator and an exit code.</summary>
+internal sealed class AdminClient(AdminOptions options, string configuration)
+{
+    private const int LongestAnswer = 64 * 1024 * 1024;
+    private static readonly TimeSpan s_connecting = TimeSpan.FromSeconds(5);
+
+    // Longer than any command's own patience: the server's word on why it took so long is worth more than ours.
+    private static readonly TimeSpan s_answering = TimeSpan.FromSeconds(90);
+
+    /// <exception cref="CommandException">There is no server, or it refuses.</exception>
+    public async Task<JsonElement> AskAsync(string command, JsonObject arguments, CancellationToken cancellationToken)
+    {
+        if (options.Check() is { } wrong)
+        {
+            throw new CommandException(ExitCode.Config, $"{configuration}: admin: listen: {wrong}");
+        }
+
+        var endpoint = options.Endpoint(Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY"))
+            ?? throw new CommandException(ExitCode.Unavailable, $"{configuration} turns the server's admin endpoint off (admin {{ listen = off }})");
+        using var socket = await ConnectAsync(endpoint, cancellationToken);
+        await using var stream = new NetworkStream(socket);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(s_answering);
+        try
+        {
+            await stream.WriteAsync(AdminMessage.Request(command, arguments), patience.Token);
+            var (status, line) = await new LineReader(stream, LongestAnswer).ReadAsync(patience.Token);
+            if (status != LineStatus.Line)
+            {
+                throw new CommandException(ExitCode.Protocol, $"the server at {endpoint} closed without an answer");
+            }
+
+            using var answer = AdminMessage.Read(line);
+            return Result(answer.RootElement).Clone();
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new CommandException(ExitCode.Unavailable, $"the server at {endpoint} gave no answer within {s_answering.TotalSeconds:0} s");
+        }
+        catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new CommandException(ExitCode.Protocol, $"what answers at {endpoint} is no policyd");
+        }
+        catch (Exception broken) when (broken is IOException or SocketException)
+        {
+            throw new CommandException(ExitCode.Unavailable, $"the server at {endpoint} went away: {broken.Message}");
+        }
+    }
+
+    private static JsonElement Result(JsonElement answer)
+    {
+        if (answer.GetProperty("ok").GetBoolean())
+        {
+            return answer.GetProperty("result");
+        }
+
+        var error = answer.GetProperty("error");
+        throw new CommandException(
+            error.GetProperty("code").GetString() switch
+            {
+                AdminError.BadRequest or AdminError.NotFound or AdminError.Ambiguous => ExitCode.Usage,
+                AdminError.UnknownCommand => ExitCode.Protocol,
+                AdminError.Internal => ExitCode.Software,
+                _ => ExitCode.Unavailable,
+            },
+            error.GetProperty("message").GetString()!);
+    }
+
+    private static async Task<Socket> ConnectAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(s_connecting);
+        Socket? socket = null;
+        try
+        {
+            var address = await endpoint.ResolveAsync(patience.Token);
+            socket = new Socket(address.AddressFamily, SocketType.Stream, endpoint.IsUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+            await socket.ConnectAsync(address, patience.Token);
+            return socket;
+        }
+        catch (Exception failure) when (Explained(failure, endpoint) is { } explained)
+        {
+            socket?.Dispose();
+            throw explained;
+        }
+    }
+
+    private static CommandException? Explained(Exception failure, PolicyEndpoint endpoint) => failure switch
+    {
+        SocketException { SocketErrorCode: SocketError.AccessDenied } =>
+            new CommandException(ExitCode.NoPermission, $"no permission for {endpoint}: run this as root or as the server's user"),
+        SocketException when endpoint.IsUnix && !File.Exists(endpoint.Path) =>
+            new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: there is no such socket; is the server running, with this configuration?"),
+        SocketException or ArgumentException => new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: {failure.Message}"),
+        OperationCanceledException => new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint} within {s_connecting.TotalSeconds:0} s"),
+        _ => null,
+    };
+}

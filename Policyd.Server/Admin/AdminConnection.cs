@@ -1,0 +1,186 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+
+namespace Policyd.Server.Admin;
+
+/// <summary>How much the endpoint takes.</summary>
+internal sealed record AdminLimits
+{
+    public int MostConnections { get; init; } = 16;
+
+    /// <summary>A request's longest line, in bytes.</summary>
+    public int LongestRequest { get; init; } = 64 * 1024;
+
+    /// <summary>How long a request may take to arrive, and an answer to be taken.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>
+/// One operator's connection. A request whose line is none is answered and ends it: after that nobody knows where the next one begins, and a
+/// program that speaks another protocol (a browser that was led to the port) never gets a second line read.
+/// </summary>
+internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary<string, IAdminCommand> commands, AdminLimits limits, ILogger logger)
+{
+    private readonly AdminCaller _caller = PeerCredentials.CallerOf(socket);
+
+    public async Task ServeAsync(CancellationToken ct)
+    {
+        using var stream = new NetworkStream(socket, ownsSocket: true);
+        try
+        {
+            var reader = new LineReader(stream, limits.LongestRequest);
+            while (await ServeOneAsync(reader, stream, ct))
+            {
+            }
+        }
+        catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)
+        {
+            Gone(logger, _caller.Text, gone.Message);
+        }
+    }
+
+    /// <summary>The endpoint has as many connections as it takes.</summary>
+    public async Task RefuseAsync(CancellationToken ct)
+    {
+        using var stream = new NetworkStream(socket, ownsSocket: true);
+        try
+        {
+            await WriteAsync(stream, AdminMessage.Error(AdminError.Busy, $"there are {limits.MostConnections} connections already; try again in a moment"), ct);
+            await CloseAsync(stream, ct);
+        }
+        catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)
+        {
+            Gone(logger, _caller.Text, gone.Message);
+        }
+    }
+
+    private async Task<bool> ServeOneAsync(LineReader reader, NetworkStream stream, CancellationToken ct)
+    {
+        var (status, line) = await ReadAsync(reader, ct);
+        ReadOnlyMemory<byte> answer;
+        var goesOn = false;
+        switch (status)
+        {
+            case LineStatus.Line:
+                (answer, goesOn) = await AnswerAsync(line, ct);
+                break;
+            case LineStatus.End:
+                return false;
+            case LineStatus.Cut:
+                answer = AdminMessage.Error(AdminError.BadRequest, "the request ended without a line feed");
+                break;
+            case LineStatus.TooLong:
+                answer = AdminMessage.Error(AdminError.BadRequest, $"a request is one line of at most {limits.LongestRequest} bytes");
+                break;
+            default:
+                answer = AdminMessage.Error(AdminError.TimedOut, $"no whole request came within {limits.Patience.TotalSeconds:0} s");
+                break;
+        }
+
+        await WriteAsync(stream, answer, ct);
+        if (!goesOn)
+        {
+            await CloseAsync(stream, ct);
+        }
+
+        return goesOn;
+    }
+
+    private async Task<(LineStatus? Status, ReadOnlyMemory<byte> Line)> ReadAsync(LineReader reader, CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(limits.Patience);
+        try
+        {
+            return await reader.ReadAsync(patience.Token);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            return (null, default);
+        }
+    }
+
+    private async Task<(ReadOnlyMemory<byte> Answer, bool GoesOn)> AnswerAsync(ReadOnlyMemory<byte> line, CancellationToken ct)
+    {
+        JsonDocument request;
+        try
+        {
+            request = AdminMessage.Read(line);
+        }
+        catch (JsonException)
+        {
+            return (AdminMessage.Error(AdminError.BadRequest, "a request is one JSON object on one line: {\"command\":\"…\",\"arguments\":{…}}"), false);
+        }
+
+        using (request)
+        {
+            return (await AnswerAsync(request.RootElement, ct), true);
+        }
+    }
+
+    private async Task<ReadOnlyMemory<byte>> AnswerAsync(JsonElement request, CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        try
+        {
+            var command = Find(request);
+            var given = request.TryGetProperty("arguments", out var element) ? element : default;
+            var arguments = given.ValueKind is JsonValueKind.Object or JsonValueKind.Undefined
+                ? new AdminArguments(given)
+                : throw new AdminException(AdminError.BadRequest, "arguments must be an object");
+            arguments.AllowOnly(command.Arguments);
+            patience.CancelAfter(command.Patience);
+            return AdminMessage.Result(await command.RunAsync(arguments, _caller, patience.Token).WaitAsync(patience.Token));
+        }
+        catch (AdminException refused)
+        {
+            return AdminMessage.Error(refused.Code, refused.Message);
+        }
+        catch (OperationCanceledException)
+        {
+            return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested ? "the server is stopping" : "the server could not do it in time; its log may tell why");
+        }
+        catch (Exception defect) when (defect is not OutOfMemoryException)
+        {
+            Failed(logger, defect);
+            return AdminMessage.Error(AdminError.Internal, $"the server failed: {defect.GetType().Name}; its log tells more");
+        }
+    }
+
+    private IAdminCommand Find(JsonElement request)
+    {
+        if (!request.TryGetProperty("command", out var name) || name.ValueKind != JsonValueKind.String)
+        {
+            throw new AdminException(AdminError.BadRequest, "a request names its \"command\"");
+        }
+
+        return commands.TryGetValue(name.GetString()!, out var command) ? command
+            : throw new AdminException(AdminError.UnknownCommand, $"this server knows no command of that name; it knows {string.Join(", ", commands.Keys)}");
+    }
+
+    private async Task WriteAsync(NetworkStream stream, ReadOnlyMemory<byte> bytes, CancellationToken ct)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(limits.Patience);
+        await stream.WriteAsync(bytes, patience.Token);
+    }
+
+    /// <summary>Reads a while what still comes: a TCP socket closed over unread bytes resets, and the answer would be lost with it.</summary>
+    private async Task CloseAsync(NetworkStream stream, CancellationToken ct)
+    {
+        socket.Shutdown(SocketShutdown.Send);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(TimeSpan.FromSeconds(1));
+        var rest = new byte[4096];
+        while (await stream.ReadAsync(rest, patience.Token) > 0)
+        {
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "admin: the connection of {Caller} ended: {Reason}")]
+    private static partial void Gone(ILogger logger, string caller, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "admin: a command failed")]
+    private static partial void Failed(ILogger logger, Exception defect);
+}

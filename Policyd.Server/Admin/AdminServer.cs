@@ -1,0 +1,110 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Listeners;
+using Policyd.Plugins.Model;
+
+namespace Policyd.Server.Admin;
+
+/// <summary>
+/// The admin endpoint of the running server. Bound before anything else starts, so that a wrong address is told at once, and closed before
+/// anything stops. Where the configuration names none and the default cannot be had, the server does without and says so.
+/// </summary>
+internal sealed partial class AdminServer(AdminOptions options, AdminLimits limits, IEnumerable<IAdminCommand> commands, ILogger logger) : IHostedLifecycleService, IDisposable
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    private readonly Dictionary<string, IAdminCommand> _commands = commands.ToDictionary(command => command.Name, StringComparer.Ordinal);
+    private readonly CancellationTokenSource _stopping = new();
+    private PolicyListener? _listener;
+    private int _connections;
+
+    /// <exception cref="ListenException">The endpoint that the configuration names cannot be bound.</exception>
+    public async Task StartingAsync(CancellationToken cancellationToken)
+    {
+        if (options.Endpoint(Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY")) is not { } endpoint)
+        {
+            return;
+        }
+
+        try
+        {
+            _listener = await PolicyListener.BindAsync(endpoint, OwnerOnly, limits.MostConnections, cancellationToken);
+        }
+        catch (ListenException unbound) when (options.Listen is null)
+        {
+            Without(logger, unbound.Message);
+            return;
+        }
+
+        Listening(logger, _listener.Bound.ToString());
+        _ = AcceptAsync(_listener.Socket);
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        _listener?.Dispose();
+        return _stopping.CancelAsync();
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public void Dispose()
+    {
+        _listener?.Dispose();
+        _stopping.Dispose();
+    }
+
+    private async Task AcceptAsync(Socket listener)
+    {
+        while (true)
+        {
+            Socket socket;
+            try
+            {
+                socket = await listener.AcceptAsync(_stopping.Token);
+            }
+            catch (Exception ended) when (ended is ObjectDisposedException or OperationCanceledException || _stopping.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (SocketException failure)
+            {
+                // Out of descriptors, or the peer is gone already. Not to be tried again in a tight loop.
+                NotAccepted(logger, failure.Message);
+                await Task.Delay(TimeSpan.FromSeconds(1), _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                continue;
+            }
+
+            _ = ServeAsync(new AdminConnection(socket, _commands, limits, logger));
+        }
+    }
+
+    private async Task ServeAsync(AdminConnection connection)
+    {
+        var open = Interlocked.Increment(ref _connections);
+        try
+        {
+            await (open > limits.MostConnections ? connection.RefuseAsync(_stopping.Token) : connection.ServeAsync(_stopping.Token));
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _connections);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "operators' commands are taken on {Endpoint}")]
+    private static partial void Listening(ILogger logger, string endpoint);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "operators' commands (policyd counter) are not taken: {Reason}; name a place with admin {{ listen }}, or off")]
+    private static partial void Without(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "admin: a connection could not be accepted: {Reason}")]
+    private static partial void NotAccepted(ILogger logger, string reason);
+}

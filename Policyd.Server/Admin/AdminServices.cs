@@ -1,0 +1,24 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Hosting;
+using Policyd.Plugins.Model;
+using Policyd.Server.Admin.Counters;
+
+namespace Policyd.Server.Admin;
+
+/// <summary>The admin endpoint and all of its commands. A new command is one line here.</summary>
+internal static class AdminServices
+{
+    public static IServiceCollection AddAdmin(this IServiceCollection services, PolicyServerModel model)
+    {
+        services.AddSingleton(provider => new CounterDesk(model, provider.GetRequiredService<IPolicyServerHandle>()));
+        services.AddSingleton<IAdminCommand, CounterGet>();
+        services.AddSingleton<IAdminCommand, CounterList>();
+        services.AddSingleton<IAdminCommand, CounterSet>();
+        return services.AddHostedService(provider => new AdminServer(
+            model.Options.Admin,
+            new AdminLimits(),
+            provider.GetServices<IAdminCommand>(),
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("policyd")));
+    }
+}

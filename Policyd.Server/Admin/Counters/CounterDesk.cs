@@ -1,0 +1,119 @@
+using Policyd.Actors.Counters;
+using Policyd.Actors.Hosting;
+using Policyd.Configuration;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Model;
+
+namespace Policyd.Server.Admin.Counters;
+
+/// <summary>
+/// What the counter commands have in common: which table and window an operator means, the quotas on them, and the counters of the
+/// running server.
+/// </summary>
+internal sealed class CounterDesk(PolicyServerModel model, IPolicyServerHandle server)
+{
+    private readonly IReadOnlyList<CounterTableEntry> _tables = CounterCatalog.Of(model);
+
+    /// <exception cref="AdminException">The server is still starting.</exception>
+    public CounterOperations Counters => server.Counters
+        ?? throw new AdminException(AdminError.Unavailable, "the server is still starting; try again in a moment");
+
+    public ICounterStore Store(string connection) => model.CounterStores[connection];
+
+    /// <summary>The table of a name, or of an attribute that plugins count by.</summary>
+    /// <exception cref="AdminException">There is none, or several connections have one.</exception>
+    public CounterTableEntry Table(string name, string? connection)
+    {
+        if (_tables.Count == 0)
+        {
+            throw new AdminException(AdminError.NotFound, "no plugin of this server's configuration counts: it has no counter table");
+        }
+
+        var found = _tables.Where(table => table.Table == name).ToList();
+        if (found.Count == 0)
+        {
+            found = [.. _tables.Where(table => table.Attributes.Contains(name))];
+        }
+
+        if (found.Count == 0)
+        {
+            var known = _tables.SelectMany(table => table.Attributes.Append(table.Table)).Distinct();
+            var hint = OptionNames.DidYouMean(name, known);
+            throw new AdminException(AdminError.NotFound, $"there is no counter table \"{name}\"{(hint.Length > 0 ? hint : ".")} There are: {Names(_tables)}");
+        }
+
+        var chosen = connection is null ? found : [.. found.Where(table => table.Connection == connection)];
+        return chosen switch
+        {
+            [var one] => one,
+            [] => throw new AdminException(AdminError.NotFound, $"the connection \"{connection}\" has no counter table \"{name}\"; there is: {Names(found)}"),
+            _ => throw new AdminException(AdminError.Ambiguous, $"\"{name}\" can be each of {Names(chosen)}: name the table, and its connection with --db"),
+        };
+    }
+
+    /// <summary>
+    /// The windows that an operator means: all that are counted at present when he names none, the present one of a kind when he names the
+    /// kind as it is configured, else the calendar window of that very text.
+    /// </summary>
+    /// <exception cref="AdminException">There is none such.</exception>
+    public IReadOnlyList<ChosenWindow> Windows(CounterTableEntry table, string? window)
+    {
+        var now = model.Chains.Clock.GetLocalNow();
+        if (window is null)
+        {
+            return table.Windows.Count > 0
+                ? [.. table.Windows.Select(kind => new ChosenWindow(kind, kind.At(now)))]
+                : throw new AdminException(AdminError.Ambiguous, $"the plugin that counts in {table.Table} does not tell its windows: name one with --window");
+        }
+
+        if (table.Windows.FirstOrDefault(kind => kind.Name == window || IsLength(kind, window)) is { } named)
+        {
+            return [new ChosenWindow(named, named.At(now))];
+        }
+
+        if (WindowAge.BucketExpiry(window) is not null)
+        {
+            throw new AdminException(AdminError.BadRequest, $"{window} is a part of a rolling window, which is named by its length{Kinds(table)}");
+        }
+
+        // A window of the past, or one that a plugin of another server counts. Nobody's pattern has written it: a slip of the pen.
+        var kinds = table.Windows.Where(kind => kind.Pattern is not null).ToList();
+        var wrote = kinds.FirstOrDefault(kind => kind.CanBe(window) == true) ?? kinds.FirstOrDefault(kind => kind.CanBe(window) is null);
+        return wrote is not null || table.Windows.Count == 0
+            ? [new ChosenWindow(wrote, new CounterWindow(window))]
+            : throw new AdminException(AdminError.NotFound, $"\"{window}\" is no window of {table.Table}{Kinds(table)}");
+    }
+
+    /// <summary>The one window that an operator means.</summary>
+    /// <exception cref="AdminException">There is none such, or several.</exception>
+    public ChosenWindow Window(CounterTableEntry table, string? window) => Windows(table, window) switch
+    {
+        [var one] => one,
+        _ => throw new AdminException(AdminError.Ambiguous, $"several windows are counted in {table.Table}: name one with --window{Kinds(table)}"),
+    };
+
+    public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window, CounterAmounts? total) =>
+        [.. table.Quotas.Where(quota => quota.Window == window.Kind).Select(quota => QuotaReport.Of(quota, total))];
+
+    public static AdminException Away(string connection, string consequence) =>
+        new(AdminError.Unavailable, $"the database of connection {connection} is away{consequence}");
+
+    private static bool IsLength(CounterWindowKind kind, string window) =>
+        kind.Length is { } length && DurationText.TryParse(window, out var asked, out _) && asked == length && !char.IsAsciiDigit(window[^1]);
+
+    private static string Kinds(CounterTableEntry table) => table.Windows.Count == 0 ? "" : $"; there are {string.Join(", ", table.Windows.Select(kind => kind.Name))}";
+
+    private static string Names(IReadOnlyList<CounterTableEntry> tables)
+    {
+        var several = tables.Select(table => table.Connection).Distinct().Count() > 1;
+        return string.Join(", ", tables.Select(table => several ? $"{table.Table} (--db {table.Connection})" : table.Table));
+    }
+}
+
+/// <summary>A window that an operator means.</summary>
+/// <param name="Kind">The kind it is of; null when no plugin of this server counts it.</param>
+/// <param name="Window">The window.</param>
+internal sealed record ChosenWindow(CounterWindowKind? Kind, CounterWindow Window)
+{
+    public WindowReport Report => new(Window.Rolling is null ? Window.Time : Kind!.Name, Kind?.Pattern, Kind?.Length is null ? null : Kind.Name);
+}

@@ -1,0 +1,95 @@
+// What the counter commands answer. The names are the JSON's, which scripts read: they may become more, never others.
+
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Modules;
+
+namespace Policyd.Server.Admin.Counters;
+
+/// <summary>The four sums.</summary>
+internal sealed record SumsReport(long Count, long CountRcpt, long Size, long SizeRcpt)
+{
+    public static SumsReport Of(CounterAmounts amounts) => new(amounts.Count, amounts.CountRcpt, amounts.Size, amounts.SizeRcpt);
+
+    public CounterAmounts ToAmounts() => new(Count, CountRcpt, Size, SizeRcpt);
+}
+
+/// <summary>What mails that are let in and not counted yet hold.</summary>
+internal sealed record ReservedReport(int Mails, SumsReport Sums);
+
+/// <summary>A Quota beside the counter it compares.</summary>
+/// <param name="VirtualHost">The virtual host of its chain.</param>
+/// <param name="Plugin">Its name.</param>
+/// <param name="Metric">What it compares.</param>
+/// <param name="Threshold">Its own threshold.</param>
+/// <param name="ThresholdFromSession">The session's key that may name another for a mail.</param>
+/// <param name="Mode">enforce or observe.</param>
+/// <param name="UsedPercent">The metric's sum in hundredths of the threshold; null in a list of quotas, and for a threshold of nothing.</param>
+internal sealed record QuotaReport(
+    string VirtualHost, string Plugin, string Metric, double Threshold, string? ThresholdFromSession, string Mode, double? UsedPercent)
+{
+    public static QuotaReport Of(CounterQuota quota, CounterAmounts? total) => new(
+        quota.VirtualHost,
+        quota.Plugin,
+        MetricNames.Of(quota.Metric),
+        quota.Threshold,
+        quota.ThresholdFromSession,
+        quota.Mode == QuotaMode.Observe ? "observe" : "enforce",
+        total is { } sums && quota.Threshold > 0 ? Math.Round(100 * sums[quota.Metric] / quota.Threshold, 1) : null);
+}
+
+/// <summary>A window.</summary>
+/// <param name="Name">Of a calendar window its text in the table, of a rolling one its length.</param>
+/// <param name="TimePattern">The pattern that makes a calendar window's text; null when no plugin of the server does.</param>
+/// <param name="Rolling">The length of a rolling window; null for a calendar one.</param>
+internal sealed record WindowReport(string Name, string? TimePattern, string? Rolling);
+
+/// <summary>One window of one counter.</summary>
+internal sealed record CounterWindowReport(WindowReport Window, SumsReport Sums, ReservedReport Reserved, IReadOnlyList<QuotaReport> Quotas);
+
+/// <summary>The answer to <c>counter.get</c>.</summary>
+internal sealed record GetReport(string Connection, string Table, string Key, IReadOnlyList<CounterWindowReport> Windows);
+
+/// <summary>A line of <c>counter.list</c>.</summary>
+internal sealed record RowReport(string Key, SumsReport Sums, IReadOnlyList<QuotaReport> Quotas);
+
+/// <summary>The answer to <c>counter.list</c>.</summary>
+internal sealed record ListReport(
+    string Connection, string Table, WindowReport Window, string By, long Limit, IReadOnlyList<QuotaReport> Quotas, IReadOnlyList<RowReport> Rows);
+
+/// <summary>The answer to <c>counter.set</c>.</summary>
+internal sealed record SetReport(string Connection, string Table, string Key, WindowReport Window, SumsReport Before, SumsReport After);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(GetReport))]
+[JsonSerializable(typeof(ListReport))]
+[JsonSerializable(typeof(SetReport))]
+internal sealed partial class CounterReports : JsonSerializerContext
+{
+    public static JsonNode ToNode<T>(T report, JsonTypeInfo<T> type) => JsonSerializer.SerializeToNode(report, type)!;
+}
+
+/// <summary>The metrics as they are configured and as their columns are called.</summary>
+internal static class MetricNames
+{
+    public static IReadOnlyList<string> All { get; } = ["count", "count_rcpt", "size", "size_rcpt"];
+
+    public static string Of(CounterMetric metric) => All[(int)metric];
+
+    public static CounterMetric? Parse(string name)
+    {
+        for (var index = 0; index < All.Count; index++)
+        {
+            if (All[index] == name)
+            {
+                return (CounterMetric)index;
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,64 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Counters;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Server.Admin.Counters;
+
+/// <summary><c>counter.set</c>: some sums of a counter become what the operator says, through the key's owner; the log tells who did it.</summary>
+internal sealed partial class CounterSet(CounterDesk desk, ILoggerFactory loggers) : IAdminCommand
+{
+    private readonly ILogger _logger = loggers.CreateLogger("policyd");
+
+    public string Name => "counter.set";
+
+    public IReadOnlyList<string> Arguments { get; } = ["table", "db", "key", "window", .. MetricNames.All];
+
+    public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
+    {
+        var table = desk.Table(arguments.RequiredText("table"), arguments.Text("db"));
+        var key = new CounterKey(table.Connection, table.Table, arguments.RequiredText("key"));
+        var window = desk.Window(table, arguments.Text("window"));
+        var (amounts, which) = Sums(arguments);
+        var changed = await desk.Counters.SetAsync(key, window.Window, amounts, which, ct);
+        switch (changed?.State)
+        {
+            case null:
+                throw CounterDesk.Away(table.Connection, " or slow: no answer came in time, and the change may be made yet");
+            case CounterState.Unavailable:
+                throw CounterDesk.Away(table.Connection, "; nothing was changed");
+            case CounterState.Deferred:
+                Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), "to be written when the database is back");
+                throw CounterDesk.Away(table.Connection, "; the change is kept and written when it is back, unless the server stops before");
+            default:
+                Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), Text(changed.After));
+                var report = new SetReport(table.Connection, table.Table, key.Key, window.Report, SumsReport.Of(changed.Before), SumsReport.Of(changed.After));
+                return CounterReports.ToNode(report, CounterReports.Default.SetReport);
+        }
+    }
+
+    private static (CounterAmounts Amounts, CounterSums Which) Sums(AdminArguments arguments)
+    {
+        var which = CounterSums.None;
+        var values = new long[MetricNames.All.Count];
+        for (var metric = 0; metric < values.Length; metric++)
+        {
+            if (arguments.Number(MetricNames.All[metric]) is { } value)
+            {
+                values[metric] = value;
+                which |= CounterSumsExtensions.Of((CounterMetric)metric);
+            }
+        }
+
+        return which == CounterSums.None
+            ? throw new AdminException(AdminError.BadRequest, $"say what to set: {string.Join(", ", MetricNames.All)}")
+            : (new CounterAmounts(values[0], values[1], values[2], values[3]), which);
+    }
+
+    private static string Text(CounterAmounts sums) =>
+        string.Create(CultureInfo.InvariantCulture, $"count={sums.Count} count_rcpt={sums.CountRcpt} size={sums.Size} size_rcpt={sums.SizeRcpt}");
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "admin: {Caller} set {Table} {Key} of {Window}: {Before} -> {After}")]
+    private static partial void Set(ILogger logger, string caller, string table, string key, string window, string before, string after);
+}

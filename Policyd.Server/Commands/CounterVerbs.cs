@@ -1,0 +1,185 @@
+// policyd counter get|list|set|reset: the grammar, and one question to the running server each. What a table or a window means is decided by
+// the server, which knows its plugins; the configuration here only tells where the server is.
+
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Policyd.Configuration;
+using Policyd.Server.Admin;
+using Policyd.Server.Admin.Counters;
+
+namespace Policyd.Server.Commands;
+
+internal sealed class CounterVerbs(TextWriter output)
+{
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
+
+    private readonly Option<string?> _config = PolicydCommandLine.ConfigOption();
+    private readonly Option<bool> _json = new("--json") { Description = "Print one JSON document instead of a table." };
+    private readonly Argument<string> _table = new("TABLE") { Description = "The counter table (acct_client_address), or the attribute it counts by (client_address)." };
+    private readonly Argument<string> _key = new("KEY") { Description = "What is counted: an address, a user." };
+
+    private readonly Option<string?> _window = new("--window", "-w")
+    {
+        Description = "The window: a text of the table (2026-10), or a kind as configured (%Y-%m, 1h) for its present one. Default: the present one.",
+        HelpName = "WINDOW",
+    };
+
+    private readonly Option<string?> _db = new("--db") { Description = "The SQL connection, where several have such a table.", HelpName = "NAME" };
+
+    public Command Build()
+    {
+        var counter = new Command("counter", "See and set the counters of the running server.");
+        PolicydCommandLine.AddHelp(counter, "  policyd counter list client_address\n  policyd counter get client_address 192.0.2.7\n  policyd counter reset client_address 192.0.2.7", "--help", "-h", "-?");
+        counter.Subcommands.Add(Get());
+        counter.Subcommands.Add(List());
+        counter.Subcommands.Add(Set());
+        counter.Subcommands.Add(Reset());
+        return counter;
+    }
+
+    private Command Get()
+    {
+        var verb = Verb("get", "Show what a key has counted, what is reserved, and the quotas on it.", "  policyd counter get client_address 192.0.2.7\n  policyd counter get acct_sasl_username anna --window 2026-10 --json", _table, _key);
+        verb.SetAction((result, cancellation) =>
+            AskAsync("counter.get", Arguments(result, _key), result, CounterReports.Default.GetReport, static (view, report) => view.Write(report), cancellation));
+        return verb;
+    }
+
+    private Command List()
+    {
+        var by = new Option<string?>("--by") { Description = "Which sum orders the list: count (default), count_rcpt, size, size_rcpt.", HelpName = "METRIC" };
+        var limit = new Option<long?>("--limit", "-n") { Description = "How many of the largest (default 20, at most 10000).", HelpName = "N" };
+        var verb = Verb("list", "Show the largest counters of a window, with the quotas on them.", "  policyd counter list client_address\n  policyd counter list acct_sasl_username --by size --limit 100", _table);
+        PolicydCommandLine.AddAll(verb, by, limit);
+        verb.SetAction((result, cancellation) =>
+        {
+            var arguments = Arguments(result);
+            Add(arguments, "by", result.GetValue(by));
+            if (result.GetValue(limit) is { } number)
+            {
+                arguments["limit"] = number;
+            }
+
+            return AskAsync("counter.list", arguments, result, CounterReports.Default.ListReport, static (view, report) => view.Write(report), cancellation);
+        });
+        return verb;
+    }
+
+    private Command Set()
+    {
+        var sums = new Argument<string[]>("METRIC=VALUE") { Description = "count=5, count_rcpt=…, size=…, size_rcpt=…; what is not named stays.", Arity = ArgumentArity.OneOrMore };
+        var verb = Verb("set", "Give a counter another value, through its owner in the running server.", "  policyd counter set client_address 192.0.2.7 count=900\n  policyd counter set client_address 192.0.2.7 size=0 size_rcpt=0", _table, _key);
+        verb.Arguments.Add(sums);
+        verb.SetAction((result, cancellation) =>
+            SetAsync(result, Parse(result.GetRequiredValue(sums)), cancellation));
+        return verb;
+    }
+
+    private Command Reset()
+    {
+        var verb = Verb("reset", "Set all sums of a counter to zero, through its owner in the running server.", "  policyd counter reset client_address 192.0.2.7", _table, _key);
+        verb.SetAction((result, cancellation) =>
+            SetAsync(result, MetricNames.All.Select(metric => KeyValuePair.Create(metric, 0L)), cancellation));
+        return verb;
+    }
+
+    private Task<int> SetAsync(ParseResult result, IEnumerable<KeyValuePair<string, long>> sums, CancellationToken cancellationToken)
+    {
+        var arguments = Arguments(result, _key);
+        foreach (var (metric, value) in sums)
+        {
+            arguments[metric] = value;
+        }
+
+        return AskAsync("counter.set", arguments, result, CounterReports.Default.SetReport, static (view, report) => view.Write(report), cancellationToken);
+    }
+
+    private static Dictionary<string, long> Parse(string[] pairs)
+    {
+        var sums = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (var pair in pairs)
+        {
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            var metric = equals < 0 ? pair : pair[..equals];
+            if (MetricNames.Parse(metric) is null)
+            {
+                var hint = OptionNames.DidYouMean(metric, MetricNames.All);
+                throw new CommandException(ExitCode.Usage, $"there is no metric \"{metric}\"{(hint.Length > 0 ? hint : $"; there are {string.Join(", ", MetricNames.All)}")}");
+            }
+
+            if (equals < 0 || !long.TryParse(pair[(equals + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var value))
+            {
+                throw new CommandException(ExitCode.Usage, $"{metric}=VALUE is expected, a whole number that is not negative, not \"{pair}\"");
+            }
+
+            if (!sums.TryAdd(metric, value))
+            {
+                throw new CommandException(ExitCode.Usage, $"{metric} is given twice");
+            }
+        }
+
+        return sums;
+    }
+
+    private Command Verb(string name, string description, string examples, params ReadOnlySpan<Argument> arguments)
+    {
+        var verb = new Command(name, description);
+        foreach (var argument in arguments)
+        {
+            verb.Arguments.Add(argument);
+        }
+
+        PolicydCommandLine.AddAll(verb, _config, _window, _db, _json);
+        PolicydCommandLine.AddHelp(verb, examples, "--help", "-h", "-?");
+        return verb;
+    }
+
+    private JsonObject Arguments(ParseResult result, params ReadOnlySpan<Argument<string>> others)
+    {
+        var arguments = new JsonObject { ["table"] = result.GetRequiredValue(_table) };
+        foreach (var argument in others)
+        {
+            arguments[argument.Name.ToLowerInvariant()] = result.GetRequiredValue(argument);
+        }
+
+        Add(arguments, "window", result.GetValue(_window));
+        Add(arguments, "db", result.GetValue(_db));
+        return arguments;
+    }
+
+    private static void Add(JsonObject arguments, string name, string? value)
+    {
+        if (value is not null)
+        {
+            arguments[name] = value;
+        }
+    }
+
+    private async Task<int> AskAsync<T>(
+        string command,
+        JsonObject arguments,
+        ParseResult result,
+        System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type,
+        Action<CounterView, T> write,
+        CancellationToken cancellationToken)
+    {
+        var configuration = LoadedConfiguration.Read(result.GetValue(_config));
+        var answer = await new AdminClient(configuration.EarlyOptions().Admin, configuration.Path).AskAsync(command, arguments, cancellationToken);
+        if (result.GetValue(_json))
+        {
+            await output.WriteLineAsync(JsonSerializer.Serialize(answer, s_indented));
+            return ExitCode.Ok;
+        }
+
+        try
+        {
+            write(new CounterView(output), answer.Deserialize(type) ?? throw new JsonException());
+            return ExitCode.Ok;
+        }
+        catch (JsonException)
+        {
+            throw new CommandException(ExitCode.Protocol, "the server's answer is of another version than this command");
+        }
+    }
+}
