@@ -14,13 +14,6 @@ internal sealed class AkkaLog : LoggerFactoryLogger
     private readonly ILogger _logger =
         Context.System.Settings.Setup.Get<LoggerFactorySetup>().Value.LoggerFactory.CreateLogger("Policyd.Akka");
 
-    /// <summary>The line of an event, without its cause.</summary>
-    internal static string Line(AkkaEvent.LogEvent one)
-    {
-        var isAkkas = one.LogClass?.Namespace is { } name && (name == "Akka" || name.StartsWith("Akka.", StringComparison.Ordinal));
-        return isAkkas ? $"akka: {one.Message}" : $"{one.Message}";
-    }
-
     protected override void Log(AkkaEvent.LogEvent log, ActorPath path)
     {
         var level = log.LogLevel() switch
@@ -33,20 +26,13 @@ internal sealed class AkkaLog : LoggerFactoryLogger
         if (_logger.IsEnabled(level))
         {
             // As text, now: the message may hold what its actor changes afterwards.
-            _logger.Log(level, default, Text(log), log.Cause, static (text, _) => text);
+            _logger.Log(level, default, Line(log), log.Cause, static (text, _) => text);
         }
     }
 
-    // A template that does not fit its arguments must not cost the line, nor the logger its actor.
-    private static string Text(AkkaEvent.LogEvent one)
+    private static string Line(AkkaEvent.LogEvent one)
     {
-        try
-        {
-            return Line(one);
-        }
-        catch (FormatException broken)
-        {
-            return $"akka: a message of {one.LogSource} could not be formatted: {broken.Message}";
-        }
+        var isAkkas = one.LogClass?.Namespace is { } name && (name == "Akka" || name.StartsWith("Akka.", StringComparison.Ordinal));
+        return isAkkas ? $"akka: {one.Message}" : $"{one.Message}";
     }
 }

@@ -7,6 +7,7 @@ internal static class AkkaSettings
     public const string Defaults = """
         akka {
           loglevel = INFO
+          stdout-logger-class = "Policyd.Actors.Hosting.SilentStandardOut, Policyd.Actors"
           log-dead-letters = off
           log-dead-letters-during-shutdown = off
           coordinated-shutdown {

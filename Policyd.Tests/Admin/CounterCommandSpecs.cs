@@ -287,6 +287,16 @@ public sealed class CounterCommandSpecs : IDisposable
     }
 
     [Fact]
+    public async Task Lines_of_akka_have_no_prefix_of_their_own()
+    {
+        await using var server = await PolicydProcess.Serve(Configure(Chain), _port, "-l", "3");
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
+        Assert.Contains(server.Lines, line => line.Contains(" akka: ", StringComparison.Ordinal));
+        Assert.All(server.Lines, line => Assert.Matches(@"^\d{4}-\d\d-\d\dT[0-9:.+-]+ (err|warning|notice|info|debug): [^\[]", line));
+    }
+
+    [Fact]
     public async Task MariaDb_that_is_away_is_told_within_seconds_and_is_well_again_when_it_is_back()
     {
         await using var database = new MariaDbServer();

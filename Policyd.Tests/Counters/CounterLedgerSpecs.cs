@@ -21,6 +21,37 @@ public sealed class CounterLedgerSpecs
     }
 
     [Fact]
+    public void Set_of_a_rolling_window_empties_the_chosen_sums_of_older_buckets_and_leaves_the_others()
+    {
+        var window = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon);
+        var older = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon.AddMinutes(-20)).Time;
+        var oldest = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon.AddMinutes(-40)).Time;
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        ledger.Load(window, [new CounterRow("a", oldest, new CounterAmounts(0, 0, 5, 5)), new CounterRow("a", older, new CounterAmounts(3, 4, 5, 6)), new CounterRow("a", window.Time, One)]);
+
+        var rows = ledger.RowsFor(window, new CounterAmounts(7, 0, 0, 0), CounterSums.Count);
+        Assert.Equal([(window.Time, new CounterAmounts(7, 1, 10, 10)), (older, new CounterAmounts(0, 4, 5, 6))], rows);
+    }
+
+    [Fact]
+    public void Rows_that_are_read_anew_take_the_place_of_those_that_were_known()
+    {
+        var ledger = Loaded(5);
+        ledger.Load(Month, []);
+        Assert.Equal(default, ledger.Read(Month));
+        Assert.Equal([(Month.Time, new CounterAmounts(0, 0, 9, 0))], ledger.RowsFor(Month, new CounterAmounts(1, 2, 9, 4), CounterSums.Size));
+    }
+
+    [Fact]
+    public void Reservations_are_told_until_they_run_out()
+    {
+        Reserve("m", 5);
+        Reserve("n", 5);
+        Assert.Equal((One + One, 2), _ledger.Reserved(Month, Noon));
+        Assert.Equal((default, 0), _ledger.Reserved(Month, Noon.AddHours(1)));
+    }
+
+    [Fact]
     public void Mail_that_asks_again_keeps_the_place_it_has()
     {
         Assert.True(Reserve("m", 1).Admitted);

@@ -1,0 +1,123 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using Microsoft.Data.Sqlite;
+using Policyd.Tests.Server;
+using Policyd.Tests.Sql;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Admin;
+
+/// <summary><c>policyd check</c> tells what a start would do to the counter tables, and does nothing itself.</summary>
+public sealed class CheckTablesSpecs : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Table_of_mtpolicyd_is_looked_at_and_left_as_it_is()
+    {
+        Write("mtpolicyd.db", MtpolicydTables.Sqlite, MtpolicydTables.Rows);
+        var before = Hash();
+        var result = await Check($"dbi:SQLite:dbname={_folder["mtpolicyd.db"]}");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains("db: at the next start: table acct_client_address: 1 row that stood twice for one key and time added to the first\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains("db: at the next start: table acct_client_address: a unique key on key and time added\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains("db: at the next start: table acct_sender: created\n", result.Output, StringComparison.Ordinal);
+        Assert.Equal(before, Hash());
+    }
+
+    [Theory]
+    [InlineData("a name with # and % in it?.db")]
+    [InlineData("plain.db")]
+    public async Task Database_of_ours_at_rest_is_ready_and_left_without_a_trace(string name)
+    {
+        Write(name, "PRAGMA journal_mode = WAL", MtpolicydTables.Sqlite, "CREATE UNIQUE INDEX u ON acct_client_address (`key`, `time`)", "CREATE TABLE acct_sender (`key` TEXT, `time` TEXT, PRIMARY KEY (`key`, `time`))");
+        var before = Hash();
+        var result = await Check($"Data Source={_folder[name]}", "provider = SQLite");
+        Assert.Equal(("", 0), (result.Error, result.ExitCode));
+        Assert.EndsWith("db: table acct_client_address: ready\ndb: table acct_sender: ready\n", result.Output, StringComparison.Ordinal);
+        Assert.Equal(before, Hash());
+    }
+
+    [Fact]
+    public async Task Database_that_is_being_written_is_read_as_it_is_now()
+    {
+        Write("live.db", "PRAGMA journal_mode = WAL", MtpolicydTables.Sqlite);
+        await using var writer = new SqliteConnection($"Data Source={_folder["live.db"]};Pooling=False");
+        await writer.OpenAsync(Cancel);
+        await using var command = writer.CreateCommand();
+        command.CommandText = "CREATE TABLE acct_sender (`key` TEXT, `time` TEXT, PRIMARY KEY (`key`, `time`))";
+        await command.ExecuteNonQueryAsync(Cancel);
+        Assert.True(File.Exists(_folder["live.db-wal"]), "what was written stands in the log only");
+        var result = await Check($"dbi:SQLite:dbname={_folder["live.db"]}");
+        Assert.Contains("db: table acct_sender: ready\n", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task File_that_is_not_there_is_not_made()
+    {
+        var result = await Check($"dbi:SQLite:dbname={_folder["none.db"]}");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains($"db: at the next start: table acct_client_address: created, in the new file {_folder["none.db"]}\n", result.Output, StringComparison.Ordinal);
+        Assert.Equal(["policyd.hocon"], Directory.GetFiles(_folder.Path).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task Database_that_is_away_or_silent_is_a_warning_and_offline_asks_nobody()
+    {
+        var refused = await Check($"dbi:mysql:database=x;host=127.0.0.1;port={FreePort.Next()}");
+        Assert.Equal(0, refused.ExitCode);
+        Assert.StartsWith("db: warning: ", refused.Error, StringComparison.Ordinal);
+        Assert.EndsWith("what a start would do to its tables is not known\n", refused.Error, StringComparison.Ordinal);
+
+        // Takes connections, and never says a word.
+        using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        silent.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        silent.Listen();
+        var dsn = $"dbi:Pg:dbname=x;host=127.0.0.1;port={((IPEndPoint)silent.LocalEndPoint!).Port}";
+        var waited = await Check(dsn);
+        Assert.Equal((0, "db: warning: the database did not answer within 5 s; what a start would do to its tables is not known\n"), (waited.ExitCode, waited.Error));
+
+        var offline = await Command.RunAsync("", "check", "--offline", "-c", Configure(dsn, ""));
+        Assert.Equal((0, "", $"{_folder["policyd.hocon"]}: no errors\n"), (offline.ExitCode, offline.Error, offline.Output));
+    }
+
+    [Fact]
+    public async Task Cron_ends_with_70_when_a_task_failed()
+    {
+        var result = await Command.RunAsync("", "cron", "hourly", "-c", Configure($"dbi:mysql:database=x;host=127.0.0.1;port={FreePort.Next()}", ""));
+        Assert.Equal(70, result.ExitCode);
+        Assert.Single(result.Error.TrimEnd('\n').Split('\n'), line => line.Contains("cron of plugin a failed", StringComparison.Ordinal));
+        var fine = await Command.RunAsync("", "cron", "hourly", "-c", Configure($"dbi:SQLite:dbname={_folder["fine.db"]}", ""));
+        Assert.Equal(("", 0), (fine.Error, fine.ExitCode));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private Task<CommandResult> Check(string dsn, string provider = "") => Command.RunAsync("", "check", "-c", Configure(dsn, provider));
+
+    private string Configure(string dsn, string provider) => _folder.Write("policyd.hocon", $$"""
+        policyd { listen = ["127.0.0.1:12345"]
+          connections { db { module = Sql, dsn = "{{dsn}}", user = x, {{provider}} } }
+          virtual_hosts = [ { name = counting, port = 12345, plugins = [ { name = a, module = Accounting, fields = "client_address,sender" } ] } ] }
+        """);
+
+    private void Write(string name, params string[] statements)
+    {
+        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _folder[name], Pooling = false }.ConnectionString);
+        connection.Open();
+        foreach (var statement in statements)
+        {
+            using var command = connection.CreateCommand();
+            command.CommandText = statement;
+            command.ExecuteNonQuery();
+        }
+    }
+
+    /// <summary>Every file of the folder but the configuration, with its bytes.</summary>
+    private string[] Hash() =>
+        [.. Directory.GetFiles(_folder.Path).Where(file => !file.EndsWith(".hocon", StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+            .Select(file => $"{Path.GetFileName(file)} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}")];
+}
