@@ -61,6 +61,11 @@ public static class PolicyServerExtensions
             builder.AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults), HoconAddMode.Append);
         }
 
+        if (server.RunsCron)
+        {
+            builder.AddHocon(server.CronSettings, HoconAddMode.Append);
+        }
+
         return builder
             .AddHocon(ConfigurationFactory.ParseString(AkkaSettings.Defaults), HoconAddMode.Append)
             .ConfigureLoggers(static loggers =>

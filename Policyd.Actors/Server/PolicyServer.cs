@@ -1,9 +1,11 @@
 using Akka.Actor;
+using Akka.Configuration;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Counters;
+using Policyd.Actors.Cron;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Sessions;
@@ -20,6 +22,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private readonly Lock _lock = new();
     private ServerContext? _context;
     private CounterCluster? _counters;
+    private CronClockwork? _clockwork;
     private ActorMaterializer? _materializer;
     private PolicyListener[] _listeners = [];
     private Task? _drain;
@@ -86,6 +89,10 @@ internal sealed class PolicyServer : IPolicyServerHandle
             }
 
             _started.TrySetResult();
+            if (RunsCron)
+            {
+                _clockwork = CronClockwork.Start(system, _model, Counts, logger);
+            }
         }
         catch (Exception e)
         {
@@ -93,6 +100,14 @@ internal sealed class PolicyServer : IPolicyServerHandle
             throw;
         }
     }
+
+    /// <summary>Whether the server runs the periodic tasks itself.</summary>
+    public bool RunsCron => _model.Cron is { Enabled: true, Tasks.Count: > 0 };
+
+    /// <summary>What an actor system needs to run them.</summary>
+    public Config CronSettings => CronClockwork.AkkaSettings(_model);
+
+    public CronClockwork? Cron => _clockwork;
 
     /// <summary>Whether the server needs a cluster: for its counters, unless it was given others.</summary>
     public bool Counts => _model.CounterTables.Count > 0 && _model.CounterGateway is not null;

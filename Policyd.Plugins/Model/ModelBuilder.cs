@@ -4,6 +4,7 @@ using Policyd.Configuration;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Cron;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sql;
@@ -25,7 +26,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         }
 
         var options = new ServerOptions();
-        OptionBinder.Bind(options, root, _diagnostics, new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
+        OptionBinder.Bind(options, root, _diagnostics, new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts", "cron"] });
         var listeners = Listeners(options, root);
         if (options.Admin.Check() is { } wrong)
         {
@@ -43,6 +44,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         var sessions = Sessions(root, connections);
+        var cron = new CronSection(resources.Sql, _diagnostics).Read(root["cron"]);
         if (_diagnostics.HasErrors)
         {
             return null;
@@ -50,7 +52,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
 
         var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
-        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources);
+        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
     }
 
     private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)

@@ -4,6 +4,7 @@ using Policyd.Configuration;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Cron;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -67,6 +68,9 @@ public sealed class PolicyServerModel
     /// <summary>The counter stores of the connections that have counter tables.</summary>
     public IReadOnlyDictionary<string, ICounterStore> CounterStores =>
         CounterTables.Select(use => use.Connection).Distinct().ToDictionary(name => name, Sql.CounterStore);
+
+    /// <summary>When the periodic tasks run.</summary>
+    public CronOptions Cron { get; internal init; } = new();
 
     /// <summary>Clock, log and grammar of the chains.</summary>
     public ChainEnvironment Chains { get; }

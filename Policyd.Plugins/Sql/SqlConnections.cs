@@ -9,6 +9,7 @@ namespace Policyd.Plugins.Sql;
 public sealed class SqlConnections : IAsyncDisposable
 {
     private readonly Dictionary<string, Lazy<SqlDatabase>> _databases = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _settings = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Lazy<ICounterStore>> _stores = new(StringComparer.Ordinal);
 
     /// <summary>The names of the connections.</summary>
@@ -20,6 +21,10 @@ public sealed class SqlConnections : IAsyncDisposable
     /// <summary>The database of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
     public ISqlDatabase Database(string name) => _databases[name].Value;
+
+    /// <summary>What its driver connects with, the password included: not for any eye.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public string ConnectionString(string name) => _settings[name];
 
     /// <summary>The counter tables of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
@@ -43,6 +48,7 @@ public sealed class SqlConnections : IAsyncDisposable
     {
         var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options));
         _databases[name] = database;
+        _settings[name] = SqlDatabase.Settings(options);
         _stores[name] = new Lazy<ICounterStore>(() => database.Value.CreateCounterStore());
     }
 }

@@ -1,0 +1,202 @@
+using System.Diagnostics.CodeAnalysis;
+using Akka.Actor;
+using Akka.Event;
+using Akka.Persistence;
+using Policyd.Plugins.Cron;
+using static Policyd.Actors.Cron.CronProtocol;
+
+namespace Policyd.Actors.Cron;
+
+/// <summary>
+/// The clockwork: one in the whole cluster. It wakes at the next task's time, writes the run into its ledger before it begins, and runs
+/// one task at a time: two that come at midnight must not purge the same table at once. A ledger that cannot be written stops it,
+/// and its supervisor starts it again after a while: a tick that nobody could note down would run twice.
+/// </summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
+internal sealed class CronActor : ReceivePersistentActor, IWithTimers
+{
+    // The system's clock may be set, or the machine may sleep: no wait is longer than this.
+    private static readonly TimeSpan s_longestSleep = TimeSpan.FromMinutes(1);
+
+    private readonly CronOptions _options;
+    private readonly Func<string, CancellationToken, Task<int>> _run;
+    private readonly TimeProvider _clock;
+    private readonly CancellationTokenSource _stopped = new();
+    private readonly CronLedger _ledger = new();
+    private readonly Dictionary<string, DateTimeOffset?> _next = new(StringComparer.Ordinal);
+    private readonly Queue<(string Task, DateTimeOffset? Scheduled)> _queue = new();
+    private readonly List<(string Task, IActorRef Asker)> _waiting = [];
+    private (string Task, DateTimeOffset? Scheduled)? _current;
+    private long _snapshotAt;
+
+    public CronActor(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock)
+    {
+        _options = options;
+        _run = run;
+        _clock = clock;
+
+        Recover<ICronMessage>(_ledger.Apply);
+        Recover<SnapshotOffer>(offer => _ledger.Apply((ICronMessage)offer.Snapshot));
+        Recover<RecoveryCompleted>(_ => Begin());
+
+        Command<Wake>(_ => OnWake());
+        Command<Finished>(OnFinished);
+        Command<ListTasks>(_ => Sender.Tell(new TaskList(
+            [.. _options.Tasks.Select(task => new CronTaskStatus(task.Name, task.Expression, _ledger[task.Name]?.LastRun, _next[task.Name]))])));
+        Command<RunTask>(OnRunTask);
+        Command<SaveSnapshotSuccess>(saved =>
+        {
+            DeleteMessages(saved.Metadata.SequenceNr);
+            DeleteSnapshots(new SnapshotSelectionCriteria(saved.Metadata.SequenceNr - 1));
+        });
+        Command<SaveSnapshotFailure>(failure => Log.Warning("cron: the ledger's snapshot cannot be saved: {0}", failure.Cause.Message));
+        Command<DeleteMessagesSuccess>(_ => { });
+        Command<DeleteMessagesFailure>(_ => { });
+        Command<DeleteSnapshotsSuccess>(_ => { });
+        Command<DeleteSnapshotsFailure>(_ => { });
+    }
+
+    /// <summary>How many events the ledger keeps beside its snapshot.</summary>
+    public static int EventsKept => 200;
+
+    public override string PersistenceId => "policyd-cron";
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    public static Props Props(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock) =>
+        Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock)));
+
+    protected override void PostStop()
+    {
+        _stopped.Cancel();
+        _stopped.Dispose();
+        base.PostStop();
+    }
+
+    private void Begin()
+    {
+        _ledger.Interrupt();
+        _snapshotAt = LastSequenceNr;
+        var now = _clock.GetUtcNow();
+        var unknown = new List<ICronMessage>();
+        foreach (var task in _options.Tasks)
+        {
+            if (_ledger[task.Name] is null)
+            {
+                unknown.Add(new CronEvents.Known(task.Name, now));
+            }
+
+            _next[task.Name] = task.Next(now);
+            if (_options.CatchUp && _ledger.HasMissed(task.Name, task.Next, now))
+            {
+                Log.Info("cron: {0} was due while the server was down and runs now", task.Name);
+                _queue.Enqueue((task.Name, now));
+            }
+        }
+
+        PersistAll(unknown, _ledger.Apply);
+        DeferAsync(Wake.Instance, _ => OnWake());
+    }
+
+    private void OnWake()
+    {
+        var now = _clock.GetUtcNow();
+        foreach (var task in _options.Tasks)
+        {
+            if (_next[task.Name] is { } due && due <= now)
+            {
+                _next[task.Name] = task.Next(now);
+                if (_current?.Task == task.Name || _queue.Any(one => one.Task == task.Name))
+                {
+                    Log.Warning("cron: {0} is due again and has not ended yet; this tick is left out", task.Name);
+                }
+                else
+                {
+                    _queue.Enqueue((task.Name, due));
+                }
+            }
+        }
+
+        RunNext();
+        Sleep(now);
+    }
+
+    private void Sleep(DateTimeOffset now)
+    {
+        var next = _next.Values.Min();
+        var sleep = next is { } time && time - now < s_longestSleep ? time - now : s_longestSleep;
+        Timers.StartSingleTimer(Wake.Instance, Wake.Instance, sleep > TimeSpan.FromMilliseconds(1) ? sleep : TimeSpan.FromMilliseconds(1));
+    }
+
+    private void OnRunTask(RunTask run)
+    {
+        if (!_next.ContainsKey(run.Name))
+        {
+            Sender.Tell(new NoSuchTask(run.Name, [.. _options.Tasks.Select(task => task.Name)]));
+            return;
+        }
+
+        // One that runs already began before the operator asked: what he wants seen may have come after.
+        _waiting.Add((run.Name, Sender));
+        if (!_queue.Any(one => one.Task == run.Name))
+        {
+            _queue.Enqueue((run.Name, null));
+        }
+
+        RunNext();
+    }
+
+    private void RunNext()
+    {
+        if (_current is not null || !_queue.TryDequeue(out var next))
+        {
+            return;
+        }
+
+        _current = next;
+        Persist(new CronEvents.Started(next.Task, next.Scheduled, _clock.GetUtcNow()), started =>
+        {
+            _ledger.Apply(started);
+            var token = _stopped.Token;
+            var asked = _waiting.FindAll(one => one.Task == next.Task);
+            _waiting.RemoveAll(asked.Contains);
+            Task.Run(() => _run(next.Task, token), token).PipeTo(
+                Self, Self, failures => new Finished(failures, null, asked), e => new Finished(1, e.Message, asked));
+        });
+    }
+
+    private void OnFinished(Finished finished)
+    {
+        var task = _current!.Value.Task;
+        if (finished.Error is not null)
+        {
+            Log.Error("cron: {0} failed: {1}", task, finished.Error);
+        }
+
+        Persist(new CronEvents.Ended(task, _clock.GetUtcNow(), finished.Failures), ended =>
+        {
+            _ledger.Apply(ended);
+            _current = null;
+            foreach (var (_, asker) in finished.Asked)
+            {
+                asker.Tell(new TaskRan(_ledger[task]!.LastRun!));
+            }
+
+            if (LastSequenceNr - _snapshotAt >= EventsKept)
+            {
+                _snapshotAt = LastSequenceNr;
+                SaveSnapshot(_ledger.ToSnapshot());
+            }
+
+            RunNext();
+        });
+    }
+
+    /// <summary>Time may have come; sent by the timer.</summary>
+    internal sealed class Wake : INoSerializationVerificationNeeded
+    {
+        public static readonly Wake Instance = new();
+    }
+
+    private sealed record Finished(int Failures, string? Error, IReadOnlyList<(string Task, IActorRef Asker)> Asked) : INoSerializationVerificationNeeded;
+}

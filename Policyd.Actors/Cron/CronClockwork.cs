@@ -1,0 +1,117 @@
+using System.Data.Common;
+using Akka.Actor;
+using Akka.Cluster.Tools.Singleton;
+using Akka.Configuration;
+using Akka.Pattern;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Sql;
+
+namespace Policyd.Actors.Cron;
+
+/// <summary>
+/// Starts the clockwork and asks it: alone on this node, or, where the server is a cluster, once in all of it. A ledger whose database is
+/// away is tried again until it is there; meanwhile no task runs, for nobody could note that it did.
+/// </summary>
+internal sealed class CronClockwork
+{
+    private const string Name = "clockwork";
+    private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_longestWait = TimeSpan.FromMinutes(1);
+
+    private readonly Task<IActorRef> _actor;
+
+    private CronClockwork(Task<IActorRef> actor) => _actor = actor;
+
+    /// <summary>What an actor system needs for the clockwork of this model.</summary>
+    public static Config AkkaSettings(PolicyServerModel model)
+    {
+        var common = ConfigurationFactory.ParseString("""
+            akka.actor {
+              serializers.cron = "Policyd.Actors.Cron.CronSerializer, Policyd.Actors"
+              serialization-bindings { "Policyd.Actors.Cron.ICronMessage, Policyd.Actors" = cron }
+            }
+            """);
+        var ledger = HasDatabase(model)
+            ? CronLedgerStore.On(model.Sql.Database(model.Cron.Db).Provider, model.Sql.ConnectionString(model.Cron.Db))
+            : CronLedgerStore.InMemory;
+        return common.WithFallback(ledger);
+    }
+
+    /// <summary>Begins to start; requests are served meanwhile.</summary>
+    public static CronClockwork Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
+    {
+        var props = CronActor.Props(model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock);
+        var supervised = BackoffSupervisor.Props(Backoff.OnStop(props, Name, s_firstWait, s_longestWait, 0.2, -1));
+        return new CronClockwork(StartAsync(system, model, supervised, clustered, logger));
+    }
+
+    /// <summary>The tasks, with their last runs and next times.</summary>
+    /// <exception cref="TimeoutException">The clockwork does not run, since its ledger's database is away.</exception>
+    public async Task<CronProtocol.TaskList> ListAsync(TimeSpan patience) =>
+        await AskAsync<CronProtocol.TaskList>(new CronProtocol.ListTasks(), patience).ConfigureAwait(false);
+
+    /// <summary>Runs a task now and waits for its end: <see cref="CronProtocol.TaskRan"/> or <see cref="CronProtocol.NoSuchTask"/>.</summary>
+    /// <exception cref="TimeoutException">The clockwork does not run, or the task has not ended in time.</exception>
+    public Task<ICronMessage> RunAsync(string task, TimeSpan patience) => AskAsync<ICronMessage>(new CronProtocol.RunTask(task), patience);
+
+    private static bool HasDatabase(PolicyServerModel model) => model.Sql.Contains(model.Cron.Db);
+
+    private static async Task<IActorRef> StartAsync(ActorSystem system, PolicyServerModel model, Props props, bool clustered, ILogger logger)
+    {
+        if (HasDatabase(model))
+        {
+            await PrepareAsync(system, model.Sql.Database(model.Cron.Db), logger).ConfigureAwait(false);
+        }
+
+        if (!clustered)
+        {
+            return system.ActorOf(props, Name + "-supervisor");
+        }
+
+        system.ActorOf(ClusterSingletonManager.Props(props, PoisonPill.Instance, ClusterSingletonManagerSettings.Create(system)), Name + "-singleton");
+        return system.ActorOf(ClusterSingletonProxy.Props($"/user/{Name}-singleton", ClusterSingletonProxySettings.Create(system)), Name + "-proxy");
+    }
+
+    private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, ILogger logger)
+    {
+        var wait = s_firstWait;
+        while (!system.WhenTerminated.IsCompleted)
+        {
+            try
+            {
+                using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+                // Away from the caller: SQLite opens its file before it returns.
+                await Task.Run(() => CronLedgerStore.PrepareAsync(database, patience.Token), patience.Token).ConfigureAwait(false);
+                return;
+            }
+            catch (Exception e) when (e is DbException or OperationCanceledException or TimeoutException or InvalidOperationException)
+            {
+                if (wait == s_firstWait)
+                {
+                    logger.LogError("cron: the ledger in {Database} cannot be prepared yet, no task runs until it is: {Reason}", database.Description, e.Message);
+                }
+
+                await Task.WhenAny(Task.Delay(wait), system.WhenTerminated).ConfigureAwait(false);
+                wait = wait * 2 < s_longestWait ? wait * 2 : s_longestWait;
+            }
+        }
+
+        throw new OperationCanceledException("the server stops");
+    }
+
+    private async Task<T> AskAsync<T>(ICronMessage question, TimeSpan patience)
+    {
+        var asked = DateTime.UtcNow;
+        var actor = await _actor.WaitAsync(patience).ConfigureAwait(false);
+        var left = patience - (DateTime.UtcNow - asked);
+        try
+        {
+            return await actor.Ask<T>(question, left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(1)).ConfigureAwait(false);
+        }
+        catch (AskTimeoutException e)
+        {
+            throw new TimeoutException("the clockwork did not answer in time", e);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+using System.ComponentModel;
+using Policyd.Configuration;
+
+namespace Policyd.Plugins.Cron;
+
+/// <summary>The options of <c>policyd { cron { } }</c>: the server's own clockwork, in place of a crontab.</summary>
+public sealed class CronOptions
+{
+    /// <summary>Whether the server runs the tasks itself.</summary>
+    [Description("off: the server runs no task; a crontab with policyd cron does")]
+    public bool Enabled { get; set; } = true;
+
+    /// <summary>Whether a tick that was missed is made good.</summary>
+    [Description("whether a task whose time came while the server was down runs once at its start")]
+    public bool CatchUp { get; set; }
+
+    /// <summary>The connection that keeps the ledger.</summary>
+    [Description("the SQL connection that keeps the ledger of the runs; without one it is kept in memory")]
+    public string Db { get; set; } = "db";
+
+    /// <summary>The zone in which the expressions are read; null: the system's.</summary>
+    [Description("the time zone of the expressions, such as Europe/Berlin; the system's unless given")]
+    public string? TimeZone { get; set; }
+
+    /// <summary>The tasks, from <c>tasks { NAME = EXPRESSION }</c>.</summary>
+    [NotAnOption]
+    public IReadOnlyList<CronTask> Tasks { get; internal set; } = [];
+}

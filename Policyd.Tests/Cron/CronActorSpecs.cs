@@ -1,0 +1,268 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Akka.Actor;
+using Akka.Configuration;
+using Policyd.Actors.Cron;
+using Policyd.Plugins.Cron;
+using Policyd.Plugins.Connections;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Sql;
+using Policyd.Tests.Plugins;
+using Policyd.Tests.Plugins.Counting;
+using Policyd.Tests.Support;
+using static Policyd.Actors.Cron.CronProtocol;
+
+namespace Policyd.Tests.Cron;
+
+/// <summary>The clockwork over a ledger in SQLite, PostgreSQL and MariaDB, with a clock that the test sets.</summary>
+public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgres) : IAsyncLifetime
+{
+    private static readonly DateTimeOffset Start = new(2026, 11, 23, 10, 15, 0, TimeSpan.Zero);
+    private readonly TemporaryFolder _folder = new();
+    private readonly SetClock _clock = new() { Now = Start };
+    private readonly ConcurrentQueue<string> _ran = new();
+    private readonly List<ServerConnections> _connections = [];
+    private readonly CronOptions _options = Model("").Cron;
+    private Func<string, CancellationToken, Task<int>> _work = static (_, _) => Task.FromResult(0);
+    private ActorSystem? _system;
+    private IActorRef _actor = ActorRefs.Nobody;
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        foreach (var connections in _connections)
+        {
+            await connections.DisposeAsync();
+        }
+
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task A_task_runs_once_at_each_of_its_times()
+    {
+        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        Assert.Equal(new DateTimeOffset(2026, 11, 23, 11, 0, 0, TimeSpan.Zero), (await StatusAsync("hourly")).Next);
+        await WakeAtAsync("10:59:59");
+        Assert.Empty(_ran);
+        await WakeAtAsync("11:00:00");
+        await EndedAsync("hourly", CronResult.Done);
+        await WakeAtAsync("11:00:01");
+        await WakeAtAsync("11:30:00");
+        Assert.Equal(["hourly"], _ran);
+        Assert.Equal(new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero), (await StatusAsync("hourly")).Next);
+    }
+
+    [Fact]
+    public async Task Tasks_of_one_moment_run_one_after_the_other()
+    {
+        var release = new SemaphoreSlim(0);
+        var inside = 0;
+        _work = async (_, ct) =>
+        {
+            Assert.Equal(1, Interlocked.Increment(ref inside));
+            await release.WaitAsync(ct);
+            Interlocked.Decrement(ref inside);
+            return 0;
+        };
+        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        _clock.Now = new DateTimeOffset(2026, 11, 24, 0, 0, 0, TimeSpan.Zero);
+        _actor.Tell(CronActor.Wake.Instance);
+        await Eventually.Holds("the first task", () => _ran.Count == 1);
+        release.Release();
+        await Eventually.Holds("the second task", () => _ran.Count == 2);
+        release.Release();
+        await EndedAsync("daily", CronResult.Done);
+        Assert.Equal(["hourly", "daily"], _ran);
+    }
+
+    [Fact]
+    public async Task A_tick_that_comes_while_its_task_still_runs_is_left_out()
+    {
+        var release = new SemaphoreSlim(0);
+        _work = async (_, ct) =>
+        {
+            await release.WaitAsync(ct);
+            return 0;
+        };
+        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        await WakeAtAsync("11:00:00");
+        await Eventually.Holds("the task to run", () => _ran.Count == 1);
+        await WakeAtAsync("12:00:00");
+        release.Release(2);
+        await EndedAsync("hourly", CronResult.Done);
+        await WakeAtAsync("12:00:01");
+        Assert.Equal(["hourly"], _ran);
+    }
+
+    [Fact]
+    public async Task A_task_that_fails_is_noted_and_hinders_none()
+    {
+        _work = static (task, _) => task == "hourly" ? throw new InvalidOperationException("no such table") : Task.FromResult(3);
+        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        var hourly = Assert.IsType<TaskRan>(await AskAsync(new RunTask("hourly")));
+        Assert.Equal((CronResult.Failed, 1), (hourly.Run.Result, hourly.Run.Failures));
+        var daily = Assert.IsType<TaskRan>(await AskAsync(new RunTask("daily")));
+        Assert.Equal((CronResult.Failed, 3), (daily.Run.Result, daily.Run.Failures));
+    }
+
+    [Fact]
+    public async Task An_operator_runs_a_task_and_hears_its_end_and_an_unknown_one_is_told_from_it()
+    {
+        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        var ran = Assert.IsType<TaskRan>(await AskAsync(new RunTask("daily")));
+        Assert.Equal(new CronRun("daily", null, Start, TimeSpan.Zero, CronResult.Done, 0), ran.Run);
+        Assert.Equal(ran.Run, (await StatusAsync("daily")).Last);
+        var none = Assert.IsType<NoSuchTask>(await AskAsync(new RunTask("dayly")));
+        Assert.Equal(["hourly", "daily"], none.Known);
+    }
+
+    [Theory]
+    [InlineData("SQLite")]
+    [InlineData("PostgreSQL")]
+    [InlineData("MariaDB")]
+    public async Task A_restart_remembers_and_with_catch_up_makes_good_what_was_missed_once(string database)
+    {
+        var (settings, tables) = await LedgerAsync(database);
+        await CronLedgerStore.PrepareAsync(tables, TestContext.Current.CancellationToken);   // they are there already
+        _options.CatchUp = true;
+        await StartAsync(settings);
+        await WakeAtAsync("11:00:00");
+        await EndedAsync("hourly", CronResult.Done);
+        var before = await StatusAsync("hourly");
+        await StopAsync();
+
+        await StartAsync(settings);
+        Assert.Equal(before, await StatusAsync("hourly"));
+        Assert.Equal(["hourly"], _ran);
+        await StopAsync();
+
+        // Three hours away: one run makes good for all of them.
+        _clock.Now = new DateTimeOffset(2026, 11, 23, 14, 30, 0, TimeSpan.Zero);
+        await StartAsync(settings);
+        await Eventually.Holds("the missed task to be run", () => _ran.Count == 2);
+        await EndedAsync("hourly", CronResult.Done);
+        await StopAsync();
+        await StartAsync(settings);
+        Assert.Equal(CronResult.Done, (await StatusAsync("hourly")).Last!.Result);
+        Assert.Equal(["hourly", "hourly"], _ran);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_run_that_the_end_of_the_server_cut_off_is_interrupted_and_runs_again_with_catch_up(bool catchUp)
+    {
+        var (settings, _) = await LedgerAsync("SQLite");
+        _options.CatchUp = catchUp;
+        _work = static async (_, ct) =>
+        {
+            await Task.Delay(Timeout.Infinite, ct);
+            return 0;
+        };
+        await StartAsync(settings);
+        await WakeAtAsync("11:00:00");
+        await Eventually.Holds("the task to run", () => _ran.Count == 1);
+        await StopAsync();
+
+        _work = static (_, _) => Task.FromResult(0);
+        await StartAsync(settings);
+        if (catchUp)
+        {
+            await EndedAsync("hourly", CronResult.Done);
+        }
+        else
+        {
+            Assert.Equal(CronResult.Interrupted, (await StatusAsync("hourly")).Last!.Result);
+        }
+
+        Assert.Equal(catchUp ? 2 : 1, _ran.Count);
+    }
+
+    [Fact]
+    public async Task The_ledger_does_not_grow_with_the_years()
+    {
+        var (settings, database) = await LedgerAsync("SQLite");
+        await StartAsync(settings);
+        for (var run = 0; run < CronActor.EventsKept + 10; run++)
+        {
+            Assert.IsType<TaskRan>(await AskAsync(new RunTask("hourly")));
+        }
+
+        var last = (await StatusAsync("hourly")).Last;
+        await Eventually.Holds("old events to be dropped", async () => await CountAsync(database) < CronActor.EventsKept);
+        await StopAsync();
+        await StartAsync(settings);
+        Assert.Equal(last, (await StatusAsync("hourly")).Last);
+    }
+
+    private static PolicyServerModel Model(string connections) =>
+        PolicyUnderTest.Build(
+            "policyd { cron { time_zone = UTC, tasks { hourly = \"0 * * * *\", daily = \"0 0 * * *\", weekly = off, monthly = off } }, connections { "
+                + connections + " }, virtual_hosts = [ { port = 12345, plugins = [] } ] }",
+            out var diagnostics)
+        ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
+
+    private async Task StartAsync(Config settings)
+    {
+        _system = ActorSystem.Create("cron", ConfigurationFactory.ParseString("akka.loglevel = OFF").WithFallback(settings));
+        _actor = _system.ActorOf(CronActor.Props(
+            _options,
+            (task, ct) =>
+            {
+                _ran.Enqueue(task);
+                return _work(task, ct);
+            },
+            _clock));
+        await StatusAsync("hourly");
+    }
+
+    private async Task StopAsync()
+    {
+        if (_system is not null)
+        {
+            await _system.Terminate();
+            _system = null;
+        }
+    }
+
+    /// <summary>The clock is set and the actor woken, as its timer would; returns when it has done what there was to begin.</summary>
+    private async Task WakeAtAsync(string time)
+    {
+        _clock.Now = new DateTimeOffset(2026, 11, 23, 0, 0, 0, TimeSpan.Zero) + TimeSpan.Parse(time, CultureInfo.InvariantCulture);
+        _actor.Tell(CronActor.Wake.Instance);
+        await StatusAsync("hourly");
+    }
+
+    private Task EndedAsync(string task, CronResult result) =>
+        Eventually.Holds($"{task} to end as {result}", async () => (await StatusAsync(task)).Last?.Result == result);
+
+    private async Task<CronTaskStatus> StatusAsync(string task) =>
+        Assert.IsType<TaskList>(await AskAsync(new ListTasks())).Tasks.Single(one => one.Name == task);
+
+    private Task<object> AskAsync(object question) => _actor.Ask<object>(question, Eventually.Patience, TestContext.Current.CancellationToken);
+
+    private static async Task<long> CountAsync(ISqlDatabase database)
+    {
+        await using var connection = await database.OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = connection.CreateCommand();
+        command.CommandText = "SELECT count(*) FROM policyd_cron_journal";
+        return Convert.ToInt64(await command.ExecuteScalarAsync(TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
+    }
+
+    private async Task<(Config Settings, ISqlDatabase Database)> LedgerAsync(string database)
+    {
+        var connection = database switch
+        {
+            "SQLite" => $"dsn = \"dbi:SQLite:dbname={_folder["cron.db"]}\"",
+            "PostgreSQL" => $"dsn = \"{await postgres.NewDatabase()}\", user = postgres",
+            _ => $"dsn = \"{await mariaDb.NewDatabase()}\", user = policyd, password = secret",
+        };
+        var model = Model($"db {{ module = Sql, {connection} }}");
+        _connections.Add(model.ServerConnections);
+        await CronLedgerStore.PrepareAsync(model.Sql.Database("db"), TestContext.Current.CancellationToken);
+        return (CronClockwork.AkkaSettings(model), model.Sql.Database("db"));
+    }
+}
