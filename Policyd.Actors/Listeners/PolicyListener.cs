@@ -61,7 +61,7 @@ internal sealed class PolicyListener : IDisposable
         catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             socket?.Dispose();
-            throw new ListenException($"cannot listen on {endpoint}: {e.Message}", e);
+            throw new ListenException($"cannot listen on {endpoint}: {Reason(e, endpoint)}", e);
         }
     }
 
@@ -79,6 +79,10 @@ internal sealed class PolicyListener : IDisposable
             File.Delete(Bound.Path);
         }
     }
+
+    // The system's word for a path that leads nowhere would be "Cannot assign requested address".
+    private static string Reason(Exception e, PolicyEndpoint endpoint) =>
+        e is SocketException && endpoint.IsUnix && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(endpoint.Path))) ? "its folder is not there" : e.Message;
 
     private static Socket Create(EndPoint address, bool bothFamilies)
     {

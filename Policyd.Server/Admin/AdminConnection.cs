@@ -22,6 +22,9 @@ internal sealed record AdminLimits
 /// </summary>
 internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary<string, IAdminCommand> commands, AdminLimits limits, ILogger logger)
 {
+    // For a command to tell, once its time is over, what it was waiting for.
+    private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(1);
+
     private readonly AdminCaller _caller = PeerCredentials.CallerOf(socket);
 
     public async Task ServeAsync(CancellationToken ct)
@@ -131,13 +134,13 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
                 : throw new AdminException(AdminError.BadRequest, "arguments must be an object");
             arguments.AllowOnly(command.Arguments);
             patience.CancelAfter(command.Patience);
-            return AdminMessage.Result(await command.RunAsync(arguments, _caller, patience.Token).WaitAsync(patience.Token));
+            return AdminMessage.Result(await command.RunAsync(arguments, _caller, patience.Token).WaitAsync(command.Patience + s_lastWord, ct));
         }
         catch (AdminException refused)
         {
             return AdminMessage.Error(refused.Code, refused.Message);
         }
-        catch (OperationCanceledException)
+        catch (Exception late) when (late is OperationCanceledException or TimeoutException)
         {
             return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested ? "the server is stopping" : "the server could not do it in time; its log may tell why");
         }

@@ -45,10 +45,10 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
 
     public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppingAsync(CancellationToken cancellationToken)
+    public async Task StoppingAsync(CancellationToken cancellationToken)
     {
+        await _stopping.CancelAsync();
         _listener?.Dispose();
-        return _stopping.CancelAsync();
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -57,8 +57,9 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
 
     public void Dispose()
     {
+        // Not disposed itself: what runs may still look at its token, and there is nothing in it to free.
+        _stopping.Cancel();
         _listener?.Dispose();
-        _stopping.Dispose();
     }
 
     private async Task AcceptAsync(Socket listener)
