@@ -13,7 +13,7 @@ namespace Policyd.Actors.Cron;
 /// Starts the clockwork and asks it: alone on this node, or, where the server is a cluster, once in all of it. A ledger whose database is
 /// away is tried again until it is there; meanwhile no task runs, for nobody could note that it did.
 /// </summary>
-internal sealed class CronClockwork
+public sealed class CronClockwork
 {
     private const string Name = "clockwork";
     private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(1);
@@ -24,7 +24,7 @@ internal sealed class CronClockwork
     private CronClockwork(Task<IActorRef> actor) => _actor = actor;
 
     /// <summary>What an actor system needs for the clockwork of this model.</summary>
-    public static Config AkkaSettings(PolicyServerModel model)
+    internal static Config AkkaSettings(PolicyServerModel model)
     {
         var common = ConfigurationFactory.ParseString("""
             akka.actor {
@@ -39,7 +39,7 @@ internal sealed class CronClockwork
     }
 
     /// <summary>Begins to start; requests are served meanwhile.</summary>
-    public static CronClockwork Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
+    internal static CronClockwork Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
     {
         var props = CronActor.Props(model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock);
         var supervised = BackoffSupervisor.Props(Backoff.OnStop(props, Name, s_firstWait, s_longestWait, 0.2, -1));
@@ -47,11 +47,14 @@ internal sealed class CronClockwork
     }
 
     /// <summary>The tasks, with their last runs and next times.</summary>
+    /// <param name="patience">How long to wait.</param>
     /// <exception cref="TimeoutException">The clockwork does not run, since its ledger's database is away.</exception>
     public async Task<CronProtocol.TaskList> ListAsync(TimeSpan patience) =>
         await AskAsync<CronProtocol.TaskList>(new CronProtocol.ListTasks(), patience).ConfigureAwait(false);
 
     /// <summary>Runs a task now and waits for its end: <see cref="CronProtocol.TaskRan"/> or <see cref="CronProtocol.NoSuchTask"/>.</summary>
+    /// <param name="task">The task.</param>
+    /// <param name="patience">How long to wait.</param>
     /// <exception cref="TimeoutException">The clockwork does not run, or the task has not ended in time.</exception>
     public Task<ICronMessage> RunAsync(string task, TimeSpan patience) => AskAsync<ICronMessage>(new CronProtocol.RunTask(task), patience);
 

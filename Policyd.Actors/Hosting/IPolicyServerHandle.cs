@@ -1,4 +1,5 @@
 using Policyd.Actors.Counters;
+using Policyd.Actors.Cron;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Hosting;
@@ -26,6 +27,9 @@ public interface IPolicyServerHandle
 
     /// <summary>What an operator does with the counters; null while the server starts, and when its configuration has no counter table.</summary>
     CounterOperations? Counters { get; }
+
+    /// <summary>The periodic tasks; null while the server starts, and when its configuration turns them off.</summary>
+    CronClockwork? Cron { get; }
 
     /// <summary>True from the first call of <see cref="DrainAsync"/>.</summary>
     bool IsDraining { get; }

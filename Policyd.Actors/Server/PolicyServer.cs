@@ -88,11 +88,12 @@ internal sealed class PolicyServer : IPolicyServerHandle
                 ConnectionLog.Listening(logger, listener.Bound);
             }
 
-            _started.TrySetResult();
             if (RunsCron)
             {
                 _clockwork = CronClockwork.Start(system, _model, Counts, logger);
             }
+
+            _started.TrySetResult();
         }
         catch (Exception e)
         {

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Plugins.Model;
 using Policyd.Server.Admin.Counters;
+using Policyd.Server.Admin.Cron;
 
 namespace Policyd.Server.Admin;
 
@@ -15,6 +16,9 @@ internal static class AdminServices
         services.AddSingleton<IAdminCommand, CounterGet>();
         services.AddSingleton<IAdminCommand, CounterList>();
         services.AddSingleton<IAdminCommand, CounterSet>();
+        services.AddSingleton(provider => new CronDesk(provider.GetRequiredService<IPolicyServerHandle>(), model));
+        services.AddSingleton<IAdminCommand, CronList>();
+        services.AddSingleton<IAdminCommand, CronRunNow>();
         return services.AddHostedService(provider => new AdminServer(
             model.Options.Admin,
             new AdminLimits(),

@@ -137,13 +137,20 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         var config = ConfigOption();
         var level = LevelOption();
-        var tasks = new Argument<string>("TASK[,TASK]") { Description = "hourly, daily, weekly, monthly, or a task that a plugin of yours knows." };
-        var verb = new Command("cron", "Run the plugins' periodic tasks once. A running server needs no crontab for it.");
+        var tasks = new Argument<string?>("TASK[,TASK]")
+        {
+            Description = "hourly, daily, weekly, monthly, or a task that a plugin of yours knows.",
+            Arity = ArgumentArity.ZeroOrOne, // list and run have none
+        };
+        var verb = new Command("cron", "Run the plugins' periodic tasks once, without a server; or see and run those of the running server.");
         verb.Arguments.Add(tasks);
         AddAll(verb, config, level);
-        AddHelp(verb, "  policyd cron -c /etc/mtpolicyd/mtpolicyd.conf hourly,daily", "--help", "-h", "-?");
+        AddHelp(verb, "  policyd cron list\n  policyd cron run daily\n  policyd cron -c /etc/mtpolicyd/mtpolicyd.conf hourly,daily", "--help", "-h", "-?");
+        var verbs = new CronVerbs(output);
+        verb.Subcommands.Add(verbs.List());
+        verb.Subcommands.Add(verbs.Run());
         verb.SetAction((result, cancellation) =>
-            CronCommand.RunAsync(result.GetValue(config), result.GetRequiredValue(tasks), result.GetValue(level), error, cancellation));
+            CronCommand.RunAsync(result.GetValue(config), result.GetValue(tasks) ?? "", result.GetValue(level), error, cancellation));
         return verb;
     }
 
