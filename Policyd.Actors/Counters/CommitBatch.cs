@@ -19,6 +19,11 @@ internal sealed class CommitBatch
 
     public int RequestIds => _entries.Count;
 
+    /// <summary>The number of the oldest add in it, in the order of their coming; what was flushed is known by it.</summary>
+    public long Oldest { get; set; } = long.MaxValue;
+
+    public IReadOnlyCollection<string> Tables => [.. _rows.Keys.Select(id => id.Table).Distinct()];
+
     /// <summary>True when an owner that is new on this node wrote: another node may have counted the same requests before.</summary>
     public bool HasNewOwner { get; private set; }
 
@@ -39,7 +44,7 @@ internal sealed class CommitBatch
         row.Askers.Add(add.Asker);
         if (add.Absolute)
         {
-            _entries.RemoveAll(entry => entry.Row == row);
+            SettleEntries(row);
             row.Absolute = true;
             row.Delta = add.Amounts;
             return;
@@ -79,8 +84,52 @@ internal sealed class CommitBatch
             return 0;
         }
 
+        // Some more at once: each removal moves all that is behind it.
+        excess += bound / 64;
         _entries.RemoveRange(0, excess);
         return excess;
+    }
+
+    /// <summary>Takes the rows of one table out: what is wrong with it must not hold up the others.</summary>
+    public CommitBatch TakeTable(string table)
+    {
+        var taken = new CommitBatch { HasNewOwner = HasNewOwner, Oldest = Oldest };
+        foreach (var (id, row) in _rows.Where(row => row.Key.Table == table).ToList())
+        {
+            _rows.Remove(id);
+            taken._rows.Add(id, row);
+        }
+
+        var rows = taken._rows.Values.ToHashSet();
+        taken._entries.AddRange(_entries.Where(entry => rows.Contains(entry.Row)));
+        _entries.RemoveAll(entry => rows.Contains(entry.Row));
+        return taken;
+    }
+
+    /// <summary>Takes in what gathered after this did.</summary>
+    public void Absorb(CommitBatch later)
+    {
+        HasNewOwner |= later.HasNewOwner;
+        Oldest = Math.Min(Oldest, later.Oldest);
+        var moved = new Dictionary<Row, Row>();
+        foreach (var (id, row) in later._rows)
+        {
+            if (!_rows.TryGetValue(id, out var mine))
+            {
+                _rows.Add(id, row);
+                continue;
+            }
+
+            if (row.Absolute)
+            {
+                SettleEntries(mine);
+            }
+
+            mine.Absorb(row);
+            moved.Add(row, mine);
+        }
+
+        _entries.AddRange(later._entries.Select(entry => moved.TryGetValue(entry.Row, out var mine) ? entry with { Row = mine } : entry));
     }
 
     /// <summary>It turned out that this batch is committed: what remains is to read its totals back and to answer.</summary>
@@ -125,6 +174,18 @@ internal sealed class CommitBatch
         }
     }
 
+    /// <summary>An operator's set makes nothing of the adds before it. Their ids stay: a resend of one of them must not add to what was set.</summary>
+    private void SettleEntries(Row row)
+    {
+        for (var i = 0; i < _entries.Count; i++)
+        {
+            if (_entries[i].Row == row)
+            {
+                _entries[i] = _entries[i] with { Amounts = default };
+            }
+        }
+    }
+
     private readonly record struct Entry(UInt128 RequestId, Row Row, CounterAmounts Amounts);
 
     private sealed class Row(CounterWindow window, IActorRef owner)
@@ -142,5 +203,15 @@ internal sealed class CommitBatch
         public int Adds { get; set; }
 
         public List<IActorRef> Askers { get; set; } = [];
+
+        public void Absorb(Row later)
+        {
+            Owner = later.Owner;
+            Delta = later.Absolute ? later.Delta : Delta + later.Delta;
+            Absolute |= later.Absolute;
+            Asked += later.Asked;
+            Adds += later.Adds;
+            Askers.AddRange(later.Askers);
+        }
     }
 }

@@ -22,6 +22,7 @@ internal sealed class CounterActor : ReceiveActor
     private bool _storeAway;
     private bool _hasWritten;
     private bool _touched;
+    private bool _passivating;
     private bool _draining;
     private bool _drained;
 
@@ -58,6 +59,13 @@ internal sealed class CounterActor : ReceiveActor
     private void Handle(IForWindow message, IActorRef asker)
     {
         _touched = true;
+        if (_passivating && message is Reserve)
+        {
+            // This life is about to end, and a reservation would end with it: the shard keeps the message for the next.
+            Context.Parent.Tell(message, asker);
+            return;
+        }
+
         if (_door is null && !_draining)
         {
             _door = _node.Owners.Enter(message.Key, Self);
@@ -264,6 +272,7 @@ internal sealed class CounterActor : ReceiveActor
         var now = _node.Clock.GetUtcNow();
         if (!_touched && _loads is null or { Count: 0 } && _ledger.IsQuiet(now))
         {
+            _passivating = true;
             Context.Parent.Tell(new Passivate(Drain.Instance));
             return;
         }

@@ -9,7 +9,7 @@ namespace Policyd.Actors.Counters;
 /// <summary>
 /// Reads the rows of keys that are touched for the first time: while one query runs the next keys gather, so that a
 /// thousand new keys cost a few queries. While the database is away every load is refused at once, save one that
-/// is let through after a back-off to see whether it is back.
+/// is let through after a back-off to see whether it is back. A table that alone cannot be read is refused alone.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
 internal sealed class CounterLoaderActor : ReceiveActor
@@ -20,6 +20,8 @@ internal sealed class CounterLoaderActor : ReceiveActor
     private readonly CancellationTokenSource _stopped = new();
     private readonly Dictionary<string, List<Waiting>> _waiting = [];
     private readonly Queue<string> _tables = new();
+
+    private readonly Dictionary<string, (BackOff BackOff, DateTimeOffset RetryAt)> _refusing = [];
 
     private bool _loading;
     private bool _down;
@@ -47,7 +49,8 @@ internal sealed class CounterLoaderActor : ReceiveActor
 
     private void OnLoad(Load load)
     {
-        if (_down && (_loading || _settings.Clock.GetUtcNow() < _retryAt))
+        var now = _settings.Clock.GetUtcNow();
+        if ((_down && (_loading || now < _retryAt)) || (_refusing.TryGetValue(load.Key.Table, out var refusing) && now < refusing.RetryAt))
         {
             Sender.Tell(new LoadFailed(load.Window));
             return;
@@ -85,8 +88,23 @@ internal sealed class CounterLoaderActor : ReceiveActor
         _loading = true;
         var token = _stopped.Token;
         var ranges = Array.ConvertAll(batch, one => new CounterLoad(one.Key, one.Window.Range));
-        Task.Run(() => _store.LoadAsync(table, ranges, token), token)
-            .PipeTo(Self, Self, rows => new QueryDone(batch, rows), cause => new QueryFailed(batch, cause));
+        Task.Run(() => QueryAsync(table, ranges, token), token)
+            .PipeTo(Self, Self, rows => new QueryDone(table, batch, rows), cause => new QueryFailed(table, batch, cause));
+    }
+
+    /// <summary>A query that hangs would keep all other keys waiting.</summary>
+    private async Task<IReadOnlyList<CounterRow>> QueryAsync(string table, CounterLoad[] ranges, CancellationToken stopped)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stopped);
+        patience.CancelAfter(_settings.LoadTimeout);
+        try
+        {
+            return await _store.LoadAsync(table, ranges, patience.Token).WaitAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (!stopped.IsCancellationRequested)
+        {
+            throw new TimeoutException($"no answer within {_settings.LoadTimeout.TotalSeconds:0.#} s", exception);
+        }
     }
 
     private void OnDone(QueryDone done)
@@ -94,6 +112,7 @@ internal sealed class CounterLoaderActor : ReceiveActor
         _loading = false;
         _down = false;
         _backOff.Reset();
+        _refusing.Remove(done.Table);
         var rows = done.Rows.ToLookup(row => row.Key);
         foreach (var one in done.Batch)
         {
@@ -106,6 +125,12 @@ internal sealed class CounterLoaderActor : ReceiveActor
     private void OnFailed(QueryFailed failed)
     {
         _loading = false;
+        if (failed.Cause is CounterStoreException { Failure: CounterStoreFailure.Refused or CounterStoreFailure.Schema })
+        {
+            OnRefused(failed);
+            return;
+        }
+
         if (!_down)
         {
             _log.Error("{0}: counters cannot be read: {1}", _settings.Connection, failed.Cause.Message);
@@ -122,12 +147,40 @@ internal sealed class CounterLoaderActor : ReceiveActor
         _tables.Clear();
     }
 
+    /// <summary>The database answers: only this table is not what it should be.</summary>
+    private void OnRefused(QueryFailed failed)
+    {
+        _down = false;
+        if (!_refusing.TryGetValue(failed.Table, out var refusing))
+        {
+            _log.Error("{0}: counters of {1} cannot be read: {2}", _settings.Connection, failed.Table, failed.Cause.Message);
+            refusing.BackOff = new BackOff(_settings.FirstBackOff, _settings.LongestBackOff);
+        }
+
+        _refusing[failed.Table] = refusing with { RetryAt = _settings.Clock.GetUtcNow() + refusing.BackOff.Next() };
+        var waiting = _waiting[failed.Table];
+        foreach (var one in failed.Batch.Concat(waiting))
+        {
+            one.Owner.Tell(new LoadFailed(one.Window));
+        }
+
+        if (waiting.Count > 0)
+        {
+            waiting.Clear();
+            var others = _tables.Where(table => table != failed.Table).ToArray();
+            _tables.Clear();
+            Array.ForEach(others, _tables.Enqueue);
+        }
+
+        LoadNext();
+    }
+
     private static bool Covers(CounterTimeRange range, string time) =>
         string.CompareOrdinal(range.From, time) <= 0 && string.CompareOrdinal(time, range.To) <= 0;
 
     private sealed record Waiting(string Key, CounterWindow Window, IActorRef Owner);
 
-    private sealed record QueryDone(Waiting[] Batch, IReadOnlyList<CounterRow> Rows) : INoSerializationVerificationNeeded;
+    private sealed record QueryDone(string Table, Waiting[] Batch, IReadOnlyList<CounterRow> Rows) : INoSerializationVerificationNeeded;
 
-    private sealed record QueryFailed(Waiting[] Batch, Exception Cause) : INoSerializationVerificationNeeded;
+    private sealed record QueryFailed(string Table, Waiting[] Batch, Exception Cause) : INoSerializationVerificationNeeded;
 }

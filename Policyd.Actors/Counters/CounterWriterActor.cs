@@ -10,11 +10,15 @@ namespace Policyd.Actors.Counters;
 /// The group commit: takes what has gathered, writes it in one transaction, and only then has it answered; meanwhile the next
 /// batch gathers. No timer: an idle server commits at once, a busy one commits big batches. One of these on each
 /// node for each connection. An attempt goes through three steps, each of which may fail and is begun again after a back-off:
-/// is it committed already (after a failure only), which of its requests were counted elsewhere, commit.
+/// is it committed already (after a failure only), which of its requests were counted elsewhere, commit. A table that the
+/// database refuses is set apart and tried by itself, so that the others go on.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
 internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 {
+    // A deadlock is gone at the next try; one that comes again and again is a database that does not work.
+    private const int ConflictsInARow = 10;
+
     private readonly PreparedStore _store;
     private readonly CounterWriterSettings _settings;
     private readonly ILoggingAdapter _log = Context.GetLogger();
@@ -25,18 +29,23 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private CommitBatch _gathering = new();
     private CommitBatch? _attempt;
+    private readonly Queue<CommitBatch> _parts = new();
+    private readonly RefusingTables _refusing;
+    private long _appends;
     private long _sequence;
+    private int _conflicts;
     private bool _mayBeCommitted;
     private bool _resendsKnown;
     private bool _down;
     private readonly BackOff _backOff;
-    private List<(IActorRef Asker, int Batches)> _flushes = [];
+    private readonly List<(IActorRef Asker, long Appends)> _flushes = [];
 
     public CounterWriterActor(PreparedStore store, CounterWriterSettings settings)
     {
         _store = store;
         _settings = settings;
         _backOff = new BackOff(settings.FirstBackOff, settings.LongestBackOff);
+        _refusing = new RefusingTables(settings);
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
 
         Receive<Append>(OnAppend);
@@ -45,10 +54,21 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         Receive<Committed>(OnCommitted);
         Receive<Failed>(OnFailed);
         Receive<Retry>(_ => Attempt());
+        Receive<RetryTable>(retry => OnRetryTable(retry.Table));
         Receive<Flush>(_ => OnFlush());
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <summary>All that is not in the database yet.</summary>
+    private IEnumerable<CommitBatch> Pending
+    {
+        get
+        {
+            IEnumerable<CommitBatch> under = _attempt is null ? [] : [_attempt];
+            return [.. under, .. _parts, .. _refusing.Waiting, _gathering];
+        }
+    }
 
     public static Props Props(PreparedStore store, CounterWriterSettings settings) =>
         Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings));
@@ -57,7 +77,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     {
         _stopped.Cancel();
         _stopped.Dispose();
-        var left = _gathering.Rows + (_attempt?.Rows ?? 0);
+        var left = Pending.Sum(batch => batch.Rows);
         if (left > 0)
         {
             _log.Error("{0}: stopped with {1} counter rows that could not be written", _settings.Connection, left);
@@ -72,15 +92,18 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             CounterMetrics.Resends.Add(1);
         }
 
-        _gathering.Append(add, Sender, resend);
-        if (_gathering.ForgetIds(_settings.MaxPending) is > 0 and var forgotten)
+        var refused = _refusing.Of(add.Key.Table);
+        var batch = refused ?? _gathering;
+        batch.Append(add, Sender, resend);
+        batch.Oldest = Math.Min(batch.Oldest, ++_appends);
+        if (batch.ForgetIds(_settings.MaxPending) is > 0 and var forgotten)
         {
             CounterMetrics.ForgottenIds.Add(forgotten);
         }
 
-        if (_down)
+        if (_down || refused is not null)
         {
-            _gathering.ReportDeferred(Self);
+            batch.ReportDeferred(Self);
         }
 
         if (_attempt is null)
@@ -91,13 +114,17 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private void NextBatch()
     {
-        if (_gathering.IsEmpty)
+        if (!_parts.TryDequeue(out _attempt))
         {
-            return;
+            if (_gathering.IsEmpty)
+            {
+                return;
+            }
+
+            _attempt = _gathering;
+            _gathering = new CommitBatch();
         }
 
-        _attempt = _gathering;
-        _gathering = new CommitBatch();
         _sequence++;
         _mayBeCommitted = false;
         Attempt();
@@ -128,7 +155,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private void Commit(CommitBatch batch)
     {
         var commit = batch.ToCommit(_node, _sequence, _settings.Clock.GetUtcNow());
-        Run(ct => _store.CommitAsync(commit, ct), totals => new Committed(totals));
+        Run(ct => _store.CommitAsync(commit, ct), totals => new Committed(totals), committing: true);
     }
 
     /// <summary>The connection had broken in COMMIT. If the batch did get in, only its totals are not known: a commit of nothing reads them.</summary>
@@ -148,6 +175,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     {
         var now = _settings.Clock.GetUtcNow();
         var counted = new HashSet<UInt128>();
+        _seenCommits[_node] = long.MaxValue;
         foreach (var commit in read.Commits.Where(commit => commit.Node != _node))
         {
             _seenCommits[commit.Node] = Math.Max(commit.Sequence, _seenCommits.GetValueOrDefault(commit.Node));
@@ -159,17 +187,26 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         }
 
         _resendsKnown = true;
-        var resends = _attempt!.Retract(counted.Contains) + _gathering.Retract(counted.Contains);
-        CounterMetrics.Resends.Add(resends);
-        Commit(_attempt);
+        CounterMetrics.Resends.Add(Pending.Sum(batch => batch.Retract(counted.Contains)));
+        Commit(_attempt!);
     }
 
     private void OnCommitted(Committed committed)
     {
         CounterMetrics.Commits.Add(1);
         CounterMetrics.RowsCommitted.Add(_attempt!.Rows);
+        foreach (var table in _refusing.Tables.Intersect(_attempt.Tables))
+        {
+            _log.Warning("{0}: counters of {1} are being written again", _settings.Connection, table);
+            if (_refusing.Forgive(table) is { IsEmpty: false } waiting)
+            {
+                _parts.Enqueue(waiting);
+            }
+        }
+
         _attempt.ReportCommitted(committed.Totals, Self);
         _attempt = null;
+        _conflicts = 0;
         if (_down)
         {
             _down = false;
@@ -177,7 +214,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             _log.Warning("{0}: the database is back, counters are being written again", _settings.Connection);
         }
 
-        BatchWritten();
+        AnswerFlushes();
         NextBatch();
     }
 
@@ -188,13 +225,16 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             case CounterStoreFailure.AlreadyCommitted:
                 OnCommittedBefore(new CommittedBefore(true));
                 return;
-            case CounterStoreFailure.Conflict:
+            case CounterStoreFailure.Conflict when ++_conflicts % ConflictsInARow != 0:
                 CounterMetrics.Conflicts.Add(1);
                 Attempt();
                 return;
             case CounterStoreFailure.CommitUnknown:
                 _mayBeCommitted = true;
                 break;
+            case CounterStoreFailure.Refused or CounterStoreFailure.Schema when failed.InCommit:
+                OnRefused(failed.Cause);
+                return;
         }
 
         CounterMetrics.FailedCommits.Add(1);
@@ -204,45 +244,93 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             _log.Error("{0}: counters cannot be written, they are kept and tried again: {1}", _settings.Connection, failed.Cause.Message);
         }
 
-        _attempt!.ReportDeferred(Self);
-        _gathering.ReportDeferred(Self);
+        foreach (var batch in Pending)
+        {
+            batch.ReportDeferred(Self);
+        }
+
         Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _backOff.Next());
     }
 
-    private void OnFlush()
+    /// <summary>Nothing was applied. One table's trouble is not the others': each is written by itself, and the one that is refused waits.</summary>
+    private void OnRefused(Exception cause)
     {
-        // What came before it is in the batch under way and in the one that gathers; on a busy server there is always a next one.
-        var batches = (_attempt is null ? 0 : 1) + (_gathering.IsEmpty ? 0 : 1);
-        if (batches == 0)
+        var tables = _attempt!.Tables;
+        if (tables.Count > 1)
         {
-            Sender.Tell(new Flushed());
+            foreach (var table in tables)
+            {
+                _parts.Enqueue(_attempt.TakeTable(table));
+            }
+
+            NextBatch();
+            return;
         }
-        else
+
+        var refused = tables.Single();
+        CounterMetrics.FailedCommits.Add(1);
+        if (!_refusing.IsRefusing(refused))
         {
-            _flushes.Add((Sender, batches));
+            _log.Error("{0}: counters of {1} cannot be written, they are kept and tried again: {2}", _settings.Connection, refused, cause.Message);
+        }
+
+        _attempt.Absorb(_gathering.TakeTable(refused));
+        var (waiting, wait) = _refusing.Refuse(refused, _attempt);
+        waiting.ReportDeferred(Self);
+        Timers.StartSingleTimer(refused, new RetryTable(refused), wait);
+        NextBatch();
+    }
+
+    private void OnRetryTable(string table)
+    {
+        if (_refusing.TakeWaiting(table) is { IsEmpty: false } waiting)
+        {
+            _parts.Enqueue(waiting);
+            if (_attempt is null)
+            {
+                NextBatch();
+            }
         }
     }
 
-    private void BatchWritten()
+    /// <summary>What came before it is to be written; a back-off is not waited for, since this may be the end.</summary>
+    private void OnFlush()
+    {
+        _flushes.Add((Sender, _appends));
+        foreach (var table in _refusing.Tables)
+        {
+            OnRetryTable(table);
+        }
+
+        if (Timers.IsTimerActive(Retry.Instance))
+        {
+            Timers.Cancel(Retry.Instance);
+            Attempt();
+        }
+
+        AnswerFlushes();
+    }
+
+    private void AnswerFlushes()
     {
         if (_flushes.Count == 0)
         {
             return;
         }
 
-        _flushes = _flushes.ConvertAll(flush => flush with { Batches = flush.Batches - 1 });
-        foreach (var flush in _flushes.Where(flush => flush.Batches == 0))
+        var oldest = Pending.Where(batch => !batch.IsEmpty).Min(batch => (long?)batch.Oldest) ?? long.MaxValue;
+        foreach (var flush in _flushes.Where(flush => flush.Appends < oldest))
         {
             flush.Asker.Tell(new Flushed());
         }
 
-        _flushes.RemoveAll(flush => flush.Batches == 0);
+        _flushes.RemoveAll(flush => flush.Appends < oldest);
     }
 
-    private void Run<T>(Func<CancellationToken, Task<T>> step, Func<T, object> done)
+    private void Run<T>(Func<CancellationToken, Task<T>> step, Func<T, object> done, bool committing = false)
     {
         var token = _stopped.Token;
-        Task.Run(() => step(token), token).PipeTo(Self, Self, done, cause => new Failed(cause));
+        Task.Run(() => step(token), token).PipeTo(Self, Self, done, cause => new Failed(cause, committing));
     }
 
     private sealed record CommittedBefore(bool Yes) : INoSerializationVerificationNeeded;
@@ -251,7 +339,9 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private sealed record Committed(IReadOnlyList<(string Table, CounterRow Row)> Totals) : INoSerializationVerificationNeeded;
 
-    private sealed record Failed(Exception Cause) : INoSerializationVerificationNeeded;
+    private sealed record RetryTable(string Table) : INoSerializationVerificationNeeded;
+
+    private sealed record Failed(Exception Cause, bool InCommit) : INoSerializationVerificationNeeded;
 
     private sealed class Retry : INoSerializationVerificationNeeded
     {

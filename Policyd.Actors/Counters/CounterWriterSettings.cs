@@ -16,6 +16,9 @@ internal sealed record CounterWriterSettings(string Connection, TimeProvider Clo
     /// <summary>The most request ids that are kept in memory, 16 bytes and some overhead each.</summary>
     public int MaxPending { get; init; } = 4_000_000;
 
+    /// <summary>How long one load may take; shorter than an owner is waited for, so that those behind it still get their turn.</summary>
+    public TimeSpan LoadTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>The most keys that one load asks for.</summary>
     public int LoadBatch { get; init; } = 500;
 }

@@ -1,0 +1,356 @@
+using Akka.Actor;
+using Akka.Event;
+using Microsoft.Extensions.Logging.Abstractions;
+using Policyd.Actors.Counters;
+using Policyd.Plugins.Counters;
+using Policyd.Tests.Support;
+using static Policyd.Actors.Counters.CounterWriterProtocol;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>The group commit against a database that has bad days. What is answered is in the table, once.</summary>
+public sealed class CounterWriterSpecs : IAsyncLifetime
+{
+    private const string Table = "acct_sender";
+    private static readonly CounterWindow Month = new("2026-11");
+
+    private readonly ActorSystem _system = ActorSystem.Create("writer", "akka { loglevel = WARNING, stdout-loglevel = OFF, loggers = [] }");
+    private readonly ScriptedCounterStore _store = new();
+    private readonly Recorder _owner;
+    private readonly Recorder _log;
+    private bool _othersMayWrite;
+
+    public CounterWriterSpecs()
+    {
+        _owner = new Recorder(_system);
+        _log = new Recorder(_system);
+        _system.EventStream.Subscribe(_log.Self, typeof(LogEvent));
+    }
+
+    public static TheoryData<CounterStoreFailure> Failures => [.. Enum.GetValues<CounterStoreFailure>().Where(failure => failure != CounterStoreFailure.AlreadyCommitted)];
+
+    private IReadOnlyList<RowCommitted> Answers => _owner.All<RowCommitted>();
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync() => await _system.Terminate();
+
+    [Fact]
+    public async Task Adds_that_come_while_a_commit_is_under_way_share_the_next_one()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer();
+        Add(writer, "a", 1);
+        await Eventually.Holds("the first commit to begin", () => _store.Attempted.Count == 1);
+        for (UInt128 id = 2; id <= 21; id++)
+        {
+            Add(writer, id % 2 == 0 ? "a" : "b", id);
+        }
+
+        await Asked(writer);
+        Assert.Empty(_owner.Told);
+        gate.SetResult();
+        await Answered(21);
+        Assert.Equal(2, _store.Applied.Count);
+        Assert.Equal(["a", "b"], _store.Applied.Last().Deltas.Select(delta => delta.Key).Order());
+        Assert.Equal(20, _store.Applied.Last().RequestIds.Count);
+        Assert.Equal(11, Count("a"));
+        Assert.Equal(10, Count("b"));
+        Assert.Equal(11, Answers.Last(one => one.Row.Key == "a").Row.Total.Count);
+    }
+
+    [Theory]
+    [MemberData(nameof(Failures))]
+    public async Task Add_whose_first_commit_fails_is_counted_once_by_a_later_one(CounterStoreFailure failure)
+    {
+        _store.Commits.Next(Script.Fail(failure), Script.Fail(failure));
+        Add(Writer(), "a", 1);
+        await Answered(1);
+        Assert.Equal(1, Count("a"));
+        Assert.Equal(1, Assert.Single(Answers).Row.Total.Count);
+        Assert.Single(_store.Applied);
+    }
+
+    [Fact]
+    public async Task Commit_that_happened_without_an_answer_is_found_and_not_done_again()
+    {
+        _store.Commits.Next(Script.DoButLoseTheAnswer());
+        _store.Lookups.Next(Script.Fail(CounterStoreFailure.Unavailable), Script.Fail(CounterStoreFailure.Unavailable));
+        var writer = Writer();
+        Add(writer, "a", 1);
+        await Answered(1);
+        Assert.Equal(1, Count("a"));
+        Assert.Equal(1, Answers[0].Row.Total.Count);
+
+        Add(writer, "a", 2);
+        await Answered(2);
+        Assert.Equal(2, Count("a"));
+    }
+
+    [Fact]
+    public async Task Commit_that_shows_up_only_when_it_is_tried_again_is_not_done_twice()
+    {
+        // The lookup came before the database had finished: it said no, and the unique number says yes.
+        _store.Commits.Next(
+            Script.Fail(CounterStoreFailure.CommitUnknown),
+            work =>
+            {
+                work();
+                throw new CounterStoreException(CounterStoreFailure.AlreadyCommitted, "scripted");
+            });
+        Add(Writer(), "a", 1);
+        await Answered(1);
+        Assert.Equal(1, Count("a"));
+        Assert.Equal(1, Answers[0].Row.Total.Count);
+    }
+
+    [Fact]
+    public async Task Deadlock_is_tried_again_without_a_word()
+    {
+        _store.Commits.Next(Script.Fail(CounterStoreFailure.Conflict), Script.Fail(CounterStoreFailure.Conflict));
+        Add(Writer(), "a", 1);
+        await Answered(1);
+        Assert.Equal(1, Count("a"));
+        Assert.Empty(_log.All<Error>());
+        Assert.Empty(_owner.All<RowDeferred>());
+    }
+
+    [Fact]
+    public async Task Deadlock_without_end_lets_the_mail_go_on()
+    {
+        _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Conflict);
+        Add(Writer(), "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count > 0);
+        _store.Commits.Always = null;
+        await Answered(1, askers: 0);
+        Assert.Equal(1, Count("a"));
+    }
+
+    [Fact]
+    public async Task Table_that_refuses_hurts_no_other_table()
+    {
+        _store.Objection = commit => commit.Deltas.Any(delta => delta.Table == "broken") ? CounterStoreFailure.Refused : null;
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer();
+        Add(writer, "first", 1);
+        Add(writer, "a", 2);
+        Add(writer, "x", 3, table: "broken");
+        Add(writer, "b", 4, table: "acct_other");
+        gate.SetResult();
+        await Answered(3);
+        Assert.Equal(1, Count("a"));
+        Assert.Equal(1, Count("b", "acct_other"));
+        await Eventually.Holds("the mail in the broken table to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        Add(writer, "a", 5);
+        await Answered(4);
+        Assert.Equal(2, Count("a"));
+        Assert.Contains(_log.All<Error>(), line => line.Message.ToString()!.Contains("broken", StringComparison.Ordinal));
+
+        _store.Objection = static _ => null;
+        await Eventually.Holds("the broken table's add to be written once it is mended", () => Count("x", "broken") == 1);
+        Add(writer, "x", 3, table: "broken");
+        Add(writer, "x", 6, table: "broken");
+        await Eventually.Holds("one more", () => Count("x", "broken") == 2);
+        Assert.Equal(2, Count("a"));
+    }
+
+    [Theory]
+    [InlineData(CounterStoreFailure.Unavailable)]
+    [InlineData(CounterStoreFailure.Refused)]
+    [InlineData(CounterStoreFailure.Schema)]
+    public async Task While_the_database_is_away_adds_are_deferred_at_once_and_written_when_it_is_back(CounterStoreFailure failure)
+    {
+        _store.Commits.Always = _ => Script.Fail(failure);
+        var writer = Writer();
+        for (UInt128 id = 1; id <= 10; id++)
+        {
+            Add(writer, "a", id);
+        }
+
+        await Eventually.Holds("ten mails to be told to go on", () => _owner.All<RowDeferred>().Sum(one => one.Askers.Count) == 10);
+        await Eventually.Holds("a few more tries", () => _store.Commits.Calls > 3);
+        Assert.Single(_log.All<Error>());
+        Assert.Empty(Answers);
+        _store.Commits.Always = null;
+        await Eventually.Holds("ten mails to be counted", () => Count("a") == 10);
+        await Eventually.Holds("the owner to hear of all", () => Answers.Sum(one => one.Adds) == 10);
+        await Eventually.Holds("a line that it is back", () => _log.All<Warning>().Count == 1);
+    }
+
+    [Fact]
+    public async Task Past_the_bound_the_oldest_id_is_forgotten_and_the_add_is_kept()
+    {
+        using var forgotten = new MetricListener("policyd.counters.forgotten_request_ids");
+        _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
+        var writer = Writer(settings => settings with { MaxPending = 4 });
+        Add(writer, "first", 100);
+        await Eventually.Holds("the database to be known to be away", () => _owner.All<RowDeferred>().Count == 1);
+        for (UInt128 id = 1; id <= 7; id++)
+        {
+            Add(writer, "a", id);
+        }
+
+        await Asked(writer);
+        Assert.True(forgotten.Sum >= 3, $"{forgotten.Sum} forgotten");
+        _store.Commits.Always = null;
+        await Eventually.Holds("seven mails to be counted", () => Count("a") == 7);
+        Assert.Equal<UInt128>([4, 5, 6, 7], _store.Applied.Last().RequestIds.Order());
+    }
+
+    [Fact]
+    public async Task Resend_is_answered_with_the_total_and_not_counted()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer();
+        Add(writer, "a", 1);
+        await Eventually.Holds("the commit to begin", () => _store.Attempted.Count == 1);
+        Add(writer, "a", 1);
+        await Asked(writer);
+        gate.SetResult();
+        await Answered(2);
+        Add(writer, "a", 1);
+        await Answered(3);
+        Assert.Equal(1, Count("a"));
+        Assert.All(Answers, answer => Assert.Equal(1, answer.Row.Total.Count));
+    }
+
+    [Fact]
+    public async Task Resend_after_a_restart_is_known_from_the_database()
+    {
+        var first = Writer();
+        Add(first, "a", 1);
+        await Answered(1);
+        await first.GracefulStop(Eventually.Patience);
+
+        _store.ResendReads.Next(Script.Fail(CounterStoreFailure.Unavailable));
+        var second = Writer();
+        Add(second, "a", 1);
+        Add(second, "a", 2);
+        await Eventually.Holds("both to be heard of", () => Answers.Sum(one => one.Adds) == 3);
+        Assert.Equal(2, Count("a"));
+    }
+
+    [Fact]
+    public async Task Requests_that_another_node_counted_are_not_counted_by_a_new_owner_here()
+    {
+        var other = Guid.NewGuid();
+        _othersMayWrite = true;
+        var writer = Writer();
+        Add(writer, "a", 1);
+        await Answered(1);
+        _store.CommittedElsewhere(other, 5, DateTimeOffset.UtcNow, 7, 8);
+        Add(writer, "b", 7, firstOfOwner: true);
+        Add(writer, "b", 9);
+        await Answered(3);
+        Assert.Equal(1, Count("b"));
+        _store.CommittedElsewhere(other, 6, DateTimeOffset.UtcNow, 10);
+        Add(writer, "c", 10, firstOfOwner: true);
+        await Answered(4);
+        Assert.Equal(0, Count("c"));
+        Assert.Equal(5, _store.Seen.Last()[other]);
+    }
+
+    [Fact]
+    public async Task Own_commits_are_not_read_back_again_and_again()
+    {
+        _othersMayWrite = true;
+        var writer = Writer();
+        Add(writer, "a", 1, firstOfOwner: true);
+        await Answered(1);
+        Add(writer, "b", 2, firstOfOwner: true);
+        await Answered(2);
+        Assert.Equal(long.MaxValue, _store.Seen.Last()[_store.Applied.Last().Node]);
+    }
+
+    [Fact]
+    public async Task Set_ends_what_was_added_before_it_and_its_resends_too()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer();
+        Add(writer, "first", 1);
+        Add(writer, "a", 2);
+        writer.Tell(new Append(new CounterKey("db", Table, "a"), Month, new CounterAmounts(50, 0, 0, 0), Absolute: true, null, ActorRefs.Nobody, false), _owner.Self);
+        Add(writer, "a", 3);
+        await Asked(writer);
+        gate.SetResult();
+        await Eventually.Holds("all to be heard of", () => Answers.Sum(one => one.Adds) == 4);
+        Assert.Equal(51, Count("a"));
+        await writer.GracefulStop(Eventually.Patience);
+
+        var second = Writer();
+        Add(second, "a", 2);
+        Add(second, "a", 3);
+        await Eventually.Holds("the resends to be heard of", () => Answers.Sum(one => one.Adds) == 6);
+        Assert.Equal(51, Count("a"));
+    }
+
+    [Fact]
+    public async Task Clean_stop_writes_what_there_is()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer();
+        Add(writer, "a", 1);
+        Add(writer, "a", 2);
+        var flushed = writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken);
+        await Asked(writer);
+        Assert.False(flushed.IsCompleted);
+        gate.SetResult();
+        await Eventually.Ends("the flush", flushed);
+        Assert.Equal(2, Count("a"));
+        await writer.GracefulStop(Eventually.Patience);
+        Assert.Empty(_log.Told);
+    }
+
+    [Fact]
+    public async Task Stop_that_cannot_write_says_how_much_it_lost()
+    {
+        _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
+        var writer = Writer();
+        Add(writer, "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        Add(writer, "a", 2);
+        Add(writer, "b", 3);
+        await Asked(writer);
+        await writer.GracefulStop(Eventually.Patience);
+        await Eventually.Holds("the loss in the log", () => _log.All<Error>().Any(line => line.Message.ToString()!.Contains("3 counter rows", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Clean_stop_tries_a_database_that_was_away_once_more_at_once()
+    {
+        _store.Commits.Next(Script.Fail(CounterStoreFailure.Unavailable));
+        var writer = Writer(settings => settings with { FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
+        Add(writer, "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(1, Count("a"));
+    }
+
+    private long Count(string key, string table = Table) => _store[table, key, Month.Time].Count;
+
+    private IActorRef Writer(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
+    {
+        var settings = new CounterWriterSettings("db", TimeProvider.System, () => _othersMayWrite)
+        {
+            FirstBackOff = TimeSpan.FromMilliseconds(2),
+            LongestBackOff = TimeSpan.FromMilliseconds(20),
+        };
+        return _system.ActorOf(CounterWriterActor.Props(new PreparedStore("db", _store, NullLogger.Instance), change?.Invoke(settings) ?? settings));
+    }
+
+    private void Add(IActorRef writer, string key, UInt128 id, string table = Table, bool firstOfOwner = false) => writer.Tell(
+        new Append(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), Absolute: false, id, ActorRefs.Nobody, firstOfOwner), _owner.Self);
+
+    /// <summary>All that was told before has been looked at: an Identify goes through the same mailbox.</summary>
+    private static Task<ActorIdentity> Asked(IActorRef writer) =>
+        writer.Ask<ActorIdentity>(new Identify(null), Eventually.Patience, TestContext.Current.CancellationToken);
+
+    private Task Answered(int adds, int? askers = null) => Eventually.Holds(
+        $"{adds} adds to be committed and {askers ?? adds} askers to be answered",
+        () => Answers.Sum(one => one.Adds) == adds && Answers.Sum(one => one.Askers.Count) == (askers ?? Answers.Sum(one => one.Askers.Count)));
+}

@@ -1,0 +1,210 @@
+using System.Collections.Concurrent;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>
+/// A counter store in memory that does what a database does on its bad days: each call takes the next turn of its script, and is done
+/// properly when the script has none. Outlives the writers that use it, as a database does.
+/// </summary>
+internal sealed class ScriptedCounterStore : ICounterStore
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(string Table, string Key, string Time), CounterAmounts> _rows = [];
+    private readonly List<CommittedIds> _log = [];
+
+    public Script Prepares { get; } = new();
+
+    public Script Loads { get; } = new();
+
+    public Script Commits { get; } = new();
+
+    public Script Lookups { get; } = new();
+
+    public Script ResendReads { get; } = new();
+
+    /// <summary>Asked of each commit: what it is refused for; null lets it pass.</summary>
+    public Func<CounterCommit, CounterStoreFailure?> Objection { get; set; } = static _ => null;
+
+    public ConcurrentQueue<CounterCommit> Attempted { get; } = new();
+
+    public ConcurrentQueue<CounterCommit> Applied { get; } = new();
+
+    public ConcurrentQueue<IReadOnlyCollection<CounterLoad>> Loaded { get; } = new();
+
+    public ConcurrentQueue<IReadOnlyDictionary<Guid, long>> Seen { get; } = new();
+
+    public CounterAmounts this[string table, string key, string time]
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _rows.GetValueOrDefault((table, key, time));
+            }
+        }
+
+        set
+        {
+            lock (_lock)
+            {
+                _rows[(table, key, time)] = value;
+            }
+        }
+    }
+
+    /// <summary>What another node has committed.</summary>
+    public void CommittedElsewhere(Guid node, long sequence, DateTimeOffset at, params UInt128[] ids)
+    {
+        lock (_lock)
+        {
+            _log.Add(new CommittedIds(node, sequence, at, ids));
+        }
+    }
+
+    public Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct) =>
+        Prepares.RunAsync(() => new CounterTableInfo(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []), table);
+
+    public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) => Task.FromResult<IReadOnlyList<string>>([]);
+
+    public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
+    {
+        Loaded.Enqueue(loads);
+        return Loads.RunAsync<IReadOnlyList<CounterRow>>(
+            () =>
+            {
+                lock (_lock)
+                {
+                    return
+                    [
+                        .. from row in _rows
+                           where row.Key.Table == table && loads.Any(load => load.Key == row.Key.Key && Covers(load.Times, row.Key.Time))
+                           select new CounterRow(row.Key.Key, row.Key.Time, row.Value),
+                    ];
+                }
+            },
+            table);
+    }
+
+    public Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct)
+    {
+        Attempted.Enqueue(commit);
+        return Commits.RunAsync(() => Apply(commit), string.Join(',', commit.Deltas.Select(delta => delta.Table).Distinct()));
+    }
+
+    public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => Lookups.RunAsync(
+        () =>
+        {
+            lock (_lock)
+            {
+                return _log.Exists(one => one.Node == node && one.Sequence == sequence);
+            }
+        },
+        string.Empty);
+
+    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct)
+    {
+        Seen.Enqueue(new Dictionary<Guid, long>(seen));
+        return ResendReads.RunAsync<IReadOnlyList<CommittedIds>>(
+            () =>
+            {
+                lock (_lock)
+                {
+                    return [.. _log.Where(one => seen.TryGetValue(one.Node, out var known) ? one.Sequence > known : one.At >= since)];
+                }
+            },
+            string.Empty);
+    }
+
+    public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<CounterRow>> ListAsync(string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct) =>
+        throw new NotSupportedException();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private static bool Covers(CounterTimeRange range, string time) =>
+        string.CompareOrdinal(range.From, time) <= 0 && string.CompareOrdinal(time, range.To) <= 0;
+
+    private IReadOnlyList<(string Table, CounterRow Row)> Apply(CounterCommit commit)
+    {
+        if (Objection(commit) is { } failure)
+        {
+            throw new CounterStoreException(failure, "it objects");
+        }
+
+        lock (_lock)
+        {
+            if (_log.Exists(one => one.Node == commit.Node && one.Sequence == commit.Sequence))
+            {
+                throw new CounterStoreException(CounterStoreFailure.AlreadyCommitted, "it is there already");
+            }
+
+            _log.Add(new CommittedIds(commit.Node, commit.Sequence, commit.At, commit.RequestIds));
+            foreach (var delta in commit.Deltas)
+            {
+                var id = (delta.Table, delta.Key, delta.Time);
+                _rows[id] = delta.Absolute ? delta.Amounts : _rows.GetValueOrDefault(id) + delta.Amounts;
+            }
+
+            Applied.Enqueue(commit);
+            return [.. commit.Deltas.Select(delta => (delta.Table, new CounterRow(delta.Key, delta.Time, _rows[(delta.Table, delta.Key, delta.Time)])))];
+        }
+    }
+}
+
+/// <summary>What one kind of call goes through, turn after turn.</summary>
+internal sealed class Script
+{
+    private readonly ConcurrentQueue<Turn> _turns = new();
+    private readonly ConcurrentQueue<string> _calls = new();
+
+    /// <summary>How a call goes: it runs the work, or not, and throws, or not.</summary>
+    public delegate Task Turn(Action work);
+
+    /// <summary>While set, how every call goes for which the script has no turn; it is told the tables.</summary>
+    public Func<string, Turn?>? Always { get; set; }
+
+    /// <summary>How often it was called.</summary>
+    public int Calls => _calls.Count;
+
+    public static Turn Fail(CounterStoreFailure failure) => _ => throw new CounterStoreException(failure, $"scripted: {failure}");
+
+    /// <summary>The work is done, and its caller is not told.</summary>
+    public static Turn DoButLoseTheAnswer() => work =>
+    {
+        work();
+        throw new CounterStoreException(CounterStoreFailure.CommitUnknown, "scripted: the connection broke in COMMIT");
+    };
+
+    /// <summary>Hangs until the gate opens, then does the work.</summary>
+    public static Turn WaitFor(Task gate) => async work =>
+    {
+        await gate;
+        work();
+    };
+
+    public void Next(params Turn[] turns)
+    {
+        foreach (var turn in turns)
+        {
+            _turns.Enqueue(turn);
+        }
+    }
+
+    public async Task<T> RunAsync<T>(Func<T> work, string tables)
+    {
+        _calls.Enqueue(tables);
+        var turn = _turns.TryDequeue(out var next) ? next : Always?.Invoke(tables);
+        if (turn is null)
+        {
+            return work();
+        }
+
+        var result = default(T);
+        await turn(() => result = work());
+        return result!;
+    }
+}
