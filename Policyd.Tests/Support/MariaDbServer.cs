@@ -69,10 +69,14 @@ public sealed class MariaDbServer : IAsyncDisposable
         }
     }
 
-    internal async Task Execute(string sql)
+    internal Task Execute(string sql) => Query(sql);
+
+    /// <summary>The rows as text, a line each, columns separated by tabs, without a heading.</summary>
+    internal async Task<string> Query(string sql)
     {
-        var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb"), "--no-defaults", "-S", _folder["data/s.sock"], "-u", "root", "-e", sql);
+        var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb"), "--no-defaults", "-N", "-S", _folder["data/s.sock"], "-u", "root", "-e", sql);
         Assert.True(code == 0, text);
+        return text;
     }
 
     public async ValueTask DisposeAsync()
