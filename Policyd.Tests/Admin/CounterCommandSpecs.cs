@@ -231,7 +231,7 @@ public sealed class CounterCommandSpecs : IDisposable
     [Fact]
     public async Task Locked_database_is_an_error_and_no_hang()
     {
-        var configuration = Configure(Chain);
+        var configuration = Configure(Chain, lockWait: 1);
         await using var server = await PolicydProcess.Serve(configuration, _port);
         await Send("192.0.2.7", 1, 10, 1);
         await using (var other = new SqliteConnection($"Data Source={DatabaseFile}"))
@@ -326,10 +326,11 @@ public sealed class CounterCommandSpecs : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private string Configure(string plugins, string? admin = null) => _folder.Write("policyd.hocon", $$"""
+    // The wait for a lock is long where a test needs none: a busy machine's slow disk must not look like a database that is away.
+    private string Configure(string plugins, string? admin = null, int lockWait = 30) => _folder.Write("policyd.hocon", $$"""
         policyd { listen = ["127.0.0.1:{{_port}}"]
           admin { listen = "{{admin ?? "unix:" + SocketPath}}" }
-          connections { db { module = Sql, dsn = "Data Source={{DatabaseFile}};Default Timeout=1", provider = SQLite } }
+          connections { db { module = Sql, dsn = "Data Source={{DatabaseFile}};Default Timeout={{lockWait}}", provider = SQLite } }
           virtual_hosts = [ { name = counting, port = {{_port}}, plugins = [ {{plugins}} ] } ] }
         """);
 
