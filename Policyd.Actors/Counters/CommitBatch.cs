@@ -53,6 +53,7 @@ internal sealed class CommitBatch
         row.Asked += add.Amounts;
         if (resend)
         {
+            row.Resent += add.Amounts;
             return;
         }
 
@@ -72,6 +73,7 @@ internal sealed class CommitBatch
         }
 
         entry.Row.Delta -= entry.Amounts;
+        entry.Row.Resent += entry.Amounts;
         return true;
     });
 
@@ -167,9 +169,11 @@ internal sealed class CommitBatch
     /// </summary>
     public void ReportDeferred(IActorRef writer)
     {
-        foreach (var row in _rows.Values.Where(row => row.Askers.Count > 0))
+        foreach (var row in _rows.Values.Where(row => row.Askers.Count > 0 || row.Resent != default))
         {
-            row.Owner.Tell(new CounterWriterProtocol.RowDeferred(row.Window, row.Askers), writer);
+            row.Owner.Tell(new CounterWriterProtocol.RowDeferred(row.Window, row.Resent, row.Askers), writer);
+            row.Asked -= row.Resent;
+            row.Resent = default;
             row.Askers = [];
         }
     }
@@ -198,6 +202,9 @@ internal sealed class CommitBatch
 
         public CounterAmounts Asked { get; set; }
 
+        /// <summary>What of it turned out to be counted already.</summary>
+        public CounterAmounts Resent { get; set; }
+
         public bool Absolute { get; set; }
 
         public int Adds { get; set; }
@@ -210,6 +217,7 @@ internal sealed class CommitBatch
             Delta = later.Absolute ? later.Delta : Delta + later.Delta;
             Absolute |= later.Absolute;
             Asked += later.Asked;
+            Resent += later.Resent;
             Adds += later.Adds;
             Askers.AddRange(later.Askers);
         }

@@ -189,6 +189,7 @@ internal sealed class CounterActor : ReceiveActor
     private void OnDeferred(RowDeferred deferred)
     {
         _storeAway = true;
+        _ledger.TakeBack(deferred.Window, deferred.Resent);
         foreach (var asker in deferred.Askers)
         {
             asker.Tell(new Reading(new CounterReading(CounterState.Deferred, default)));

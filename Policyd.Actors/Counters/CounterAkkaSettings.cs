@@ -7,6 +7,8 @@ internal static class CounterAkkaSettings
         akka {
           actor {
             provider = cluster
+            # Only types with a serializer of their own cross nodes: no type's name from the network is ever loaded.
+            serialization-settings.allow-unregistered-types = off
             serializers.counters = "Policyd.Actors.Counters.CounterMessageSerializer, Policyd.Actors"
             serialization-bindings { "Policyd.Actors.Counters.ICounterMessage, Policyd.Actors" = counters }
           }

@@ -28,18 +28,25 @@ internal sealed class CounterCluster
     public CounterOperations Operations => new(Counters, _node);
 
     /// <summary>Completes when this node is a member and the tables have been looked at (or the database turned out to be away).</summary>
-    public static async Task<CounterCluster> StartAsync(ActorSystem system, PolicyServerModel model, CounterSettings settings, ILogger logger)
-    {
-        var cluster = Cluster.Get(system);
-        await JoinAsync(cluster).ConfigureAwait(false);
+    public static Task<CounterCluster> StartAsync(ActorSystem system, PolicyServerModel model, CounterSettings settings, ILogger logger) =>
+        StartAsync(system, model.CounterStores, model.CounterTables, model.Chains.Clock, settings, logger);
 
-        var clock = model.Chains.Clock;
+    /// <inheritdoc cref="StartAsync(ActorSystem, PolicyServerModel, CounterSettings, ILogger)"/>
+    public static async Task<CounterCluster> StartAsync(
+        ActorSystem system,
+        IReadOnlyDictionary<string, ICounterStore> stores,
+        IReadOnlyList<CounterTableUse> tables,
+        TimeProvider clock,
+        CounterSettings settings,
+        ILogger logger)
+    {
+        var others = new OtherNodes(system);
         var connections = new Dictionary<string, CounterConnection>();
-        foreach (var (name, store) in model.CounterStores)
+        foreach (var (name, store) in stores)
         {
             var prepared = new PreparedStore(name, store, logger);
-            await PrepareAsync(prepared, name, model, logger).ConfigureAwait(false);
-            var writing = new CounterWriterSettings(name, clock, () => cluster.State.Members.Count > 1);
+            await PrepareAsync(prepared, name, tables, logger).ConfigureAwait(false);
+            var writing = new CounterWriterSettings(name, clock, () => others.Seen);
             connections.Add(name, new CounterConnection(
                 prepared,
                 system.ActorOf(CounterWriterActor.Props(prepared, writing), "counter-writer-" + Uri.EscapeDataString(name)),
@@ -55,6 +62,9 @@ internal sealed class CounterCluster
             new CounterMessageExtractor(settings.Shards),
             sharding.DefaultShardAllocationStrategy(ClusterShardingSettings.Create(system)),
             CounterProtocol.Drain.Instance).ConfigureAwait(false);
+
+        // Last: a member is asked at once to store where shards are, and the others wait for it when it is not ready to.
+        await JoinAsync(Cluster.Get(system)).ConfigureAwait(false);
         return new CounterCluster(node, new ShardedCounters(system, region, node));
     }
 
@@ -84,9 +94,9 @@ internal sealed class CounterCluster
         await up.Task.ConfigureAwait(false);
     }
 
-    private static async Task PrepareAsync(PreparedStore store, string connection, PolicyServerModel model, ILogger logger)
+    private static async Task PrepareAsync(PreparedStore store, string connection, IReadOnlyList<CounterTableUse> uses, ILogger logger)
     {
-        var tables = model.CounterTables.Where(use => use.Connection == connection).Select(use => use.Table).Distinct();
+        var tables = uses.Where(use => use.Connection == connection).Select(use => use.Table).Distinct();
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
         try
         {

@@ -136,6 +136,9 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         }
     }
 
+    /// <summary>Adds in flight turned out to be resends of mails that are counted, or in flight, already.</summary>
+    public void TakeBack(CounterWindow window, CounterAmounts resent) => Open(window).InFlight -= resent;
+
     public void Release(string instance)
     {
         foreach (var window in _windows.Values)

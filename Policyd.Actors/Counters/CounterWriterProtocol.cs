@@ -27,8 +27,11 @@ internal static class CounterWriterProtocol
         CounterRow Row,
         IReadOnlyList<IActorRef> Askers) : INoSerializationVerificationNeeded;
 
-    /// <summary>To the owner: the database is away; the adds are kept and will be written, their askers should not wait for it.</summary>
-    public sealed record RowDeferred(CounterWindow Window, IReadOnlyList<IActorRef> Askers) : INoSerializationVerificationNeeded;
+    /// <summary>
+    /// To the owner: the database is away; the adds are kept and will be written, their askers should not wait for it.
+    /// <paramref name="Resent"/> is what of them was counted before, and so is in flight no more: it would weigh on the key as long as the outage lasts.
+    /// </summary>
+    public sealed record RowDeferred(CounterWindow Window, CounterAmounts Resent, IReadOnlyList<IActorRef> Askers) : INoSerializationVerificationNeeded;
 
     /// <summary>Asks the loader for the rows of a window; <see cref="Loaded"/> or <see cref="LoadFailed"/> comes back.</summary>
     public sealed record Load(CounterKey Key, CounterWindow Window) : INoSerializationVerificationNeeded;

@@ -25,6 +25,8 @@ public interface ICounters
 
     /// <summary>
     /// Adds a mail's amounts, ends its reservation in the same step, and answers when the database has committed them.
+    /// An add does not load: of a rolling window that nobody has read since its owner woke, the answered sums are those of the buckets it knows,
+    /// which a <see cref="ReadAsync"/> completes.
     /// </summary>
     /// <param name="key">The counter.</param>
     /// <param name="window">The window that the node which received the request computed.</param>

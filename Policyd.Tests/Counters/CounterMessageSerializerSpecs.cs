@@ -45,5 +45,23 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         Assert.Contains("Z9", Assert.Throws<System.Runtime.Serialization.SerializationException>(() => serializer.FromBinary([], "Z9")).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Every_message_between_nodes_has_its_bytes_here()
+    {
+        var known = Messages.Select(row => row.Data.Item3.GetType()).ToHashSet();
+        Assert.All(typeof(CounterProtocol).GetNestedTypes().Where(type => type.IsAssignableTo(typeof(ICounterMessage))), type => Assert.Contains(type, known));
+    }
+
+    [Fact]
+    public void Type_without_a_serializer_of_its_own_never_leaves_or_enters_a_node()
+    {
+        using var system = ActorSystem.Create("strict", Akka.Configuration.ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, cluster.seed-nodes = [] }")
+            .WithFallback(Akka.Configuration.ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults)));
+        Assert.IsType<CounterMessageSerializer>(system.Serialization.FindSerializerFor(new CounterProtocol.Read(Key, Month)));
+        Assert.Throws<System.Runtime.Serialization.SerializationException>(() => system.Serialization.FindSerializerFor(new Unregistered()));
+    }
+
+    private sealed record Unregistered;
+
     public void Dispose() => _system.Dispose();
 }

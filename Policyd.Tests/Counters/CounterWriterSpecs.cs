@@ -218,6 +218,22 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Resend_while_the_database_is_away_does_not_weigh_on_the_key_as_a_second_mail()
+    {
+        _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
+        var writer = Writer();
+        Add(writer, "a", 1);
+        Add(writer, "a", 1);
+        Add(writer, "a", 2);
+        await Eventually.Holds("three mails to be told to go on", () => _owner.All<RowDeferred>().Sum(one => one.Askers.Count) == 3);
+        Assert.Equal(1, _owner.All<RowDeferred>().Sum(one => one.Resent.Count));
+        _store.Commits.Always = null;
+        await Answered(3, askers: 0);
+        Assert.Equal(2, Count("a"));
+        Assert.Equal(2, Answers.Sum(one => one.Asked.Count));
+    }
+
+    [Fact]
     public async Task Resend_after_a_restart_is_known_from_the_database()
     {
         var first = Writer();

@@ -1,0 +1,117 @@
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Cluster.Sharding;
+using Akka.Configuration;
+using Microsoft.Extensions.Logging.Abstractions;
+using Policyd.Actors.Counters;
+using Policyd.Actors.Hosting;
+using Policyd.Plugins.Counters;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>
+/// A node that counts: an actor system of its own with the server's settings, a real port on loopback, and a store that outlives it.
+/// </summary>
+internal sealed class CounterNodeUnderTest : IAsyncDisposable
+{
+    // Gossip is quick, nobody is ever thought dead by mistake on a busy machine, and Terminate is a crash: no leaving, no handing over.
+    private const string Testing = """
+        akka {
+          loglevel = OFF
+          stdout-loglevel = OFF
+          cluster.gossip-interval = 50 ms
+          cluster.seed-node-timeout = 300 ms
+          cluster.failure-detector.acceptable-heartbeat-pause = 60 s
+          coordinated-shutdown.run-by-actor-system-terminate = off
+        }
+        """;
+
+    private readonly ActorSystem _system;
+    private readonly CounterCluster _counting;
+    private bool _gone;
+
+    private CounterNodeUnderTest(ActorSystem system, CounterCluster counting)
+    {
+        _system = system;
+        _counting = counting;
+    }
+
+    public ShardedCounters Counters => _counting.Counters;
+
+    /// <summary>Waits until all that was added here is in the database; false when it is away.</summary>
+    public Task<bool> Flush() => _counting.Operations.FlushAsync("db", Eventually.Patience);
+
+    public Cluster Cluster => Cluster.Get(_system);
+
+    /// <summary>A node of its own, or one that joins the seed's cluster.</summary>
+    public static async Task<CounterNodeUnderTest> Start(
+        ICounterStore store, CounterNodeUnderTest? seed = null, TimeProvider? clock = null, CounterSettings? settings = null, string akka = "")
+    {
+        var seeds = seed is null ? string.Empty : $"akka.cluster.seed-nodes = [\"{seed.Cluster.SelfAddress}\"]";
+        var configuration = ConfigurationFactory.ParseString(akka)
+            .WithFallback(ConfigurationFactory.ParseString(seeds))
+            .WithFallback(ConfigurationFactory.ParseString(Testing))
+            .WithFallback(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults))
+            .WithFallback(ConfigurationFactory.ParseString(AkkaSettings.Defaults));
+        var system = ActorSystem.Create("policyd", configuration);
+        var starting = CounterCluster.StartAsync(
+            system,
+            new Dictionary<string, ICounterStore> { ["db"] = store },
+            [new CounterTableUse("db", "acct_sender", Writes: true)],
+            clock ?? TimeProvider.System,
+            settings ?? new CounterSettings { AskTimeout = Eventually.Patience },
+            NullLogger.Instance);
+        var node = new CounterNodeUnderTest(system, await Eventually.Ends("the node to be up", starting));
+        if (seed is not null)
+        {
+            await Eventually.Holds("both nodes to know that both are up", () => Up(seed.Cluster) == 2 && Up(node.Cluster) == 2);
+            await Eventually.Holds("both nodes to be given keys", async () => await seed.Regions() == 2 && await node.Regions() == 2);
+        }
+
+        return node;
+    }
+
+    private async Task<int> Regions()
+    {
+        var region = ClusterSharding.Get(_system).ShardRegion("counters");
+        return (await region.Ask<CurrentRegions>(GetCurrentRegions.Instance, Eventually.Patience, TestContext.Current.CancellationToken)).Regions.Count;
+    }
+
+    /// <summary>The keys that have their owner here.</summary>
+    public async Task<IReadOnlyList<string>> OwnedKeys()
+    {
+        var region = ClusterSharding.Get(_system).ShardRegion("counters");
+        var state = await region.Ask<CurrentShardRegionState>(GetShardRegionState.Instance, Eventually.Patience, TestContext.Current.CancellationToken);
+        return [.. state.Shards.SelectMany(shard => shard.EntityIds)];
+    }
+
+    /// <summary>A clean stop, with everything that is handed over in it.</summary>
+    public async Task Leave()
+    {
+        _gone = true;
+        CoordinatedShutdown.Get(_system).AddTask(CoordinatedShutdown.PhaseServiceStop, "flush-counters", async () =>
+        {
+            await _counting.FlushAsync(TimeSpan.FromSeconds(10));
+            return Akka.Done.Instance;
+        });
+        await Eventually.Ends("the clean stop", CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance), TimeSpan.FromSeconds(60));
+    }
+
+    /// <summary>The node is gone from one moment to the next; nothing is flushed, nothing handed over.</summary>
+    public async Task Crash()
+    {
+        _gone = true;
+        await _system.Terminate();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_gone)
+        {
+            await Crash();
+        }
+    }
+
+    private static int Up(Cluster cluster) => cluster.State.Members.Count(member => member.Status == MemberStatus.Up);
+}
