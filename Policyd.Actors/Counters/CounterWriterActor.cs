@@ -197,7 +197,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         CounterMetrics.RowsCommitted.Add(_attempt!.Rows);
         foreach (var table in _refusing.Tables.Intersect(_attempt.Tables))
         {
-            _log.Warning("{0}: counters of {1} are being written again", _settings.Connection, table);
+            _log.Warning("{0}: the database is back, counters of {1} are being written again", _settings.Connection, table);
             if (_refusing.Forgive(table) is { IsEmpty: false } waiting)
             {
                 _parts.Enqueue(waiting);
