@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Dns;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -44,6 +45,9 @@ public sealed class PluginSetup
 
     /// <summary>The counters to ask; they may be asked from the first request on.</summary>
     public ICounters Counters => Resources.Counters;
+
+    /// <summary>The server's resolver, which all plugins share: what one has asked another finds in its cache.</summary>
+    public IDnsResolver Dns => Resources.Dns;
 
     internal PluginResources Resources { get; }
 

@@ -12,6 +12,7 @@ namespace Policyd.Plugins.Chain;
 public sealed class PluginChain
 {
     private readonly Plugin[] _plugins;
+    private readonly Plugin[]? _starters;
     private readonly bool _checksActions;
 
     /// <summary>Makes a chain.</summary>
@@ -20,6 +21,7 @@ public sealed class PluginChain
     public PluginChain(IEnumerable<Plugin> plugins, bool checksActions = true)
     {
         _plugins = [.. plugins];
+        _starters = Array.FindAll(_plugins, static plugin => plugin is IStartsLookups) is { Length: > 0 } starters ? starters : null;
         _checksActions = checksActions;
     }
 
@@ -33,6 +35,11 @@ public sealed class PluginChain
 
     internal ValueTask<PluginResult> RunAsync(RequestRun run, PluginContext? parent)
     {
+        if (_starters is not null)
+        {
+            StartLookups(_starters, run, parent);
+        }
+
         var results = default(ResultList);
         for (var index = 0; index < _plugins.Length; index++)
         {
@@ -94,6 +101,25 @@ public sealed class PluginChain
         }
 
         return failures;
+    }
+
+    // A head start and nothing more: the plugin asks again in its turn, and what fails then is its failure.
+    private static void StartLookups(Plugin[] starters, RequestRun run, PluginContext? parent)
+    {
+        foreach (var plugin in starters)
+        {
+            var context = NewContext(plugin, run, parent);
+            try
+            {
+                ((IStartsLookups)plugin).StartLookups(context);
+            }
+            catch (Exception e)
+            {
+                ChainLog.Write(run.Logger, LogLevel.Debug, $"{run.Host.Name}: plugin {plugin.Name} could not start its lookups: {e.Message}");
+            }
+
+            context.Dispose();
+        }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -13,6 +13,16 @@ public interface IDnsResolver
     /// <param name="type">The kind of record.</param>
     /// <param name="ct">Ends this caller's waiting with <see cref="OperationCanceledException"/>; others that ask the same go on.</param>
     ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct);
+
+    /// <summary>
+    /// The same for names that hang together, as all names under a blocklist's domain do: when the zone has not answered several times in a
+    /// row, questions to it are answered as <see cref="DnsStatus.TimedOut"/> at once, but for one now and then that tries whether it is back.
+    /// </summary>
+    /// <param name="name">The name.</param>
+    /// <param name="type">The kind of record.</param>
+    /// <param name="zone">What the zone is called: its domain. It comes from the configuration, never from a request.</param>
+    /// <param name="ct">Ends this caller's waiting.</param>
+    ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, CancellationToken ct) => ResolveAsync(name, type, ct);
 }
 
 /// <summary>Kinds of records, by their number on the wire.</summary>

@@ -11,7 +11,7 @@ public sealed class ModuleRegistry
     // Modules of mtpolicyd that are not written yet: an operator who names one must be told so, not that it is a typing error.
     private static readonly string[] s_toCome =
     [
-        "LdapUserConfig", "Greylist", "RBL", "RBLAction", "DBL", "SPF", "GeoIPLookup", "GeoIPAction",
+        "LdapUserConfig", "Greylist", "SPF", "GeoIPLookup", "GeoIPAction",
         "Honeypot", "PostfixMap", "SaAwlLookup", "SaAwlAction", "CtIpRep", "Fail2Ban", "SMTPVerify",
     ];
 

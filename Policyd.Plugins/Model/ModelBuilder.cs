@@ -1,10 +1,12 @@
 using System.ComponentModel;
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Cron;
+using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sql;
@@ -40,7 +42,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             actions.Check("on_error", onError, root.PositionOf("on_error"));
         }
 
-        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened);
+        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened, Dns(options.Dns, root, opened));
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         var sessions = Sessions(root, connections);
@@ -53,6 +55,22 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
+    }
+
+    private Lazy<IDnsResolver> Dns(DnsOptions options, ConfigObject root, ServerConnections connections)
+    {
+        if (environment.Dns is { } given)
+        {
+            return new Lazy<IDnsResolver>(given);
+        }
+
+        if (options.Check() is var (option, message))
+        {
+            _diagnostics.Error((root["dns"] as ConfigObject ?? root).PositionOf(option), $"dns: {option}: {message}");
+            return new Lazy<IDnsResolver>(() => new DnsResolver(new DnsOptions(), environment.Clock, environment.LoggerFactory.CreateLogger<DnsResolver>()));
+        }
+
+        return new Lazy<IDnsResolver>(() => connections.Own(new DnsResolver(options, environment.Clock, environment.LoggerFactory.CreateLogger<DnsResolver>())));
     }
 
     private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
 
 namespace Policyd.Plugins.Model;
@@ -19,4 +20,7 @@ public sealed record ModelEnvironment
 
     /// <summary>The counters that plugins ask; null: the model makes a <see cref="CounterGateway"/> for its server.</summary>
     public ICounters? Counters { get; init; }
+
+    /// <summary>The resolver that plugins ask; null: the model makes one from <c>policyd { dns { } }</c>.</summary>
+    public IDnsResolver? Dns { get; init; }
 }

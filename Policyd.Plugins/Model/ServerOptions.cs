@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Dns;
 
 namespace Policyd.Plugins.Model;
 
@@ -71,6 +72,10 @@ public sealed class ServerOptions
     /// <summary>Where operators' commands are taken.</summary>
     [Description("where operators' commands are taken: listen, allow_remote")]
     public AdminOptions Admin { get; set; } = new();
+
+    /// <summary>How names are looked up.</summary>
+    [Description("how names are looked up: servers, timeout, retries, cache_size, failure_ttl, max_ttl")]
+    public DnsOptions Dns { get; set; } = new();
 
     /// <summary>The level of the log.</summary>
     [NotAnOption]

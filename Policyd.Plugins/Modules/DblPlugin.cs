@@ -1,0 +1,156 @@
+using System.ComponentModel;
+using System.Net;
+using Policyd.Plugins.Api;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>What happens when a list knows a name.</summary>
+public enum NameListMode
+{
+    /// <summary>The mail is rejected.</summary>
+    Reject,
+
+    /// <summary>Only the score counts.</summary>
+    Passive,
+}
+
+/// <summary>Looks the sender's domain, the client's name and its HELO up in a DNS list of domains.</summary>
+[Module("DBL")]
+public sealed class DblPlugin : Plugin, IStartsLookups
+{
+    private Blocklist _list = null!;
+    private ActionTemplate _reject = null!;
+
+    /// <summary>The list.</summary>
+    [Description("the list's domain")]
+    public required string Domain { get; set; }
+
+    /// <summary>Whether it looks.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>What a listed sender gets.</summary>
+    [Description("reject or passive, when the sender's domain is listed")]
+    public UserOption<NameListMode> SenderMode { get; set; } = new(NameListMode.Reject);
+
+    /// <summary>The score of a listed sender.</summary>
+    [Description("the score to add, once a mail, when the sender's domain is listed")]
+    public double SenderScore { get; set; } = 5;
+
+    /// <summary>What a client with a listed name gets.</summary>
+    [Description("reject or passive, when the client's name is listed")]
+    public UserOption<NameListMode> ReverseClientNameMode { get; set; } = new(NameListMode.Reject);
+
+    /// <summary>The score of a client with a listed name.</summary>
+    [Description("the score to add, once a mail, when the client's name is listed")]
+    public double ReverseClientNameScore { get; set; } = 2.5;
+
+    /// <summary>What a client with a listed HELO gets.</summary>
+    [Description("reject or passive, when the HELO is listed")]
+    public UserOption<NameListMode> HeloNameMode { get; set; } = new(NameListMode.Passive);
+
+    /// <summary>The score of a client with a listed HELO.</summary>
+    [Description("the score to add, once a mail, when the HELO is listed")]
+    public double HeloNameScore { get; set; } = 1;
+
+    /// <summary>The text of the rejection.</summary>
+    [Description("the text after reject; %CHECK%, %HOSTNAME% and %INFO% (what the list says, after a comma) are filled in")]
+    public string RejectMessage { get; set; } = "%CHECK% rejected (%HOSTNAME%%INFO%)";
+
+    /// <summary>Which score.</summary>
+    [Description("the session's key of the score")]
+    public string ScoreField { get; set; } = "score";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _reject = new ActionTemplate("reject " + RejectMessage);
+        _list = Blocklist.Create(setup, Domain)!;
+    }
+
+    /// <inheritdoc/>
+    public void StartLookups(PluginContext context)
+    {
+        if (Enabled.For(context))
+        {
+            Start(context, SenderDomain(context));
+            Start(context, context.Request["reverse_client_name"]);
+            Start(context, context.Request["helo_name"]);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context))
+        {
+            return PluginResult.Continue;
+        }
+
+        return await CheckAsync(context, "sender", SenderDomain(context), SenderMode, SenderScore).ConfigureAwait(false)
+            ?? await CheckAsync(context, "reverse_client_name", context.Request["reverse_client_name"], ReverseClientNameMode, ReverseClientNameScore).ConfigureAwait(false)
+            ?? await CheckAsync(context, "helo_name", context.Request["helo_name"], HeloNameMode, HeloNameScore).ConfigureAwait(false)
+            ?? PluginResult.Continue;
+    }
+
+    private async ValueTask<PluginResult?> CheckAsync(PluginContext context, string check, string? host, UserOption<NameListMode> mode, double score)
+    {
+        if (!IsName(host))
+        {
+            return null;
+        }
+
+        var key = ResultKey(host);
+        if (!context.Session.TryGet<ListResult>(key, out var result) || result is null)
+        {
+            result = await _list.LookUpAsync(host.TrimEnd('.'), context, this).ConfigureAwait(false);
+            if (result is null)
+            {
+                return null;
+            }
+
+            context.Session.Set(key, result);
+        }
+
+        if (result.Addresses.Length == 0)
+        {
+            return null;
+        }
+
+        var who = $"{Name}-{check}";
+        if (score != 0 && !context.IsAlreadyDone(who + "-score"))
+        {
+            context.AddScore(who, score, ScoreField);
+        }
+
+        return mode.For(context) == NameListMode.Reject ? PluginResult.Answer(_reject.Fill(Place, (check, host, result.Info))) : null;
+    }
+
+    private void Start(PluginContext context, string? host)
+    {
+        if (IsName(host) && !context.Session.Has(ResultKey(host)))
+        {
+            _list.Start(host.TrimEnd('.'));
+        }
+    }
+
+    private string ResultKey(string host) => $"dbl-{Name}-{host}-result";
+
+    private static string? SenderDomain(PluginContext context)
+    {
+        var sender = context.Request.Sender;
+        return sender[(sender.LastIndexOf('@') + 1)..];
+    }
+
+    // Lists of domains do not know addresses; Spamhaus even answers each with a listing, as a warning to whoever asks for them.
+    private static bool IsName([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] string? host) =>
+        host is { Length: > 0 } && host != "unknown" && host.Contains('.', StringComparison.Ordinal) && !host.StartsWith('[') && !IPAddress.TryParse(host, out _);
+
+    private static string? Place(string name, (string Check, string Host, string Info) of) => name switch
+    {
+        "CHECK" => of.Check,
+        "HOSTNAME" => of.Host,
+        "INFO" => of.Info.Length > 0 ? ", " + of.Info : "",
+        _ => null,
+    };
+}

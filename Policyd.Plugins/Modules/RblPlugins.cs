@@ -1,0 +1,187 @@
+using System.ComponentModel;
+using Policyd.Plugins.Api;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>What happens when a list knows the client.</summary>
+public enum ListMode
+{
+    /// <summary>The mail is rejected.</summary>
+    Reject,
+
+    /// <summary>The chain ends without an objection.</summary>
+    Accept,
+
+    /// <summary>Only the score counts.</summary>
+    Passive,
+}
+
+/// <summary>Looks the client's address up in a DNS list.</summary>
+[Module("RBL")]
+public sealed class RblPlugin : Plugin, IStartsLookups
+{
+    private Blocklist _list = null!;
+    private ListAnswer _answer = null!;
+    private string _key = "";
+
+    /// <summary>The list.</summary>
+    [Description("the list's domain")]
+    public required string Domain { get; set; }
+
+    /// <summary>Whether it looks.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>What a listed client gets.</summary>
+    [Description("reject; accept: the chain ends without an objection; passive: only the score counts")]
+    public UserOption<ListMode> Mode { get; set; } = new(ListMode.Reject);
+
+    /// <summary>The text of the rejection.</summary>
+    [Description("the text after reject; %IP% and %INFO% (what the list says, in brackets) are filled in")]
+    public string RejectMessage { get; set; } = ListAnswer.DefaultMessage;
+
+    /// <summary>The score of a listed client.</summary>
+    [Description("the score to add, once a mail, when the client is listed")]
+    public double? Score { get; set; }
+
+    /// <summary>Which score.</summary>
+    [Description("the session's key of the score")]
+    public string ScoreField { get; set; } = "score";
+
+    /// <summary>Where the result of an RBL plugin is in the session.</summary>
+    internal static string ResultKey(string plugin) => $"rbl-{plugin}-result";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _key = ResultKey(Name);
+        _answer = new ListAnswer(this, RejectMessage);
+        _list = Blocklist.Create(setup, Domain)!;
+    }
+
+    /// <inheritdoc/>
+    public void StartLookups(PluginContext context)
+    {
+        if (Enabled.For(context) && !context.Session.Has(_key) && Blocklist.Reverse(context.Request.ClientAddress) is { } name)
+        {
+            _list.Start(name);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context))
+        {
+            return PluginResult.Continue;
+        }
+
+        if (!context.Session.TryGet<ListResult>(_key, out var result) || result is null)
+        {
+            if (Blocklist.Reverse(context.Request.ClientAddress) is not { } name)
+            {
+                return PluginResult.Continue;
+            }
+
+            result = await _list.LookUpAsync(name, context, this).ConfigureAwait(false);
+            if (result is null)
+            {
+                return PluginResult.Continue;
+            }
+
+            context.Session.Set(_key, result);
+        }
+
+        return result.Addresses.Length > 0 ? _answer.Of(context, Mode.For(context), Score, ScoreField, result) : PluginResult.Continue;
+    }
+}
+
+/// <summary>Acts on what an RBL plugin before it has found: lists that tell several kinds of clients apart.</summary>
+[Module("RBLAction")]
+public sealed class RblActionPlugin : Plugin
+{
+    private ListAnswer _answer = null!;
+    private string _key = "";
+
+    /// <summary>The RBL plugin.</summary>
+    [Description("the name of the RBL plugin whose result counts")]
+    public required string ResultFrom { get; set; }
+
+    /// <summary>Which results.</summary>
+    [Description("what an address of the result must match")]
+    public required PerlRegex ReMatch { get; set; }
+
+    /// <summary>Whether it acts.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>What a match gets.</summary>
+    [Description("reject; accept: the chain ends without an objection; passive: only the score counts")]
+    public UserOption<ListMode> Mode { get; set; } = new(ListMode.Reject);
+
+    /// <summary>The text of the rejection.</summary>
+    [Description("the text after reject; %IP% and %INFO% (what the list says, in brackets) are filled in")]
+    public string RejectMessage { get; set; } = ListAnswer.DefaultMessage;
+
+    /// <summary>The score of a match.</summary>
+    [Description("the score to add, once a mail, when the result matches")]
+    public double? Score { get; set; }
+
+    /// <summary>Which score.</summary>
+    [Description("the session's key of the score")]
+    public string ScoreField { get; set; } = "score";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _key = RblPlugin.ResultKey(ResultFrom);
+        _answer = new ListAnswer(this, RejectMessage);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context))
+        {
+            return default;
+        }
+
+        if (!context.Session.TryGet<ListResult>(_key, out var result) || result is null)
+        {
+            Log(context, $"there is no result of {ResultFrom}");
+            return default;
+        }
+
+        return Array.Exists(result.Addresses, ReMatch.IsMatch) ? new(_answer.Of(context, Mode.For(context), Score, ScoreField, result)) : default;
+    }
+}
+
+// What both answer when a list knows the client.
+internal sealed class ListAnswer(Plugin plugin, string message)
+{
+    public const string DefaultMessage = "delivery from %IP% rejected %INFO%";
+    private readonly ActionTemplate _reject = new("reject " + message);
+    private readonly string _scored = plugin.Name + "-score";
+
+    public PluginResult Of(PluginContext context, ListMode mode, double? score, string field, ListResult result)
+    {
+        if (score is { } value && !context.IsAlreadyDone(_scored))
+        {
+            context.AddScore(plugin.Name, value, field);
+        }
+
+        return mode switch
+        {
+            ListMode.Reject => PluginResult.Answer(_reject.Fill(Place, (context.Request.ClientAddress, result.Info))),
+            ListMode.Accept => PluginResult.Answer("dunno"),
+            _ => PluginResult.Continue,
+        };
+    }
+
+    private static string? Place(string name, (string Address, string Info) of) => name switch
+    {
+        "IP" => of.Address,
+        "INFO" => of.Info.Length > 0 ? $"({of.Info})" : "",
+        _ => null,
+    };
+}
