@@ -1,10 +1,13 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Ldap;
 
 /// <summary>The options of a connection with <c>module = Ldap</c>.</summary>
-public sealed class LdapConnectionOptions
+public sealed class LdapConnectionOptions : IConnectionOptions
 {
     /// <summary>The server's name or address.</summary>
     [Description("the server's name or address")]
@@ -33,4 +36,39 @@ public sealed class LdapConnectionOptions
     /// <summary>Whether the connection is secured by StartTLS (RFC 4511, section 4.14).</summary>
     [Description("whether the connection is secured by StartTLS before the bind")]
     public bool Starttls { get; set; } = true;
+
+    /// <summary>A file of certificates in PEM; null: the system's.</summary>
+    [Description("a file with the certificates (PEM) of those who may have issued the server's; absent: those that the system trusts")]
+    public string? CaFile { get; set; }
+
+    internal X509Certificate2Collection? Authorities { get; private set; }
+
+    /// <inheritdoc/>
+    public string? Check()
+    {
+        // A bind with a name and no password succeeds as anonymous (RFC 4513, section 5.1.2): nobody means that.
+        if (Binddn is { Length: > 0 } && Password is not { Length: > 0 })
+        {
+            return "binddn needs a password";
+        }
+
+        if (CaFile is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            Authorities = [];
+            Authorities.ImportFromPemFile(CaFile);
+            return Authorities.Count > 0 ? null : $"ca_file: there is no certificate in {CaFile}";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            return $"ca_file: {exception.Message}";
+        }
+    }
+
+    /// <inheritdoc/>
+    public IAsyncDisposable Create(string name, ConnectionEnvironment environment) => new LdapDirectory(name, this, environment);
 }

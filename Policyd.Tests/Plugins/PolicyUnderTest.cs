@@ -16,8 +16,13 @@ internal sealed class PolicyUnderTest
     private Session _session = new();
 
     public PolicyUnderTest(string plugins, params Type[] modules)
+        : this(modules, $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}")
     {
-        Model = Build($"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}", out var diagnostics, Log, modules)
+    }
+
+    private PolicyUnderTest(Type[] modules, string hocon)
+    {
+        Model = Build(hocon, out var diagnostics, Log, modules)
             ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
         _host = Model.VirtualHosts[0];
     }
@@ -31,6 +36,9 @@ internal sealed class PolicyUnderTest
     public ChainOutcome Last { get; private set; }
 
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>A whole configuration; its first virtual host is asked.</summary>
+    public static PolicyUnderTest Of(string hocon) => new([], hocon);
 
     public static PolicyServerModel? Build(string hocon, out DiagnosticBag diagnostics, LogCapture? log = null, params Type[] modules)
     {

@@ -1,0 +1,95 @@
+using System.ComponentModel;
+using System.Net;
+using System.Net.Sockets;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Connections;
+using Policyd.Plugins.Fail2Ban;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Has fail2ban ban the client. Stands in the chain of a module that found the client bad; never answers.</summary>
+[Module("Fail2Ban")]
+public sealed class Fail2BanPlugin : Plugin
+{
+    private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(5);
+
+    private BackOff _backOff = new(TimeProvider.System);
+
+    /// <summary>Whether it bans.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The socket's path.</summary>
+    [Description("fail2ban's socket, which the server must be allowed to write to")]
+    public string Socket { get; set; } = "/var/run/fail2ban/fail2ban.sock";
+
+    /// <summary>The jail.</summary>
+    [Description("the jail to ban in")]
+    public string Jail { get; set; } = "postfix";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _backOff = new BackOff(setup.Clock);
+        Socket = setup.ResolvePath(Socket);
+        try
+        {
+            _ = new UnixDomainSocketEndPoint(Socket);
+        }
+        catch (ArgumentException)
+        {
+            setup.Error("socket", "this can be no socket's path: it is empty or too long");
+        }
+
+        if (Jail.Length == 0)
+        {
+            setup.Error("jail", "the jail has no name");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        // Only what is an address is handed on: it ends up in a command that root runs.
+        if (!Enabled.For(context) || !IPAddress.TryParse(context.Request.ClientAddress, out var address) || context.Session.Has(DoneKey(address)))
+        {
+            return default;
+        }
+
+        if (!_backOff.TryEnter())
+        {
+            Log(context, $"fail2ban is away: {address} is not banned");
+            return default;
+        }
+
+        return BanAsync(context, address);
+    }
+
+    private async ValueTask<PluginResult> BanAsync(PluginContext context, IPAddress address)
+    {
+        using var patience = SourceTime.For(context, s_mostTime);
+        try
+        {
+            var reply = await Fail2BanClient.AskAsync(Socket, Fail2BanProtocol.Command("set", Jail, "banip", address.ToString()), patience.Token).ConfigureAwait(false);
+            _backOff.Succeeded();
+            context.Session.TrySet(DoneKey(address));
+            if (reply.Status == 0)
+            {
+                Log(context, $"banned {address} in {Jail}");
+            }
+            else
+            {
+                context.Log(PolicyLogLevel.Warning, this, $"fail2ban did not ban {address} in {Jail}: {reply.Text}");
+            }
+        }
+        catch (Exception exception) when (exception is SocketException or InvalidDataException or OperationCanceledException)
+        {
+            var level = _backOff.Failed() ? PolicyLogLevel.Warning : PolicyLogLevel.Debug;
+            context.Log(level, this, $"{Socket}: {(exception is OperationCanceledException ? "no answer in time" : exception.Message)}; {address} is not banned");
+        }
+
+        return PluginResult.Continue;
+    }
+
+    private string DoneKey(IPAddress address) => $"{Name}-banned-{address}";
+}

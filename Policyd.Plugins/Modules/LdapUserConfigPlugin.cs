@@ -1,0 +1,105 @@
+using System.ComponentModel;
+using System.Formats.Asn1;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Ldap;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Reads a user's settings from a directory into the session, where options with uc_ find them.</summary>
+[Module("LdapUserConfig")]
+public sealed class LdapUserConfigPlugin : Plugin
+{
+    private const string Place = "%s";
+
+    private LdapDirectory _directory = null!;
+    private string[] _fields = [];
+
+    /// <summary>Where to search.</summary>
+    [Description("the distinguished name below which is searched")]
+    public string Basedn { get; set; } = "";
+
+    /// <summary>What to search.</summary>
+    [Description("the filter; %s is the attribute's value, escaped")]
+    public required string Filter { get; set; }
+
+    /// <summary>The attribute of the request.</summary>
+    [Description("the request's attribute that %s stands for")]
+    public string FilterField { get; set; } = "sasl_username";
+
+    /// <summary>What to read.</summary>
+    [Description("the entry's attributes to set in the session, a comma list")]
+    public required string ConfigFields { get; set; }
+
+    /// <summary>The connection.</summary>
+    [Description("the LDAP connection")]
+    public string Ldap { get; set; } = "ldap";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _directory = setup.Connection<LdapDirectory>("ldap", Ldap, "Ldap")!;
+        _fields = ConfigFields.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (_fields.Length == 0)
+        {
+            setup.Error("config_fields", "no attribute is named");
+        }
+
+        try
+        {
+            LdapFilter.Write(FilterFor("x"), new AsnWriter(AsnEncodingRules.BER));
+        }
+        catch (FormatException exception)
+        {
+            setup.Error("filter", exception.Message);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (context.Request[FilterField] is not { Length: > 0 } value)
+        {
+            Log(context, $"{FilterField} is empty, nothing to look up");
+            return PluginResult.Continue;
+        }
+
+        try
+        {
+            using var patience = SourceTime.For(context, _directory.Timeout);
+
+            // Two entries are as bad as a thousand.
+            var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), patience.Token).ConfigureAwait(false);
+            Take(context, value, result);
+        }
+        catch (Exception exception) when (exception is LdapException or OperationCanceledException)
+        {
+            Log(context, $"no settings for {value}: {(exception is LdapException ? exception.Message : "no answer in time")}");
+        }
+
+        return PluginResult.Continue;
+    }
+
+    private void Take(PluginContext context, string value, LdapResult result)
+    {
+        if (result.Code is not (LdapResult.Success or LdapResult.SizeLimitExceeded or LdapResult.NoSuchObject))
+        {
+            context.Log(PolicyLogLevel.Warning, this, $"the directory does not answer the search for {value}: {result}");
+        }
+        else if (result.Entries.Count != 1 || result.Code == LdapResult.SizeLimitExceeded)
+        {
+            Log(context, $"{(result.Entries.Count == 0 ? "no entry" : "several entries")} for {value}");
+        }
+        else
+        {
+            foreach (var field in _fields)
+            {
+                if (result.Entries[0].Attributes.TryGetValue(field, out var values) && values.Count > 0 && values[0].Length > 0)
+                {
+                    context.Session[field] = values[0];
+                }
+            }
+        }
+    }
+
+    private string FilterFor(string value) => Filter.Replace(Place, LdapFilter.Escape(value), StringComparison.Ordinal);
+}

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Text;
+using Policyd.Tests.Plugins;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Remote;
+
+/// <summary>CtIpRep against a server that answers as ctipd does, and against ones that do not.</summary>
+public sealed class CtIpRepSpecs
+{
+    [Theory]
+    [InlineData("permfail", "", "reject 550 delivery from 192.0.2.7 is rejected. Check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: abc1", null)]
+    [InlineData("tempfail", "", "defer 450 delivery from 192.0.2.7 is deferred,repeatedly. Send again or check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: abc1", null)]
+    [InlineData("accept", "permfail_score = 5", "dunno", null)]
+    [InlineData("permfail", "permfail_mode = passive, permfail_score = 5", "dunno", "5")]
+    [InlineData("tempfail", "tempfail_mode = passive, tempfail_score = 2.5", "dunno", "2.5")]
+    [InlineData("permfail", "permfail_mode = defer, defer_message = \"no %IP% %REFID%\"", "defer no 192.0.2.7 abc1", null)]
+    [InlineData("tempfail", "tempfail_mode = reject, reject_message = \"go away\"", "reject go away", null)]
+    [InlineData("permfail", "enabled = off", "dunno", null)]
+    public async Task Result_is_acted_upon(string result, string options, string answer, string? score)
+    {
+        await using var daemon = Daemon($"x-ctch-pver:1.0\r\n\r\nx-ctch-dm-action:{result}\r\nx-ctch-refid:abc1\r\n");
+        var policy = Policy(daemon.Port, options);
+        Assert.Equal(answer, await policy.AskAsync());
+        Assert.Equal(score, policy.Session["score"]);
+        Assert.Equal(answer, await policy.AskAsync());
+        Assert.Equal(score, policy.Session["score"]);
+    }
+
+    [Fact]
+    public async Task Reference_from_the_network_stays_in_one_line()
+    {
+        await using var daemon = Daemon("x-ctch-dm-action: permfail\nx-ctch-refid: a\u0001\u2028b\n");
+        var answer = await Policy(daemon.Port, "reject_message = \"no %REFID%\"").AskAsync();
+        Assert.StartsWith("reject no a", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain(answer!, char.IsControl);
+    }
+
+    public static TheoryData<string, bool> BadServers => new()
+    {
+        { "", false },
+        { "", true },
+        { "garbage\r\n\r\n", true },
+        { "HTTP/1.1 200 OK\r\n\r\n", true },
+        { "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx-ctch-dm-action:permfail", true },
+        { "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx-ctch-dm-action:permfail", false },
+        { "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", false },
+        { "HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n", false },
+        { "HTTP/1.1 200 OK\r\ncontent-length: 22\r\n\r\nx-ctch-dm-action:weird", false },
+        { "HTTP/1.1 200 OK\r\ncontent-length: 9999999999\r\n\r\n", false },
+        { "HTTP/1.1 200 OK\r\n\r\n" + new string('x', 300_000), true },
+        { "HTTP/1.1 200 OK\r\n" + new string('x', 300_000), false },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadServers))]
+    public async Task Server_that_speaks_nonsense_or_nothing_costs_no_answer(string reply, bool closes)
+    {
+        await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(reply), closes);
+        var policy = Policy(server.Port, "permfail_score = 5, timeout = 1s");
+        Assert.Equal("dunno", await Eventually.Ends("the answer", policy.AskAsync()));
+        Assert.Null(policy.Session["score"]);
+        Assert.NotEmpty(policy.Log.Containing("nothing is known of 192.0.2.7"));
+    }
+
+    [Fact]
+    public async Task Connection_is_kept_for_the_next_mail()
+    {
+        await using var daemon = Daemon("x-ctch-dm-action:accept\r\n");
+        for (var i = 0; i < 5; i++)
+        {
+            await Policy(daemon.Port, "").AskAsync();
+        }
+
+        Assert.Equal(1, daemon.Connections);
+    }
+
+    [Fact]
+    public async Task Nobody_listening_costs_no_answer()
+    {
+        var policy = Policy(FreePort.Next(), "");
+        Assert.Equal("dunno", await policy.AskAsync());
+        Assert.NotEmpty(policy.Log.Containing("nothing is known of 192.0.2.7"));
+    }
+
+    [Theory]
+    [InlineData("url = \"ftp://localhost/\"", "http or https")]
+    [InlineData("url = \"nowhere\"", "http or https")]
+    [InlineData("key = \"a\\r\\nb\"", "control character")]
+    public void Mistake_in_the_options_is_told_at_start(string option, string message)
+    {
+        PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = CtIpRep, {option} }} ] }} ] }}", out var diagnostics);
+        Assert.Contains(diagnostics.Errors, error => error.Message.Contains(message, StringComparison.Ordinal));
+    }
+
+    private static OneAnswerServer Daemon(string body) =>
+        new(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 200 OK\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}")));
+
+    private static PolicyUnderTest Policy(int port, string options) =>
+        new(string.Create(CultureInfo.InvariantCulture, $"{{ name = ct, module = CtIpRep, url = \"http://127.0.0.1:{port}/ctipd/iprep\", {options} }}"));
+}

@@ -1,0 +1,141 @@
+using System.Text;
+using CsCheck;
+using Policyd.Plugins.Fail2Ban;
+using Policyd.Tests.Plugins;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Remote;
+
+/// <summary>Fail2Ban against a real fail2ban without any action, and against sockets that speak nonsense.</summary>
+public sealed class Fail2BanSpecs
+{
+    [Fact]
+    public async Task Client_is_banned_once_a_mail()
+    {
+        using var folder = new TemporaryFolder();
+        await using var fail2Ban = await Start(folder);
+        var policy = Policy(folder["f.sock"], "policyd");
+        Assert.Equal("dunno", await policy.AskAsync());
+        Assert.Equal("dunno", await policy.AskAsync());
+        Assert.Single(policy.Log.Containing("banned 192.0.2.7 in policyd"));
+        var (code, banned) = await ProcessUnderTest.Run(Needs.Program("fail2ban-client"), "-c", folder["etc"], "-s", folder["f.sock"], "get", "policyd", "banip");
+        Assert.Equal(0, code);
+        Assert.Equal("192.0.2.7", banned.Trim());
+    }
+
+    [Fact]
+    public async Task Jail_that_is_not_there_is_told_in_its_words()
+    {
+        using var folder = new TemporaryFolder();
+        await using var fail2Ban = await Start(folder);
+        var policy = Policy(folder["f.sock"], "nosuchjail");
+        Assert.Equal("dunno", await policy.AskAsync());
+        Assert.Single(policy.Log.Containing("did not ban 192.0.2.7 in nosuchjail"), line => line.Contains("UnknownJail", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("unknown")]
+    [InlineData("")]
+    [InlineData("192.0.2.7; rm -rf /")]
+    public async Task What_is_no_address_is_never_sent(string address)
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = new OneAnswerServer([], path: folder["f.sock"]);
+        Assert.Equal("dunno", await Policy(folder["f.sock"], "policyd").AskAsync(("client_address", address)));
+        Assert.Equal(0, server.Connections);
+    }
+
+    [Fact]
+    public async Task Off_does_nothing()
+    {
+        var policy = Policy("/nonexistent/f.sock", "postfix", "enabled = off");
+        Assert.Equal("dunno", await policy.AskAsync());
+        Assert.Empty(policy.Log.Containing("/nonexistent"));
+    }
+
+    [Fact]
+    public async Task Away_is_warned_of_once_and_the_mail_goes_on()
+    {
+        var policy = Policy("/nonexistent/f.sock", "postfix");
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal("dunno", await policy.AskAsync());
+        }
+
+        Assert.Single(policy.Log.Lines, line => line.Level == Microsoft.Extensions.Logging.LogLevel.Warning);
+    }
+
+    public static TheoryData<string, bool> BadServers => new()
+    {
+        { "", false },
+        { "", true },
+        { "garbage", true },
+        { "garbage<F2B_END_COMMAND>", false },
+        { "\u0080\u0002K\u0000<F2B_END_COMMAND>", false },
+        { "\u0080\u0002X\u00ff\u00ff\u00ff\u00ff.<F2B_END_COMMAND>", false },
+        { "\u0080\u0002X\u00ff\u00ff\u00ff\u007f.<F2B_END_COMMAND>", false },
+        { "\u0080\u0002cos\nsystem\n(X\u0002\u0000\u0000\u0000lstR.<F2B_END_COMMAND>", false },
+        { new string('x', 200_000), false },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadServers))]
+    public async Task Server_that_speaks_nonsense_or_nothing_costs_no_answer(string answer, bool closes)
+    {
+        using var folder = new TemporaryFolder();
+        await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(answer), closes, folder["f.sock"]);
+        var policy = Policy(folder["f.sock"], "policyd", "timeout = 1s");
+        Assert.Equal("dunno", await Eventually.Ends("the answer", policy.AskAsync()));
+        Assert.Equal(1, server.Connections);
+        Assert.Empty(policy.Log.Containing("banned 192.0.2.7 in"));
+    }
+
+    [Fact]
+    public void Command_is_the_pickle_of_a_list() => Assert.Equal(
+        "\u0080\u0002](X\u0003\u0000\u0000\u0000setX\u0005\u0000\u0000\u0000banipe.<F2B_END_COMMAND>",
+        Encoding.Latin1.GetString(Fail2BanProtocol.Command("set", "banip")));
+
+    [Theory]
+    [InlineData("8005950700000000000000" + "4B004B01" + "86942E", 0, "")]
+    [InlineData("80024B014B0186712E", null, "")]
+    [InlineData("80024B014B0186" + "71002E", 1, "")]
+    [InlineData("80054B018C026162862E", 1, "ab")]
+    [InlineData("", null, "")]
+    [InlineData("2E", null, "")]
+    [InlineData("80", null, "")]
+    public void Reply_is_read(string pickle, int? status, string text)
+    {
+        var reply = Fail2BanProtocol.Read(Convert.FromHexString(pickle));
+        Assert.Equal(status, reply?.Status);
+        Assert.Equal(text, reply?.Text ?? "");
+    }
+
+    [Fact]
+    public void Any_bytes_are_read_without_an_exception() => Gen.Byte.Array[0, 60].Sample(bytes =>
+    {
+        _ = Fail2BanProtocol.Read(bytes);
+    });
+
+    [Fact]
+    public void Path_that_is_too_long_is_told_at_start()
+    {
+        PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = Fail2Ban, socket = \"/{new string('x', 200)}\" }} ] }} ] }}", out var diagnostics);
+        Assert.Contains(diagnostics.Errors, error => error.Message.Contains("no socket's path", StringComparison.Ordinal));
+    }
+
+    private static PolicyUnderTest Policy(string socket, string jail, string options = "") =>
+        new($"{{ name = ban, module = Fail2Ban, socket = \"{socket}\", jail = {jail}, {options} }}");
+
+    private static async Task<ProcessUnderTest> Start(TemporaryFolder folder)
+    {
+        var program = Needs.Program("fail2ban-server");
+        Needs.Root();
+        folder.Write("log", "");
+        folder.Write("etc/fail2ban.conf", $"[Definition]\nloglevel = INFO\nlogtarget = STDOUT\nsyslogsocket = auto\nsocket = {folder["f.sock"]}\npidfile = {folder["f.pid"]}\ndbfile = None\ndbpurgeage = 1d\n");
+        folder.Write("etc/jail.conf", $"[policyd]\nenabled = true\nfilter = none\nbackend = polling\nlogpath = {folder["log"]}\nbantime = 600\naction =\n");
+        folder.Write("etc/filter.d/none.conf", "[Definition]\nfailregex = ^never <HOST>$\n");
+        var process = ProcessUnderTest.Start(program, ["-f", "-c", folder["etc"], "-s", folder["f.sock"], "-p", folder["f.pid"], "start"]);
+        await process.Prints("Jail 'policyd' started");
+        return process;
+    }
+}
