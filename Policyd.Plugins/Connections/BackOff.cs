@@ -12,6 +12,7 @@ internal sealed class BackOff(TimeProvider clock)
     private readonly Lock _lock = new();
     private TimeSpan _pause;
     private long _pauseBegan;
+    private bool _isTried;
 
     /// <summary>Whether the source may be asked now. A yes after a failure is for this caller alone: the pause begins anew.</summary>
     public bool TryEnter()
@@ -29,6 +30,7 @@ internal sealed class BackOff(TimeProvider clock)
             }
 
             _pauseBegan = clock.GetTimestamp();
+            _isTried = true;
             return true;
         }
     }
@@ -40,7 +42,14 @@ internal sealed class BackOff(TimeProvider clock)
         lock (_lock)
         {
             var isFirst = _pause == TimeSpan.Zero;
+            if (!isFirst && !_isTried)
+            {
+                // It was asked before the pause began, with those whose failure began it.
+                return false;
+            }
+
             _pause = isFirst ? s_shortest : TimeSpan.FromTicks(Math.Min(s_longest.Ticks, _pause.Ticks * 2));
+            _isTried = false;
             _pauseBegan = clock.GetTimestamp();
             return isFirst;
         }
@@ -54,6 +63,7 @@ internal sealed class BackOff(TimeProvider clock)
         {
             var wasAway = _pause != TimeSpan.Zero;
             _pause = TimeSpan.Zero;
+            _isTried = false;
             return wasAway;
         }
     }
