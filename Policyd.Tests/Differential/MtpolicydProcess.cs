@@ -15,7 +15,7 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
     }
 
     /// <summary>Starts both; <paramref name="configuration"/> makes the file's text from the policy port and the memcached port.</summary>
-    public static async Task<MtpolicydProcess> Start(TemporaryFolder folder, int port, Func<int, int, string> configuration)
+    public static async Task<MtpolicydProcess> Start(TemporaryFolder folder, int port, Func<int, int, string> configuration, IReadOnlyDictionary<string, string>? environment = null)
     {
         var mtpolicyd = Needs.Program("mtpolicyd");
         var memcachedPort = FreePort.Next();
@@ -23,7 +23,7 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
             Needs.Program("memcached"), ["-u", "nobody", "-l", "127.0.0.1", "-p", $"{memcachedPort}", "-m", "64"]);
         var file = folder.Write("mtpolicyd.conf", configuration(port, memcachedPort));
         await Eventually.Holds("memcached to listen", () => FreePort.Answers(memcachedPort));
-        var original = ProcessUnderTest.Start(mtpolicyd, ["-f", "-l", "0", "-c", file]);
+        var original = ProcessUnderTest.Start(mtpolicyd, ["-f", "-l", "0", "-c", file], environment);
         var started = new MtpolicydProcess(memcached, original);
         try
         {

@@ -136,14 +136,33 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
         Summary.Line(output, $"dns: a silent server, time-out 30 s, a request of 5 s: {waited.Elapsed.TotalMilliseconds:F0} ms");
     }
 
+    [Fact]
+    public async Task Real_server_is_understood()
+    {
+        var port = FreePort.Next();
+        await using var dnsmasq = ProcessUnderTest.Start(
+            Needs.Program("dnsmasq"),
+            ["--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--no-resolv", "--no-hosts", "--pid-file=", "--listen-address=127.0.0.1", "--bind-interfaces", $"--port={port}", "--local=/test/", "--host-record=7.2.0.192.bl.test,127.0.0.2", "--txt-record=7.2.0.192.bl.test,ask us"]);
+        await Eventually.Holds("dnsmasq to listen", () => FreePort.Answers(port) || (dnsmasq.HasExited ? throw new InvalidOperationException(string.Join('\n', dnsmasq.Lines)) : false));
+        await using var policy = new Host($"127.0.0.1:{port}", "{ name = bl, module = RBL, domain = bl.test }, { name = tag, module = AddScoreHeader }", "timeout = 15s");
+
+        Assert.Equal("reject delivery from 192.0.2.7 rejected (ask us)", await policy.AskAsync("192.0.2.7"));
+        Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.8", instance: "2"));
+    }
+
     private sealed class Host : IAsyncDisposable
     {
         private readonly PolicyServerModel _model;
         private readonly Dictionary<string, Session> _sessions = [];
 
         public Host(ScriptedDnsServer server, string plugins, string dns = "timeout = 15s")
+            : this(server.Address, plugins, dns)
         {
-            var hocon = $"policyd {{ dns {{ servers = [\"{server.Address}\"], {dns} }}, virtual_hosts = [ {{ port = 12345, plugins = [ {plugins} ] }} ] }}";
+        }
+
+        public Host(string server, string plugins, string dns)
+        {
+            var hocon = $"policyd {{ dns {{ servers = [\"{server}\"], {dns} }}, virtual_hosts = [ {{ port = 12345, plugins = [ {plugins} ] }} ] }}";
             _model = PolicyUnderTest.Build(hocon, out var diagnostics) ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
         }
 
