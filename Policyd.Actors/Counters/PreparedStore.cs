@@ -12,6 +12,9 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
 {
     private readonly ConcurrentDictionary<string, CounterTableInfo> _prepared = [];
 
+    // A setting is the whole server's: told once, not for each table.
+    private readonly ConcurrentDictionary<string, bool> _warned = [];
+
     /// <summary>What is known of a table; null before it was prepared.</summary>
     public CounterTableInfo? InfoOf(string table) => _prepared.GetValueOrDefault(table);
 
@@ -30,6 +33,11 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
                 foreach (var done in info.Done)
                 {
                     logger.LogWarning("{Connection}: {Done}", connection, done);
+                }
+
+                foreach (var warning in info.Warnings.Where(warning => _warned.TryAdd(warning, true)))
+                {
+                    logger.LogWarning("{Connection}: {Warning}", connection, warning);
                 }
             }
         }

@@ -113,7 +113,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
                 await command.ExecuteNonQueryAsync(ct);
             }
 
-            return await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct);
+            var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct);
+            return info with { Warnings = await DurabilityWarningsAsync(connection, ct) };
         }
         finally
         {
@@ -132,6 +133,34 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         await using var command = Command(connection, sql, ("@table", table));
         command.CommandTimeout = 0;
         return await command.ExecuteScalarAsync(ct) as string;
+    }
+
+    // These are global, so no session of ours can set them right. Without a synced binary log InnoDB's recovery rolls back
+    // what it had already committed, as the log decides. SHOW gives no row for what a server does not have.
+    private static async Task<IReadOnlyList<string>> DurabilityWarningsAsync(DbConnection connection, CancellationToken ct)
+    {
+        var settings = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        await using (var command = Command(connection, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog')"))
+        await using (var reader = await command.ExecuteReaderAsync(ct))
+        {
+            while (await reader.ReadAsync(ct))
+            {
+                settings[reader.GetString(0)] = reader.GetString(1);
+            }
+        }
+
+        var warnings = new List<string>();
+        if (settings.TryGetValue("innodb_flush_log_at_trx_commit", out var flush) && flush is "0" or "2")
+        {
+            warnings.Add($"innodb_flush_log_at_trx_commit is {flush}: a crash of the database's machine may lose the last counts; 1 keeps them");
+        }
+
+        if (settings.GetValueOrDefault("log_bin") == "ON" && settings.TryGetValue("sync_binlog", out var sync) && sync != "1")
+        {
+            warnings.Add($"sync_binlog is {sync}: a crash of the database's machine may lose the last counts; 1 keeps them");
+        }
+
+        return warnings;
     }
 
     private void AppendUpsert(StringBuilder sql, DbCommand command, string table, PlannedRow[] rows, int answer)

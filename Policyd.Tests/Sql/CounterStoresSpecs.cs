@@ -1,3 +1,4 @@
+using Policyd.Actors.Counters;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -175,6 +176,22 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
     {
         await using var own = new MariaDbServer();
         await Survive(new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "policyd", Password = "secret" }, own.Stop, own.Start);
+    }
+
+    [Fact]
+    public async Task Server_that_may_lose_a_commit_is_warned_of_once()
+    {
+        // The setting is the whole server's, so not that of the other tests.
+        await using var own = new MariaDbServer();
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "policyd", Password = "secret" });
+        await using var store = database.CreateCounterStore();
+        Assert.Empty((await store.PrepareAsync("acct_safe", Cancel)).Warnings);
+
+        await own.Execute("SET GLOBAL innodb_flush_log_at_trx_commit = 2");
+        using var log = new LogCapture();
+        var prepared = new PreparedStore("db", store, log.CreateLogger("counters"));
+        await prepared.PrepareAsync(["acct_sender", "acct_recipient"], Cancel);
+        Assert.Single(log.Containing("innodb_flush_log_at_trx_commit is 2"));
     }
 
     [Fact]
