@@ -130,8 +130,8 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     private async Task CountsAsync(string what, ResendingClients clients, string dsn, string? user)
     {
         var counted = 0L;
-        await Eventually.Holds(
-            $"{clients.Answered} mails in the table",
+        await Eventually.Settles(
+            () => $"{clients.Answered} mails in the table, not {counted}",
             async () => (counted = await CountAsync(dsn, user)) >= clients.Answered,
             TimeSpan.FromSeconds(60));
         Summary.Line(output, $"{what}: {clients.Answered} mails answered, {counted} mails counted");

@@ -10,14 +10,17 @@ internal static class Eventually
     public static Task Holds(string whatFor, Func<bool> condition, TimeSpan? patience = null) =>
         Holds(whatFor, () => Task.FromResult(condition()), patience);
 
-    public static async Task Holds(string whatFor, Func<Task<bool>> condition, TimeSpan? patience = null)
+    public static Task Holds(string whatFor, Func<Task<bool>> condition, TimeSpan? patience = null) => Settles(() => whatFor, condition, patience);
+
+    /// <summary>As <see cref="Holds(string, Func{Task{bool}}, TimeSpan?)"/>; what was waited for is told as it is in the end.</summary>
+    public static async Task Settles(Func<string> whatFor, Func<Task<bool>> condition, TimeSpan? patience = null)
     {
         var waited = Stopwatch.StartNew();
         while (!await condition())
         {
             if (waited.Elapsed > (patience ?? Patience))
             {
-                Assert.Fail($"waited {waited.Elapsed.TotalSeconds:F0} s in vain for: {whatFor}");
+                Assert.Fail($"waited {waited.Elapsed.TotalSeconds:F0} s in vain for: {whatFor()}");
             }
 
             await Task.Delay(10, TestContext.Current.CancellationToken);

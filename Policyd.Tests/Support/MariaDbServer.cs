@@ -45,7 +45,7 @@ public sealed class MariaDbServer : IAsyncDisposable
 
             _process = ProcessUnderTest.Start(
                 mariadbd,
-                ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
+                ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0"]);
             await Eventually.Holds($"MariaDB to listen; it printed:\n{string.Join('\n', _process.Lines)}", () => FreePort.Answers(_port), TimeSpan.FromSeconds(60));
             if (isNew)
             {
