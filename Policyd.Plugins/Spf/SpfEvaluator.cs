@@ -1,0 +1,316 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Policyd.Plugins.Dns;
+
+namespace Policyd.Plugins.Spf;
+
+/// <summary>check_host() of RFC 7208, section 4, with all of its limits.</summary>
+internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeProvider clock)
+{
+    /// <summary>Checks an identity. Never throws for what is in the DNS; the token's end may be thrown.</summary>
+    public async ValueTask<SpfOutcome> CheckAsync(SpfRequest request, CancellationToken ct)
+    {
+        var at = request.Sender.LastIndexOf('@');
+        var (local, domain) = at < 0 ? ("", request.Sender) : (request.Sender[..at], request.Sender[(at + 1)..]);
+        var client = request.Client.IsIPv4MappedToIPv6 ? request.Client.MapToIPv4() : request.Client;
+        var run = new Run(this, client, local.Length == 0 ? "postmaster" : local, domain, request.Helo, ct);
+        try
+        {
+            return await run.CheckHostAsync(request.Domain, isTop: true).ConfigureAwait(false);
+        }
+        catch (SpfErrorException e)
+        {
+            return new SpfOutcome(e.Verdict, e.Message);
+        }
+    }
+
+    // One check: its identity and what it has used up of the limits.
+    private sealed class Run(SpfEvaluator evaluator, IPAddress client, string local, string senderDomain, string helo, CancellationToken ct)
+    {
+        private readonly SpfSettings _settings = evaluator._settings;
+        private int _terms;
+        private int _voids;
+
+        private DnsRecordType AddressType => client.AddressFamily == AddressFamily.InterNetwork ? DnsRecordType.A : DnsRecordType.Aaaa;
+
+        public async ValueTask<SpfOutcome> CheckHostAsync(string domain, bool isTop)
+        {
+            if (!IsDomain(domain))
+            {
+                return new SpfOutcome(SpfVerdict.None, $"\"{domain}\" is no domain");
+            }
+
+            var text = await PolicyAsync(domain).ConfigureAwait(false);
+            if (text is null)
+            {
+                return new SpfOutcome(SpfVerdict.None, $"{domain} has no policy");
+            }
+
+            SpfRecord record;
+            try
+            {
+                record = SpfRecord.Parse(text);
+            }
+            catch (SpfSyntaxException e)
+            {
+                throw new SpfErrorException(SpfVerdict.PermError, $"the policy of {domain} is wrong: {e.Message}");
+            }
+
+            foreach (var directive in record.Directives)
+            {
+                if (await MatchesAsync(directive, domain).ConfigureAwait(false))
+                {
+                    var explanation = directive.Verdict == SpfVerdict.Fail && isTop ? await ExplainAsync(record, domain).ConfigureAwait(false) : "";
+                    return new SpfOutcome(directive.Verdict, $"{domain}: {directive.Text} matches", explanation);
+                }
+            }
+
+            return record.Redirect is null
+                ? new SpfOutcome(SpfVerdict.Neutral, $"{domain}: nothing matches")
+                : await RedirectAsync(record.Redirect, domain, isTop).ConfigureAwait(false);
+        }
+
+        private async ValueTask<SpfOutcome> RedirectAsync(SpfMacroString redirect, string domain, bool isTop)
+        {
+            CountTerm();
+            var target = await DomainAsync(redirect, domain).ConfigureAwait(false);
+            var outcome = await CheckHostAsync(target, isTop).ConfigureAwait(false);
+            return outcome.Verdict == SpfVerdict.None ? throw new SpfErrorException(SpfVerdict.PermError, $"{domain} redirects to {target}, which has no policy") : outcome;
+        }
+
+        private async ValueTask<string?> PolicyAsync(string domain)
+        {
+            var answer = await evaluator._dns.ResolveAsync(domain, DnsRecordType.Txt, ct).ConfigureAwait(false);
+            if (answer.IsTemporaryFailure)
+            {
+                throw new SpfErrorException(SpfVerdict.TempError, $"the policy of {domain} cannot be looked up");
+            }
+
+            var policies = answer.Records.OfType<TextRecord>().Select(static record => record.Text).Where(SpfRecord.IsPolicy).ToList();
+            return policies.Count > 1 ? throw new SpfErrorException(SpfVerdict.PermError, $"{domain} has {policies.Count} policies") : policies.FirstOrDefault();
+        }
+
+        private async ValueTask<bool> MatchesAsync(SpfDirective directive, string domain)
+        {
+            switch (directive.Mechanism)
+            {
+                case SpfMechanism.All:
+                    return true;
+                case SpfMechanism.Ip4 or SpfMechanism.Ip6:
+                    return Covers(directive.Network!, client, directive);
+            }
+
+            CountTerm();
+            var target = directive.Domain is null ? domain : await DomainAsync(directive.Domain, domain).ConfigureAwait(false);
+            switch (directive.Mechanism)
+            {
+                case SpfMechanism.Include:
+                    return await IncludesAsync(target, domain).ConfigureAwait(false);
+                case SpfMechanism.A:
+                    return (await AddressesAsync(target).ConfigureAwait(false)).Any(address => Covers(address, client, directive));
+                case SpfMechanism.Mx:
+                    return await MatchesExchangerAsync(target, directive).ConfigureAwait(false);
+                case SpfMechanism.Exists:
+                    return (await LookupAsync(target, DnsRecordType.A).ConfigureAwait(false)).Count > 0;
+                default:
+                    return (await ValidatedNamesAsync(target, isMechanism: true).ConfigureAwait(false)).Any(name => IsWithin(name, target));
+            }
+        }
+
+        private async ValueTask<bool> IncludesAsync(string target, string domain)
+        {
+            var outcome = await CheckHostAsync(target, isTop: false).ConfigureAwait(false);
+            return outcome.Verdict switch
+            {
+                SpfVerdict.Pass => true,
+                SpfVerdict.None => throw new SpfErrorException(SpfVerdict.PermError, $"{domain} includes {target}, which has no policy"),
+                _ => false,
+            };
+        }
+
+        private async ValueTask<bool> MatchesExchangerAsync(string target, SpfDirective directive)
+        {
+            var exchangers = (await LookupAsync(target, DnsRecordType.Mx).ConfigureAwait(false)).OfType<MailExchangerRecord>().ToList();
+            if (exchangers.Count > _settings.MaxNamesPerTerm)
+            {
+                throw new SpfErrorException(SpfVerdict.PermError, $"{target} has more than {_settings.MaxNamesPerTerm} mail exchangers");
+            }
+
+            foreach (var exchanger in exchangers.OrderBy(static exchanger => exchanger.Preference))
+            {
+                if ((await AddressesAsync(exchanger.Host).ConfigureAwait(false)).Any(address => Covers(address, client, directive)))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
+        private async ValueTask<IEnumerable<IPAddress>> AddressesAsync(string name) =>
+            (await LookupAsync(name, AddressType).ConfigureAwait(false)).OfType<AddressRecord>().Select(static record => record.Address);
+
+        /// <summary>The client's names that have the client's address: by PTR, then forward. What cannot be looked up is left out (section 5.5).</summary>
+        private async ValueTask<List<string>> ValidatedNamesAsync(string wanted, bool isMechanism)
+        {
+            var answer = await evaluator._dns.ResolveAsync(ReverseNameOf(client), DnsRecordType.ReverseName, ct).ConfigureAwait(false);
+            if (isMechanism)
+            {
+                CountVoid(answer);
+            }
+
+            var validated = new List<string>();
+            foreach (var name in answer.Records.OfType<NameRecord>().Take(_settings.MaxNamesPerTerm).Select(static record => record.Name))
+            {
+                var forward = await evaluator._dns.ResolveAsync(name, AddressType, ct).ConfigureAwait(false);
+                if (forward.Records.OfType<AddressRecord>().Any(record => record.Address.Equals(client)))
+                {
+                    validated.Add(name);
+                    if (IsWithin(name, wanted) && isMechanism)
+                    {
+                        break;
+                    }
+                }
+            }
+
+            return validated;
+        }
+
+        private async ValueTask<IReadOnlyList<DnsRecord>> LookupAsync(string name, DnsRecordType type)
+        {
+            var answer = await evaluator._dns.ResolveAsync(name, type, ct).ConfigureAwait(false);
+            if (answer.IsTemporaryFailure)
+            {
+                throw new SpfErrorException(SpfVerdict.TempError, $"{name} cannot be looked up");
+            }
+
+            CountVoid(answer);
+            return answer.Records;
+        }
+
+        private void CountTerm()
+        {
+            if (++_terms > _settings.MaxDnsTerms)
+            {
+                throw new SpfErrorException(SpfVerdict.PermError, $"the policy takes more than {_settings.MaxDnsTerms} lookups");
+            }
+        }
+
+        private void CountVoid(DnsAnswer answer)
+        {
+            if (answer.Status is DnsStatus.NoData or DnsStatus.NoSuchName && ++_voids > _settings.MaxVoidLookups)
+            {
+                throw new SpfErrorException(SpfVerdict.PermError, $"the policy has more than {_settings.MaxVoidLookups} lookups that find nothing");
+            }
+        }
+
+        /// <summary>The domain's own words, or the default ones where it has none that can be used (section 6.2).</summary>
+        private async ValueTask<string> ExplainAsync(SpfRecord record, string domain)
+        {
+            if (record.Explanation is not null)
+            {
+                var name = await DomainAsync(record.Explanation, domain).ConfigureAwait(false);
+                var answer = await evaluator._dns.ResolveAsync(name, DnsRecordType.Txt, ct).ConfigureAwait(false);
+                if (answer.Records is [TextRecord only])
+                {
+                    try
+                    {
+                        return await SpfMacroString.Parse(only.Text, isExplanation: true).ExpandAsync(letter => ValueAsync(letter, domain)).ConfigureAwait(false);
+                    }
+                    catch (SpfSyntaxException)
+                    {
+                        // The mail is refused all the same; only its words are wrong.
+                    }
+                }
+            }
+
+            return await evaluator._default.ExpandAsync(letter => ValueAsync(letter, domain)).ConfigureAwait(false);
+        }
+
+        // Labels go from the left until the name can be one.
+        private async ValueTask<string> DomainAsync(SpfMacroString spec, string domain)
+        {
+            var name = (await spec.ExpandAsync(letter => ValueAsync(letter, domain)).ConfigureAwait(false)).TrimEnd('.');
+            while (name.Length > 253 && name.IndexOf('.', StringComparison.Ordinal) is > -1 and var dot)
+            {
+                name = name[(dot + 1)..];
+            }
+
+            return name;
+        }
+
+        private async ValueTask<string> ValueAsync(char letter, string domain) => letter switch
+        {
+            's' => $"{local}@{senderDomain}",
+            'l' => local,
+            'o' => senderDomain,
+            'd' => domain,
+            'i' => client.AddressFamily == AddressFamily.InterNetwork ? client.ToString() : string.Join('.', Convert.ToHexString(client.GetAddressBytes()).ToCharArray()),
+            'p' => await ClientNameAsync(domain).ConfigureAwait(false),
+            'v' => client.AddressFamily == AddressFamily.InterNetwork ? "in-addr" : "ip6",
+            'h' => helo,
+            'c' => client.ToString(),
+            'r' => _settings.Hostname,
+            _ => evaluator._clock.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture),
+        };
+
+        private async ValueTask<string> ClientNameAsync(string domain)
+        {
+            var names = await ValidatedNamesAsync(domain, isMechanism: false).ConfigureAwait(false);
+            return names.Find(name => name.Equals(domain, StringComparison.OrdinalIgnoreCase)) ?? names.Find(name => IsWithin(name, domain)) ?? names.FirstOrDefault() ?? "unknown";
+        }
+    }
+
+    private readonly IDnsResolver _dns = dns;
+    private readonly SpfSettings _settings = settings;
+    private readonly TimeProvider _clock = clock;
+    private readonly SpfMacroString _default = SpfMacroString.Parse(settings.DefaultExplanation, isExplanation: true);
+
+    /// <summary>The name whose PTR records are the address's names (RFC 1035, section 3.5; RFC 3596, section 2.5).</summary>
+    private static string ReverseNameOf(IPAddress address)
+    {
+        var bytes = address.GetAddressBytes();
+        Array.Reverse(bytes);
+        return bytes.Length == 4
+            ? string.Join('.', bytes) + ".in-addr.arpa"
+            : string.Join('.', bytes.SelectMany(static octet => new[] { octet & 15, octet >> 4 }).Select(static nibble => "0123456789abcdef"[nibble])) + ".ip6.arpa";
+    }
+
+    private static bool IsWithin(string name, string domain) =>
+        name.Equals(domain, StringComparison.OrdinalIgnoreCase) || name.EndsWith("." + domain, StringComparison.OrdinalIgnoreCase);
+
+    // Fully qualified, as the RFC has it: at least two labels (section 4.3).
+    private static bool IsDomain(string domain)
+    {
+        var labels = (domain.EndsWith('.') ? domain[..^1] : domain).Split('.');
+        return labels.Length > 1 && domain.Length <= 254 && Array.TrueForAll(labels, static label => label.Length is > 0 and <= 63) && !domain.Contains('[', StringComparison.Ordinal);
+    }
+
+    private static bool Covers(IPAddress network, IPAddress address, SpfDirective directive)
+    {
+        if (network.AddressFamily != address.AddressFamily)
+        {
+            return false;
+        }
+
+        var bits = network.AddressFamily == AddressFamily.InterNetwork ? directive.Bits4 : directive.Bits6;
+        var (left, right) = (network.GetAddressBytes(), address.GetAddressBytes());
+        for (var index = 0; index < left.Length && bits > 0; index++, bits -= 8)
+        {
+            var mask = bits >= 8 ? 0xff : 0xff << (8 - bits) & 0xff;
+            if ((left[index] & mask) != (right[index] & mask))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Ends the check, however deep in includes it is.</summary>
+    private sealed class SpfErrorException(SpfVerdict verdict, string message) : Exception(message)
+    {
+        public SpfVerdict Verdict { get; } = verdict;
+    }
+}

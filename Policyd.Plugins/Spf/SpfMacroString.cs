@@ -1,0 +1,166 @@
+using System.Text;
+
+namespace Policyd.Plugins.Spf;
+
+/// <summary>A text with macros (RFC 7208, section 7), parsed once; the values come when it is expanded.</summary>
+internal sealed class SpfMacroString
+{
+    private const string Delimiters = ".-+,/_=";
+    private readonly IReadOnlyList<Token> _tokens;
+
+    private SpfMacroString(string text, IReadOnlyList<Token> tokens)
+    {
+        Text = text;
+        _tokens = tokens;
+    }
+
+    /// <summary>As it was written.</summary>
+    public string Text { get; }
+
+    /// <summary>Parses a text.</summary>
+    /// <param name="text">Printable ASCII.</param>
+    /// <param name="isExplanation">Whether spaces and the macros c, r and t may be in it.</param>
+    /// <exception cref="SpfSyntaxException">It does not fit the grammar.</exception>
+    public static SpfMacroString Parse(string text, bool isExplanation = false)
+    {
+        var tokens = new List<Token>();
+        var literal = new StringBuilder();
+        for (var at = 0; at < text.Length; at++)
+        {
+            if (text[at] is < ' ' or > '~' || (text[at] == ' ' && !isExplanation))
+            {
+                throw new SpfSyntaxException($"\"{text}\" holds what is not printable ASCII");
+            }
+
+            if (text[at] != '%')
+            {
+                literal.Append(text[at]);
+                continue;
+            }
+
+            if (literal.Length > 0)
+            {
+                tokens.Add(new Token(literal.ToString(), null));
+                literal.Clear();
+            }
+
+            at++;
+            switch (at < text.Length ? text[at] : '\0')
+            {
+                case '%':
+                    tokens.Add(new Token("%", null) { IsExpansion = true });
+                    break;
+                case '_':
+                    tokens.Add(new Token(" ", null) { IsExpansion = true });
+                    break;
+                case '-':
+                    tokens.Add(new Token("%20", null) { IsExpansion = true });
+                    break;
+                case '{':
+                    var close = text.IndexOf('}', at);
+                    tokens.Add(new Token("", Macro(text, close < 0 ? "" : text[(at + 1)..close], isExplanation)) { IsExpansion = true });
+                    at = close;
+                    break;
+                default:
+                    throw new SpfSyntaxException($"\"{text}\" has a % that begins no macro");
+            }
+        }
+
+        if (literal.Length > 0)
+        {
+            tokens.Add(new Token(literal.ToString(), null));
+        }
+
+        return new SpfMacroString(text, tokens);
+    }
+
+    /// <summary>Parses a domain-spec: its end is a macro or a dot and a top label, so that nobody's local host is asked for.</summary>
+    /// <exception cref="SpfSyntaxException">It does not fit the grammar.</exception>
+    public static SpfMacroString ParseDomain(string text)
+    {
+        var parsed = Parse(text);
+        if (parsed._tokens is [] || (parsed._tokens[^1] is { IsExpansion: false } last && !EndsInTopLabel(last.Literal)))
+        {
+            throw new SpfSyntaxException($"\"{text}\" is no domain");
+        }
+
+        return parsed;
+    }
+
+    /// <summary>The text with the macros' values.</summary>
+    /// <param name="valueOf">The value of a macro letter, in lower case.</param>
+    public async ValueTask<string> ExpandAsync(Func<char, ValueTask<string>> valueOf)
+    {
+        var text = new StringBuilder();
+        foreach (var token in _tokens)
+        {
+            text.Append(token.Macro is { } macro ? macro.Transform(await valueOf(macro.Letter).ConfigureAwait(false)) : token.Literal);
+        }
+
+        return text.ToString();
+    }
+
+    private static bool EndsInTopLabel(string literal)
+    {
+        var text = literal.EndsWith('.') ? literal[..^1] : literal;
+        var dot = text.LastIndexOf('.');
+        var label = text[(dot + 1)..];
+        return dot >= 0
+            && label.Length > 0
+            && label.All(static letter => char.IsAsciiLetterOrDigit(letter) || letter == '-')
+            && label[0] != '-' && label[^1] != '-'
+            && label.Any(static letter => char.IsAsciiLetter(letter) || letter == '-');
+    }
+
+    // letter, how many parts from the right, r for reversed, delimiters
+    private static MacroExpansion Macro(string text, string macro, bool isExplanation)
+    {
+        var letter = macro.Length > 0 ? char.ToLowerInvariant(macro[0]) : '\0';
+        if (!"slodiphv".Contains(letter, StringComparison.Ordinal) && !(isExplanation && "crt".Contains(letter, StringComparison.Ordinal)))
+        {
+            throw new SpfSyntaxException($"\"{text}\" has a macro that there is not");
+        }
+
+        var at = 1;
+        var digits = 0;
+        for (; at < macro.Length && char.IsAsciiDigit(macro[at]); at++)
+        {
+            digits = Math.Min(1000, (10 * digits) + (macro[at] - '0'));
+        }
+
+        if (at > 1 && digits == 0)
+        {
+            throw new SpfSyntaxException($"\"{text}\" has a macro that keeps no part");
+        }
+
+        var reversed = at < macro.Length && macro[at] is 'r' or 'R';
+        at += reversed ? 1 : 0;
+        var delimiters = macro[at..];
+        if (delimiters.Any(static letter => !Delimiters.Contains(letter, StringComparison.Ordinal)))
+        {
+            throw new SpfSyntaxException($"\"{text}\" has a macro with a wrong delimiter");
+        }
+
+        return new MacroExpansion(letter, digits == 0 ? int.MaxValue : digits, reversed, delimiters.Length == 0 ? "." : delimiters, char.IsAsciiLetterUpper(macro[0]));
+    }
+
+    private sealed record Token(string Literal, MacroExpansion? Macro)
+    {
+        public bool IsExpansion { get; init; }
+    }
+
+    private sealed record MacroExpansion(char Letter, int Parts, bool Reversed, string By, bool Escapes)
+    {
+        public string Transform(string value)
+        {
+            var parts = value.Split([.. By]);
+            if (Reversed)
+            {
+                Array.Reverse(parts);
+            }
+
+            var text = string.Join('.', parts.Length > Parts ? parts[^Parts..] : parts);
+            return Escapes ? Uri.EscapeDataString(text) : text;
+        }
+    }
+}

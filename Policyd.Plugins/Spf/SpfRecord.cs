@@ -1,0 +1,168 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+
+namespace Policyd.Plugins.Spf;
+
+/// <summary>The mechanisms of RFC 7208, section 5.</summary>
+internal enum SpfMechanism
+{
+    All,
+    Include,
+    A,
+    Mx,
+    Ptr,
+    Ip4,
+    Ip6,
+    Exists,
+}
+
+/// <summary>A directive: what matches, and what then is the result.</summary>
+/// <param name="Verdict">Of its qualifier.</param>
+/// <param name="Mechanism">What is compared.</param>
+/// <param name="Domain">Its domain-spec; null: the present domain.</param>
+/// <param name="Network">Of ip4 and ip6.</param>
+/// <param name="Bits4">How many bits of an IPv4 address are compared.</param>
+/// <param name="Bits6">How many bits of an IPv6 address are compared.</param>
+/// <param name="Text">As it was written.</param>
+internal sealed record SpfDirective(SpfVerdict Verdict, SpfMechanism Mechanism, SpfMacroString? Domain, IPAddress? Network, int Bits4, int Bits6, string Text);
+
+/// <summary>A policy as its text says it. A text that does not fit the grammar anywhere is wrong as a whole (section 4.6).</summary>
+internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives, SpfMacroString? Redirect, SpfMacroString? Explanation)
+{
+    private const string Version = "v=spf1";
+
+    /// <summary>Whether a TXT record is a policy at all.</summary>
+    public static bool IsPolicy(string text) =>
+        text.StartsWith(Version, StringComparison.OrdinalIgnoreCase) && (text.Length == Version.Length || text[Version.Length] == ' ');
+
+    /// <exception cref="SpfSyntaxException">The text does not fit the grammar.</exception>
+    public static SpfRecord Parse(string text)
+    {
+        var directives = new List<SpfDirective>();
+        SpfMacroString? redirect = null;
+        SpfMacroString? explanation = null;
+        foreach (var term in text[Version.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (Modifier().Match(term) is not { Success: true } modifier)
+            {
+                directives.Add(Directive(term));
+                continue;
+            }
+
+            var value = modifier.Groups[2].Value;
+            switch (modifier.Groups[1].Value.ToUpperInvariant())
+            {
+                case "REDIRECT":
+                    redirect = redirect is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("redirect= is there twice");
+                    break;
+                case "EXP":
+                    explanation = explanation is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("exp= is there twice");
+                    break;
+                default:
+                    SpfMacroString.Parse(value);   // an unknown one is left alone, but must fit
+                    break;
+            }
+        }
+
+        return new SpfRecord(directives, redirect, explanation);
+    }
+
+    private static SpfDirective Directive(string term)
+    {
+        var verdict = term[0] switch
+        {
+            '-' => SpfVerdict.Fail,
+            '~' => SpfVerdict.SoftFail,
+            '?' => SpfVerdict.Neutral,
+            _ => SpfVerdict.Pass,
+        };
+        var text = term[0] is '-' or '~' or '?' or '+' ? term[1..] : term;
+        var end = text.AsSpan().IndexOfAny(':', '/');
+        var name = end < 0 ? text : text[..end];
+        var rest = end < 0 ? "" : text[end..];
+        switch (name.ToUpperInvariant())
+        {
+            case "ALL" when rest.Length == 0:
+                return new SpfDirective(verdict, SpfMechanism.All, null, null, 0, 0, term);
+            case "INCLUDE" when rest.StartsWith(':'):
+                return new SpfDirective(verdict, SpfMechanism.Include, SpfMacroString.ParseDomain(rest[1..]), null, 0, 0, term);
+            case "EXISTS" when rest.StartsWith(':'):
+                return new SpfDirective(verdict, SpfMechanism.Exists, SpfMacroString.ParseDomain(rest[1..]), null, 0, 0, term);
+            case "PTR" when rest.Length == 0 || rest.StartsWith(':'):
+                return new SpfDirective(verdict, SpfMechanism.Ptr, rest.Length == 0 ? null : SpfMacroString.ParseDomain(rest[1..]), null, 0, 0, term);
+            case "A" or "MX":
+                return Addresses(verdict, name.Length == 1 ? SpfMechanism.A : SpfMechanism.Mx, rest, term);
+            case "IP4" when rest.StartsWith(':'):
+                return Network(verdict, SpfMechanism.Ip4, AddressFamily.InterNetwork, rest[1..], term);
+            case "IP6" when rest.StartsWith(':'):
+                return Network(verdict, SpfMechanism.Ip6, AddressFamily.InterNetworkV6, rest[1..], term);
+            default:
+                throw new SpfSyntaxException($"\"{term}\" is no mechanism");
+        }
+    }
+
+    private static SpfDirective Addresses(SpfVerdict verdict, SpfMechanism mechanism, string rest, string term)
+    {
+        var parts = DualCidr().Match(rest);
+        var domain = parts.Groups[1].Value;
+        if (domain.Length > 0 && !domain.StartsWith(':'))
+        {
+            throw new SpfSyntaxException($"\"{term}\" is no mechanism");
+        }
+
+        return new SpfDirective(
+            verdict,
+            mechanism,
+            domain.Length == 0 ? null : SpfMacroString.ParseDomain(domain[1..]),
+            null,
+            Bits(parts.Groups[2], 32, term),
+            Bits(parts.Groups[3], 128, term),
+            term);
+    }
+
+    private static SpfDirective Network(SpfVerdict verdict, SpfMechanism mechanism, AddressFamily family, string text, string term)
+    {
+        var most = family == AddressFamily.InterNetwork ? 32 : 128;
+        var parts = Cidr().Match(text);
+        var address = parts.Groups[1].Value;
+        if (family == AddressFamily.InterNetwork ? !DottedQuad().IsMatch(address) : address.AsSpan().ContainsAny("%[]"))
+        {
+            throw new SpfSyntaxException($"\"{term}\" holds no address");
+        }
+
+        if (!IPAddress.TryParse(address, out var network) || network.AddressFamily != family)
+        {
+            throw new SpfSyntaxException($"\"{term}\" holds no address");
+        }
+
+        var bits = Bits(parts.Groups[2], most, term);
+        return new SpfDirective(verdict, mechanism, null, network, bits, bits, term);
+    }
+
+    private static int Bits(Group group, int most, string term)
+    {
+        if (!group.Success)
+        {
+            return most;
+        }
+
+        var digits = group.Value;
+        return digits.Length is > 0 and <= 3 && (digits.Length == 1 || digits[0] != '0') && int.Parse(digits, CultureInfo.InvariantCulture) is var bits && bits <= most
+            ? bits
+            : throw new SpfSyntaxException($"\"{term}\" has a prefix that no address has");
+    }
+
+    [GeneratedRegex(@"^([A-Za-z][A-Za-z0-9._-]*)=(.*)\z", RegexOptions.Singleline)]
+    private static partial Regex Modifier();
+
+    [GeneratedRegex(@"^(.*?)(?:/([0-9]*))?(?://([0-9]*))?\z", RegexOptions.Singleline)]
+    private static partial Regex DualCidr();
+
+    [GeneratedRegex(@"^(.*?)(?:/([0-9]*))?\z", RegexOptions.Singleline)]
+    private static partial Regex Cidr();
+
+    [GeneratedRegex(@"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\z)|\z)){4}\z")]
+    private static partial Regex DottedQuad();
+}
