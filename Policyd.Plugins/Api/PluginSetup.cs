@@ -3,6 +3,7 @@ using Policyd.Configuration;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -95,6 +96,21 @@ public sealed class PluginSetup
     {
         var folder = Path.GetDirectoryName(Section.Position.File);
         return string.IsNullOrEmpty(folder) ? path : Path.Combine(folder, path);
+    }
+
+    /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
+    internal IExpiringStore? ExpiringStore(string option, Modules.ExpiringModule module, string connection)
+    {
+        switch (module)
+        {
+            case Modules.ExpiringModule.Sql:
+                return Database(option, connection) is { } database ? new SqlExpiringStore(database, Clock) : null;
+            case Modules.ExpiringModule.Memcached or Modules.ExpiringModule.Redis:
+                Warning(option, $"the module {module} is not there yet: the memory of this server is used; module = Sql is shared and outlives a restart");
+                return Resources.Memory;
+            default:
+                return Resources.Memory;
+        }
     }
 
     /// <summary>A connection other than SQL; null, and an error at the option's place, when there is none of that name and kind.</summary>

@@ -11,8 +11,8 @@ public sealed class ModuleRegistry
     // Modules of mtpolicyd that are not written yet: an operator who names one must be told so, not that it is a typing error.
     private static readonly string[] s_toCome =
     [
-        "Greylist", "GeoIPLookup", "GeoIPAction",
-        "Honeypot", "PostfixMap", "SaAwlLookup", "SaAwlAction", "SMTPVerify",
+        "GeoIPLookup", "GeoIPAction",
+        "PostfixMap", "SaAwlLookup", "SaAwlAction", "SMTPVerify",
     ];
 
     private readonly FrozenDictionary<string, Type> _byName;

@@ -42,7 +42,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             actions.Check("on_error", onError, root.PositionOf("on_error"));
         }
 
-        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened, Dns(options.Dns, root, opened));
+        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened, Dns(options.Dns, root, opened), environment.Clock);
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         var sessions = Sessions(root, connections);

@@ -1,12 +1,13 @@
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Plugins.Model;
 
 // What the plugins of all chains of a model share.
-internal sealed class PluginResources(ICounters counters, ServerConnections connections, Lazy<IDnsResolver> dns)
+internal sealed class PluginResources(ICounters counters, ServerConnections connections, Lazy<IDnsResolver> dns, TimeProvider clock)
 {
     public ICounters Counters { get; } = counters;
 
@@ -16,6 +17,9 @@ internal sealed class PluginResources(ICounters counters, ServerConnections conn
     public IDnsResolver Dns => dns.Value;
 
     public SqlConnections Sql => Connections.Sql;
+
+    // One for all plugins: a mail's first Greylist looks for the ticket that its second one made.
+    public MemoryExpiringStore Memory { get; } = new(clock);
 
     public CounterTableSet Tables { get; } = new();
 }

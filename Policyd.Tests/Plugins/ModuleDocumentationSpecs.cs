@@ -81,6 +81,6 @@ public sealed partial class ModuleDocumentationSpecs
     [GeneratedRegex(@"^\| \[(\w+)\]\(\1\.md\) \|", RegexOptions.Multiline)]
     private static partial Regex IndexEntry();
 
-    [GeneratedRegex(@"^\| (?!option )([a-z_]+)((?: \*)?(?: \(uc\))?) \|([^|]*)\|", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^\| (?!option )([a-z0-9_]+)((?: \*)?(?: \(uc\))?) \|([^|]*)\|", RegexOptions.Multiline)]
     private static partial Regex Row();
 }

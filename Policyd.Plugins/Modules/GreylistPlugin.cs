@@ -1,0 +1,309 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Expiring;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Where tickets or traps rest.</summary>
+public enum ExpiringModule
+{
+    /// <summary>In this server's memory.</summary>
+    Memory,
+
+    /// <summary>In a table of a SQL connection.</summary>
+    Sql,
+
+    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
+    Memcached,
+
+    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
+    Redis,
+}
+
+/// <summary>What passing the greylist does.</summary>
+public enum GreylistMode
+{
+    /// <summary>Only the score is added.</summary>
+    Passive,
+
+    /// <summary>The chain ends, and the mail goes on.</summary>
+    Accept,
+
+    /// <summary>As <see cref="Accept"/>, by the name of its answer.</summary>
+    Dunno,
+}
+
+/// <summary>
+/// Defers a client's first mail from a sender to a recipient: who comes again after a while, as mail servers do, passes. A client that has
+/// passed often enough with mail of a domain is let through at once.
+/// </summary>
+[Module("Greylist")]
+public sealed class GreylistPlugin : Plugin
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private IExpiringStore _tickets = null!;
+    private AutoWhitelist? _whitelist;
+    private TimeProvider _clock = TimeProvider.System;
+
+    /// <summary>Whether it acts.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The score of passing.</summary>
+    [Description("the score to add when the mail passes, once a mail; negative as a rule")]
+    public double? Score { get; set; }
+
+    /// <summary>What passing does.</summary>
+    [Description("what passing does: passive (only score), accept or dunno (end the chain, let the mail go on)")]
+    public GreylistMode Mode { get; set; }
+
+    /// <summary>What is answered meanwhile.</summary>
+    [Description("the action while the client has to wait")]
+    public ActionTemplate DeferMessage { get; set; } = new("defer greylisting is active");
+
+    /// <summary>Whether the wait is told.</summary>
+    [Description("whether a client that comes too early is told how long it still has to wait")]
+    public bool AppendWaittime { get; set; } = true;
+
+    /// <summary>Whether there is an auto-whitelist.</summary>
+    [Description("whether clients that pass are counted in the auto-whitelist")]
+    public bool UseAutowl { get; set; } = true;
+
+    /// <summary>How often is enough.</summary>
+    [Description("how often a client must have passed with mail of a domain to be let through at once"), Range(1, int.MaxValue)]
+    public int AutowlThreshold { get; set; } = 3;
+
+    /// <summary>Whether the auto-whitelist is asked.</summary>
+    [Description("whether the auto-whitelist lets clients through")]
+    public bool QueryAutowl { get; set; } = true;
+
+    /// <summary>Whether tickets are made.</summary>
+    [Description("off: only look whether there is a ticket; a mail without one goes on")]
+    public bool CreateTicket { get; set; } = true;
+
+    /// <summary>The network of an IPv4 client.</summary>
+    [Description("how many bits of an IPv4 client's address count: 24 takes a network for one client"), Range(1, 32)]
+    public int PrefixIpv4 { get; set; } = 32;
+
+    /// <summary>The network of an IPv6 client.</summary>
+    [Description("how many bits of an IPv6 client's address count"), Range(1, 128)]
+    public int PrefixIpv6 { get; set; } = 128;
+
+    /// <summary>The tickets.</summary>
+    [Description("where tickets rest, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db")]
+    public GreylistTicketOptions Ticket { get; set; } = new();
+
+    /// <summary>The auto-whitelist.</summary>
+    [Description("the auto-whitelist: module, autowl_table, autowl_expire_days, db")]
+    public GreylistAwlOptions Awl { get; set; } = new();
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _clock = setup.Clock;
+        _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db)!;
+        if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
+        {
+            setup.Error("ticket", "min_retry_wait must be less than max_retry_wait, or nobody ever passes");
+        }
+
+        if (!UseAutowl && !QueryAutowl)
+        {
+            return;
+        }
+
+        if (Awl.Module == GreylistAwlModule.Redis)
+        {
+            setup.Warning("awl", "the module Redis is not there yet: the auto-whitelist is kept in the SQL connection's table, where there is one");
+        }
+
+        if (setup.Connections.ContainsKey(Awl.Db) || (setup.Section.Has("awl") && Awl.Module == GreylistAwlModule.Sql))
+        {
+            _whitelist = setup.Database("awl", Awl.Db) is { } database ? new AutoWhitelist(database, Awl.AutowlTable, TimeSpan.FromDays(Awl.AutowlExpireDays), setup.Clock) : null;
+        }
+        else if (UseAutowl && CreateTicket)
+        {
+            setup.Warning("use_autowl", $"there is no SQL connection \"{Awl.Db}\" for the auto-whitelist: clients wait for every new pair of sender and recipient");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        var (sender, client, recipient) = (context.Request.Sender, NetworkOf(context.Request.ClientAddress), context.Request.Recipient);
+        if (!Enabled.For(context) || client.Length == 0 || recipient.Length == 0)
+        {
+            return PluginResult.Continue;
+        }
+
+        // Another Greylist of the chain may have taken the ticket of this very mail.
+        var triplet = Ticket.Prefix + Hash(sender, client, recipient);
+        var passedKey = $"greylist-passed-{triplet}";
+        if (context.Session.Has(passedKey))
+        {
+            return Passed(context);
+        }
+
+        using var patience = SourceTime.For(context, s_patience);
+        try
+        {
+            return await JudgeAsync(context, new Triplet(triplet, passedKey, sender[(sender.LastIndexOf('@') + 1)..].ToLowerInvariant(), client), patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is System.Data.Common.DbException or OperationCanceledException)
+        {
+            context.Log(PolicyLogLevel.Warning, this, $"the mail goes on without greylisting: {e.Message}");
+            return PluginResult.Continue;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask CronAsync(CronContext cron)
+    {
+        if (cron.Has("hourly"))
+        {
+            await _tickets.PurgeAsync(cron.Cancellation).ConfigureAwait(false);
+            if (_whitelist is not null)
+            {
+                await _whitelist.PurgeAsync(cron.Cancellation).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static string Hash(string sender, string client, string recipient) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{sender.ToLowerInvariant()}\0{client}\0{recipient.ToLowerInvariant()}")));
+
+    private async ValueTask<PluginResult> JudgeAsync(PluginContext context, Triplet triplet, CancellationToken ct)
+    {
+        var counts = _whitelist is not null && triplet.Domain.Length > 0;
+        if (counts && QueryAutowl && await _whitelist!.HasPassedAsync(triplet.Domain, triplet.Client, AutowlThreshold, ct).ConfigureAwait(false))
+        {
+            return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
+        }
+
+        var now = _clock.GetUtcNow().ToUnixTimeSeconds();
+        if (await _tickets.FindAsync(triplet.Key, ct).ConfigureAwait(false) is not { } validFrom)
+        {
+            if (!CreateTicket)
+            {
+                return PluginResult.Continue;
+            }
+
+            await _tickets.AddAsync(triplet.Key, now + (long)Ticket.MinRetryWait.TotalSeconds, Ticket.MaxRetryWait, ct).ConfigureAwait(false);
+            return PluginResult.Answer(DeferMessage.Text);
+        }
+
+        if (now < validFrom)
+        {
+            return PluginResult.Answer(AppendWaittime ? string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({validFrom - now}s left)") : DeferMessage.Text);
+        }
+
+        await _tickets.RemoveAsync(triplet.Key, ct).ConfigureAwait(false);
+        return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
+    }
+
+    private async ValueTask<PluginResult> PassAsync(PluginContext context, Triplet triplet, bool counts, CancellationToken ct)
+    {
+        context.Session.TrySet(triplet.PassedKey);
+        if (counts && UseAutowl && !context.IsAlreadyDone("greylist-autowl-add"))
+        {
+            await _whitelist!.CountAsync(triplet.Domain, triplet.Client, ct).ConfigureAwait(false);
+        }
+
+        return Passed(context);
+    }
+
+    private PluginResult Passed(PluginContext context)
+    {
+        if (Score is { } score && !context.IsAlreadyDone(Name + "-score"))
+        {
+            context.AddScore(Name, score);
+        }
+
+        return Mode == GreylistMode.Passive ? PluginResult.Continue : PluginResult.Answer("dunno");
+    }
+
+    private string NetworkOf(string text)
+    {
+        if (!IPAddress.TryParse(text, out var address))
+        {
+            return "";
+        }
+
+        address = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        var (bits, all) = address.AddressFamily == AddressFamily.InterNetwork ? (PrefixIpv4, 32) : (PrefixIpv6, 128);
+        if (bits == all)
+        {
+            return address.ToString();
+        }
+
+        var bytes = address.GetAddressBytes();
+        for (var index = 0; index < bytes.Length; index++)
+        {
+            bytes[index] &= (byte)(0xff << (8 - Math.Clamp(bits - (8 * index), 0, 8)));
+        }
+
+        return new IPAddress(bytes).ToString();
+    }
+
+    private sealed record Triplet(string Key, string PassedKey, string Domain, string Client);
+}
+
+/// <summary>The options of <c>ticket { }</c>.</summary>
+public sealed class GreylistTicketOptions
+{
+    /// <summary>Where they rest.</summary>
+    [Description("Memory, or Sql: shared by the servers on one database, and kept over a restart")]
+    public ExpiringModule Module { get; set; }
+
+    /// <summary>The wait.</summary>
+    [Description("how long a client has to wait")]
+    public TimeSpan MinRetryWait { get; set; } = TimeSpan.FromSeconds(300);
+
+    /// <summary>The life.</summary>
+    [Description("when it is too late: the client begins anew")]
+    public TimeSpan MaxRetryWait { get; set; } = TimeSpan.FromSeconds(7200);
+
+    /// <summary>Before every key.</summary>
+    [Description("put before every ticket's key")]
+    public string Prefix { get; set; } = "";
+
+    /// <summary>The connection of Sql.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+}
+
+/// <summary>The options of <c>awl { }</c>.</summary>
+public sealed class GreylistAwlOptions
+{
+    /// <summary>Where it rests.</summary>
+    [Description("Sql")]
+    public GreylistAwlModule Module { get; set; }
+
+    /// <summary>The table.</summary>
+    [Description("the table; mtpolicyd's is used as it is")]
+    public string AutowlTable { get; set; } = "autowl";
+
+    /// <summary>The life of an entry.</summary>
+    [Description("after how many days without mail a pair is forgotten"), Range(1, 36500)]
+    public int AutowlExpireDays { get; set; } = 60;
+
+    /// <summary>The connection.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+}
+
+/// <summary>Where the auto-whitelist rests.</summary>
+public enum GreylistAwlModule
+{
+    /// <summary>In a SQL table.</summary>
+    Sql,
+
+    /// <summary>mtpolicyd's; not there yet, the SQL table takes its place with a warning.</summary>
+    Redis,
+}

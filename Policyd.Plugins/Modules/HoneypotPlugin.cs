@@ -1,0 +1,127 @@
+using System.ComponentModel;
+using Policyd.Configuration;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Expiring;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Whether a trapped client is rejected.</summary>
+public enum HoneypotMode
+{
+    /// <summary>It is.</summary>
+    Reject,
+
+    /// <summary>Only the score is added, and the nested chain runs.</summary>
+    Passive,
+}
+
+/// <summary>Traps clients that send to addresses which nobody has: they, and all that they send for a while, are rejected.</summary>
+[Module("Honeypot")]
+public sealed class HoneypotPlugin : Plugin, INestedChain
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private IExpiringStore _traps = null!;
+    private HashSet<string> _recipients = [];
+
+    /// <summary>Whether it acts.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The score of a trapped client.</summary>
+    [Description("the score to add for a trapped client, once a mail")]
+    public double? Score { get; set; }
+
+    /// <summary>What being trapped does.</summary>
+    [Description("reject, or passive: only score, and run the nested chain")]
+    public HoneypotMode Mode { get; set; }
+
+    /// <summary>The traps.</summary>
+    [Description("the recipients that trap")]
+    public IReadOnlyList<string> Recipients { get; set; } = [];
+
+    /// <summary>The traps by expression.</summary>
+    [Description("regular expressions of recipients that trap")]
+    public IReadOnlyList<PerlRegex> RecipientsRe { get; set; } = [];
+
+    /// <summary>The text of a reject.</summary>
+    [Description("the text of the reject")]
+    public string RejectMessage { get; set; } = "trapped by honeypod";
+
+    /// <summary>How long a client stays trapped.</summary>
+    [Description("how long a client stays trapped")]
+    public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(7200);
+
+    /// <summary>Where traps rest.</summary>
+    [Description("where the trapped addresses rest: Memory, or Sql, shared by the servers on one database")]
+    public ExpiringModule Store { get; set; }
+
+    /// <summary>The connection of Sql.</summary>
+    [Description("the SQL connection of store = Sql")]
+    public string Db { get; set; } = "db";
+
+    /// <inheritdoc/>
+    public PluginChain? Plugins { get; set; }
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _recipients = new HashSet<string>(Recipients, StringComparer.OrdinalIgnoreCase);
+        _traps = setup.ExpiringStore("store", Store, Db)!;
+        if (Recipients.Count + RecipientsRe.Count == 0)
+        {
+            setup.Warning("recipients", "there is no trap: neither recipients nor recipients_re are given");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        var client = context.Request.ClientAddress;
+        if (!Enabled.For(context) || client.Length == 0)
+        {
+            return PluginResult.Continue;
+        }
+
+        if (!await IsTrappedAsync(context, $"honeypot-{Name}-{client}").ConfigureAwait(false))
+        {
+            return PluginResult.Continue;
+        }
+
+        if (Mode == HoneypotMode.Reject)
+        {
+            return PluginResult.Answer("reject " + RejectMessage);
+        }
+
+        if (Score is { } score && !context.IsAlreadyDone(Name + "-score"))
+        {
+            context.AddScore(Name, score);
+        }
+
+        return Plugins is null ? PluginResult.Continue : await Plugins.RunAsync(context).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask CronAsync(CronContext cron) => cron.Has("hourly") ? _traps.PurgeAsync(cron.Cancellation) : ValueTask.CompletedTask;
+
+    private async ValueTask<bool> IsTrappedAsync(PluginContext context, string key)
+    {
+        var recipient = context.Request.Recipient;
+        var isTrap = recipient.Length > 0 && (_recipients.Contains(recipient) || RecipientsRe.Any(one => one.IsMatch(recipient)));
+        using var patience = SourceTime.For(context, s_patience);
+        try
+        {
+            if (isTrap)
+            {
+                await _traps.AddAsync(key, 1, Expire, patience.Token).ConfigureAwait(false);
+            }
+
+            return isTrap || await _traps.FindAsync(key, patience.Token).ConfigureAwait(false) is not null;
+        }
+        catch (Exception e) when (e is System.Data.Common.DbException or OperationCanceledException)
+        {
+            context.Log(PolicyLogLevel.Warning, this, $"trapped clients are not known at the moment: {e.Message}");
+            return isTrap;
+        }
+    }
+}

@@ -1,0 +1,188 @@
+using Policyd.Configuration;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+using Policyd.Tests.Plugins;
+using Policyd.Tests.Plugins.Counting;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Expiring;
+
+/// <summary>Greylist and Honeypot through a chain, with a clock that the test sets.</summary>
+public sealed class GreylistSpecs : IAsyncDisposable
+{
+    private const string Greylist = "{ name = grey, module = Greylist, score = -5 }";
+    private readonly TemporaryFolder _folder = new();
+    private readonly SetClock _clock = new();
+    private readonly LogCapture _log = new();
+    private readonly List<PolicyServerModel> _models = [];
+    private Session _session = new();
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var model in _models)
+        {
+            await model.ServerConnections.DisposeAsync();
+        }
+
+        _folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("ticket { module = Sql }, ")]
+    public async Task Who_comes_again_after_the_wait_passes(string ticket)
+    {
+        var host = Host($"{{ name = grey, module = Greylist, {ticket} score = -5 }}");
+        Assert.Equal("defer greylisting is active", await AskAsync(host));
+        _clock.Now += TimeSpan.FromSeconds(100);
+        Assert.Equal("defer greylisting is active (200s left)", await AskAsync(host));
+        _clock.Now += TimeSpan.FromSeconds(200);
+        Assert.Equal("dunno", await AskAsync(host));
+        Assert.Equal("grey=-5", _session["score_detail"]);
+    }
+
+    [Fact]
+    public async Task Who_comes_too_late_begins_anew()
+    {
+        var host = Host(Greylist);
+        await AskAsync(host);
+        _clock.Now += TimeSpan.FromSeconds(7201);
+        Assert.Equal("defer greylisting is active", await AskAsync(host));
+    }
+
+    [Fact]
+    public async Task Three_passes_put_a_client_and_a_domain_on_the_auto_whitelist()
+    {
+        var host = Host(Greylist);
+        for (var mail = 0; mail < 3; mail++)
+        {
+            Assert.StartsWith("defer", await AskAsync(host, recipient: $"b{mail}@example.org"), StringComparison.Ordinal);
+            _clock.Now += TimeSpan.FromSeconds(301);
+            Assert.Equal("dunno", await AskAsync(host, recipient: $"b{mail}@example.org"));
+        }
+
+        Assert.Equal("dunno", await AskAsync(host, sender: "other@EXAMPLE.com", recipient: "new@example.org"));
+        Assert.StartsWith("defer", await AskAsync(host, client: "192.0.2.8", recipient: "new@example.org"), StringComparison.Ordinal);
+        _clock.Now += TimeSpan.FromDays(61);
+        Assert.StartsWith("defer", await AskAsync(host, recipient: "later@example.org"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_only_lets_new_mail_go_on_and_defers_who_has_a_ticket_that_is_too_young()
+    {
+        var host = Host("""
+            { name = first, module = Greylist, create_ticket = 0, query_autowl = 0 }
+            { name = bad, module = Condition, key = helo_name, match = bad, plugins = [ { name = second, module = Greylist } ] }
+            """);
+        Assert.Equal("dunno", await AskAsync(host));
+        Assert.Equal("defer greylisting is active", await AskAsync(host, helo: "bad"));
+        Assert.Equal("defer greylisting is active (300s left)", await AskAsync(host));
+        _clock.Now += TimeSpan.FromSeconds(300);
+
+        // The first takes the ticket; the second must not ask the same mail for another.
+        Assert.Equal("dunno", await AskAsync(host, helo: "bad"));
+    }
+
+    [Fact]
+    public async Task Prefixes_take_a_network_for_one_client()
+    {
+        var host = Host("{ name = grey, module = Greylist, prefix_ipv4 = 24, prefix_ipv6 = 64 }");
+        await AskAsync(host);
+        await AskAsync(host, client: "2001:db8::1");
+        _clock.Now += TimeSpan.FromSeconds(301);
+        Assert.Equal("dunno", await AskAsync(host, client: "192.0.2.99"));
+        Assert.Equal("dunno", await AskAsync(host, client: "2001:db8::2"));
+        Assert.StartsWith("defer", await AskAsync(host, client: "192.0.3.7"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("enabled = off", "dunno")]
+    [InlineData("defer_message = \"defer come back\", append_waittime = 0", "defer come back")]
+    [InlineData("use_autowl = 0", "defer greylisting is active")]
+    public async Task Options_do_what_they_say(string options, string answer) =>
+        Assert.Equal(answer, await AskAsync(Host("{ name = grey, module = Greylist, " + options + " }")));
+
+    [Fact]
+    public async Task A_bounce_is_greylisted_and_counts_for_no_domain()
+    {
+        var host = Host(Greylist);
+        Assert.StartsWith("defer", await AskAsync(host, sender: ""), StringComparison.Ordinal);
+        _clock.Now += TimeSpan.FromSeconds(301);
+        Assert.Equal("dunno", await AskAsync(host, sender: ""));
+    }
+
+    [Fact]
+    public async Task A_database_that_cannot_be_opened_lets_mail_go_on()
+    {
+        var host = Host("{ name = grey, module = Greylist, ticket { module = Sql } }", $"dbi:SQLite:dbname={_folder["no-such-folder"]}/x.db");
+        Assert.Equal("dunno", await AskAsync(host));
+        Assert.Contains(_log.Lines, line => line.Message.Contains("goes on without greylisting", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Tasks_of_the_hour_delete_what_has_run_out()
+    {
+        var host = Host("{ name = grey, module = Greylist, ticket { module = Sql } }");
+        await AskAsync(host);
+        _clock.Now += TimeSpan.FromDays(1);
+        Assert.Equal(0, await _models[0].CronAsync(["hourly"], TestContext.Current.CancellationToken));
+        await using var connection = await _models[0].Sql.Database("db").OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = connection.CreateCommand();
+        command.CommandText = "SELECT count(*) FROM policyd_expiring";
+        Assert.Equal(0L, await command.ExecuteScalarAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("ticket { min_retry_wait = 2h, max_retry_wait = 1h }", "nobody ever passes")]
+    [InlineData("ticket { module = Sqll }", "Sql")]
+    [InlineData("ticket { module = Sql, db = other }", "no connection \"other\"")]
+    [InlineData("prefix_ipv4 = 33", "prefix_ipv4")]
+    public void A_mistake_is_an_error(string options, string part)
+    {
+        Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = Greylist, " + options + " } ] } ] }", out var diagnostics));
+        Assert.Contains(diagnostics.Errors, error => error.Message.Contains(part, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(", store = Sql")]
+    public async Task A_trapped_client_is_rejected_until_its_time_has_run_out(string store)
+    {
+        var host = Host("{ name = pot, module = Honeypot, recipients = \"trap@example.org\", recipients_re = [\"^nobody[0-9]+@\"]" + store + " }");
+        Assert.Equal("dunno", await AskAsync(host));
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host, recipient: "Trap@example.org"));
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host));
+        Assert.Equal("dunno", await AskAsync(host, client: "192.0.2.8"));
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host, client: "192.0.2.8", recipient: "nobody7@example.org"));
+        _clock.Now += TimeSpan.FromSeconds(7201);
+        Assert.Equal("dunno", await AskAsync(host));
+    }
+
+    [Fact]
+    public async Task A_passive_honeypot_scores_and_runs_its_chain()
+    {
+        var host = Host("{ name = pot, module = Honeypot, mode = passive, score = 7, recipients = \"trap@example.org\", plugins = [ { name = tag, module = AddScoreHeader } ] }");
+        Assert.Equal("PREPEND X-MtScore: YES score=7 [pot=7]", await AskAsync(host, recipient: "trap@example.org"));
+    }
+
+    private VirtualHost Host(string plugins, string? dsn = null)
+    {
+        var document = HoconReader.Read(
+            $"policyd {{ connections {{ db {{ module = Sql, dsn = \"{dsn ?? "dbi:SQLite:dbname=" + _folder["grey.db"]}\" }} }}, virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}", "test.hocon");
+        var model = PolicyServerModel.Build(document, new ModelEnvironment { Clock = _clock, LoggerFactory = _log });
+        Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
+        _models.Add(model);
+        return model.VirtualHosts[0];
+    }
+
+    private async Task<string?> AskAsync(VirtualHost host, string client = "192.0.2.7", string sender = "a@example.com", string recipient = "b@example.org", string helo = "good")
+    {
+        _session = new Session();
+        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").Add("client_address", client).Add("sender", sender).Add("recipient", recipient).Add("helo_name", helo);
+        var outcome = await host.RunAsync(request.ToRequest(), _session, TimeSpan.FromSeconds(60));
+        _session = outcome.Session;
+        return outcome.Action;
+    }
+}
