@@ -11,7 +11,6 @@ public sealed class ModuleRegistry
     // Modules of mtpolicyd that are not written yet: an operator who names one must be told so, not that it is a typing error.
     private static readonly string[] s_toCome =
     [
-        "GeoIPLookup", "GeoIPAction",
         "PostfixMap", "SaAwlLookup", "SaAwlAction", "SMTPVerify",
     ];
 

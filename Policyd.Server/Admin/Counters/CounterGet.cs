@@ -17,7 +17,7 @@ internal sealed class CounterGet(CounterDesk desk) : IAdminCommand
         var windows = new List<CounterWindowReport>();
         foreach (var chosen in desk.Windows(table, arguments.Text("window")))
         {
-            if (await desk.Counters.InspectAsync(key, chosen.Window, ct) is not { Value.State: CounterState.Known } seen)
+            if (await (await desk.CountersAsync()).InspectAsync(key, chosen.Window, ct) is not { Value.State: CounterState.Known } seen)
             {
                 throw CounterDesk.Away(table.Connection, $", and {key.Key} is not in memory");
             }

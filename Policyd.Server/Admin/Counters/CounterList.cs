@@ -27,7 +27,7 @@ internal sealed class CounterList(CounterDesk desk) : IAdminCommand
         var metric = MetricNames.Parse(by)
             ?? throw new AdminException(AdminError.BadRequest, $"there is no metric \"{by}\"; there are {string.Join(", ", MetricNames.All)}");
         var limit = arguments.Number("limit", MostRows) ?? 20;
-        if (!await desk.Counters.FlushAsync(table.Connection, s_flush))
+        if (!await (await desk.CountersAsync()).FlushAsync(table.Connection, s_flush))
         {
             throw CounterDesk.Away(table.Connection, ", or too slow to write what is on its way");
         }

@@ -21,7 +21,7 @@ internal sealed partial class CounterSet(CounterDesk desk, ILoggerFactory logger
         var key = new CounterKey(table.Connection, table.Table, arguments.RequiredText("key"));
         var window = desk.Window(table, arguments.Text("window"));
         var (amounts, which) = Sums(arguments);
-        var changed = await desk.Counters.SetAsync(key, window.Window, amounts, which, ct);
+        var changed = await (await desk.CountersAsync()).SetAsync(key, window.Window, amounts, which, ct);
         switch (changed?.State)
         {
             case null:

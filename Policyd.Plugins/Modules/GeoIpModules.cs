@@ -1,0 +1,196 @@
+using System.ComponentModel;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.GeoIp;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Looks up the country of the client's address; GeoIPAction acts on it.</summary>
+[Module("GeoIPLookup")]
+public sealed class GeoIpLookupPlugin : Plugin
+{
+    private static readonly TimeSpan s_betweenLooks = TimeSpan.FromSeconds(10);
+    private readonly Lock _reloading = new();
+    private string _file = "";
+    private string _resultKey = "";
+    private ILogger _logger = null!;
+    private TimeProvider _clock = TimeProvider.System;
+    private ICountryDatabase? _database;
+    private (DateTime Written, long Length) _version;
+    private long _lookAgainAt;
+
+    /// <summary>The database.</summary>
+    [Description("the database of countries: a .mmdb file of MaxMind, or a .dat file of the form before it; read anew when it changes")]
+    public string Database { get; set; } = "/usr/share/GeoIP/GeoIP.dat";
+
+    /// <summary>The session's key of what the lookup of a name found.</summary>
+    internal static string ResultKeyOf(string plugin) => $"geoip-{plugin}-result";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _file = setup.ResolvePath(Database);
+        _resultKey = ResultKeyOf(Name);
+        _logger = setup.Logger;
+        _clock = setup.Clock;
+        try
+        {
+            Load();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            setup.Warning("database", $"{e.Message} No country is known until it is there.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        LookForANewFile();
+        if (Volatile.Read(ref _database) is { } database && !context.Session.Has(_resultKey) && IPAddress.TryParse(context.Request.ClientAddress, out var address))
+        {
+            context.Session[_resultKey] = database.CountryOf(address) ?? "";
+        }
+
+        return default;
+    }
+
+    // The old content serves until the new one is read, and on when the new one is damaged. The old object is left to the collector: a request may be in it.
+    private void LookForANewFile()
+    {
+        var now = _clock.GetTimestamp();
+        var due = Volatile.Read(ref _lookAgainAt);
+        if (now < due || Interlocked.CompareExchange(ref _lookAgainAt, now + (long)(s_betweenLooks.TotalSeconds * _clock.TimestampFrequency), due) != due)
+        {
+            return;
+        }
+
+        _ = Task.Run(() =>
+        {
+            try
+            {
+                lock (_reloading)
+                {
+                    Load();
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                ChainLog.Write(_logger, Microsoft.Extensions.Logging.LogLevel.Debug, $"{Name}: {e.Message}");
+            }
+        });
+    }
+
+    private void Load()
+    {
+        var file = new FileInfo(_file);
+        var version = (file.LastWriteTimeUtc, file.Exists ? file.Length : -1);
+        if (version != _version || _database is null)
+        {
+            Volatile.Write(ref _database, CountryDatabase.Open(_file));
+            _version = version;
+        }
+    }
+}
+
+/// <summary>What a country of the list does.</summary>
+public enum GeoIpMode
+{
+    /// <summary>The mail is rejected.</summary>
+    Reject,
+
+    /// <summary>The chain ends, and the mail goes on.</summary>
+    Accept,
+
+    /// <summary>As <see cref="Accept"/>, by the name of its answer.</summary>
+    Dunno,
+
+    /// <summary>Only the score is added.</summary>
+    Passive,
+}
+
+/// <summary>Acts on the country that a GeoIPLookup found.</summary>
+[Module("GeoIPAction")]
+public sealed class GeoIpActionPlugin : Plugin
+{
+    private string _resultKey = "";
+    private ActionTemplate _reject = new("reject");
+    private HashSet<string> _countries = [];
+
+    /// <summary>Which lookup.</summary>
+    [Description("the name of the GeoIPLookup plugin, which stands before this one")]
+    public required string ResultFrom { get; set; }
+
+    /// <summary>The countries.</summary>
+    [Description("the countries, two letters each")]
+    public required IReadOnlyList<string> CountryCodes { get; set; }
+
+    /// <summary>Whether it acts.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>What a match does.</summary>
+    [Description("reject, accept or dunno (end the chain, let the mail go on), or passive (only score)")]
+    public UserOption<GeoIpMode> Mode { get; set; } = new(GeoIpMode.Reject);
+
+    /// <summary>The text of a reject.</summary>
+    [Description("the text of the reject; %CC% (the country) and %IP% are filled in")]
+    public string RejectMessage { get; set; } = "delivery from %CC% (%IP%) rejected";
+
+    /// <summary>The score of a match.</summary>
+    [Description("the score to add, once a mail")]
+    public double? Score { get; set; }
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _resultKey = GeoIpLookupPlugin.ResultKeyOf(ResultFrom);
+        _reject = new ActionTemplate("reject " + RejectMessage);
+        _countries = new HashSet<string>(CountryCodes, StringComparer.OrdinalIgnoreCase);
+        foreach (var code in CountryCodes.Where(static code => code.Length != 2))
+        {
+            setup.Error("country_codes", $"\"{code}\" is no country: two letters are");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context))
+        {
+            return default;
+        }
+
+        if (context.Session[_resultKey] is not { } country)
+        {
+            Log(context, $"there is no result of {ResultFrom}: its database is not there, or it stands after this one");
+            return default;
+        }
+
+        if (!_countries.Contains(country))
+        {
+            return default;
+        }
+
+        if (Score is { } score && !context.IsAlreadyDone(Name + "-score"))
+        {
+            context.AddScore(Name, score);
+        }
+
+        return new ValueTask<PluginResult>(Mode.For(context) switch
+        {
+            GeoIpMode.Reject => PluginResult.Answer(_reject.Fill(
+                static (name, of) => name switch
+                {
+                    "CC" => of.Country,
+                    "IP" => of.Address,
+                    _ => null,
+                },
+                (Country: country, Address: context.Request.ClientAddress))),
+            GeoIpMode.Passive => PluginResult.Continue,
+            _ => PluginResult.Answer("dunno"),
+        });
+    }
+}

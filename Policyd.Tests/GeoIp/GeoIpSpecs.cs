@@ -1,0 +1,103 @@
+using System.Net;
+using Policyd.Plugins.GeoIp;
+using Policyd.Tests.Plugins;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.GeoIp;
+
+public sealed class GeoIpSpecs : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("2.125.160.216", "GB")]
+    [InlineData("81.2.69.142", "GB")]
+    [InlineData("89.160.20.112", "SE")]
+    [InlineData("::ffff:89.160.20.112", "SE")]
+    [InlineData("2001:218::1", "JP")]
+    [InlineData("192.0.2.1", null)]
+    [InlineData("127.0.0.1", null)]
+    public void Country_is_read_from_a_mmdb_file(string address, string? country)
+    {
+        using var database = CountryDatabase.Open(Needs.SharedData("geoip/GeoLite2-Country-Test.mmdb"));
+        Assert.Equal(country, database.CountryOf(IPAddress.Parse(address)));
+    }
+
+    [Fact]
+    public async Task Countries_of_the_form_before_are_those_that_its_own_program_finds()
+    {
+        var program = Needs.Program("geoiplookup");
+        var file = File.Exists("/usr/share/GeoIP/GeoIP.dat") ? "/usr/share/GeoIP/GeoIP.dat" : Needs.Missing<string>("Debian's geoip-database is not installed");
+        using var database = CountryDatabase.Open(file);
+        var seed = Random.Shared.Next();
+        var random = new Random(seed);
+        for (var round = 0; round < 150; round++)
+        {
+            var address = new IPAddress(BitConverter.GetBytes(random.Next(0x01000001, int.MaxValue)));
+            var (_, text) = await ProcessUnderTest.Run(program, "-f", file, $"{address}");
+            var said = text.Trim().Split(": ", 2)[1];
+            var expected = said.Length > 2 && said[2] == ',' && said[..2] != "--" ? said[..2] : null;
+            Assert.True(expected == database.CountryOf(address), $"seed {seed}: {address}: {database.CountryOf(address)}, the program says {said}");
+        }
+
+        Assert.Null(database.CountryOf(IPAddress.Parse("2001:db8::1")));
+        using var v6 = CountryDatabase.Open("/usr/share/GeoIP/GeoIPv6.dat");
+        Assert.Equal("US", v6.CountryOf(IPAddress.Parse("2001:4860::1")));
+    }
+
+    [Fact]
+    public void No_damage_of_a_file_does_more_than_hide_countries()
+    {
+        var seed = Random.Shared.Next();
+        var random = new Random(seed);
+        var whole = File.ReadAllBytes(Needs.SharedData("geoip/GeoLite2-Country-Test.mmdb"));
+        for (var round = 0; round < 300; round++)
+        {
+            var bytes = whole[..random.Next(1, whole.Length)];
+            for (var flips = random.Next(0, 20); flips > 0; flips--)
+            {
+                bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));
+            }
+
+            File.WriteAllBytes(_folder["damaged"], bytes);
+            try
+            {
+                using var database = CountryDatabase.Open(_folder["damaged"]);
+                database.CountryOf(IPAddress.Parse("89.160.20.112"));
+            }
+            catch (IOException)
+            {
+                // Told in words.
+            }
+            catch (Exception e)
+            {
+                Assert.Fail($"seed {seed}: {e}");
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("country_codes = \"SE,GB\"", "89.160.20.112", "reject delivery from SE (89.160.20.112) rejected")]
+    [InlineData("country_codes = \"de,se\", mode = accept", "89.160.20.112", "dunno")]
+    [InlineData("country_codes = SE, mode = passive, score = 5", "89.160.20.112", "PREPEND X-MtScore: YES score=5 [act=5]")]
+    [InlineData("country_codes = GB", "89.160.20.112", "PREPEND X-MtScore: NO score=0")]
+    [InlineData("country_codes = SE", "192.0.2.1", "PREPEND X-MtScore: NO score=0")]
+    [InlineData("country_codes = SE", "unknown", "PREPEND X-MtScore: NO score=0")]
+    [InlineData("country_codes = SE, enabled = off", "89.160.20.112", "PREPEND X-MtScore: NO score=0")]
+    public async Task GeoIPAction_acts_on_what_GeoIPLookup_found(string options, string client, string answer)
+    {
+        var policy = new PolicyUnderTest($"{{ name = geo, module = GeoIPLookup, database = \"{Needs.SharedData("geoip/GeoLite2-Country-Test.mmdb")}\" }}, {{ name = act, module = GeoIPAction, result_from = geo, {options} }}, {{ name = tag, module = AddScoreHeader }}");
+        Assert.Equal(answer, await policy.AskAsync(("client_address", client)));
+    }
+
+    [Fact]
+    public async Task A_database_that_is_not_there_is_a_warning_and_mail_goes_on()
+    {
+        Assert.NotNull(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = GeoIPLookup, database = \"" + _folder["none.dat"] + "\" } ] } ] }", out var diagnostics));
+        Assert.Contains("No country is known", Assert.Single(diagnostics.All).Message, StringComparison.Ordinal);
+        var policy = new PolicyUnderTest($"{{ name = geo, module = GeoIPLookup, database = \"{_folder["none.dat"]}\" }}, {{ name = act, module = GeoIPAction, result_from = geo, country_codes = SE }}");
+        Assert.Equal("dunno", await policy.AskAsync());
+    }
+}
