@@ -9,8 +9,8 @@ using Policyd.Plugins.Spf;
 
 namespace Policyd.Plugins.Modules;
 
-/// <summary>What a result of SPF does.</summary>
-public enum SpfMode
+/// <summary>What a pass of SPF does.</summary>
+public enum SpfPassMode
 {
     /// <summary>Only the score is added.</summary>
     Passive,
@@ -18,14 +18,50 @@ public enum SpfMode
     /// <summary>The chain ends, and the mail goes on.</summary>
     Accept,
 
-    /// <summary>As <see cref="Accept"/>, by the name of its answer.</summary>
+    /// <summary>The chain ends, and the mail goes on.</summary>
+    Dunno,
+}
+
+/// <summary>What a softfail of SPF does.</summary>
+public enum SpfSoftfailMode
+{
+    /// <summary>Only the score is added.</summary>
+    Passive,
+
+    /// <summary>The chain ends, and the mail goes on.</summary>
+    Accept,
+
+    /// <summary>The chain ends, and the mail goes on.</summary>
     Dunno,
 
     /// <summary>The mail is rejected.</summary>
     Reject,
+}
+
+/// <summary>What a fail of SPF does.</summary>
+public enum SpfFailMode
+{
+    /// <summary>The mail is rejected.</summary>
+    Reject,
+
+    /// <summary>Only the score is added.</summary>
+    Passive,
+}
+
+/// <summary>What a policy does that is wrong or cannot be looked up.</summary>
+public enum SpfErrorMode
+{
+    /// <summary>Only the score is added.</summary>
+    Passive,
+
+    /// <summary>The chain ends, and the mail goes on.</summary>
+    Dunno,
 
     /// <summary>The mail is deferred.</summary>
     Defer,
+
+    /// <summary>The mail is rejected.</summary>
+    Reject,
 }
 
 /// <summary>
@@ -35,13 +71,17 @@ public enum SpfMode
 [Module("SPF")]
 public sealed class SpfPlugin : Plugin, IStartsLookups
 {
+    // What section 4.6.4 of the RFC wants at least; the request's own deadline mostly comes sooner.
+    private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(20);
+
     private const string Helo = "helo";
     private const string MailFrom = "mfrom";
 
     private SpfEvaluator _evaluator = null!;
     private IDnsResolver _dns = null!;
     private ActionTemplate _reject = new("reject");
-    private List<IPNetwork> _whitelist = [];
+    private readonly List<AddressBlock> _whitelist = [];
+    private bool _explains;
 
     /// <summary>Whether it checks.</summary>
     [Description("off: do nothing")]
@@ -57,7 +97,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     /// <summary>What a pass does.</summary>
     [Description("what a pass does: passive (only score), accept or dunno (end the chain, let the mail go on)")]
-    public UserOption<SpfMode> PassMode { get; set; } = new(SpfMode.Passive);
+    public UserOption<SpfPassMode> PassMode { get; set; } = new(SpfPassMode.Passive);
 
     /// <summary>The score of a softfail.</summary>
     [Description("the score to add for a softfail, once a mail")]
@@ -65,7 +105,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     /// <summary>What a softfail does.</summary>
     [Description("what a softfail does: passive, accept, dunno or reject")]
-    public UserOption<SpfMode> SoftfailMode { get; set; } = new(SpfMode.Passive);
+    public UserOption<SpfSoftfailMode> SoftfailMode { get; set; } = new(SpfSoftfailMode.Passive);
 
     /// <summary>The score of a fail.</summary>
     [Description("the score to add for a fail, once a mail")]
@@ -73,7 +113,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     /// <summary>What a fail does.</summary>
     [Description("what a fail does: reject or passive")]
-    public UserOption<SpfMode> FailMode { get; set; } = new(SpfMode.Reject);
+    public UserOption<SpfFailMode> FailMode { get; set; } = new(SpfFailMode.Reject);
 
     /// <summary>The score of a temperror.</summary>
     [Description("the score to add when the policy cannot be looked up, once a mail")]
@@ -81,7 +121,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     /// <summary>What a temperror does.</summary>
     [Description("what is done when the policy cannot be looked up: defer, reject, dunno or passive")]
-    public SpfMode TemperrorMode { get; set; } = SpfMode.Defer;
+    public SpfErrorMode TemperrorMode { get; set; } = SpfErrorMode.Defer;
 
     /// <summary>The score of a permerror.</summary>
     [Description("the score to add when the policy is wrong, once a mail")]
@@ -89,7 +129,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     /// <summary>What a permerror does.</summary>
     [Description("what is done when the policy is wrong: reject, defer, dunno or passive")]
-    public SpfMode PermerrorMode { get; set; } = SpfMode.Reject;
+    public SpfErrorMode PermerrorMode { get; set; } = SpfErrorMode.Reject;
 
     /// <summary>The text of a reject.</summary>
     [Description("the text of the reject; %LOCAL_EXPL% (why) and %AUTH_EXPL% (the domain's own explanation) are filled in")]
@@ -100,7 +140,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     public string DefaultAuthorityExplanation { get; set; } = "See http://www.%{d}/why/id=%{S};ip=%{I};r=%{R}";
 
     /// <summary>This host's name.</summary>
-    [Description("this host's name in explanations")]
+    [Description("this host's name in explanations; empty: the system's")]
     public string Hostname { get; set; } = "";
 
     /// <summary>Who is not checked.</summary>
@@ -119,24 +159,25 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     [Description("how many lookups of a policy may find nothing"), Range(0, 100)]
     public int MaxVoidDnsLookups { get; set; } = 2;
 
+    /// <summary>Which score.</summary>
+    [Description("the session's key of the score")]
+    public string ScoreField { get; set; } = "score";
+
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
         _dns = setup.Dns;
         _reject = new ActionTemplate("reject " + RejectMessage);
+        _explains = RejectMessage.Contains("%AUTH_EXPL%", StringComparison.Ordinal);
         foreach (var text in Whitelist.Split([',', ' ', '\t', '\n'], StringSplitOptions.RemoveEmptyEntries))
         {
-            if (IPNetwork.TryParse(text, out var network))
+            if (AddressBlock.TryParse(text, out var block))
             {
-                _whitelist.Add(network);
-            }
-            else if (IPAddress.TryParse(text, out var address))
-            {
-                _whitelist.Add(new IPNetwork(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128));
+                _whitelist.Add(block);
             }
             else
             {
-                setup.Error("whitelist", $"\"{text}\" is no address and no network (ADDRESS/BITS, the bits behind them zero)");
+                setup.Error("whitelist", $"\"{text}\" is no address and no network");
             }
         }
 
@@ -150,7 +191,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
                     MaxNamesPerTerm = MaxNameLookupsPerTerm,
                     MaxVoidLookups = MaxVoidDnsLookups,
                     DefaultExplanation = DefaultAuthorityExplanation,
-                    Hostname = Hostname.Length > 0 ? Hostname : "unknown",
+                    Hostname = Hostname.Length > 0 ? Hostname : System.Net.Dns.GetHostName(),
                 },
                 setup.Clock);
         }
@@ -170,9 +211,9 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
         foreach (var (scope, identity) in IdentitiesOf(context))
         {
-            if (!context.Session.Has(ResultKey(scope)))
+            if (!context.Session.Has(ResultKey(scope)) && SpfName.DomainOf(identity) is var domain && SpfName.IsDomain(domain))
             {
-                _ = _dns.ResolveAsync(DomainOf(identity), DnsRecordType.Txt, CancellationToken.None).AsTask();
+                _ = _dns.ResolveAsync(domain, DnsRecordType.Txt, CancellationToken.None).AsTask();
             }
         }
     }
@@ -187,9 +228,9 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
         foreach (var (scope, identity) in IdentitiesOf(context))
         {
-            var request = new SpfRequest(address, DomainOf(identity), identity, context.Request.HeloName);
+            var request = new SpfRequest(address, SpfName.DomainOf(identity), identity, context.Request.HeloName, _explains);
             var outcome = await context.CachedAsync(
-                ResultKey(scope), static of => of.Evaluator.CheckAsync(of.Request, of.Context.Cancellation), (Evaluator: _evaluator, Request: request, Context: context)).ConfigureAwait(false);
+                ResultKey(scope), static of => of.Plugin.CheckAsync(of.Context, of.Request), (Plugin: this, Context: context, Request: request)).ConfigureAwait(false);
             if (Logs(context))
             {
                 Log(context, $"{scope} {identity}: {outcome.Verdict}, {outcome.Reason}");
@@ -204,7 +245,12 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
         return PluginResult.Continue;
     }
 
-    private static string DomainOf(string identity) => identity[(identity.LastIndexOf('@') + 1)..];
+    // A part of the time stays for the answer: that DNS is slow is a temperror, not a plugin that has failed.
+    private async ValueTask<SpfOutcome> CheckAsync(PluginContext context, SpfRequest request)
+    {
+        using var patience = SourceTime.For(context, s_mostTime);
+        return await _evaluator.CheckAsync(request, patience.Token).ConfigureAwait(false);
+    }
 
     private string ResultKey(string scope) => $"spf-{Name}-{scope}-result";
 
@@ -239,21 +285,27 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     {
         switch (outcome.Verdict)
         {
-            case SpfVerdict.Pass:
+            // That a host may call itself so says nothing of the mail it brings.
+            case SpfVerdict.Pass when scope == MailFrom:
                 AddScore(context, PassScore);
-                return scope == Helo ? null : Act(PassMode.For(context), scope, identity, outcome);
+                return PassMode.For(context) == SpfPassMode.Passive ? null : PluginResult.Answer("dunno");
             case SpfVerdict.Fail:
                 AddScore(context, FailScore);
-                return Act(FailMode.For(context), scope, identity, outcome);
+                return FailMode.For(context) == SpfFailMode.Reject ? Reject(scope, identity, outcome) : null;
             case SpfVerdict.SoftFail:
                 AddScore(context, SoftfailScore);
-                return Act(SoftfailMode.For(context), scope, identity, outcome);
+                return SoftfailMode.For(context) switch
+                {
+                    SpfSoftfailMode.Passive => null,
+                    SpfSoftfailMode.Reject => Reject(scope, identity, outcome),
+                    _ => PluginResult.Answer("dunno"),
+                };
             case SpfVerdict.TempError:
                 AddScore(context, TemperrorScore);
-                return Act(TemperrorMode, scope, identity, outcome);
+                return Fail(TemperrorMode, scope, outcome);
             case SpfVerdict.PermError:
                 AddScore(context, PermerrorScore);
-                return Act(PermerrorMode, scope, identity, outcome);
+                return Fail(PermerrorMode, scope, outcome);
             default:
                 return null;
         }
@@ -263,23 +315,23 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     {
         if (score is { } value && !context.IsAlreadyDone($"spf-{Name}-score"))
         {
-            context.AddScore(Name, value);
+            context.AddScore(Name, value, ScoreField);
         }
     }
 
-    private PluginResult? Act(SpfMode mode, string scope, string identity, SpfOutcome outcome) => mode switch
+    private PluginResult Reject(string scope, string identity, SpfOutcome outcome) => PluginResult.Answer(_reject.Fill(
+        static (name, of) => name switch
+        {
+            "LOCAL_EXPL" => of.Local,
+            "AUTH_EXPL" => of.Explanation,
+            _ => null,
+        },
+        (Local: SpfText.Printable($"the client may not use '{identity}' ({scope}): {outcome.Reason}"), outcome.Explanation)));
+
+    private static PluginResult? Fail(SpfErrorMode mode, string scope, SpfOutcome outcome) => mode switch
     {
-        SpfMode.Accept or SpfMode.Dunno => PluginResult.Answer("dunno"),
-        SpfMode.Reject when outcome.Verdict is SpfVerdict.Fail or SpfVerdict.SoftFail => PluginResult.Answer(_reject.Fill(
-            static (name, of) => name switch
-            {
-                "LOCAL_EXPL" => of.Local,
-                "AUTH_EXPL" => of.Explanation,
-                _ => null,
-            },
-            (Local: $"the client may not use '{identity}' ({scope}): {outcome.Reason}", outcome.Explanation))),
-        SpfMode.Reject => PluginResult.Answer($"reject spf {scope} check failed: {outcome.Reason}"),
-        SpfMode.Defer => PluginResult.Answer($"defer spf {scope} check failed: {outcome.Reason}"),
-        _ => null,
+        SpfErrorMode.Passive => null,
+        SpfErrorMode.Dunno => PluginResult.Answer("dunno"),
+        _ => PluginResult.Answer($"{(mode == SpfErrorMode.Defer ? "defer" : "reject")} spf {scope} check failed: {outcome.Reason}"),
     };
 }

@@ -8,35 +8,46 @@ namespace Policyd.Plugins.Spf;
 /// <summary>check_host() of RFC 7208, section 4, with all of its limits.</summary>
 internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeProvider clock)
 {
-    /// <summary>Checks an identity. Never throws for what is in the DNS; the token's end may be thrown.</summary>
+    /// <summary>
+    /// Checks an identity. Never throws for what is in the DNS. When the token is cancelled the check ends with temperror, as section 4.6.4 has it
+    /// for a check that takes too long.
+    /// </summary>
     public async ValueTask<SpfOutcome> CheckAsync(SpfRequest request, CancellationToken ct)
     {
         var at = request.Sender.LastIndexOf('@');
-        var (local, domain) = at < 0 ? ("", request.Sender) : (request.Sender[..at], request.Sender[(at + 1)..]);
+        var local = at < 0 ? "" : request.Sender[..at];
         var client = request.Client.IsIPv4MappedToIPv6 ? request.Client.MapToIPv4() : request.Client;
-        var run = new Run(this, client, local.Length == 0 ? "postmaster" : local, domain, request.Helo, ct);
+        var run = new Run(this, request with { Client = client }, local.Length == 0 ? "postmaster" : local, ct);
+        SpfOutcome outcome;
         try
         {
-            return await run.CheckHostAsync(request.Domain, isTop: true).ConfigureAwait(false);
+            outcome = await run.CheckHostAsync(request.Domain, isTop: true).ConfigureAwait(false);
         }
         catch (SpfErrorException e)
         {
-            return new SpfOutcome(e.Verdict, e.Message);
+            outcome = new SpfOutcome(e.Verdict, e.Message);
         }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            outcome = new SpfOutcome(SpfVerdict.TempError, $"the check of {request.Domain} takes too long");
+        }
+
+        return outcome with { Reason = SpfText.Printable(outcome.Reason), Explanation = SpfText.Shorten(outcome.Explanation) };
     }
 
     // One check: its identity and what it has used up of the limits.
-    private sealed class Run(SpfEvaluator evaluator, IPAddress client, string local, string senderDomain, string helo, CancellationToken ct)
+    private sealed class Run(SpfEvaluator evaluator, SpfRequest request, string local, CancellationToken ct)
     {
+        private readonly IPAddress _client = request.Client;
         private readonly SpfSettings _settings = evaluator._settings;
         private int _terms;
         private int _voids;
 
-        private DnsRecordType AddressType => client.AddressFamily == AddressFamily.InterNetwork ? DnsRecordType.A : DnsRecordType.Aaaa;
+        private DnsRecordType AddressType => _client.AddressFamily == AddressFamily.InterNetwork ? DnsRecordType.A : DnsRecordType.Aaaa;
 
         public async ValueTask<SpfOutcome> CheckHostAsync(string domain, bool isTop)
         {
-            if (!IsDomain(domain))
+            if (!SpfName.IsDomain(domain))
             {
                 return new SpfOutcome(SpfVerdict.None, $"\"{domain}\" is no domain");
             }
@@ -61,7 +72,7 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
             {
                 if (await MatchesAsync(directive, domain).ConfigureAwait(false))
                 {
-                    var explanation = directive.Verdict == SpfVerdict.Fail && isTop ? await ExplainAsync(record, domain).ConfigureAwait(false) : "";
+                    var explanation = directive.Verdict == SpfVerdict.Fail && isTop && request.Explain ? await ExplainAsync(record, domain).ConfigureAwait(false) : "";
                     return new SpfOutcome(directive.Verdict, $"{domain}: {directive.Text} matches", explanation);
                 }
             }
@@ -98,7 +109,7 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
                 case SpfMechanism.All:
                     return true;
                 case SpfMechanism.Ip4 or SpfMechanism.Ip6:
-                    return Covers(directive.Network!, client, directive);
+                    return Covers(directive.Network!, _client, directive);
             }
 
             CountTerm();
@@ -108,13 +119,13 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
                 case SpfMechanism.Include:
                     return await IncludesAsync(target, domain).ConfigureAwait(false);
                 case SpfMechanism.A:
-                    return (await AddressesAsync(target).ConfigureAwait(false)).Any(address => Covers(address, client, directive));
+                    return (await AddressesAsync(target).ConfigureAwait(false)).Any(address => Covers(address, _client, directive));
                 case SpfMechanism.Mx:
                     return await MatchesExchangerAsync(target, directive).ConfigureAwait(false);
                 case SpfMechanism.Exists:
                     return (await LookupAsync(target, DnsRecordType.A).ConfigureAwait(false)).Count > 0;
                 default:
-                    return (await ValidatedNamesAsync(target, isMechanism: true).ConfigureAwait(false)).Any(name => IsWithin(name, target));
+                    return (await ValidatedNamesAsync(isMechanism: true).ConfigureAwait(false)).Any(name => IsWithin(name, target));
             }
         }
 
@@ -137,9 +148,12 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
                 throw new SpfErrorException(SpfVerdict.PermError, $"{target} has more than {_settings.MaxNamesPerTerm} mail exchangers");
             }
 
-            foreach (var exchanger in exchangers.OrderBy(static exchanger => exchanger.Preference))
+            // All are asked at once; what is found counts in their order, and a match waits for no other.
+            var hosts = exchangers.OrderBy(static exchanger => exchanger.Preference).Select(static exchanger => exchanger.Host).ToList();
+            var asked = AskTogether(hosts);
+            for (var index = 0; index < asked.Count; index++)
             {
-                if ((await AddressesAsync(exchanger.Host).ConfigureAwait(false)).Any(address => Covers(address, client, directive)))
+                if (Found(await asked[index].ConfigureAwait(false), hosts[index]).OfType<AddressRecord>().Any(record => Covers(record.Address, _client, directive)))
                 {
                     return true;
                 }
@@ -148,38 +162,33 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
             return false;
         }
 
+        private List<Task<DnsAnswer>> AskTogether(List<string> names) =>
+            names.ConvertAll(name => evaluator._dns.ResolveAsync(name, AddressType, ct).AsTask());
+
         private async ValueTask<IEnumerable<IPAddress>> AddressesAsync(string name) =>
             (await LookupAsync(name, AddressType).ConfigureAwait(false)).OfType<AddressRecord>().Select(static record => record.Address);
 
         /// <summary>The client's names that have the client's address: by PTR, then forward. What cannot be looked up is left out (section 5.5).</summary>
-        private async ValueTask<List<string>> ValidatedNamesAsync(string wanted, bool isMechanism)
+        private async ValueTask<List<string>> ValidatedNamesAsync(bool isMechanism)
         {
-            var answer = await evaluator._dns.ResolveAsync(ReverseNameOf(client), DnsRecordType.ReverseName, ct).ConfigureAwait(false);
+            var answer = await evaluator._dns.ResolveAsync(ReverseNameOf(_client), DnsRecordType.ReverseName, ct).ConfigureAwait(false);
             if (isMechanism)
             {
                 CountVoid(answer);
             }
 
-            var validated = new List<string>();
-            foreach (var name in answer.Records.OfType<NameRecord>().Take(_settings.MaxNamesPerTerm).Select(static record => record.Name))
-            {
-                var forward = await evaluator._dns.ResolveAsync(name, AddressType, ct).ConfigureAwait(false);
-                if (forward.Records.OfType<AddressRecord>().Any(record => record.Address.Equals(client)))
-                {
-                    validated.Add(name);
-                    if (IsWithin(name, wanted) && isMechanism)
-                    {
-                        break;
-                    }
-                }
-            }
-
-            return validated;
+            var names = answer.Records.OfType<NameRecord>().Take(_settings.MaxNamesPerTerm).Select(static record => record.Name).ToList();
+            var asked = await Task.WhenAll(AskTogether(names)).ConfigureAwait(false);
+            return [.. names.Where((_, index) => asked[index].Records.OfType<AddressRecord>().Any(record => record.Address.Equals(_client)))];
         }
 
         private async ValueTask<IReadOnlyList<DnsRecord>> LookupAsync(string name, DnsRecordType type)
         {
-            var answer = await evaluator._dns.ResolveAsync(name, type, ct).ConfigureAwait(false);
+            return Found(await evaluator._dns.ResolveAsync(name, type, ct).ConfigureAwait(false), name);
+        }
+
+        private IReadOnlyList<DnsRecord> Found(DnsAnswer answer, string name)
+        {
             if (answer.IsTemporaryFailure)
             {
                 throw new SpfErrorException(SpfVerdict.TempError, $"{name} cannot be looked up");
@@ -228,36 +237,27 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
             return await evaluator._default.ExpandAsync(letter => ValueAsync(letter, domain)).ConfigureAwait(false);
         }
 
-        // Labels go from the left until the name can be one.
-        private async ValueTask<string> DomainAsync(SpfMacroString spec, string domain)
-        {
-            var name = (await spec.ExpandAsync(letter => ValueAsync(letter, domain)).ConfigureAwait(false)).TrimEnd('.');
-            while (name.Length > 253 && name.IndexOf('.', StringComparison.Ordinal) is > -1 and var dot)
-            {
-                name = name[(dot + 1)..];
-            }
-
-            return name;
-        }
+        private async ValueTask<string> DomainAsync(SpfMacroString spec, string domain) =>
+            SpfName.Fit(await spec.ExpandAsync(letter => ValueAsync(letter, domain)).ConfigureAwait(false));
 
         private async ValueTask<string> ValueAsync(char letter, string domain) => letter switch
         {
-            's' => $"{local}@{senderDomain}",
+            's' => $"{local}@{request.Domain}",
             'l' => local,
-            'o' => senderDomain,
+            'o' => request.Domain,
             'd' => domain,
-            'i' => client.AddressFamily == AddressFamily.InterNetwork ? client.ToString() : string.Join('.', Convert.ToHexString(client.GetAddressBytes()).ToCharArray()),
+            'i' => _client.AddressFamily == AddressFamily.InterNetwork ? _client.ToString() : string.Join('.', Convert.ToHexString(_client.GetAddressBytes()).ToCharArray()),
             'p' => await ClientNameAsync(domain).ConfigureAwait(false),
-            'v' => client.AddressFamily == AddressFamily.InterNetwork ? "in-addr" : "ip6",
-            'h' => helo,
-            'c' => client.ToString(),
+            'v' => _client.AddressFamily == AddressFamily.InterNetwork ? "in-addr" : "ip6",
+            'h' => request.Helo,
+            'c' => _client.ToString(),
             'r' => _settings.Hostname,
             _ => evaluator._clock.GetUtcNow().ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture),
         };
 
         private async ValueTask<string> ClientNameAsync(string domain)
         {
-            var names = await ValidatedNamesAsync(domain, isMechanism: false).ConfigureAwait(false);
+            var names = await ValidatedNamesAsync(isMechanism: false).ConfigureAwait(false);
             return names.Find(name => name.Equals(domain, StringComparison.OrdinalIgnoreCase)) ?? names.Find(name => IsWithin(name, domain)) ?? names.FirstOrDefault() ?? "unknown";
         }
     }
@@ -280,33 +280,8 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
     private static bool IsWithin(string name, string domain) =>
         name.Equals(domain, StringComparison.OrdinalIgnoreCase) || name.EndsWith("." + domain, StringComparison.OrdinalIgnoreCase);
 
-    // Fully qualified, as the RFC has it: at least two labels (section 4.3).
-    private static bool IsDomain(string domain)
-    {
-        var labels = (domain.EndsWith('.') ? domain[..^1] : domain).Split('.');
-        return labels.Length > 1 && domain.Length <= 254 && Array.TrueForAll(labels, static label => label.Length is > 0 and <= 63) && !domain.Contains('[', StringComparison.Ordinal);
-    }
-
-    private static bool Covers(IPAddress network, IPAddress address, SpfDirective directive)
-    {
-        if (network.AddressFamily != address.AddressFamily)
-        {
-            return false;
-        }
-
-        var bits = network.AddressFamily == AddressFamily.InterNetwork ? directive.Bits4 : directive.Bits6;
-        var (left, right) = (network.GetAddressBytes(), address.GetAddressBytes());
-        for (var index = 0; index < left.Length && bits > 0; index++, bits -= 8)
-        {
-            var mask = bits >= 8 ? 0xff : 0xff << (8 - bits) & 0xff;
-            if ((left[index] & mask) != (right[index] & mask))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
+    private static bool Covers(IPAddress network, IPAddress address, SpfDirective directive) =>
+        new AddressBlock(network, network.AddressFamily == AddressFamily.InterNetwork ? directive.Bits4 : directive.Bits6).Contains(address);
 
     /// <summary>Ends the check, however deep in includes it is.</summary>
     private sealed class SpfErrorException(SpfVerdict verdict, string message) : Exception(message)

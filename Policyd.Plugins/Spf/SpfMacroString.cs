@@ -6,12 +6,18 @@ namespace Policyd.Plugins.Spf;
 internal sealed class SpfMacroString
 {
     private const string Delimiters = ".-+,/_=";
-    private readonly IReadOnlyList<Token> _tokens;
 
-    private SpfMacroString(string text, IReadOnlyList<Token> tokens)
+    // A sender can be long, and a record can name it ten thousand times: what cannot matter is not made.
+    private const int MostValue = 1024;
+    private const int MostText = 1024;
+    private readonly IReadOnlyList<Token> _tokens;
+    private readonly bool _isExplanation;
+
+    private SpfMacroString(string text, IReadOnlyList<Token> tokens, bool isExplanation)
     {
         Text = text;
         _tokens = tokens;
+        _isExplanation = isExplanation;
     }
 
     /// <summary>As it was written.</summary>
@@ -71,7 +77,7 @@ internal sealed class SpfMacroString
             tokens.Add(new Token(literal.ToString(), null));
         }
 
-        return new SpfMacroString(text, tokens);
+        return new SpfMacroString(text, tokens, isExplanation);
     }
 
     /// <summary>Parses a domain-spec: its end is a macro or a dot and a top label, so that nobody's local host is asked for.</summary>
@@ -87,17 +93,26 @@ internal sealed class SpfMacroString
         return parsed;
     }
 
-    /// <summary>The text with the macros' values.</summary>
+    /// <summary>The text with the macros' values. When it gets long, of an explanation the beginning is made, of a domain the end: no name is so long.</summary>
     /// <param name="valueOf">The value of a macro letter, in lower case.</param>
     public async ValueTask<string> ExpandAsync(Func<char, ValueTask<string>> valueOf)
     {
-        var text = new StringBuilder();
-        foreach (var token in _tokens)
+        var pieces = new List<string>();
+        var length = 0;
+        for (var index = 0; index < _tokens.Count && length <= MostText; index++)
         {
-            text.Append(token.Macro is { } macro ? macro.Transform(await valueOf(macro.Letter).ConfigureAwait(false)) : token.Literal);
+            var token = _tokens[_isExplanation ? index : _tokens.Count - 1 - index];
+            var piece = token.Macro is { } macro ? macro.Transform(await valueOf(macro.Letter).ConfigureAwait(false)) : token.Literal;
+            pieces.Add(piece);
+            length += piece.Length;
         }
 
-        return text.ToString();
+        if (!_isExplanation)
+        {
+            pieces.Reverse();
+        }
+
+        return string.Concat(pieces);
     }
 
     private static bool EndsInTopLabel(string literal)
@@ -153,7 +168,7 @@ internal sealed class SpfMacroString
     {
         public string Transform(string value)
         {
-            var parts = value.Split([.. By]);
+            var parts = (value.Length > MostValue ? value[..MostValue] : value).Split([.. By]);
             if (Reversed)
             {
                 Array.Reverse(parts);

@@ -27,8 +27,8 @@ internal enum SpfVerdict
 
 /// <summary>What a check came to.</summary>
 /// <param name="Verdict">The result.</param>
-/// <param name="Reason">Why, in our words: the mechanism that matched, or what is wrong.</param>
-/// <param name="Explanation">For a fail: the domain's own words (<c>exp=</c>), or the default ones; empty otherwise.</param>
+/// <param name="Reason">Why, in our words: the mechanism that matched, or what is wrong. Short and printable ASCII.</param>
+/// <param name="Explanation">For a fail: the domain's own words (<c>exp=</c>), or the default ones; empty otherwise. Short, but else as it came.</param>
 internal sealed record SpfOutcome(SpfVerdict Verdict, string Reason, string Explanation = "");
 
 /// <summary>What is checked.</summary>
@@ -36,7 +36,8 @@ internal sealed record SpfOutcome(SpfVerdict Verdict, string Reason, string Expl
 /// <param name="Domain">The domain whose policy is asked.</param>
 /// <param name="Sender">The identity with its local part; <c>postmaster@</c> is put before one that has none.</param>
 /// <param name="Helo">What the client called itself.</param>
-internal sealed record SpfRequest(System.Net.IPAddress Client, string Domain, string Sender, string Helo);
+/// <param name="Explain">Whether a fail is to be explained in the domain's own words: it may cost lookups.</param>
+internal sealed record SpfRequest(System.Net.IPAddress Client, string Domain, string Sender, string Helo, bool Explain = true);
 
 /// <summary>The limits of RFC 7208, section 4.6.4, and what a default explanation needs.</summary>
 internal sealed record SpfSettings

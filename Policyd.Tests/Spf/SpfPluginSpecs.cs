@@ -21,6 +21,7 @@ public sealed class SpfPluginSpecs
         ["soft.test"] = "v=spf1 ~all",
         ["neutral.test"] = "v=spf1 ?all",
         ["wrong.test"] = "v=spf1 ipv4:192.0.2.1 -all",
+        ["xn--exmple-cua.test"] = "v=spf1 -all",
     };
 
     private Session _session = new();
@@ -43,6 +44,9 @@ public sealed class SpfPluginSpecs
     [InlineData("permerror_mode = dunno", "a@wrong.test", "dunno")]
     [InlineData("enabled = off", "a@fail.test", "dunno")]
     [InlineData("whitelist = \"10.0.0.0/8, 192.0.2.7\"", "a@fail.test", "dunno")]
+    [InlineData("whitelist = \"192.0.2.200/24\"", "a@fail.test", "dunno")]
+    [InlineData("whitelist = \"192.0.2.200/25\"", "a@fail.test", "reject SPF validation failed: the client may not use 'a@fail.test' (mfrom): fail.test: -all matches")]
+    [InlineData("", "ü@exämple.test", "reject SPF validation failed: the client may not use '\\xc3\\xbc@ex\\xc3\\xa4mple.test' (mfrom): xn--exmple-cua.test: -all matches")]
     public async Task Result_does_what_its_mode_says(string options, string sender, string answer) =>
         Assert.Equal(answer, await AskAsync(options, ("sender", sender), ("helo_name", "unknown-host")));
 
@@ -66,8 +70,45 @@ public sealed class SpfPluginSpecs
         Assert.Equal("spf=-10", _session["score_detail"]);
     }
 
+    [Fact]
+    public async Task Pass_of_HELO_adds_no_score()
+    {
+        await AskAsync("pass_score = -10", ("sender", "a@neutral.test"), ("helo_name", "pass.test"));
+        Assert.Null(_session["score"]);
+    }
+
+    [Fact]
+    public async Task Score_goes_into_the_field_that_the_option_names()
+    {
+        await AskAsync("pass_score = -10, score_field = trust", ("sender", "a@pass.test"), ("helo_name", ""));
+        Assert.Null(_session["score"]);
+        Assert.Equal("-10", _session["trust"]);
+    }
+
+    [Fact]
+    public async Task Explanation_is_looked_up_only_when_it_is_shown()
+    {
+        await AskAsync("", ("sender", "a@explained.test"));
+        Assert.DoesNotContain("why.explained.test", _dns.Asked);
+        await AskAsync("reject_message = \"%AUTH_EXPL%\"", ("sender", "a@explained.test"));
+        Assert.Contains("why.explained.test", _dns.Asked);
+    }
+
+    [Fact]
+    public async Task What_can_have_no_policy_is_not_asked_for()
+    {
+        foreach (var helo in (string[])["localhost", "[192.0.2.7]", "192.0.2.7", "a..b", "."])
+        {
+            await AskAsync("", ("sender", ""), ("helo_name", helo));
+        }
+
+        Assert.Empty(_dns.Asked);
+    }
+
     [Theory]
     [InlineData("127.0.0.1")]
+    [InlineData("127.9.9.9")]
+    [InlineData("::ffff:127.0.0.1")]
     [InlineData("::1")]
     [InlineData("unknown")]
     [InlineData("")]
@@ -87,6 +128,9 @@ public sealed class SpfPluginSpecs
     [InlineData("whitelist = \"192.0.2.1/33\"", "no address and no network")]
     [InlineData("default_authority_explanation = \"%{x}\"", "a macro that there is not")]
     [InlineData("fail_mode = rejct", "reject")]
+    [InlineData("fail_mode = defer", "passive")]
+    [InlineData("pass_mode = reject", "accept")]
+    [InlineData("whitelist = 10", "no address and no network")]
     public void A_mistake_is_an_error(string options, string part)
     {
         Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = SPF, " + options + " } ] } ] }", out var diagnostics));
@@ -143,9 +187,15 @@ public sealed class SpfPluginSpecs
     /// <summary>TXT records by name; away.test cannot be looked up.</summary>
     private sealed class ZoneResolver : Dictionary<string, string>, IDnsResolver
     {
-        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) => new(
-            name == "away.test" ? new DnsAnswer(DnsStatus.TimedOut, [])
-            : type == DnsRecordType.Txt && TryGetValue(name, out var text) ? new DnsAnswer(DnsStatus.Found, [new TextRecord(text)])
-            : new DnsAnswer(DnsStatus.NoSuchName, []));
+        public List<string> Asked { get; } = [];
+
+        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct)
+        {
+            Asked.Add(name);
+            return new(
+                name == "away.test" ? new DnsAnswer(DnsStatus.TimedOut, [])
+                : type == DnsRecordType.Txt && TryGetValue(name, out var text) ? new DnsAnswer(DnsStatus.Found, [new TextRecord(text)])
+                : new DnsAnswer(DnsStatus.NoSuchName, []));
+        }
     }
 }

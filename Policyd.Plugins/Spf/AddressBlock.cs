@@ -1,0 +1,47 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Policyd.Plugins.Spf;
+
+// Addresses with a common beginning. Bits behind the prefix count for nothing, as records and operators write them all the same.
+internal readonly record struct AddressBlock(IPAddress Address, int Prefix)
+{
+    /// <summary>An address, or an address and a prefix: <c>192.0.2.0/24</c>.</summary>
+    public static bool TryParse(string text, out AddressBlock block)
+    {
+        block = default;
+        var slash = text.IndexOf('/', StringComparison.Ordinal);
+        var host = slash < 0 ? text : text[..slash];
+        if (!IPAddress.TryParse(host, out var address) || (address.AddressFamily == AddressFamily.InterNetwork && host.Count(static c => c == '.') != 3) || host.AsSpan().ContainsAny("[]%"))
+        {
+            return false;
+        }
+
+        var most = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128;
+        var prefix = most;
+        if (slash >= 0 && (!int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out prefix) || prefix > most))
+        {
+            return false;
+        }
+
+        block = new AddressBlock(address, prefix);
+        return true;
+    }
+
+    /// <summary>Whether an address is in it. One of the other family never is.</summary>
+    public bool Contains(IPAddress address)
+    {
+        if (address.AddressFamily != Address.AddressFamily)
+        {
+            return false;
+        }
+
+        Span<byte> ours = stackalloc byte[16];
+        Span<byte> theirs = stackalloc byte[16];
+        Address.TryWriteBytes(ours, out _);
+        address.TryWriteBytes(theirs, out _);
+        var whole = Prefix / 8;
+        return ours[..whole].SequenceEqual(theirs[..whole]) && (Prefix % 8 == 0 || (ours[whole] ^ theirs[whole]) >> (8 - (Prefix % 8)) == 0);
+    }
+}

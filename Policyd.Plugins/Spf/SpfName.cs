@@ -1,0 +1,66 @@
+using System.Globalization;
+using System.Text;
+
+namespace Policyd.Plugins.Spf;
+
+// Names as a check needs them. They are made of strangers' texts, so each is looked at before it is asked for.
+internal static class SpfName
+{
+    private const int MaxLength = 253;
+    private const int MaxLabel = 63;
+    private static readonly IdnMapping s_international = new() { UseStd3AsciiRules = false };
+
+    /// <summary>The domain of an identity. Letters beyond ASCII are encoded as the DNS has them (RFC 7208, section 4.3), where they can be.</summary>
+    public static string DomainOf(string identity)
+    {
+        var domain = identity[(identity.LastIndexOf('@') + 1)..];
+        if (Ascii.IsValid(domain))
+        {
+            return domain;
+        }
+
+        try
+        {
+            return s_international.GetAscii(domain);
+        }
+        catch (ArgumentException)
+        {
+            return domain;
+        }
+    }
+
+    /// <summary>Whether a domain can have a policy: two labels at least, none empty or too long, and no address (RFC 7208, section 4.3).</summary>
+    public static bool IsDomain(string domain)
+    {
+        var name = domain.AsSpan();
+        name = name.EndsWith(".") ? name[..^1] : name;
+        if (name.Length is 0 or > MaxLength || name[0] == '[')
+        {
+            return false;
+        }
+
+        foreach (var label in name.Split('.'))
+        {
+            if (name[label].Length is 0 or > MaxLabel)
+            {
+                return false;
+            }
+        }
+
+        var dot = name.LastIndexOf('.');
+        return dot > 0 && name[(dot + 1)..].ContainsAnyExceptInRange('0', '9');
+    }
+
+    /// <summary>What a domain-spec has become, without its first labels as long as it is too long for a name (RFC 7208, section 7.3).</summary>
+    public static string Fit(string expanded)
+    {
+        var name = expanded.TrimEnd('.');
+        if (name.Length <= MaxLength)
+        {
+            return name;
+        }
+
+        var dot = name.IndexOf('.', name.Length - MaxLength - 1);
+        return dot < 0 ? "" : name[(dot + 1)..];
+    }
+}

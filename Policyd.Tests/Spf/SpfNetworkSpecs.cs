@@ -1,0 +1,82 @@
+using System.Net;
+using Policyd.Configuration;
+using Policyd.Plugins.Dns;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Sessions;
+using Policyd.Plugins.Spf;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Spf;
+
+/// <summary>SPF with the server's own resolver and a scripted DNS server.</summary>
+public sealed class SpfNetworkSpecs
+{
+    // Of the request; a quarter of it stays for the answer, also on a busy machine.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+
+    [Theory]
+    [InlineData("Silence", "30s")]
+    [InlineData("Silence", "300ms")]
+    [InlineData("ServFail", "15s")]
+    [InlineData("Malformed", "15s")]
+    public async Task Policy_that_cannot_be_had_defers_within_the_deadline(string fault, string timeout)
+    {
+        await using var server = new ScriptedDnsServer { Fault = Enum.Parse<DnsFault>(fault) };
+        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, timeout, s_patience, "a@sender.test"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Silence_within_a_policy_is_a_temporary_error_too()
+    {
+        await using var server = new ScriptedDnsServer().Txt("sender.test", "v=spf1 include:away.test -all").With(DnsFault.Silence, "away.test");
+        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, "300ms", s_patience, "a@sender.test"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Policy_of_several_strings_in_a_long_answer_is_read_whole()
+    {
+        var networks = Enumerable.Range(0, 100).Select(number => $"ip4:10.0.{number}.0/24 ").ToArray();
+        await using var server = new ScriptedDnsServer { Fault = DnsFault.Truncate }.Txt("sender.test", ["v=spf1 ", .. networks, "ip4:192.0.", "2.7 -all"]);
+        Assert.Equal("dunno", await AskAsync(server, "15s", s_patience, "a@sender.test"));
+        Assert.True(server.TcpQueries > 0);
+    }
+
+    [Theory]
+    [InlineData("mx")]
+    [InlineData("ptr")]
+    public async Task Names_of_one_term_are_looked_up_together(string mechanism)
+    {
+        await using var server = new ScriptedDnsServer().Txt("sender.test", $"v=spf1 {mechanism} -all");
+        for (var number = 1; number <= 10; number++)
+        {
+            server.Mx("sender.test", number, $"m{number}.sender.test").Ptr("7.2.0.192.in-addr.arpa", $"m{number}.sender.test")
+                .A($"m{number}.sender.test", number == 10 ? "192.0.2.7" : "192.0.2.1").With(DnsFault.Silence, number == 9 ? "m9.sender.test" : "none");
+        }
+
+        await using var resolver = Resolver(server, "2s");
+        var evaluator = new SpfEvaluator(resolver, new SpfSettings(), TimeProvider.System);
+        var outcome = await evaluator.CheckAsync(new SpfRequest(IPAddress.Parse("192.0.2.7"), "sender.test", "a@sender.test", ""), TestContext.Current.CancellationToken);
+
+        // Of an mx the silent name comes before the one that matches; of a ptr it is left out.
+        Assert.Equal(mechanism == "mx" ? SpfVerdict.TempError : SpfVerdict.Pass, outcome.Verdict);
+        Assert.Equal(1, server.CountOf("m10.sender.test"));
+    }
+
+    private static DnsResolver Resolver(ScriptedDnsServer server, string timeout) => new(
+        new DnsOptions { Servers = [server.Address], Timeout = timeout.EndsWith("ms", StringComparison.Ordinal) ? TimeSpan.FromMilliseconds(300) : TimeSpan.FromSeconds(int.Parse(timeout[..^1], System.Globalization.CultureInfo.InvariantCulture)) },
+        TimeProvider.System,
+        new LogCapture().CreateLogger("dns"));
+
+    private static async Task<string?> AskAsync(ScriptedDnsServer server, string timeout, TimeSpan patience, string sender)
+    {
+        await using var resolver = Resolver(server, timeout);
+        var document = HoconReader.Read("policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF } ] } ] }", "test.hocon");
+        var model = PolicyServerModel.Build(document, new ModelEnvironment { Dns = resolver }) ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
+        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").Add("client_address", "192.0.2.7").Add("sender", sender);
+        var outcome = await model.VirtualHosts[0].RunAsync(request.ToRequest(), new Session(), patience);
+        Assert.Null(outcome.Failure);
+        await model.ServerConnections.DisposeAsync();
+        return outcome.Action ?? "dunno";
+    }
+}
