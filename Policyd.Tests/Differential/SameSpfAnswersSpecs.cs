@@ -1,0 +1,187 @@
+using System.Globalization;
+using System.Text;
+using Policyd.Configuration;
+using Policyd.Plugins.Dns;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Differential;
+
+/// <summary>
+/// SPF gives mtpolicyd's answers when both ask the same DNS server: a scripted one, to which Net::DNS is led by its environment. The words behind
+/// <c>check failed:</c> are ours and are not compared; nor is what docs/differences.md lists.
+/// </summary>
+public sealed class SameSpfAnswersSpecs(ITestOutputHelper output)
+{
+    private static readonly Dictionary<string, string> Policies = new()
+    {
+        ["pass.test"] = "v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32 ~all",
+        ["fail.test"] = "v=spf1 -all",
+        ["soft.test"] = "v=spf1 ~all",
+        ["neutral.test"] = "v=spf1 ?all",
+        ["default.test"] = "v=spf1 ip4:203.0.113.1",
+        ["explained.test"] = "v=spf1 -all exp=why.test",
+        ["misexplained.test"] = "v=spf1 -all exp=wrongwhy.test",
+        ["why.test"] = "%{c} is not %{d}, %{s} %{h} %{r} %{p} %{v}, see http://x/?%{S}",
+        ["wrongwhy.test"] = "the %{x} files",
+        ["redirected.test"] = "v=spf1 redirect=fail.test",
+        ["including.test"] = "v=spf1 include:pass.test -all",
+        ["nested.test"] = "v=spf1 include:including.test include:soft.test ?all",
+        ["a.test"] = "v=spf1 a:client.test -all",
+        ["mx.test"] = "v=spf1 mx:site.test -all",
+        ["ptr.test"] = "v=spf1 ptr:in.client.test ptr:client.test -all",
+        ["exists.test"] = "v=spf1 exists:%{ir}.%{l1r-}.list.test -all",
+        ["macro.test"] = "v=spf1 -exists:%{i}.here.test include:%{d2} ~all",
+        ["wrong.test"] = "v=spf1 foo:bar -all",
+        ["wrongprefix.test"] = "v=spf1 a/33 -all",
+        ["wrongend.test"] = "v=spf1 all a:",
+        ["nowhere.test"] = "v=spf1 include:none.test -all",
+        ["void.test"] = "v=spf1 a:x1.test a:x2.test a:x3.test -all",
+        ["notvoid.test"] = "v=spf1 a:x1.test a:x2.test ~all",
+        ["loop.test"] = "v=spf1 include:loop.test -all",
+        ["away.test"] = "v=spf1 a:servfail.test -all",
+        ["awaytoo.test"] = "v=spf1 include:servfail.test -all",
+    };
+
+    private static readonly string[] Clients = ["192.0.2.7", "192.0.2.8", "198.51.100.7", "10.1.2.3", "127.0.0.1", "127.1.2.3", "2001:db8::25", "2001:db9::25", "::1", ""];
+    private static readonly string[] Locals = ["a", "first.last", "one-two", "a b", "x+y"];
+    private static readonly string[] Chains = ["strict", "scores", "quiet"];
+
+    public static TheoryData<string> All => [.. Chains];
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task Both_servers_answer_the_same(string chain)
+    {
+        Needs.Root();
+        await using var dns = Zone();
+        using var folder = new TemporaryFolder();
+        var port = FreePort.Next();
+        string Body(int ourPort, int memcachedPort) => Configuration(chain, ourPort, memcachedPort);
+        var environment = new Dictionary<string, string> { ["RES_NAMESERVERS"] = "127.0.0.1", ["RES_OPTIONS"] = string.Create(CultureInfo.InvariantCulture, $"port:{dns.Port}") };
+        await using var theirs = await MtpolicydProcess.Start(folder, port, Body, environment);
+        var document = ConfigurationFile.Read(folder.Write("policyd.conf", Body(port, 1)));
+        await using var resolver = new DnsResolver(new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) }, TimeProvider.System, new LogCapture().CreateLogger("dns"));
+        var ours = PolicyServerModel.Build(document, new ModelEnvironment { Dns = resolver }) ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
+
+        var seed = int.TryParse(Environment.GetEnvironmentVariable("POLICYD_SEED"), CultureInfo.InvariantCulture, out var given) ? given : Environment.TickCount;
+        var random = new Random(seed);
+        string[] domains = [.. Policies.Keys, "none.test", "servfail.test", "localhost", "[192.0.2.7]"];
+        await using var ask = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
+        var answers = new HashSet<string>();
+        const int Mails = 200;
+        for (var mail = 0; mail < Mails; mail++)
+        {
+            string Any(string[] values) => values[random.Next(values.Length)];
+            var client = Any(Clients);
+
+            // The original fails every bounce whose HELO it does not check.
+            var sender = random.Next(8) == 0 && chain == "scores" ? "" : Any(Locals) + "@" + Any(domains);
+            var helo = random.Next(2) == 0 ? "none.test" : Any(domains);
+            var session = new Session();
+            for (var recipient = 0; recipient < 2; recipient++)
+            {
+                var request = PolicyRequestBuilder.AccessPolicy().Add("client_address", client).Add("helo_name", helo)
+                    .Add("sender", sender).Add("recipient", $"r{recipient}@example.org").Add("instance", $"s.{mail}");
+                var expected = Comparable(await ask.AskAsync(request.ToBytes(), TestContext.Current.CancellationToken));
+                var outcome = await ours.VirtualHosts[0].RunAsync(request.ToRequest(), session, TimeSpan.FromSeconds(60));
+                session = outcome.Session;
+                answers.Add(expected);
+                Assert.True(
+                    expected == Comparable(outcome.Action ?? ""),
+                    $"chain {chain}, seed {seed}, mail {mail}: mtpolicyd says \"{expected}\", we say \"{outcome.Action}\" to\n{Encoding.UTF8.GetString(request.ToBytes())}");
+            }
+        }
+
+        Summary.Line(output, $"differential, SPF {chain}: seed {seed}, {Mails * 2} requests, {answers.Count} different answers, no difference");
+        Assert.True(answers.Count >= 3, "the chain gave hardly any different answers: it tests nothing");
+    }
+
+    private static ScriptedDnsServer Zone()
+    {
+        var dns = new ScriptedDnsServer().With(DnsFault.ServFail, "servfail.test")
+            .A("client.test", "192.0.2.7").Aaaa("client.test", "2001:db8::25").Ptr("7.2.0.192.in-addr.arpa", "client.test").Ptr("8.2.0.192.in-addr.arpa", "client.test")
+            .Mx("site.test", 10, "mail.site.test").Mx("site.test", 20, "client.test").A("mail.site.test", "198.51.100.7").Aaaa("mail.site.test", "2001:db9::25")
+            .A("7.2.0.192.a.list.test", "127.0.0.2").A("7.100.51.198.one.list.test", "127.0.0.2").A("192.0.2.8.here.test", "127.0.0.2");
+        foreach (var (name, policy) in Policies)
+        {
+            dns.Txt(name, policy);
+        }
+
+        return dns;
+    }
+
+    // In one case: nibbles of an IPv6 address have another one there.
+    private static string Comparable(string action)
+    {
+        var words = action.IndexOf("check failed: ", StringComparison.Ordinal);
+        return (words < 0 ? action : action[..words]).ToLowerInvariant();
+    }
+
+    private static string Configuration(string chain, int port, int memcachedPort)
+    {
+        var options = chain switch
+        {
+            "strict" => """
+                reject_message = "no: %AUTH_EXPL%"
+                softfail_mode = "passive"
+                pass_mode = "accept"
+                hostname = "mx.example.org"
+                check_helo = "off"
+                """,
+            "scores" => """
+                reject_message = "no"
+                pass_score = -1
+                softfail_score = 2
+                fail_mode = "passive"
+                fail_score = 4
+                temperror_mode = "passive"
+                temperror_score = 8
+                permerror_mode = "passive"
+                permerror_score = 16
+                score_field = "trust"
+                """,
+            _ => """
+                check_helo = "off"
+                reject_message = "no"
+                softfail_mode = "reject"
+                temperror_mode = "dunno"
+                permerror_mode = "dunno"
+                whitelist = "10.1.9.9/16 198.51.100.7, 2001:db9::/32"
+                """,
+        };
+        return $"""
+            user = nobody
+            group = nogroup
+            log_level = 0
+            host = 127.0.0.1
+            port = "127.0.0.1:{port}"
+            min_servers = 2
+            min_spare_servers = 1
+            max_spare_servers = 2
+            max_servers = 4
+            max_requests = 100000
+            keepalive_timeout = 0
+            <Connection memcached>
+              module = "Memcached"
+              servers = "127.0.0.1:{memcachedPort}"
+            </Connection>
+            <SessionCache>
+              module = "Memcached"
+            </SessionCache>
+            <VirtualHost {port}>
+              name = "spf"
+              <Plugin spf>
+                module = "SPF"
+                {options}
+              </Plugin>
+              <Plugin tag>
+                module = "AddScoreHeader"
+                score_field = "trust"
+              </Plugin>
+            </VirtualHost>
+            """;
+    }
+}
