@@ -1,5 +1,5 @@
 using System.Net;
-using System.Net.Sockets;
+using Policyd.Plugins.Addresses;
 
 namespace Policyd.Plugins.GeoIp;
 
@@ -56,8 +56,8 @@ internal sealed class LegacyCountries : ICountryDatabase
 
     public string? CountryOf(IPAddress address)
     {
-        var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        if (plain.AddressFamily == AddressFamily.InterNetworkV6 != _isV6)
+        var plain = address.Plain();
+        if (plain.IsIPv4() == _isV6)
         {
             if (!_isV6)
             {

@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
 
@@ -27,37 +25,6 @@ internal sealed class Blocklist(IDnsResolver dns, string domain, TimeProvider cl
 
         setup.Error("domain", $"\"{domain}\" is no domain name");
         return null;
-    }
-
-    /// <summary>An address as lists have it: octets, or nibbles of an IPv6 address, in reverse order. Null when it is none.</summary>
-    public static string? Reverse(string text)
-    {
-        if (!IPAddress.TryParse(text, out var address))
-        {
-            return null;
-        }
-
-        if (address.IsIPv4MappedToIPv6)
-        {
-            address = address.MapToIPv4();
-        }
-
-        Span<byte> bytes = stackalloc byte[16];
-        address.TryWriteBytes(bytes, out var length);
-        if (address.AddressFamily == AddressFamily.InterNetwork)
-        {
-            return string.Create(CultureInfo.InvariantCulture, $"{bytes[3]}.{bytes[2]}.{bytes[1]}.{bytes[0]}");
-        }
-
-        Span<char> nibbles = stackalloc char[63];
-        nibbles.Fill('.');
-        for (var index = 0; index < length; index++)
-        {
-            nibbles[60 - (index * 4)] = "0123456789abcdef"[bytes[index] & 15];
-            nibbles[62 - (index * 4)] = "0123456789abcdef"[bytes[index] >> 4];
-        }
-
-        return nibbles.ToString();
     }
 
     /// <summary>Sends the questions about a name, so that their answers are there when the plugin runs.</summary>

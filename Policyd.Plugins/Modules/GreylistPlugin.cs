@@ -1,10 +1,9 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Expiring;
 
@@ -228,28 +227,8 @@ public sealed class GreylistPlugin : Plugin
         return Mode == GreylistMode.Passive ? PluginResult.Continue : PluginResult.Answer("dunno");
     }
 
-    private string NetworkOf(string text)
-    {
-        if (!IPAddress.TryParse(text, out var address))
-        {
-            return "";
-        }
-
-        address = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        var (bits, all) = address.AddressFamily == AddressFamily.InterNetwork ? (PrefixIpv4, 32) : (PrefixIpv6, 128);
-        if (bits == all)
-        {
-            return address.ToString();
-        }
-
-        var bytes = address.GetAddressBytes();
-        for (var index = 0; index < bytes.Length; index++)
-        {
-            bytes[index] &= (byte)(0xff << (8 - Math.Clamp(bits - (8 * index), 0, 8)));
-        }
-
-        return new IPAddress(bytes).ToString();
-    }
+    private string NetworkOf(string text) =>
+        ClientAddress.Parse(text) is { } address ? address.Network(address.IsIPv4() ? PrefixIpv4 : PrefixIpv6).ToString() : "";
 
     private sealed record Triplet(string Key, string PassedKey, string Domain, string Client);
 }

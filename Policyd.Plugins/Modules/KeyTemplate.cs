@@ -1,8 +1,7 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Policyd.Configuration;
+using Policyd.Plugins.Addresses;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Modules;
@@ -153,25 +152,13 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
 
         private static string Network(string text, int bits4, int bits6)
         {
-            if (!IPAddress.TryParse(text, out var address))
+            if (ClientAddress.Parse(text) is not { } address)
             {
                 return text;
             }
 
-            if (address.IsIPv4MappedToIPv6)
-            {
-                address = address.MapToIPv4();
-            }
-
-            var bits = address.AddressFamily == AddressFamily.InterNetwork ? bits4 : bits6;
-            var bytes = address.GetAddressBytes();
-            for (var index = 0; index < bytes.Length; index++)
-            {
-                var kept = Math.Clamp(bits - (8 * index), 0, 8);
-                bytes[index] &= (byte)(0xff << (8 - kept));
-            }
-
-            return $"{new IPAddress(bytes)}/{bits}";
+            var bits = address.IsIPv4() ? bits4 : bits6;
+            return $"{address.Network(bits)}/{bits}";
         }
     }
 }

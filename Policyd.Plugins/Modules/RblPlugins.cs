@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 
 namespace Policyd.Plugins.Modules;
@@ -62,9 +63,9 @@ public sealed class RblPlugin : Plugin, IStartsLookups
     /// <inheritdoc/>
     public void StartLookups(PluginContext context)
     {
-        if (Enabled.For(context) && !context.Session.Has(_key) && Blocklist.Reverse(context.Request.ClientAddress) is { } name)
+        if (Enabled.For(context) && !context.Session.Has(_key) && ClientAddress.Parse(context.Request.ClientAddress) is { } address)
         {
-            _list.Start(name);
+            _list.Start(address.Reversed());
         }
     }
 
@@ -78,12 +79,12 @@ public sealed class RblPlugin : Plugin, IStartsLookups
 
         if (!context.Session.TryGet<ListResult>(_key, out var result) || result is null)
         {
-            if (Blocklist.Reverse(context.Request.ClientAddress) is not { } name)
+            if (ClientAddress.Parse(context.Request.ClientAddress) is not { } address)
             {
                 return PluginResult.Continue;
             }
 
-            result = await _list.LookUpAsync(name, context, this).ConfigureAwait(false);
+            result = await _list.LookUpAsync(address.Reversed(), context, this).ConfigureAwait(false);
             if (result is null)
             {
                 return PluginResult.Continue;

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Net;
 using System.Net.Sockets;
 using Policyd.Configuration;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Spf;
@@ -270,16 +271,8 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     }
 
     /// <summary>The client's address; null when it is none, or one that is not checked.</summary>
-    private IPAddress? AddressOf(PluginContext context)
-    {
-        if (!IPAddress.TryParse(context.Request.ClientAddress, out var address))
-        {
-            return null;
-        }
-
-        var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        return IPAddress.IsLoopback(plain) || _whitelist.Exists(network => network.Contains(plain)) ? null : plain;
-    }
+    private IPAddress? AddressOf(PluginContext context) =>
+        ClientAddress.Parse(context.Request.ClientAddress) is { } address && !IPAddress.IsLoopback(address) && !_whitelist.Exists(network => network.Contains(address)) ? address : null;
 
     private PluginResult? Judge(PluginContext context, string scope, string identity, SpfOutcome outcome)
     {

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Dns;
 
 namespace Policyd.Plugins.Spf;
@@ -16,8 +16,7 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
     {
         var at = request.Sender.LastIndexOf('@');
         var local = at < 0 ? "" : request.Sender[..at];
-        var client = request.Client.IsIPv4MappedToIPv6 ? request.Client.MapToIPv4() : request.Client;
-        var run = new Run(this, request with { Client = client }, local.Length == 0 ? "postmaster" : local, ct);
+        var run = new Run(this, request with { Client = request.Client.Plain() }, local.Length == 0 ? "postmaster" : local, ct);
         SpfOutcome outcome;
         try
         {
@@ -43,7 +42,7 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
         private int _terms;
         private int _voids;
 
-        private DnsRecordType AddressType => _client.AddressFamily == AddressFamily.InterNetwork ? DnsRecordType.A : DnsRecordType.Aaaa;
+        private DnsRecordType AddressType => _client.IsIPv4() ? DnsRecordType.A : DnsRecordType.Aaaa;
 
         public async ValueTask<SpfOutcome> CheckHostAsync(string domain, bool isTop)
         {
@@ -171,7 +170,7 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
         /// <summary>The client's names that have the client's address: by PTR, then forward. What cannot be looked up is left out (section 5.5).</summary>
         private async ValueTask<List<string>> ValidatedNamesAsync(bool isMechanism)
         {
-            var answer = await evaluator._dns.ResolveAsync(ReverseNameOf(_client), DnsRecordType.ReverseName, ct).ConfigureAwait(false);
+            var answer = await evaluator._dns.ResolveAsync(_client.Reversed() + (_client.IsIPv4() ? ".in-addr.arpa" : ".ip6.arpa"), DnsRecordType.ReverseName, ct).ConfigureAwait(false);
             if (isMechanism)
             {
                 CountVoid(answer);
@@ -246,9 +245,9 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
             'l' => local,
             'o' => request.Domain,
             'd' => domain,
-            'i' => _client.AddressFamily == AddressFamily.InterNetwork ? _client.ToString() : string.Join('.', Convert.ToHexString(_client.GetAddressBytes()).ToCharArray()),
+            'i' => _client.IsIPv4() ? _client.ToString() : string.Join('.', Convert.ToHexString(_client.GetAddressBytes()).ToCharArray()),
             'p' => await ClientNameAsync(domain).ConfigureAwait(false),
-            'v' => _client.AddressFamily == AddressFamily.InterNetwork ? "in-addr" : "ip6",
+            'v' => _client.IsIPv4() ? "in-addr" : "ip6",
             'h' => request.Helo,
             'c' => _client.ToString(),
             'r' => _settings.Hostname,
@@ -267,21 +266,11 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
     private readonly TimeProvider _clock = clock;
     private readonly SpfMacroString _default = SpfMacroString.Parse(settings.DefaultExplanation, isExplanation: true);
 
-    /// <summary>The name whose PTR records are the address's names (RFC 1035, section 3.5; RFC 3596, section 2.5).</summary>
-    private static string ReverseNameOf(IPAddress address)
-    {
-        var bytes = address.GetAddressBytes();
-        Array.Reverse(bytes);
-        return bytes.Length == 4
-            ? string.Join('.', bytes) + ".in-addr.arpa"
-            : string.Join('.', bytes.SelectMany(static octet => new[] { octet & 15, octet >> 4 }).Select(static nibble => "0123456789abcdef"[nibble])) + ".ip6.arpa";
-    }
-
     private static bool IsWithin(string name, string domain) =>
         name.Equals(domain, StringComparison.OrdinalIgnoreCase) || name.EndsWith("." + domain, StringComparison.OrdinalIgnoreCase);
 
     private static bool Covers(IPAddress network, IPAddress address, SpfDirective directive) =>
-        new AddressBlock(network, network.AddressFamily == AddressFamily.InterNetwork ? directive.Bits4 : directive.Bits6).Contains(address);
+        new AddressBlock(network, network.IsIPv4() ? directive.Bits4 : directive.Bits6).Contains(address);
 
     /// <summary>Ends the check, however deep in includes it is.</summary>
     private sealed class SpfErrorException(SpfVerdict verdict, string message) : Exception(message)

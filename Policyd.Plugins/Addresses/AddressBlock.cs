@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Policyd.Plugins.Spf;
+namespace Policyd.Plugins.Addresses;
 
 // Addresses with a common beginning. Bits behind the prefix count for nothing, as records and operators write them all the same.
 internal readonly record struct AddressBlock(IPAddress Address, int Prefix)
