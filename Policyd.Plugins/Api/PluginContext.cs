@@ -156,6 +156,18 @@ public sealed class PluginContext
         session[detail] = session[detail] is { Length: > 0 } before ? $"{before}, {own}" : own;
     }
 
+    /// <summary>The same once a mail: what a name has added is not added again by a later request.</summary>
+    /// <param name="name">Who adds: a plugin's name.</param>
+    /// <param name="value">How much; null adds nothing.</param>
+    /// <param name="field">Which score.</param>
+    public void AddScoreOnce(string name, double? value, string field = "score")
+    {
+        if (value is { } score && !IsAlreadyDone(name + "-score"))
+        {
+            AddScore(name, score, field);
+        }
+    }
+
     /// <summary>A score of the mail; 0 when nothing was added.</summary>
     /// <param name="field">Which score.</param>
     public double Score(string field = "score") => PerlNumber.Parse(Session[field]);

@@ -146,10 +146,7 @@ public sealed class CtIpRepPlugin : Plugin
 
     private PluginResult Act(PluginContext context, (IPAddress Address, string Reference) of, ReputationMode mode, double? score)
     {
-        if (score is { } value && !context.IsAlreadyDone(Name + "-score"))
-        {
-            context.AddScore(Name, value);
-        }
+        context.AddScoreOnce(Name, score);
 
         return mode switch
         {

@@ -118,10 +118,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
         }
 
         var who = $"{Name}-{check}";
-        if (score != 0 && !context.IsAlreadyDone(who + "-score"))
-        {
-            context.AddScore(who, score, ScoreField);
-        }
+        context.AddScoreOnce(who, score != 0 ? score : null, ScoreField);
 
         return mode.For(context) == NameListMode.Reject ? PluginResult.Answer(_reject.Fill(Place, (check, host, result.Info))) : null;
     }

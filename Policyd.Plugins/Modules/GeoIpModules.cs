@@ -174,10 +174,7 @@ public sealed class GeoIpActionPlugin : Plugin
             return default;
         }
 
-        if (Score is { } score && !context.IsAlreadyDone(Name + "-score"))
-        {
-            context.AddScore(Name, score);
-        }
+        context.AddScoreOnce(Name, Score);
 
         return new ValueTask<PluginResult>(Mode.For(context) switch
         {

@@ -219,10 +219,7 @@ public sealed class GreylistPlugin : Plugin
 
     private PluginResult Passed(PluginContext context)
     {
-        if (Score is { } score && !context.IsAlreadyDone(Name + "-score"))
-        {
-            context.AddScore(Name, score);
-        }
+        context.AddScoreOnce(Name, Score);
 
         return Mode == GreylistMode.Passive ? PluginResult.Continue : PluginResult.Answer("dunno");
     }

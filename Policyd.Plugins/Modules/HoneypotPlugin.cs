@@ -93,10 +93,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
             return PluginResult.Answer("reject " + RejectMessage);
         }
 
-        if (Score is { } score && !context.IsAlreadyDone(Name + "-score"))
-        {
-            context.AddScore(Name, score);
-        }
+        context.AddScoreOnce(Name, Score);
 
         return Plugins is null ? PluginResult.Continue : await Plugins.RunAsync(context).ConfigureAwait(false);
     }

@@ -17,46 +17,72 @@ public enum ListMode
     Passive,
 }
 
-/// <summary>Looks the client's address up in a DNS list.</summary>
-[Module("RBL")]
-public sealed class RblPlugin : Plugin, IStartsLookups
+/// <summary>What RBL and RBLAction do with a client that a list knows.</summary>
+public abstract class ListPlugin : Plugin
 {
-    private Blocklist _list = null!;
-    private ListAnswer _answer = null!;
-    private string _key = "";
+    private ActionTemplate _reject = "";
 
-    /// <summary>The list.</summary>
-    [Description("the list's domain")]
-    public required string Domain { get; set; }
-
-    /// <summary>Whether it looks.</summary>
+    /// <summary>Whether it acts.</summary>
     [Description("off: do nothing")]
     public UserOption<bool> Enabled { get; set; } = new(true);
 
-    /// <summary>What a listed client gets.</summary>
+    /// <summary>What a match gets.</summary>
     [Description("reject; accept: the chain ends without an objection; passive: only the score counts")]
     public UserOption<ListMode> Mode { get; set; } = new(ListMode.Reject);
 
     /// <summary>The text of the rejection.</summary>
     [Description("the text after reject; %IP% and %INFO% (what the list says, in brackets) are filled in")]
-    public string RejectMessage { get; set; } = ListAnswer.DefaultMessage;
+    public string RejectMessage { get; set; } = "delivery from %IP% rejected %INFO%";
 
-    /// <summary>The score of a listed client.</summary>
-    [Description("the score to add, once a mail, when the client is listed")]
+    /// <summary>The score of a match.</summary>
+    [Description("the score to add, once a mail, when it matches")]
     public double? Score { get; set; }
 
     /// <summary>Which score.</summary>
     [Description("the session's key of the score")]
     public string ScoreField { get; set; } = "score";
 
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup) => _reject = new ActionTemplate("reject " + RejectMessage);
+
     /// <summary>Where the result of an RBL plugin is in the session.</summary>
     internal static string ResultKey(string plugin) => $"rbl-{plugin}-result";
+
+    private protected PluginResult Match(PluginContext context, ListResult result)
+    {
+        context.AddScoreOnce(Name, Score, ScoreField);
+        return Mode.For(context) switch
+        {
+            ListMode.Reject => PluginResult.Answer(_reject.Fill(Place, (context.Request.ClientAddress, result.Info))),
+            ListMode.Accept => PluginResult.Answer("dunno"),
+            _ => PluginResult.Continue,
+        };
+    }
+
+    private static string? Place(string name, (string Address, string Info) of) => name switch
+    {
+        "IP" => of.Address,
+        "INFO" => of.Info.Length > 0 ? $"({of.Info})" : "",
+        _ => null,
+    };
+}
+
+/// <summary>Looks the client's address up in a DNS list.</summary>
+[Module("RBL")]
+public sealed class RblPlugin : ListPlugin, IStartsLookups
+{
+    private Blocklist _list = null!;
+    private string _key = "";
+
+    /// <summary>The list.</summary>
+    [Description("the list's domain")]
+    public required string Domain { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
+        base.Initialize(setup);
         _key = ResultKey(Name);
-        _answer = new ListAnswer(this, RejectMessage);
         _list = Blocklist.Create(setup, Domain)!;
     }
 
@@ -93,15 +119,14 @@ public sealed class RblPlugin : Plugin, IStartsLookups
             context.Session.Set(_key, result);
         }
 
-        return result.Addresses.Length > 0 ? _answer.Of(context, Mode.For(context), Score, ScoreField, result) : PluginResult.Continue;
+        return result.Addresses.Length > 0 ? Match(context, result) : PluginResult.Continue;
     }
 }
 
 /// <summary>Acts on what an RBL plugin before it has found: lists that tell several kinds of clients apart.</summary>
 [Module("RBLAction")]
-public sealed class RblActionPlugin : Plugin
+public sealed class RblActionPlugin : ListPlugin
 {
-    private ListAnswer _answer = null!;
     private string _key = "";
 
     /// <summary>The RBL plugin.</summary>
@@ -112,31 +137,11 @@ public sealed class RblActionPlugin : Plugin
     [Description("what an address of the result must match")]
     public required PerlRegex ReMatch { get; set; }
 
-    /// <summary>Whether it acts.</summary>
-    [Description("off: do nothing")]
-    public UserOption<bool> Enabled { get; set; } = new(true);
-
-    /// <summary>What a match gets.</summary>
-    [Description("reject; accept: the chain ends without an objection; passive: only the score counts")]
-    public UserOption<ListMode> Mode { get; set; } = new(ListMode.Reject);
-
-    /// <summary>The text of the rejection.</summary>
-    [Description("the text after reject; %IP% and %INFO% (what the list says, in brackets) are filled in")]
-    public string RejectMessage { get; set; } = ListAnswer.DefaultMessage;
-
-    /// <summary>The score of a match.</summary>
-    [Description("the score to add, once a mail, when the result matches")]
-    public double? Score { get; set; }
-
-    /// <summary>Which score.</summary>
-    [Description("the session's key of the score")]
-    public string ScoreField { get; set; } = "score";
-
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _key = RblPlugin.ResultKey(ResultFrom);
-        _answer = new ListAnswer(this, RejectMessage);
+        base.Initialize(setup);
+        _key = ResultKey(ResultFrom);
     }
 
     /// <inheritdoc/>
@@ -153,36 +158,6 @@ public sealed class RblActionPlugin : Plugin
             return default;
         }
 
-        return Array.Exists(result.Addresses, ReMatch.IsMatch) ? new(_answer.Of(context, Mode.For(context), Score, ScoreField, result)) : default;
+        return Array.Exists(result.Addresses, ReMatch.IsMatch) ? new(Match(context, result)) : default;
     }
-}
-
-// What both answer when a list knows the client.
-internal sealed class ListAnswer(Plugin plugin, string message)
-{
-    public const string DefaultMessage = "delivery from %IP% rejected %INFO%";
-    private readonly ActionTemplate _reject = new("reject " + message);
-    private readonly string _scored = plugin.Name + "-score";
-
-    public PluginResult Of(PluginContext context, ListMode mode, double? score, string field, ListResult result)
-    {
-        if (score is { } value && !context.IsAlreadyDone(_scored))
-        {
-            context.AddScore(plugin.Name, value, field);
-        }
-
-        return mode switch
-        {
-            ListMode.Reject => PluginResult.Answer(_reject.Fill(Place, (context.Request.ClientAddress, result.Info))),
-            ListMode.Accept => PluginResult.Answer("dunno"),
-            _ => PluginResult.Continue,
-        };
-    }
-
-    private static string? Place(string name, (string Address, string Info) of) => name switch
-    {
-        "IP" => of.Address,
-        "INFO" => of.Info.Length > 0 ? $"({of.Info})" : "",
-        _ => null,
-    };
 }

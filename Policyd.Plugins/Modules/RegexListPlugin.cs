@@ -75,10 +75,7 @@ public sealed class RegexListPlugin : Plugin, INestedChain
             return default;
         }
 
-        if (Score.For(context) is { } score && !context.IsAlreadyDone(Name + "-score"))
-        {
-            context.AddScore(Name, score);
-        }
+        context.AddScoreOnce(Name, Score.For(context));
 
         return Match.RunAsync(context, Action, Plugins);
     }

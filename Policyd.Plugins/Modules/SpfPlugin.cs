@@ -280,13 +280,13 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
         {
             // That a host may call itself so says nothing of the mail it brings.
             case SpfVerdict.Pass when scope == MailFrom:
-                AddScore(context, PassScore);
+                context.AddScoreOnce(Name, PassScore, ScoreField);
                 return PassMode.For(context) == SpfPassMode.Passive ? null : PluginResult.Answer("dunno");
             case SpfVerdict.Fail:
-                AddScore(context, FailScore);
+                context.AddScoreOnce(Name, FailScore, ScoreField);
                 return FailMode.For(context) == SpfFailMode.Reject ? Reject(scope, identity, outcome) : null;
             case SpfVerdict.SoftFail:
-                AddScore(context, SoftfailScore);
+                context.AddScoreOnce(Name, SoftfailScore, ScoreField);
                 return SoftfailMode.For(context) switch
                 {
                     SpfSoftfailMode.Passive => null,
@@ -294,21 +294,13 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
                     _ => PluginResult.Answer("dunno"),
                 };
             case SpfVerdict.TempError:
-                AddScore(context, TemperrorScore);
+                context.AddScoreOnce(Name, TemperrorScore, ScoreField);
                 return Fail(TemperrorMode, scope, outcome);
             case SpfVerdict.PermError:
-                AddScore(context, PermerrorScore);
+                context.AddScoreOnce(Name, PermerrorScore, ScoreField);
                 return Fail(PermerrorMode, scope, outcome);
             default:
                 return null;
-        }
-    }
-
-    private void AddScore(PluginContext context, double? score)
-    {
-        if (score is { } value && !context.IsAlreadyDone($"spf-{Name}-score"))
-        {
-            context.AddScore(Name, value, ScoreField);
         }
     }
 

@@ -147,10 +147,7 @@ public sealed class SqlListPlugin : Plugin
         }
 
         var matches = IsTrue(await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false));
-        if (matches && Score is { } score && !context.IsAlreadyDone(Name + "-score"))
-        {
-            context.AddScore(Name, score);
-        }
+        context.AddScoreOnce(Name, matches ? Score : null);
 
         return (matches ? MatchAction : NotMatchAction) is { } action ? PluginResult.Answer(action.Text) : PluginResult.Continue;
     }
