@@ -99,13 +99,13 @@ public sealed class PluginSetup
     }
 
     /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
-    internal IExpiringStore? ExpiringStore(string option, Modules.ExpiringModule module, string connection)
+    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string connection)
     {
         switch (module)
         {
-            case Modules.ExpiringModule.Sql:
+            case ExpiringModule.Sql:
                 return Database(option, connection) is { } database ? new SqlExpiringStore(database, Clock) : null;
-            case Modules.ExpiringModule.Memcached or Modules.ExpiringModule.Redis:
+            case ExpiringModule.Memcached or ExpiringModule.Redis:
                 Warning(option, $"the module {module} is not there yet: the memory of this server is used; module = Sql is shared and outlives a restart");
                 return Resources.Memory;
             default:

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Plugins.Expiring;
@@ -6,49 +7,59 @@ namespace Policyd.Plugins.Expiring;
 /// Greylisting's auto-whitelist: how often a client has passed with mail of a sender's domain. mtpolicyd's table <c>autowl</c> is used as it is; one
 /// that we make has a unique key, so that two servers cannot make two rows of one pair.
 /// </summary>
-internal sealed class AutoWhitelist(ISqlDatabase database, string table, TimeSpan expiry, TimeProvider clock)
+internal sealed class AutoWhitelist
 {
-    private readonly string _name = database.QuoteIdentifier(table);
-    private readonly SqlTables _tables = new(database, [Definition(database, table)]);
+    private readonly TimeSpan _expiry;
+    private readonly TimeProvider _clock;
+    private readonly SqlTables _tables;
+    private readonly SqlQuery _find;
+    private readonly SqlQuery _count;
+    private readonly SqlQuery _insert;
+    private readonly SqlQuery _purge;
+
+    public AutoWhitelist(ISqlDatabase database, string table, TimeSpan expiry, TimeProvider clock)
+    {
+        var name = database.QuoteIdentifier(table);
+        var (ignore, conflict) = database.Provider == SqlProvider.MySQL ? ("IGNORE ", "") : ("", " ON CONFLICT DO NOTHING");
+        _expiry = expiry;
+        _clock = clock;
+        _tables = new SqlTables(database, [Definition(database.Provider, name)]);
+        _find = _tables.Query($"SELECT max(count) FROM {name} WHERE sender_domain = ? AND client_ip = ? AND last_seen > ?");
+
+        // Begun anew when its time had run out, as if it had been purged.
+        _count = _tables.Query($"UPDATE {name} SET count = CASE WHEN last_seen > ? THEN count + 1 ELSE 1 END, last_seen = ? WHERE sender_domain = ? AND client_ip = ?");
+        _insert = _tables.Query($"INSERT {ignore}INTO {name} (sender_domain, client_ip, count, last_seen) VALUES (?, ?, 1, ?){conflict}");
+        _purge = _tables.Query($"DELETE FROM {name} WHERE last_seen <= ?");
+    }
 
     /// <summary>Whether the pair has passed often enough, lately enough.</summary>
     public async ValueTask<bool> HasPassedAsync(string domain, string client, int threshold, CancellationToken ct) =>
-        await _tables.ScalarAsync(
-            $"SELECT max(count) FROM {_name} WHERE sender_domain = ? AND client_ip = ? AND last_seen > ?", ct, domain, client, Oldest()).ConfigureAwait(false) is { } count
-        && Convert.ToInt64(count, System.Globalization.CultureInfo.InvariantCulture) >= threshold;
+        await _tables.ScalarAsync(_find, ct, domain, client, Oldest()).ConfigureAwait(false) is { } count && Convert.ToInt64(count, CultureInfo.InvariantCulture) >= threshold;
 
     /// <summary>The pair has passed once more.</summary>
     public async ValueTask CountAsync(string domain, string client, CancellationToken ct)
     {
-        var now = clock.GetUtcNow().ToUnixTimeSeconds();
-        // Begun anew when its time had run out, as if it had been purged.
-        var update = $"UPDATE {_name} SET count = CASE WHEN last_seen > ? THEN count + 1 ELSE 1 END, last_seen = ? WHERE sender_domain = ? AND client_ip = ?";
-        if (await _tables.ExecuteAsync(update, ct, Oldest(), now, domain, client).ConfigureAwait(false) > 0)
+        var now = _clock.GetUtcNow().ToUnixTimeSeconds();
+        Task<int> UpdateAsync() => _tables.ExecuteAsync(_count, ct, Oldest(), now, domain, client);
+        if (await UpdateAsync().ConfigureAwait(false) == 0 && await _tables.ExecuteAsync(_insert, ct, domain, client, now).ConfigureAwait(false) == 0)
         {
-            return;
-        }
-
-        var (ignore, conflict) = database.Provider == SqlProvider.MySQL ? ("IGNORE ", "") : ("", " ON CONFLICT DO NOTHING");
-        if (await _tables.ExecuteAsync($"INSERT {ignore}INTO {_name} (sender_domain, client_ip, count, last_seen) VALUES (?, ?, 1, ?){conflict}", ct, domain, client, now).ConfigureAwait(false) == 0)
-        {
-            await _tables.ExecuteAsync(update, ct, Oldest(), now, domain, client).ConfigureAwait(false);
+            await UpdateAsync().ConfigureAwait(false);   // another server was faster with the row
         }
     }
 
-    public async ValueTask PurgeAsync(CancellationToken ct) =>
-        await _tables.ExecuteAsync($"DELETE FROM {_name} WHERE last_seen <= ?", ct, Oldest()).ConfigureAwait(false);
+    public async ValueTask PurgeAsync(CancellationToken ct) => await _tables.ExecuteAsync(_purge, ct, Oldest()).ConfigureAwait(false);
 
-    private long Oldest() => (clock.GetUtcNow() - expiry).ToUnixTimeSeconds();
+    private long Oldest() => (_clock.GetUtcNow() - _expiry).ToUnixTimeSeconds();
 
-    private static string Definition(ISqlDatabase database, string table)
+    private static string Definition(SqlProvider provider, string name)
     {
-        var id = database.Provider switch
+        var id = provider switch
         {
             SqlProvider.SQLite => "INTEGER PRIMARY KEY AUTOINCREMENT",
             SqlProvider.PostgreSQL => "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY",
             _ => "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
         };
-        return $"CREATE TABLE IF NOT EXISTS {database.QuoteIdentifier(table)} (id {id}, sender_domain VARCHAR(255) NOT NULL, client_ip VARCHAR(39) NOT NULL, "
-            + $"count BIGINT NOT NULL, last_seen BIGINT NOT NULL, UNIQUE (sender_domain, client_ip)){(database.Provider == SqlProvider.MySQL ? " ENGINE = InnoDB" : "")}";
+        return $"CREATE TABLE IF NOT EXISTS {name} (id {id}, sender_domain VARCHAR(255) NOT NULL, client_ip VARCHAR(39) NOT NULL, "
+            + $"count BIGINT NOT NULL, last_seen BIGINT NOT NULL, UNIQUE (sender_domain, client_ip)){(provider == SqlProvider.MySQL ? " ENGINE = InnoDB" : "")}";
     }
 }

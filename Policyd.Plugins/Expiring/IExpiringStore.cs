@@ -15,3 +15,19 @@ internal interface IExpiringStore
     /// <summary>Deletes what has run out, where it does not go by itself.</summary>
     ValueTask PurgeAsync(CancellationToken ct);
 }
+
+/// <summary>Where tickets or traps rest.</summary>
+public enum ExpiringModule
+{
+    /// <summary>In this server's memory.</summary>
+    Memory,
+
+    /// <summary>In a table of a SQL connection.</summary>
+    Sql,
+
+    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
+    Memcached,
+
+    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
+    Redis,
+}

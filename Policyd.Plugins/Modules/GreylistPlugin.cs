@@ -9,22 +9,6 @@ using Policyd.Plugins.Expiring;
 
 namespace Policyd.Plugins.Modules;
 
-/// <summary>Where tickets or traps rest.</summary>
-public enum ExpiringModule
-{
-    /// <summary>In this server's memory.</summary>
-    Memory,
-
-    /// <summary>In a table of a SQL connection.</summary>
-    Sql,
-
-    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
-    Memcached,
-
-    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
-    Redis,
-}
-
 /// <summary>What passing the greylist does.</summary>
 public enum GreylistMode
 {

@@ -180,21 +180,13 @@ internal static class SqlLookup
     /// <summary>The first column of the first row; null when there is no row. A database that is away is a failure of the plugin.</summary>
     public static async ValueTask<object?> FirstValueAsync(ISqlDatabase database, Sql.SqlQuery query, string value, CancellationToken ct)
     {
-        // SQLite works in the calling thread: a slow disk must not hold a session's.
-        return await Task.Run(
-            async () =>
-            {
-                try
-                {
-                    await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
-                    await using var command = query.CreateCommand(connection, value);
-                    return await command.ExecuteScalarAsync(ct).ConfigureAwait(false);
-                }
-                catch (DbException exception)
-                {
-                    throw new InvalidOperationException($"{database.Description}: {exception.Message}", exception);
-                }
-            },
-            ct).ConfigureAwait(false);
+        try
+        {
+            return await database.CallAsync(query, [value], static (command, ct) => command.ExecuteScalarAsync(ct), ct).ConfigureAwait(false);
+        }
+        catch (DbException exception)
+        {
+            throw new InvalidOperationException($"{database.Description}: {exception.Message}", exception);
+        }
     }
 }
