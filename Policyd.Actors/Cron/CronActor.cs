@@ -36,7 +36,11 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
         _clock = clock;
 
         Recover<ICronMessage>(_ledger.Apply);
-        Recover<SnapshotOffer>(offer => _ledger.Apply((ICronMessage)offer.Snapshot));
+        Recover<SnapshotOffer>(offer =>
+        {
+            _snapshotAt = offer.Metadata.SequenceNr;
+            _ledger.Apply((ICronMessage)offer.Snapshot);
+        });
         Recover<RecoveryCompleted>(_ => Begin());
 
         Command<Wake>(_ => OnWake());
@@ -76,7 +80,6 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     private void Begin()
     {
         _ledger.Interrupt();
-        _snapshotAt = LastSequenceNr;
         var now = _clock.GetUtcNow();
         var unknown = new List<ICronMessage>();
         foreach (var task in _options.Tasks)

@@ -198,6 +198,24 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal(last, (await StatusAsync("hourly")).Last);
     }
 
+    [Fact]
+    public async Task The_ledger_of_a_server_that_is_restarted_often_does_not_grow_either()
+    {
+        var (settings, database) = await LedgerAsync("SQLite");
+        for (var life = 0; life < 3; life++)
+        {
+            // Two events a run: no life alone has enough for a snapshot, all together have.
+            await StopAsync();
+            await StartAsync(settings);
+            for (var run = 0; run < CronActor.EventsKept / 5; run++)
+            {
+                Assert.IsType<TaskRan>(await AskAsync(new RunTask("hourly")));
+            }
+        }
+
+        await Eventually.Holds("the events of earlier lives to be dropped", async () => await CountAsync(database) < CronActor.EventsKept);
+    }
+
     private static PolicyServerModel Model(string connections) =>
         PolicyUnderTest.Build(
             "policyd { cron { time_zone = UTC, tasks { hourly = \"0 * * * *\", daily = \"0 0 * * *\", weekly = off, monthly = off } }, connections { "
