@@ -1,3 +1,4 @@
+using Policyd.Actors;
 using Policyd.Actors.Counters;
 
 namespace Policyd.Tests.Counters;

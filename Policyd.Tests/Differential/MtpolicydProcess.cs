@@ -40,6 +40,32 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
         return started;
     }
 
+    /// <summary>A configuration of one virtual host, with sessions in memcached as the original needs them.</summary>
+    public static string Configuration(int port, int memcachedPort, string name, string plugins) => $"""
+        user = nobody
+        group = nogroup
+        log_level = 0
+        host = 127.0.0.1
+        port = "127.0.0.1:{port}"
+        min_servers = 2
+        min_spare_servers = 1
+        max_spare_servers = 2
+        max_servers = 4
+        max_requests = 100000
+        keepalive_timeout = 0
+        <Connection memcached>
+          module = "Memcached"
+          servers = "127.0.0.1:{memcachedPort}"
+        </Connection>
+        <SessionCache>
+          module = "Memcached"
+        </SessionCache>
+        <VirtualHost {port}>
+        name = "{name}"
+        {plugins}
+        </VirtualHost>
+        """;
+
     public async ValueTask DisposeAsync()
     {
         // Its children end with the parent only when it is asked, not when it is killed.

@@ -81,30 +81,7 @@ public sealed class SameAnswersSpecs(ITestOutputHelper output)
         var body = DifferentialConfigurations.All[chain]
             .Replace("@PROXY@", proxyPort.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             .Replace("@FOLDER@", folder.Path, StringComparison.Ordinal);
-        return $"""
-            user = nobody
-            group = nogroup
-            log_level = 0
-            host = 127.0.0.1
-            port = "127.0.0.1:{port}"
-            min_servers = 2
-            min_spare_servers = 1
-            max_spare_servers = 2
-            max_servers = 4
-            max_requests = 100000
-            keepalive_timeout = 0
-            <Connection memcached>
-              module = "Memcached"
-              servers = "127.0.0.1:{memcachedPort}"
-            </Connection>
-            <SessionCache>
-              module = "Memcached"
-            </SessionCache>
-            <VirtualHost {port}>
-            name = "differential"
-            {body}
-            </VirtualHost>
-            """;
+        return MtpolicydProcess.Configuration(port, memcachedPort, "differential", body);
     }
 
     /// <summary>A third policy server, which both ask: its answer follows from the sender.</summary>

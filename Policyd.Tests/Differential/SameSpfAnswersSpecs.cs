@@ -152,36 +152,15 @@ public sealed class SameSpfAnswersSpecs(ITestOutputHelper output)
                 whitelist = "10.1.9.9/16 198.51.100.7, 2001:db9::/32"
                 """,
         };
-        return $"""
-            user = nobody
-            group = nogroup
-            log_level = 0
-            host = 127.0.0.1
-            port = "127.0.0.1:{port}"
-            min_servers = 2
-            min_spare_servers = 1
-            max_spare_servers = 2
-            max_servers = 4
-            max_requests = 100000
-            keepalive_timeout = 0
-            <Connection memcached>
-              module = "Memcached"
-              servers = "127.0.0.1:{memcachedPort}"
-            </Connection>
-            <SessionCache>
-              module = "Memcached"
-            </SessionCache>
-            <VirtualHost {port}>
-              name = "spf"
-              <Plugin spf>
-                module = "SPF"
-                {options}
-              </Plugin>
-              <Plugin tag>
-                module = "AddScoreHeader"
-                score_field = "trust"
-              </Plugin>
-            </VirtualHost>
-            """;
+        return MtpolicydProcess.Configuration(port, memcachedPort, "spf", $"""
+            <Plugin spf>
+              module = "SPF"
+              {options}
+            </Plugin>
+            <Plugin tag>
+              module = "AddScoreHeader"
+              score_field = "trust"
+            </Plugin>
+            """);
     }
 }

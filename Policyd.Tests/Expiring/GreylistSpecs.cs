@@ -1,8 +1,4 @@
-using Policyd.Configuration;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Model;
-using Policyd.Plugins.Sessions;
-using Policyd.Protocol;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;
@@ -15,15 +11,13 @@ public sealed class GreylistSpecs : IAsyncDisposable
     private const string Greylist = "{ name = grey, module = Greylist, score = -5 }";
     private readonly TemporaryFolder _folder = new();
     private readonly SetClock _clock = new();
-    private readonly LogCapture _log = new();
-    private readonly List<PolicyServerModel> _models = [];
-    private Session _session = new();
+    private readonly List<PolicyUnderTest> _policies = [];
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var model in _models)
+        foreach (var policy in _policies)
         {
-            await model.ServerConnections.DisposeAsync();
+            await policy.DisposeAsync();
         }
 
         _folder.Dispose();
@@ -40,7 +34,7 @@ public sealed class GreylistSpecs : IAsyncDisposable
         Assert.Equal("defer greylisting is active (200s left)", await AskAsync(host));
         _clock.Now += TimeSpan.FromSeconds(200);
         Assert.Equal("dunno", await AskAsync(host));
-        Assert.Equal("grey=-5", _session["score_detail"]);
+        Assert.Equal("grey=-5", host.Session["score_detail"]);
     }
 
     [Fact]
@@ -118,7 +112,7 @@ public sealed class GreylistSpecs : IAsyncDisposable
     {
         var host = Host("{ name = grey, module = Greylist, ticket { module = Sql } }", $"dbi:SQLite:dbname={_folder["no-such-folder"]}/x.db");
         Assert.Equal("dunno", await AskAsync(host));
-        Assert.Contains(_log.Lines, line => line.Message.Contains("goes on without greylisting", StringComparison.Ordinal));
+        Assert.Contains(host.Log.Lines, line => line.Message.Contains("goes on without greylisting", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -127,8 +121,8 @@ public sealed class GreylistSpecs : IAsyncDisposable
         var host = Host("{ name = grey, module = Greylist, ticket { module = Sql } }");
         await AskAsync(host);
         _clock.Now += TimeSpan.FromDays(1);
-        Assert.Equal(0, await _models[0].CronAsync(["hourly"], TestContext.Current.CancellationToken));
-        await using var connection = await _models[0].Sql.Database("db").OpenAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, await host.Model.CronAsync(["hourly"], TestContext.Current.CancellationToken));
+        await using var connection = await host.Model.Sql.Database("db").OpenAsync(TestContext.Current.CancellationToken);
         await using var command = connection.CreateCommand();
         command.CommandText = "SELECT count(*) FROM policyd_expiring";
         Assert.Equal(0L, await command.ExecuteScalarAsync(TestContext.Current.CancellationToken));
@@ -167,22 +161,20 @@ public sealed class GreylistSpecs : IAsyncDisposable
         Assert.Equal("PREPEND X-MtScore: YES score=7 [pot=7]", await AskAsync(host, recipient: "trap@example.org"));
     }
 
-    private VirtualHost Host(string plugins, string? dsn = null)
+    private PolicyUnderTest Host(string plugins, string? dsn = null)
     {
-        var document = HoconReader.Read(
-            $"policyd {{ connections {{ db {{ module = Sql, dsn = \"{dsn ?? "dbi:SQLite:dbname=" + _folder["grey.db"]}\" }} }}, virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}", "test.hocon");
-        var model = PolicyServerModel.Build(document, new ModelEnvironment { Clock = _clock, LoggerFactory = _log });
-        Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
-        _models.Add(model);
-        return model.VirtualHosts[0];
+        var policy = PolicyUnderTest.Of(
+            $"policyd {{ connections {{ db {{ module = Sql, dsn = \"{dsn ?? "dbi:SQLite:dbname=" + _folder["grey.db"]}\" }} }}, virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}",
+            new ModelEnvironment { Clock = _clock });
+        policy.Timeout = TimeSpan.FromSeconds(60);
+        _policies.Add(policy);
+        return policy;
     }
 
-    private async Task<string?> AskAsync(VirtualHost host, string client = "192.0.2.7", string sender = "a@example.com", string recipient = "b@example.org", string helo = "good")
+    // Each is a mail of its own.
+    private static Task<string?> AskAsync(PolicyUnderTest policy, string client = "192.0.2.7", string sender = "a@example.com", string recipient = "b@example.org", string helo = "good")
     {
-        _session = new Session();
-        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").Add("client_address", client).Add("sender", sender).Add("recipient", recipient).Add("helo_name", helo);
-        var outcome = await host.RunAsync(request.ToRequest(), _session, TimeSpan.FromSeconds(60));
-        _session = outcome.Session;
-        return outcome.Action;
+        policy.NewMail();
+        return policy.AskAsync(("client_address", client), ("sender", sender), ("recipient", recipient), ("helo_name", helo));
     }
 }

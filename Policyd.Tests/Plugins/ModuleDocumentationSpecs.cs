@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Loading;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
@@ -64,19 +65,7 @@ public sealed partial class ModuleDocumentationSpecs
         return File.ReadAllText(page);
     }
 
-    private static string Folder()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var pages = Path.Combine(folder.FullName, "docs", "modules");
-            if (Directory.Exists(pages))
-            {
-                return pages;
-            }
-        }
-
-        throw new InvalidOperationException("docs/modules is not above the tests' folder");
-    }
+    private static string Folder() => FilesAbove.OfTheRepository(Path.Combine("docs", "modules"));
 
     [GeneratedRegex(@"^\| \[(\w+)\]\(\1\.md\) \|", RegexOptions.Multiline)]
     private static partial Regex IndexEntry();

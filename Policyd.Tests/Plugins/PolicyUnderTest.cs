@@ -1,5 +1,4 @@
 using Policyd.Configuration;
-using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Model;
@@ -10,19 +9,19 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Plugins;
 
 /// <summary>One virtual host from a piece of HOCON, and requests of one mail to it.</summary>
-internal sealed class PolicyUnderTest
+internal sealed class PolicyUnderTest : IAsyncDisposable
 {
     private readonly VirtualHost _host;
     private Session _session = new();
 
     public PolicyUnderTest(string plugins, params Type[] modules)
-        : this(modules, $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}")
+        : this(new ModelEnvironment { Modules = ModuleRegistry.BuiltIn.With(modules) }, $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}")
     {
     }
 
-    private PolicyUnderTest(Type[] modules, string hocon)
+    private PolicyUnderTest(ModelEnvironment environment, string hocon)
     {
-        Model = Build(hocon, out var diagnostics, Log, modules)
+        Model = Build(hocon, out var diagnostics, environment with { LoggerFactory = Log })
             ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
         _host = Model.VirtualHosts[0];
     }
@@ -37,16 +36,19 @@ internal sealed class PolicyUnderTest
 
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>A whole configuration; its first virtual host is asked.</summary>
-    public static PolicyUnderTest Of(string hocon) => new([], hocon);
+    /// <summary>A whole configuration; its first virtual host is asked. Its log is kept in <see cref="Log"/>.</summary>
+    public static PolicyUnderTest Of(string hocon, ModelEnvironment? environment = null) => new(environment ?? new ModelEnvironment(), hocon);
 
-    public static PolicyServerModel? Build(string hocon, out DiagnosticBag diagnostics, LogCapture? log = null, params Type[] modules)
+    public static PolicyServerModel? Build(string hocon, out DiagnosticBag diagnostics, ModelEnvironment? environment = null)
     {
         var document = HoconReader.Read(hocon, "test.hocon");
-        var model = PolicyServerModel.Build(document, new ModelEnvironment { LoggerFactory = log ?? new LogCapture(), Modules = ModuleRegistry.BuiltIn.With(modules) });
+        var model = PolicyServerModel.Build(document, environment ?? new ModelEnvironment());
         diagnostics = document.Diagnostics;
         return model;
     }
+
+    /// <summary>What is asked next belongs to another mail.</summary>
+    public void NewMail() => _session = new Session();
 
     public async Task<string?> AskAsync(params (string Name, string Value)[] attributes)
     {
@@ -60,4 +62,6 @@ internal sealed class PolicyUnderTest
         _session = Last.Session;
         return Last.Action;
     }
+
+    public ValueTask DisposeAsync() => Model.ServerConnections.DisposeAsync();
 }

@@ -14,7 +14,7 @@ public sealed partial class AccountingHowToSpecs : IDisposable
     private readonly int _recipients = FreePort.Next();
     private readonly int _accounting = FreePort.Next();
     private readonly int _smtp = FreePort.Next();
-    private readonly string _page = ReadPage();
+    private readonly string _page = File.ReadAllText(FilesAbove.OfTheRepository(Path.Combine("docs", "accounting-and-quota.md")));
 
     public void Dispose() => _folder.Dispose();
 
@@ -73,20 +73,6 @@ public sealed partial class AccountingHowToSpecs : IDisposable
 
     [GeneratedRegex("""(name = accounting, port = 12346, plugins = \[).*?(\n    \] \})""", RegexOptions.Singleline)]
     private static partial Regex PluginsOfAccounting();
-
-    private static string ReadPage()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var page = Path.Combine(folder.FullName, "docs", "accounting-and-quota.md");
-            if (File.Exists(page))
-            {
-                return File.ReadAllText(page);
-            }
-        }
-
-        throw new InvalidOperationException("docs/accounting-and-quota.md is not above the tests' folder");
-    }
 
     /// <summary>The limits of the page, in mails that a test can send: 10000 is 5, 1000 is 3, 100 is 2.</summary>
     private static string Smaller(string text) => text

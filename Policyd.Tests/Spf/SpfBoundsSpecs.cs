@@ -26,7 +26,7 @@ public sealed class SpfBoundsSpecs
     [MemberData(nameof(Costly))]
     public async Task Long_record_ends_soon_and_with_short_words(string what, string record)
     {
-        var zone = new ZoneResolver().Txt("test.example", record);
+        var zone = new TextZone { ["test.example"] = record };
         var outcome = await EndsAsync(what, Task.Run(() => CheckAsync(zone, "test.example").AsTask()));
         Assert.InRange(outcome.Reason.Length, 1, 512);
         Assert.DoesNotContain(zone.Asked, name => name.Length > 253);
@@ -35,7 +35,7 @@ public sealed class SpfBoundsSpecs
     [Fact]
     public async Task Long_explanation_is_cut()
     {
-        var zone = new ZoneResolver().Txt("test.example", "v=spf1 -all exp=why.test.example").Txt("why.test.example", Repeat("%{s} ", LongestText));
+        var zone = new TextZone { ["test.example"] = "v=spf1 -all exp=why.test.example", ["why.test.example"] = Repeat("%{s} ", LongestText) };
         var outcome = await EndsAsync("an explanation of long senders", Task.Run(() => CheckAsync(zone, "test.example").AsTask()));
         Assert.Equal(SpfVerdict.Fail, outcome.Verdict);
         Assert.InRange(outcome.Explanation.Length, 100, 512);
@@ -55,7 +55,7 @@ public sealed class SpfBoundsSpecs
                 text[index] = random.Next(3) == 0 ? (char)random.Next(256) : "%{}sldiphcrtvoaxm:/.=+-~?0123456789 _,"[random.Next(38)];
             }
 
-            var zone = new ZoneResolver().Txt("test.example", "v=spf1 " + new string(text)).Txt("why.example", new string(text)).Txt("exp.example", "v=spf1 -all exp=why.example");
+            var zone = new TextZone { ["test.example"] = "v=spf1 " + new string(text), ["why.example"] = new string(text), ["exp.example"] = "v=spf1 -all exp=why.example" };
             try
             {
                 var outcome = await CheckAsync(zone, "test.example");
@@ -77,25 +77,4 @@ public sealed class SpfBoundsSpecs
 
     // Far more than it takes; without bounds it would be hours.
     private static Task<SpfOutcome> EndsAsync(string what, Task<SpfOutcome> check) => Support.Eventually.Ends("a check with " + what, check);
-
-    private sealed class ZoneResolver : IDnsResolver
-    {
-        private readonly Dictionary<string, string> _texts = [];
-
-        public List<string> Asked { get; } = [];
-
-        public ZoneResolver Txt(string name, string text)
-        {
-            _texts[name] = text;
-            return this;
-        }
-
-        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct)
-        {
-            Asked.Add(name);
-            return new(type == DnsRecordType.Txt && _texts.TryGetValue(name, out var text)
-                ? new DnsAnswer(DnsStatus.Found, [new TextRecord(text)])
-                : new DnsAnswer(DnsStatus.NoSuchName, []));
-        }
-    }
 }

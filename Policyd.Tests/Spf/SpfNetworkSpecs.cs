@@ -1,10 +1,8 @@
 using System.Net;
-using Policyd.Configuration;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Model;
-using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Spf;
-using Policyd.Protocol;
+using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Spf;
@@ -71,12 +69,11 @@ public sealed class SpfNetworkSpecs
     private static async Task<string?> AskAsync(ScriptedDnsServer server, string timeout, TimeSpan patience, string sender)
     {
         await using var resolver = Resolver(server, timeout);
-        var document = HoconReader.Read("policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF } ] } ] }", "test.hocon");
-        var model = PolicyServerModel.Build(document, new ModelEnvironment { Dns = resolver }) ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
-        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").Add("client_address", "192.0.2.7").Add("sender", sender);
-        var outcome = await model.VirtualHosts[0].RunAsync(request.ToRequest(), new Session(), patience);
-        Assert.Null(outcome.Failure);
-        await model.ServerConnections.DisposeAsync();
-        return outcome.Action ?? "dunno";
+        await using var policy = PolicyUnderTest.Of(
+            "policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF } ] } ] }", new ModelEnvironment { Dns = resolver });
+        policy.Timeout = patience;
+        var answer = await policy.AskAsync(("sender", sender));
+        Assert.Null(policy.Last.Failure);
+        return answer ?? "dunno";
     }
 }

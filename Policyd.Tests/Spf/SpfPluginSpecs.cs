@@ -1,18 +1,13 @@
-using Policyd.Configuration;
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Dns;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Spf;
-using Policyd.Protocol;
 using Policyd.Tests.Plugins;
-using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Spf;
 
 public sealed class SpfPluginSpecs
 {
-    private readonly ZoneResolver _dns = new()
+    private readonly TextZone _dns = new()
     {
         ["pass.test"] = "v=spf1 ip4:192.0.2.0/24 -all",
         ["fail.test"] = "v=spf1 -all",
@@ -163,39 +158,10 @@ public sealed class SpfPluginSpecs
 
     private async Task<string?> AskAsync(string options, params (string Name, string Value)[] attributes)
     {
-        _session = new Session();
-        var document = HoconReader.Read($"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {{ name = spf, module = SPF, {options} }} ] }} ] }}", "test.hocon");
-        var model = PolicyServerModel.Build(document, new ModelEnvironment { Dns = _dns });
-        Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
-        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1");
-        if (!attributes.Any(static attribute => attribute.Name == "client_address"))
-        {
-            request.Add("client_address", "192.0.2.7");
-        }
-
-        foreach (var (name, value) in attributes)
-        {
-            request.Add(name, value);
-        }
-
-        var outcome = await model.VirtualHosts[0].RunAsync(request.ToRequest(), _session, TimeSpan.FromSeconds(30));
-        _session = outcome.Session;
-        await model.ServerConnections.DisposeAsync();
-        return outcome.Action;
-    }
-
-    /// <summary>TXT records by name; away.test cannot be looked up.</summary>
-    private sealed class ZoneResolver : Dictionary<string, string>, IDnsResolver
-    {
-        public List<string> Asked { get; } = [];
-
-        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct)
-        {
-            Asked.Add(name);
-            return new(
-                name == "away.test" ? new DnsAnswer(DnsStatus.TimedOut, [])
-                : type == DnsRecordType.Txt && TryGetValue(name, out var text) ? new DnsAnswer(DnsStatus.Found, [new TextRecord(text)])
-                : new DnsAnswer(DnsStatus.NoSuchName, []));
-        }
+        await using var policy = PolicyUnderTest.Of(
+            $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {{ name = spf, module = SPF, {options} }} ] }} ] }}", new ModelEnvironment { Dns = _dns });
+        var answer = await policy.AskAsync(attributes);
+        _session = policy.Session;
+        return answer;
     }
 }

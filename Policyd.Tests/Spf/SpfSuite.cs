@@ -13,23 +13,9 @@ internal static class SpfSuite
     /// <summary>All cases; none where the test data is absent.</summary>
     public static IReadOnlyList<SpfCase> Cases => s_cases.Value;
 
-    private static string? Find()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var file = Path.Combine(folder.FullName, "shared", "spf", "rfc7208-tests.yml");
-            if (File.Exists(file))
-            {
-                return file;
-            }
-        }
-
-        return null;
-    }
-
     private static List<SpfCase> Read()
     {
-        if (Find() is not { } file)
+        if (FilesAbove.Find(Path.Combine("shared", "spf", "rfc7208-tests.yml")) is not { } file)
         {
             return [];
         }

@@ -29,13 +29,9 @@ internal static class Needs
     /// <summary>A file or folder of test data that stands beside the repository and is not part of it.</summary>
     public static string SharedData(string relativePath)
     {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        if (FilesAbove.Find(Path.Combine("shared", relativePath)) is { } found)
         {
-            var candidate = Path.Combine(folder.FullName, "shared", relativePath);
-            if (Path.Exists(candidate))
-            {
-                return candidate;
-            }
+            return found;
         }
 
         Assert.Skip($"the test data shared/{relativePath} is not there");
