@@ -78,7 +78,8 @@ public sealed class CronClockwork
 
     private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, ILogger logger)
     {
-        var wait = s_firstWait;
+        var backOff = new BackOff(s_firstWait, s_longestWait);
+        var told = false;
         while (!system.WhenTerminated.IsCompleted)
         {
             try
@@ -90,13 +91,13 @@ public sealed class CronClockwork
             }
             catch (Exception e) when (e is DbException or OperationCanceledException or TimeoutException or InvalidOperationException)
             {
-                if (wait == s_firstWait)
+                if (!told)
                 {
+                    told = true;
                     logger.LogError("cron: the ledger in {Database} cannot be prepared yet, no task runs until it is: {Reason}", database.Description, e.Message);
                 }
 
-                await Task.WhenAny(Task.Delay(wait), system.WhenTerminated).ConfigureAwait(false);
-                wait = wait * 2 < s_longestWait ? wait * 2 : s_longestWait;
+                await Task.WhenAny(Task.Delay(backOff.Next()), system.WhenTerminated).ConfigureAwait(false);
             }
         }
 

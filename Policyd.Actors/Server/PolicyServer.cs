@@ -103,7 +103,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     }
 
     /// <summary>Whether the server runs the periodic tasks itself.</summary>
-    public bool RunsCron => _model.Cron is { Enabled: true, Tasks.Count: > 0 };
+    public bool RunsCron => _model.Cron.Runs;
 
     /// <summary>What an actor system needs to run them.</summary>
     public Config CronSettings => CronClockwork.AkkaSettings(_model);

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
-using Policyd.Protocol;
 
 namespace Policyd.Plugins.Chain;
 

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;

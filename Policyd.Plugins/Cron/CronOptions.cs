@@ -22,6 +22,10 @@ public sealed class CronOptions
     [Description("the time zone of the expressions, such as Europe/Berlin; the system's unless given")]
     public string? TimeZone { get; set; }
 
+    /// <summary>Whether there is anything for the server to run.</summary>
+    [NotAnOption]
+    public bool Runs => Enabled && Tasks.Count > 0;
+
     /// <summary>The tasks, from <c>tasks { NAME = EXPRESSION }</c>.</summary>
     [NotAnOption]
     public IReadOnlyList<CronTask> Tasks { get; internal set; } = [];

@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
@@ -9,7 +7,6 @@ using Policyd.Plugins.Cron;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Sessions;
-using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Model;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;

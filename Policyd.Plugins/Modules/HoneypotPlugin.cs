@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Expiring;

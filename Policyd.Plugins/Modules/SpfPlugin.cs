@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Net;
-using System.Net.Sockets;
 using Policyd.Configuration;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;

@@ -2,20 +2,14 @@
 // the server, which knows its plugins; the configuration here only tells where the server is.
 
 using System.CommandLine;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Policyd.Configuration;
-using Policyd.Server.Admin;
 using Policyd.Server.Admin.Counters;
 
 namespace Policyd.Server.Commands;
 
-internal sealed class CounterVerbs(TextWriter output)
+internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 {
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
-
-    private readonly Option<string?> _config = PolicydCommandLine.ConfigOption();
-    private readonly Option<bool> _json = new("--json") { Description = "Print one JSON document instead of a table." };
     private readonly Argument<string> _table = new("TABLE") { Description = "The counter table (acct_client_address), or the attribute it counts by (client_address)." };
     private readonly Argument<string> _key = new("KEY") { Description = "What is counted: an address, a user." };
 
@@ -42,7 +36,7 @@ internal sealed class CounterVerbs(TextWriter output)
     {
         var verb = Verb("get", "Show what a key has counted, what is reserved, and the quotas on it.", "  policyd counter get client_address 192.0.2.7\n  policyd counter get acct_sasl_username anna --window 2026-10 --json", _table, _key);
         verb.SetAction((result, cancellation) =>
-            AskAsync("counter.get", Arguments(result, _key), result, CounterReports.Default.GetReport, static (view, report) => view.Write(report), cancellation));
+            AskAsync("counter.get", Arguments(result, _key), result, CounterReports.Default.GetReport, report => new CounterView(Output).Write(report), cancellation));
         return verb;
     }
 
@@ -61,7 +55,7 @@ internal sealed class CounterVerbs(TextWriter output)
                 arguments["limit"] = number;
             }
 
-            return AskAsync("counter.list", arguments, result, CounterReports.Default.ListReport, static (view, report) => view.Write(report), cancellation);
+            return AskAsync("counter.list", arguments, result, CounterReports.Default.ListReport, report => new CounterView(Output).Write(report), cancellation);
         });
         return verb;
     }
@@ -92,7 +86,7 @@ internal sealed class CounterVerbs(TextWriter output)
             arguments[metric] = value;
         }
 
-        return AskAsync("counter.set", arguments, result, CounterReports.Default.SetReport, static (view, report) => view.Write(report), cancellationToken);
+        return AskAsync("counter.set", arguments, result, CounterReports.Default.SetReport, report => new CounterView(Output).Write(report), cancellationToken);
     }
 
     private static Dictionary<string, long> Parse(string[] pairs)
@@ -124,14 +118,12 @@ internal sealed class CounterVerbs(TextWriter output)
 
     private Command Verb(string name, string description, string examples, params ReadOnlySpan<Argument> arguments)
     {
-        var verb = new Command(name, description);
+        var verb = Verb(name, description, examples, _window, _db);
         foreach (var argument in arguments)
         {
             verb.Arguments.Add(argument);
         }
 
-        PolicydCommandLine.AddAll(verb, _config, _window, _db, _json);
-        PolicydCommandLine.AddHelp(verb, examples, "--help", "-h", "-?");
         return verb;
     }
 
@@ -153,33 +145,6 @@ internal sealed class CounterVerbs(TextWriter output)
         if (value is not null)
         {
             arguments[name] = value;
-        }
-    }
-
-    private async Task<int> AskAsync<T>(
-        string command,
-        JsonObject arguments,
-        ParseResult result,
-        System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type,
-        Action<CounterView, T> write,
-        CancellationToken cancellationToken)
-    {
-        var configuration = LoadedConfiguration.Read(result.GetValue(_config));
-        var answer = await new AdminClient(configuration.EarlyOptions().Admin, configuration.Path).AskAsync(command, arguments, cancellationToken);
-        if (result.GetValue(_json))
-        {
-            await output.WriteLineAsync(JsonSerializer.Serialize(answer, s_indented));
-            return ExitCode.Ok;
-        }
-
-        try
-        {
-            write(new CounterView(output), answer.Deserialize(type) ?? throw new JsonException());
-            return ExitCode.Ok;
-        }
-        catch (JsonException)
-        {
-            throw new CommandException(ExitCode.Protocol, "the server's answer is of another version than this command");
         }
     }
 }

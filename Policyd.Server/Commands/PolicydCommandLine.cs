@@ -3,7 +3,6 @@
 
 using System.CommandLine;
 using System.CommandLine.Help;
-using System.CommandLine.Parsing;
 using Policyd.Protocol;
 
 namespace Policyd.Server.Commands;

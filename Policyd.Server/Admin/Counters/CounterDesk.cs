@@ -12,23 +12,10 @@ namespace Policyd.Server.Admin.Counters;
 /// </summary>
 internal sealed class CounterDesk(PolicyServerModel model, IPolicyServerHandle server)
 {
-    private static readonly TimeSpan s_starting = TimeSpan.FromSeconds(10);
     private readonly IReadOnlyList<CounterTableEntry> _tables = CounterCatalog.Of(model);
 
-    /// <summary>The endpoint is there before the rest of the server: who asks early waits a little.</summary>
     /// <exception cref="AdminException">The server is still starting.</exception>
-    public async Task<CounterOperations> CountersAsync()
-    {
-        try
-        {
-            await server.Started.WaitAsync(s_starting);
-        }
-        catch (TimeoutException)
-        {
-        }
-
-        return server.Counters ?? throw new AdminException(AdminError.Unavailable, "the server is still starting; try again in a moment");
-    }
+    public Task<CounterOperations> CountersAsync() => server.PartAsync(static server => server.Counters);
 
     public ICounterStore Store(string connection) => model.CounterStores[connection];
 

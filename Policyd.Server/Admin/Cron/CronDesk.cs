@@ -6,21 +6,17 @@ namespace Policyd.Server.Admin.Cron;
 /// <summary>The clockwork of the running server, and what to tell when there is none or it does not answer.</summary>
 internal sealed class CronDesk(IPolicyServerHandle server, Plugins.Model.PolicyServerModel model)
 {
-    // The endpoint is there before the rest of the server.
-    private static readonly TimeSpan s_starting = TimeSpan.FromSeconds(10);
-
     /// <exception cref="AdminException">The server has no clockwork, is still starting, or its ledger's database is away.</exception>
     public async Task<T> AskAsync<T>(Func<CronClockwork, Task<T>> question)
     {
-        if (!model.Cron.Enabled || model.Cron.Tasks.Count == 0)
+        if (!model.Cron.Runs)
         {
             throw new AdminException(AdminError.NotFound, "the server's configuration turns its periodic tasks off (cron { enabled = off })");
         }
 
         try
         {
-            await server.Started.WaitAsync(s_starting);
-            return await question(server.Cron ?? throw new AdminException(AdminError.Unavailable, "the server is still starting; try again in a moment"));
+            return await question(await server.PartAsync(static server => server.Cron));
         }
         catch (TimeoutException)
         {

@@ -1,4 +1,4 @@
-namespace Policyd.Actors.Counters;
+namespace Policyd.Actors;
 
 /// <summary>How long to wait before a database that is away is tried again: each wait is twice the one before, up to the longest.</summary>
 internal sealed class BackOff(TimeSpan first, TimeSpan longest)
