@@ -31,6 +31,8 @@ public sealed class CronClockwork
               serializers.cron = "Policyd.Actors.Cron.CronSerializer, Policyd.Actors"
               serialization-bindings { "Policyd.Actors.Cron.ICronMessage, Policyd.Actors" = cron }
             }
+            # It warns at each start and stop, before the singleton can be there, whatever its period says.
+            akka.cluster.singleton-proxy.log-singleton-identification-failure = off
             """);
         var ledger = HasDatabase(model)
             ? CronLedgerStore.On(model.Sql.Database(model.Cron.Db).Provider, model.Sql.ConnectionString(model.Cron.Db))

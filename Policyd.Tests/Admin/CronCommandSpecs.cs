@@ -32,6 +32,7 @@ public sealed class CronCommandSpecs : IDisposable
             Assert.DoesNotContain('\u001b', text);
             server.Terminate();
             Assert.Equal(0, await server.Exits());
+            Assert.DoesNotContain(server.Lines, line => line.Contains("ClusterSingletonProxy failed", StringComparison.Ordinal));
         }
 
         await using var again = await PolicydProcess.Serve(configuration, _port);
