@@ -87,49 +87,19 @@ public sealed class SameAnswersSpecs(ITestOutputHelper output)
     /// <summary>A third policy server, which both ask: its answer follows from the sender.</summary>
     private sealed class ProxiedServer : IAsyncDisposable
     {
-        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-        private readonly CancellationTokenSource _stop = new();
-        private readonly Task _serving;
+        private readonly AcceptLoop _clients = new(Answer);
 
-        public ProxiedServer()
-        {
-            _listener.Start();
-            _serving = Serve();
-        }
+        public int Port => _clients.Port;
 
-        public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+        public ValueTask DisposeAsync() => _clients.DisposeAsync();
 
-        public async ValueTask DisposeAsync()
-        {
-            await _stop.CancelAsync();
-            await _serving;
-            _listener.Dispose();
-            _stop.Dispose();
-        }
-
-        private async Task Serve()
-        {
-            try
-            {
-                while (true)
-                {
-                    var socket = await _listener.AcceptSocketAsync(_stop.Token);
-                    _ = Answer(socket);
-                }
-            }
-            catch (OperationCanceledException)
-            {
-                // The test is over.
-            }
-        }
-
-        private async Task Answer(Socket socket)
+        private static async Task Answer(Socket socket, CancellationToken stop)
         {
             using (socket)
             {
                 var framer = new RequestFramer(RequestLimits.Default);
                 var buffer = new byte[4096];
-                while (await socket.ReceiveAsync(buffer, _stop.Token) is > 0 and var read)
+                while (await socket.ReceiveAsync(buffer, stop) is > 0 and var read)
                 {
                     framer.Append(buffer.AsSpan(0, read));
                     while (framer.TryTake(out var frame, out _) == FrameStatus.Frame)

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 
 namespace Policyd.Tests.Support;
@@ -10,69 +9,41 @@ namespace Policyd.Tests.Support;
 /// </summary>
 internal sealed class OneAnswerServer : IAsyncDisposable
 {
-    private readonly Socket _listener;
-    private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentBag<Socket> _sockets = [];
     private readonly byte[] _answer;
     private readonly bool _closes;
-    private readonly Task _serving;
-    private int _connections;
+    private readonly AcceptLoop _clients;
 
     public OneAnswerServer(byte[] answer, bool closes = false, string? path = null)
     {
         (_answer, _closes) = (answer, closes);
-        EndPoint endPoint = path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(path);
-        _listener = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
-        _listener.Bind(endPoint);
-        _listener.Listen();
-        _serving = Serve();
+        _clients = new AcceptLoop(Answer, path);
     }
 
-    public int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
+    public int Port => _clients.Port;
 
-    public int Connections => Volatile.Read(ref _connections);
+    public int Connections => _sockets.Count;
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _serving;
-        _listener.Dispose();
+        await _clients.DisposeAsync();
         foreach (var socket in _sockets)
         {
             socket.Dispose();
         }
-
-        _stop.Dispose();
     }
 
-    private async Task Serve()
+    private async Task Answer(Socket socket, CancellationToken stop)
     {
-        try
-        {
-            while (true)
-            {
-                var socket = await _listener.AcceptAsync(_stop.Token);
-                Interlocked.Increment(ref _connections);
-                _sockets.Add(socket);
-                _ = Answer(socket);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The test is over.
-        }
-    }
-
-    private async Task Answer(Socket socket)
-    {
+        _sockets.Add(socket);
         try
         {
             var buffer = new byte[16 * 1024];
-            while (await socket.ReceiveAsync(buffer, _stop.Token) > 0)
+            while (await socket.ReceiveAsync(buffer, stop) > 0)
             {
                 for (var sent = 0; sent < _answer.Length;)
                 {
-                    sent += await socket.SendAsync(_answer.AsMemory(sent), _stop.Token);
+                    sent += await socket.SendAsync(_answer.AsMemory(sent), stop);
                 }
 
                 if (_closes)

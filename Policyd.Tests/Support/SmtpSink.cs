@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
@@ -8,18 +7,12 @@ namespace Policyd.Tests.Support;
 /// <summary>Takes every mail that a server delivers and keeps its text, so that a test can read the headers.</summary>
 internal sealed class SmtpSink : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentQueue<string> _mails = new();
-    private readonly Task _serving;
+    private readonly AcceptLoop _clients;
 
-    public SmtpSink()
-    {
-        _listener.Start();
-        _serving = Serve();
-    }
+    public SmtpSink() => _clients = new AcceptLoop(Take);
 
-    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+    public int Port => _clients.Port;
 
     /// <summary>Waits for the mail whose text holds <paramref name="part"/>.</summary>
     public async Task<string> Receives(string part)
@@ -29,43 +22,22 @@ internal sealed class SmtpSink : IAsyncDisposable
         return found!;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        await _serving;
-        _listener.Dispose();
-        _stop.Dispose();
-    }
+    public ValueTask DisposeAsync() => _clients.DisposeAsync();
 
-    private async Task Serve()
-    {
-        try
-        {
-            while (true)
-            {
-                _ = Take(await _listener.AcceptTcpClientAsync(_stop.Token));
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The test is over.
-        }
-    }
-
-    private async Task Take(TcpClient client)
+    private async Task Take(Socket client, CancellationToken stop)
     {
         using (client)
         {
-            var stream = client.GetStream();
+            var stream = new NetworkStream(client);
             var reader = new StreamReader(stream, Encoding.UTF8);
-            ValueTask Answer(string line) => stream.WriteAsync(Encoding.ASCII.GetBytes(line + "\r\n"), _stop.Token);
+            ValueTask Answer(string line) => stream.WriteAsync(Encoding.ASCII.GetBytes(line + "\r\n"), stop);
             await Answer("220 sink");
-            while (await reader.ReadLineAsync(_stop.Token) is { } line)
+            while (await reader.ReadLineAsync(stop) is { } line)
             {
                 if (line.StartsWith("DATA", StringComparison.OrdinalIgnoreCase))
                 {
                     await Answer("354 go on");
-                    _mails.Enqueue(await ReadMail(reader));
+                    _mails.Enqueue(await ReadMail(reader, stop));
                 }
 
                 await Answer(line.StartsWith("QUIT", StringComparison.OrdinalIgnoreCase) ? "221 bye" : "250 ok");
@@ -73,10 +45,10 @@ internal sealed class SmtpSink : IAsyncDisposable
         }
     }
 
-    private async Task<string> ReadMail(StreamReader reader)
+    private static async Task<string> ReadMail(StreamReader reader, CancellationToken stop)
     {
         var mail = new StringBuilder();
-        while (await reader.ReadLineAsync(_stop.Token) is { } line && line != ".")
+        while (await reader.ReadLineAsync(stop) is { } line && line != ".")
         {
             mail.Append(line).Append('\n');
         }
