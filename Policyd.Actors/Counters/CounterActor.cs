@@ -21,6 +21,7 @@ internal sealed class CounterActor : ReceiveActor
     private LocalOwner? _door;
     private bool _storeAway;
     private bool _hasWritten;
+    private bool _hasAsked;
     private bool _touched;
     private bool _passivating;
     private bool _draining;
@@ -36,6 +37,7 @@ internal sealed class CounterActor : ReceiveActor
         Receive<Read>(read => Handle(read, Sender));
         Receive<Inspect>(inspect => Handle(inspect, Sender));
         Receive<SetSums>(set => Handle(set, Sender));
+        Receive<FindCounted>(find => Handle(find, Sender));
         Receive<Release>(release => _ledger.Release(release.Instance));
         Receive<RowCommitted>(OnCommitted);
         Receive<RowDeferred>(OnDeferred);
@@ -109,6 +111,14 @@ internal sealed class CounterActor : ReceiveActor
                 Set(set, asker);
                 break;
         }
+    }
+
+    /// <summary>A question to the writer, whose memory it is: what one owner of this key has counted, the next one must find.</summary>
+    private void Handle(FindCounted find, IActorRef asker)
+    {
+        _touched = true;
+        _node.Writer(find.Key.Connection).Tell(new FindRequests(find.RequestIds, !_hasWritten && !_hasAsked), asker);
+        _hasAsked = true;
     }
 
     /// <summary>The rows of the window have just been read, and no add is in flight: they can be told what to be, row by row.</summary>

@@ -20,10 +20,12 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
         Reserve => "V1",
         Add => "A1",
         Read => "R1",
+        FindCounted => "F1",
         Release => "L1",
         Inspect => "I1",
         SetSums => "S2",
         Reading => "r1",
+        Counted => "f1",
         Admitted => "v1",
         Inspected => "i1",
         Changed => "s2",
@@ -55,6 +57,15 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
                 Write(writer, read.Key);
                 Write(writer, read.Window);
                 break;
+            case FindCounted find:
+                Write(writer, find.Key);
+                writer.Write(find.RequestIds.Count);
+                foreach (var id in find.RequestIds)
+                {
+                    Write(writer, id);
+                }
+
+                break;
             case Release release:
                 Write(writer, release.Key);
                 writer.Write(release.Instance);
@@ -72,6 +83,9 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
             case Reading reading:
                 writer.Write((byte)reading.Value.State);
                 Write(writer, reading.Value.Total);
+                break;
+            case Counted counted:
+                writer.Write(counted.Yes);
                 break;
             case Admitted admitted:
                 writer.Write((byte)admitted.Value.State);
@@ -105,10 +119,12 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
             "V1" => new Reserve(ReadKey(reader), ReadWindow(reader), (CounterMetric)reader.ReadByte(), reader.ReadDouble(), ReadAmounts(reader), reader.ReadString()),
             "A1" => new Add(ReadKey(reader), ReadWindow(reader), ReadAmounts(reader), reader.ReadString(), ReadRequestId(reader)),
             "R1" => new Read(ReadKey(reader), ReadWindow(reader)),
+            "F1" => new FindCounted(ReadKey(reader), [.. Enumerable.Range(0, reader.ReadInt32()).Select(_ => ReadRequestId(reader) ?? default)]),
             "L1" => new Release(ReadKey(reader), reader.ReadString()),
             "I1" => new Inspect(ReadKey(reader), ReadWindow(reader)),
             "S2" => new SetSums(ReadKey(reader), ReadWindow(reader), ReadAmounts(reader), (CounterSums)reader.ReadByte()),
             "r1" => new Reading(new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader))),
+            "f1" => new Counted(reader.ReadBoolean()),
             "v1" => new Admitted(new Admission((CounterState)reader.ReadByte(), reader.ReadBoolean(), ReadAmounts(reader))),
             "i1" => new Inspected(new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader)), ReadAmounts(reader), reader.ReadInt32()),
             "s2" => new Changed((CounterState)reader.ReadByte(), ReadAmounts(reader), ReadAmounts(reader)),

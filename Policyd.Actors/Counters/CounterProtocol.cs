@@ -53,6 +53,9 @@ public static class CounterProtocol
         public bool NeedsTotal => true;
     }
 
+    /// <summary>Whether one of these requests is counted already. Answered with <see cref="Counted"/>.</summary>
+    public sealed record FindCounted(CounterKey Key, IReadOnlyList<UInt128> RequestIds) : IForCounter;
+
     /// <summary>The mail has ended without being counted; no answer.</summary>
     public sealed record Release(CounterKey Key, string Instance) : IForCounter;
 
@@ -72,6 +75,8 @@ public static class CounterProtocol
     }
 
     public sealed record Reading(CounterReading Value) : ICounterMessage;
+
+    public sealed record Counted(bool Yes) : ICounterMessage;
 
     /// <summary>The sums, and what <paramref name="Mails"/> mails that are not counted yet hold beside them.</summary>
     public sealed record Inspected(CounterReading Value, CounterAmounts Reserved, int Mails) : ICounterMessage;

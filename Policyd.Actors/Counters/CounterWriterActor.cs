@@ -39,6 +39,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private bool _down;
     private readonly BackOff _backOff;
     private readonly List<(IActorRef Asker, long Appends)> _flushes = [];
+    private readonly List<(IActorRef Asker, FindRequests Question)> _questions = [];
+    private bool _readingForQuestions;
 
     public CounterWriterActor(PreparedStore store, CounterWriterSettings settings)
     {
@@ -49,6 +51,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
 
         Receive<Append>(OnAppend);
+        Receive<FindRequests>(OnFind);
+        Receive<ReadForQuestions>(OnReadForQuestions);
         Receive<CommittedBefore>(OnCommittedBefore);
         Receive<ResendsRead>(OnResendsRead);
         Receive<Committed>(OnCommitted);
@@ -106,14 +110,67 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             batch.ReportDeferred(Self);
         }
 
-        if (_attempt is null)
+        NextIfIdle();
+    }
+
+    private void NextIfIdle()
+    {
+        if (_attempt is null && !_readingForQuestions)
         {
             NextBatch();
         }
     }
 
+    /// <summary>
+    /// Answered from memory where that is enough. Where the database must be asked the question waits for the commit that is under way: what is
+    /// read takes requests out of batches, and one that is being written can no longer be changed.
+    /// </summary>
+    private void OnFind(FindRequests find)
+    {
+        var known = find.RequestIds.Any(_resends.Holds);
+        if (known || _down || (_resendsKnown && !(find.OfNewOwner && _settings.OthersMayWrite())))
+        {
+            Sender.Tell(new CounterProtocol.Counted(known));
+            return;
+        }
+
+        _questions.Add((Sender, find));
+        NextIfIdle();
+    }
+
+    private void OnReadForQuestions(ReadForQuestions read)
+    {
+        _readingForQuestions = false;
+        if (read.Commits is { } commits)
+        {
+            Learn(commits);
+        }
+
+        AnswerQuestions();
+        NextBatch();
+    }
+
+    private void AnswerQuestions()
+    {
+        foreach (var (asker, question) in _questions)
+        {
+            asker.Tell(new CounterProtocol.Counted(question.RequestIds.Any(_resends.Holds)));
+        }
+
+        _questions.Clear();
+    }
+
     private void NextBatch()
     {
+        if (_questions.Count > 0)
+        {
+            _attempt = null;
+            _readingForQuestions = true;
+            var token = _stopped.Token;
+            Task.Run(() => ReadRequestIdsAsync(token), token).PipeTo(Self, Self, ids => new ReadForQuestions(ids), _ => new ReadForQuestions(null));
+            return;
+        }
+
         if (!_parts.TryDequeue(out _attempt))
         {
             if (_gathering.IsEmpty)
@@ -143,8 +200,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         }
         else if (!_resendsKnown || (_attempt.HasNewOwner && _settings.OthersMayWrite()))
         {
-            var since = _settings.Clock.GetUtcNow() - _settings.ResendWindow;
-            Run(ct => _store.RequestIdsSinceAsync(since, _seenCommits, ct), ids => new ResendsRead(ids));
+            Run(ReadRequestIdsAsync, ids => new ResendsRead(ids));
         }
         else
         {
@@ -173,10 +229,20 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private void OnResendsRead(ResendsRead read)
     {
+        Learn(read.Commits);
+        Commit(_attempt!);
+    }
+
+    private Task<IReadOnlyList<CommittedIds>> ReadRequestIdsAsync(CancellationToken ct) =>
+        _store.RequestIdsSinceAsync(_settings.Clock.GetUtcNow() - _settings.ResendWindow, _seenCommits, ct);
+
+    /// <summary>What others have counted is counted: their requests are known from now on, and taken out of what is not written yet.</summary>
+    private void Learn(IReadOnlyList<CommittedIds> commits)
+    {
         var now = _settings.Clock.GetUtcNow();
-        var counted = new HashSet<UInt128>();
+        var counted = new HashSet<UInt128>(CounterRequestId.SameCount);
         _seenCommits[_node] = long.MaxValue;
-        foreach (var commit in read.Commits.Where(commit => commit.Node != _node))
+        foreach (var commit in commits.Where(commit => commit.Node != _node))
         {
             _seenCommits[commit.Node] = Math.Max(commit.Sequence, _seenCommits.GetValueOrDefault(commit.Node));
             counted.UnionWith(commit.RequestIds);
@@ -188,7 +254,6 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
         _resendsKnown = true;
         CounterMetrics.Resends.Add(Pending.Sum(batch => batch.Retract(counted.Contains)));
-        Commit(_attempt!);
     }
 
     private void OnCommitted(Committed committed)
@@ -249,6 +314,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             batch.ReportDeferred(Self);
         }
 
+        AnswerQuestions();
         Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _backOff.Next());
     }
 
@@ -286,10 +352,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         if (_refusing.TakeWaiting(table) is { IsEmpty: false } waiting)
         {
             _parts.Enqueue(waiting);
-            if (_attempt is null)
-            {
-                NextBatch();
-            }
+            NextIfIdle();
         }
     }
 
@@ -336,6 +399,9 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private sealed record CommittedBefore(bool Yes) : INoSerializationVerificationNeeded;
 
     private sealed record ResendsRead(IReadOnlyList<CommittedIds> Commits) : INoSerializationVerificationNeeded;
+
+    /// <summary>Null when the database did not answer: then what is in memory is all that is known.</summary>
+    private sealed record ReadForQuestions(IReadOnlyList<CommittedIds>? Commits) : INoSerializationVerificationNeeded;
 
     private sealed record Committed(IReadOnlyList<(string Table, CounterRow Row)> Totals) : INoSerializationVerificationNeeded;
 

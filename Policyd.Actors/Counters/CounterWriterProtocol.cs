@@ -17,6 +17,12 @@ internal static class CounterWriterProtocol
         bool FirstOfOwner) : INoSerializationVerificationNeeded;
 
     /// <summary>
+    /// Whether one of these requests is counted, or on its way into the database; <see cref="CounterProtocol.Counted"/> comes back. Of a
+    /// new owner another node, or an earlier life of this server, may have counted for its key: then the database is asked.
+    /// </summary>
+    public sealed record FindRequests(IReadOnlyList<UInt128> RequestIds, bool OfNewOwner) : INoSerializationVerificationNeeded;
+
+    /// <summary>
     /// To the owner: one of its rows is committed. All adds of one commit come in one message, so that the owner's sum
     /// is never seen half updated. <paramref name="Asked"/> is what they had put in flight, resends included.
     /// </summary>

@@ -1,3 +1,5 @@
+using Policyd.Plugins.Counters;
+
 namespace Policyd.Actors.Counters;
 
 /// <summary>
@@ -6,11 +8,15 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal sealed class ResendFilter(TimeSpan keep, int capacity)
 {
-    private HashSet<UInt128> _young = [];
-    private HashSet<UInt128> _old = [];
+    private HashSet<UInt128> _young = new(CounterRequestId.SameCount);
+    private HashSet<UInt128> _old = new(CounterRequestId.SameCount);
     private DateTimeOffset _turned = DateTimeOffset.MinValue;
 
-    /// <summary>Remembers the id; false when it was here before.</summary>
+    /// <summary>Whether exactly this request was counted: not another one of the same mail.</summary>
+    public bool Holds(UInt128 id) =>
+        (_young.TryGetValue(id, out var counted) || _old.TryGetValue(id, out counted)) && counted == id;
+
+    /// <summary>Remembers the id; false when its count was here before.</summary>
     public bool TryAdd(UInt128 id, DateTimeOffset now)
     {
         Turn(now);

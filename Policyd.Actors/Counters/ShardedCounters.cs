@@ -22,6 +22,9 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
         CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
         ReadingAsync(AskAsync(new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId), ct), CounterState.Deferred);
 
+    public async ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct) =>
+        await AskAsync(new CounterProtocol.FindCounted(node.Normalize(key), requestIds), ct).ConfigureAwait(false) is CounterProtocol.Counted { Yes: true };
+
     /// <summary>What an operator sees of a counter; null when its owner did not answer in time.</summary>
     public async ValueTask<CounterProtocol.Inspected?> InspectAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
         await AskAsync(new CounterProtocol.Inspect(node.Normalize(key), window), ct).ConfigureAwait(false) as CounterProtocol.Inspected;

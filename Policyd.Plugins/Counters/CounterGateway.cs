@@ -30,6 +30,10 @@ public sealed class CounterGateway : ICounters
         Volatile.Read(ref _counters)?.AddAsync(key, window, amounts, instance, requestId, ct) ?? new ValueTask<CounterReading>(Unknown);
 
     /// <inheritdoc/>
+    public ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct) =>
+        Volatile.Read(ref _counters)?.IsCountedAsync(key, requestIds, ct) ?? new ValueTask<bool>(false);
+
+    /// <inheritdoc/>
     public void Release(CounterKey key, string instance) => Volatile.Read(ref _counters)?.Release(key, instance);
 
     private static CounterReading Unknown => new(CounterState.Unavailable, CounterAmounts.Zero);

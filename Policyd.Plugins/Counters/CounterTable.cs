@@ -13,6 +13,7 @@ public sealed record CounterTableUse(string Connection, string Table, bool Write
 public sealed class CounterTable
 {
     private bool _isWritten;
+    private volatile string[] _accountings = [];
 
     internal CounterTable(string connection, string table)
     {
@@ -32,6 +33,17 @@ public sealed class CounterTable
     /// <summary>The counter of a value.</summary>
     /// <param name="value">The attribute's value, as it came.</param>
     public CounterKey this[string value] => new(Connection, Table, value);
+
+    /// <summary>The names of the Accountings that count there.</summary>
+    internal IReadOnlyList<string> Accountings => _accountings;
+
+    internal void AddAccounting(string name)
+    {
+        if (!_accountings.Contains(name))
+        {
+            _accountings = [.. _accountings, name];
+        }
+    }
 
     internal void Write() => Volatile.Write(ref _isWritten, true);
 }

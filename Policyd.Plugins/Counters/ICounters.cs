@@ -32,9 +32,18 @@ public interface ICounters
     /// <param name="window">The window that the node which received the request computed.</param>
     /// <param name="amounts">What the mail adds.</param>
     /// <param name="instance">The mail.</param>
-    /// <param name="requestId">The same for a request that Postfix sends again, which is then not counted twice; null: always counted.</param>
+    /// <param name="requestId">A <see cref="CounterRequestId"/>: a mail that is counted under it is not counted again; null: always counted.</param>
     /// <param name="ct">The plugin's deadline. An add that was handed over is committed even when its caller no longer waits.</param>
     ValueTask<CounterReading> AddAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct);
+
+    /// <summary>
+    /// Whether one of these requests is counted already: what a resend of the mail that filled a quota is let in by. False when
+    /// that cannot be told in time. To be asked when a mail is refused, not for each one.
+    /// </summary>
+    /// <param name="key">The counter.</param>
+    /// <param name="requestIds">The ids under which the request would be counted, each a <see cref="CounterRequestId"/>.</param>
+    /// <param name="ct">The plugin's deadline.</param>
+    ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct);
 
     /// <summary>Gives back what the mail has reserved on this counter. Told, not answered.</summary>
     void Release(CounterKey key, string instance);

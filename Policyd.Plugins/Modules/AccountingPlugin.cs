@@ -1,8 +1,6 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
-using System.Text;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
@@ -70,7 +68,7 @@ public sealed class AccountingPlugin : Plugin
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
-        _doneKey = Name + "-acct";
+        _doneKey = DoneKeyOf(Name);
         _store = setup.CounterStore("db", Db);
         if (Key is not null && Fields.Count != 1)
         {
@@ -88,7 +86,7 @@ public sealed class AccountingPlugin : Plugin
 
         foreach (var field in Fields)
         {
-            setup.UseCounterTable(Db, TablePrefix + field, writes: true);
+            setup.UseCounterTable(Db, TablePrefix + field, writes: true).AddAccounting(Name);
         }
     }
 
@@ -112,7 +110,7 @@ public sealed class AccountingPlugin : Plugin
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds[count++] = (key, _counters.AddAsync(key, window, amounts, context.Request.Instance, RequestId(context.Request.Instance, key), patience.Token).AsTask());
+                adds[count++] = (key, _counters.AddAsync(key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), patience.Token).AsTask());
             }
         }
 
@@ -178,27 +176,14 @@ public sealed class AccountingPlugin : Plugin
         }
     }
 
+    /// <summary>The session's key that tells that the plugin of this name has counted the mail.</summary>
+    internal static string DoneKeyOf(string name) => name + "-acct";
+
     /// <summary>Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.</summary>
     private Func<string, bool> IsOld(TimeProvider clock)
     {
         var now = clock.GetLocalNow();
         return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + ClocksApart < now
             : Keep is { } keep && _age?.EndOf(time) is { } end && now.DateTime - end > keep;
-    }
-
-    /// <summary>The same for a request that Postfix sends again: the mail, who counts it, and where. None without an instance, which names the mail.</summary>
-    private UInt128? RequestId(string instance, CounterKey key)
-    {
-        if (instance.Length == 0)
-        {
-            return null;
-        }
-
-        var text = $"{instance}\0{Name}\0{key.Table}\0{key.Key}";
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        var most = Encoding.UTF8.GetMaxByteCount(text.Length);
-        var utf8 = most <= 1024 ? stackalloc byte[1024] : new byte[most];
-        SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(text, utf8)], hash);
-        return System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(hash);
     }
 }

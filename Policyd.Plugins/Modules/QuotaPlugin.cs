@@ -129,7 +129,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain
 
         var total = admission.Total[metric];
         _warnings?.Consider(context, this, key, window, total, threshold);
-        if (admission.Admitted)
+        if (admission.Admitted || await IsCountedAsync(context, key).ConfigureAwait(false))
         {
             return PluginResult.Continue;
         }
@@ -150,7 +150,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain
     private async ValueTask<Admission> AskAsync(PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
         var instance = context.Request.Instance;
-        var reserves = Mode == QuotaMode.Enforce && _setup.FindCounterTable(key.Connection, key.Table).IsWritten;
+        var table = _setup.FindCounterTable(key.Connection, key.Table);
+        var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
         var admission = new Admission(CounterState.Unavailable, true, CounterAmounts.Zero);
         using var patience = _options.PatienceOf(context);
         try
@@ -176,5 +177,45 @@ public sealed class QuotaPlugin : Plugin, INestedChain
         }
 
         return admission;
+    }
+
+    /// <summary>
+    /// At RCPT a mail is counted with its first recipient and asked about for each. What is counted needs no place beside its count.
+    /// </summary>
+    private static bool IsCountedBefore(PluginContext context, CounterTable table)
+    {
+        foreach (var accounting in table.Accountings)
+        {
+            if (!context.Session.Has(AccountingPlugin.DoneKeyOf(accounting)))
+            {
+                return false;
+            }
+        }
+
+        return table.Accountings.Count > 0;
+    }
+
+    /// <summary>
+    /// Postfix asks again when an answer was lost. The mail that filled the quota was let in: its own count must not keep it out now, also when
+    /// it was counted by a server that has died since.
+    /// </summary>
+    private async ValueTask<bool> IsCountedAsync(PluginContext context, CounterKey key)
+    {
+        var accountings = _setup.FindCounterTable(key.Connection, key.Table).Accountings;
+        if (accountings.Count == 0 || context.Request.Instance.Length == 0)
+        {
+            return false;
+        }
+
+        using var patience = _options.PatienceOf(context);
+        try
+        {
+            UInt128[] ids = [.. accountings.Select(name => CounterRequestId.Of(context.Request, name, key)!.Value)];
+            return await _counters.IsCountedAsync(key, ids, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
+        {
+            return false;
+        }
     }
 }

@@ -301,7 +301,7 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
     private ModelAdd NewMail()
     {
         var instance = _random.Next(4) == 0 ? $"open{_random.Next(4)}" : $"m{++_mails}";
-        return new ModelAdd(AnyKey(), AnyWindow(), AnyAmounts(), instance, new UInt128(1, ++_mails), _clock.GetUtcNow());
+        return new ModelAdd(AnyKey(), AnyWindow(), AnyAmounts(), instance, new UInt128(++_mails, 0), _clock.GetUtcNow());
     }
 
     private string AnyKey() => $"u{_random.Next(Keys)}@example.com";

@@ -196,7 +196,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Assert.True(forgotten.Sum >= 3, $"{forgotten.Sum} forgotten");
         _store.Commits.Always = null;
         await Eventually.Holds("seven mails to be counted", () => Count("a") == 7);
-        Assert.Equal<UInt128>([4, 5, 6, 7], _store.Applied.Last().RequestIds.Order());
+        Assert.Equal<UInt128>([Mail(4), Mail(5), Mail(6), Mail(7)], _store.Applied.Last().RequestIds.Order());
     }
 
     [Fact]
@@ -257,16 +257,77 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer();
         Add(writer, "a", 1);
         await Answered(1);
-        _store.CommittedElsewhere(other, 5, DateTimeOffset.UtcNow, 7, 8);
+        _store.CommittedElsewhere(other, 5, DateTimeOffset.UtcNow, Mail(7), Mail(8));
         Add(writer, "b", 7, firstOfOwner: true);
         Add(writer, "b", 9);
         await Answered(3);
         Assert.Equal(1, Count("b"));
-        _store.CommittedElsewhere(other, 6, DateTimeOffset.UtcNow, 10);
+        _store.CommittedElsewhere(other, 6, DateTimeOffset.UtcNow, Mail(10));
         Add(writer, "c", 10, firstOfOwner: true);
         await Answered(4);
         Assert.Equal(0, Count("c"));
         Assert.Equal(5, _store.Seen.Last()[other]);
+    }
+
+    [Fact]
+    public async Task Request_is_found_while_it_is_being_counted_and_after_a_restart()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var first = Writer();
+        Add(first, "a", 1);
+        await Eventually.Holds("the commit to begin", () => _store.Attempted.Count == 1);
+        Assert.True(await Finds(first, Mail(1)));
+        gate.SetResult();
+        await Answered(1);
+        Assert.True(await Finds(first, Mail(1)));
+        Assert.False(await Finds(first, Mail(1) | 1));
+        Assert.False(await Finds(first, Mail(2)));
+        await first.GracefulStop(Eventually.Patience);
+
+        var second = Writer();
+        Assert.True(await Finds(second, Mail(1)));
+        Assert.False(await Finds(second, Mail(1) | 1));
+        Add(second, "a", 1);
+        Add(second, "a", 2);
+        await Answered(3);
+        Assert.Equal(2, Count("a"));
+    }
+
+    [Fact]
+    public async Task Question_waits_for_the_commit_under_way_and_what_it_reads_is_taken_out_of_what_gathers()
+    {
+        var other = Guid.NewGuid();
+        var gate = new TaskCompletionSource();
+        _othersMayWrite = true;
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer();
+        Add(writer, "a", 1);
+        await Eventually.Holds("the commit to begin", () => _store.Attempted.Count == 1);
+        _store.CommittedElsewhere(other, 5, DateTimeOffset.UtcNow, Mail(7));
+        Add(writer, "b", 7);
+        var found = Finds(writer, Mail(7) | 1, ofNewOwner: true);
+        await Asked(writer);
+        Assert.False(found.IsCompleted);
+        gate.SetResult();
+        Assert.False(await found);
+        await Answered(2);
+        Assert.Equal(0, Count("b"));
+    }
+
+    [Fact]
+    public async Task Question_is_answered_while_the_database_is_away_and_the_adds_beside_it_are_kept()
+    {
+        _store.ResendReads.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
+        var writer = Writer();
+        Assert.False(await Finds(writer, Mail(1)));
+        Add(writer, "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count > 0);
+        Assert.True(await Finds(writer, Mail(1)));
+        Assert.False(await Finds(writer, Mail(2)));
+        _store.ResendReads.Always = null;
+        await Answered(1, askers: 0);
+        Assert.Equal(1, Count("a"));
     }
 
     [Fact]
@@ -347,6 +408,8 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Assert.Equal(1, Count("a"));
     }
 
+    private static UInt128 Mail(UInt128 number) => number << 32;
+
     private long Count(string key, string table = Table) => _store[table, key, Month.Time].Count;
 
     private IActorRef Writer(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
@@ -360,7 +423,10 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     }
 
     private void Add(IActorRef writer, string key, UInt128 id, string table = Table, bool firstOfOwner = false) => writer.Tell(
-        new Append(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), Absolute: false, id, ActorRefs.Nobody, firstOfOwner), _owner.Self);
+        new Append(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), Absolute: false, Mail(id), ActorRefs.Nobody, firstOfOwner), _owner.Self);
+
+    private static async Task<bool> Finds(IActorRef writer, UInt128 id, bool ofNewOwner = false) =>
+        (await writer.Ask<CounterProtocol.Counted>(new FindRequests([id], ofNewOwner), Eventually.Patience, TestContext.Current.CancellationToken)).Yes;
 
     /// <summary>All that was told before has been looked at: an Identify goes through the same mailbox.</summary>
     private static Task<ActorIdentity> Asked(IActorRef writer) =>

@@ -87,6 +87,33 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public async Task Mail_that_filled_the_quota_is_let_in_again_when_its_answer_was_lost_also_by_a_server_that_was_killed()
+    {
+        var configuration = Configure("{ name = q, module = Quota, field = sender, metric = count, threshold = 2 }, { name = a, module = Accounting, fields = sender }");
+        const string Exceeded = "defer smtp traffic quota has been exceeded";
+        await using (var server = await PolicydProcess.Serve(configuration, _port))
+        {
+            await using var client = await Connect();
+            Assert.Equal("dunno", await Ask(client, "a@example.com", "1"));
+            Assert.Equal("dunno", await Ask(client, "a@example.com", "2"));
+            Assert.Equal(Exceeded, await Ask(client, "a@example.com", "3"));
+            await using (var again = await Connect())
+            {
+                Assert.Equal("dunno", await Ask(again, "a@example.com", "2"));
+            }
+
+            server.Kill();
+            await server.Exits();
+        }
+
+        await using var next = await PolicydProcess.Serve(configuration, _port);
+        await using var resending = await Connect();
+        Assert.Equal("dunno", await Ask(resending, "a@example.com", "2"));
+        Assert.Equal(Exceeded, await Ask(resending, "a@example.com", "3"));
+        Assert.Equal(2, Count("a@example.com"));
+    }
+
+    [Fact]
     public async Task Killed_twenty_times_the_table_holds_every_answered_mail_exactly_once()
     {
         const int Kills = 20;

@@ -12,24 +12,36 @@ public sealed class ResendFilterSpecs
     public void Request_is_known_for_at_least_as_long_as_promised_and_then_forgotten()
     {
         var filter = new ResendFilter(Keep, 1000);
-        Assert.True(filter.TryAdd(1, Noon));
-        Assert.True(filter.TryAdd(2, Noon + TimeSpan.FromMinutes(4)));
-        Assert.False(filter.TryAdd(1, Noon + TimeSpan.FromMinutes(5)));
-        Assert.False(filter.TryAdd(2, Noon + TimeSpan.FromMinutes(9)));
-        Assert.True(filter.TryAdd(1, Noon + TimeSpan.FromMinutes(30)));
+        Assert.True(filter.TryAdd(Mail(1), Noon));
+        Assert.True(filter.TryAdd(Mail(2), Noon + TimeSpan.FromMinutes(4)));
+        Assert.False(filter.TryAdd(Mail(1), Noon + TimeSpan.FromMinutes(5)));
+        Assert.False(filter.TryAdd(Mail(2), Noon + TimeSpan.FromMinutes(9)));
+        Assert.True(filter.TryAdd(Mail(1), Noon + TimeSpan.FromMinutes(30)));
     }
 
     [Fact]
     public void Memory_is_bounded_by_forgetting_the_oldest()
     {
         var filter = new ResendFilter(Keep, 10);
-        for (UInt128 id = 1; id <= 11; id++)
+        for (var id = Mail(1); id <= Mail(11); id += Mail(1))
         {
             Assert.True(filter.TryAdd(id, Noon));
         }
 
-        Assert.False(filter.TryAdd(11, Noon));
-        Assert.True(filter.TryAdd(1, Noon));
+        Assert.False(filter.TryAdd(Mail(11), Noon));
+        Assert.True(filter.TryAdd(Mail(1), Noon));
+    }
+
+    [Fact]
+    public void Only_the_request_that_was_counted_is_held_not_another_of_the_same_mail()
+    {
+        var filter = new ResendFilter(Keep, 1000);
+        Assert.False(filter.Holds(Mail(1) | 5));
+        Assert.True(filter.TryAdd(Mail(1) | 5, Noon));
+        Assert.False(filter.TryAdd(Mail(1) | 6, Noon));
+        Assert.True(filter.Holds(Mail(1) | 5));
+        Assert.False(filter.Holds(Mail(1) | 6));
+        Assert.False(filter.Holds(Mail(2) | 5));
     }
 
     [Fact]
@@ -40,4 +52,6 @@ public sealed class ResendFilterSpecs
         backOff.Reset();
         Assert.Equal(100, backOff.Next().TotalMilliseconds);
     }
+
+    private static UInt128 Mail(uint number) => (UInt128)number << 32;
 }

@@ -9,7 +9,7 @@ internal sealed class InMemoryCounters : ICounters
     private readonly Lock _lock = new();
     private readonly Dictionary<(CounterKey Key, string Time), CounterAmounts> _rows = [];
     private readonly Dictionary<(CounterKey Key, string Instance), CounterAmounts> _reservations = [];
-    private readonly HashSet<UInt128> _ids = [];
+    private readonly HashSet<UInt128> _ids = new(CounterRequestId.SameCount);
 
     public CounterState State { get; set; }
 
@@ -81,6 +81,9 @@ internal sealed class InMemoryCounters : ICounters
             _rows[(key, window.Time)] = _rows.GetValueOrDefault((key, window.Time)) + amounts;
         return new CounterReading(State, Sum(key, window));
     }, ct);
+
+    public ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct) =>
+        Answer("counted", key, () => requestIds.Any(id => _ids.TryGetValue(id, out var counted) && counted == id), ct);
 
     public void Release(CounterKey key, string instance)
     {

@@ -68,6 +68,31 @@ public sealed class AccountingAndQuotaSpecs
     }
 
     [Fact]
+    public async Task Mail_that_filled_the_quota_is_let_in_when_it_is_asked_again_but_its_next_recipient_is_not()
+    {
+        await using var policy = new CountingPolicy(Quota(threshold: 2) + Accounting);
+        (string, string)[] first = [Client, ("protocol_state", "RCPT"), ("recipient", "a@example.com")];
+        (string, string)[] next = [Client, ("protocol_state", "RCPT"), ("recipient", "b@example.com")];
+        Assert.Equal("dunno", await policy.AskAsync("a.1", first));
+        Assert.Equal("dunno", await policy.AskAsync("a.2", first));
+        Assert.Equal("dunno", await policy.AskAsync("a.2", first));
+        Assert.StartsWith("defer", await policy.AskAsync("a.2", next), StringComparison.Ordinal);
+        Assert.StartsWith("defer", await policy.AskAsync("a.3", first), StringComparison.Ordinal);
+        policy.ForgetSessions();
+        Assert.Equal("dunno", await policy.AskAsync("a.2", first));
+        Assert.Equal(2, policy.Counters.Rows.Sum(row => policy.Counters[row.Key, row.Time].Count));
+    }
+
+    [Fact]
+    public async Task Further_recipients_of_a_mail_that_is_counted_take_no_place_beside_its_count()
+    {
+        await using var policy = new CountingPolicy(Quota() + Accounting);
+        Assert.Equal("dunno", await policy.AskAsync("a.1", Client, ("recipient", "a@example.com")));
+        Assert.Equal("dunno", await policy.AskAsync("a.1", Client, ("recipient", "b@example.com")));
+        Assert.Equal(0, policy.Counters.Reservations);
+    }
+
+    [Fact]
     public async Task Quota_reserves_only_where_an_Accounting_writes_and_the_outcome_says_where()
     {
         await using var both = new CountingPolicy(Quota() + "{ name = stop, module = Action, action = \"reject no\" }\n" + Accounting);

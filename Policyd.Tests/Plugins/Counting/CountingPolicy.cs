@@ -57,6 +57,9 @@ internal sealed class CountingPolicy : IAsyncDisposable
         return Last.Action;
     }
 
+    /// <summary>As a server that is started again.</summary>
+    public void ForgetSessions() => _sessions.Clear();
+
     public static CounterKey Client(string address) => new("db", "acct_client_address", address);
 
     public async ValueTask DisposeAsync()

@@ -1,0 +1,63 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Counters;
+
+/// <summary>
+/// The id under which a mail is counted. Postfix asks again when a connection broke under a request; the mail must not be counted again.
+/// The upper 96 bits name the mail, who counts it and where: two ids that agree in them are one count. The lower 32 name the request
+/// of the mail, so that a request which is asked again is told from the same mail's next recipient.
+/// </summary>
+public static class CounterRequestId
+{
+    /// <summary>Two ids are one count when the same plugin counts the same mail under the same key.</summary>
+    public static IEqualityComparer<UInt128> SameCount { get; } = new CountComparer();
+
+    /// <summary>The id of a request's count; null without an instance, which names the mail.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="plugin">The name of the plugin that counts.</param>
+    /// <param name="key">The counter.</param>
+    public static UInt128? Of(PolicyRequest request, string plugin, CounterKey key)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (request.Instance.Length == 0)
+        {
+            return null;
+        }
+
+        var text = $"{request.Instance}\0{plugin}\0{key.Table}\0{key.Key}";
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        var most = Encoding.UTF8.GetMaxByteCount(text.Length);
+        var utf8 = most <= 1024 ? stackalloc byte[1024] : new byte[most];
+        SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(text, utf8)], hash);
+        return (BinaryPrimitives.ReadUInt128BigEndian(hash) & ~(UInt128)uint.MaxValue) | RequestOfMail(request);
+    }
+
+
+    /// <summary>FNV-1a: it outlives this process in the database, so it cannot be string.GetHashCode.</summary>
+    private static uint RequestOfMail(PolicyRequest request)
+    {
+        const uint Prime = 16777619;
+        var hash = 2166136261u;
+        foreach (var value in (ReadOnlySpan<string>)[request.ProtocolState, request.Recipient])
+        {
+            foreach (var letter in value)
+            {
+                hash = (hash ^ letter) * Prime;
+            }
+
+            hash = (hash ^ '\n') * Prime;
+        }
+
+        return hash;
+    }
+
+    private sealed class CountComparer : IEqualityComparer<UInt128>
+    {
+        public bool Equals(UInt128 x, UInt128 y) => (x ^ y) >> 32 == 0;
+
+        public int GetHashCode(UInt128 id) => (int)(uint)(id >> 64);
+    }
+}
