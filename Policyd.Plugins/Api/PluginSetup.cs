@@ -4,6 +4,7 @@ using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Memcached;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -99,13 +100,15 @@ public sealed class PluginSetup
     }
 
     /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
-    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string connection)
+    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached)
     {
         switch (module)
         {
             case ExpiringModule.Sql:
-                return Database(option, connection) is { } database ? new SqlExpiringStore(database, Clock) : null;
-            case ExpiringModule.Memcached or ExpiringModule.Redis:
+                return Database(option, db) is { } database ? new SqlExpiringStore(database, Clock) : null;
+            case ExpiringModule.Memcached:
+                return Connection<MemcachedClient>(option, memcached, "Memcached") is { } client ? new MemcachedExpiringStore(client) : null;
+            case ExpiringModule.Redis:
                 Warning(option, $"the module {module} is not there yet: the memory of this server is used; module = Sql is shared and outlives a restart");
                 return Resources.Memory;
             default:

@@ -25,7 +25,7 @@ public enum ExpiringModule
     /// <summary>In a table of a SQL connection.</summary>
     Sql,
 
-    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
+    /// <summary>In memcached.</summary>
     Memcached,
 
     /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>

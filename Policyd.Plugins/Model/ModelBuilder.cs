@@ -6,6 +6,7 @@ using Policyd.Plugins.Counters;
 using Policyd.Plugins.Cron;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
+using Policyd.Plugins.Memcached;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -42,7 +43,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened, Dns(options.Dns, root, opened), environment.Clock);
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
-        var sessions = Sessions(root, connections);
+        var sessions = Sessions(root, connections, opened);
         var cron = new CronSection(resources.Sql, _diagnostics).Read(root["cron"]);
         if (_diagnostics.HasErrors)
         {
@@ -193,7 +194,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         }
     }
 
-    private ISessionStore Sessions(ConfigObject root, IReadOnlyDictionary<string, ConnectionDefinition> connections)
+    private ISessionStore Sessions(ConfigObject root, IReadOnlyDictionary<string, ConnectionDefinition> connections, ServerConnections opened)
     {
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
@@ -210,8 +211,10 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             case "MEMORY":
                 OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
                 break;
-            case "MEMCACHED" or "REDIS":
-                OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module", "memcached", "redis", "lock_wait", "lock_max_retry", "lock_timeout"] });
+            case "MEMCACHED":
+                return MemcachedSessions(section, opened);
+            case "REDIS":
+                OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module", "redis", "lock_wait", "lock_max_retry", "lock_timeout"] });
                 var name = (section[module.ToLowerInvariant()] as ConfigScalar)?.Text ?? module.ToLowerInvariant();
                 if (!connections.ContainsKey(name))
                 {
@@ -221,11 +224,24 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 _diagnostics.Warning(place, $"session_cache: the module {module} is not there yet; sessions are kept in the memory of this server");
                 break;
             default:
-                _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known are None and Memory");
+                _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known are None, Memory, Memcached and Redis");
                 break;
         }
 
         return memory.ToStore(environment.Clock);
+    }
+
+    private ISessionStore MemcachedSessions(ConfigObject section, ServerConnections opened)
+    {
+        var options = new MemcachedSessionOptions();
+        OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+        if (opened.Find<MemcachedClient>(options.Memcached) is { } client)
+        {
+            return new FailOpenSessionStore(new MemcachedSessionStore(client, options.Expire), environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"));
+        }
+
+        _diagnostics.Error(section.PositionOf("memcached"), $"session_cache: there is no connection \"{options.Memcached}\" with module = Memcached");
+        return new NoSessionStore();
     }
 
     private sealed record HostDraft(string Name, PluginChain Chain, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports, SourcePosition Position);

@@ -6,6 +6,7 @@ using System.Text;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Memcached;
 
 namespace Policyd.Plugins.Modules;
 
@@ -79,7 +80,7 @@ public sealed class GreylistPlugin : Plugin
     public int PrefixIpv6 { get; set; } = 128;
 
     /// <summary>The tickets.</summary>
-    [Description("where tickets rest, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db")]
+    [Description("where tickets rest, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached")]
     public GreylistTicketOptions Ticket { get; set; } = new();
 
     /// <summary>The auto-whitelist.</summary>
@@ -90,7 +91,7 @@ public sealed class GreylistPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _clock = setup.Clock;
-        _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db)!;
+        _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db, Ticket.Memcached)!;
         if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
         {
             setup.Error("ticket", "min_retry_wait must be less than max_retry_wait, or nobody ever passes");
@@ -138,7 +139,7 @@ public sealed class GreylistPlugin : Plugin
         {
             return await JudgeAsync(context, new Triplet(triplet, passedKey, sender[(sender.LastIndexOf('@') + 1)..].ToLowerInvariant(), client), patience.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is System.Data.Common.DbException or OperationCanceledException)
+        catch (Exception e) when (e is System.Data.Common.DbException or MemcachedException or OperationCanceledException)
         {
             context.Log(PolicyLogLevel.Warning, this, $"the mail goes on without greylisting: {e.Message}");
             return PluginResult.Continue;
@@ -218,7 +219,7 @@ public sealed class GreylistPlugin : Plugin
 public sealed class GreylistTicketOptions
 {
     /// <summary>Where they rest.</summary>
-    [Description("Memory, or Sql: shared by the servers on one database, and kept over a restart")]
+    [Description("Memory; Sql: shared by the servers on one database, and kept over a restart; Memcached: shared by the servers on one memcached")]
     public ExpiringModule Module { get; set; }
 
     /// <summary>The wait.</summary>
@@ -236,6 +237,10 @@ public sealed class GreylistTicketOptions
     /// <summary>The connection of Sql.</summary>
     [Description("the SQL connection")]
     public string Db { get; set; } = "db";
+
+    /// <summary>The connection of Memcached.</summary>
+    [Description("the Memcached connection")]
+    public string Memcached { get; set; } = "memcached";
 }
 
 /// <summary>The options of <c>awl { }</c>.</summary>

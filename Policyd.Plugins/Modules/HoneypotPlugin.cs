@@ -2,6 +2,7 @@ using System.ComponentModel;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Memcached;
 
 namespace Policyd.Plugins.Modules;
 
@@ -52,12 +53,16 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(7200);
 
     /// <summary>Where traps rest.</summary>
-    [Description("where the trapped addresses rest: Memory, or Sql, shared by the servers on one database")]
+    [Description("where the trapped addresses rest: Memory; Sql, shared by the servers on one database; or Memcached, shared by the servers on one memcached")]
     public ExpiringModule Store { get; set; }
 
     /// <summary>The connection of Sql.</summary>
     [Description("the SQL connection of store = Sql")]
     public string Db { get; set; } = "db";
+
+    /// <summary>The connection of Memcached.</summary>
+    [Description("the Memcached connection of store = Memcached")]
+    public string Memcached { get; set; } = "memcached";
 
     /// <inheritdoc/>
     public PluginChain? Plugins { get; set; }
@@ -66,7 +71,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public override void Initialize(PluginSetup setup)
     {
         _recipients = new HashSet<string>(Recipients, StringComparer.OrdinalIgnoreCase);
-        _traps = setup.ExpiringStore("store", Store, Db)!;
+        _traps = setup.ExpiringStore("store", Store, Db, Memcached)!;
         if (Recipients.Count + RecipientsRe.Count == 0)
         {
             setup.Warning("recipients", "there is no trap: neither recipients nor recipients_re are given");
@@ -114,7 +119,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
 
             return isTrap || await _traps.FindAsync(key, patience.Token).ConfigureAwait(false) is not null;
         }
-        catch (Exception e) when (e is System.Data.Common.DbException or OperationCanceledException)
+        catch (Exception e) when (e is System.Data.Common.DbException or MemcachedException or OperationCanceledException)
         {
             context.Log(PolicyLogLevel.Warning, this, $"trapped clients are not known at the moment: {e.Message}");
             return isTrap;

@@ -28,6 +28,9 @@ public sealed class Session
         }
     }
 
+    /// <summary>Whether a store of another server holds something for this session's instance, which an empty one has to replace.</summary>
+    internal bool IsStored { get; set; }
+
     /// <summary>How many values there are.</summary>
     public int Count
     {
@@ -187,7 +190,7 @@ public sealed class Session
     /// </summary>
     public Session Detach()
     {
-        var live = new Session();
+        var live = new Session { IsStored = IsStored };
         lock (_lock)
         {
             (live._values, live._bytes) = (_values, _bytes);

@@ -8,11 +8,14 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
     private readonly ProcessUnderTest _memcached;
     private readonly ProcessUnderTest _mtpolicyd;
 
-    private MtpolicydProcess(ProcessUnderTest memcached, ProcessUnderTest mtpolicyd)
+    private MtpolicydProcess(ProcessUnderTest memcached, int memcachedPort, ProcessUnderTest mtpolicyd)
     {
+        MemcachedPort = memcachedPort;
         _memcached = memcached;
         _mtpolicyd = mtpolicyd;
     }
+
+    public int MemcachedPort { get; }
 
     /// <summary>Starts both; <paramref name="configuration"/> makes the file's text from the policy port and the memcached port.</summary>
     public static async Task<MtpolicydProcess> Start(TemporaryFolder folder, int port, Func<int, int, string> configuration, IReadOnlyDictionary<string, string>? environment = null)
@@ -24,7 +27,7 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
         var file = folder.Write("mtpolicyd.conf", configuration(port, memcachedPort));
         await Eventually.Holds("memcached to listen", () => FreePort.Answers(memcachedPort));
         var original = ProcessUnderTest.Start(mtpolicyd, ["-f", "-l", "0", "-c", file], environment);
-        var started = new MtpolicydProcess(memcached, original);
+        var started = new MtpolicydProcess(memcached, memcachedPort, original);
         try
         {
             await Eventually.Holds(

@@ -36,7 +36,7 @@ public sealed class SameAnswersSpecs(ITestOutputHelper output)
         var theirPort = FreePort.Next();
         await using var theirs = await MtpolicydProcess.Start(folder, theirPort, Body);
         var ourPort = FreePort.Next();
-        var ourFile = folder.Write("policyd.conf", Body(ourPort, 1));
+        var ourFile = folder.Write("policyd.conf", Body(ourPort, theirs.MemcachedPort));
         await using var ours = await PolicydProcess.Serve(ourFile, ourPort, "-l", "0");
 
         var seed = int.TryParse(Environment.GetEnvironmentVariable("POLICYD_SEED"), CultureInfo.InvariantCulture, out var given) ? given : Environment.TickCount;

@@ -1,5 +1,6 @@
 using Policyd.Configuration;
 using Policyd.Plugins.Model;
+using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
 namespace Policyd.Tests.Plugins;
@@ -56,7 +57,7 @@ public sealed class ModelSpecs
         Assert.NotNull(PolicyUnderTest.Build("policyd { restriction_classes = [greylisting], virtual_hosts = [ { port = 12345, plugins = [ { module = Action, action = greylisting } ] } ] }", out _));
 
     [Fact]
-    public async Task Old_configuration_runs_with_warnings_for_what_is_not_there_yet()
+    public async Task Old_configuration_runs_with_its_sessions_in_memcached_and_a_warning_for_an_unknown_word()
     {
         var document = MtpolicydConfReader.Read("""
             port="127.0.0.1:12345"
@@ -78,7 +79,7 @@ public sealed class ModelSpecs
             """, "mtpolicyd.conf");
         var model = PolicyServerModel.Build(document, new ModelEnvironment());
         Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
-        Assert.Single(document.Diagnostics.All, one => one.Message.Contains("kept in the memory", StringComparison.Ordinal));
+        Assert.IsType<FailOpenSessionStore>(model.Sessions);
         Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));
         var outcome = await model.VirtualHosts[0].RunAsync(PolicyRequestBuilder.AccessPolicy().ToRequest(), new(), TimeSpan.FromSeconds(1));
         Assert.Equal("greylisting", outcome.Action);

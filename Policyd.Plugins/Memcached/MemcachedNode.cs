@@ -1,0 +1,159 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
+using Policyd.Protocol;
+
+namespace Policyd.Plugins.Memcached;
+
+/// <summary>
+/// One server: its connection, made when it is needed. While the server is away its callers fail at once; after a pause one of them
+/// tries again, and waits for it alone.
+/// </summary>
+internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, MemcachedConnectionOptions options, ConnectionEnvironment environment)
+{
+    private readonly Lock _lock = new();
+    private readonly BackOff _backOff = new(environment.Clock);
+    private MemcachedLink? _link;
+    private Task<MemcachedLink>? _connecting;
+    private bool _isAway;
+    private bool _isDisposed;
+
+    /// <exception cref="MemcachedException">The server is away, or does not answer as it should.</exception>
+    /// <exception cref="OperationCanceledException">The caller's time is over.</exception>
+    public async ValueTask<MemcachedReply> AskAsync(MemcachedCommand command, CancellationToken ct)
+    {
+        MemcachedMeter.Commands.Add(1);
+        try
+        {
+            var link = await Link().WaitAsync(ct).ConfigureAwait(false);
+            try
+            {
+                return await link.SendAsync(command).WaitAsync(options.Timeout, environment.Clock, ct).ConfigureAwait(false);
+            }
+            catch (TimeoutException exception)
+            {
+                // Answers come in order: whoever waits behind this one waits in vain too.
+                var late = new MemcachedException("no answer in time", exception);
+                link.Break(late);
+                throw late;
+            }
+        }
+        catch (MemcachedException)
+        {
+            MemcachedMeter.Failures.Add(1);
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        MemcachedLink? link;
+        lock (_lock)
+        {
+            _isDisposed = true;
+            link = _link;
+        }
+
+        link?.Break(new MemcachedException("the connection is closed"));
+    }
+
+    private Task<MemcachedLink> Link()
+    {
+        lock (_lock)
+        {
+            if (_link is { IsBroken: false } link)
+            {
+                return Task.FromResult(link);
+            }
+
+            if (_connecting is { } connecting && !_isAway)
+            {
+                return connecting;
+            }
+
+            if (_isDisposed || _connecting is not null || !_backOff.TryEnter())
+            {
+                throw new MemcachedException($"memcached {endpoint} is away");
+            }
+
+            return _connecting = ConnectAsync();
+        }
+    }
+
+    private async Task<MemcachedLink> ConnectAsync()
+    {
+        // The lock is the caller's; whatever comes at once must not be seen before it is left.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        using var limit = new CancellationTokenSource(options.ConnectTimeout, environment.Clock);
+        try
+        {
+            var link = await MemcachedLink.OpenAsync(endpoint, options.Timeout, environment.Clock, Broken, limit.Token).ConfigureAwait(false);
+            return Connected(link);
+        }
+        catch (Exception exception) when (exception is SocketException or IOException or MemcachedException or OperationCanceledException)
+        {
+            var message = exception is OperationCanceledException ? "no connection in time" : exception.Message;
+            Failed(message, connecting: true);
+            throw new MemcachedException(message, exception);
+        }
+    }
+
+    private MemcachedLink Connected(MemcachedLink link)
+    {
+        bool isDisposed;
+        lock (_lock)
+        {
+            if (link.IsBroken)
+            {
+                throw new MemcachedException("the server did not keep the connection");
+            }
+
+            (_link, _connecting, _isAway) = (link, null, false);
+            isDisposed = _isDisposed;
+        }
+
+        if (isDisposed)
+        {
+            link.Break(new MemcachedException("the connection is closed"));
+        }
+        else if (_backOff.Succeeded())
+        {
+            Write(LogLevel.Information, "answers again");
+        }
+
+        return link;
+    }
+
+    private void Broken(MemcachedLink link, MemcachedException why, bool isFault)
+    {
+        // A server that was restarted while nobody asked is not away: the next command connects. What fails while connecting is told there.
+        bool isOurs;
+        lock (_lock)
+        {
+            isOurs = ReferenceEquals(_link, link) && !_isDisposed;
+            _link = isOurs ? null : _link;
+        }
+
+        if (isOurs && isFault)
+        {
+            Failed(why.Message, connecting: false);
+        }
+    }
+
+    private void Failed(string message, bool connecting)
+    {
+        lock (_lock)
+        {
+            _isAway = true;
+            _connecting = connecting ? null : _connecting;
+        }
+
+        if (_backOff.Failed())
+        {
+            Write(LogLevel.Warning, message);
+        }
+    }
+
+    private void Write(LogLevel level, string message) => ChainLog.Write(environment.Logger, level, $"connection {name}: memcached {endpoint}: {message}");
+}

@@ -1,0 +1,27 @@
+using System.ComponentModel;
+
+namespace Policyd.Plugins.Model;
+
+/// <summary>The options of <c>session_cache { module = Memcached }</c>.</summary>
+public sealed class MemcachedSessionOptions
+{
+    /// <summary>The connection.</summary>
+    [Description("the Memcached connection")]
+    public string Memcached { get; set; } = "memcached";
+
+    /// <summary>How long a session lives after its last request.</summary>
+    [Description("how long a session lives after its last request")]
+    public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(300);
+
+    /// <summary>mtpolicyd's pause between two tries to lock a session. Accepted; the lock here is the instance's actor.</summary>
+    [Description("accepted for mtpolicyd's sake; requests of an instance wait for each other without it")]
+    public int LockWait { get; set; } = 50;
+
+    /// <summary>mtpolicyd's number of tries. Accepted, as <see cref="LockWait"/>.</summary>
+    [Description("accepted, as lock_wait")]
+    public int LockMaxRetry { get; set; } = 50;
+
+    /// <summary>How long mtpolicyd's lock holds, in seconds. Accepted, as <see cref="LockWait"/>.</summary>
+    [Description("accepted, as lock_wait")]
+    public int LockTimeout { get; set; } = 10;
+}
