@@ -120,7 +120,7 @@ public sealed class MemcachedSpecs
     {
         await using var memcached = await MemcachedServer.StartNew();
         await using var policy = PolicyUnderTest.Of($$"""
-            policyd { connections { memcached { module = Memcached, servers = "127.0.0.1:{{memcached.Port}}" } }, virtual_hosts = [ { name = test, port = 12345, plugins = [
+            policyd { connections { memcached { module = Memcached, servers = "127.0.0.1:{{memcached.Port}}", timeout = 30s, connect_timeout = 30s } }, virtual_hosts = [ { name = test, port = 12345, plugins = [
               { name = pot, module = Honeypot, store = Memcached, recipients = "trap@example.org" }
               { name = grey, module = Greylist, use_autowl = off, query_autowl = off, ticket { module = Memcached } } ] } ] }
             """);
@@ -157,7 +157,7 @@ public sealed class MemcachedSpecs
             context.Session.Set("count", count);
             return ServerUnderTest.Answer($"reject {count}");
         },
-        $"connections {{ memcached {{ module = Memcached, servers = \"127.0.0.1:{port}\" }} }}, session_cache {{ module = Memcached, lock_wait = 50, lock_max_retry = 50, lock_timeout = 10 }}, ");
+        $"connections {{ memcached {{ module = Memcached, servers = \"127.0.0.1:{port}\", timeout = 30s, connect_timeout = 30s }} }}, session_cache {{ module = Memcached, lock_wait = 50, lock_max_retry = 50, lock_timeout = 10 }}, ");
 
     private static string? Text(byte[]? value) => value is null ? null : Encoding.UTF8.GetString(value);
 
