@@ -1,11 +1,13 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Memcached;
 using Policyd.Plugins.Model;
+using Policyd.Plugins.Redis;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
@@ -91,6 +93,15 @@ public sealed class PluginSetup
     /// <param name="message">What is probably wrong.</param>
     public void Warning(string option, string message) => Diagnostics.Warning(Section.PositionOf(option), $"plugin {Plugin.Name}: {option}: {message}");
 
+    /// <summary>
+    /// Declares that the plugin acts on what another one has found. When no virtual host has a plugin of that module and name the operator is warned.
+    /// </summary>
+    /// <typeparam name="T">The other plugin's module.</typeparam>
+    /// <param name="option">The option that names it.</param>
+    /// <param name="plugin">Its name.</param>
+    public void UseResultOf<T>(string option, string plugin)
+        where T : Plugin => Resources.Results.Add(typeof(T), plugin, Plugin, option, Section.PositionOf(option));
+
     /// <summary>A path of the configuration: relative ones count from the configuration file's folder.</summary>
     /// <param name="path">The path.</param>
     public string ResolvePath(string path)
@@ -100,21 +111,13 @@ public sealed class PluginSetup
     }
 
     /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
-    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached)
+    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached, string redis) => module switch
     {
-        switch (module)
-        {
-            case ExpiringModule.Sql:
-                return Database(option, db) is { } database ? new SqlExpiringStore(database, Clock) : null;
-            case ExpiringModule.Memcached:
-                return Connection<MemcachedClient>(option, memcached, "Memcached") is { } client ? new MemcachedExpiringStore(client) : null;
-            case ExpiringModule.Redis:
-                Warning(option, $"the module {module} is not there yet: the memory of this server is used; module = Sql is shared and outlives a restart");
-                return Resources.Memory;
-            default:
-                return Resources.Memory;
-        }
-    }
+        ExpiringModule.Sql => Database(option, db) is { } database ? new SqlExpiringStore(database, Clock) : null,
+        ExpiringModule.Memcached => Connection<MemcachedClient>(option, memcached, "Memcached") is { } client ? new CacheExpiringStore(client) : null,
+        ExpiringModule.Redis => Connection<RedisClient>(option, redis, "Redis") is { } client ? new CacheExpiringStore(client) : null,
+        _ => Resources.Memory,
+    };
 
     /// <summary>A connection other than SQL; null, and an error at the option's place, when there is none of that name and kind.</summary>
     /// <typeparam name="T">The kind of connection.</typeparam>

@@ -27,6 +27,10 @@ public sealed class PluginChain
     /// <summary>The plugins, in the order of work.</summary>
     public IReadOnlyList<Plugin> Plugins => _plugins;
 
+    /// <summary>The plugins and those nested in them, each before its own.</summary>
+    internal IEnumerable<Plugin> All =>
+        _plugins.SelectMany(static plugin => plugin is INestedChain { Plugins: { } nested } ? nested.All.Prepend(plugin) : [plugin]);
+
     /// <summary>Runs the chain inside a plugin; what comes out becomes that plugin's own result.</summary>
     /// <param name="context">The plugin's context.</param>
     /// <exception cref="PluginFailedException">A plugin failed and has no <c>on_error</c>.</exception>

@@ -28,6 +28,6 @@ public enum ExpiringModule
     /// <summary>In memcached.</summary>
     Memcached,
 
-    /// <summary>mtpolicyd's; not there yet, memory takes its place with a warning.</summary>
+    /// <summary>In Redis.</summary>
     Redis,
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 
@@ -9,7 +10,7 @@ namespace Policyd.Plugins.Memcached;
 /// The servers of a connection, as its users ask them. A key's server is always the same; while that one is away its keys are, and
 /// those of the others are not.
 /// </summary>
-internal sealed class MemcachedClient : IAsyncDisposable
+internal sealed class MemcachedClient : IValueCache, IAsyncDisposable
 {
     // Past it memcached takes the number for a time of day, in seconds since 1970.
     private const long LongestRelativeSeconds = 60L * 60 * 24 * 30;
@@ -66,13 +67,13 @@ internal sealed class MemcachedClient : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    private static MemcachedException Unexpected(in MemcachedReply reply) => new($"the server answered {reply.Code} where that is no answer");
+    private static CacheException Unexpected(in MemcachedReply reply) => new($"the server answered {reply.Code} where that is no answer");
 
     private async ValueTask<MemcachedReply> AskAsync(string verb, string key, string flags, ReadOnlyMemory<byte>? value, CancellationToken ct)
     {
         if (value?.Length > MemcachedWire.MaxValueBytes)
         {
-            throw new MemcachedException($"a value of {value.Value.Length} bytes is more than the {MemcachedWire.MaxValueBytes} that memcached takes");
+            throw new CacheException($"a value of {value.Value.Length} bytes is more than the {MemcachedWire.MaxValueBytes} that memcached takes");
         }
 
         var wire = MemcachedKeys.ToWire(_options.Namespace + key);

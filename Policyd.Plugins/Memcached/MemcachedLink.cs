@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using Policyd.Plugins.Caches;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Memcached;
@@ -22,14 +23,14 @@ internal sealed class MemcachedLink
     private readonly NetworkStream _stream;
     private readonly TimeSpan _timeout;
     private readonly TimeProvider _clock;
-    private readonly Action<MemcachedLink, MemcachedException, bool> _onBroken;
+    private readonly Action<MemcachedLink, CacheException, bool> _onBroken;
     private ArrayBufferWriter<byte> _unsent = new();
     private ArrayBufferWriter<byte> _sending = new();
-    private MemcachedException? _broken;
+    private CacheException? _broken;
     private bool _isSending;
     private uint _opaque;
 
-    private MemcachedLink(Socket socket, TimeSpan timeout, TimeProvider clock, Action<MemcachedLink, MemcachedException, bool> onBroken)
+    private MemcachedLink(Socket socket, TimeSpan timeout, TimeProvider clock, Action<MemcachedLink, CacheException, bool> onBroken)
     {
         _socket = socket;
         _stream = new NetworkStream(socket, ownsSocket: true);
@@ -53,7 +54,7 @@ internal sealed class MemcachedLink
     /// <param name="clock">The clock.</param>
     /// <param name="onBroken">Told once when the connection ends: why, and whether that is a fault: not the close of an idle connection.</param>
     /// <param name="ct">The time for connecting.</param>
-    public static async Task<MemcachedLink> OpenAsync(PolicyEndpoint endpoint, TimeSpan timeout, TimeProvider clock, Action<MemcachedLink, MemcachedException, bool> onBroken, CancellationToken ct)
+    public static async Task<MemcachedLink> OpenAsync(PolicyEndpoint endpoint, TimeSpan timeout, TimeProvider clock, Action<MemcachedLink, CacheException, bool> onBroken, CancellationToken ct)
     {
         var address = await endpoint.ResolveAsync(ct).ConfigureAwait(false);
         var socket = new Socket(address.AddressFamily, SocketType.Stream, endpoint.IsUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
@@ -77,32 +78,32 @@ internal sealed class MemcachedLink
         }
         catch (Exception exception)
         {
-            link.Break(exception as MemcachedException ?? new MemcachedException("the server did not answer when it was connected", exception));
+            link.Break(exception as CacheException ?? new CacheException("the server did not answer when it was connected", exception));
             throw;
         }
     }
 
     /// <summary>Puts a command behind the others.</summary>
-    /// <exception cref="MemcachedException">The connection is broken, or too much waits on it.</exception>
+    /// <exception cref="CacheException">The connection is broken, or too much waits on it.</exception>
     public Task<MemcachedReply> SendAsync(in MemcachedCommand command)
     {
         Pending pending;
-        MemcachedException? late = null;
+        CacheException? late = null;
         lock (_lock)
         {
             if (_broken is not null)
             {
-                throw new MemcachedException(_broken.Message, _broken);
+                throw new CacheException(_broken.Message, _broken);
             }
 
             if (_pending.TryPeek(out var oldest) && _clock.GetElapsedTime(oldest.Since) > _timeout)
             {
                 // Its caller had less time than the connection allows, and gave up without telling anybody.
-                late = new MemcachedException("no answer in time");
+                late = new CacheException("no answer in time");
             }
             else if (_pending.Count >= MostPending || _unsent.WrittenCount >= MostUnsentBytes)
             {
-                throw new MemcachedException("too many commands wait for the server");
+                throw new CacheException("too many commands wait for the server");
             }
 
             pending = new Pending(++_opaque, command.Key.Length == 0, _clock.GetTimestamp());
@@ -128,7 +129,7 @@ internal sealed class MemcachedLink
     }
 
     /// <summary>Ends the connection; who waits on it gets the exception.</summary>
-    public void Break(MemcachedException why, bool isClose = false)
+    public void Break(CacheException why, bool isClose = false)
     {
         Pending[] waiting;
         lock (_lock)
@@ -177,7 +178,7 @@ internal sealed class MemcachedLink
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            Break(new MemcachedException(exception.Message, exception));
+            Break(new CacheException(exception.Message, exception));
         }
     }
 
@@ -197,16 +198,16 @@ internal sealed class MemcachedLink
 
                 if (result.IsCompleted)
                 {
-                    Break(new MemcachedException(bytes.IsEmpty ? "the server closed the connection" : "the server closed the connection within an answer"), isClose: bytes.IsEmpty);
+                    Break(new CacheException(bytes.IsEmpty ? "the server closed the connection" : "the server closed the connection within an answer"), isClose: bytes.IsEmpty);
                     return;
                 }
 
                 reader.AdvanceTo(bytes.Start, bytes.End);
             }
         }
-        catch (Exception exception) when (exception is MemcachedException or IOException or ObjectDisposedException or SocketException)
+        catch (Exception exception) when (exception is CacheException or IOException or ObjectDisposedException or SocketException)
         {
-            Break(exception as MemcachedException ?? new MemcachedException(exception.Message, exception));
+            Break(exception as CacheException ?? new CacheException(exception.Message, exception));
         }
         finally
         {
@@ -221,14 +222,14 @@ internal sealed class MemcachedLink
         {
             if (!_pending.TryPeek(out pending))
             {
-                throw new MemcachedException("the server answered what was not asked");
+                throw new CacheException("the server answered what was not asked");
             }
 
             // A miss has no opaque in every version.
             var fits = pending.IsNoOperation ? reply.Code == "MN" : reply.Code != "MN" && (reply.Opaque == pending.Opaque || (reply.Opaque is null && reply.Code == "EN"));
             if (!fits)
             {
-                throw new MemcachedException("the server answered another command than the one that was asked");
+                throw new CacheException("the server answered another command than the one that was asked");
             }
 
             _pending.Dequeue();

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Protocol;
@@ -19,7 +20,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
     private bool _isAway;
     private bool _isDisposed;
 
-    /// <exception cref="MemcachedException">The server is away, or does not answer as it should.</exception>
+    /// <exception cref="CacheException">The server is away, or does not answer as it should.</exception>
     /// <exception cref="OperationCanceledException">The caller's time is over.</exception>
     public async ValueTask<MemcachedReply> AskAsync(MemcachedCommand command, CancellationToken ct)
     {
@@ -34,12 +35,12 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
             catch (TimeoutException exception)
             {
                 // Answers come in order: whoever waits behind this one waits in vain too.
-                var late = new MemcachedException("no answer in time", exception);
+                var late = new CacheException("no answer in time", exception);
                 link.Break(late);
                 throw late;
             }
         }
-        catch (MemcachedException)
+        catch (CacheException)
         {
             MemcachedMeter.Failures.Add(1);
             throw;
@@ -55,7 +56,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
             link = _link;
         }
 
-        link?.Break(new MemcachedException("the connection is closed"));
+        link?.Break(new CacheException("the connection is closed"));
     }
 
     private Task<MemcachedLink> Link()
@@ -74,7 +75,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
 
             if (_isDisposed || _connecting is not null || !_backOff.TryEnter())
             {
-                throw new MemcachedException($"memcached {endpoint} is away");
+                throw new CacheException($"memcached {endpoint} is away");
             }
 
             return _connecting = ConnectAsync();
@@ -91,11 +92,11 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
             var link = await MemcachedLink.OpenAsync(endpoint, options.Timeout, environment.Clock, Broken, limit.Token).ConfigureAwait(false);
             return Connected(link);
         }
-        catch (Exception exception) when (exception is SocketException or IOException or MemcachedException or OperationCanceledException)
+        catch (Exception exception) when (exception is SocketException or IOException or CacheException or OperationCanceledException)
         {
             var message = exception is OperationCanceledException ? "no connection in time" : exception.Message;
             Failed(message, connecting: true);
-            throw new MemcachedException(message, exception);
+            throw new CacheException(message, exception);
         }
     }
 
@@ -106,7 +107,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
         {
             if (link.IsBroken)
             {
-                throw new MemcachedException("the server did not keep the connection");
+                throw new CacheException("the server did not keep the connection");
             }
 
             (_link, _connecting, _isAway) = (link, null, false);
@@ -115,7 +116,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
 
         if (isDisposed)
         {
-            link.Break(new MemcachedException("the connection is closed"));
+            link.Break(new CacheException("the connection is closed"));
         }
         else if (_backOff.Succeeded())
         {
@@ -125,7 +126,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
         return link;
     }
 
-    private void Broken(MemcachedLink link, MemcachedException why, bool isFault)
+    private void Broken(MemcachedLink link, CacheException why, bool isFault)
     {
         // A server that was restarted while nobody asked is not away: the next command connects. What fails while connecting is told there.
         bool isOurs;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Policyd.Plugins.Caches;
 
 namespace Policyd.Plugins.Memcached;
 
@@ -45,19 +46,19 @@ internal static class MemcachedWire
 
     /// <summary>Takes one whole answer from the front of the bytes.</summary>
     /// <returns>False, and nothing taken, while it is not whole.</returns>
-    /// <exception cref="MemcachedException">It is an error, or nothing that memcached says.</exception>
+    /// <exception cref="CacheException">It is an error, or nothing that memcached says.</exception>
     public static bool TryRead(ref ReadOnlySequence<byte> bytes, out MemcachedReply reply)
     {
         reply = default;
         var reader = new SequenceReader<byte>(bytes);
         if (!reader.TryReadTo(out ReadOnlySequence<byte> line, (byte)'\n'))
         {
-            return bytes.Length > MaxLineBytes ? throw new MemcachedException("the server sent a line that does not end") : false;
+            return bytes.Length > MaxLineBytes ? throw new CacheException("the server sent a line that does not end") : false;
         }
 
         if (line.Length is 0 or > MaxLineBytes)
         {
-            throw new MemcachedException("the server does not speak memcached's meta protocol");
+            throw new CacheException("the server does not speak memcached's meta protocol");
         }
 
         var text = Encoding.Latin1.GetString(line);
@@ -80,7 +81,7 @@ internal static class MemcachedWire
             reader.Advance(size);
             if (!reader.IsNext("\r\n"u8, advancePast: true))
             {
-                throw new MemcachedException("the server sent a value that is not as long as it says");
+                throw new CacheException("the server sent a value that is not as long as it says");
             }
         }
 
@@ -91,8 +92,8 @@ internal static class MemcachedWire
 
     private static int SizeOf(string[] words) =>
         words.Length < 2 || !int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var size)
-            ? throw new MemcachedException("the server sent a value without its size")
-            : size > MaxValueBytes ? throw new MemcachedException($"the server sent a value of {size} bytes; at most {MaxValueBytes} are taken") : size;
+            ? throw new CacheException("the server sent a value without its size")
+            : size > MaxValueBytes ? throw new CacheException($"the server sent a value of {size} bytes; at most {MaxValueBytes} are taken") : size;
 
     private static uint? OpaqueOf(string[] words)
     {
@@ -102,16 +103,16 @@ internal static class MemcachedWire
             {
                 return uint.TryParse(word.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out var opaque)
                     ? opaque
-                    : throw new MemcachedException("the server sent an opaque that is none of ours");
+                    : throw new CacheException("the server sent an opaque that is none of ours");
             }
         }
 
         return null;
     }
 
-    private static MemcachedException NoReply(string line) =>
+    private static CacheException NoReply(string line) =>
         line.StartsWith("SERVER_ERROR", StringComparison.Ordinal) || line.StartsWith("CLIENT_ERROR", StringComparison.Ordinal)
-            ? new MemcachedException($"the server says: {(line.Length > 200 ? line[..200] : line)}")
-            : line == "ERROR" ? new MemcachedException("the server says: ERROR; the meta protocol needs memcached 1.6")
-            : new MemcachedException("the server does not speak memcached's meta protocol");
+            ? new CacheException($"the server says: {(line.Length > 200 ? line[..200] : line)}")
+            : line == "ERROR" ? new CacheException("the server says: ERROR; the meta protocol needs memcached 1.6")
+            : new CacheException("the server does not speak memcached's meta protocol");
 }

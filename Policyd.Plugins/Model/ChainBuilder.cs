@@ -10,7 +10,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
 {
     private static readonly string[] s_own = ["module", "name"];
     private static readonly string[] s_ownWithChain = ["module", "name", "plugins"];
-    private readonly HashSet<string> _names = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Type> _names = new(StringComparer.Ordinal);
 
     /// <summary>The chain of a section; null when it has none.</summary>
     public PluginChain? Build(ConfigObject section, bool keepsActions)
@@ -52,15 +52,16 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
             return null;
         }
 
-        if (!_names.Add(name))
-        {
-            diagnostics.Warning(section.PositionOf("name"), $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\": what one has done or cached for a mail counts for the other");
-        }
-
         if (modules.Find(module) is not { } type)
         {
             diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {modules.Explain(module)}");
             return null;
+        }
+
+        // Two of one module share on purpose: mtpolicyd's default chain looks for the ticket with one Greylist and makes it with another.
+        if (!_names.TryAdd(name, type) && _names[name] != type)
+        {
+            diagnostics.Warning(section.PositionOf("name"), $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\": what one has done or cached for a mail counts for the other");
         }
 
         return Make(type, name, module, section, keepsActions);

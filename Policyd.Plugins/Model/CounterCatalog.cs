@@ -54,7 +54,7 @@ public static class CounterCatalog
     public static IReadOnlyList<CounterTableEntry> Of(PolicyServerModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var uses = model.VirtualHosts.SelectMany(host => Plugins(host.Chain).SelectMany(plugin => Uses(host.Name, plugin))).ToList();
+        var uses = model.VirtualHosts.SelectMany(host => host.Chain.All.SelectMany(plugin => Uses(host.Name, plugin))).ToList();
         return
         [
             .. model.CounterTables.Select(use => (use.Connection, use.Table)).Distinct().Select(table =>
@@ -69,9 +69,6 @@ public static class CounterCatalog
             }),
         ];
     }
-
-    private static IEnumerable<Plugin> Plugins(PluginChain chain) =>
-        chain.Plugins.SelectMany(plugin => plugin is INestedChain { Plugins: { } nested } ? Plugins(nested).Prepend(plugin) : [plugin]);
 
     private static IEnumerable<Use> Uses(string host, Plugin plugin)
     {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
@@ -7,6 +8,7 @@ using Policyd.Plugins.Cron;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Memcached;
+using Policyd.Plugins.Redis;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -43,7 +45,8 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened, Dns(options.Dns, root, opened), environment.Clock);
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
-        var sessions = Sessions(root, connections, opened);
+        resources.Results.Check([.. hosts.SelectMany(host => host.Chain.All)], _diagnostics);
+        var sessions = Sessions(root, opened);
         var cron = new CronSection(resources.Sql, _diagnostics).Read(root["cron"]);
         if (_diagnostics.HasErrors)
         {
@@ -194,7 +197,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         }
     }
 
-    private ISessionStore Sessions(ConfigObject root, IReadOnlyDictionary<string, ConnectionDefinition> connections, ServerConnections opened)
+    private ISessionStore Sessions(ConfigObject root, ServerConnections opened)
     {
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
@@ -212,17 +215,11 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
                 break;
             case "MEMCACHED":
-                return MemcachedSessions(section, opened);
+                var shared = CacheOptions(section);
+                return InCache(opened.Find<MemcachedClient>(shared.Memcached), shared.Memcached, "memcached", shared, section);
             case "REDIS":
-                OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module", "redis", "lock_wait", "lock_max_retry", "lock_timeout"] });
-                var name = (section[module.ToLowerInvariant()] as ConfigScalar)?.Text ?? module.ToLowerInvariant();
-                if (!connections.ContainsKey(name))
-                {
-                    _diagnostics.Warning(place, $"session_cache: there is no connection \"{name}\"");
-                }
-
-                _diagnostics.Warning(place, $"session_cache: the module {module} is not there yet; sessions are kept in the memory of this server");
-                break;
+                shared = CacheOptions(section);
+                return InCache(opened.Find<RedisClient>(shared.Redis), shared.Redis, "redis", shared, section);
             default:
                 _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known are None, Memory, Memcached and Redis");
                 break;
@@ -231,16 +228,21 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return memory.ToStore(environment.Clock);
     }
 
-    private ISessionStore MemcachedSessions(ConfigObject section, ServerConnections opened)
+    private CacheSessionOptions CacheOptions(ConfigObject section)
     {
-        var options = new MemcachedSessionOptions();
+        var options = new CacheSessionOptions();
         OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
-        if (opened.Find<MemcachedClient>(options.Memcached) is { } client)
+        return options;
+    }
+
+    private ISessionStore InCache(IValueCache? cache, string connection, string option, CacheSessionOptions options, ConfigObject section)
+    {
+        if (cache is not null)
         {
-            return new FailOpenSessionStore(new MemcachedSessionStore(client, options.Expire), environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"));
+            return new FailOpenSessionStore(new CacheSessionStore(cache, options.Expire), environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"));
         }
 
-        _diagnostics.Error(section.PositionOf("memcached"), $"session_cache: there is no connection \"{options.Memcached}\" with module = Memcached");
+        _diagnostics.Error(section.PositionOf(option), $"session_cache: there is no connection \"{connection}\" with module = {(section["module"] as ConfigScalar)?.Text}");
         return new NoSessionStore();
     }
 

@@ -22,4 +22,6 @@ internal sealed class PluginResources(ICounters counters, ServerConnections conn
     public MemoryExpiringStore Memory { get; } = new(clock);
 
     public CounterTableSet Tables { get; } = new();
+
+    public ResultReferences Results { get; } = new();
 }

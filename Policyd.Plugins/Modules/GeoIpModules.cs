@@ -147,6 +147,7 @@ public sealed class GeoIpActionPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _resultKey = GeoIpLookupPlugin.ResultKeyOf(ResultFrom);
+        setup.UseResultOf<GeoIpLookupPlugin>("result_from", ResultFrom);
         _reject = new ActionTemplate("reject " + RejectMessage);
         _countries = new HashSet<string>(CountryCodes, StringComparer.OrdinalIgnoreCase);
         foreach (var code in CountryCodes.Where(static code => code.Length != 2))

@@ -5,8 +5,9 @@ using System.Security.Cryptography;
 using System.Text;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Expiring;
-using Policyd.Plugins.Memcached;
+using Policyd.Plugins.Redis;
 
 namespace Policyd.Plugins.Modules;
 
@@ -32,7 +33,7 @@ public sealed class GreylistPlugin : Plugin
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
     private IExpiringStore _tickets = null!;
-    private AutoWhitelist? _whitelist;
+    private IAutoWhitelist? _whitelist;
     private TimeProvider _clock = TimeProvider.System;
 
     /// <summary>Whether it acts.</summary>
@@ -80,18 +81,18 @@ public sealed class GreylistPlugin : Plugin
     public int PrefixIpv6 { get; set; } = 128;
 
     /// <summary>The tickets.</summary>
-    [Description("where tickets rest, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached")]
+    [Description("where tickets rest, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached, redis")]
     public GreylistTicketOptions Ticket { get; set; } = new();
 
     /// <summary>The auto-whitelist.</summary>
-    [Description("the auto-whitelist: module, autowl_table, autowl_expire_days, db")]
+    [Description("the auto-whitelist: module, autowl_table, autowl_expire_days, db, redis, prefix")]
     public GreylistAwlOptions Awl { get; set; } = new();
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
         _clock = setup.Clock;
-        _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db, Ticket.Memcached)!;
+        _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db, Ticket.Memcached, Ticket.Redis)!;
         if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
         {
             setup.Error("ticket", "min_retry_wait must be less than max_retry_wait, or nobody ever passes");
@@ -102,14 +103,14 @@ public sealed class GreylistPlugin : Plugin
             return;
         }
 
+        var expiry = TimeSpan.FromDays(Awl.AutowlExpireDays);
         if (Awl.Module == GreylistAwlModule.Redis)
         {
-            setup.Warning("awl", "the module Redis is not there yet: the auto-whitelist is kept in the SQL connection's table, where there is one");
+            _whitelist = setup.Connection<RedisClient>("awl", Awl.Redis, "Redis") is { } redis ? new RedisAutoWhitelist(redis, Awl.Prefix, expiry) : null;
         }
-
-        if (setup.Connections.ContainsKey(Awl.Db) || (setup.Section.Has("awl") && Awl.Module == GreylistAwlModule.Sql))
+        else if (setup.Connections.ContainsKey(Awl.Db) || setup.Section.Has("awl"))
         {
-            _whitelist = setup.Database("awl", Awl.Db) is { } database ? new AutoWhitelist(database, Awl.AutowlTable, TimeSpan.FromDays(Awl.AutowlExpireDays), setup.Clock) : null;
+            _whitelist = setup.Database("awl", Awl.Db) is { } database ? new SqlAutoWhitelist(database, Awl.AutowlTable, expiry, setup.Clock) : null;
         }
         else if (UseAutowl && CreateTicket)
         {
@@ -139,7 +140,7 @@ public sealed class GreylistPlugin : Plugin
         {
             return await JudgeAsync(context, new Triplet(triplet, passedKey, sender[(sender.LastIndexOf('@') + 1)..].ToLowerInvariant(), client), patience.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is System.Data.Common.DbException or MemcachedException or OperationCanceledException)
+        catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
             context.Log(PolicyLogLevel.Warning, this, $"the mail goes on without greylisting: {e.Message}");
             return PluginResult.Continue;
@@ -219,7 +220,7 @@ public sealed class GreylistPlugin : Plugin
 public sealed class GreylistTicketOptions
 {
     /// <summary>Where they rest.</summary>
-    [Description("Memory; Sql: shared by the servers on one database, and kept over a restart; Memcached: shared by the servers on one memcached")]
+    [Description("Memory; Sql: shared by the servers on one database, and kept over a restart; Memcached or Redis: shared by the servers on one of those")]
     public ExpiringModule Module { get; set; }
 
     /// <summary>The wait.</summary>
@@ -241,13 +242,17 @@ public sealed class GreylistTicketOptions
     /// <summary>The connection of Memcached.</summary>
     [Description("the Memcached connection")]
     public string Memcached { get; set; } = "memcached";
+
+    /// <summary>The connection of Redis.</summary>
+    [Description("the Redis connection")]
+    public string Redis { get; set; } = "redis";
 }
 
 /// <summary>The options of <c>awl { }</c>.</summary>
 public sealed class GreylistAwlOptions
 {
     /// <summary>Where it rests.</summary>
-    [Description("Sql")]
+    [Description("Sql or Redis")]
     public GreylistAwlModule Module { get; set; }
 
     /// <summary>The table.</summary>
@@ -261,6 +266,14 @@ public sealed class GreylistAwlOptions
     /// <summary>The connection.</summary>
     [Description("the SQL connection")]
     public string Db { get; set; } = "db";
+
+    /// <summary>The connection of Redis.</summary>
+    [Description("the Redis connection")]
+    public string Redis { get; set; } = "redis";
+
+    /// <summary>Before every key in Redis.</summary>
+    [Description("put before every key in Redis")]
+    public string Prefix { get; set; } = "awl-";
 }
 
 /// <summary>Where the auto-whitelist rests.</summary>
@@ -269,6 +282,6 @@ public enum GreylistAwlModule
     /// <summary>In a SQL table.</summary>
     Sql,
 
-    /// <summary>mtpolicyd's; not there yet, the SQL table takes its place with a warning.</summary>
+    /// <summary>In Redis.</summary>
     Redis,
 }

@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Expiring;
-using Policyd.Plugins.Memcached;
 
 namespace Policyd.Plugins.Modules;
 
@@ -53,7 +53,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(7200);
 
     /// <summary>Where traps rest.</summary>
-    [Description("where the trapped addresses rest: Memory; Sql, shared by the servers on one database; or Memcached, shared by the servers on one memcached")]
+    [Description("where the trapped addresses rest: Memory; Sql, shared by the servers on one database; Memcached or Redis, shared by the servers on one of those")]
     public ExpiringModule Store { get; set; }
 
     /// <summary>The connection of Sql.</summary>
@@ -64,6 +64,10 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     [Description("the Memcached connection of store = Memcached")]
     public string Memcached { get; set; } = "memcached";
 
+    /// <summary>The connection of Redis.</summary>
+    [Description("the Redis connection of store = Redis")]
+    public string Redis { get; set; } = "redis";
+
     /// <inheritdoc/>
     public PluginChain? Plugins { get; set; }
 
@@ -71,7 +75,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public override void Initialize(PluginSetup setup)
     {
         _recipients = new HashSet<string>(Recipients, StringComparer.OrdinalIgnoreCase);
-        _traps = setup.ExpiringStore("store", Store, Db, Memcached)!;
+        _traps = setup.ExpiringStore("store", Store, Db, Memcached, Redis)!;
         if (Recipients.Count + RecipientsRe.Count == 0)
         {
             setup.Warning("recipients", "there is no trap: neither recipients nor recipients_re are given");
@@ -119,7 +123,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
 
             return isTrap || await _traps.FindAsync(key, patience.Token).ConfigureAwait(false) is not null;
         }
-        catch (Exception e) when (e is System.Data.Common.DbException or MemcachedException or OperationCanceledException)
+        catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
             context.Log(PolicyLogLevel.Warning, this, $"trapped clients are not known at the moment: {e.Message}");
             return isTrap;

@@ -142,6 +142,7 @@ public sealed class RblActionPlugin : ListPlugin
     {
         base.Initialize(setup);
         _key = ResultKey(ResultFrom);
+        setup.UseResultOf<RblPlugin>("result_from", ResultFrom);
     }
 
     /// <inheritdoc/>

@@ -1,10 +1,15 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Net;
+using System.Net.Sockets;
+using Policyd.Plugins.Connections;
+using Policyd.Protocol;
+using StackExchange.Redis;
 
 namespace Policyd.Plugins.Redis;
 
 /// <summary>The options of a connection with <c>module = Redis</c>.</summary>
-public sealed class RedisConnectionOptions
+public sealed class RedisConnectionOptions : IConnectionOptions
 {
     /// <summary>The server.</summary>
     [Description("the server, HOST:PORT")]
@@ -29,4 +34,59 @@ public sealed class RedisConnectionOptions
     /// <summary>The number of the database.</summary>
     [Description("the number of the database"), Range(0, int.MaxValue)]
     public int Db { get; set; }
+
+    /// <summary>The server for messages, without the password.</summary>
+    internal string Where => Sentinels.Count > 0 ? $"{Service} of {string.Join(", ", Sentinels)}" : Sock ?? Server;
+
+    /// <inheritdoc/>
+    public string? Check()
+    {
+        if (Sentinels.Count > 0 != Service is { Length: > 0 })
+        {
+            return "sentinels and service belong together";
+        }
+
+        if (Sentinels.Append(Server).FirstOrDefault(server => EndPointOf(server) is null) is { } wrong)
+        {
+            return $"\"{wrong}\" is no server: HOST, HOST:PORT or [V6]:PORT";
+        }
+
+        return Sock is { Length: > 100 } ? "sock: the path is longer than a socket's may be" : null;
+    }
+
+    /// <inheritdoc/>
+    public IAsyncDisposable Create(string name, ConnectionEnvironment environment) => new RedisClient(name, this, environment);
+
+    internal ConfigurationOptions ToConfiguration()
+    {
+        var configuration = new ConfigurationOptions
+        {
+            // A server that is away now is connected to when it is back; meanwhile nothing queues for it.
+            AbortOnConnectFail = false,
+            BacklogPolicy = BacklogPolicy.FailFast,
+            ConnectTimeout = 1000,
+            AsyncTimeout = 1000,
+            DefaultDatabase = Db,
+            Password = Password,
+            ServiceName = Sentinels.Count > 0 ? Service : null,
+            ClientName = "policyd",
+        };
+        foreach (var endpoint in Sentinels.Count > 0 ? Sentinels.Select(EndPointOf) : [Sock is { } path ? new UnixDomainSocketEndPoint(path) : EndPointOf(Server)])
+        {
+            configuration.EndPoints.Add(endpoint!);
+        }
+
+        return configuration;
+    }
+
+    private static EndPoint? EndPointOf(string text)
+    {
+        var found = PolicyEndpoint.TryParse(text, out var endpoint, out _) || PolicyEndpoint.TryParse(text + ":6379", out endpoint, out _);
+        if (!found || endpoint!.IsUnix)
+        {
+            return null;
+        }
+
+        return IPAddress.TryParse(endpoint.Host, out var address) ? new IPEndPoint(address, endpoint.Port) : new DnsEndPoint(endpoint.Host, endpoint.Port);
+    }
 }

@@ -55,7 +55,7 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
     [InlineData("MariaDB")]
     public async Task The_auto_whitelist_counts_exactly_and_forgets_after_its_days(string kind)
     {
-        var list = new AutoWhitelist(await DatabaseAsync(kind), "autowl", TimeSpan.FromDays(60), _clock);
+        var list = new SqlAutoWhitelist(await DatabaseAsync(kind), "autowl", TimeSpan.FromDays(60), _clock);
         Assert.False(await list.HasPassedAsync("example.com", "192.0.2.7", 1, Cancel));
         await list.CountAsync("example.com", "192.0.2.7", Cancel);
         await Task.WhenAll(Enumerable.Range(0, 9).Select(_ => list.CountAsync("example.com", "192.0.2.7", Cancel).AsTask()));
@@ -85,7 +85,7 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
             await command.ExecuteNonQueryAsync(Cancel);
         }
 
-        var list = new AutoWhitelist(database, "autowl", TimeSpan.FromDays(60), _clock);
+        var list = new SqlAutoWhitelist(database, "autowl", TimeSpan.FromDays(60), _clock);
         Assert.True(await list.HasPassedAsync("example.com", "192.0.2.7", 4, Cancel));
         await list.CountAsync("example.com", "192.0.2.7", Cancel);
         await list.CountAsync("example.org", "192.0.2.7", Cancel);

@@ -1,4 +1,5 @@
 using System.Text;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Memcached;
@@ -30,7 +31,7 @@ public sealed class MemcachedSpecs
         Assert.False(await client.DeleteAsync("a", Cancel));
         await client.SetAsync("strange\r\nkey ä", Array.Empty<byte>(), TimeSpan.FromMinutes(1), Cancel);
         Assert.Equal("", Text(await client.GetAsync("strange\r\nkey ä", Cancel)));
-        await Assert.ThrowsAsync<MemcachedException>(() => client.SetAsync("a", new byte[MemcachedWire.MaxValueBytes + 1], TimeSpan.FromMinutes(1), Cancel).AsTask());
+        await Assert.ThrowsAsync<CacheException>(() => client.SetAsync("a", new byte[MemcachedWire.MaxValueBytes + 1], TimeSpan.FromMinutes(1), Cancel).AsTask());
         Assert.Null(await client.GetAsync("a", Cancel));
     }
 
@@ -53,7 +54,7 @@ public sealed class MemcachedSpecs
     {
         await using var memcached = await MemcachedServer.StartNew();
         await using var client = Client(memcached.Port);
-        var store = new MemcachedExpiringStore(client);
+        var store = new CacheExpiringStore(client);
         Assert.Null(await store.FindAsync("a", Cancel));
         await store.AddAsync("a", 5, TimeSpan.FromMinutes(1), Cancel);
         await store.AddAsync("a", 6, TimeSpan.FromHours(1), Cancel);
@@ -69,7 +70,7 @@ public sealed class MemcachedSpecs
     {
         await using var memcached = await MemcachedServer.StartNew();
         await using var client = Client(memcached.Port);
-        var store = new MemcachedSessionStore(client, TimeSpan.FromMinutes(5));
+        var store = new CacheSessionStore(client, TimeSpan.FromMinutes(5));
         await store.StoreAsync("m", new Session(), Cancel);
         Assert.Null(await client.GetAsync("policyd-session:m", Cancel));
         var session = new Session { ["a"] = "b" };

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Memcached;
 using Policyd.Tests.Support;
@@ -17,7 +18,7 @@ public sealed class MemcachedWireSpecs
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public void Wrong_answers_are_errors(string bytes) => Assert.Throws<MemcachedException>(() => Read(bytes));
+    public void Wrong_answers_are_errors(string bytes) => Assert.Throws<CacheException>(() => Read(bytes));
 
     [Fact]
     public void Commands_are_what_the_protocol_says()
@@ -99,7 +100,7 @@ public sealed class MemcachedWireSpecs
         await using var client = new MemcachedClient("cache", options, new ConnectionEnvironment(TimeProvider.System, log.CreateLogger("")));
         for (var call = 0; call < 50; call++)
         {
-            await Eventually.Ends("a failure", Assert.ThrowsAsync<MemcachedException>(() => client.GetAsync("x", TestContext.Current.CancellationToken).AsTask()));
+            await Eventually.Ends("a failure", Assert.ThrowsAsync<CacheException>(() => client.GetAsync("x", TestContext.Current.CancellationToken).AsTask()));
         }
 
         Assert.NotEmpty(log.Containing("connection cache: memcached 127.0.0.1:"));

@@ -53,6 +53,38 @@ public sealed class ModelSpecs
     }
 
     [Fact]
+    public void Result_that_no_plugin_finds_is_a_warning_with_a_hint_wherever_the_other_plugin_stands()
+    {
+        const string Lists = """
+            { name = zen, module = RBL, domain = zen.example, mode = passive }
+            { name = outer, module = Condition, key = sender, match = x, plugins = [ { name = sbl, module = RBLAction, result_from = zne, re_match = "2" } ] }
+            { name = pbl, module = RBLAction, result_from = zen, re_match = "3" }
+            { name = near, module = GeoIPAction, result_from = zen, country_codes = DE }
+            { name = far, module = GeoIPAction, result_from = countries, country_codes = FR }
+            """;
+        const string Other = "{ name = b, port = 2, plugins = [ { name = if, module = Condition, key = sender, match = x, plugins = [ { name = countries, module = GeoIPLookup, database = \"/nonexistent\" } ] } ] }";
+        Assert.NotNull(PolicyUnderTest.Build($"policyd {{ listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"], virtual_hosts = [ {{ name = a, port = 1, plugins = [ {Lists} ] }}, {Other} ] }}", out var diagnostics));
+        var warnings = diagnostics.All.Where(one => one.Message.Contains("result_from", StringComparison.Ordinal)).Select(one => one.Message).ToList();
+        Assert.Equal(
+            ["plugin sbl: result_from: there is no RBL of the name \"zne\": this plugin never acts; did you mean zen?",
+             "plugin near: result_from: there is no GeoIPLookup of the name \"zen\": this plugin never acts; there are countries"],
+            warnings);
+    }
+
+    [Fact]
+    public void Name_that_two_modules_share_is_a_warning_and_one_that_two_of_a_module_share_is_not()
+    {
+        static int Warnings(string second)
+        {
+            PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = x, module = SetField, key = a, value = b }}, {{ name = x, {second} }} ] }} ] }}", out var diagnostics);
+            return diagnostics.All.Count(one => one.Message.Contains("two plugins of the name \"x\"", StringComparison.Ordinal));
+        }
+
+        Assert.Equal(1, Warnings("module = Action, action = dunno"));
+        Assert.Equal(0, Warnings("module = SetField, key = c, value = d"));
+    }
+
+    [Fact]
     public void Restriction_class_is_known_when_declared() =>
         Assert.NotNull(PolicyUnderTest.Build("policyd { restriction_classes = [greylisting], virtual_hosts = [ { port = 12345, plugins = [ { module = Action, action = greylisting } ] } ] }", out _));
 

@@ -58,11 +58,16 @@ public sealed class MariaDbServer : IAsyncDisposable
         }
     }
 
-    internal async Task Stop()
+    internal Task Stop() => End(process => process.Terminate());
+
+    /// <summary>As when the power goes: nothing is flushed that was not flushed before.</summary>
+    internal Task Kill() => End(process => process.Kill());
+
+    private async Task End(Action<ProcessUnderTest> signal)
     {
         if (_process is { } process)
         {
-            process.Terminate();
+            signal(process);
             await process.Exits(TimeSpan.FromSeconds(60));
             await process.DisposeAsync();
             _process = null;

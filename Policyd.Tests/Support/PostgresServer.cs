@@ -60,13 +60,18 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    internal async Task Stop()
+    internal Task Stop() => End("-INT");
+
+    /// <summary>As when the power goes: the postmaster is gone at once, its children when they notice.</summary>
+    internal Task Kill() => End("-KILL");
+
+    private async Task End(string signal)
     {
         if (_process is { } process)
         {
             // runuser waits for its child; the server itself is what its own file names.
             var pid = (await File.ReadAllLinesAsync(_folder["data/postmaster.pid"]))[0];
-            await ProcessUnderTest.Run("/bin/kill", "-INT", pid);
+            await ProcessUnderTest.Run("/bin/kill", signal, pid);
             await process.Exits(TimeSpan.FromSeconds(60));
             await process.DisposeAsync();
             _process = null;

@@ -1,19 +1,19 @@
 using System.Text.Json;
-using Policyd.Plugins.Memcached;
+using Policyd.Plugins.Sessions;
 
-namespace Policyd.Plugins.Sessions;
+namespace Policyd.Plugins.Caches;
 
 /// <summary>
-/// Sessions in memcached, under <c>policyd-session:INSTANCE</c> as one JSON object, so that several servers share them. It throws when memcached is
+/// Sessions in memcached or Redis, under <c>policyd-session:INSTANCE</c> as one JSON object, so that several servers share them. It throws when the cache is
 /// away: <see cref="FailOpenSessionStore"/> goes around it.
 /// </summary>
-internal sealed class MemcachedSessionStore(MemcachedClient client, TimeSpan expire) : ISessionStore
+internal sealed class CacheSessionStore(IValueCache cache, TimeSpan expire) : ISessionStore
 {
     private const string Prefix = "policyd-session:";
 
     public async ValueTask<Session> LoadAsync(string instance, CancellationToken ct)
     {
-        if (instance.Length == 0 || await client.GetAsync(Prefix + instance, ct).ConfigureAwait(false) is not { } json)
+        if (instance.Length == 0 || await cache.GetAsync(Prefix + instance, ct).ConfigureAwait(false) is not { } json)
         {
             return new Session();
         }
@@ -26,7 +26,7 @@ internal sealed class MemcachedSessionStore(MemcachedClient client, TimeSpan exp
         }
         catch (JsonException exception)
         {
-            throw new MemcachedException("what stands in memcached for a session is none", exception);
+            throw new CacheException("what the cache holds for a session is none", exception);
         }
     }
 
@@ -35,7 +35,7 @@ internal sealed class MemcachedSessionStore(MemcachedClient client, TimeSpan exp
         // Most mails of a plain chain leave nothing behind: without a value, and with nothing there to replace, nothing is sent.
         if (instance.Length > 0 && (session.IsStored || session.Count > 0))
         {
-            await client.SetAsync(Prefix + instance, session.ToJson(), expire, ct).ConfigureAwait(false);
+            await cache.SetAsync(Prefix + instance, session.ToJson(), expire, ct).ConfigureAwait(false);
             session.IsStored = true;
         }
     }

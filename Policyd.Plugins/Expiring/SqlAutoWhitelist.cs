@@ -4,10 +4,10 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Plugins.Expiring;
 
 /// <summary>
-/// Greylisting's auto-whitelist: how often a client has passed with mail of a sender's domain. mtpolicyd's table <c>autowl</c> is used as it is; one
+/// The auto-whitelist in SQL. mtpolicyd's table <c>autowl</c> is used as it is; one
 /// that we make has a unique key, so that two servers cannot make two rows of one pair.
 /// </summary>
-internal sealed class AutoWhitelist
+internal sealed class SqlAutoWhitelist : IAutoWhitelist
 {
     private readonly TimeSpan _expiry;
     private readonly TimeProvider _clock;
@@ -17,7 +17,7 @@ internal sealed class AutoWhitelist
     private readonly SqlQuery _insert;
     private readonly SqlQuery _purge;
 
-    public AutoWhitelist(ISqlDatabase database, string table, TimeSpan expiry, TimeProvider clock)
+    public SqlAutoWhitelist(ISqlDatabase database, string table, TimeSpan expiry, TimeProvider clock)
     {
         var name = database.QuoteIdentifier(table);
         var (ignore, conflict) = database.Provider == SqlProvider.MySQL ? ("IGNORE ", "") : ("", " ON CONFLICT DO NOTHING");
@@ -32,11 +32,9 @@ internal sealed class AutoWhitelist
         _purge = _tables.Query($"DELETE FROM {name} WHERE last_seen <= ?");
     }
 
-    /// <summary>Whether the pair has passed often enough, lately enough.</summary>
     public async ValueTask<bool> HasPassedAsync(string domain, string client, int threshold, CancellationToken ct) =>
         await _tables.ScalarAsync(_find, ct, domain, client, Oldest()).ConfigureAwait(false) is { } count && Convert.ToInt64(count, CultureInfo.InvariantCulture) >= threshold;
 
-    /// <summary>The pair has passed once more.</summary>
     public async ValueTask CountAsync(string domain, string client, CancellationToken ct)
     {
         var now = _clock.GetUtcNow().ToUnixTimeSeconds();

@@ -1,13 +1,17 @@
 using System.ComponentModel;
 
-namespace Policyd.Plugins.Model;
+namespace Policyd.Plugins.Caches;
 
-/// <summary>The options of <c>session_cache { module = Memcached }</c>.</summary>
-public sealed class MemcachedSessionOptions
+/// <summary>The options of <c>session_cache { module = Memcached }</c> and of <c>module = Redis</c>.</summary>
+public sealed class CacheSessionOptions
 {
-    /// <summary>The connection.</summary>
+    /// <summary>The connection of Memcached.</summary>
     [Description("the Memcached connection")]
     public string Memcached { get; set; } = "memcached";
+
+    /// <summary>The connection of Redis.</summary>
+    [Description("the Redis connection")]
+    public string Redis { get; set; } = "redis";
 
     /// <summary>How long a session lives after its last request.</summary>
     [Description("how long a session lives after its last request")]

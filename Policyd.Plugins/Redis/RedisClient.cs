@@ -1,0 +1,134 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Caches;
+using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
+using StackExchange.Redis;
+
+namespace Policyd.Plugins.Redis;
+
+/// <summary>
+/// A connection with <c>module = Redis</c>. StackExchange.Redis keeps it open, and finds the master again through the sentinels; we add that nobody waits
+/// for a server that is known to be away.
+/// </summary>
+internal sealed class RedisClient(string name, RedisConnectionOptions options, ConnectionEnvironment environment) : IValueCache, IAsyncDisposable
+{
+    // As for memcached: an answer takes less than a millisecond, and a mail does not wait for one that does not come.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+
+    private readonly BackOff _backOff = new(environment.Clock);
+    private readonly SemaphoreSlim _connecting = new(1);
+    private ConnectionMultiplexer? _connection;
+
+    public ValueTask<byte[]?> GetAsync(string key, CancellationToken ct) => AskAsync(async redis => (byte[]?)await redis.StringGetAsync(key).ConfigureAwait(false), ct);
+
+    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, TimeSpan life, CancellationToken ct) =>
+        await AskAsync(redis => redis.StringSetAsync(key, value, AtLeastASecond(life)), ct).ConfigureAwait(false);
+
+    public ValueTask<bool> AddAsync(string key, ReadOnlyMemory<byte> value, TimeSpan life, CancellationToken ct) =>
+        AskAsync(redis => redis.StringSetAsync(key, value, AtLeastASecond(life), When.NotExists), ct);
+
+    public ValueTask<bool> DeleteAsync(string key, CancellationToken ct) => AskAsync(redis => redis.KeyDeleteAsync(key), ct);
+
+    /// <summary>Adds one to a number and gives it its full life again, in one step; answers the new number.</summary>
+    /// <exception cref="CacheException">The server is away, or something else than a number is there.</exception>
+    public ValueTask<long> CountAsync(string key, TimeSpan life, CancellationToken ct) => AskAsync(
+        async redis => (long)await redis.ScriptEvaluateAsync(
+            "local n = redis.call('INCR', KEYS[1]) redis.call('EXPIRE', KEYS[1], ARGV[1]) return n",
+            [key],
+            [(long)AtLeastASecond(life).TotalSeconds]).ConfigureAwait(false),
+        ct);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _connection, null) is { } connection)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _connecting.Dispose();
+    }
+
+    private static TimeSpan AtLeastASecond(TimeSpan life) => life < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : life;
+
+    private async ValueTask<T> AskAsync<T>(Func<IDatabase, Task<T>> operation, CancellationToken ct)
+    {
+        RedisMeter.Commands.Add(1);
+        if (!_backOff.TryEnter())
+        {
+            RedisMeter.Failures.Add(1);
+            throw new CacheException($"redis {options.Where} is away");
+        }
+
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        patience.CancelAfter(s_patience);
+        try
+        {
+            var connection = await ConnectionAsync(patience.Token).ConfigureAwait(false);
+            var answer = await operation(connection.GetDatabase()).WaitAsync(patience.Token).ConfigureAwait(false);
+            if (_backOff.Succeeded())
+            {
+                Write("answers again");
+            }
+
+            return answer;
+        }
+        catch (RedisServerException exception)
+        {
+            RedisMeter.Failures.Add(1);
+
+            // It answers, only not this: the others' keys are as good as ever.
+            throw new CacheException($"redis {options.Where}: {exception.Message}", exception);
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException || (exception is OperationCanceledException && !ct.IsCancellationRequested))
+        {
+            RedisMeter.Failures.Add(1);
+
+            // The library's messages go on with its own state for pages.
+            var message = exception is RedisException ? FirstSentence(exception.Message) : "no answer in time";
+            if (_backOff.Failed())
+            {
+                Write(message);
+            }
+
+            throw new CacheException($"redis {options.Where}: {message}", exception);
+        }
+    }
+
+    private static string FirstSentence(string text) => text.Split(["; ", ". ", ", mc:", " (Please"], StringSplitOptions.None)[0];
+
+    private async ValueTask<ConnectionMultiplexer> ConnectionAsync(CancellationToken ct)
+    {
+        if (Volatile.Read(ref _connection) is { } open)
+        {
+            return open;
+        }
+
+        await _connecting.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            if (_connection is null)
+            {
+                // Not WaitAsync alone: a connection that is made after all must not be left open and forgotten.
+                var connecting = ConnectionMultiplexer.ConnectAsync(options.ToConfiguration());
+                try
+                {
+                    Volatile.Write(ref _connection, await connecting.WaitAsync(ct).ConfigureAwait(false));
+                }
+                catch (OperationCanceledException)
+                {
+                    _ = connecting.ContinueWith(static late => { if (late.IsCompletedSuccessfully) { late.Result.Dispose(); } else { _ = late.Exception; } }, TaskScheduler.Default);
+                    throw;
+                }
+            }
+
+            return _connection;
+        }
+        finally
+        {
+            _connecting.Release();
+        }
+    }
+
+    private void Write(string message) => ChainLog.Write(environment.Logger, LogLevel.Warning, string.Create(CultureInfo.InvariantCulture, $"connection {name}: redis {options.Where}: {message}"));
+}
