@@ -1,0 +1,167 @@
+// What SpamAssassin's auto-whitelist knows of a sender and the network it writes from: looked up by one module, acted on by others.
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Net.Sockets;
+using Policyd.Plugins.Addresses;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.LookupFiles;
+
+namespace Policyd.Plugins.Modules;
+
+/// <summary>Looks up how many mails SpamAssassin has seen of the sender from the client's network, and their mean score.</summary>
+[Module("SaAwlLookup")]
+public sealed class SaAwlLookupPlugin : Plugin
+{
+    private ReloadedFile<Dictionary<string, string>>? _file;
+    private string _resultKey = "";
+
+    /// <summary>The file.</summary>
+    [Description("SpamAssassin's auto-whitelist, a Berkeley DB file")]
+    public string DbFile { get; set; } = "/var/lib/amavis/.spamassassin/auto-whitelist";
+
+    internal static string ResultKeyOf(string name) => $"{name}-result";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _resultKey = ResultKeyOf(Name);
+        _file = new ReloadedFile<Dictionary<string, string>>(setup.ResolvePath(DbFile), BerkeleyDbFile.Read, setup.Clock, setup.Logger, Name);
+        try
+        {
+            _file.Load();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            setup.Warning("db_file", $"{e.Message} No reputation is known until it can be read.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        var sender = context.Request.Sender;
+        if (sender.Length == 0 || context.Session.Has(_resultKey) || ClientAddress.Parse(context.Request.ClientAddress) is not { } client || _file?.Current is not { } entries)
+        {
+            return default;
+        }
+
+        var key = $"{sender.ToLowerInvariant()}|ip={NetworkOf(client)}";
+        if (entries.TryGetValue(key, out var mails) && long.TryParse(mails, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0
+            && entries.TryGetValue(key + "|totscore", out var total))
+        {
+            context.Session.Set(_resultKey, new SaAwlResult(count, PerlNumber.Parse(total) / count));
+        }
+
+        return default;
+    }
+
+    // SpamAssassin's auto_whitelist_ipv4_mask_len (16) and auto_whitelist_ipv6_mask_len (48): the octets or groups that are left.
+    private static string NetworkOf(System.Net.IPAddress client)
+    {
+        if (client.AddressFamily == AddressFamily.InterNetwork)
+        {
+            var octets = client.GetAddressBytes();
+            return string.Create(CultureInfo.InvariantCulture, $"{octets[0]}.{octets[1]}");
+        }
+
+        return client.Network(48).ToString();
+    }
+}
+
+/// <summary>What SpamAssassin knows of a sender and a network.</summary>
+/// <param name="Count">How many mails it has seen.</param>
+/// <param name="Score">Their mean score.</param>
+internal sealed record SaAwlResult(long Count, double Score);
+
+/// <summary>On which side of the threshold a reputation matches.</summary>
+public enum SaAwlMatch
+{
+    /// <summary>Above it.</summary>
+    Gt,
+
+    /// <summary>Below it.</summary>
+    Lt,
+}
+
+/// <summary>Acts on a reputation that a SaAwlLookup found.</summary>
+[Module("SaAwlAction")]
+public sealed class SaAwlActionPlugin : Plugin
+{
+    private string _resultKey = "";
+    private ActionTemplate _reject = new("reject");
+
+    /// <summary>Which lookup.</summary>
+    [Description("the name of the SaAwlLookup plugin, which stands before this one")]
+    public required string ResultFrom { get; set; }
+
+    /// <summary>Whether it acts.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>What a match does.</summary>
+    [Description("reject, accept or dunno (end the chain, let the mail go on), or passive (only score)")]
+    public UserOption<GeoIpMode> Mode { get; set; } = new(GeoIpMode.Reject);
+
+    /// <summary>The text of a reject.</summary>
+    [Description("the text of the reject; %IP%, %SENDER% and %SCORE% are filled in")]
+    public string RejectMessage { get; set; } = "sender address/ip has bad reputation";
+
+    /// <summary>The score of a match.</summary>
+    [Description("the score to add, once a mail")]
+    public double? Score { get; set; }
+
+    /// <summary>The part of the reputation that is added.</summary>
+    [Description("without score: SpamAssassin's score times this is added, once a mail")]
+    public double? ScoreFactor { get; set; }
+
+    /// <summary>How many mails are enough.</summary>
+    [Description("how many mails SpamAssassin must have seen"), Range(1, long.MaxValue)]
+    public long MinCount { get; set; } = 10;
+
+    /// <summary>The threshold.</summary>
+    [Description("the mean score from which on it matches")]
+    public double Threshold { get; set; } = 5;
+
+    /// <summary>The side of the threshold.</summary>
+    [Description("gt: above the threshold; lt: below it")]
+    public SaAwlMatch Match { get; set; }
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _resultKey = SaAwlLookupPlugin.ResultKeyOf(ResultFrom);
+        setup.UseResultOf<SaAwlLookupPlugin>("result_from", ResultFrom);
+        _reject = new ActionTemplate("reject " + RejectMessage);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context) || !context.Session.TryGet<SaAwlResult>(_resultKey, out var known) || known is null || known.Count < MinCount)
+        {
+            return default;
+        }
+
+        if (Match == SaAwlMatch.Gt ? known.Score <= Threshold : known.Score >= Threshold)
+        {
+            return default;
+        }
+
+        context.AddScoreOnce(Name, Score ?? (ScoreFactor * known.Score));
+        return new ValueTask<PluginResult>(Mode.For(context) switch
+        {
+            GeoIpMode.Reject => PluginResult.Answer(_reject.Fill(
+                static (name, of) => name switch
+                {
+                    "IP" => of.Request.ClientAddress,
+                    "SENDER" => of.Request.Sender,
+                    "SCORE" => PerlNumber.Format(of.Score),
+                    _ => null,
+                },
+                (context.Request, known.Score))),
+            GeoIpMode.Passive => PluginResult.Continue,
+            _ => PluginResult.Answer("dunno"),
+        });
+    }
+}

@@ -1,0 +1,160 @@
+using Policyd.Plugins.Api;
+using Policyd.Tests.Plugins;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.LookupFiles;
+
+/// <summary>PostfixMap, SaAwlLookup and SaAwlAction as an operator configures them.</summary>
+public sealed class LookupModuleSpecs : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("203.0.113.7", "matches")]      // the network of three octets
+    [InlineData("203.0.114.7", "other")]        // its REJECT stands before the OK of 203.0
+    [InlineData("203.0.115.7", "matches")]
+    [InlineData("203.1.115.7", "other")]
+    [InlineData("198.51.100.1", "matches")]     // a number
+    [InlineData("198.51.100.2", "other")]       // 12abc
+    [InlineData("198.51.100.3", "other")]       // ok
+    [InlineData("198.51.100.4", "other")]       // OK with a text
+    [InlineData("2001:db8:a::9", "matches")]
+    [InlineData("2001:DB8:A::9", "matches")]
+    [InlineData("2001:db8:b::9", "other")]
+    [InlineData("unknown", null)]
+    [InlineData("", null)]
+    public async Task Map_says_of_a_client_what_mtpolicyd_found_in_it(string client, string? answer)
+    {
+        var map = await MapAsync("203.0.113 OK\n203.0.114 REJECT\n203.0 OK\n198.51.100.1 0\n198.51.100.2 12abc\n198.51.100.3 ok\n198.51.100.4 OK extra\n2001:db8:a OK\n");
+        await using var policy = new PolicyUnderTest($$"""{ name = map, module = PostfixMap, db_file = "{{map}}", match_action = "PREPEND X: matches", not_match_action = "PREPEND X: other" }""");
+        Assert.Equal(answer is null ? "dunno" : "PREPEND X: " + answer, await policy.AskAsync(("client_address", client)));
+    }
+
+    [Fact]
+    public async Task Map_scores_once_a_mail_and_a_user_can_be_left_out()
+    {
+        var map = await MapAsync("192.0.2 OK\n");
+        await using var policy = new PolicyUnderTest($$"""
+            { module = SetField, key = off, value = off }, { name = no, module = PostfixMap, db_file = "{{map}}", uc_enabled = off, score = 7 },
+            { name = map, module = PostfixMap, db_file = "hash:{{map[..^3]}}", score = -3 }
+            """);
+        await policy.AskAsync();
+        await policy.AskAsync();
+        Assert.Equal(-3, PerlNumber.Parse(policy.Session["score"]));
+    }
+
+    [Fact]
+    public async Task Map_that_is_rewritten_is_read_again_and_a_broken_one_leaves_the_last_good()
+    {
+        var map = await MapAsync("192.0.2.7 OK\n");
+        await using var policy = new PolicyUnderTest($$"""{ name = map, module = PostfixMap, db_file = "{{map}}", match_action = reject, not_match_action = "defer" }""");
+        Assert.Equal("reject", await policy.AskAsync());
+
+        await MapAsync("192.0.2.8 OK\n");
+        await Eventually.Holds("the new map to be read", async () => await policy.AskAsync() == "defer" && await policy.AskAsync(("client_address", "192.0.2.8")) == "reject");
+
+        await File.WriteAllTextAsync(map, "half a map", TestContext.Current.CancellationToken);
+        await Eventually.Holds("the damage to be logged", async () => await policy.AskAsync() is not null && policy.Log.Containing("what was read before stays").Any());
+        Assert.Equal("reject", await policy.AskAsync(("client_address", "192.0.2.8")));
+        File.Delete(map);
+        await MapAsync("192.0.2.7 OK\n");
+        await Eventually.Holds("the repaired map to be read", async () => await policy.AskAsync() == "reject");
+    }
+
+    [Fact]
+    public async Task Map_that_is_not_there_is_a_warning_and_decides_nothing_until_it_is()
+    {
+        var plugin = $$"""{ name = map, module = PostfixMap, db_file = "texthash:{{_folder["late"]}}", match_action = reject, not_match_action = defer }""";
+        Assert.NotNull(PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {plugin} ] }} ] }}", out var diagnostics));
+        Assert.Contains("until it can be read", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
+
+        await using var policy = new PolicyUnderTest(plugin);
+        Assert.Equal("dunno", await policy.AskAsync());
+        _folder.Write("late", "192.0.2 OK\n");
+        await Eventually.Holds("the map to be read", async () => await policy.AskAsync() == "reject");
+    }
+
+    [Fact]
+    public void Map_of_a_type_that_cannot_be_read_is_an_error_with_its_place()
+    {
+        Assert.Null(PolicyUnderTest.Build("""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "lmdb:/etc/postfix/x" } ] } ] }""", out var diagnostics));
+        Assert.Contains("maps of type lmdb cannot be read", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bad@example.org", "192.0.2.7", "reject bad@example.org from 192.0.2.7: 9.5")]
+    [InlineData("BAD@example.org", "192.0.200.1", "reject BAD@example.org from 192.0.200.1: 9.5")]  // SpamAssassin keeps a /16
+    [InlineData("bad@example.org", "192.1.2.7", null)]
+    [InlineData("bad@example.org", "2001:db8:a:ffff::1", "reject bad@example.org from 2001:db8:a:ffff::1: 8")]
+    [InlineData("bad@example.org", "2001:db8:b::1", null)]
+    [InlineData("few@example.org", "192.0.2.7", null)]    // seen too seldom
+    [InlineData("five@example.org", "192.0.2.7", null)]   // on the threshold is not above it
+    [InlineData("good@example.org", "192.0.2.7", null)]
+    [InlineData("", "192.0.2.7", null)]
+    public async Task Reputation_beyond_the_threshold_is_acted_on(string sender, string client, string? answer)
+    {
+        var file = await AwlAsync();
+        await using var policy = new PolicyUnderTest($$"""
+            { name = awl, module = SaAwlLookup, db_file = "{{file}}" }
+            { name = act, module = SaAwlAction, result_from = awl, reject_message = "%SENDER% from %IP%: %SCORE%" }
+            """);
+        Assert.Equal(answer ?? "dunno", await policy.AskAsync(("sender", sender), ("client_address", client)));
+    }
+
+    [Theory]
+    [InlineData("mode = passive, score = 4", null, 4)]
+    [InlineData("mode = passive, score_factor = 0.5", null, 4.75)]
+    [InlineData("mode = accept", "dunno", 0)]
+    [InlineData("mode = dunno", "dunno", 0)]
+    [InlineData("match = lt, mode = accept", null, 0)]
+    [InlineData("", "reject sender address/ip has bad reputation", 0)]
+    [InlineData("enabled = off, score = 4", null, 0)]
+    [InlineData("match = lt, score = 4", null, 0)]
+    [InlineData("match = lt, threshold = 10, mode = passive, score = 4", null, 4)]
+    [InlineData("min_count = 11, score = 4", null, 0)]
+    public async Task Action_does_what_its_options_say(string options, string? answer, double score)
+    {
+        var file = await AwlAsync();
+        await using var policy = new PolicyUnderTest($$"""
+            { name = awl, module = SaAwlLookup, db_file = "{{file}}" }
+            { name = act, module = SaAwlAction, result_from = awl, {{options}} }
+            { name = end, module = Action, action = "PREPEND X: went on" }
+            """);
+        Assert.Equal(answer ?? "PREPEND X: went on", await policy.AskAsync(("sender", "bad@example.org")));
+        await policy.AskAsync(("sender", "bad@example.org"));
+        Assert.Equal(score, PerlNumber.Parse(policy.Session["score"]));
+    }
+
+    [Fact]
+    public async Task Without_the_file_mail_goes_on()
+    {
+        await using var policy = new PolicyUnderTest($$"""
+            { name = awl, module = SaAwlLookup, db_file = "{{_folder["absent"]}}" }
+            { name = act, module = SaAwlAction, result_from = awl }
+            """);
+        Assert.Equal("dunno", await policy.AskAsync(("sender", "bad@example.org")));
+    }
+
+    private async Task<string> MapAsync(string text)
+    {
+        _folder.Write("etc/main.cf", "compatibility_level = 3.6\n");
+        var (code, output) = await ProcessUnderTest.Run(Needs.Program("postmap"), "-c", _folder["etc"], "hash:" + _folder.Write("map", text));
+        Assert.True(code == 0, output);
+        return _folder["map.db"];
+    }
+
+    private async Task<string> AwlAsync()
+    {
+        var file = _folder["auto-whitelist"];
+        var (code, output) = await ProcessUnderTest.Run(Needs.Program("perl"), "-MDB_File", "-MFcntl", "-e", $$"""
+            tie my %db, 'DB_File', '{{file}}', O_RDWR|O_CREAT, 0644 or die "$!";
+            sub seen { my ($key, $count, $total) = @_; $db{$key} = $count; $db{"$key|totscore"} = $total; }
+            seen('bad@example.org|ip=192.0', 10, 95); seen('bad@example.org|ip=2001:db8:a::', 10, 80); seen('few@example.org|ip=192.0', 9, 90);
+            seen('five@example.org|ip=192.0', 20, 100); seen('good@example.org|ip=192.0', 100, -200);
+            """);
+        Assert.True(code == 0, output);
+        return file;
+    }
+}
