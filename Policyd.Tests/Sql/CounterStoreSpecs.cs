@@ -300,7 +300,9 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
             CounterStoreException { Failure: CounterStoreFailure.Unavailable or CounterStoreFailure.CommitUnknown } => false,
             var unexpected => throw new InvalidOperationException("an unexpected failure", unexpected),
         };
-        Assert.Equal(CounterStoreFailure.Unavailable, (await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(commit, Cancel))).Failure);
+        // A commit that got in leaves a connection that looks alive: that it has ended is first seen by the next commit, in its own middle.
+        CounterStoreFailure[] expected = wasIn ? [CounterStoreFailure.Unavailable, CounterStoreFailure.CommitUnknown] : [CounterStoreFailure.Unavailable];
+        Assert.Contains((await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(commit, Cancel))).Failure, expected);
         Assert.Equal(CounterStoreFailure.Unavailable, (await Assert.ThrowsAsync<CounterStoreException>(() => store.IsCommittedAsync(_node, 1, Cancel))).Failure);
 
         await start();
