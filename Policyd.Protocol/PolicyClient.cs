@@ -52,7 +52,7 @@ public sealed class PolicyClient : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(endpoint);
         try
         {
-            return new PolicyClient(await ConnectToOneAsync(endpoint, cancellationToken).ConfigureAwait(false), endpoint);
+            return new PolicyClient(await endpoint.ConnectAsync(cancellationToken).ConfigureAwait(false), endpoint);
         }
         catch (Exception exception) when (exception is SocketException or ArgumentException or InvalidOperationException)
         {
@@ -95,32 +95,6 @@ public sealed class PolicyClient : IAsyncDisposable
     {
         _socket.Dispose();
         return ValueTask.CompletedTask;
-    }
-
-    /// <summary>Tries a name's addresses one after the other: a server may listen on its IPv6 address alone.</summary>
-    private static async ValueTask<Socket> ConnectToOneAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken)
-    {
-        var addresses = await endpoint.ResolveAllAsync(cancellationToken).ConfigureAwait(false);
-        for (var index = 0; ; index++)
-        {
-            var socket = endpoint.IsUnix
-                ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
-                : new Socket(addresses[index].AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            try
-            {
-                await socket.ConnectAsync(addresses[index], cancellationToken).ConfigureAwait(false);
-                return socket;
-            }
-            catch (SocketException) when (index < addresses.Count - 1)
-            {
-                socket.Dispose();
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        }
     }
 
     private async ValueTask<string> ReadActionAsync(CancellationToken cancellationToken)

@@ -94,8 +94,35 @@ public sealed record PolicyEndpoint
     public async ValueTask<EndPoint> ResolveAsync(CancellationToken cancellationToken) =>
         (await ResolveAllAsync(cancellationToken).ConfigureAwait(false))[0];
 
+    /// <summary>A socket that is connected there. Tries a name's addresses one after the other: a server may listen on its IPv6 address alone.</summary>
+    /// <exception cref="SocketException">No server answers there, or the name is not known.</exception>
+    public async ValueTask<Socket> ConnectAsync(CancellationToken cancellationToken)
+    {
+        var addresses = await ResolveAllAsync(cancellationToken).ConfigureAwait(false);
+        for (var index = 0; ; index++)
+        {
+            var socket = IsUnix
+                ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+                : new Socket(addresses[index].AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(addresses[index], cancellationToken).ConfigureAwait(false);
+                return socket;
+            }
+            catch (SocketException) when (index < addresses.Count - 1)
+            {
+                socket.Dispose();
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
+    }
+
     /// <summary>The addresses to try, at least one, in this order.</summary>
-    internal async ValueTask<IReadOnlyList<EndPoint>> ResolveAllAsync(CancellationToken cancellationToken)
+    private async ValueTask<IReadOnlyList<EndPoint>> ResolveAllAsync(CancellationToken cancellationToken)
     {
         if (IsUnix)
         {

@@ -56,20 +56,7 @@ internal sealed class MemcachedLink
     /// <param name="ct">The time for connecting.</param>
     public static async Task<MemcachedLink> OpenAsync(PolicyEndpoint endpoint, TimeSpan timeout, TimeProvider clock, Action<MemcachedLink, CacheException, bool> onBroken, CancellationToken ct)
     {
-        var address = await endpoint.ResolveAsync(ct).ConfigureAwait(false);
-        var socket = new Socket(address.AddressFamily, SocketType.Stream, endpoint.IsUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
-        try
-        {
-            socket.NoDelay = !endpoint.IsUnix;
-            await socket.ConnectAsync(address, ct).ConfigureAwait(false);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-
-        var link = new MemcachedLink(socket, timeout, clock, onBroken);
+        var link = new MemcachedLink(await endpoint.ConnectAsync(ct).ConfigureAwait(false), timeout, clock, onBroken);
         try
         {
             _ = link.ReceiveAsync();

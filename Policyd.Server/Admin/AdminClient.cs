@@ -79,17 +79,12 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(s_connecting);
-        Socket? socket = null;
         try
         {
-            var address = await endpoint.ResolveAsync(patience.Token);
-            socket = new Socket(address.AddressFamily, SocketType.Stream, endpoint.IsUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
-            await socket.ConnectAsync(address, patience.Token);
-            return socket;
+            return await endpoint.ConnectAsync(patience.Token);
         }
         catch (Exception failure) when (Explained(failure, endpoint) is { } explained)
         {
-            socket?.Dispose();
             throw explained;
         }
     }
