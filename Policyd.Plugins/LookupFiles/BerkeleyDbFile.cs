@@ -20,6 +20,11 @@ internal static class BerkeleyDbFile
     private const byte Overflow = 7;
     private const byte Hash = 13;
 
+    private const byte OnPage = 1;
+    private const byte OffPage = 3;
+
+    private delegate string? ItemReader(Pages pages, ReadOnlySpan<byte> page, int entry);
+
     /// <summary>Whether the file says that it is one.</summary>
     public static bool IsOne(ReadOnlySpan<byte> file) =>
         file.Length >= 512 && BinaryPrimitives.ReadUInt32LittleEndian(file[12..]) is var magic
@@ -42,10 +47,10 @@ internal static class BerkeleyDbFile
             switch (body[25])
             {
                 case Hash or HashUnsorted:
-                    AddHash(pages, body, pairs);
+                    AddPairs(pages, body, HashItem, pairs);
                     break;
                 case BtreeLeaf:
-                    AddLeaf(pages, body, pairs);
+                    AddPairs(pages, body, LeafItem, pairs);
                     break;
             }
         }
@@ -53,12 +58,12 @@ internal static class BerkeleyDbFile
         return pairs;
     }
 
-    private static void AddHash(Pages pages, ReadOnlySpan<byte> page, Dictionary<string, string> pairs)
+    private static void AddPairs(Pages pages, ReadOnlySpan<byte> page, ItemReader item, Dictionary<string, string> pairs)
     {
         var entries = pages.UInt16(page[20..]);
         for (var entry = 0; entry + 1 < entries; entry += 2)
         {
-            if (HashItem(pages, page, entry) is { } key && HashItem(pages, page, entry + 1) is { } value)
+            if (item(pages, page, entry) is { } key && item(pages, page, entry + 1) is { } value)
             {
                 pairs[key] = value;
             }
@@ -68,8 +73,6 @@ internal static class BerkeleyDbFile
     // Items grow from the page's end: one reaches from its own place to that of the one before it.
     private static string? HashItem(Pages pages, ReadOnlySpan<byte> page, int entry)
     {
-        const byte OnPage = 1;
-        const byte OffPage = 3;
         var (from, to) = (Place(pages, page, entry), entry == 0 ? page.Length : Place(pages, page, entry - 1));
         if (from >= to || to > page.Length)
         {
@@ -80,27 +83,13 @@ internal static class BerkeleyDbFile
         return item[0] switch
         {
             OnPage => Text(item[1..]),
-            OffPage when item.Length >= 12 => Text(pages.Chain(pages.UInt32(item[4..]), pages.UInt32(item[8..]))),
+            OffPage when item.Length >= 12 => Text(pages.Chain(item)),
             _ => null,   // duplicates, which no map has
         };
     }
 
-    private static void AddLeaf(Pages pages, ReadOnlySpan<byte> page, Dictionary<string, string> pairs)
-    {
-        var entries = pages.UInt16(page[20..]);
-        for (var entry = 0; entry + 1 < entries; entry += 2)
-        {
-            if (LeafItem(pages, page, entry) is { } key && LeafItem(pages, page, entry + 1) is { } value)
-            {
-                pairs[key] = value;
-            }
-        }
-    }
-
     private static string? LeafItem(Pages pages, ReadOnlySpan<byte> page, int entry)
     {
-        const byte OnPage = 1;
-        const byte OffPage = 3;
         var item = page[Place(pages, page, entry)..];
         if (item.Length < 3)
         {
@@ -112,7 +101,7 @@ internal static class BerkeleyDbFile
         {
             OnPage when item.Length >= 3 + length => Text(item.Slice(3, length)),
             OnPage => throw Damaged("an item beyond its page"),
-            OffPage when item.Length >= 12 => Text(pages.Chain(pages.UInt32(item[4..]), pages.UInt32(item[8..]))),
+            OffPage when item.Length >= 12 => Text(pages.Chain(item)),
             _ => null,
         };
     }
@@ -170,9 +159,12 @@ internal static class BerkeleyDbFile
 
         public uint UInt32(ReadOnlySpan<byte> at) => _bigEndian ? BinaryPrimitives.ReadUInt32BigEndian(at) : BinaryPrimitives.ReadUInt32LittleEndian(at);
 
-        /// <summary>What a chain of overflow pages holds. Every page gives at least a byte, so a chain that bites its tail ends as well.</summary>
-        public byte[] Chain(uint first, uint length)
+        /// <summary>
+        /// What the chain of overflow pages holds that an item of 12 bytes names. Every page gives at least a byte, so a chain that bites its tail ends as well.
+        /// </summary>
+        public byte[] Chain(ReadOnlySpan<byte> item)
         {
+            var (first, length) = (UInt32(item[4..]), UInt32(item[8..]));
             if (length > _file.Length)
             {
                 throw Damaged("an item longer than the file");

@@ -1,23 +1,22 @@
-using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
-
 namespace Policyd.Plugins.LookupFiles;
 
 /// <summary>
-/// The content of a file that another program rewrites while we serve. Whoever asks gets what was read last; at most once a second, and beside the
-/// requests, it is looked whether the file has changed. One that is half written or damaged is passed over: the last good content stays.
+/// The content of a file that another program rewrites while we serve. Whoever asks gets what was read last; once in a while, and beside the
+/// requests, it is looked whether the file has changed. One that cannot be read is passed over: the last good content stays. The old object is
+/// left to the collector, since a request may be in it.
 /// </summary>
-internal sealed class ReloadedFile<T>(string path, Func<byte[], T> read, TimeProvider clock, ILogger logger, string name)
+/// <param name="path">The file.</param>
+/// <param name="open">Reads it. What it throws of IOException, UnauthorizedAccessException and InvalidDataException is a file that cannot be read.</param>
+/// <param name="betweenLooks">How long nobody looks after a look.</param>
+/// <param name="clock">The clock.</param>
+/// <param name="failed">Told of each look that failed, save of the first <see cref="Load"/>.</param>
+internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpan betweenLooks, TimeProvider clock, Action<ReloadFailure> failed)
     where T : class
 {
-    // Beyond it a file is no map of addresses any more, and reading it at each change would cost more than it is worth.
-    private const long Largest = 256L * 1024 * 1024;
-    private static readonly TimeSpan s_betweenLooks = TimeSpan.FromSeconds(1);
-
     private readonly Lock _reading = new();
     private T? _content;
-    private (DateTime Written, long Length) _version;
-    private (DateTime Written, long Length) _failed;
+    private FileVersion _version;
+    private FileVersion _failed;
     private long _lookAgainAt;
 
     /// <summary>What was read last; null when nothing could be read yet. Sees after a moment whether there is something new.</summary>
@@ -27,7 +26,7 @@ internal sealed class ReloadedFile<T>(string path, Func<byte[], T> read, TimePro
         {
             var now = clock.GetTimestamp();
             var due = Volatile.Read(ref _lookAgainAt);
-            if (now >= due && Interlocked.CompareExchange(ref _lookAgainAt, now + (long)(s_betweenLooks.TotalSeconds * clock.TimestampFrequency), due) == due)
+            if (now >= due && Interlocked.CompareExchange(ref _lookAgainAt, now + (long)(betweenLooks.TotalSeconds * clock.TimestampFrequency), due) == due)
             {
                 _ = Task.Run(Look);
             }
@@ -44,25 +43,12 @@ internal sealed class ReloadedFile<T>(string path, Func<byte[], T> read, TimePro
     {
         lock (_reading)
         {
-            var before = Version();
-            if (before == _version)
+            var version = FileVersion.Of(path);
+            if (version != _version)
             {
-                return;
+                Volatile.Write(ref _content, open(path));
+                _version = version;
             }
-
-            if (before.Length > Largest)
-            {
-                throw new InvalidDataException($"{path} is larger than {Largest / 1024 / 1024} MiB");
-            }
-
-            var bytes = File.ReadAllBytes(path);
-            if (Version() != before || bytes.Length != before.Length)
-            {
-                throw new InvalidDataException($"{path} is being written");
-            }
-
-            Volatile.Write(ref _content, read(bytes));
-            _version = before;
         }
     }
 
@@ -75,15 +61,21 @@ internal sealed class ReloadedFile<T>(string path, Func<byte[], T> read, TimePro
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            // Told once for each state of the file, not each second.
-            var version = Version();
-            if (version != _failed)
-            {
-                _failed = version;
-                ChainLog.Write(logger, LogLevel.Warning, $"{name}: {path}: {e.Message}{(Volatile.Read(ref _content) is null ? "" : "; what was read before stays")}");
-            }
+            var version = FileVersion.Of(path);
+            failed(new ReloadFailure(e, version == _failed, Volatile.Read(ref _content) is not null));
+            _failed = version;
         }
     }
+}
 
-    private (DateTime Written, long Length) Version() => new FileInfo(path) is { Exists: true } file ? (file.LastWriteTimeUtc, file.Length) : (default, -1);
+/// <summary>A file that could not be read again.</summary>
+/// <param name="Cause">Why.</param>
+/// <param name="IsRepeated">Whether the same state of the file has failed before.</param>
+/// <param name="HasContent">Whether there is something that was read before, and stays.</param>
+internal readonly record struct ReloadFailure(Exception Cause, bool IsRepeated, bool HasContent);
+
+/// <summary>What tells two states of a file apart without reading it; of one that is not there <see cref="Length"/> is -1.</summary>
+internal readonly record struct FileVersion(DateTime Written, long Length)
+{
+    public static FileVersion Of(string path) => new FileInfo(path) is { Exists: true } file ? new(file.LastWriteTimeUtc, file.Length) : new(default, -1);
 }

@@ -1,9 +1,9 @@
 using System.ComponentModel;
 using System.Net;
-using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.GeoIp;
+using Policyd.Plugins.LookupFiles;
 
 namespace Policyd.Plugins.Modules;
 
@@ -12,14 +12,8 @@ namespace Policyd.Plugins.Modules;
 public sealed class GeoIpLookupPlugin : Plugin
 {
     private static readonly TimeSpan s_betweenLooks = TimeSpan.FromSeconds(10);
-    private readonly Lock _reloading = new();
-    private string _file = "";
+    private ReloadedFile<ICountryDatabase> _database = null!;
     private string _resultKey = "";
-    private ILogger _logger = null!;
-    private TimeProvider _clock = TimeProvider.System;
-    private ICountryDatabase? _database;
-    private (DateTime Written, long Length) _version;
-    private long _lookAgainAt;
 
     /// <summary>The database.</summary>
     [Description("the database of countries: a .mmdb file of MaxMind, or a .dat file of the form before it; read anew when it changes")]
@@ -31,13 +25,17 @@ public sealed class GeoIpLookupPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _file = setup.ResolvePath(Database);
+        var (name, logger) = (Name, setup.Logger);
         _resultKey = ResultKeyOf(Name);
-        _logger = setup.Logger;
-        _clock = setup.Clock;
+        _database = new ReloadedFile<ICountryDatabase>(
+            setup.ResolvePath(Database),
+            CountryDatabase.Open,
+            s_betweenLooks,
+            setup.Clock,
+            failure => ChainLog.Write(logger, Microsoft.Extensions.Logging.LogLevel.Debug, $"{name}: {failure.Cause.Message}"));
         try
         {
-            Load();
+            _database.Load();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -48,67 +46,13 @@ public sealed class GeoIpLookupPlugin : Plugin
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        LookForANewFile();
-        if (Volatile.Read(ref _database) is { } database && !context.Session.Has(_resultKey) && IPAddress.TryParse(context.Request.ClientAddress, out var address))
+        if (_database.Current is { } database && !context.Session.Has(_resultKey) && IPAddress.TryParse(context.Request.ClientAddress, out var address))
         {
             context.Session[_resultKey] = database.CountryOf(address) ?? "";
         }
 
         return default;
     }
-
-    // The old content serves until the new one is read, and on when the new one is damaged. The old object is left to the collector: a request may be in it.
-    private void LookForANewFile()
-    {
-        var now = _clock.GetTimestamp();
-        var due = Volatile.Read(ref _lookAgainAt);
-        if (now < due || Interlocked.CompareExchange(ref _lookAgainAt, now + (long)(s_betweenLooks.TotalSeconds * _clock.TimestampFrequency), due) != due)
-        {
-            return;
-        }
-
-        _ = Task.Run(() =>
-        {
-            try
-            {
-                lock (_reloading)
-                {
-                    Load();
-                }
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                ChainLog.Write(_logger, Microsoft.Extensions.Logging.LogLevel.Debug, $"{Name}: {e.Message}");
-            }
-        });
-    }
-
-    private void Load()
-    {
-        var file = new FileInfo(_file);
-        var version = (file.LastWriteTimeUtc, file.Exists ? file.Length : -1);
-        if (version != _version || _database is null)
-        {
-            Volatile.Write(ref _database, CountryDatabase.Open(_file));
-            _version = version;
-        }
-    }
-}
-
-/// <summary>What a country of the list does.</summary>
-public enum GeoIpMode
-{
-    /// <summary>The mail is rejected.</summary>
-    Reject,
-
-    /// <summary>The chain ends, and the mail goes on.</summary>
-    Accept,
-
-    /// <summary>As <see cref="Accept"/>, by the name of its answer.</summary>
-    Dunno,
-
-    /// <summary>Only the score is added.</summary>
-    Passive,
 }
 
 /// <summary>Acts on the country that a GeoIPLookup found.</summary>
@@ -133,7 +77,7 @@ public sealed class GeoIpActionPlugin : Plugin
 
     /// <summary>What a match does.</summary>
     [Description("reject, accept or dunno (end the chain, let the mail go on), or passive (only score)")]
-    public UserOption<GeoIpMode> Mode { get; set; } = new(GeoIpMode.Reject);
+    public UserOption<MatchMode> Mode { get; set; } = new(MatchMode.Reject);
 
     /// <summary>The text of a reject.</summary>
     [Description("the text of the reject; %CC% (the country) and %IP% are filled in")]
@@ -179,7 +123,7 @@ public sealed class GeoIpActionPlugin : Plugin
 
         return new ValueTask<PluginResult>(Mode.For(context) switch
         {
-            GeoIpMode.Reject => PluginResult.Answer(_reject.Fill(
+            MatchMode.Reject => PluginResult.Answer(_reject.Fill(
                 static (name, of) => name switch
                 {
                     "CC" => of.Country,
@@ -187,7 +131,7 @@ public sealed class GeoIpActionPlugin : Plugin
                     _ => null,
                 },
                 (Country: country, Address: context.Request.ClientAddress))),
-            GeoIpMode.Passive => PluginResult.Continue,
+            MatchMode.Passive => PluginResult.Continue,
             _ => PluginResult.Answer("dunno"),
         });
     }

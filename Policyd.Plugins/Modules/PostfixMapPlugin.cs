@@ -7,29 +7,13 @@ namespace Policyd.Plugins.Modules;
 
 /// <summary>Whether the client's address, or a network that it is in, stands in a map of Postfix's with OK or a number.</summary>
 [Module("PostfixMap")]
-public sealed class PostfixMapPlugin : Plugin
+public sealed class PostfixMapPlugin : LookupPlugin
 {
     private ReloadedFile<Dictionary<string, string>>? _map;
-
-    /// <summary>Whether it looks.</summary>
-    [Description("off: do nothing")]
-    public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The map.</summary>
     [Description("the map: the .db file that postmap made, or its name as in main.cf, hash:FILE, btree:FILE or texthash:FILE")]
     public required string DbFile { get; set; }
-
-    /// <summary>The score of a match.</summary>
-    [Description("the score to add, once a mail, when it matches")]
-    public double? Score { get; set; }
-
-    /// <summary>The action of a match.</summary>
-    [Description("the action to answer when it matches")]
-    public ActionTemplate? MatchAction { get; set; }
-
-    /// <summary>The action of no match.</summary>
-    [Description("the action to answer when it does not match")]
-    public ActionTemplate? NotMatchAction { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
@@ -40,15 +24,7 @@ public sealed class PostfixMapPlugin : Plugin
             return;
         }
 
-        _map = new ReloadedFile<Dictionary<string, string>>(map.Path, map.Read, setup.Clock, setup.Logger, Name);
-        try
-        {
-            _map.Load();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
-        {
-            setup.Warning("db_file", $"{e.Message} Nothing matches, and nothing fails to, until it can be read.");
-        }
+        _map = LookupFile.Open(setup, Name, map.Path, map.Read, "Nothing matches, and nothing fails to, until it can be read.");
     }
 
     /// <inheritdoc/>
@@ -59,13 +35,7 @@ public sealed class PostfixMapPlugin : Plugin
             return default;
         }
 
-        if (!Matches(map, context.Request.ClientAddress.ToLowerInvariant()))
-        {
-            return NotMatchAction is { } other ? new(PluginResult.Answer(other.Text)) : default;
-        }
-
-        context.AddScoreOnce(Name, Score);
-        return MatchAction is { } action ? new(PluginResult.Answer(action.Text)) : default;
+        return new ValueTask<PluginResult>(Found(context, Matches(map, context.Request.ClientAddress.ToLowerInvariant())));
     }
 
     /// <summary>The longest that is found decides, as in Postfix's access(5): octets, or groups, are dropped from the right until one is.</summary>

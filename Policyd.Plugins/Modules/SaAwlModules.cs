@@ -26,15 +26,7 @@ public sealed class SaAwlLookupPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _resultKey = ResultKeyOf(Name);
-        _file = new ReloadedFile<Dictionary<string, string>>(setup.ResolvePath(DbFile), BerkeleyDbFile.Read, setup.Clock, setup.Logger, Name);
-        try
-        {
-            _file.Load();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
-        {
-            setup.Warning("db_file", $"{e.Message} No reputation is known until it can be read.");
-        }
+        _file = LookupFile.Open(setup, Name, setup.ResolvePath(DbFile), BerkeleyDbFile.Read, "No reputation is known until it can be read.");
     }
 
     /// <inheritdoc/>
@@ -101,7 +93,7 @@ public sealed class SaAwlActionPlugin : Plugin
 
     /// <summary>What a match does.</summary>
     [Description("reject, accept or dunno (end the chain, let the mail go on), or passive (only score)")]
-    public UserOption<GeoIpMode> Mode { get; set; } = new(GeoIpMode.Reject);
+    public UserOption<MatchMode> Mode { get; set; } = new(MatchMode.Reject);
 
     /// <summary>The text of a reject.</summary>
     [Description("the text of the reject; %IP%, %SENDER% and %SCORE% are filled in")]
@@ -151,7 +143,7 @@ public sealed class SaAwlActionPlugin : Plugin
         context.AddScoreOnce(Name, Score ?? (ScoreFactor * known.Score));
         return new ValueTask<PluginResult>(Mode.For(context) switch
         {
-            GeoIpMode.Reject => PluginResult.Answer(_reject.Fill(
+            MatchMode.Reject => PluginResult.Answer(_reject.Fill(
                 static (name, of) => name switch
                 {
                     "IP" => of.Request.ClientAddress,
@@ -160,7 +152,7 @@ public sealed class SaAwlActionPlugin : Plugin
                     _ => null,
                 },
                 (context.Request, known.Score))),
-            GeoIpMode.Passive => PluginResult.Continue,
+            MatchMode.Passive => PluginResult.Continue,
             _ => PluginResult.Answer("dunno"),
         });
     }

@@ -96,14 +96,10 @@ public sealed class SqlUserConfigPlugin : Plugin
 
 /// <summary>Whether a value is in a list that a database holds.</summary>
 [Module("SqlList")]
-public sealed class SqlListPlugin : Plugin
+public sealed class SqlListPlugin : LookupPlugin
 {
     private Sql.SqlQuery _query = null!;
     private ISqlDatabase _database = null!;
-
-    /// <summary>Whether it looks.</summary>
-    [Description("off: do nothing")]
-    public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The query.</summary>
     [Description("the query; its one ? is the attribute's value; a row whose first column is true is a match")]
@@ -112,18 +108,6 @@ public sealed class SqlListPlugin : Plugin
     /// <summary>The attribute.</summary>
     [Description("the attribute that is looked up")]
     public string Field { get; set; } = "client_address";
-
-    /// <summary>The score of a match.</summary>
-    [Description("the score to add, once a mail, when it matches")]
-    public double? Score { get; set; }
-
-    /// <summary>The action of a match.</summary>
-    [Description("the action to answer when it matches")]
-    public ActionTemplate? MatchAction { get; set; }
-
-    /// <summary>The action of no match.</summary>
-    [Description("the action to answer when it does not match")]
-    public ActionTemplate? NotMatchAction { get; set; }
 
     /// <summary>The connection.</summary>
     [Description("the SQL connection")]
@@ -146,10 +130,7 @@ public sealed class SqlListPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        var matches = IsTrue(await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false));
-        context.AddScoreOnce(Name, matches ? Score : null);
-
-        return (matches ? MatchAction : NotMatchAction) is { } action ? PluginResult.Answer(action.Text) : PluginResult.Continue;
+        return Found(context, IsTrue(await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false)));
     }
 
     /// <summary>True as Perl has it: everything but nothing, the empty text and 0.</summary>

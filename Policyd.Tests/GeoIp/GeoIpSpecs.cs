@@ -1,5 +1,6 @@
 using System.Net;
 using Policyd.Plugins.GeoIp;
+using Policyd.Plugins.Model;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 
@@ -99,5 +100,33 @@ public sealed class GeoIpSpecs : IDisposable
         Assert.Contains("No country is known", Assert.Single(diagnostics.All).Message, StringComparison.Ordinal);
         var policy = new PolicyUnderTest($"{{ name = geo, module = GeoIPLookup, database = \"{_folder["none.dat"]}\" }}, {{ name = act, module = GeoIPAction, result_from = geo, country_codes = SE }}");
         Assert.Equal("dunno", await policy.AskAsync());
+    }
+
+    [Fact]
+    public async Task A_database_that_comes_later_is_read_and_one_that_is_empty_leaves_what_was_there()
+    {
+        var whole = Needs.SharedData("geoip/GeoLite2-Country-Test.mmdb");
+        var clock = new ManualClock();
+        await using var policy = PolicyUnderTest.Of(
+            $$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = geo, module = GeoIPLookup, database = "{{_folder["countries"]}}" }, { module = GeoIPAction, result_from = geo, country_codes = SE } ] } ] }""",
+            new ModelEnvironment { Clock = clock });
+        Assert.Equal("dunno", await AskAsync());
+        File.Copy(whole, _folder["countries"]);
+        Assert.Equal("dunno", await AskAsync());
+        await Eventually.Holds("the database to be read", () => LookAgainAsync("reject delivery from SE (89.160.20.112) rejected"));
+        File.WriteAllText(_folder["countries"], "");   // as one that is just being copied
+        await Eventually.Holds("the empty one to be seen", async () => await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected") && policy.Log.Containing("is no database of countries").Any());
+
+        Task<string?> AskAsync()
+        {
+            policy.NewMail();
+            return policy.AskAsync(("client_address", "89.160.20.112"));
+        }
+
+        async Task<bool> LookAgainAsync(string answer)
+        {
+            clock.Advance(TimeSpan.FromSeconds(11));
+            return await AskAsync() == answer;
+        }
     }
 }

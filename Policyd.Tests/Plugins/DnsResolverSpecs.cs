@@ -334,16 +334,4 @@ public sealed class DnsResolverSpecs
 
     private static async Task<IEnumerable<string>> Addresses(DnsResolver resolver, string name, DnsRecordType type = DnsRecordType.A) =>
         (await resolver.ResolveAsync(name, type, Ct)).Records.Cast<AddressRecord>().Select(record => record.Address.ToString());
-
-    /// <summary>Timestamps are the test's; timers stay real, since sockets are.</summary>
-    private sealed class ManualClock : TimeProvider
-    {
-        private long _ticks = 1_000_000;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => Volatile.Read(ref _ticks);
-
-        public long Advance(TimeSpan by) => Interlocked.Add(ref _ticks, by.Ticks);
-    }
 }

@@ -1,5 +1,6 @@
 using CsCheck;
 using Policyd.Plugins.Sessions;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
@@ -79,16 +80,5 @@ public sealed class SessionSpecs
         var store = new MemorySessionStore(1 << 20, TimeSpan.FromSeconds(1), TimeProvider.System);
         await store.StoreAsync("", new Session { ["a"] = "1" }, TestContext.Current.CancellationToken);
         Assert.Null((await store.LoadAsync("", TestContext.Current.CancellationToken))["a"]);
-    }
-
-    private sealed class ManualClock : TimeProvider
-    {
-        private long _now = 1;
-
-        public void Advance(TimeSpan by) => _now += by.Ticks;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => _now;
     }
 }

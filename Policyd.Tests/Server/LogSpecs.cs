@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Policyd.Server.Logging;
+using Policyd.Tests.Support;
 using Xunit;
 
 namespace Policyd.Tests.Server;
@@ -190,17 +191,6 @@ public sealed class LogSpecs : IDisposable
     {
         var buffer = new byte[16384];
         return Encoding.UTF8.GetString(buffer, 0, socket.Receive(buffer));
-    }
-
-    private sealed class ManualClock : TimeProvider
-    {
-        private long _ticks = TimeSpan.TicksPerDay;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => _ticks;
-
-        public void Advance(TimeSpan by) => _ticks += by.Ticks;
     }
 
     private sealed class FailingSink : ILogSink

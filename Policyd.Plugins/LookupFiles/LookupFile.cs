@@ -1,0 +1,58 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+
+namespace Policyd.Plugins.LookupFiles;
+
+/// <summary>A file of keys and values that a plugin looks things up in, read as a whole: at the start, and again when it has changed.</summary>
+internal static class LookupFile
+{
+    // Beyond it a file is no map of addresses any more, and reading it at each change would cost more than it is worth.
+    private const long Largest = 256L * 1024 * 1024;
+    private static readonly TimeSpan s_betweenLooks = TimeSpan.FromSeconds(1);
+
+    /// <summary>The file that the option <c>db_file</c> names. One that cannot be read is a warning at the start, and later one for each of its states.</summary>
+    /// <param name="setup">The plugin's.</param>
+    /// <param name="plugin">The plugin's name.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="read">What its bytes hold.</param>
+    /// <param name="without">What it means that it cannot be read, for the warning at the start.</param>
+    public static ReloadedFile<Dictionary<string, string>> Open(PluginSetup setup, string plugin, string path, Func<byte[], Dictionary<string, string>> read, string without)
+    {
+        var logger = setup.Logger;
+        var file = new ReloadedFile<Dictionary<string, string>>(
+            path,
+            one => read(ReadWhole(one)),
+            s_betweenLooks,
+            setup.Clock,
+            failure =>
+            {
+                if (!failure.IsRepeated)
+                {
+                    ChainLog.Write(logger, LogLevel.Warning, $"{plugin}: {path}: {failure.Cause.Message}{(failure.HasContent ? "; what was read before stays" : "")}");
+                }
+            });
+        try
+        {
+            file.Load();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            setup.Warning("db_file", $"{e.Message} {without}");
+        }
+
+        return file;
+    }
+
+    private static byte[] ReadWhole(string path)
+    {
+        var before = FileVersion.Of(path);
+        if (before.Length > Largest)
+        {
+            throw new InvalidDataException($"{path} is larger than {Largest / 1024 / 1024} MiB");
+        }
+
+        var bytes = File.ReadAllBytes(path);
+        return FileVersion.Of(path) == before && bytes.Length == before.Length ? bytes : throw new InvalidDataException($"{path} is being written");
+    }
+}
