@@ -24,7 +24,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
     /// <exception cref="OperationCanceledException">The caller's time is over.</exception>
     public async ValueTask<MemcachedReply> AskAsync(MemcachedCommand command, CancellationToken ct)
     {
-        MemcachedMeter.Commands.Add(1);
+        CacheMeter.Memcached.Commands.Add(1);
         try
         {
             var link = await Link().WaitAsync(ct).ConfigureAwait(false);
@@ -42,7 +42,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
         }
         catch (CacheException)
         {
-            MemcachedMeter.Failures.Add(1);
+            CacheMeter.Memcached.Failures.Add(1);
             throw;
         }
     }

@@ -53,10 +53,22 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
 
     private async ValueTask<T> AskAsync<T>(Func<IDatabase, Task<T>> operation, CancellationToken ct)
     {
-        RedisMeter.Commands.Add(1);
+        CacheMeter.Redis.Commands.Add(1);
+        try
+        {
+            return await AnswerAsync(operation, ct).ConfigureAwait(false);
+        }
+        catch (CacheException)
+        {
+            CacheMeter.Redis.Failures.Add(1);
+            throw;
+        }
+    }
+
+    private async ValueTask<T> AnswerAsync<T>(Func<IDatabase, Task<T>> operation, CancellationToken ct)
+    {
         if (!_backOff.TryEnter())
         {
-            RedisMeter.Failures.Add(1);
             throw new CacheException($"redis {options.Where} is away");
         }
 
@@ -75,15 +87,11 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
         }
         catch (RedisServerException exception)
         {
-            RedisMeter.Failures.Add(1);
-
             // It answers, only not this: the others' keys are as good as ever.
             throw new CacheException($"redis {options.Where}: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is RedisException or TimeoutException || (exception is OperationCanceledException && !ct.IsCancellationRequested))
         {
-            RedisMeter.Failures.Add(1);
-
             // The library's messages go on with its own state for pages.
             var message = exception is RedisException ? FirstSentence(exception.Message) : "no answer in time";
             if (_backOff.Failed())

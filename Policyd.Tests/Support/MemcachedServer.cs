@@ -3,9 +3,9 @@ namespace Policyd.Tests.Support;
 /// <summary>A real memcached on a port of its own, empty at each start. Can be killed and started again.</summary>
 internal sealed class MemcachedServer : IAsyncDisposable
 {
-    private ProcessUnderTest? _process;
+    private readonly RestartableServer _server = new("memcached");
 
-    public int Port { get; } = FreePort.Next();
+    public int Port => _server.Port;
 
     public static async Task<MemcachedServer> StartNew()
     {
@@ -14,26 +14,9 @@ internal sealed class MemcachedServer : IAsyncDisposable
         return server;
     }
 
-    public async Task Start()
-    {
-        _process = ProcessUnderTest.Start(Needs.Program("memcached"), ["-u", "nobody", "-l", "127.0.0.1", "-p", $"{Port}", "-m", "64"]);
-        await Eventually.Holds($"memcached on port {Port}", () => FreePort.Answers(Port) || _process.HasExited);
-        Assert.False(_process.HasExited, string.Join('\n', _process.Lines));
-    }
+    public Task Start() => _server.Start(Needs.Program("memcached"), ["-u", "nobody", "-l", "127.0.0.1", "-p", $"{Port}", "-m", "64"]);
 
-    public async Task Kill()
-    {
-        _process!.Kill();
-        await _process.Exits();
-        await _process.DisposeAsync();
-        _process = null;
-    }
+    public Task Kill() => _server.Kill();
 
-    public async ValueTask DisposeAsync()
-    {
-        if (_process is not null)
-        {
-            await _process.DisposeAsync();
-        }
-    }
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 }

@@ -4,9 +4,9 @@ namespace Policyd.Tests.Support;
 internal sealed class RedisServer(string? password = null) : IAsyncDisposable
 {
     private readonly TemporaryFolder _folder = new();
-    private ProcessUnderTest? _process;
+    private readonly RestartableServer _server = new("Redis");
 
-    public int Port { get; } = FreePort.Next();
+    public int Port => _server.Port;
 
     public string Sock => _folder["redis.sock"];
 
@@ -17,31 +17,19 @@ internal sealed class RedisServer(string? password = null) : IAsyncDisposable
         return server;
     }
 
-    public async Task Start()
+    public Task Start()
     {
         string[] secret = password is null ? [] : ["--requirepass", password];
-        _process = ProcessUnderTest.Start(
+        return _server.Start(
             Needs.Program("redis-server"),
             ["--port", $"{Port}", "--bind", "127.0.0.1", "--save", "", "--dir", _folder.Path, "--unixsocket", Sock, .. secret]);
-        await Eventually.Holds($"Redis on port {Port}", () => FreePort.Answers(Port) || _process.HasExited);
-        Assert.False(_process.HasExited, string.Join('\n', _process.Lines));
     }
 
-    public async Task Kill()
-    {
-        _process!.Kill();
-        await _process.Exits();
-        await _process.DisposeAsync();
-        _process = null;
-    }
+    public Task Kill() => _server.Kill();
 
     public async ValueTask DisposeAsync()
     {
-        if (_process is not null)
-        {
-            await _process.DisposeAsync();
-        }
-
+        await _server.DisposeAsync();
         _folder.Dispose();
     }
 }

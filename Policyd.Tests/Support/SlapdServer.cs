@@ -13,9 +13,9 @@ internal sealed class SlapdServer : IAsyncDisposable
 
     private readonly TemporaryFolder _folder = new();
     private readonly string _slapd = Needs.Program("slapd");
-    private ProcessUnderTest? _process;
+    private readonly RestartableServer _server = new("slapd");
 
-    public int Port { get; } = FreePort.Next();
+    public int Port => _server.Port;
 
     public string CaFile => _folder["ca.pem"];
 
@@ -29,28 +29,14 @@ internal sealed class SlapdServer : IAsyncDisposable
         return server;
     }
 
-    public async Task Start()
-    {
-        // -d 0 keeps it in the foreground, so that it ends with the test.
-        _process = ProcessUnderTest.Start(_slapd, ["-d", "0", "-h", Invariant($"ldap://127.0.0.1:{Port}"), "-f", _folder["slapd.conf"]]);
-        await Eventually.Holds($"slapd on port {Port}", () => FreePort.Answers(Port) || _process.HasExited);
-        Assert.False(_process.HasExited, string.Join('\n', _process.Lines));
-    }
+    // -d 0 keeps it in the foreground, so that it ends with the test.
+    public Task Start() => _server.Start(_slapd, ["-d", "0", "-h", Invariant($"ldap://127.0.0.1:{Port}"), "-f", _folder["slapd.conf"]]);
 
-    public async Task Kill()
-    {
-        _process!.Kill();
-        await _process.Exits();
-        await _process.DisposeAsync();
-    }
+    public Task Kill() => _server.Kill();
 
     public async ValueTask DisposeAsync()
     {
-        if (_process is not null)
-        {
-            await _process.DisposeAsync();
-        }
-
+        await _server.DisposeAsync();
         _folder.Dispose();
     }
 

@@ -1,0 +1,32 @@
+namespace Policyd.Tests.Support;
+
+/// <summary>A real server's process on a port of its own, which a test can kill and start again.</summary>
+internal sealed class RestartableServer(string name) : IAsyncDisposable
+{
+    private ProcessUnderTest? _process;
+
+    public int Port { get; } = FreePort.Next();
+
+    public async Task Start(string program, IEnumerable<string> arguments)
+    {
+        _process = ProcessUnderTest.Start(program, arguments);
+        await Eventually.Holds($"{name} on port {Port}", () => FreePort.Answers(Port) || _process.HasExited);
+        Assert.False(_process.HasExited, string.Join('\n', _process.Lines));
+    }
+
+    public async Task Kill()
+    {
+        _process!.Kill();
+        await _process.Exits();
+        await _process.DisposeAsync();
+        _process = null;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            await _process.DisposeAsync();
+        }
+    }
+}
