@@ -35,7 +35,6 @@ public static class CounterRequestId
         return (BinaryPrimitives.ReadUInt128BigEndian(hash) & ~(UInt128)uint.MaxValue) | RequestOfMail(request);
     }
 
-
     /// <summary>FNV-1a: it outlives this process in the database, so it cannot be string.GetHashCode.</summary>
     private static uint RequestOfMail(PolicyRequest request)
     {

@@ -9,11 +9,16 @@ namespace Policyd.Plugins.Counters;
 /// <param name="Writes">Whether it counts there, or only reads.</param>
 public sealed record CounterTableUse(string Connection, string Table, bool Writes);
 
+/// <summary>A plugin that counts.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="DoneKey">The session's key that tells that it has counted the mail.</param>
+internal sealed record CountingPlugin(string Name, string DoneKey);
+
 /// <summary>A counter table as its plugins share it.</summary>
 public sealed class CounterTable
 {
     private bool _isWritten;
-    private volatile string[] _accountings = [];
+    private volatile CountingPlugin[] _accountings = [];
 
     internal CounterTable(string connection, string table)
     {
@@ -34,14 +39,14 @@ public sealed class CounterTable
     /// <param name="value">The attribute's value, as it came.</param>
     public CounterKey this[string value] => new(Connection, Table, value);
 
-    /// <summary>The names of the Accountings that count there.</summary>
-    internal IReadOnlyList<string> Accountings => _accountings;
+    /// <summary>The Accountings that count there. An array, since every request of a Quota goes through it.</summary>
+    internal CountingPlugin[] Accountings => _accountings;
 
-    internal void AddAccounting(string name)
+    internal void AddAccounting(CountingPlugin accounting)
     {
-        if (!_accountings.Contains(name))
+        if (!_accountings.Contains(accounting))
         {
-            _accountings = [.. _accountings, name];
+            _accountings = [.. _accountings, accounting];
         }
     }
 

@@ -68,7 +68,7 @@ public sealed class AccountingPlugin : Plugin
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
-        _doneKey = DoneKeyOf(Name);
+        _doneKey = Name + "-acct";
         _store = setup.CounterStore("db", Db);
         if (Key is not null && Fields.Count != 1)
         {
@@ -86,7 +86,7 @@ public sealed class AccountingPlugin : Plugin
 
         foreach (var field in Fields)
         {
-            setup.UseCounterTable(Db, TablePrefix + field, writes: true).AddAccounting(Name);
+            setup.UseCounterTable(Db, TablePrefix + field, writes: true).AddAccounting(new CountingPlugin(Name, _doneKey));
         }
     }
 
@@ -175,9 +175,6 @@ public sealed class AccountingPlugin : Plugin
             return CounterState.Unavailable;
         }
     }
-
-    /// <summary>The session's key that tells that the plugin of this name has counted the mail.</summary>
-    internal static string DoneKeyOf(string name) => name + "-acct";
 
     /// <summary>Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.</summary>
     private Func<string, bool> IsOld(TimeProvider clock)

@@ -119,7 +119,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain
         }
 
         var (metric, threshold, window) = (Metric.For(context), Threshold.For(context), _options.WindowOf(context));
-        var admission = await AskAsync(context, key, window, metric, threshold).ConfigureAwait(false);
+        var table = _setup.FindCounterTable(key.Connection, key.Table);
+        var admission = await AskAsync(context, table, key, window, metric, threshold).ConfigureAwait(false);
         if (admission.State == CounterState.Unavailable)
         {
             Log(context, $"{field} {key.Key}: the counter is not known, the database is away");
@@ -129,7 +130,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain
 
         var total = admission.Total[metric];
         _warnings?.Consider(context, this, key, window, total, threshold);
-        if (admission.Admitted || await IsCountedAsync(context, key).ConfigureAwait(false))
+        if (admission.Admitted || await IsCountedAsync(context, table, key).ConfigureAwait(false))
         {
             return PluginResult.Continue;
         }
@@ -147,10 +148,9 @@ public sealed class QuotaPlugin : Plugin, INestedChain
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Admission> AskAsync(PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
+    private async ValueTask<Admission> AskAsync(PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
         var instance = context.Request.Instance;
-        var table = _setup.FindCounterTable(key.Connection, key.Table);
         var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
         var admission = new Admission(CounterState.Unavailable, true, CounterAmounts.Zero);
         using var patience = _options.PatienceOf(context);
@@ -186,23 +186,22 @@ public sealed class QuotaPlugin : Plugin, INestedChain
     {
         foreach (var accounting in table.Accountings)
         {
-            if (!context.Session.Has(AccountingPlugin.DoneKeyOf(accounting)))
+            if (!context.Session.Has(accounting.DoneKey))
             {
                 return false;
             }
         }
 
-        return table.Accountings.Count > 0;
+        return table.Accountings.Length > 0;
     }
 
     /// <summary>
     /// Postfix asks again when an answer was lost. The mail that filled the quota was let in: its own count must not keep it out now, also when
     /// it was counted by a server that has died since.
     /// </summary>
-    private async ValueTask<bool> IsCountedAsync(PluginContext context, CounterKey key)
+    private async ValueTask<bool> IsCountedAsync(PluginContext context, CounterTable table, CounterKey key)
     {
-        var accountings = _setup.FindCounterTable(key.Connection, key.Table).Accountings;
-        if (accountings.Count == 0 || context.Request.Instance.Length == 0)
+        if (table.Accountings.Length == 0 || context.Request.Instance.Length == 0)
         {
             return false;
         }
@@ -210,7 +209,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain
         using var patience = _options.PatienceOf(context);
         try
         {
-            UInt128[] ids = [.. accountings.Select(name => CounterRequestId.Of(context.Request, name, key)!.Value)];
+            UInt128[] ids = [.. table.Accountings.Select(accounting => CounterRequestId.Of(context.Request, accounting.Name, key)!.Value)];
             return await _counters.IsCountedAsync(key, ids, patience.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
