@@ -1,16 +1,15 @@
 using System.Globalization;
 using System.Text;
 using Policyd.Plugins.LookupFiles;
-using Policyd.Tests.Support;
 
 namespace Policyd.Tests.LookupFiles;
 
 /// <summary>Files that the real postmap, and Perl's Berkeley DB, have made.</summary>
 public sealed class BerkeleyDbFileSpecs : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly LookupFileMaker _maker = new();
 
-    public void Dispose() => _folder.Dispose();
+    public void Dispose() => _maker.Dispose();
 
     [Theory]
     [InlineData("hash", 0)]
@@ -50,12 +49,10 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
     public async Task Either_byte_order_and_any_page_size_are_read(string type, int order, int pageSize)
     {
         // Every other pair is deleted again: what was deleted does not come back.
-        var file = _folder["perl.db"];
-        await PerlAsync($$"""
-            my $info = DB_File::{{type}}INFO->new; $info->{lorder} = {{order}}; ${{(type == "HASH" ? "info->{bsize}" : "info->{psize}")}} = {{pageSize}};
-            tie my %db, 'DB_File', '{{file}}', O_RDWR|O_CREAT, 0644, $info or die "$!";
-            $db{"key$_"} = "value$_" for 1..500; delete $db{"key" . 2 * $_} for 1..250; untie %db;
-            """);
+        var size = type == "HASH" ? "bsize" : "psize";
+        var file = await _maker.PerlAsync(
+            $"DB_File::{type}INFO->new",
+            ($$"""$info->{lorder} = {{order}}; $info->{{{size}}} = {{pageSize}};""", """$db{"key$_"} = "value$_" for 1..500; delete $db{"key" . 2 * $_} for 1..250;"""));
         var expected = Enumerable.Range(0, 250).Select(number => (2 * number) + 1).ToDictionary(number => $"key{number}", number => $"value{number}");
         Assert.Equal(expected.OrderBy(pair => pair.Key, StringComparer.Ordinal), BerkeleyDbFile.Read(await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
     }
@@ -131,25 +128,5 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
     private Task<byte[]> PostmapAsync(string type, Dictionary<string, string> pairs) =>
         PostmapAsync(type, Encoding.Latin1.GetBytes(string.Concat(pairs.Select(pair => $"{pair.Key} {pair.Value}\n"))));
 
-    private async Task<byte[]> PostmapAsync(string type, byte[] text)
-    {
-        var postmap = Needs.Program("postmap");
-        _folder.Write("etc/main.cf", "compatibility_level = 3.6\n");
-        var map = _folder["map"];
-        await File.WriteAllBytesAsync(map, text);
-        var (code, output) = await ProcessUnderTest.Run(postmap, "-c", _folder["etc"], $"{type}:{map}");
-        Assert.True(code == 0, output);
-        return await File.ReadAllBytesAsync(map + ".db");
-    }
-
-    private static async Task PerlAsync(string script)
-    {
-        var (code, output) = await ProcessUnderTest.Run(Needs.Program("perl"), "-MDB_File", "-MFcntl", "-e", script);
-        if (code != 0 && output.Contains("Can't locate DB_File", StringComparison.Ordinal))
-        {
-            Needs.Missing<object>("Perl's DB_File is not installed");
-        }
-
-        Assert.True(code == 0, output);
-    }
+    private async Task<byte[]> PostmapAsync(string type, byte[] text) => await File.ReadAllBytesAsync(await _maker.PostmapAsync(type, text));
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Policyd.Plugins.Api;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
@@ -7,9 +8,9 @@ namespace Policyd.Tests.LookupFiles;
 /// <summary>PostfixMap, SaAwlLookup and SaAwlAction as an operator configures them.</summary>
 public sealed class LookupModuleSpecs : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly LookupFileMaker _maker = new();
 
-    public void Dispose() => _folder.Dispose();
+    public void Dispose() => _maker.Dispose();
 
     [Theory]
     [InlineData("203.0.113.7", "matches")]      // the network of three octets
@@ -66,13 +67,13 @@ public sealed class LookupModuleSpecs : IDisposable
     [Fact]
     public async Task Map_that_is_not_there_is_a_warning_and_decides_nothing_until_it_is()
     {
-        var plugin = $$"""{ name = map, module = PostfixMap, db_file = "texthash:{{_folder["late"]}}", match_action = reject, not_match_action = defer }""";
+        var plugin = $$"""{ name = map, module = PostfixMap, db_file = "texthash:{{_maker.Folder["late"]}}", match_action = reject, not_match_action = defer }""";
         Assert.NotNull(PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {plugin} ] }} ] }}", out var diagnostics));
         Assert.Contains("until it can be read", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
 
         await using var policy = new PolicyUnderTest(plugin);
         Assert.Equal("dunno", await policy.AskAsync());
-        _folder.Write("late", "192.0.2 OK\n");
+        _maker.Folder.Write("late", "192.0.2 OK\n");
         await Eventually.Holds("the map to be read", async () => await policy.AskAsync() == "reject");
     }
 
@@ -131,30 +132,17 @@ public sealed class LookupModuleSpecs : IDisposable
     public async Task Without_the_file_mail_goes_on()
     {
         await using var policy = new PolicyUnderTest($$"""
-            { name = awl, module = SaAwlLookup, db_file = "{{_folder["absent"]}}" }
+            { name = awl, module = SaAwlLookup, db_file = "{{_maker.Folder["absent"]}}" }
             { name = act, module = SaAwlAction, result_from = awl }
             """);
         Assert.Equal("dunno", await policy.AskAsync(("sender", "bad@example.org")));
     }
 
-    private async Task<string> MapAsync(string text)
-    {
-        _folder.Write("etc/main.cf", "compatibility_level = 3.6\n");
-        var (code, output) = await ProcessUnderTest.Run(Needs.Program("postmap"), "-c", _folder["etc"], "hash:" + _folder.Write("map", text));
-        Assert.True(code == 0, output);
-        return _folder["map.db"];
-    }
+    private Task<string> MapAsync(string text) => _maker.PostmapAsync("hash", Encoding.ASCII.GetBytes(text));
 
-    private async Task<string> AwlAsync()
-    {
-        var file = _folder["auto-whitelist"];
-        var (code, output) = await ProcessUnderTest.Run(Needs.Program("perl"), "-MDB_File", "-MFcntl", "-e", $$"""
-            tie my %db, 'DB_File', '{{file}}', O_RDWR|O_CREAT, 0644 or die "$!";
-            sub seen { my ($key, $count, $total) = @_; $db{$key} = $count; $db{"$key|totscore"} = $total; }
-            seen('bad@example.org|ip=192.0', 10, 95); seen('bad@example.org|ip=2001:db8:a::', 10, 80); seen('few@example.org|ip=192.0', 9, 90);
-            seen('five@example.org|ip=192.0', 20, 100); seen('good@example.org|ip=192.0', 100, -200);
-            """);
-        Assert.True(code == 0, output);
-        return file;
-    }
+    private Task<string> AwlAsync() => _maker.PerlAsync("$DB_File::DB_HASH", ("", """
+        sub seen { my ($key, $count, $total) = @_; $db{$key} = $count; $db{"$key|totscore"} = $total; }
+        seen('bad@example.org|ip=192.0', 10, 95); seen('bad@example.org|ip=2001:db8:a::', 10, 80); seen('few@example.org|ip=192.0', 9, 90);
+        seen('five@example.org|ip=192.0', 20, 100); seen('good@example.org|ip=192.0', 100, -200);
+        """));
 }
