@@ -164,6 +164,9 @@ public sealed class LogSpecs : IDisposable
         {
             sink.Write([Line("one")]);
             Assert.EndsWith(": one", Receive(first), StringComparison.Ordinal);
+
+            // Closing alone is not enough: a process that another test starts at this moment holds the socket too, from its fork to its exec.
+            first.Shutdown(SocketShutdown.Both);
         }
 
         File.Delete(path);
