@@ -63,10 +63,7 @@ internal abstract class SqlCounterStore : ICounterStore
     public async Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
     {
         var planned = new PlannedTable(InfoOf(table));
-        // Asked-for names by stored key: several may share a row where the table ignores case.
-        var names = loads.GroupBy(l => l.Times).ToDictionary(
-            g => g.Key,
-            g => g.GroupBy(l => planned.IdOf(l.Key, "").Key, StringComparer.Ordinal).ToDictionary(k => k.Key, k => k.Select(l => l.Key).Distinct(StringComparer.Ordinal).ToList(), StringComparer.Ordinal));
+        var names = NamesByStoredKey(loads, planned.Info);
         return await _reader.RunAsync(
             async (connection, token) =>
             {
@@ -262,6 +259,31 @@ internal abstract class SqlCounterStore : ICounterStore
         {
             rows.Add(new CounterRow(name, time, total));
         }
+    }
+
+    /// <summary>Asked-for names by stored key: several may share a row where the table ignores case.</summary>
+    private static Dictionary<CounterTimeRange, Dictionary<string, List<string>>> NamesByStoredKey(IEnumerable<CounterLoad> loads, CounterTableInfo table)
+    {
+        var names = new Dictionary<CounterTimeRange, Dictionary<string, List<string>>>();
+        foreach (var load in loads)
+        {
+            if (!names.TryGetValue(load.Times, out var keys))
+            {
+                names.Add(load.Times, keys = new Dictionary<string, List<string>>(StringComparer.Ordinal));
+            }
+
+            var key = CounterKeyText.ForTable(load.Key, table);
+            if (!keys.TryGetValue(key, out var asked))
+            {
+                keys.Add(key, [load.Key]);
+            }
+            else if (!asked.Contains(load.Key))
+            {
+                asked.Add(load.Key);
+            }
+        }
+
+        return names;
     }
 
     private static void CheckName(string table)

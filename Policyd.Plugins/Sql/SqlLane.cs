@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Data.Common;
 using Policyd.Plugins.Counters;
 
@@ -12,7 +11,7 @@ namespace Policyd.Plugins.Sql;
 internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _gate = new(1, 1);
-    private readonly BlockingCollection<Action>? _work = ownThread ? StartThread() : null;
+    private readonly WorkThread? _work = ownThread ? new WorkThread("policyd sqlite") : null;
     private DbConnection? _connection;
     private bool _disposed;
 
@@ -45,29 +44,13 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
             {
                 _disposed = true;
                 await CloseAsync().ConfigureAwait(false);
-                _work?.CompleteAdding();
+                _work?.End();
             }
         }
         finally
         {
             _gate.Release();
         }
-    }
-
-    private static BlockingCollection<Action> StartThread()
-    {
-        var work = new BlockingCollection<Action>();
-        new Thread(() =>
-        {
-            foreach (var action in work.GetConsumingEnumerable())
-            {
-                action();
-            }
-
-            work.Dispose();
-        })
-        { IsBackground = true, Name = "policyd sqlite" }.Start();
-        return work;
     }
 
     private async Task<T> AttemptAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
@@ -93,7 +76,7 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
     private Task<T> OnThreadAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
     {
         var result = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _work!.Add(
+        _work!.Run(
             () =>
             {
                 try
@@ -108,8 +91,7 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
                 {
                     result.SetException(e);
                 }
-            },
-            CancellationToken.None);
+            });
         return result.Task;
     }
 
