@@ -11,13 +11,12 @@ namespace Policyd.Actors.Counters;
 /// since its commit brings the total; a check does, once a window. A load and an add of the same window are never
 /// under way together, or their two totals could not be told apart: what comes second is held until the first is done.
 /// </summary>
-internal sealed class CounterActor : ReceiveActor
+internal sealed class CounterActor : UntypedActor
 {
     private readonly CounterNode _node;
     private readonly CounterLedger _ledger;
-    private Dictionary<string, PendingLoad>? _loads;
+    private PendingLoad? _loads;
     private List<PendingSet>? _sets;
-    private ICancelable? _idle;
     private LocalOwner? _door;
     private bool _storeAway;
     private bool _hasWritten;
@@ -31,36 +30,71 @@ internal sealed class CounterActor : ReceiveActor
     {
         _node = node;
         _ledger = new CounterLedger(node.Settings.ReservationTimeout);
-
-        Receive<Reserve>(reserve => Handle(reserve, Sender));
-        Receive<Add>(add => Handle(add, Sender));
-        Receive<Read>(read => Handle(read, Sender));
-        Receive<Inspect>(inspect => Handle(inspect, Sender));
-        Receive<SetSums>(set => Handle(set, Sender));
-        Receive<FindCounted>(find => Handle(find, Sender));
-        Receive<Release>(release => _ledger.Release(release.Instance));
-        Receive<RowCommitted>(OnCommitted);
-        Receive<RowDeferred>(OnDeferred);
-        Receive<Loaded>(OnLoaded);
-        Receive<LoadFailed>(OnLoadFailed);
-        Receive<Idle>(_ => OnIdle());
-        Receive<Drain>(_ => OnDrain());
-        Receive<Drained>(_ => OnDrained());
     }
 
-    public static Props Props(CounterNode node) => Akka.Actor.Props.CreateBy(new Producer<CounterActor>(() => new CounterActor(node)));
+    public static Props Props(CounterNode node) =>
+        Akka.Actor.Props.CreateBy(new Producer<CounterActor>(() => new CounterActor(node))).WithMailbox(CounterMailbox.Id);
 
-    protected override void PreStart() => ScheduleIdle();
+    protected override void PostStop() => CloseDoor();
 
-    protected override void PostStop()
+    // A switch and no table of handlers: the table would be made anew for each key, and cost more than the rest of its owner.
+    protected override void OnReceive(object message)
     {
-        _idle?.Cancel();
-        CloseDoor();
+        if (message is IForCounter { Key: var key })
+        {
+            Touch(key);
+        }
+
+        switch (message)
+        {
+            case IForWindow asked:
+                Handle(asked, Sender);
+                break;
+            case FindCounted find:
+                Handle(find, Sender);
+                break;
+            case Release release:
+                _ledger.Release(release.Instance);
+                break;
+            case RowCommitted committed:
+                OnCommitted(committed);
+                break;
+            case RowDeferred deferred:
+                OnDeferred(deferred);
+                break;
+            case Loaded loaded:
+                OnLoaded(loaded);
+                break;
+            case LoadFailed failed:
+                OnLoadFailed(failed);
+                break;
+            case LookWhetherIdle:
+                OnIdle();
+                break;
+            case Drain:
+                OnDrain();
+                break;
+            case Drained:
+                OnDrained();
+                break;
+            default:
+                Unhandled(message);
+                break;
+        }
+    }
+
+    /// <summary>Whoever is asked for stays; and who has a door is looked at from time to time, so that everything that is asked opens it.</summary>
+    private void Touch(CounterKey key)
+    {
+        _touched = true;
+        if (_door is null && !_draining)
+        {
+            _door = _node.Owners.Enter(key, Self);
+        }
     }
 
     private void Handle(IForWindow message, IActorRef asker)
     {
-        _touched = true;
         if (_passivating && message is Reserve)
         {
             // This life is about to end, and a reservation would end with it: the shard keeps the message for the next.
@@ -68,12 +102,7 @@ internal sealed class CounterActor : ReceiveActor
             return;
         }
 
-        if (_door is null && !_draining)
-        {
-            _door = _node.Owners.Enter(message.Key, Self);
-        }
-
-        if (_loads is not null && _loads.TryGetValue(message.Window.Name, out var load))
+        if (LoadOf(message.Window) is { } load)
         {
             load.Held.Add((message, asker));
         }
@@ -116,7 +145,6 @@ internal sealed class CounterActor : ReceiveActor
     /// <summary>A question to the writer, whose memory it is: what one owner of this key has counted, the next one must find.</summary>
     private void Handle(FindCounted find, IActorRef asker)
     {
-        _touched = true;
         _node.Writer(find.Key.Connection).Tell(new FindRequests(find.RequestIds, !_hasWritten && !_hasAsked), asker);
         _hasAsked = true;
     }
@@ -149,9 +177,9 @@ internal sealed class CounterActor : ReceiveActor
             return;
         }
 
-        var load = new PendingLoad(new Load(message.Key, message.Window), anew: message is SetSums);
+        var load = new PendingLoad(new Load(message.Key, message.Window), anew: message is SetSums, _loads);
         load.Held.Add((message, asker));
-        (_loads ??= []).Add(message.Window.Name, load);
+        _loads = load;
         if (addsInFlight == 0)
         {
             _node.Loader(message.Key.Connection).Tell(load.Message, Self);
@@ -218,7 +246,7 @@ internal sealed class CounterActor : ReceiveActor
     /// <summary>The adds that a load waited for may be over: their commit has brought the total, or the load can begin.</summary>
     private void AddsEnded(CounterWindow window)
     {
-        if (_loads is not null && _loads.TryGetValue(window.Name, out var load))
+        if (LoadOf(window) is { } load)
         {
             if (_ledger.IsLoaded(window) && !load.Anew)
             {
@@ -265,8 +293,41 @@ internal sealed class CounterActor : ReceiveActor
         }
     }
 
-    private List<(IForWindow Message, IActorRef Asker)> TakeHeld(CounterWindow window) =>
-        _loads is not null && _loads.Remove(window.Name, out var load) ? load.Held : [];
+    private PendingLoad? LoadOf(CounterWindow window)
+    {
+        var load = _loads;
+        while (load is not null && load.Message.Window.Name != window.Name)
+        {
+            load = load.Next;
+        }
+
+        return load;
+    }
+
+    private List<(IForWindow Message, IActorRef Asker)> TakeHeld(CounterWindow window)
+    {
+        if (LoadOf(window) is not { } load)
+        {
+            return [];
+        }
+
+        if (load == _loads)
+        {
+            _loads = load.Next;
+        }
+        else
+        {
+            var before = _loads!;
+            while (before.Next != load)
+            {
+                before = before.Next!;
+            }
+
+            before.Next = load.Next;
+        }
+
+        return load.Held;
+    }
 
     private static void AnswerUnavailable(IForWindow message, IActorRef asker) =>
         asker.Tell(message switch
@@ -277,20 +338,22 @@ internal sealed class CounterActor : ReceiveActor
             _ => (object)new Reading(new CounterReading(CounterState.Unavailable, default)),
         });
 
-    /// <summary>One timer an idle period, not one a message: a busy key pays nothing for it.</summary>
     private void OnIdle()
     {
         var now = _node.Clock.GetUtcNow();
-        if (!_touched && _loads is null or { Count: 0 } && _ledger.IsQuiet(now))
+        if (!_touched && _loads is null && _ledger.IsQuiet(now))
         {
-            _passivating = true;
-            Context.Parent.Tell(new Passivate(Drain.Instance));
+            if (!_passivating && !_draining)
+            {
+                _passivating = true;
+                Context.Parent.Tell(new Passivate(Drain.Instance));
+            }
+
             return;
         }
 
         _touched = false;
         _ledger.ForgetUntouched(now);
-        ScheduleIdle();
     }
 
     /// <summary>What was sent directly before the door closed stands between this and <see cref="Drained"/>: it is done before the end.</summary>
@@ -319,17 +382,17 @@ internal sealed class CounterActor : ReceiveActor
     private void StopWhenDrained()
     {
         // What a load holds back may be an add: to stop before it is handed on would lose it.
-        if (_drained && !_ledger.HasAddsInFlight && (_loads is null || _loads.Count == 0))
+        if (_drained && !_ledger.HasAddsInFlight && _loads is null)
         {
             Context.Stop(Self);
         }
     }
 
-    private void ScheduleIdle() =>
-        _idle = Context.System.Scheduler.ScheduleTellOnceCancelable(_node.Settings.PassivateAfter, Self, Idle.Instance, Self);
-
-    private sealed class PendingLoad(Load message, bool anew)
+    /// <summary>A load under way; hardly ever more than one, so that those of a key are a chain and no table.</summary>
+    private sealed class PendingLoad(Load message, bool anew, PendingLoad? next)
     {
+        public PendingLoad? Next { get; set; } = next;
+
         public Load Message { get; } = message;
 
         /// <summary>What is known is not enough: the rows are to be read once no add is in flight.</summary>
@@ -344,10 +407,5 @@ internal sealed class CounterActor : ReceiveActor
     private sealed class Drained : INoSerializationVerificationNeeded
     {
         public static readonly Drained Instance = new();
-    }
-
-    private sealed class Idle : INoSerializationVerificationNeeded
-    {
-        public static readonly Idle Instance = new();
     }
 }

@@ -3,7 +3,7 @@ namespace Policyd.Actors.Counters;
 /// <summary>Akka's settings for a node that counts. Everything here can be overridden in the configuration's <c>akka { }</c>.</summary>
 internal static class CounterAkkaSettings
 {
-    public const string Defaults = """
+    public const string Defaults = CounterMailbox.Naming + """
         akka {
           actor {
             provider = cluster

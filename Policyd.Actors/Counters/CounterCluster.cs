@@ -53,11 +53,13 @@ internal sealed class CounterCluster
                 system.ActorOf(CounterLoaderActor.Props(prepared, writing), "counter-loader-" + Uri.EscapeDataString(name))));
         }
 
-        var node = new CounterNode(connections, settings, clock);
+        var node = new CounterNode(connections, settings, clock, () => others.Seen);
+        system.ActorOf(IdleOwnersActor.Props(node.Owners, settings), "counter-idle-owners");
         var sharding = ClusterSharding.Get(system);
+        var owner = CounterActor.Props(node);
         var region = await sharding.StartAsync(
             RegionName,
-            _ => CounterActor.Props(node),
+            _ => owner,
             ClusterShardingSettings.Create(system),
             new CounterMessageExtractor(settings.Shards),
             sharding.DefaultShardAllocationStrategy(ClusterShardingSettings.Create(system)),

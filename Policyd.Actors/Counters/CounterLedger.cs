@@ -8,12 +8,12 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal sealed class CounterLedger(TimeSpan reservationTimeout)
 {
-    private readonly Dictionary<string, OpenWindow> _windows = [];
+    private OpenWindow? _windows;
 
     /// <summary>True when nothing would be lost by forgetting this key: no add in flight, no reservation that still holds.</summary>
     public bool IsQuiet(DateTimeOffset now)
     {
-        foreach (var window in _windows.Values)
+        for (var window = _windows; window is not null; window = window.Next)
         {
             window.DropExpired(now);
             if (!window.IsQuiet)
@@ -29,7 +29,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     {
         get
         {
-            foreach (var window in _windows.Values)
+            for (var window = _windows; window is not null; window = window.Next)
             {
                 if (window.AddsInFlight > 0)
                 {
@@ -41,9 +41,9 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         }
     }
 
-    public int AddsInFlight(CounterWindow window) => _windows.TryGetValue(window.Name, out var open) ? open.AddsInFlight : 0;
+    public int AddsInFlight(CounterWindow window) => Find(window)?.AddsInFlight ?? 0;
 
-    public bool IsLoaded(CounterWindow window) => _windows.TryGetValue(window.Name, out var open) && open.Loaded;
+    public bool IsLoaded(CounterWindow window) => Find(window) is { Loaded: true };
 
     /// <summary>
     /// The rows that SQL has for a window. Adds that were on their way meanwhile are not lost: they are kept beside
@@ -61,13 +61,12 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         open.Loaded = true;
     }
 
-    public CounterAmounts Read(CounterWindow window) =>
-        _windows.TryGetValue(window.Name, out var open) ? open.Sum(window) : default;
+    public CounterAmounts Read(CounterWindow window) => Find(window)?.Sum(window) ?? default;
 
     /// <summary>What mails that were let in and are not counted yet hold of a window, and how many they are.</summary>
     public (CounterAmounts Amounts, int Mails) Reserved(CounterWindow window, DateTimeOffset now)
     {
-        if (!_windows.TryGetValue(window.Name, out var open))
+        if (Find(window) is not { } open)
         {
             return default;
         }
@@ -141,7 +140,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
 
     public void Release(string instance)
     {
-        foreach (var window in _windows.Values)
+        for (var window = _windows; window is not null; window = window.Next)
         {
             window.Drop(instance);
         }
@@ -152,23 +151,35 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     /// </summary>
     public void ForgetUntouched(DateTimeOffset now)
     {
-        foreach (var (name, open) in _windows)
+        OpenWindow? before = null;
+        for (var open = _windows; open is not null; open = open.Next)
         {
             open.DropExpired(now);
-            if (!open.TakeTouched() && open.IsQuiet)
+            if (open.TakeTouched() || !open.IsQuiet)
             {
-                _windows.Remove(name);
+                before = open;
+            }
+            else if (before is null)
+            {
+                _windows = open.Next;
+            }
+            else
+            {
+                before.Next = open.Next;
             }
         }
     }
 
-    private OpenWindow Open(CounterWindow window)
+    private OpenWindow? Find(CounterWindow window)
     {
-        if (!_windows.TryGetValue(window.Name, out var open))
+        var open = _windows;
+        while (open is not null && open.Name != window.Name)
         {
-            _windows.Add(window.Name, open = new OpenWindow());
+            open = open.Next;
         }
 
         return open;
     }
+
+    private OpenWindow Open(CounterWindow window) => Find(window) ?? (_windows = new OpenWindow(window.Name, _windows));
 }

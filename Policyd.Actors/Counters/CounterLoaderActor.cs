@@ -113,10 +113,11 @@ internal sealed class CounterLoaderActor : ReceiveActor
         _down = false;
         _backOff.Reset();
         _refusing.Remove(done.Table);
-        var rows = done.Rows.ToLookup(row => row.Key);
+        // Of keys that are touched for the first time most have no row.
+        var rows = done.Rows.Count == 0 ? null : done.Rows.ToLookup(row => row.Key);
         foreach (var one in done.Batch)
         {
-            one.Owner.Tell(new Loaded(one.Window, [.. rows[one.Key].Where(row => Covers(one.Window.Range, row.Time))]));
+            one.Owner.Tell(new Loaded(one.Window, rows is null || !rows.Contains(one.Key) ? [] : [.. rows[one.Key].Where(row => Covers(one.Window.Range, row.Time))]));
         }
 
         LoadNext();

@@ -4,11 +4,14 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>What the owners on one node share: the writer, the loader and the store of each connection, and the settings.</summary>
-internal sealed class CounterNode(IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock)
+internal sealed class CounterNode(IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock, Func<bool> mayBeElsewhere)
 {
     public TimeProvider Clock { get; } = clock;
 
     public CounterSettings Settings { get; } = settings;
+
+    /// <summary>Whether an owner can live on another node.</summary>
+    public Func<bool> MayBeElsewhere { get; } = mayBeElsewhere;
 
     /// <summary>The owners that live here.</summary>
     public LocalOwners Owners { get; } = new();
@@ -38,8 +41,11 @@ public sealed record CounterSettings
     /// <summary>How long a mail that was let in may take until it is counted.</summary>
     public TimeSpan ReservationTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How long a key that nobody asks for keeps its place in memory.</summary>
+    /// <summary>How long a key that nobody asks for keeps its place in memory: at least this, at most twice as long.</summary>
     public TimeSpan PassivateAfter { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>How many keys may be in memory before those that nobody asks for lose their place sooner; some 1.5 KB each.</summary>
+    public int OwnersAtEase { get; init; } = 100_000;
 
     /// <summary>How long an answer of a key's owner is waited for at the most; a plugin's own deadline may be shorter.</summary>
     public TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(15);

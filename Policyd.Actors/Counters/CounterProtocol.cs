@@ -100,4 +100,16 @@ public static class CounterProtocol
         {
         }
     }
+
+    /// <summary>
+    /// Comes from time to time (<see cref="IdleOwnersActor"/>): an owner that nobody has asked since the one before ends, if nothing would be lost. Local.
+    /// </summary>
+    public sealed class LookWhetherIdle : INoSerializationVerificationNeeded
+    {
+        public static readonly LookWhetherIdle Instance = new();
+
+        private LookWhetherIdle()
+        {
+        }
+    }
 }

@@ -13,6 +13,15 @@ internal sealed class LocalOwners
 {
     private readonly ConcurrentDictionary<CounterKey, LocalOwner> _owners = new();
 
+    // The dictionary's own count takes all its locks.
+    private int _count;
+
+    /// <summary>How many there are, roughly: counted by those who come and go.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Those who are here; who comes or goes meanwhile may be among them or not.</summary>
+    public IEnumerable<LocalOwner> All => _owners.Select(static owner => owner.Value);
+
     /// <summary>Hands the message to the owner of the key; false when it is not here.</summary>
     public bool TryTell(CounterKey key, object message, IActorRef? sender) =>
         _owners.TryGetValue(key, out var owner) && owner.TryTell(message, sender);
@@ -22,6 +31,7 @@ internal sealed class LocalOwners
     {
         var owner = new LocalOwner(key, actor);
         _owners[key] = owner;
+        Interlocked.Increment(ref _count);
         return owner;
     }
 
@@ -31,6 +41,7 @@ internal sealed class LocalOwners
     public void Leave(LocalOwner owner)
     {
         _owners.TryRemove(KeyValuePair.Create(owner.Key, owner));
+        Interlocked.Decrement(ref _count);
         owner.Close();
     }
 }

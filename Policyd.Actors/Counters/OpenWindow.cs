@@ -4,15 +4,23 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// One window of one key in the owner's memory. A million of these may live at once, so the common case, a calendar window
-/// that nobody reserves in at the moment, holds no collection at all.
+/// in which at most one mail has a reservation, holds no collection at all.
 /// </summary>
-internal sealed class OpenWindow
+/// <param name="name">The window's name.</param>
+/// <param name="next">The next open window of the key, of which there are hardly ever more than two.</param>
+internal sealed class OpenWindow(string name, OpenWindow? next)
 {
     private CounterAmounts _total;
     private List<CounterRow>? _buckets;
-    private Dictionary<string, Reservation>? _reservations;
+    private string? _firstInstance;
+    private Reservation _first;
+    private Dictionary<string, Reservation>? _others;
     private DateTimeOffset _earliestExpiry = DateTimeOffset.MaxValue;
     private bool _touched;
+
+    public string Name { get; } = name;
+
+    public OpenWindow? Next { get; set; } = next;
 
     public bool Loaded { get; set; }
 
@@ -22,9 +30,9 @@ internal sealed class OpenWindow
 
     public CounterAmounts Reserved { get; private set; }
 
-    public int Reservations => _reservations?.Count ?? 0;
+    public int Reservations => (_firstInstance is null ? 0 : 1) + (_others?.Count ?? 0);
 
-    public bool IsQuiet => AddsInFlight == 0 && _reservations is null or { Count: 0 };
+    public bool IsQuiet => AddsInFlight == 0 && Reservations == 0;
 
     public CounterAmounts Sum(CounterWindow window)
     {
@@ -107,12 +115,22 @@ internal sealed class OpenWindow
     }
 
     public CounterAmounts? ReservationOf(string instance) =>
-        _reservations is not null && _reservations.TryGetValue(instance, out var held) ? held.Amounts : null;
+        _firstInstance == instance ? _first.Amounts
+        : _others is not null && _others.TryGetValue(instance, out var held) ? held.Amounts : null;
 
     public void Hold(string instance, CounterAmounts amounts, DateTimeOffset until)
     {
         Drop(instance);
-        (_reservations ??= []).Add(instance, new Reservation(amounts, until));
+        var held = new Reservation(amounts, until);
+        if (_firstInstance is null)
+        {
+            (_firstInstance, _first) = (instance, held);
+        }
+        else
+        {
+            (_others ??= []).Add(instance, held);
+        }
+
         Reserved += amounts;
         if (until < _earliestExpiry)
         {
@@ -122,31 +140,53 @@ internal sealed class OpenWindow
 
     public void Drop(string instance)
     {
-        if (_reservations is not null && _reservations.Remove(instance, out var held))
+        if (_firstInstance == instance)
+        {
+            Reserved -= _first.Amounts;
+            _firstInstance = null;
+        }
+        else if (_others is not null && _others.Remove(instance, out var held))
         {
             Reserved -= held.Amounts;
+            if (_others.Count == 0)
+            {
+                _others = null;
+            }
         }
     }
 
     /// <summary>Ends the reservations of mails that never came to an end. Looks only when the earliest of them can have run out.</summary>
     public void DropExpired(DateTimeOffset now)
     {
-        if (_reservations is null || now < _earliestExpiry)
+        if (Reservations == 0 || now < _earliestExpiry)
         {
             return;
         }
 
         _earliestExpiry = DateTimeOffset.MaxValue;
-        foreach (var (instance, held) in _reservations)
+        if (_firstInstance is { } first)
         {
-            if (held.Until <= now)
+            DropIfExpired(first, _first, now);
+        }
+
+        if (_others is { } others)
+        {
+            foreach (var (instance, held) in others)
             {
-                Drop(instance);
+                DropIfExpired(instance, held, now);
             }
-            else if (held.Until < _earliestExpiry)
-            {
-                _earliestExpiry = held.Until;
-            }
+        }
+    }
+
+    private void DropIfExpired(string instance, in Reservation held, DateTimeOffset now)
+    {
+        if (held.Until <= now)
+        {
+            Drop(instance);
+        }
+        else if (held.Until < _earliestExpiry)
+        {
+            _earliestExpiry = held.Until;
         }
     }
 

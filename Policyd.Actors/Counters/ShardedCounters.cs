@@ -53,7 +53,19 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
     private ValueTask<ICounterMessage?> AskAsync(IForCounter message, CancellationToken ct)
     {
         var reply = new OwnerReply(_replies, _provider);
-        return node.Owners.TryTell(message.Key, message, reply) ? reply.Until(ct) : AskElsewhereAsync(message, ct);
+        if (node.Owners.TryTell(message.Key, message, reply))
+        {
+            return reply.Until(ct);
+        }
+
+        if (node.MayBeElsewhere())
+        {
+            return AskElsewhereAsync(message, ct);
+        }
+
+        // A cluster of one: the owner that the region will start is here as well, and its answer needs no way over the network.
+        region.Tell(message, reply);
+        return reply.Until(ct);
     }
 
     private async ValueTask<ICounterMessage?> AskElsewhereAsync(IForCounter message, CancellationToken ct)

@@ -15,7 +15,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     private static readonly CounterWindow Month = new("2026-11");
     private static readonly CounterAmounts One = new(1, 1, 10, 10);
 
-    private readonly ActorSystem _system = ActorSystem.Create("owner", "akka { loglevel = OFF, stdout-loglevel = OFF }");
+    private readonly ActorSystem _system = ActorSystem.Create("owner", CounterMailbox.Naming + "akka { loglevel = OFF, stdout-loglevel = OFF }");
     private readonly ScriptedCounterStore _store = new();
     private readonly Recorder _shard;
     private readonly Recorder _asker;
@@ -29,7 +29,8 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     [Fact]
     public async Task Reservation_that_comes_when_the_owner_is_about_to_end_is_left_to_its_next_life()
     {
-        var owner = Owner(TimeSpan.FromMilliseconds(1));
+        var owner = Owner();
+        owner.Tell(LookWhetherIdle.Instance);
         await Eventually.Holds("the owner to be idle", () => _shard.All<Passivate>().Count == 1);
         var reserve = new Reserve(Key, Month, CounterMetric.Count, 1, One, "m");
         owner.Tell(reserve, _asker.Self);
@@ -50,7 +51,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         var (load, commit) = (new TaskCompletionSource(), new TaskCompletionSource());
         _store.Loads.Next(Script.WaitFor(load.Task));
         _store.Commits.Next(Script.WaitFor(commit.Task));
-        var owner = Owner(TimeSpan.FromHours(1));
+        var owner = Owner();
         owner.Tell(new Read(Key, Month), _asker.Self);
         owner.Tell(new Add(Key, Month, One, "m", 1), _asker.Self);
         owner.Tell(Drain.Instance);
@@ -64,14 +65,57 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         Assert.Equal([0, 1], _asker.All<Reading>().Select(one => one.Value.Total.Count));
     }
 
-    private IActorRef Owner(TimeSpan passivateAfter)
+    [Fact]
+    public async Task Owner_that_was_asked_stays_until_it_is_looked_at_twice()
+    {
+        var owner = Owner();
+        owner.Tell(new Read(Key, Month), _asker.Self);
+        await Eventually.Holds("the answer", () => _asker.All<Reading>().Count == 1);
+        owner.Tell(LookWhetherIdle.Instance);
+        owner.Tell(new Read(Key, Month), _asker.Self);
+        await Eventually.Holds("the second answer", () => _asker.All<Reading>().Count == 2);
+        owner.Tell(LookWhetherIdle.Instance);
+        owner.Tell(new Inspect(Key, Month), _asker.Self);
+        await Eventually.Holds("the third answer", () => _asker.All<Inspected>().Count == 1);
+        Assert.Empty(_shard.All<Passivate>());
+        owner.Tell(LookWhetherIdle.Instance);
+        owner.Tell(LookWhetherIdle.Instance);
+        owner.Tell(LookWhetherIdle.Instance);
+        await Eventually.Holds("the owner to be idle", () => _shard.All<Passivate>().Count > 0);
+        owner.Tell(Drain.Instance);
+        await Eventually.Holds("the end", () => _shard.All<Ended>().Count == 1);
+        Assert.Single(_shard.All<Passivate>());
+    }
+
+    [Theory, InlineData(false), InlineData(true)]
+    public async Task Owner_that_only_a_release_or_a_question_has_called_up_ends_as_well(bool question)
+    {
+        var owner = Owner(out var owners);
+        owner.Tell(question ? new FindCounted(Key, [1]) : new Release(Key, "m"), _asker.Self);
+        await Eventually.Holds("the owner to be known, so that it is looked at", () => owners.Count == 1);
+        foreach (var known in owners.All)
+        {
+            known.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender);
+            known.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender);
+        }
+
+        await Eventually.Holds("the owner to be idle", () => _shard.All<Passivate>().Count == 1);
+        owner.Tell(Drain.Instance);
+        await Eventually.Holds("the end", () => _shard.All<Ended>().Count == 1);
+        Assert.Equal(0, owners.Count);
+    }
+
+    private IActorRef Owner() => Owner(out _);
+
+    private IActorRef Owner(out LocalOwners owners)
     {
         var prepared = new PreparedStore("db", _store, NullLogger.Instance);
         var settings = new CounterWriterSettings("db", TimeProvider.System, static () => false);
         var connection = new CounterConnection(
             prepared, _system.ActorOf(CounterWriterActor.Props(prepared, settings)), _system.ActorOf(CounterLoaderActor.Props(prepared, settings)));
         var node = new CounterNode(
-            new Dictionary<string, CounterConnection> { ["db"] = connection }, new CounterSettings { PassivateAfter = passivateAfter }, TimeProvider.System);
+            new Dictionary<string, CounterConnection> { ["db"] = connection }, new CounterSettings(), TimeProvider.System, static () => false);
+        owners = node.Owners;
         var born = new TaskCompletionSource<IActorRef>();
         _system.ActorOf(Props.Create(() => new Shard(CounterActor.Props(node), _shard.Self, born)));
         return born.Task.GetAwaiter().GetResult();
