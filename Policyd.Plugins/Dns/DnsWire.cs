@@ -14,6 +14,7 @@ internal static class DnsWire
     /// <summary>What a datagram may hold so that no path fragments it (RFC 9715).</summary>
     public const int DatagramLength = 1232;
 
+    private const byte AuthenticData = 0x20;
     private const int TypeAlias = 5;
     private const int TypeAuthority = 6;
     private const int TypeNameServer = 2;
@@ -26,6 +27,9 @@ internal static class DnsWire
         var message = new byte[HeaderLength + key.Name.Length + 2 + 4 + (edns ? 11 : 0)];
         BinaryPrimitives.WriteUInt16BigEndian(message, id);
         message[2] = 0x01;
+
+        // The AD bit of a question asks for the AD bit of the answer (RFC 6840, section 5.7), which matters for these kinds alone.
+        message[3] = edns && key.Type is (DnsRecordType.Tlsa or DnsRecordType.OpenPgpKey) ? AuthenticData : (byte)0;
         message[5] = 1;
         var at = HeaderLength;
         foreach (var range in key.Name.AsSpan().Split('.'))
@@ -112,7 +116,7 @@ internal static class DnsWire
 
         if (records.Count > 0)
         {
-            return new DnsReply(new DnsAnswer(DnsStatus.Found, records), Seconds(ttl));
+            return new DnsReply(new DnsAnswer(DnsStatus.Found, records) { IsAuthenticated = (message[3] & AuthenticData) != 0 }, Seconds(ttl));
         }
 
         var authority = ReadSection(message, ReadCount(message, 8), ref at);

@@ -76,6 +76,12 @@ public sealed record DnsAnswer(DnsStatus Status, IReadOnlyList<DnsRecord> Record
 {
     /// <summary>Whether asking later may give another answer: nobody knows whether there are records.</summary>
     public bool IsTemporaryFailure => Status is DnsStatus.ServerFailure or DnsStatus.TimedOut;
+
+    /// <summary>
+    /// Whether the server says that it has validated the records by DNSSEC (its AD bit); asked of it for <see cref="DnsRecordType.Tlsa"/> and
+    /// <see cref="DnsRecordType.OpenPgpKey"/> only. As trustworthy as the server, and the way to it.
+    /// </summary>
+    public bool IsAuthenticated { get; init; }
 }
 
 /// <summary>A record of an answer.</summary>

@@ -28,6 +28,47 @@ public sealed class DnsResolverSpecs
     }
 
     [Fact]
+    public async Task Word_of_the_server_that_it_has_validated_is_kept_with_the_records()
+    {
+        await using var server = new ScriptedDnsServer().Signed("_25._tcp.a.test").Add("_25._tcp.a.test", 52, 60, [3, 1, 1, 0xab]).Add("_25._tcp.b.test", 52, 60, [3, 1, 1, 0xab]);
+        await using var resolver = Resolver(server);
+        for (var times = 0; times < 2; times++)
+        {
+            Assert.True((await resolver.ResolveAsync("_25._tcp.a.test", DnsRecordType.Tlsa, Ct)).IsAuthenticated);
+            Assert.False((await resolver.ResolveAsync("_25._tcp.b.test", DnsRecordType.Tlsa, Ct)).IsAuthenticated);
+        }
+
+        Assert.Equal(2, server.Queries);
+    }
+
+    [Fact]
+    public async Task Large_answers_push_out_others_before_there_are_too_many()
+    {
+        await using var server = new ScriptedDnsServer();
+        var text = Enumerable.Repeat(new string('x', 200), 20).ToArray();
+        for (var number = 0; number < 8; number++)
+        {
+            server.Txt($"big{number}.test", text).Txt($"small{number}.test", "x");
+        }
+
+        // Room for 16 answers of a kilobyte, in which three of 8 KB (characters of two bytes) have no place beside each other.
+        await using var resolver = Resolver(server, null, options => options.CacheSize = 16);
+        foreach (var kind in new[] { "small", "big" })
+        {
+            for (var number = 0; number < 8; number++)
+            {
+                await resolver.ResolveAsync($"{kind}{number}.test", DnsRecordType.Txt, Ct);
+                await resolver.ResolveAsync($"{kind}{number}.test", DnsRecordType.Txt, Ct);
+            }
+
+            await resolver.ResolveAsync($"{kind}0.test", DnsRecordType.Txt, Ct);
+        }
+
+        // Each once, and the first of the large ones again.
+        Assert.Equal(16 + 1, resolver.Meter.Lookups);
+    }
+
+    [Fact]
     public async Task Absent_name_and_absent_record_differ_and_both_are_kept()
     {
         await using var server = new ScriptedDnsServer().A("there.test", "192.0.2.1");

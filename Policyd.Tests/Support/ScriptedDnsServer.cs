@@ -50,6 +50,7 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<string, List<Record>> _records = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentDictionary<string, DnsFault> _faults = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, bool> _signed = new(StringComparer.OrdinalIgnoreCase);
     private readonly ConcurrentQueue<(string Name, int Type, bool ByTcp)> _queries = new();
     private readonly Task[] _serving;
     private TaskCompletionSource? _held;
@@ -116,6 +117,13 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
     public ScriptedDnsServer With(DnsFault fault, string name)
     {
         _faults[name] = fault;
+        return this;
+    }
+
+    /// <summary>The name's records count as validated by DNSSEC: whoever asks for the AD bit (RFC 6840, section 5.7) has it in the answer.</summary>
+    public ScriptedDnsServer Signed(string name)
+    {
+        _signed[name] = true;
         return this;
     }
 
@@ -307,6 +315,7 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
         var exists = _records.Keys.Any(other => other.Equals(owner, StringComparison.OrdinalIgnoreCase) || other.EndsWith("." + owner, StringComparison.OrdinalIgnoreCase));
         var message = Header(query, end, 0, exists ? 0 : 3);
         BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(6), (ushort)count);
+        message[3] |= (byte)(_signed.ContainsKey(name) ? query[3] & 0x20 : 0);
         if (!hasData && Negative is var (ttl, minimum))
         {
             message[9] = 1;
