@@ -1,3 +1,4 @@
+using System.Text;
 using Policyd.Configuration;
 using Policyd.Protocol;
 
@@ -50,11 +51,14 @@ public sealed class ActionTemplate : IOptionValue<ActionTemplate>
         }
 
         return string.Concat(_parts.Select(part => !part.IsPlace ? part.Text
-            : valueOf(part.Text, state) is { } value ? ActionGrammar.Sanitize(value) : $"%{part.Text}%"));
+            : valueOf(part.Text, state) is { } value ? Safe(value) : $"%{part.Text}%"));
     }
 
     /// <inheritdoc/>
     public override string ToString() => Text;
+
+    // What was no valid UTF-8 has become U+FFFD, for which the grammar refuses a whole action: a stranger's bytes would fail the plugin.
+    private static string Safe(string value) => ActionGrammar.Sanitize(value).Replace((char)Rune.ReplacementChar.Value, '?');
 
     private void Split(string text)
     {

@@ -36,6 +36,13 @@ public sealed class CtIpRepSpecs
         Assert.DoesNotContain(answer!, char.IsControl);
     }
 
+    [Fact]
+    public async Task Reference_that_is_not_utf8_does_not_fail_the_mail()
+    {
+        await using var daemon = new OneAnswerServer([.. "HTTP/1.1 200 OK\r\ncontent-length: 43\r\n\r\nx-ctch-dm-action:permfail\r\nx-ctch-refid:"u8, 0xff, .. "\r\n"u8]);
+        Assert.Equal("reject no ?", await Policy(daemon.Port, "reject_message = \"no %REFID%\"").AskAsync());
+    }
+
     public static TheoryData<string, bool> BadServers => new()
     {
         { "", false },
