@@ -8,12 +8,6 @@ namespace Policyd.Plugins.Loading;
 /// <summary>The modules by name. Immutable.</summary>
 public sealed class ModuleRegistry
 {
-    // Modules of mtpolicyd that are not written yet: an operator who names one must be told so, not that it is a typing error.
-    private static readonly string[] s_toCome =
-    [
-        "SMTPVerify",
-    ];
-
     private readonly FrozenDictionary<string, Type> _byName;
 
     private ModuleRegistry(IEnumerable<KeyValuePair<string, Type>> modules)
@@ -61,11 +55,6 @@ public sealed class ModuleRegistry
     /// <param name="name">The name.</param>
     public string Explain(string name)
     {
-        if (s_toCome.FirstOrDefault(known => known.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } coming)
-        {
-            return $"the module {coming} of mtpolicyd is not there yet (neither are {string.Join(", ", s_toCome.Where(other => other != coming && Find(other) is null))})";
-        }
-
         var close = EditDistance.Closest(name, _byName.Keys);
         return $"unknown module \"{name}\"{(close is null ? $"; known are {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"; did you mean {close}?")}";
     }

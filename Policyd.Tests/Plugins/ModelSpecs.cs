@@ -9,7 +9,7 @@ public sealed class ModelSpecs
 {
     [Theory]
     [InlineData("{ module = Acton, action = dunno }", "1:72", "did you mean Action?")]
-    [InlineData("{ module = SMTPVerify }", "1:72", "not there yet")]
+    [InlineData("{ module = Xyzzy }", "1:72", "known are")]
     [InlineData("{ module = Action }", "1:61", "action")]
     [InlineData("{ module = Action, action = rejct }", "1:89", "reject")]
     [InlineData("{ module = Action, action = dunno, acton = 1 }", "1:96", "unknown option")]

@@ -12,8 +12,12 @@ internal sealed class AcceptLoop : IAsyncDisposable
 
     /// <summary>On a free port of loopback, or on a UNIX socket when a path is given. Who serves disposes the socket.</summary>
     public AcceptLoop(Func<Socket, CancellationToken, Task> serve, string? path = null)
+        : this(path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(path), serve)
     {
-        EndPoint endPoint = path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(path);
+    }
+
+    public AcceptLoop(EndPoint endPoint, Func<Socket, CancellationToken, Task> serve)
+    {
         _listener = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         _listener.Bind(endPoint);
         _listener.Listen();

@@ -1,0 +1,39 @@
+namespace Policyd.Plugins.Smtp;
+
+/// <summary>Whether a server takes mail for an address.</summary>
+internal enum SmtpOutcome
+{
+    /// <summary>It does.</summary>
+    Accepted,
+
+    /// <summary>Not now, or nobody knows.</summary>
+    Temporary,
+
+    /// <summary>It does not.</summary>
+    Permanent,
+}
+
+/// <summary>What was found out of an address. Kept in the session.</summary>
+/// <param name="Outcome">Whether mail for it is taken.</param>
+/// <param name="Message">The server's answer, or why there is none: one line of printable ASCII.</param>
+internal sealed record SmtpVerdict(SmtpOutcome Outcome, string Message)
+{
+    /// <summary>Whether the server offers STARTTLS; null when it did not come so far.</summary>
+    public bool? HasStartTls { get; init; }
+
+    /// <summary>Whether there is an authenticated TLSA record of the server; null when it is not known.</summary>
+    public bool? HasTlsa { get; init; }
+
+    /// <summary>Whether there is an OPENPGPKEY record of the address; null when it is not known.</summary>
+    public bool? HasOpenPgpKey { get; init; }
+
+    /// <summary>Whether no server was there to answer.</summary>
+    public bool IsUnreachable { get; init; }
+
+    public static SmtpVerdict Temporary(string message) => new(SmtpOutcome.Temporary, message);
+
+    public static SmtpVerdict Permanent(string message) => new(SmtpOutcome.Permanent, message);
+
+    public static SmtpVerdict Of(SmtpReply reply) =>
+        new(reply.IsPositive ? SmtpOutcome.Accepted : reply.IsTransient ? SmtpOutcome.Temporary : SmtpOutcome.Permanent, reply.Text);
+}
