@@ -46,12 +46,7 @@ internal sealed class LegacyCountries : ICountryDatabase
         var mark = tail.LastIndexOf((ReadOnlySpan<byte>)[0xff, 0xff, 0xff]);
         var kind = mark >= 0 && mark + 3 < tail.Length ? tail[mark + 3] : (byte)Country;
         kind = kind >= 106 ? (byte)(kind - 105) : kind;
-        return kind switch
-        {
-            Country => new LegacyCountries(bytes, isV6: false),
-            CountryV6 => new LegacyCountries(bytes, isV6: true),
-            _ => null,
-        };
+        return kind is Country or CountryV6 && IsTreeOfCountries(bytes) ? new LegacyCountries(bytes, isV6: kind == CountryV6) : null;
     }
 
     public string? CountryOf(IPAddress address)
@@ -72,13 +67,7 @@ internal sealed class LegacyCountries : ICountryDatabase
         {
             for (var bit = 7; bit >= 0; bit--)
             {
-                var at = ((long)node * NodeBytes) + ((octet >> bit & 1) == 0 ? 0 : 3);
-                if (at + 3 > _tree.Length)
-                {
-                    return null;   // a damaged file: no leaf is there
-                }
-
-                node = _tree[at] | _tree[at + 1] << 8 | _tree[at + 2] << 16;
+                node = NumberAt(_tree, (node * NodeBytes) + ((octet >> bit & 1) == 0 ? 0 : 3));
                 if (node >= FirstCountry)
                 {
                     return CodeOf(node - FirstCountry);
@@ -92,6 +81,40 @@ internal sealed class LegacyCountries : ICountryDatabase
     public void Dispose()
     {
     }
+
+    /// <summary>
+    /// Whether each number that can be reached is a node of the file or a country, and one of them is a country. A file may lack all that names its kind, so that else any text in its place would be
+    /// read, and know no country.
+    /// </summary>
+    private static bool IsTreeOfCountries(byte[] bytes)
+    {
+        var nodes = bytes.Length / NodeBytes;
+        var seen = new bool[nodes];
+        var waiting = new Stack<int>([0]);
+        var knowsOne = false;
+        while (waiting.TryPop(out var node))
+        {
+            for (var at = node * NodeBytes; at < (node + 1) * NodeBytes; at += 3)
+            {
+                var next = NumberAt(bytes, at);
+                if (next >= FirstCountry ? next - FirstCountry >= Codes.Length / 2 : next >= nodes)
+                {
+                    return false;
+                }
+
+                knowsOne |= next > FirstCountry;
+                if (next < FirstCountry && !seen[next])
+                {
+                    seen[next] = true;
+                    waiting.Push(next);
+                }
+            }
+        }
+
+        return knowsOne;
+    }
+
+    private static int NumberAt(byte[] bytes, int at) => bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16;
 
     private static string? CodeOf(int index) => index > 0 && 2 * index < Codes.Length ? Codes.Substring(2 * index, 2) : null;
 }

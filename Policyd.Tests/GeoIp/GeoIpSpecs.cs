@@ -80,6 +80,48 @@ public sealed class GeoIpSpecs : IDisposable
     }
 
     [Theory]
+    [InlineData("<html>404 Not Found: this is no database, only a page that stands in its place</html>")]
+    [InlineData("abcdef")]
+    [InlineData("\0\0\0\0\0\u0001")]
+    [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0")]
+    public void Something_else_in_the_place_of_a_database_is_told_and_not_read(string text)
+    {
+        File.WriteAllBytes(_folder["GeoIP.dat"], System.Text.Encoding.Latin1.GetBytes(text));
+        Assert.Contains("is no database of countries", Assert.Throws<IOException>(() => CountryDatabase.Open(_folder["GeoIP.dat"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void No_damage_of_a_file_of_the_form_before_does_more_than_hide_countries()
+    {
+        // Two nodes: 0.0.0.0/1 is in Europe, 128.0.0.0/2 in Andorra, the rest nowhere.
+        byte[] whole = [2, 255, 255, 1, 0, 0, 3, 255, 255, 0, 255, 255, 0xff, 0xff, 0xff, 1];
+        File.WriteAllBytes(_folder["GeoIP.dat"], whole);
+        using (var database = CountryDatabase.Open(_folder["GeoIP.dat"]))
+        {
+            Assert.Equal("EU", database.CountryOf(IPAddress.Parse("1.2.3.4")));
+            Assert.Equal("AD", database.CountryOf(IPAddress.Parse("130.2.3.4")));
+            Assert.Null(database.CountryOf(IPAddress.Parse("200.2.3.4")));
+        }
+
+        var seed = Random.Shared.Next();
+        var random = new Random(seed);
+        for (var round = 0; round < 2000; round++)
+        {
+            var bytes = whole[..random.Next(1, whole.Length)];
+            for (var flips = random.Next(0, 8); flips > 0; flips--)
+            {
+                bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            }
+
+            if (LegacyCountries.TryRead(bytes) is { } database)
+            {
+                var address = new IPAddress(BitConverter.GetBytes(random.Next()));
+                Assert.True(Record.Exception(() => database.CountryOf(address)) is null, $"seed {seed}, round {round}");
+            }
+        }
+    }
+
+    [Theory]
     [InlineData("country_codes = \"SE,GB\"", "89.160.20.112", "reject delivery from SE (89.160.20.112) rejected")]
     [InlineData("country_codes = \"de,se\", mode = accept", "89.160.20.112", "dunno")]
     [InlineData("country_codes = SE, mode = passive, score = 5", "89.160.20.112", "PREPEND X-MtScore: YES score=5 [act=5]")]
