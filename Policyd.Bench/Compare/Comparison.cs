@@ -5,7 +5,8 @@ namespace Policyd.Bench.Compare;
 
 /// <summary>One measurement of one server.</summary>
 /// <param name="ProcessorMicroseconds">Processor time of the server for one request, in microseconds.</param>
-public sealed record Measurement(LoadReport Load, double ProcessorMicroseconds);
+/// <param name="ResidentBytes">The server's resident memory at the end.</param>
+public sealed record Measurement(LoadReport Load, double ProcessorMicroseconds, long ResidentBytes);
 
 /// <summary>All measurements of one server, in the order of the rounds.</summary>
 public sealed record ContenderResult(string Name, TimeSpan FirstAnswer, IReadOnlyList<Measurement> Rounds);
@@ -74,6 +75,6 @@ public static class Comparison
         var before = contender.ProcessorTime;
         var measured = await LoadCommand.MeasureAsync(load with { Endpoint = contender.Endpoint, Warmup = TimeSpan.Zero }, null, cancellation).ConfigureAwait(false);
         var used = contender.ProcessorTime - before;
-        return new Measurement(measured, measured.Requests == 0 ? 0 : used.TotalMicroseconds / measured.Requests);
+        return new Measurement(measured, measured.Requests == 0 ? 0 : used.TotalMicroseconds / measured.Requests, ProcessMemory.ReadResident(contender.ProcessId));
     }
 }

@@ -12,7 +12,7 @@ public static class ComparisonReport
         ArgumentNullException.ThrowIfNull(measurement);
         var (load, latency) = (measurement.Load, measurement.Load.Microseconds);
         var mark = round == 0 ? "warm-up" : string.Create(CultureInfo.InvariantCulture, $"round {round}");
-        return string.Create(CultureInfo.InvariantCulture, $"{mark,-8} {name,-10} {load.RequestsPerSecond,8:0}/s  p50 {latency.P50,6:0} µs  p99 {latency.P99,7:0} µs  cpu {measurement.ProcessorMicroseconds,6:0.0} µs/request  errors {load.Errors.Total}")
+        return string.Create(CultureInfo.InvariantCulture, $"{mark,-8} {name,-10} {load.RequestsPerSecond,8:0}/s  p50 {latency.P50,6:0} µs  p99 {latency.P99,7:0} µs  cpu {measurement.ProcessorMicroseconds,6:0.0} µs/request  {Mebibytes(measurement),5:0} MiB  errors {load.Errors.Total}")
             + (load.FirstWrongAnswer is { } answer ? $"  first wrong answer: {answer}" : string.Empty);
     }
 
@@ -22,17 +22,17 @@ public static class ComparisonReport
         ArgumentNullException.ThrowIfNull(results);
         var text = new StringBuilder();
         void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
-        Line($"| {label} | requests/s | p50 µs | p99 µs | CPU µs/request | first answer ms |");
-        Line($"|---|---:|---:|---:|---:|---:|");
+        Line($"| {label} | requests/s | p50 µs | p99 µs | CPU µs/request | memory MiB | first answer ms |");
+        Line($"|---|---:|---:|---:|---:|---:|---:|");
         foreach (var result in results)
         {
-            Line($"| {result.Name} | {Median(result, m => m.Load.RequestsPerSecond):0} | {Median(result, m => m.Load.Microseconds.P50):0} | {Median(result, m => m.Load.Microseconds.P99):0} | {Median(result, m => m.ProcessorMicroseconds):0.0} | {result.FirstAnswer.TotalMilliseconds:0} |");
+            Line($"| {result.Name} | {Median(result, m => m.Load.RequestsPerSecond):0} | {Median(result, m => m.Load.Microseconds.P50):0} | {Median(result, m => m.Load.Microseconds.P99):0} | {Median(result, m => m.ProcessorMicroseconds):0.0} | {Median(result, Mebibytes):0} | {result.FirstAnswer.TotalMilliseconds:0} |");
         }
 
         var ours = results[0];
         foreach (var other in results.Skip(1))
         {
-            Line($"| {ours.Name} / {other.Name} | {Ratio(ours, other, m => m.Load.RequestsPerSecond):0.00} | {Ratio(ours, other, m => m.Load.Microseconds.P50):0.00} | {Ratio(ours, other, m => m.Load.Microseconds.P99):0.00} | {Ratio(ours, other, m => m.ProcessorMicroseconds):0.00} | |");
+            Line($"| {ours.Name} / {other.Name} | {Ratio(ours, other, m => m.Load.RequestsPerSecond):0.00} | {Ratio(ours, other, m => m.Load.Microseconds.P50):0.00} | {Ratio(ours, other, m => m.Load.Microseconds.P99):0.00} | {Ratio(ours, other, m => m.ProcessorMicroseconds):0.00} | {Ratio(ours, other, Mebibytes):0.00} | |");
         }
 
         return text.ToString();
@@ -45,6 +45,8 @@ public static class ComparisonReport
         ArgumentNullException.ThrowIfNull(theirs);
         return Median(ours.Rounds.Zip(theirs.Rounds, (our, their) => figure(our) / figure(their)));
     }
+
+    private static double Mebibytes(Measurement measurement) => measurement.ResidentBytes / 1048576.0;
 
     private static double Median(ContenderResult result, Func<Measurement, double> figure) => Median(result.Rounds.Select(figure));
 
