@@ -41,7 +41,7 @@ public sealed class GreylistPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The score of passing.</summary>
-    [Description("the score to add when the mail passes, once a mail; negative as a rule")]
+    [Description("the score to add when the mail passes, once a mail for all Greylists together; negative as a rule")]
     public double? Score { get; set; }
 
     /// <summary>What passing does.</summary>
@@ -205,7 +205,11 @@ public sealed class GreylistPlugin : Plugin
 
     private PluginResult Passed(PluginContext context)
     {
-        context.AddScoreOnce(Name, Score);
+        // Once for all Greylists of a chain, as mtpolicyd does.
+        if (Score is { } score && !context.IsAlreadyDone("greylist-score"))
+        {
+            context.AddScore(Name, score);
+        }
 
         return Mode == GreylistMode.Passive ? PluginResult.Continue : PluginResult.Answer("dunno");
     }

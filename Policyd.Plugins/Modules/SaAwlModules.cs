@@ -48,7 +48,8 @@ public sealed class SaAwlLookupPlugin : Plugin
         return default;
     }
 
-    // SpamAssassin's auto_whitelist_ipv4_mask_len (16) and auto_whitelist_ipv6_mask_len (48): the octets or groups that are left.
+    // SpamAssassin's auto_whitelist_ipv4_mask_len (16) and auto_whitelist_ipv6_mask_len (48): the octets or groups that are left. It writes those
+    // of IPv6 with all their digits, in capitals, without the zero groups at their end: 2001:0DB8:000A::, 2001:0DB8::.
     private static string NetworkOf(System.Net.IPAddress client)
     {
         if (client.AddressFamily == AddressFamily.InterNetwork)
@@ -57,7 +58,10 @@ public sealed class SaAwlLookupPlugin : Plugin
             return string.Create(CultureInfo.InvariantCulture, $"{octets[0]}.{octets[1]}");
         }
 
-        return client.Network(48).ToString();
+        var bytes = client.GetAddressBytes();
+        string[] groups = [.. Enumerable.Range(0, 3).Select(group => Convert.ToHexString(bytes, group * 2, 2))];
+        var left = Math.Max(1, Array.FindLastIndex(groups, static group => group != "0000") + 1);
+        return string.Join(':', groups[..left]) + "::";
     }
 }
 
@@ -69,10 +73,10 @@ internal sealed record SaAwlResult(long Count, double Score);
 /// <summary>On which side of the threshold a reputation matches.</summary>
 public enum SaAwlMatch
 {
-    /// <summary>Above it.</summary>
+    /// <summary>On it or above.</summary>
     Gt,
 
-    /// <summary>Below it.</summary>
+    /// <summary>On it or below.</summary>
     Lt,
 }
 
@@ -116,7 +120,7 @@ public sealed class SaAwlActionPlugin : Plugin
     public double Threshold { get; set; } = 5;
 
     /// <summary>The side of the threshold.</summary>
-    [Description("gt: above the threshold; lt: below it")]
+    [Description("gt: on the threshold or above; lt: on it or below")]
     public SaAwlMatch Match { get; set; }
 
     /// <inheritdoc/>
@@ -135,7 +139,7 @@ public sealed class SaAwlActionPlugin : Plugin
             return default;
         }
 
-        if (Match == SaAwlMatch.Gt ? known.Score <= Threshold : known.Score >= Threshold)
+        if (Match == SaAwlMatch.Gt ? known.Score < Threshold : known.Score > Threshold)
         {
             return default;
         }

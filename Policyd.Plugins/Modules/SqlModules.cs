@@ -102,7 +102,7 @@ public sealed class SqlListPlugin : LookupPlugin
     private ISqlDatabase _database = null!;
 
     /// <summary>The query.</summary>
-    [Description("the query; its one ? is the attribute's value; a row whose first column is true is a match")]
+    [Description("the query; its one ? is the attribute's value; a row is a match")]
     public string SqlQuery { get; set; } = "SELECT client_ip FROM whitelist WHERE client_ip=INET_ATON(?)";
 
     /// <summary>The attribute.</summary>
@@ -130,12 +130,9 @@ public sealed class SqlListPlugin : LookupPlugin
             return PluginResult.Continue;
         }
 
-        return Found(context, IsTrue(await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false)));
+        // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
+        return Found(context, await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false) is not null);
     }
-
-    /// <summary>True as Perl has it: everything but nothing, the empty text and 0.</summary>
-    private static bool IsTrue(object? value) =>
-        value is not null and not DBNull && Convert.ToString(value, CultureInfo.InvariantCulture) is not ("" or "0" or "False" or null);
 }
 
 /// <summary>What both have in common: one query with one placeholder, one value out of it.</summary>

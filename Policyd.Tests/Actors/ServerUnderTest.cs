@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Model;
 using Policyd.Protocol;
@@ -41,15 +42,19 @@ internal sealed class ServerUnderTest : IAsyncDisposable
 
     public static ValueTask<PluginResult> Answer(string action) => new(PluginResult.Answer(action));
 
-    public static async Task<ServerUnderTest> StartAsync(string configuration)
+    /// <param name="configuration">The text.</param>
+    /// <param name="file">The name of its file, whose ending tells the language.</param>
+    /// <param name="dns">Who looks names up; null: the server that the configuration names.</param>
+    public static async Task<ServerUnderTest> StartAsync(string configuration, string file = "policyd.hocon", IDnsResolver? dns = null)
     {
         var log = new LogCapture();
         using var folder = new TemporaryFolder();
-        var document = ConfigurationFile.Read(folder.Write("policyd.hocon", configuration));
+        var document = ConfigurationFile.Read(folder.Write(file, configuration));
         var model = PolicyServerModel.Build(document, new ModelEnvironment
         {
             LoggerFactory = log,
             Modules = ModuleRegistry.BuiltIn.With([typeof(ScriptPlugin)]),
+            Dns = dns,
         });
         Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
         var builder = Host.CreateEmptyApplicationBuilder(null);

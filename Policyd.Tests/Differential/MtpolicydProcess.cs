@@ -1,3 +1,4 @@
+using System.Globalization;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Differential;
@@ -17,6 +18,9 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
 
     public int MemcachedPort { get; }
 
+    /// <summary>What it has printed: a line for each failed request among others.</summary>
+    public IReadOnlyList<string> Lines => _mtpolicyd.Lines;
+
     /// <summary>Starts both; <paramref name="configuration"/> makes the file's text from the policy port and the memcached port.</summary>
     public static async Task<MtpolicydProcess> Start(TemporaryFolder folder, int port, Func<int, int, string> configuration, IReadOnlyDictionary<string, string>? environment = null)
     {
@@ -26,7 +30,7 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
             Needs.Program("memcached"), ["-u", "nobody", "-l", "127.0.0.1", "-p", $"{memcachedPort}", "-m", "64"]);
         var file = folder.Write("mtpolicyd.conf", configuration(port, memcachedPort));
         await Eventually.Holds("memcached to listen", () => FreePort.Answers(memcachedPort));
-        var original = ProcessUnderTest.Start(mtpolicyd, ["-f", "-l", "0", "-c", file], environment);
+        var original = ProcessUnderTest.Start(mtpolicyd, ["-f", "-l", "1", "-c", file], environment);
         var started = new MtpolicydProcess(memcached, memcachedPort, original);
         try
         {
@@ -43,11 +47,11 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
         return started;
     }
 
-    /// <summary>A configuration of one virtual host, with sessions in memcached as the original needs them.</summary>
-    public static string Configuration(int port, int memcachedPort, string name, string plugins) => $"""
+    /// <summary>A configuration of one virtual host, with sessions in memcached unless another cache is given.</summary>
+    public static string Configuration(int port, int memcachedPort, string name, string plugins, string connections = "", string sessionCache = "Memcached") => $"""
         user = nobody
         group = nogroup
-        log_level = 0
+        log_level = 1
         host = 127.0.0.1
         port = "127.0.0.1:{port}"
         min_servers = 2
@@ -60,14 +64,19 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
           module = "Memcached"
           servers = "127.0.0.1:{memcachedPort}"
         </Connection>
+        {connections}
         <SessionCache>
-          module = "Memcached"
+          module = "{sessionCache}"
         </SessionCache>
         <VirtualHost {port}>
         name = "{name}"
         {plugins}
         </VirtualHost>
         """;
+
+    /// <summary>The environment in which Net::DNS asks this server and no other.</summary>
+    public static Dictionary<string, string> AskingOnly(ScriptedDnsServer dns) =>
+        new() { ["RES_NAMESERVERS"] = "127.0.0.1", ["RES_OPTIONS"] = string.Create(CultureInfo.InvariantCulture, $"port:{dns.Port}") };
 
     public async ValueTask DisposeAsync()
     {

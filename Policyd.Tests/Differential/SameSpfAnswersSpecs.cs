@@ -60,8 +60,7 @@ public sealed class SameSpfAnswersSpecs(ITestOutputHelper output)
         using var folder = new TemporaryFolder();
         var port = FreePort.Next();
         string Body(int ourPort, int memcachedPort) => Configuration(chain, ourPort, memcachedPort);
-        var environment = new Dictionary<string, string> { ["RES_NAMESERVERS"] = "127.0.0.1", ["RES_OPTIONS"] = string.Create(CultureInfo.InvariantCulture, $"port:{dns.Port}") };
-        await using var theirs = await MtpolicydProcess.Start(folder, port, Body, environment);
+        await using var theirs = await MtpolicydProcess.Start(folder, port, Body, MtpolicydProcess.AskingOnly(dns));
         var document = ConfigurationFile.Read(folder.Write("policyd.conf", Body(port, 1)));
         await using var resolver = new DnsResolver(new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) }, TimeProvider.System, new LogCapture().CreateLogger("dns"));
         var ours = PolicyServerModel.Build(document, new ModelEnvironment { Dns = resolver }) ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));

@@ -80,6 +80,16 @@ public sealed class GreylistSpecs : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Several_in_a_chain_score_once()
+    {
+        var host = Host("{ name = first, module = Greylist, score = -1 }, { name = second, module = Greylist, score = -5 }");
+        await AskAsync(host);
+        _clock.Now += TimeSpan.FromSeconds(301);
+        Assert.Equal("dunno", await AskAsync(host));
+        Assert.Equal("first=-1", host.Session["score_detail"]);
+    }
+
+    [Fact]
     public async Task Prefixes_take_a_network_for_one_client()
     {
         var host = Host("{ name = grey, module = Greylist, prefix_ipv4 = 24, prefix_ipv6 = 64 }");

@@ -90,8 +90,10 @@ public sealed class LookupModuleSpecs : IDisposable
     [InlineData("bad@example.org", "192.1.2.7", null)]
     [InlineData("bad@example.org", "2001:db8:a:ffff::1", "reject bad@example.org from 2001:db8:a:ffff::1: 8")]
     [InlineData("bad@example.org", "2001:db8:b::1", null)]
+    [InlineData("bad@example.org", "2001:db8::1", "reject bad@example.org from 2001:db8::1: 7")]
+    [InlineData("bad@example.org", "::1", "reject bad@example.org from ::1: 6")]
     [InlineData("few@example.org", "192.0.2.7", null)]    // seen too seldom
-    [InlineData("five@example.org", "192.0.2.7", null)]   // on the threshold is not above it
+    [InlineData("five@example.org", "192.0.2.7", "reject five@example.org from 192.0.2.7: 5")]   // on the threshold is enough
     [InlineData("good@example.org", "192.0.2.7", null)]
     [InlineData("", "192.0.2.7", null)]
     public async Task Reputation_beyond_the_threshold_is_acted_on(string sender, string client, string? answer)
@@ -114,6 +116,7 @@ public sealed class LookupModuleSpecs : IDisposable
     [InlineData("enabled = off, score = 4", null, 0)]
     [InlineData("match = lt, score = 4", null, 0)]
     [InlineData("match = lt, threshold = 10, mode = passive, score = 4", null, 4)]
+    [InlineData("match = lt, threshold = 9.5, mode = passive, score = 4", null, 4)]
     [InlineData("min_count = 11, score = 4", null, 0)]
     public async Task Action_does_what_its_options_say(string options, string? answer, double score)
     {
@@ -142,7 +145,7 @@ public sealed class LookupModuleSpecs : IDisposable
 
     private Task<string> AwlAsync() => _maker.PerlAsync("$DB_File::DB_HASH", ("", """
         sub seen { my ($key, $count, $total) = @_; $db{$key} = $count; $db{"$key|totscore"} = $total; }
-        seen('bad@example.org|ip=192.0', 10, 95); seen('bad@example.org|ip=2001:db8:a::', 10, 80); seen('few@example.org|ip=192.0', 9, 90);
+        seen('bad@example.org|ip=192.0', 10, 95); seen('bad@example.org|ip=2001:0DB8:000A::', 10, 80); seen('bad@example.org|ip=2001:0DB8::', 10, 70); seen('bad@example.org|ip=0000::', 10, 60); seen('few@example.org|ip=192.0', 9, 90);
         seen('five@example.org|ip=192.0', 20, 100); seen('good@example.org|ip=192.0', 100, -200);
         """));
 }

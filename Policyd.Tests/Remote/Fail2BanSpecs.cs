@@ -12,23 +12,19 @@ public sealed class Fail2BanSpecs
     [Fact]
     public async Task Client_is_banned_once_a_mail()
     {
-        using var folder = new TemporaryFolder();
-        await using var fail2Ban = await Start(folder);
-        var policy = Policy(folder["f.sock"], "policyd");
+        await using var fail2Ban = await Fail2BanServer.StartNew("policyd");
+        var policy = Policy(fail2Ban.Socket, "policyd");
         Assert.Equal("dunno", await policy.AskAsync());
         Assert.Equal("dunno", await policy.AskAsync());
         Assert.Single(policy.Log.Containing("banned 192.0.2.7 in policyd"));
-        var (code, banned) = await ProcessUnderTest.Run(Needs.Program("fail2ban-client"), "-c", folder["etc"], "-s", folder["f.sock"], "get", "policyd", "banip");
-        Assert.Equal(0, code);
-        Assert.Equal("192.0.2.7", banned.Trim());
+        Assert.Equal("192.0.2.7", Assert.Single(await fail2Ban.BannedAsync("policyd")));
     }
 
     [Fact]
     public async Task Jail_that_is_not_there_is_told_in_its_words()
     {
-        using var folder = new TemporaryFolder();
-        await using var fail2Ban = await Start(folder);
-        var policy = Policy(folder["f.sock"], "nosuchjail");
+        await using var fail2Ban = await Fail2BanServer.StartNew("policyd");
+        var policy = Policy(fail2Ban.Socket, "nosuchjail");
         Assert.Equal("dunno", await policy.AskAsync());
         Assert.Single(policy.Log.Containing("did not ban 192.0.2.7 in nosuchjail"), line => line.Contains("UnknownJail", StringComparison.Ordinal));
     }
@@ -125,17 +121,4 @@ public sealed class Fail2BanSpecs
 
     private static PolicyUnderTest Policy(string socket, string jail, string options = "") =>
         new($"{{ name = ban, module = Fail2Ban, socket = \"{socket}\", jail = {jail}, {options} }}");
-
-    private static async Task<ProcessUnderTest> Start(TemporaryFolder folder)
-    {
-        var program = Needs.Program("fail2ban-server");
-        Needs.Root();
-        folder.Write("log", "");
-        folder.Write("etc/fail2ban.conf", $"[Definition]\nloglevel = INFO\nlogtarget = STDOUT\nsyslogsocket = auto\nsocket = {folder["f.sock"]}\npidfile = {folder["f.pid"]}\ndbfile = None\ndbpurgeage = 1d\n");
-        folder.Write("etc/jail.conf", $"[policyd]\nenabled = true\nfilter = none\nbackend = polling\nlogpath = {folder["log"]}\nbantime = 600\naction =\n");
-        folder.Write("etc/filter.d/none.conf", "[Definition]\nfailregex = ^never <HOST>$\n");
-        var process = ProcessUnderTest.Start(program, ["-f", "-c", folder["etc"], "-s", folder["f.sock"], "-p", folder["f.pid"], "start"]);
-        await process.Prints("Jail 'policyd' started");
-        return process;
-    }
 }

@@ -18,6 +18,16 @@ internal static class Needs
         return found ?? Missing<string>($"the program {name} is not installed");
     }
 
+    /// <summary>A module of Perl's, which mtpolicyd loads for some of its own.</summary>
+    public static async Task Perl(string module, string package)
+    {
+        var (code, _) = await ProcessUnderTest.Run(Program("perl"), $"-M{module}", "-e", "1");
+        if (code != 0)
+        {
+            Missing<object>($"Perl's {module} is not installed (Debian: {package})");
+        }
+    }
+
     public static void Root()
     {
         if (Environment.UserName != "root")
