@@ -45,7 +45,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     /// <param name="configuration">The text.</param>
     /// <param name="file">The name of its file, whose ending tells the language.</param>
     /// <param name="dns">Who looks names up; null: the server that the configuration names.</param>
-    public static async Task<ServerUnderTest> StartAsync(string configuration, string file = "policyd.hocon", IDnsResolver? dns = null)
+    /// <param name="clock">The time; null: the system's.</param>
+    public static async Task<ServerUnderTest> StartAsync(string configuration, string file = "policyd.hocon", IDnsResolver? dns = null, TimeProvider? clock = null)
     {
         var log = new LogCapture();
         using var folder = new TemporaryFolder();
@@ -55,6 +56,7 @@ internal sealed class ServerUnderTest : IAsyncDisposable
             LoggerFactory = log,
             Modules = ModuleRegistry.BuiltIn.With([typeof(ScriptPlugin)]),
             Dns = dns,
+            Clock = clock ?? TimeProvider.System,
         });
         Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
         var builder = Host.CreateEmptyApplicationBuilder(null);

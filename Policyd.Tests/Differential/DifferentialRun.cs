@@ -15,7 +15,7 @@ internal static class DifferentialRun
 {
     public const string NoAnswer = "(closed without an answer)";
 
-    private static readonly string[] s_sides = ["theirs", "ours"];
+    private static readonly string[] s_sides = ["theirs", "ours", "third"];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -23,7 +23,8 @@ internal static class DifferentialRun
     {
         Needs.Root();
         using var folder = new TemporaryFolder();
-        foreach (var side in s_sides)
+        var sides = setup.Third is null ? s_sides[..2] : s_sides;
+        foreach (var side in sides)
         {
             Directory.CreateDirectory(folder[side]);
             await (setup.Prepare?.Invoke(folder[side]) ?? Task.CompletedTask);
@@ -36,7 +37,11 @@ internal static class DifferentialRun
             ? new DnsResolver(new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) }, TimeProvider.System, new LogCapture().CreateLogger("dns"))
             : null;
         var ourPort = FreePort.Next();
-        await using var ours = await ServerUnderTest.StartAsync(Configuration(setup, folder, "ours", ourPort, theirs.MemcachedPort), "policyd.conf", resolver);
+        await using var ours = await ServerUnderTest.StartAsync(Configuration(setup, folder, "ours", ourPort, theirs.MemcachedPort), "policyd.conf", resolver, setup.Clock);
+
+        var thirdPort = FreePort.Next();
+        await using var third = setup.Third is { } start ? await start(Configuration(setup, folder, "third", thirdPort, theirs.MemcachedPort), thirdPort) : null;
+        await using var askThird = new Asker(thirdPort);
 
         await using var askTheirs = new Asker(theirPort, theirs);
         await using var askOurs = new Asker(ourPort);
@@ -46,11 +51,16 @@ internal static class DifferentialRun
             await (setup.BeforeMail?.Invoke(mail, theirs.MemcachedPort) ?? Task.CompletedTask);
             foreach (var request in run.NextMail(mail))
             {
-                run.Compare(request, await askTheirs.AskAsync(request), await askOurs.AskAsync(request), () => Logs(theirs, ours));
+                var answer = await askOurs.AskAsync(request);
+                run.Compare(request, await askTheirs.AskAsync(request), answer, () => Logs(theirs, ours));
+                if (third is not null)
+                {
+                    Assert.Equal(setup.Comparable(answer), setup.Comparable(await askThird.AskAsync(request)));
+                }
             }
         }
 
-        foreach (var side in s_sides)
+        foreach (var side in sides)
         {
             await (setup.AtEnd?.Invoke(folder[side]) ?? Task.CompletedTask);
         }
@@ -66,7 +76,7 @@ internal static class DifferentialRun
     private static Dictionary<string, string>? Environment(DifferentialSetup setup) => setup.Dns is null ? null : MtpolicydProcess.AskingOnly(setup.Dns);
 
     private static string Configuration(DifferentialSetup setup, TemporaryFolder folder, string side, int port, int memcachedPort) =>
-        setup.ForSide(side, MtpolicydProcess.Configuration(port, memcachedPort, "differential", setup.Plugins, setup.Connections, setup.SessionCache))
+        setup.ForSide(side, setup.Whole?.Invoke(port, memcachedPort) ?? MtpolicydProcess.Configuration(port, memcachedPort, "differential", setup.Plugins, setup.Connections, setup.SessionCache))
             .Replace("@OWN@", folder[side], StringComparison.Ordinal).Replace("@SIDE@", side, StringComparison.Ordinal);
 
     // mtpolicyd works as nobody, and SQLite makes files beside its own.

@@ -15,6 +15,12 @@ internal sealed record DifferentialSetup(string Name, string Plugins)
 
     public int Mails { get; init; } = 200;
 
+    /// <summary>The whole configuration instead, from the policy port and memcached's; with the same placeholders.</summary>
+    public Func<int, int, string>? Whole { get; init; }
+
+    /// <summary>Starts a third server, of ours as well, on the configuration and the port that are given; it must answer as the second does.</summary>
+    public Func<string, int, Task<IAsyncDisposable>>? Third { get; init; }
+
     /// <summary>The DNS server that both ask; null: neither asks any.</summary>
     public ScriptedDnsServer? Dns { get; init; }
 
@@ -42,6 +48,9 @@ internal sealed record DifferentialSetup(string Name, string Plugins)
 
     /// <summary>What is looked at in each server's folder after the last answer, while both still run.</summary>
     public Func<string, Task>? AtEnd { get; init; }
+
+    /// <summary>Our server's clock.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <summary>What happens before a mail, by its number: given memcached's port.</summary>
     public Func<int, int, Task>? BeforeMail { get; init; }

@@ -5,13 +5,14 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Data.Sqlite;
 using Policyd.Protocol;
+using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Differential;
 
 /// <summary>
-/// Greylist gives mtpolicyd's answers. Tickets of both are in one memcached, under keys of their own, and the test makes them old enough there instead of
-/// waiting five minutes. The seconds that are left are not compared.
+/// Greylist gives mtpolicyd's answers. Instead of waiting five minutes the test makes mtpolicyd's tickets older in memcached, and sets our clock. The seconds
+/// that are left are not compared.
 /// </summary>
 public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
 {
@@ -21,6 +22,8 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
           dsn = "dbi:SQLite:dbname=@OWN@/grey.sqlite"
         </Connection>
         """;
+
+    private readonly SetClock _clock = new() { Now = DateTimeOffset.UtcNow };
 
     private static readonly Dictionary<string, string[]> Attributes = new()
     {
@@ -71,7 +74,8 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
             Attributes = Attributes,
             Comparable = WithoutSeconds,
             Prepare = PrepareAsync,
-            BeforeMail = AgeAsync,
+            Clock = _clock,
+            BeforeMail = (mail, memcached) => AgeAsync(mail, memcached, Attributes),
             MostRecipients = recipients,
             Mails = 400,
             Intended = mode == "accept" ? [new("Greylist: `mode = accept`", (_, theirs, ours) => theirs == "accept" && ours == "dunno")] : [],
@@ -115,6 +119,7 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
             return passed.TryGetValue(pair, out var mails) ? mails : passed[pair] = [];
         }
 
+        var attributes = new Dictionary<string, string[]>(Attributes) { ["sender"] = ["", "a@one.test", "a@two.test", "a@known.test", "b@known.test", "a@seldom.test", "a@expired.test"] };
         await DifferentialRun.HoldsAsync(
             new DifferentialSetup($"Greylist with auto-whitelist, sessions {sessionCache}", $"""
                 <Plugin grey>
@@ -129,10 +134,11 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
             {
                 Connections = Database,
                 SessionCache = sessionCache,
-                Attributes = new Dictionary<string, string[]>(Attributes) { ["sender"] = ["", "a@one.test", "a@two.test", "a@known.test", "b@known.test", "a@seldom.test", "a@expired.test"] },
+                Attributes = attributes,
+                Clock = _clock,
                 Comparable = WithoutSeconds,
                 Prepare = PrepareAsync,
-                BeforeMail = AgeAsync,
+                BeforeMail = (mail, memcached) => AgeAsync(mail, memcached, attributes),
                 MostRecipients = 1,
                 Intended = [new("Greylist: the auto-whitelist", (request, _, _) => MailsOf(request).Count >= 3 || IsKnown(request))],
                 Seen = (request, _, ours) =>
@@ -170,38 +176,30 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
     [GeneratedRegex(@"\([0-9]+s left\)")]
     private static partial Regex Seconds();
 
-    /// <summary>Every ten mails all tickets become valid. mtpolicyd's key is the triplet, ours begins with policyd-expiring; the value of both is the time from which on it is valid.</summary>
-    private static async Task AgeAsync(int mail, int memcachedPort)
+    /// <summary>
+    /// Every ten mails all tickets become valid: theirs are the triplet's text, and the time from which on they are valid; ours see another time.
+    /// </summary>
+    private async Task AgeAsync(int mail, int memcachedPort, Dictionary<string, string[]> attributes)
     {
         if (mail % 10 != 9)
         {
             return;
         }
 
+        _clock.Now += TimeSpan.FromSeconds(301);
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, memcachedPort, TestContext.Current.CancellationToken);
         using var reader = new StreamReader(client.GetStream(), Encoding.Latin1);
-        async Task<List<string>> Ask(string command, params string[] ends)
-        {
-            await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(command), TestContext.Current.CancellationToken);
-            var lines = new List<string>();
-            do
-            {
-                lines.Add(await reader.ReadLineAsync(TestContext.Current.CancellationToken) ?? throw new IOException("memcached closed"));
-            }
-            while (!ends.Any(end => lines[^1].StartsWith(end, StringComparison.Ordinal)));
-            return lines;
-        }
-
-        List<string> dump = [];
-        await Eventually.Holds("memcached to list its keys", async () => (dump = await Ask("lru_crawler metadump all\r\n", "END", "BUSY", "ERROR"))[^1] == "END");
         var valid = (DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 5).ToString(CultureInfo.InvariantCulture);
-        foreach (var key in dump.Where(line => line.StartsWith("key=", StringComparison.Ordinal)).Select(line => Uri.UnescapeDataString(line[4..line.IndexOf(' ', StringComparison.Ordinal)])))
+        var tickets =
+            from sender in attributes["sender"]
+            from address in attributes["client_address"]
+            from recipient in attributes["recipient"]
+            select $"{sender},{address},{recipient}";
+        foreach (var ticket in tickets)
         {
-            if (key.Contains(',', StringComparison.Ordinal) || key.StartsWith("policyd-expiring:", StringComparison.Ordinal))
-            {
-                Assert.Equal("STORED", Assert.Single(await Ask($"set {key} 0 7000 {valid.Length}\r\n{valid}\r\n", "STORED", "ERROR", "CLIENT_ERROR", "SERVER_ERROR")));
-            }
+            await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes($"replace {ticket} 0 7000 {valid.Length}\r\n{valid}\r\n"), TestContext.Current.CancellationToken);
+            Assert.True(await reader.ReadLineAsync(TestContext.Current.CancellationToken) is "STORED" or "NOT_STORED");
         }
     }
 }
