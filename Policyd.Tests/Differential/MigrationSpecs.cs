@@ -35,16 +35,8 @@ public sealed class MigrationSpecs(MariaDbServer mariaDb)
     {
         Needs.Root();
         using var folder = new TemporaryFolder();
-        var dsn = database == "SQLite" ? $"dbi:SQLite:dbname={SharedFile(folder)}" : await mariaDb.NewDatabase();
-        string Body(int port, int memcachedPort) => MtpolicydProcess.Configuration(port, memcachedPort, "accounting", Plugins, $"""
-            <Connection db>
-              module = "Sql"
-              dsn = "{dsn}"
-              user = "policyd"
-              password = "secret"
-            </Connection>
-            """, "None");
-
+        var dsn = await NewDatabaseAsync(database, folder);
+        string Body(int port, int memcachedPort) => Configuration(dsn, port, memcachedPort);
         await using (await MtpolicydProcess.Start(folder, _port, Body))
         {
             await AskAsync(3, "dunno");
@@ -74,6 +66,42 @@ public sealed class MigrationSpecs(MariaDbServer mariaDb)
             await AskAsync(2, "defer full");
         }
     }
+
+    [Theory]
+    [InlineData("SQLite")]
+    [InlineData("MariaDB")]
+    public async Task Counters_that_began_with_ours_go_on_in_mtpolicyd(string database)
+    {
+        Needs.Root();
+        using var folder = new TemporaryFolder();
+        var dsn = await NewDatabaseAsync(database, folder);
+        await ServeAsync(folder.Write("mtpolicyd.conf", Configuration(dsn, _port, 1)), () => AskAsync(6, "dunno"));
+        await using (await MtpolicydProcess.Start(folder, _port, (port, memcachedPort) => Configuration(dsn, port, memcachedPort)))
+        {
+            await AskAsync(2, "dunno");
+            await AskAsync(1, "defer full");
+        }
+
+        await ServeAsync(folder.Write("mtpolicyd.conf", Configuration(dsn, _port, 1)), () => AskAsync(1, "defer full"));
+    }
+
+    private static string Configuration(string dsn, int port, int memcachedPort) => MtpolicydProcess.Configuration(
+        port,
+        memcachedPort,
+        "accounting",
+        Plugins,
+        $"""
+        <Connection db>
+          module = "Sql"
+          dsn = "{dsn}"
+          user = "policyd"
+          password = "secret"
+        </Connection>
+        """,
+        "None");
+
+    private async Task<string> NewDatabaseAsync(string database, TemporaryFolder folder) =>
+        database == "SQLite" ? $"dbi:SQLite:dbname={SharedFile(folder)}" : await mariaDb.NewDatabase();
 
     private async Task ServeAsync(string configuration, Func<Task> questions)
     {
