@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 
 namespace Policyd.Plugins.LookupFiles;
 
@@ -82,8 +81,8 @@ internal static class BerkeleyDbFile
         var item = page[from..to];
         return item[0] switch
         {
-            OnPage => Text(item[1..]),
-            OffPage when item.Length >= 12 => Text(pages.Chain(item)),
+            OnPage => LookupFile.Text(item[1..]),
+            OffPage when item.Length >= 12 => LookupFile.Text(pages.Chain(item)),
             _ => null,   // duplicates, which no map has
         };
     }
@@ -99,9 +98,9 @@ internal static class BerkeleyDbFile
         var length = pages.UInt16(item);
         return item[2] switch   // with its highest bit set it is deleted
         {
-            OnPage when item.Length >= 3 + length => Text(item.Slice(3, length)),
+            OnPage when item.Length >= 3 + length => LookupFile.Text(item.Slice(3, length)),
             OnPage => throw Damaged("an item beyond its page"),
-            OffPage when item.Length >= 12 => Text(pages.Chain(item)),
+            OffPage when item.Length >= 12 => LookupFile.Text(pages.Chain(item)),
             _ => null,
         };
     }
@@ -116,8 +115,6 @@ internal static class BerkeleyDbFile
 
         return place;
     }
-
-    private static string Text(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes is [.., 0] ? bytes[..^1] : bytes);
 
     private static InvalidDataException Damaged(string how) => new($"the file is damaged: {how}");
 

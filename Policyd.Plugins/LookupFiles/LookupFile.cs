@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
@@ -38,11 +39,14 @@ internal static class LookupFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            setup.Warning("db_file", $"{e.Message} {without}");
+            setup.Warning("db_file", $"{e.Message.TrimEnd('.')}. {without}");
         }
 
         return file;
     }
+
+    /// <summary>A key or a value, each byte as one character (Latin-1), without the zero byte that Postfix may end it with.</summary>
+    public static string Text(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes is [.., 0] ? bytes[..^1] : bytes);
 
     private static byte[] ReadWhole(string path)
     {
@@ -50,6 +54,14 @@ internal static class LookupFile
         if (before.Length > Largest)
         {
             throw new InvalidDataException($"{path} is larger than {Largest / 1024 / 1024} MiB");
+        }
+
+        using (var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0))
+        {
+            if (LmdbSnapshot.Take(file, Largest) is { } snapshot)
+            {
+                return snapshot;
+            }
         }
 
         var bytes = File.ReadAllBytes(path);

@@ -1,8 +1,8 @@
 namespace Policyd.Plugins.LookupFiles;
 
 /// <summary>
-/// Which file a Postfix map's name means and how it is read: <c>hash:FILE</c> and <c>btree:FILE</c> are FILE.db, <c>texthash:FILE</c> is FILE itself; a bare
-/// path is the file, as mtpolicyd has it, and its content says what it is.
+/// Which file a Postfix map's name means and how it is read: <c>hash:FILE</c> and <c>btree:FILE</c> are FILE.db, <c>lmdb:FILE</c> is FILE.lmdb,
+/// <c>texthash:FILE</c> is FILE itself; a bare path is the file, as mtpolicyd has it, and its content says what it is.
 /// </summary>
 internal sealed record PostfixMap(string Path, Func<byte[], Dictionary<string, string>> Read)
 {
@@ -15,14 +15,22 @@ internal sealed record PostfixMap(string Path, Func<byte[], Dictionary<string, s
         switch (type)
         {
             case "":
-                return new PostfixMap(resolve(file), bytes => BerkeleyDbFile.IsOne(bytes) || file.EndsWith(".db", StringComparison.Ordinal) ? BerkeleyDbFile.Read(bytes) : TextHashFile.Read(bytes));
+                return new PostfixMap(resolve(file), bytes => ByContent(file, bytes));
             case "hash" or "btree":
                 return new PostfixMap(resolve(file + ".db"), BerkeleyDbFile.Read);
+            case "lmdb":
+                return new PostfixMap(resolve(file + ".lmdb"), LmdbFile.Read);
             case "texthash":
                 return new PostfixMap(resolve(file), TextHashFile.Read);
             default:
-                error = $"maps of type {type} cannot be read; those of hash, btree and texthash can";
+                error = $"maps of type {type} cannot be read; those of hash, btree, lmdb and texthash can";
                 return null;
         }
     }
+
+    // A file that postmap names so is one of its kind, or damaged: never a text.
+    private static Dictionary<string, string> ByContent(string name, byte[] file) =>
+        LmdbFile.IsOne(file) || name.EndsWith(".lmdb", StringComparison.Ordinal) ? LmdbFile.Read(file)
+        : BerkeleyDbFile.IsOne(file) || name.EndsWith(".db", StringComparison.Ordinal) ? BerkeleyDbFile.Read(file)
+        : TextHashFile.Read(file);
 }

@@ -46,8 +46,9 @@ internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpa
             var version = FileVersion.Of(path);
             if (version != _version)
             {
+                var settled = version.IsSettled(clock.GetUtcNow());
                 Volatile.Write(ref _content, open(path));
-                _version = version;
+                _version = settled ? version : default;
             }
         }
     }
@@ -77,5 +78,25 @@ internal readonly record struct ReloadFailure(Exception Cause, bool IsRepeated, 
 /// <summary>What tells two states of a file apart without reading it; of one that is not there <see cref="Length"/> is -1.</summary>
 internal readonly record struct FileVersion(DateTime Written, long Length)
 {
-    public static FileVersion Of(string path) => new FileInfo(path) is { Exists: true } file ? new(file.LastWriteTimeUtc, file.Length) : new(default, -1);
+    private static readonly FileVersion s_absent = new(default, -1);
+
+    public static FileVersion Of(string path)
+    {
+        try
+        {
+            // What a link says of itself stays as it is when the file behind it changes.
+            FileSystemInfo named = new FileInfo(path);
+            return (named.LinkTarget is null ? named : named.ResolveLinkTarget(returnFinalTarget: true)) is FileInfo { Exists: true } file ? new(file.LastWriteTimeUtc, file.Length) : s_absent;
+        }
+        catch (IOException)
+        {
+            return s_absent;
+        }
+    }
+
+    /// <summary>
+    /// Whether whatever is written from now on gives the file another time. File systems count it in ticks, of a second at the coarsest: of a file that was
+    /// written to just now, what comes behind our back in the same tick would never be seen.
+    /// </summary>
+    public bool IsSettled(DateTimeOffset now) => (now.UtcDateTime - Written).Duration() > TimeSpan.FromSeconds(1);
 }

@@ -12,7 +12,7 @@ public sealed class PostfixMapPlugin : LookupPlugin
     private ReloadedFile<Dictionary<string, string>>? _map;
 
     /// <summary>The map.</summary>
-    [Description("the map: the .db file that postmap made, or its name as in main.cf, hash:FILE, btree:FILE or texthash:FILE")]
+    [Description("the map: the .db or .lmdb file that postmap made, or its name as in main.cf, hash:FILE, btree:FILE, lmdb:FILE or texthash:FILE")]
     public required string DbFile { get; set; }
 
     /// <inheritdoc/>

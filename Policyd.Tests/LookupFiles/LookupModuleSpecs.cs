@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Policyd.Plugins.Api;
 using Policyd.Tests.Plugins;
@@ -64,6 +65,39 @@ public sealed class LookupModuleSpecs : IDisposable
         await Eventually.Holds("the repaired map to be read", async () => await policy.AskAsync() == "reject");
     }
 
+    [Theory]
+    [InlineData("lmdb:", "")]
+    [InlineData("", ".lmdb")]
+    [InlineData("", ".copy")]   // its content says what it is
+    public async Task Map_of_type_lmdb_is_looked_up_and_read_again_after_it_was_written_to(string before, string after)
+    {
+        var map = await _maker.PostmapAsync("lmdb", "192.0.2.7 OK\n198.51.100 REJECT\n"u8.ToArray());
+        if (after == ".copy")
+        {
+            File.CreateSymbolicLink(map[..^".lmdb".Length] + after, map);
+        }
+
+        await using var policy = new PolicyUnderTest($$"""{ name = map, module = PostfixMap, db_file = "{{before}}{{map[..^".lmdb".Length]}}{{after}}", match_action = reject, not_match_action = "defer" }""");
+        Assert.Equal("reject", await policy.AskAsync());
+        Assert.Equal("defer", await policy.AskAsync(("client_address", "198.51.100.3")));
+
+        await _maker.RunPostmapAsync("lmdb", "198.51.100.3 OK\n", "-i");
+        await Eventually.Holds("the new entry to be read", async () => await policy.AskAsync(("client_address", "198.51.100.3")) == "reject");
+        Assert.Equal("reject", await policy.AskAsync());
+    }
+
+    [Theory]
+    [InlineData("lmdb:{0}/absent", "Could not find")]
+    [InlineData("{0}/text.lmdb", "it is no LMDB file. Nothing matches")]
+    [InlineData("lmdb:{0}/text", "it is no LMDB file. Nothing matches")]
+    public void Map_of_type_lmdb_that_cannot_be_read_is_a_warning(string name, string why)
+    {
+        _maker.Folder.Write("text.lmdb", "192.0.2.7 OK\n");
+        var file = string.Format(CultureInfo.InvariantCulture, name, _maker.Folder.Path);
+        Assert.NotNull(PolicyUnderTest.Build($$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "{{file}}" } ] } ] }""", out var diagnostics));
+        Assert.Contains(why, Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Map_that_is_not_there_is_a_warning_and_decides_nothing_until_it_is()
     {
@@ -80,8 +114,8 @@ public sealed class LookupModuleSpecs : IDisposable
     [Fact]
     public void Map_of_a_type_that_cannot_be_read_is_an_error_with_its_place()
     {
-        Assert.Null(PolicyUnderTest.Build("""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "lmdb:/etc/postfix/x" } ] } ] }""", out var diagnostics));
-        Assert.Contains("maps of type lmdb cannot be read", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
+        Assert.Null(PolicyUnderTest.Build("""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "cdb:/etc/postfix/x" } ] } ] }""", out var diagnostics));
+        Assert.Contains("maps of type cdb cannot be read", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
