@@ -20,13 +20,21 @@ internal static class SqlCalls
             async () =>
             {
                 await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
-                if (before is not null)
+                try
                 {
-                    await before(connection, ct).ConfigureAwait(false);
-                }
+                    if (before is not null)
+                    {
+                        await before(connection, ct).ConfigureAwait(false);
+                    }
 
-                await using var command = query.CreateCommand(connection, values);
-                return await run(command, ct).ConfigureAwait(false);
+                    await using var command = query.CreateCommand(connection, values);
+                    return await run(command, ct).ConfigureAwait(false);
+                }
+                catch (DbException) when (database is SqlDatabase own)
+                {
+                    own.GiveUp(connection);
+                    throw;
+                }
             },
             ct);
 }

@@ -55,6 +55,11 @@ public abstract class SqlDatabase : ISqlDatabase
     /// <inheritdoc/>
     public abstract ValueTask DisposeAsync();
 
+    /// <summary>A call has failed on this connection, which is closed next: what was opened as it was must not be handed out again.</summary>
+    internal virtual void GiveUp(DbConnection connection)
+    {
+    }
+
     /// <summary>What a driver's exception means, outside of a commit.</summary>
     internal abstract SqlFault Classify(Exception exception);
 

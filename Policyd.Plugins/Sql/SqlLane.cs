@@ -62,6 +62,11 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
         }
         catch (Exception e)
         {
+            if (_connection is { } failed)
+            {
+                database.GiveUp(failed);
+            }
+
             await CloseAsync();
             if (e is CounterStoreException || (e is OperationCanceledException && ct.IsCancellationRequested))
             {

@@ -60,6 +60,7 @@ internal sealed class SqliteDatabase : SqlDatabase
         }
         catch
         {
+            GiveUp(connection);
             connection.Dispose();
             throw;
         }
@@ -117,6 +118,10 @@ internal sealed class SqliteDatabase : SqlDatabase
 
         return builder.ConnectionString;
     }
+
+    // A file that was read-only when it was opened stays so for that handle, and one that was put aside or whose disk failed stays the old
+    // one. From the pool it would come back at each attempt, long after the file is in order.
+    internal override void GiveUp(DbConnection connection) => SqliteConnection.ClearPool((SqliteConnection)connection);
 
     internal override SqlFault Classify(Exception exception)
     {

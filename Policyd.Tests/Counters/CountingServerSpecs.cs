@@ -146,6 +146,40 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public async Task Resent_mail_is_not_refused_for_its_own_first_copy_when_the_server_was_killed_under_it()
+    {
+        const int Kills = 5;
+        const int Quota = 3;
+        var seed = Random.Shared.Next();
+        var random = new Random(seed);
+        var configuration = Configure($"{{ name = q, module = Quota, field = sender, metric = count, threshold = {Quota} }}, {{ name = a, module = Accounting, fields = sender }}");
+        var server = await PolicydProcess.Serve(configuration, _port);
+        await using var clients = new ResendingClients(_port, clients: 12, Quota);
+        try
+        {
+            for (var kill = 0; kill < Kills; kill++)
+            {
+                await clients.More(random.Next(1, 150));
+                server.Kill();
+                await server.Exits();
+                await server.DisposeAsync();
+                server = await PolicydProcess.Serve(configuration, _port);
+            }
+
+            await clients.EndAsync();
+        }
+        finally
+        {
+            await server.DisposeAsync();
+        }
+
+        var counted = Query("SELECT sum(\"count\") FROM acct_sender");
+        Summary.Line(output, $"quotas of {Quota} filled, killed {Kills} times (seed {seed}): {clients.Answered} mails let in, {clients.Resent} requests resent, {counted} mails counted");
+        Assert.Equal(clients.Answered, counted);
+        Assert.Equal(0, Query($"SELECT count(*) FROM acct_sender WHERE \"count\" > {Quota}"));
+    }
+
+    [Fact]
     public async Task Locked_database_lets_mail_go_on_and_the_counts_end_right()
     {
         var configuration = Configure("{ name = a, module = Accounting, fields = sender }", lockWait: 1);
@@ -188,13 +222,15 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
             PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", sender).Add("instance", instance).Add("helo_name", helo).Add("size", "10").ToBytes(),
             TestContext.Current.CancellationToken);
 
-    private long Count(string sender)
+    private long Count(string sender) => Query("SELECT sum(\"count\") FROM acct_sender WHERE \"key\" = @key", sender);
+
+    private long Query(string sql, string? key = null)
     {
         using var connection = new SqliteConnection($"Data Source={DatabaseFile}");
         connection.Open();
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT sum(\"count\") FROM acct_sender WHERE \"key\" = @key";
-        command.Parameters.AddWithValue("@key", sender);
+        command.CommandText = sql;
+        command.Parameters.AddWithValue("@key", key ?? string.Empty);
         return command.ExecuteScalar() as long? ?? 0;
     }
 }

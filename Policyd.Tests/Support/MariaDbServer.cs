@@ -8,11 +8,16 @@ namespace Policyd.Tests.Support;
 /// <summary>A real MariaDB in a folder and on a port of its own, started by the first test that asks. Can be stopped and started again.</summary>
 public sealed class MariaDbServer : IAsyncDisposable
 {
+    // After a kill it recovers before it listens, and the machine may be busy.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
     private readonly SemaphoreSlim _starting = new(1, 1);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
     private ProcessUnderTest? _process;
     private int _databases;
+
+    /// <summary>Options of the server beyond those that every test needs.</summary>
+    internal IReadOnlyList<string> MoreOptions { get; init; } = [];
 
     /// <summary>A fresh, empty database; its DSN in Perl's form, user <c>policyd</c>, password <c>secret</c>.</summary>
     public async Task<string> NewDatabase()
@@ -45,8 +50,8 @@ public sealed class MariaDbServer : IAsyncDisposable
 
             _process = ProcessUnderTest.Start(
                 mariadbd,
-                ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0"]);
-            await Eventually.Holds($"MariaDB to listen; it printed:\n{string.Join('\n', _process.Lines)}", () => FreePort.Answers(_port), TimeSpan.FromSeconds(60));
+                ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0", .. MoreOptions]);
+            await Eventually.Holds($"MariaDB to listen; it printed:\n{string.Join('\n', _process.Lines)}", () => FreePort.Answers(_port), s_patience);
             if (isNew)
             {
                 await Execute("CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'");
@@ -60,7 +65,7 @@ public sealed class MariaDbServer : IAsyncDisposable
 
     internal Task Stop() => End(process => process.Terminate());
 
-    /// <summary>As when the power goes: nothing is flushed that was not flushed before.</summary>
+    /// <summary>SIGKILL, in whatever it is doing: nothing is flushed that was not flushed before.</summary>
     internal Task Kill() => End(process => process.Kill());
 
     private async Task End(Action<ProcessUnderTest> signal)
@@ -68,7 +73,7 @@ public sealed class MariaDbServer : IAsyncDisposable
         if (_process is { } process)
         {
             signal(process);
-            await process.Exits(TimeSpan.FromSeconds(60));
+            await process.Exits(s_patience);
             await process.DisposeAsync();
             _process = null;
         }

@@ -8,6 +8,8 @@ namespace Policyd.Tests.Support;
 /// <summary>A real PostgreSQL in a folder and on a port of its own, started by the first test that asks. It refuses to run as root, so it runs as nobody then.</summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
+    // After a kill it recovers before it listens, and the machine may be busy.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
     private readonly SemaphoreSlim _starting = new(1, 1);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
@@ -49,10 +51,10 @@ public sealed class PostgresServer : IAsyncDisposable
 
             var (program, arguments) = Command(postgres, "-D", _folder["data"], "-p", $"{_port}", "-k", _folder["data"], "-c", "listen_addresses=127.0.0.1");
             _process = ProcessUnderTest.Start(program, arguments);
-            await Eventually.Holds(
-                "PostgreSQL to take connections",
+            await Eventually.Settles(
+                () => $"PostgreSQL to take connections; it printed:\n{string.Join('\n', _process.Lines)}",
                 async () => (await ProcessUnderTest.Run(Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", "SELECT 1")).ExitCode == 0,
-                TimeSpan.FromSeconds(60));
+                s_patience);
         }
         finally
         {
@@ -60,19 +62,19 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
-    internal Task Stop() => End("-INT");
+    internal Task Stop() => End(pid => ProcessUnderTest.Run("/bin/kill", "-INT", pid.ToString(CultureInfo.InvariantCulture)));
 
-    /// <summary>As when the power goes: the postmaster is gone at once, its children when they notice.</summary>
-    internal Task Kill() => End("-KILL");
+    /// <summary>SIGKILL for the server and the processes of its connections, in whatever they are doing: nothing is flushed that was not flushed before.</summary>
+    internal Task Kill() => End(pid => ProcessUnderTest.KillTree(pid, s_patience));
 
-    private async Task End(string signal)
+    private async Task End(Func<int, Task> end)
     {
         if (_process is { } process)
         {
-            // runuser waits for its child; the server itself is what its own file names.
-            var pid = (await File.ReadAllLinesAsync(_folder["data/postmaster.pid"]))[0];
-            await ProcessUnderTest.Run("/bin/kill", signal, pid);
-            await process.Exits(TimeSpan.FromSeconds(60));
+            // runuser waits for its child; the server itself is what its own file names. Without runuser nobody might take note of its
+            // end, and it would not start while there is still a process of that number.
+            await end(int.Parse((await File.ReadAllLinesAsync(_folder["data/postmaster.pid"]))[0], CultureInfo.InvariantCulture));
+            await process.Exits(s_patience);
             await process.DisposeAsync();
             _process = null;
         }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Policyd.Tests.Support;
@@ -13,6 +14,7 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
 
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
+    private bool _disposed;
 
     private ProcessUnderTest(Process process) => _process = process;
 
@@ -50,12 +52,12 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         return started;
     }
 
-    /// <summary>Runs a program to its end and gives its exit code and what it printed.</summary>
+    /// <summary>Runs a program to its end and gives its exit code and what it printed. Some make a database, which takes a busy machine its time.</summary>
     public static async Task<(int ExitCode, string Output)> Run(string program, params string[] arguments)
     {
         await using var process = Start(program, arguments);
         process.Input.Close();
-        var code = await process.Exits();
+        var code = await process.Exits(TimeSpan.FromMinutes(3));
         return (code, string.Join('\n', process.Lines));
     }
 
@@ -76,6 +78,24 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
 
     public void HangUp() => Signal(SigHup);
 
+    /// <summary>SIGKILL for a process and for all that it has started, all at once; over when none of them runs any more.</summary>
+    public static Task KillTree(int root, TimeSpan patience)
+    {
+        // All are found first: the children of one that is gone are nobody's.
+        var tree = new HashSet<int>();
+        for (int[] found = [root]; found.Length > 0; found = [.. Stats().Where(one => tree.Contains(one.Parent) && !tree.Contains(one.Id)).Select(one => one.Id)])
+        {
+            tree.UnionWith(found);
+        }
+
+        foreach (var id in tree)
+        {
+            _ = SendSignal(id, SigKill);
+        }
+
+        return Eventually.Holds("all processes that were killed to be gone", () => !Stats().Any(one => tree.Contains(one.Id) && !one.IsZombie), patience);
+    }
+
     public async Task<int> Exits(TimeSpan? patience = null)
     {
         using var deadline = new CancellationTokenSource(patience ?? Eventually.Patience);
@@ -93,6 +113,12 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         if (!_process.HasExited)
         {
             _process.Kill(entireProcessTree: true);
@@ -107,6 +133,31 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         if (line is not null)
         {
             _lines.Enqueue(line);
+        }
+    }
+
+    /// <summary>Every process of the machine and its parent, from proc_pid_stat(5): the fields stand behind the name, which may hold anything.</summary>
+    private static IEnumerable<(int Id, int Parent, bool IsZombie)> Stats()
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) && StatOf(folder) is { } stat)
+            {
+                var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+                yield return (id, int.Parse(fields[1], CultureInfo.InvariantCulture), fields[0] is "Z" or "X");
+            }
+        }
+    }
+
+    private static string? StatOf(string folder)
+    {
+        try
+        {
+            return File.ReadAllText(folder + "/stat");
+        }
+        catch (IOException)
+        {
+            return null; // it has just ended
         }
     }
 
