@@ -104,6 +104,16 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             }
         }
 
+        /// <summary>
+        /// The client has gone with a reset: its machine died, or it did not wait for the answer. No request is asked for meanwhile: the socket is
+        /// read and written between requests alone.
+        /// </summary>
+        public override void OnDownstreamFinish(Exception cause)
+        {
+            _reservations.End();
+            base.OnDownstreamFinish(cause);
+        }
+
         public override void OnUpstreamFailure(Exception e)
         {
             if (e is not BadRequestException bad)
@@ -115,6 +125,11 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
 
             _server.Counters.Malformed();
             ConnectionLog.Malformed(_server.Logger, _peer, _listener, bad.Message);
+            if (bad.Truncated)
+            {
+                _reservations.End();   // the client closed, in the middle of a request
+            }
+
             AnswerError(canAnswer: !bad.Truncated);
         }
 
