@@ -22,7 +22,7 @@ internal static class CountryDatabase
             return new MmdbCountries(bytes);
         }
 
-        return LegacyCountries.TryRead(bytes) ?? throw new IOException($"{file} is no database of countries");
+        return LegacyCountries.TryRead(bytes) ?? throw new IOException("it is no database of countries");
     }
 }
 

@@ -1,7 +1,5 @@
 using System.Text;
-using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 
 namespace Policyd.Plugins.LookupFiles;
 
@@ -26,13 +24,7 @@ internal static class LookupFile
             one => read(ReadWhole(one)),
             s_betweenLooks,
             setup.Clock,
-            failure =>
-            {
-                if (!failure.IsRepeated)
-                {
-                    ChainLog.Write(logger, LogLevel.Warning, $"{plugin}: {path}: {failure.Cause.Message}{(failure.HasContent ? "; what was read before stays" : "")}");
-                }
-            });
+            failure => failure.Warn(logger, plugin, path));
         try
         {
             file.Load();

@@ -1,3 +1,6 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Chain;
+
 namespace Policyd.Plugins.LookupFiles;
 
 /// <summary>
@@ -73,7 +76,20 @@ internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpa
 /// <param name="Cause">Why.</param>
 /// <param name="IsRepeated">Whether the same state of the file has failed before.</param>
 /// <param name="HasContent">Whether there is something that was read before, and stays.</param>
-internal readonly record struct ReloadFailure(Exception Cause, bool IsRepeated, bool HasContent);
+internal readonly record struct ReloadFailure(Exception Cause, bool IsRepeated, bool HasContent)
+{
+    /// <summary>Tells the operator, once for each state of the file.</summary>
+    /// <param name="logger">The log.</param>
+    /// <param name="plugin">The plugin's name.</param>
+    /// <param name="path">The file.</param>
+    public void Warn(ILogger logger, string plugin, string path)
+    {
+        if (!IsRepeated)
+        {
+            ChainLog.Write(logger, LogLevel.Warning, $"{plugin}: {path}: {Cause.Message}{(HasContent ? "; what was read before stays" : "")}");
+        }
+    }
+}
 
 /// <summary>What tells two states of a file apart without reading it; of one that is not there <see cref="Length"/> is -1.</summary>
 internal readonly record struct FileVersion(DateTime Written, long Length)

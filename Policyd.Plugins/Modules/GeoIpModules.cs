@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Net;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.GeoIp;
 using Policyd.Plugins.LookupFiles;
 
@@ -25,21 +24,21 @@ public sealed class GeoIpLookupPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        var (name, logger) = (Name, setup.Logger);
+        var (name, logger, path) = (Name, setup.Logger, setup.ResolvePath(Database));
         _resultKey = ResultKeyOf(Name);
         _database = new ReloadedFile<ICountryDatabase>(
-            setup.ResolvePath(Database),
+            path,
             CountryDatabase.Open,
             s_betweenLooks,
             setup.Clock,
-            failure => ChainLog.Write(logger, Microsoft.Extensions.Logging.LogLevel.Debug, $"{name}: {failure.Cause.Message}"));
+            failure => failure.Warn(logger, name, path));
         try
         {
             _database.Load();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            setup.Warning("database", $"{e.Message} No country is known until it is there.");
+            setup.Warning("database", $"{e.Message.TrimEnd('.')}. No country is known until it can be read.");
         }
     }
 

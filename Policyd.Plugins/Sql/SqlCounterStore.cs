@@ -78,9 +78,11 @@ internal abstract class SqlCounterStore : ICounterStore
             ct);
     }
 
-    public async Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct)
+    public Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct) =>
+        WithCommitsTableAsync(() => CommitOnceAsync(commit, ct), ct);
+
+    private async Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitOnceAsync(CounterCommit commit, CancellationToken ct)
     {
-        await EnsureCommitsTableAsync(ct);
         var plan = CommitPlan.Create(commit, InfoOf);
         var committing = false;
         try
@@ -105,22 +107,18 @@ internal abstract class SqlCounterStore : ICounterStore
         }
     }
 
-    public async Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct)
-    {
-        await EnsureCommitsTableAsync(ct);
-        return await _reader.RunAsync(
+    public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => WithCommitsTableAsync(
+        () => _reader.RunAsync(
             async (connection, token) =>
             {
                 await using var command = Command(connection, $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq", ("@node", node.ToString("N")), ("@seq", sequence));
                 return await command.ExecuteScalarAsync(token) is not null;
             },
-            ct);
-    }
+            ct),
+        ct);
 
-    public async Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct)
-    {
-        await EnsureCommitsTableAsync(ct);
-        return await _reader.RunAsync(
+    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) => WithCommitsTableAsync(
+        () => _reader.RunAsync<IReadOnlyList<CommittedIds>>(
             async (connection, token) =>
             {
                 await using var command = connection.CreateCommand();
@@ -135,8 +133,8 @@ internal abstract class SqlCounterStore : ICounterStore
 
                 return found;
             },
-            ct);
-    }
+            ct),
+        ct);
 
     public async Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct)
     {
@@ -303,6 +301,21 @@ internal abstract class SqlCounterStore : ICounterStore
 
         CheckName(table);
         return DefaultInfo(table);
+    }
+
+    /// <summary>A table that has gone, or never came to be, is made at the next attempt.</summary>
+    private async Task<T> WithCommitsTableAsync<T>(Func<Task<T>> work, CancellationToken ct)
+    {
+        await EnsureCommitsTableAsync(ct).ConfigureAwait(false);
+        try
+        {
+            return await work().ConfigureAwait(false);
+        }
+        catch (CounterStoreException e) when (e.Failure == CounterStoreFailure.Schema)
+        {
+            _commitsTableExists = false;
+            throw;
+        }
     }
 
     private async ValueTask EnsureCommitsTableAsync(CancellationToken ct)

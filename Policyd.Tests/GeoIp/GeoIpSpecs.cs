@@ -159,6 +159,16 @@ public sealed class GeoIpSpecs : IDisposable
         File.WriteAllText(_folder["countries"], "");   // as one that is just being copied
         await Eventually.Holds("the empty one to be seen", async () => await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected") && policy.Log.Containing("is no database of countries").Any());
 
+        // An operator who has broken it must hear of it, once.
+        for (var look = 0; look < 5; look++)
+        {
+            Assert.True(await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected"));
+        }
+
+        var (level, line) = Assert.Single(policy.Log.Lines, line => line.Message.Contains("is no database of countries", StringComparison.Ordinal));
+        Assert.Equal(Microsoft.Extensions.Logging.LogLevel.Warning, level);
+        Assert.EndsWith("what was read before stays", line, StringComparison.Ordinal);
+
         Task<string?> AskAsync()
         {
             policy.NewMail();

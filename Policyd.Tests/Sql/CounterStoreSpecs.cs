@@ -46,6 +46,21 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Table_of_commits_that_has_gone_is_made_again_at_the_next_attempt()
+    {
+        await Store.PrepareAsync(Table, Cancel);
+        await Commit(Add("a", 1, 1));
+        await Execute("DROP TABLE policyd_commits");
+        var since = DateTimeOffset.UtcNow.AddHours(-1);
+        var gone = await Assert.ThrowsAsync<CounterStoreException>(() => Store.RequestIdsSinceAsync(since, new Dictionary<Guid, long>(), Cancel));
+        Assert.Equal(CounterStoreFailure.Schema, gone.Failure);
+        Assert.Empty(await Store.RequestIdsSinceAsync(since, new Dictionary<Guid, long>(), Cancel));
+        await Execute("DROP TABLE policyd_commits");
+        await Assert.ThrowsAsync<CounterStoreException>(() => Commit(Add("a", 1, 1)));
+        Assert.Equal(2, Assert.Single(await Commit(Add("a", 1, 1))).Row.Total.Count);
+    }
+
+    [Fact]
     public async Task Nodes_that_prepare_at_once_do_not_break_each_other()
     {
         var prepared = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(
