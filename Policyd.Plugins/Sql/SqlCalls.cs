@@ -30,9 +30,9 @@ internal static class SqlCalls
                     await using var command = query.CreateCommand(connection, values);
                     return await run(command, ct).ConfigureAwait(false);
                 }
-                catch (DbException) when (database is SqlDatabase own)
+                catch (DbException e) when (database is SqlDatabase own)
                 {
-                    own.GiveUp(connection);
+                    own.GiveUp(connection, e);
                     throw;
                 }
             },

@@ -15,19 +15,21 @@ internal abstract class SqlCounterStore : ICounterStore
     protected const string Columns = "count, count_rcpt, size, size_rcpt";
     private const int PurgePage = 500;
     private readonly SqlDatabase _database;
-    private readonly SqlLane _writer;
-    private readonly SqlLane _reader;
     private readonly ConcurrentDictionary<string, CounterTableInfo> _tables = new(StringComparer.Ordinal);
     private volatile bool _commitsTableExists;
 
     protected SqlCounterStore(SqlDatabase database)
     {
         _database = database;
-        _writer = new SqlLane(database, BlocksItsThread);
-        _reader = new SqlLane(database, BlocksItsThread);
+        Writer = new SqlLane(database, BlocksItsThread);
+        Reader = new SqlLane(database, BlocksItsThread);
     }
 
     protected static string[] Metrics { get; } = ["count", "count_rcpt", "size", "size_rcpt"];
+
+    protected SqlLane Writer { get; }
+
+    protected SqlLane Reader { get; }
 
     protected string Commits => Quote(CounterTableName.Commits);
 
@@ -64,7 +66,7 @@ internal abstract class SqlCounterStore : ICounterStore
     {
         var planned = new PlannedTable(InfoOf(table));
         var names = NamesByStoredKey(loads, planned.Info);
-        return await _reader.RunAsync(
+        return await Reader.RunAsync(
             async (connection, token) =>
             {
                 var rows = new List<CounterRow>(loads.Count);
@@ -87,7 +89,7 @@ internal abstract class SqlCounterStore : ICounterStore
         var committing = false;
         try
         {
-            return await _writer.RunAsync(
+            return await Writer.RunAsync(
                 async (connection, _) =>
                 {
                     await CommitAsync(connection, plan, () => committing = true);
@@ -108,7 +110,7 @@ internal abstract class SqlCounterStore : ICounterStore
     }
 
     public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => WithCommitsTableAsync(
-        () => _reader.RunAsync(
+        () => Reader.RunAsync(
             async (connection, token) =>
             {
                 await using var command = Command(connection, $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq", ("@node", node.ToString("N")), ("@seq", sequence));
@@ -118,7 +120,7 @@ internal abstract class SqlCounterStore : ICounterStore
         ct);
 
     public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) => WithCommitsTableAsync(
-        () => _reader.RunAsync<IReadOnlyList<CommittedIds>>(
+        () => Reader.RunAsync<IReadOnlyList<CommittedIds>>(
             async (connection, token) =>
             {
                 await using var command = connection.CreateCommand();
@@ -145,11 +147,11 @@ internal abstract class SqlCounterStore : ICounterStore
         do
         {
             var after = last;
-            var page = await _reader.RunAsync((connection, token) => PageAsync(connection, table, after, token), ct);
+            var page = await Reader.RunAsync((connection, token) => PageAsync(connection, table, after, token), ct);
             var old = page.Where(IsOld).ToList();
             if (old.Count > 0)
             {
-                deleted += await _writer.RunAsync((connection, token) => DeleteAsync(connection, table, old, token), ct);
+                deleted += await Writer.RunAsync((connection, token) => DeleteAsync(connection, table, old, token), ct);
             }
 
             last = page.Count == PurgePage ? page[^1] : null;
@@ -181,7 +183,7 @@ internal abstract class SqlCounterStore : ICounterStore
         do
         {
             next = null;
-            deleted += await _writer.RunAsync(
+            deleted += await Writer.RunAsync(
                 async (connection, token) =>
                 {
                     // Up to the time of the page's last row; rows of one millisecond go together.
@@ -203,10 +205,10 @@ internal abstract class SqlCounterStore : ICounterStore
         return await lane.RunAsync((connection, token) => ListAsync(connection, table, times, order, limit, token), ct);
     }
 
-    public virtual async ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
-        await _writer.DisposeAsync();
-        await _reader.DisposeAsync();
+        await Writer.DisposeAsync();
+        await Reader.DisposeAsync();
     }
 
     /// <summary>Runs the transaction, filling in the totals of the plan's rows.</summary>
@@ -325,7 +327,7 @@ internal abstract class SqlCounterStore : ICounterStore
             return;
         }
 
-        await _writer.RunAsync(
+        await Writer.RunAsync(
             async (connection, token) =>
             {
                 await using var command = Command(connection, CreateCommitsTable);

@@ -12,6 +12,9 @@ public abstract class SqlDatabase : ISqlDatabase
         Description = description;
     }
 
+    /// <summary>What is open of this database is no longer good, also where nothing has failed yet.</summary>
+    internal event Action? GivenUp;
+
     /// <inheritdoc/>
     public SqlProvider Provider { get; }
 
@@ -56,9 +59,11 @@ public abstract class SqlDatabase : ISqlDatabase
     public abstract ValueTask DisposeAsync();
 
     /// <summary>A call has failed on this connection, which is closed next: what was opened as it was must not be handed out again.</summary>
-    internal virtual void GiveUp(DbConnection connection)
+    internal virtual void GiveUp(DbConnection connection, Exception cause)
     {
     }
+
+    private protected void GiveUpAll() => GivenUp?.Invoke();
 
     /// <summary>What a driver's exception means, outside of a commit.</summary>
     internal abstract SqlFault Classify(Exception exception);

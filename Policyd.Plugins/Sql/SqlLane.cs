@@ -4,16 +4,28 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Plugins.Sql;
 
 /// <summary>
-/// One connection that is kept open and used by one call at a time. After any failure it is given up, and the next call opens
-/// another. Drivers' exceptions come out as <see cref="CounterStoreException"/>. With a thread of its own (SQLite, whose calls
-/// block for as long as the disk takes) no thread of the pool is held.
+/// One connection that is kept open and used by one call at a time. After any failure it is given up, also when another lane of the same
+/// database failed, and the next call opens another. Drivers' exceptions come out as <see cref="CounterStoreException"/>. With a thread of
+/// its own (SQLite, whose calls block for as long as the disk takes) no thread of the pool is held.
 /// </summary>
-internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisposable
+internal sealed class SqlLane : IAsyncDisposable
 {
+    private readonly SqlDatabase _database;
     private readonly SemaphoreSlim _gate = new(1, 1);
-    private readonly WorkThread? _work = ownThread ? new WorkThread("policyd sqlite") : null;
+    private readonly WorkThread? _work;
     private DbConnection? _connection;
+    private volatile bool _isGivenUp;
     private bool _disposed;
+
+    public SqlLane(SqlDatabase database, bool ownThread)
+    {
+        _database = database;
+        _work = ownThread ? new WorkThread("policyd sqlite") : null;
+        database.GivenUp += OnGivenUp;
+    }
+
+    /// <summary>The connection is about to be closed: statements that were prepared on it must go before it, or SQLite keeps its files open for them.</summary>
+    public event Action? Closing;
 
     /// <summary>Runs a piece of work on the connection.</summary>
     /// <param name="work">The work; it leaves no transaction open when it succeeds.</param>
@@ -30,6 +42,7 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
         }
         finally
         {
+            await CloseIfGivenUpAsync().ConfigureAwait(false);
             _gate.Release();
         }
     }
@@ -43,6 +56,7 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
             if (!_disposed)
             {
                 _disposed = true;
+                _database.GivenUp -= OnGivenUp;
                 await CloseAsync().ConfigureAwait(false);
                 _work?.End();
             }
@@ -57,14 +71,15 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
     {
         try
         {
-            _connection ??= await database.OpenAsync(ct);
+            await CloseIfGivenUpAsync();
+            _connection ??= await _database.OpenAsync(ct);
             return await work(_connection, ct);
         }
         catch (Exception e)
         {
             if (_connection is { } failed)
             {
-                database.GiveUp(failed);
+                _database.GiveUp(failed, e);
             }
 
             await CloseAsync();
@@ -102,16 +117,43 @@ internal sealed class SqlLane(SqlDatabase database, bool ownThread) : IAsyncDisp
 
     private CounterStoreException Translate(Exception exception, bool committing)
     {
-        var fault = database.Classify(exception);
+        var fault = _database.Classify(exception);
         return committing && fault.ConnectionLost
-            ? new CounterStoreException(CounterStoreFailure.CommitUnknown, $"{database.Description}: the connection broke during a commit, which may have happened: {fault.Message}", exception)
-            : new CounterStoreException(fault.Failure, $"{database.Description}: {fault.Message}", exception);
+            ? new CounterStoreException(CounterStoreFailure.CommitUnknown, $"{_database.Description}: the connection broke during a commit, which may have happened: {fault.Message}", exception)
+            : new CounterStoreException(fault.Failure, $"{_database.Description}: {fault.Message}", exception);
+    }
+
+    /// <summary>Closed at once when no call runs, else at its end.</summary>
+    private async void OnGivenUp()
+    {
+        _isGivenUp = true;
+        if (_gate.Wait(0))
+        {
+            try
+            {
+                await CloseIfGivenUpAsync().ConfigureAwait(false);
+            }
+            finally
+            {
+                _gate.Release();
+            }
+        }
+    }
+
+    private async ValueTask CloseIfGivenUpAsync()
+    {
+        if (_isGivenUp)
+        {
+            _isGivenUp = false;
+            await CloseAsync().ConfigureAwait(false);
+        }
     }
 
     private async ValueTask CloseAsync()
     {
         if (Interlocked.Exchange(ref _connection, null) is { } connection)
         {
+            Closing?.Invoke();
             try
             {
                 await connection.DisposeAsync();

@@ -9,14 +9,22 @@ namespace Policyd.Plugins.Sql;
 /// Counter tables in SQLite: one prepared upsert, run for each row. WAL lets loads go on while a commit runs; synchronous=FULL
 /// (set by the database) makes an answered commit survive a power cut.
 /// </summary>
-internal sealed class SqliteCounterStore(SqliteDatabase database) : SqlCounterStore(database)
+internal sealed class SqliteCounterStore : SqlCounterStore
 {
     private const string Merged = "temp.policyd_merged";
 
     // The statements are only touched in their lane. A lane that failed comes with a new connection, whose statements are prepared anew.
-    private readonly SqliteDatabase _database = database;
+    private readonly SqliteDatabase _database;
     private readonly SqliteStatements _writing = new();
     private readonly SqliteStatements _reading = new();
+
+    public SqliteCounterStore(SqliteDatabase database)
+        : base(database)
+    {
+        _database = database;
+        Writer.Closing += _writing.Dispose;
+        Reader.Closing += _reading.Dispose;
+    }
 
     protected override string CreateCommitsTable =>
         "PRAGMA journal_mode = WAL; "
@@ -33,13 +41,6 @@ internal sealed class SqliteCounterStore(SqliteDatabase database) : SqlCounterSt
 
         await using var untouched = _database.ToLookAt();
         return await DescribeAsync(untouched, table, ct);
-    }
-
-    public override async ValueTask DisposeAsync()
-    {
-        await base.DisposeAsync();
-        _writing.Dispose();
-        _reading.Dispose();
     }
 
     protected override Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)

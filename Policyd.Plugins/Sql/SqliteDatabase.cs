@@ -58,9 +58,9 @@ internal sealed class SqliteDatabase : SqlDatabase
             command.ExecuteNonQuery();
             return new ValueTask<DbConnection>(connection);
         }
-        catch
+        catch (Exception e)
         {
-            GiveUp(connection);
+            GiveUp(connection, e);
             connection.Dispose();
             throw;
         }
@@ -120,8 +120,16 @@ internal sealed class SqliteDatabase : SqlDatabase
     }
 
     // A file that was read-only when it was opened stays so for that handle, and one that was put aside or whose disk failed stays the old
-    // one. From the pool it would come back at each attempt, long after the file is in order.
-    internal override void GiveUp(DbConnection connection) => SqliteConnection.ClearPool((SqliteConnection)connection);
+    // one. From the pool it would come back at each attempt, long after the file is in order. The shared memory of a write-ahead log is one
+    // for all handles of this process: opened read-only, it stays so until the last of them is closed.
+    internal override void GiveUp(DbConnection connection, Exception cause)
+    {
+        SqliteConnection.ClearPool((SqliteConnection)connection);
+        if (cause is SqliteException { SqliteErrorCode: SqliteCode.Readonly or SqliteCode.Ioerr or SqliteCode.Corrupt or SqliteCode.Notadb or SqliteCode.Cantopen })
+        {
+            GiveUpAll();
+        }
+    }
 
     internal override SqlFault Classify(Exception exception)
     {

@@ -116,8 +116,8 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         Assert.Equal(0, await server.Exits());
     }
 
-    [Fact]
-    public async Task Folder_that_is_read_only_stops_no_mail_and_when_it_is_writable_again_the_counts_are_right()
+    [Theory, InlineData("a file that is new"), InlineData("a file with the log of a server that was killed")]
+    public async Task Folder_that_is_read_only_stops_no_mail_and_when_it_is_writable_again_the_counts_are_right(string with)
     {
         Needs.Root();
         var folder = _folder["disk"];
@@ -126,6 +126,13 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         MakeFile(file, "CREATE TABLE t (x)");
         var dsn = $"dbi:SQLite:dbname={file}";
         await using var clients = new ResendingClients(_port, clients: 4);
+        if (with.Contains("killed", StringComparison.Ordinal))
+        {
+            await using var before = await PolicydProcess.Serve(Configure(dsn, null), _port);
+            await clients.More(50);
+            before.Kill();
+            await before.Exits();
+        }
 
         // Root may write whatever its bits say, but not on a file system that is mounted read-only.
         await MountReadOnlyAsync(folder);
@@ -139,7 +146,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
             await PrintsAsync(server, "the database is back", 1);
             await clients.More(100);
             await clients.EndAsync();
-            await CountsAsync("a read-only folder", server, clients, dsn, null);
+            await CountsAsync($"a read-only folder, {with}", server, clients, dsn, null);
             server.Terminate();
             Assert.Equal(0, await server.Exits(s_patience));
         }
