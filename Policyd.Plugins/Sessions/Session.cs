@@ -5,15 +5,15 @@ namespace Policyd.Plugins.Sessions;
 
 /// <summary>
 /// What plugins know of a mail, from its first request to its last: a map of text to values. Every call holds a lock for a
-/// moment, so that a plugin that was given up and runs on cannot tear what the chain goes on with (<see cref="Detach"/>).
+/// moment, so that a plugin that was given up and runs on cannot tear what the chain goes on with (<see cref="Detach"/>). The
+/// lock is the session itself: a lock object for each of some hundred thousand sessions would be one more for every collection to move.
 /// </summary>
 public sealed class Session
 {
     /// <summary>What an entry costs beside its characters: its two strings' headers and its slot, in bytes.</summary>
     public const int EntryOverhead = 96;
 
-    private readonly Lock _lock = new();
-    private Dictionary<string, SessionValue>? _values;
+    private SessionEntries _entries;
     private long _bytes;
 
     /// <summary>The memory of the entries in bytes: two for each character and <see cref="EntryOverhead"/> for each entry.</summary>
@@ -21,7 +21,7 @@ public sealed class Session
     {
         get
         {
-            lock (_lock)
+            lock (this)
             {
                 return _bytes;
             }
@@ -36,9 +36,9 @@ public sealed class Session
     {
         get
         {
-            lock (_lock)
+            lock (this)
             {
-                return _values?.Count ?? 0;
+                return _entries.Count;
             }
         }
     }
@@ -48,9 +48,9 @@ public sealed class Session
     {
         get
         {
-            lock (_lock)
+            lock (this)
             {
-                return _values is null ? [] : [.. _values.Keys];
+                return _entries.Keys();
             }
         }
     }
@@ -61,9 +61,9 @@ public sealed class Session
     {
         get
         {
-            lock (_lock)
+            lock (this)
             {
-                return _values is not null && _values.TryGetValue(key, out var value) ? value.Text : null;
+                return _entries.TryGet(key, out var value) ? value.Text : null;
             }
         }
 
@@ -84,9 +84,9 @@ public sealed class Session
     /// <param name="key">The key.</param>
     public bool Has(string key)
     {
-        lock (_lock)
+        lock (this)
         {
-            return _values is not null && _values.ContainsKey(key);
+            return _entries.TryGet(key, out _);
         }
     }
 
@@ -95,9 +95,9 @@ public sealed class Session
     /// <returns>Whether it was not there before.</returns>
     public bool TrySet(string key)
     {
-        lock (_lock)
+        lock (this)
         {
-            if (_values is not null && _values.ContainsKey(key))
+            if (_entries.TryGet(key, out _))
             {
                 return false;
             }
@@ -116,9 +116,9 @@ public sealed class Session
     {
         value = default;
         SessionValue found;
-        lock (_lock)
+        lock (this)
         {
-            if (_values is null || !_values.TryGetValue(key, out found))
+            if (!_entries.TryGet(key, out found))
             {
                 return false;
             }
@@ -162,9 +162,9 @@ public sealed class Session
     /// <returns>Whether it was there.</returns>
     public bool Remove(string key)
     {
-        lock (_lock)
+        lock (this)
         {
-            if (_values is null || !_values.Remove(key, out var removed))
+            if (!_entries.Remove(key, out var removed))
             {
                 return false;
             }
@@ -177,9 +177,9 @@ public sealed class Session
     /// <summary>Removes every value.</summary>
     public void Clear()
     {
-        lock (_lock)
+        lock (this)
         {
-            _values = null;
+            _entries = default;
             _bytes = 0;
         }
     }
@@ -191,10 +191,10 @@ public sealed class Session
     public Session Detach()
     {
         var live = new Session { IsStored = IsStored };
-        lock (_lock)
+        lock (this)
         {
-            (live._values, live._bytes) = (_values, _bytes);
-            _values = null;
+            (live._entries, live._bytes) = (_entries, _bytes);
+            _entries = default;
             _bytes = 0;
         }
 
@@ -206,10 +206,10 @@ public sealed class Session
     {
         var buffer = new ArrayBufferWriter<byte>();
         using var writer = new Utf8JsonWriter(buffer);
-        lock (_lock)
+        lock (this)
         {
             writer.WriteStartObject();
-            foreach (var (key, value) in _values ?? [])
+            foreach (var (key, value) in _entries.All())
             {
                 writer.WritePropertyName(key);
                 if (value.IsJson)
@@ -262,7 +262,7 @@ public sealed class Session
 
     private void Put(string key, SessionValue value)
     {
-        lock (_lock)
+        lock (this)
         {
             PutLocked(key, value);
         }
@@ -270,13 +270,11 @@ public sealed class Session
 
     private void PutLocked(string key, SessionValue value)
     {
-        _values ??= new Dictionary<string, SessionValue>(StringComparer.Ordinal);
-        if (_values.TryGetValue(key, out var old))
+        if (_entries.Put(key, value, out var old))
         {
             _bytes -= Cost(key, old);
         }
 
-        _values[key] = value;
         _bytes += Cost(key, value);
     }
 }

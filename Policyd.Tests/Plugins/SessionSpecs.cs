@@ -33,6 +33,47 @@ public sealed class SessionSpecs
             Assert.Equal(session.Keys.Sum(key => Session.EntryOverhead + 2L * (key.Length + session[key]!.Length)), session.Bytes);
         });
 
+    // Few values and many are kept in two ways; the keys go to and fro between them.
+    [Fact]
+    public void Session_is_a_map_however_many_values_it_has() =>
+        Gen.Select(Gen.Int[0, 3 * SessionEntries.Few / 2], Gen.Int[0, 9]).List[0, 80].Sample(steps =>
+        {
+            var session = new Session();
+            var model = new Dictionary<string, string>();
+            foreach (var (number, what) in steps)
+            {
+                var key = "k" + number;
+                switch (what)
+                {
+                    case 0 when number == 0:
+                        session.Clear();
+                        model.Clear();
+                        break;
+                    case 1 when number == 0:
+                        var left = session;
+                        session = session.Detach();
+                        Assert.Empty(left.Keys);
+                        break;
+                    case <= 3:
+                        Assert.Equal(model.Remove(key), session.Remove(key));
+                        break;
+                    case 4:
+                        Assert.Equal(model.TryAdd(key, "1"), session.TrySet(key));
+                        break;
+                    default:
+                        session[key] = model[key] = $"{number} {what}";
+                        break;
+                }
+
+                Assert.Equal(model.Count, session.Count);
+                Assert.Equal(model.ContainsKey(key), session.Has(key));
+                Assert.Equal(model.OrderBy(one => one.Key), session.Keys.Order().Select(k => KeyValuePair.Create(k, session[k]!)));
+            }
+
+            var copy = Session.FromJson(session.ToJson());
+            Assert.Equal(model.OrderBy(one => one.Key), copy.Keys.Order().Select(k => KeyValuePair.Create(k, copy[k]!)));
+        });
+
     // The naive model: a list in the order of storing. One shard, so that the bound is the whole store's.
     [Fact]
     public void Memory_store_behaves_as_a_list_in_order_of_storing() =>

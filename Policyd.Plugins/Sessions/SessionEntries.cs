@@ -1,0 +1,104 @@
+namespace Policyd.Plugins.Sessions;
+
+/// <summary>
+/// The values of one session by their keys. Most mails have one or two, and some hundred thousand mails are remembered at
+/// once: a few values stand in an array and are searched one after the other; only many get a table.
+/// </summary>
+internal struct SessionEntries
+{
+    /// <summary>From more than this on a table is made.</summary>
+    public const int Few = 8;
+
+    private KeyValuePair<string, SessionValue>[]? _few;
+    private Dictionary<string, SessionValue>? _many;
+    private int _count;
+
+    public readonly int Count => _many?.Count ?? _count;
+
+    public readonly bool TryGet(string key, out SessionValue value)
+    {
+        if (_many is not null)
+        {
+            return _many.TryGetValue(key, out value);
+        }
+
+        var index = IndexOf(key);
+        value = index >= 0 ? _few![index].Value : default;
+        return index >= 0;
+    }
+
+    /// <summary>Sets a value; true when there was one before.</summary>
+    public bool Put(string key, SessionValue value, out SessionValue before)
+    {
+        var replaces = TryGet(key, out before);
+        if (_many is null && !replaces && _count == Few)
+        {
+            MakeTable();
+        }
+
+        if (_many is not null)
+        {
+            _many[key] = value;
+        }
+        else if (replaces)
+        {
+            _few![IndexOf(key)] = new(key, value);
+        }
+        else
+        {
+            if (_count == (_few?.Length ?? 0))
+            {
+                Array.Resize(ref _few, Math.Max(1, _count * 2));
+            }
+
+            _few![_count++] = new(key, value);
+        }
+
+        return replaces;
+    }
+
+    public bool Remove(string key, out SessionValue removed)
+    {
+        if (_many is not null)
+        {
+            return _many.Remove(key, out removed);
+        }
+
+        var index = IndexOf(key);
+        if (index < 0)
+        {
+            removed = default;
+            return false;
+        }
+
+        removed = _few![index].Value;
+        _count--;
+        Array.Copy(_few, index + 1, _few, index, _count - index);
+        _few[_count] = default;
+        return true;
+    }
+
+    public readonly string[] Keys() => [.. All().Select(static entry => entry.Key)];
+
+    public readonly IEnumerable<KeyValuePair<string, SessionValue>> All() => _many is not null ? _many : (_few ?? []).Take(_count);
+
+    private readonly int IndexOf(string key)
+    {
+        for (var index = 0; index < _count; index++)
+        {
+            if (string.Equals(_few![index].Key, key, StringComparison.Ordinal))
+            {
+                return index;
+            }
+        }
+
+        return -1;
+    }
+
+    private void MakeTable()
+    {
+        _many = new Dictionary<string, SessionValue>(_few!, StringComparer.Ordinal);
+        _few = null;
+        _count = 0;
+    }
+}
