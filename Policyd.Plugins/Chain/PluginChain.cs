@@ -175,11 +175,12 @@ public sealed class PluginChain
         var task = running.AsTask();
         try
         {
-            var result = await task.WaitAsync(context.Remaining, context.Clock).ConfigureAwait(false);
+            var left = context.Remaining;
+            var result = await (SharedDeadlines.Fit(left, context.Clock) ? task.WaitAsync(SharedDeadlines.After(left)) : task.WaitAsync(left, context.Clock)).ConfigureAwait(false);
             context.Dispose();
             return result;
         }
-        catch (TimeoutException) when (!task.IsCompleted)
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException && !task.IsCompleted)
         {
             context.Abandon();
             // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
