@@ -211,15 +211,19 @@ internal sealed class CounterActor : UntypedActor
             asker.Tell(reading);
         }
 
-        RowOfSetEnded(committed.Window, committed.Row.Time, reading.Value.Total);
+        if (_sets is not null)
+        {
+            RowOfSetEnded(_sets, committed.Window, committed.Row.Time, reading.Value.Total);
+        }
+
         AddsEnded(committed.Window);
     }
 
-    private void RowOfSetEnded(CounterWindow window, string time, CounterAmounts total)
+    private static void RowOfSetEnded(List<PendingSet> sets, CounterWindow window, string time, CounterAmounts total)
     {
-        if (_sets?.Find(set => set.Window == window.Name && set.Rows.Remove(time)) is { Rows.Count: 0 } done)
+        if (sets.Find(set => set.Window == window.Name && set.Rows.Remove(time)) is { Rows.Count: 0 } done)
         {
-            _sets.Remove(done);
+            sets.Remove(done);
             done.Asker.Tell(new Changed(CounterState.Known, done.Before, total));
         }
     }

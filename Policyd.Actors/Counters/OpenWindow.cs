@@ -37,11 +37,11 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     public CounterAmounts Sum(CounterWindow window)
     {
         _touched = true;
-        if (window.Rolling is null)
-        {
-            return _total + InFlight;
-        }
+        return window.Rolling is null ? _total + InFlight : SumOfBuckets(window);
+    }
 
+    private CounterAmounts SumOfBuckets(CounterWindow window)
+    {
         var sum = InFlight;
         var oldest = window.Range.From;
         _buckets?.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, oldest) < 0);
@@ -59,9 +59,15 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         if (window.Rolling is null)
         {
             _total = row.Total;
-            return;
         }
+        else
+        {
+            SetBucket(row);
+        }
+    }
 
+    private void SetBucket(CounterRow row)
+    {
         _buckets ??= [];
         var index = _buckets.FindLastIndex(bucket => bucket.Time == row.Time);
         if (index >= 0)

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Policyd.Plugins.Counters;
 
@@ -11,16 +10,16 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
     private readonly ActorPath _replies = ((ExtendedActorSystem)system).Provider.TempPath();
 
     public ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
-        ReadingAsync(AskAsync(new CounterProtocol.Read(node.Normalize(key), window), ct), CounterState.Unavailable);
+        AskAsync(new CounterProtocol.Read(node.Normalize(key), window), new ReadingReply(_replies, _provider, CounterState.Unavailable), ct);
 
     public ValueTask<Admission> ReserveAsync(
         CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct) =>
-        AdmissionAsync(AskAsync(new CounterProtocol.Reserve(node.Normalize(key), window, metric, threshold, amounts, instance), ct));
+        AskAsync(new CounterProtocol.Reserve(node.Normalize(key), window, metric, threshold, amounts, instance), new AdmissionReply(_replies, _provider), ct);
 
     // Nobody's answer is not nobody's work: the owner has the add and will commit it.
     public ValueTask<CounterReading> AddAsync(
         CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
-        ReadingAsync(AskAsync(new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId), ct), CounterState.Deferred);
+        AskAsync(new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId), new ReadingReply(_replies, _provider, CounterState.Deferred), ct);
 
     public async ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct) =>
         await AskAsync(new CounterProtocol.FindCounted(node.Normalize(key), requestIds), ct).ConfigureAwait(false) is CounterProtocol.Counted { Yes: true };
@@ -42,17 +41,10 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<CounterReading> ReadingAsync(ValueTask<ICounterMessage?> answer, CounterState otherwise) =>
-        (await answer.ConfigureAwait(false) as CounterProtocol.Reading)?.Value ?? new CounterReading(otherwise, default);
+    private ValueTask<ICounterMessage?> AskAsync(IForCounter message, CancellationToken ct) => AskAsync(message, new MessageReply(_replies, _provider), ct);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<Admission> AdmissionAsync(ValueTask<ICounterMessage?> answer) =>
-        (await answer.ConfigureAwait(false) as CounterProtocol.Admitted)?.Value ?? new Admission(CounterState.Unavailable, Admitted: true, default);
-
-    private ValueTask<ICounterMessage?> AskAsync(IForCounter message, CancellationToken ct)
+    private ValueTask<T> AskAsync<T>(IForCounter message, OwnerReply<T> reply, CancellationToken ct)
     {
-        var reply = new OwnerReply(_replies, _provider);
         if (node.Owners.TryTell(message.Key, message, reply))
         {
             return reply.Until(ct);
@@ -60,7 +52,7 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
 
         if (node.MayBeElsewhere())
         {
-            return AskElsewhereAsync(message, ct);
+            return AskElsewhereAsync(message, reply, ct);
         }
 
         // A cluster of one: the owner that the region will start is here as well, and its answer needs no way over the network.
@@ -68,15 +60,15 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
         return reply.Until(ct);
     }
 
-    private async ValueTask<ICounterMessage?> AskElsewhereAsync(IForCounter message, CancellationToken ct)
+    private async ValueTask<T> AskElsewhereAsync<T>(IForCounter message, OwnerReply<T> reply, CancellationToken ct)
     {
         try
         {
-            return await region.Ask<ICounterMessage>(message, node.Settings.AskTimeout, ct).ConfigureAwait(false);
+            return reply.Read(await region.Ask<ICounterMessage>(message, node.Settings.AskTimeout, ct).ConfigureAwait(false));
         }
         catch (Exception exception) when (exception is AskTimeoutException or OperationCanceledException)
         {
-            return null;
+            return reply.Read(null);
         }
     }
 }

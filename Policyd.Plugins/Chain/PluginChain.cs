@@ -134,11 +134,21 @@ public sealed class PluginChain
             PluginResult result;
             try
             {
-                result = Checked(plugin, await AwaitAsync(plugin, context, running).ConfigureAwait(false), run);
+                var answer = running.IsCompleted || plugin is IKeepsItsTime
+                    ? await running.ConfigureAwait(false)
+                    : await WatchAsync(plugin, context, running).ConfigureAwait(false);
+                result = Checked(plugin, answer, run);
             }
             catch (Exception e)
             {
                 result = Failed(plugin, e, run);
+            }
+            finally
+            {
+                if (!context.IsAbandoned)
+                {
+                    context.Dispose();
+                }
             }
 
             if (results.Take(plugin, result, run) || ++index == _plugins.Length)
@@ -163,22 +173,15 @@ public sealed class PluginChain
         }
     }
 
+    // To the plugin's deadline and no longer. One that is late runs on with its context, which is nobody's then.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<PluginResult> AwaitAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running)
+    private static async ValueTask<PluginResult> WatchAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running)
     {
-        if (running.IsCompleted)
-        {
-            context.Dispose();
-            return await running.ConfigureAwait(false);
-        }
-
         var task = running.AsTask();
         try
         {
             var left = context.Remaining;
-            var result = await (SharedDeadlines.Fit(left, context.Clock) ? task.WaitAsync(SharedDeadlines.After(left)) : task.WaitAsync(left, context.Clock)).ConfigureAwait(false);
-            context.Dispose();
-            return result;
+            return await (SharedDeadlines.Fit(left, context.Clock) ? task.WaitAsync(SharedDeadlines.After(left)) : task.WaitAsync(left, context.Clock)).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException && !task.IsCompleted)
         {

@@ -12,7 +12,7 @@ namespace Policyd.Plugins.Modules;
 /// recipients: ask at END-OF-MESSAGE for exact figures.
 /// </summary>
 [Module("Accounting")]
-public sealed class AccountingPlugin : Plugin
+public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 {
     // Postfix asks again at most some 200 s later; two hours leave room for any clock.
     private static readonly TimeSpan RequestIdsKept = TimeSpan.FromHours(2);
@@ -104,19 +104,28 @@ public sealed class AccountingPlugin : Plugin
         using var patience = _options.PatienceOf(context);
 
         // Side by side: each has an owner of its own, and they share commits.
-        var adds = new (CounterKey Key, Task<CounterReading> Reading)[Fields.Count];
+        var adds = new PendingAdd[Fields.Count];
         var count = 0;
         foreach (var field in Fields)
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds[count++] = (key, _counters.AddAsync(key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), patience.Token).AsTask());
+                adds[count++] = new PendingAdd(key, _counters.AddAsync(key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), patience.Token));
             }
         }
 
         for (var index = 0; index < count; index++)
         {
-            var state = await StateAsync(adds[index].Reading, patience.Token).ConfigureAwait(false);
+            CounterState state;
+            try
+            {
+                state = (await adds[index].Reading.ConfigureAwait(false)).State;
+            }
+            catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
+            {
+                state = CounterState.Unavailable;
+            }
+
             if (state == CounterState.Known)
             {
                 context.Counted(adds[index].Key, window);
@@ -163,19 +172,6 @@ public sealed class AccountingPlugin : Plugin
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<CounterState> StateAsync(Task<CounterReading> add, CancellationToken patience)
-    {
-        try
-        {
-            return (await add.ConfigureAwait(false)).State;
-        }
-        catch (OperationCanceledException) when (patience.IsCancellationRequested)
-        {
-            return CounterState.Unavailable;
-        }
-    }
-
     /// <summary>Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.</summary>
     private Func<string, bool> IsOld(TimeProvider clock)
     {
@@ -183,4 +179,6 @@ public sealed class AccountingPlugin : Plugin
         return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + ClocksApart < now
             : Keep is { } keep && _age?.EndOf(time) is { } end && now.DateTime - end > keep;
     }
+
+    private readonly record struct PendingAdd(CounterKey Key, ValueTask<CounterReading> Reading);
 }

@@ -23,7 +23,7 @@ public enum QuotaMode
 /// number of mails at one time exactly as many are let in as there is room for. It stands before that Accounting in the chain.
 /// </summary>
 [Module("Quota")]
-public sealed class QuotaPlugin : Plugin, INestedChain
+public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
 {
     private CounterOptions _options = null!;
     private ICounters _counters = null!;

@@ -68,7 +68,8 @@ internal sealed class CommitPlan
         {
             foreach (var row in table.Rows)
             {
-                foreach (var asked in row.AskedFor)
+                totals.Add((table.Info.Table, new CounterRow(row.AskedFor.Key, row.AskedFor.Time, row.Total)));
+                foreach (var asked in row.AlsoAskedFor ?? [])
                 {
                     totals.Add((table.Info.Table, new CounterRow(asked.Key, asked.Time, row.Total)));
                 }
@@ -93,7 +94,7 @@ internal sealed class PlannedTable(CounterTableInfo info)
         var id = IdOf(delta.Key, delta.Time);
         if (!_byId.TryGetValue(id, out var row))
         {
-            _byId.Add(id, row = new PlannedRow(id));
+            _byId.Add(id, row = new PlannedRow(id, new CounterRowId(delta.Key, delta.Time)));
             Rows.Add(row);
         }
 
@@ -109,9 +110,11 @@ internal sealed class PlannedTable(CounterTableInfo info)
 }
 
 /// <summary>One row of a commit: what it becomes or what is added, and in the end its total.</summary>
-internal sealed class PlannedRow(CounterRowId id)
+/// <param name="id">As the table holds it.</param>
+/// <param name="askedFor">The name by which a caller asked for it.</param>
+internal sealed class PlannedRow(CounterRowId id, CounterRowId askedFor)
 {
-    private readonly List<CounterRowId> _askedFor = new(1);
+    private List<CounterRowId>? _alsoAskedFor;
 
     public CounterRowId Id { get; } = id;
 
@@ -123,17 +126,19 @@ internal sealed class PlannedRow(CounterRowId id)
 
     public CounterAmounts Total { get; private set; }
 
-    /// <summary>The names by which callers asked for this row: nearly always one.</summary>
-    public IReadOnlyList<CounterRowId> AskedFor => _askedFor;
+    public CounterRowId AskedFor { get; } = askedFor;
+
+    /// <summary>Other names by which callers asked for this row: there are hardly ever any.</summary>
+    public IReadOnlyList<CounterRowId>? AlsoAskedFor => _alsoAskedFor;
 
     public void Apply(CounterDelta delta)
     {
         Amounts = delta.Absolute ? delta.Amounts : Amounts + delta.Amounts;
         Absolute |= delta.Absolute;
         var asked = new CounterRowId(delta.Key, delta.Time);
-        if (!_askedFor.Contains(asked))
+        if (asked != AskedFor && _alsoAskedFor?.Contains(asked) != true)
         {
-            _askedFor.Add(asked);
+            (_alsoAskedFor ??= []).Add(asked);
         }
     }
 

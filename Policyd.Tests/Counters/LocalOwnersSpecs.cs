@@ -54,14 +54,14 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
     {
         var provider = ((ExtendedActorSystem)_system).Provider;
         var first = new CounterProtocol.Reading(new CounterReading(CounterState.Known, new CounterAmounts(1, 1, 1, 1)));
-        var reply = new OwnerReply(provider.TempPath(), provider);
+        var reply = new MessageReply(provider.TempPath(), provider);
         reply.Tell("not an answer", ActorRefs.NoSender);
         reply.Tell(first, ActorRefs.NoSender);
         reply.Tell(new CounterProtocol.Reading(default), ActorRefs.NoSender);
         Assert.Same(first, await reply.Until(CancellationToken.None));
 
         using var patience = new CancellationTokenSource();
-        var waiting = new OwnerReply(provider.TempPath(), provider).Until(patience.Token).AsTask();
+        var waiting = new MessageReply(provider.TempPath(), provider).Until(patience.Token).AsTask();
         Assert.False(waiting.IsCompleted);
         await patience.CancelAsync();
         Assert.Null(await Eventually.Ends("the end of the waiting", waiting));
