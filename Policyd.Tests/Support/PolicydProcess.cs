@@ -3,15 +3,22 @@ namespace Policyd.Tests.Support;
 /// <summary>The real executable, as it was built beside the tests.</summary>
 internal static class PolicydProcess
 {
+    // Nothing is compiled ahead of time, and the machine may be busy with other tests.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
+
     public static string Executable => Path.Combine(AppContext.BaseDirectory, "policyd");
 
     /// <summary>Starts the server on a configuration and waits until the port takes connections.</summary>
     public static async Task<ProcessUnderTest> Serve(string configuration, int port, params string[] arguments)
     {
         var process = ProcessUnderTest.Start(Executable, ["serve", "-c", configuration, .. arguments]);
-        await Eventually.Holds(
-            $"policyd to listen on {port}",
-            () => FreePort.Answers(port) || (process.HasExited ? throw new InvalidOperationException(string.Join('\n', process.Lines)) : false));
+        await Listens(process, port);
         return process;
     }
+
+    /// <summary>Waits until the port takes connections; says what the server printed when it does not.</summary>
+    public static Task Listens(ProcessUnderTest process, int port) => Eventually.Settles(
+        () => $"policyd to listen on {port}; it printed:\n{string.Join('\n', process.Lines)}",
+        () => Task.FromResult(FreePort.Answers(port) || (process.HasExited ? throw new InvalidOperationException(string.Join('\n', process.Lines)) : false)),
+        s_patience);
 }
