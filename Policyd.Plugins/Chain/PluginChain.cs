@@ -178,12 +178,12 @@ public sealed class PluginChain
     private static async ValueTask<PluginResult> WatchAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running)
     {
         var task = running.AsTask();
+        using var patience = Patience.For(context.Remaining, context.Clock);
         try
         {
-            var left = context.Remaining;
-            return await (SharedDeadlines.Fit(left, context.Clock) ? task.WaitAsync(SharedDeadlines.After(left)) : task.WaitAsync(left, context.Clock)).ConfigureAwait(false);
+            return await task.WaitAsync(patience.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is TimeoutException or OperationCanceledException && !task.IsCompleted)
+        catch (OperationCanceledException) when (!task.IsCompleted)
         {
             context.Abandon();
             // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Plugins.Modules;
@@ -39,8 +40,8 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
         CounterAmounts.OfMail(context.Request.RecipientCount, context.Request.Size);
 
     /// <summary>
-    /// How long the counters are waited for: no longer than <c>wait</c>, and a little less than the plugin has left. The chain gives up a
-    /// plugin that is late, and the mail would fail where it should go on.
+    /// How long the counters are waited for: no longer than <c>wait</c>, and a little less than the plugin has left, which is
+    /// its promise as <see cref="IKeepsItsTime"/>: past its deadline the mail would fail where it should go on.
     /// </summary>
     public Patience PatienceOf(PluginContext context)
     {

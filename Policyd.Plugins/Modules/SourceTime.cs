@@ -1,4 +1,5 @@
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
 
 namespace Policyd.Plugins.Modules;
 

@@ -30,30 +30,30 @@ internal struct SessionEntries
     /// <summary>Sets a value; true when there was one before.</summary>
     public bool Put(string key, SessionValue value, out SessionValue before)
     {
-        var replaces = TryGet(key, out before);
-        if (_many is null && !replaces && _count == Few)
+        if (_many is null)
         {
-            MakeTable();
-        }
-
-        if (_many is not null)
-        {
-            _many[key] = value;
-        }
-        else if (replaces)
-        {
-            _few![IndexOf(key)] = new(key, value);
-        }
-        else
-        {
-            if (_count == (_few?.Length ?? 0))
+            var index = IndexOf(key);
+            if (index >= 0)
             {
-                Array.Resize(ref _few, Math.Max(1, _count * 2));
+                before = _few![index].Value;
+                _few[index] = new(key, value);
+                return true;
             }
 
-            _few![_count++] = new(key, value);
+            if (_count < Few)
+            {
+                Append(key, value);
+                before = default;
+                return false;
+            }
+
+            _many = new Dictionary<string, SessionValue>(_few!, StringComparer.Ordinal);
+            _few = null;
+            _count = 0;
         }
 
+        var replaces = _many.TryGetValue(key, out before);
+        _many[key] = value;
         return replaces;
     }
 
@@ -95,10 +95,13 @@ internal struct SessionEntries
         return -1;
     }
 
-    private void MakeTable()
+    private void Append(string key, SessionValue value)
     {
-        _many = new Dictionary<string, SessionValue>(_few!, StringComparer.Ordinal);
-        _few = null;
-        _count = 0;
+        if (_count == (_few?.Length ?? 0))
+        {
+            Array.Resize(ref _few, Math.Max(1, _count * 2));
+        }
+
+        _few![_count++] = new(key, value);
     }
 }

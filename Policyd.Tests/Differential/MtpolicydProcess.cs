@@ -29,14 +29,12 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
         var memcached = ProcessUnderTest.Start(
             Needs.Program("memcached"), ["-u", "nobody", "-l", "127.0.0.1", "-p", $"{memcachedPort}", "-m", "64"]);
         var file = folder.Write("mtpolicyd.conf", configuration(port, memcachedPort));
-        await Eventually.Holds("memcached to listen", () => FreePort.Answers(memcachedPort));
+        await memcached.Listens("memcached", memcachedPort);
         var original = ProcessUnderTest.Start(mtpolicyd, ["-f", "-l", "1", "-c", file], environment);
         var started = new MtpolicydProcess(memcached, memcachedPort, original);
         try
         {
-            await Eventually.Holds(
-                "mtpolicyd to listen",
-                () => FreePort.Answers(port) || (original.HasExited ? throw new InvalidOperationException(string.Join('\n', original.Lines)) : false));
+            await original.Listens("mtpolicyd", port);
         }
         catch
         {

@@ -143,7 +143,7 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
         await using var dnsmasq = ProcessUnderTest.Start(
             Needs.Program("dnsmasq"),
             ["--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--no-resolv", "--no-hosts", "--pid-file=", "--listen-address=127.0.0.1", "--bind-interfaces", $"--port={port}", "--local=/test/", "--host-record=7.2.0.192.bl.test,127.0.0.2", "--txt-record=7.2.0.192.bl.test,ask us"]);
-        await Eventually.Holds("dnsmasq to listen", () => FreePort.Answers(port) || (dnsmasq.HasExited ? throw new InvalidOperationException(string.Join('\n', dnsmasq.Lines)) : false));
+        await dnsmasq.Listens("dnsmasq", port);
         await using var policy = new Host($"127.0.0.1:{port}", "{ name = bl, module = RBL, domain = bl.test }, { name = tag, module = AddScoreHeader }", "timeout = 15s");
 
         Assert.Equal("reject delivery from 192.0.2.7 rejected (ask us)", await policy.AskAsync("192.0.2.7"));

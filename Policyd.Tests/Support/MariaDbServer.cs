@@ -51,7 +51,7 @@ public sealed class MariaDbServer : IAsyncDisposable
             _process = ProcessUnderTest.Start(
                 mariadbd,
                 ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0", .. MoreOptions]);
-            await Eventually.Holds($"MariaDB to listen; it printed:\n{string.Join('\n', _process.Lines)}", () => FreePort.Answers(_port), s_patience);
+            await _process.Listens("MariaDB", _port, s_patience);
             if (isNew)
             {
                 await Execute("CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'");

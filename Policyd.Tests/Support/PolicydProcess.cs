@@ -16,9 +16,6 @@ internal static class PolicydProcess
         return process;
     }
 
-    /// <summary>Waits until the port takes connections; says what the server printed when it does not.</summary>
-    public static Task Listens(ProcessUnderTest process, int port) => Eventually.Settles(
-        () => $"policyd to listen on {port}; it printed:\n{string.Join('\n', process.Lines)}",
-        () => Task.FromResult(FreePort.Answers(port) || (process.HasExited ? throw new InvalidOperationException(string.Join('\n', process.Lines)) : false)),
-        s_patience);
+    /// <inheritdoc cref="ProcessUnderTest.Listens"/>
+    public static Task Listens(ProcessUnderTest process, int port) => process.Listens("policyd", port, s_patience);
 }

@@ -27,6 +27,8 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     /// <summary>Everything on standard output and standard error so far, in the order in which it came.</summary>
     public IReadOnlyList<string> Lines => [.. _lines];
 
+    private string Printed => string.Join('\n', _lines);
+
     public StreamWriter Input => _process.StandardInput;
 
     public static ProcessUnderTest Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? workingFolder = null)
@@ -64,13 +66,19 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     public async Task<string> Prints(string part, TimeSpan? patience = null)
     {
         string? found = null;
-        await Eventually.Holds(
-            $"\"{part}\" from the process; it printed:\n{string.Join('\n', _lines)}",
-            () => (found = _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))) is not null || _process.HasExited,
+        await Eventually.Settles(
+            () => $"\"{part}\" from the process; it printed:\n{Printed}",
+            () => Task.FromResult((found = _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))) is not null || _process.HasExited),
             patience);
         return found ?? _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))
-            ?? throw new InvalidOperationException($"the process ended without \"{part}\"; it printed:\n{string.Join('\n', _lines)}");
+            ?? throw new InvalidOperationException($"the process ended without \"{part}\"; it printed:\n{Printed}");
     }
+
+    /// <summary>Waits until the port takes connections; says what the process printed when it does not, at once when it has ended.</summary>
+    public Task Listens(string name, int port, TimeSpan? patience = null) => Eventually.Settles(
+        () => $"{name} to listen on {port}; it printed:\n{Printed}",
+        () => Task.FromResult(FreePort.Answers(port) || (HasExited ? throw new InvalidOperationException($"{name} ended with {ExitCode}; it printed:\n{Printed}") : false)),
+        patience);
 
     public void Terminate() => Signal(SigTerm);
 
@@ -105,7 +113,7 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            Assert.Fail($"waited in vain for the process to end; it printed:\n{string.Join('\n', _lines)}");
+            Assert.Fail($"waited in vain for the process to end; it printed:\n{Printed}");
         }
 
         return _process.ExitCode;

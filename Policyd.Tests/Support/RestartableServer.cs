@@ -10,8 +10,7 @@ internal sealed class RestartableServer(string name) : IAsyncDisposable
     public async Task Start(string program, IEnumerable<string> arguments)
     {
         _process = ProcessUnderTest.Start(program, arguments);
-        await Eventually.Holds($"{name} on port {Port}", () => FreePort.Answers(Port) || _process.HasExited);
-        Assert.False(_process.HasExited, string.Join('\n', _process.Lines));
+        await _process.Listens(name, Port);
     }
 
     public async Task Kill()

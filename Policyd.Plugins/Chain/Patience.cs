@@ -1,6 +1,4 @@
-using Policyd.Plugins.Chain;
-
-namespace Policyd.Plugins.Modules;
+namespace Policyd.Plugins.Chain;
 
 /// <summary>A token that is cancelled after a time, to be disposed when the waiting is over. Long ones share their timers.</summary>
 internal readonly struct Patience : IDisposable
