@@ -82,6 +82,27 @@ public static class OptionBinder
             return false;
         }
 
+        return property.Secret is null or { MessagesAreSafe: true }
+            ? BindGiven(property, given, target, source, diagnostics)
+            : BindSecret(property, given, target, source, diagnostics);
+    }
+
+    // A message about a value often quotes it, and so may the exception of a setter or an author's own rule: of a secret only the place is told.
+    private static bool BindSecret(OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
+    {
+        var own = new DiagnosticBag();
+        var fits = BindGiven(property, given, target, source, own);
+        var expected = property.Converter is { } converter ? $"expected {converter.TypeName}, found something else" : "the value does not fit";
+        foreach (var place in own.All.Select(found => found.Position).Distinct())
+        {
+            diagnostics.Error(place, $"{property.Name}: {expected} (it is secret and not shown)");
+        }
+
+        return fits;
+    }
+
+    private static bool BindGiven(OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
+    {
         if (property.MultiKey is { } multiKey)
         {
             return !property.Keys.Any(key => Given(key.Name, source) is not null) || BindMultiKey(property, multiKey, target, source, diagnostics);
@@ -94,7 +115,7 @@ public static class OptionBinder
 
         if (property.Converter is { } converter)
         {
-            return converter.TryConvert(given, new OptionConversion(property.Name, diagnostics, property.Separators), out var value)
+            return converter.TryConvert(given, new OptionConversion(property.Name, diagnostics, property.Separators, property.Secret is not null), out var value)
                 && property.Set(target, value, given.Position, diagnostics);
         }
 

@@ -17,7 +17,7 @@ internal abstract class OptionConverter
 }
 
 /// <summary>What a conversion needs to know: the option's name for messages, where they go, and how a text is cut into a list.</summary>
-internal readonly record struct OptionConversion(string Option, DiagnosticBag Diagnostics, string Separators = ",")
+internal readonly record struct OptionConversion(string Option, DiagnosticBag Diagnostics, string Separators = ",", bool IsSecret = false)
 {
     public bool Fail(ConfigNode node, string message)
     {
@@ -26,7 +26,7 @@ internal readonly record struct OptionConversion(string Option, DiagnosticBag Di
     }
 
     public bool Expected(ConfigNode node, string expected) =>
-        Fail(node, $"expected {expected}, found {(node is ConfigScalar scalar ? Printable.Quote(scalar.Text) : node.Describe())}");
+        Fail(node, $"expected {expected}, found {(node is not ConfigScalar scalar ? node.Describe() : IsSecret ? "something else (it is secret and not shown)" : Printable.Quote(scalar.Text))}");
 }
 
 /// <summary>A converter whose values are written as one scalar.</summary>

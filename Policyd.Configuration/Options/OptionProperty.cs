@@ -20,6 +20,7 @@ internal sealed class OptionProperty
         IsRequired = property.IsDefined(typeof(RequiredMemberAttribute), inherit: false);
         Description = property.GetCustomAttribute<DescriptionAttribute>()?.Description ?? "";
         Separators = property.GetCustomAttribute<OptionListAttribute>()?.Separators ?? ",";
+        Secret = property.GetCustomAttribute<SecretOptionAttribute>(inherit: true);
         _validations = [.. property.GetCustomAttributes<ValidationAttribute>()];
         MultiKey = MultiKeyAdapter.For(property.PropertyType);
         Keys = MultiKey?.KeysOf(Name) ?? [new OptionKey(Name, property.PropertyType)];
@@ -40,6 +41,9 @@ internal sealed class OptionProperty
     public string Description { get; }
 
     public string Separators { get; }
+
+    /// <summary>The declaration that the value is secret; null when it may be shown.</summary>
+    public SecretOptionAttribute? Secret { get; }
 
     public MultiKeyAdapter? MultiKey { get; }
 

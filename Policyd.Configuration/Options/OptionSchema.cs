@@ -12,6 +12,13 @@ namespace Policyd.Configuration;
 /// <param name="Type">The type of its value.</param>
 public sealed record OptionDescription(string Name, string TypeName, string? Default, bool Required, string Description, Type Type)
 {
+    /// <summary>The declaration that the value is secret, or holds a secret; null when it may be shown.</summary>
+    public SecretOptionAttribute? Secret { get; init; }
+
+    /// <summary>The value as it may be shown.</summary>
+    /// <param name="value">The value in the form that a file has.</param>
+    public string Shown(string value) => Secret is null ? value : Secret.Hide(value);
+
     /// <summary>The options inside, when the value is an object (or objects in a list) of options; else null.</summary>
     public OptionSchema? Nested => OptionConverters.For(Type)?.NestedType is { } inner ? OptionSchema.Of(inner) : null;
 }
@@ -40,7 +47,7 @@ public sealed class OptionSchema
     /// <param name="type">A class whose public settable properties are options.</param>
     public static OptionSchema Of(Type type) => s_known.GetOrAdd(type, static type => new OptionSchema(type));
 
-    /// <summary>The effective value of a key as text, a secret as it is; null when there is none.</summary>
+    /// <summary>The effective value of a key as text, a secret unmasked (see <see cref="OptionDescription.Shown"/>); null when there is none.</summary>
     /// <param name="target">The object that was bound.</param>
     /// <param name="option">The key.</param>
     public string? ValueOf(object target, string option)
@@ -68,7 +75,10 @@ public sealed class OptionSchema
             required || defaults is null ? null : Format(property, key, defaults),
             required,
             key.Description ?? property.Description,
-            key.Type);
+            key.Type)
+        {
+            Secret = property.Secret,
+        };
     }
 
     private static string? Format(OptionProperty property, OptionKey key, object target)
