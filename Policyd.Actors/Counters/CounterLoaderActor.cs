@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Akka.Event;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using static Policyd.Actors.Counters.CounterWriterProtocol;
 
@@ -21,18 +22,18 @@ internal sealed class CounterLoaderActor : ReceiveActor
     private readonly Dictionary<string, List<Waiting>> _waiting = [];
     private readonly Queue<string> _tables = new();
 
-    private readonly Dictionary<string, (BackOff BackOff, DateTimeOffset RetryAt)> _refusing = [];
+    private readonly Dictionary<string, (GrowingPause Pause, DateTimeOffset RetryAt)> _refusing = [];
 
     private bool _loading;
     private bool _down;
     private DateTimeOffset _retryAt;
-    private readonly BackOff _backOff;
+    private readonly GrowingPause _backOff;
 
     public CounterLoaderActor(PreparedStore store, CounterWriterSettings settings)
     {
         _store = store;
         _settings = settings;
-        _backOff = new BackOff(settings.FirstBackOff, settings.LongestBackOff);
+        _backOff = new GrowingPause(settings.FirstBackOff, settings.LongestBackOff);
         Receive<Load>(OnLoad);
         Receive<QueryDone>(OnDone);
         Receive<QueryFailed>(OnFailed);
@@ -155,10 +156,10 @@ internal sealed class CounterLoaderActor : ReceiveActor
         if (!_refusing.TryGetValue(failed.Table, out var refusing))
         {
             _log.Error("{0}: counters of {1} cannot be read: {2}", _settings.Connection, failed.Table, failed.Cause.Message);
-            refusing.BackOff = new BackOff(_settings.FirstBackOff, _settings.LongestBackOff);
+            refusing.Pause = new GrowingPause(_settings.FirstBackOff, _settings.LongestBackOff);
         }
 
-        _refusing[failed.Table] = refusing with { RetryAt = _settings.Clock.GetUtcNow() + refusing.BackOff.Next() };
+        _refusing[failed.Table] = refusing with { RetryAt = _settings.Clock.GetUtcNow() + refusing.Pause.Next() };
         var waiting = _waiting[failed.Table];
         foreach (var one in failed.Batch.Concat(waiting))
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Akka.Event;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using static Policyd.Actors.Counters.CounterWriterProtocol;
 
@@ -37,7 +38,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private bool _mayBeCommitted;
     private bool _resendsKnown;
     private bool _down;
-    private readonly BackOff _backOff;
+    private readonly GrowingPause _backOff;
     private readonly List<(IActorRef Asker, long Appends)> _flushes = [];
     private readonly List<(IActorRef Asker, FindRequests Question)> _questions = [];
     private bool _readingForQuestions;
@@ -46,7 +47,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     {
         _store = store;
         _settings = settings;
-        _backOff = new BackOff(settings.FirstBackOff, settings.LongestBackOff);
+        _backOff = new GrowingPause(settings.FirstBackOff, settings.LongestBackOff);
         _refusing = new RefusingTables(settings);
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
 

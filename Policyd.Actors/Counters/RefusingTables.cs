@@ -1,3 +1,5 @@
+using Policyd.Plugins.Connections;
+
 namespace Policyd.Actors.Counters;
 
 /// <summary>
@@ -22,12 +24,12 @@ internal sealed class RefusingTables(CounterWriterSettings settings)
     {
         if (!_tables.TryGetValue(table, out var refusing))
         {
-            _tables.Add(table, refusing = new Refusing(new BackOff(settings.FirstBackOff, settings.LongestBackOff)));
+            _tables.Add(table, refusing = new Refusing(new GrowingPause(settings.FirstBackOff, settings.LongestBackOff)));
         }
 
         batch.Absorb(refusing.Waiting);
         refusing.Waiting = batch;
-        return (batch, refusing.BackOff.Next());
+        return (batch, refusing.Pause.Next());
     }
 
     /// <summary>What is to be tried again; meanwhile the table gathers anew.</summary>
@@ -46,9 +48,9 @@ internal sealed class RefusingTables(CounterWriterSettings settings)
     /// <summary>The table was written. Returns what gathered meanwhile.</summary>
     public CommitBatch? Forgive(string table) => _tables.Remove(table, out var refusing) ? refusing.Waiting : null;
 
-    private sealed class Refusing(BackOff backOff)
+    private sealed class Refusing(GrowingPause pause)
     {
-        public BackOff BackOff { get; } = backOff;
+        public GrowingPause Pause { get; } = pause;
 
         public CommitBatch Waiting { get; set; } = new();
     }

@@ -4,6 +4,7 @@ using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
 using Akka.Pattern;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 
@@ -80,7 +81,7 @@ public sealed class CronClockwork
 
     private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, ILogger logger)
     {
-        var backOff = new BackOff(s_firstWait, s_longestWait);
+        var backOff = new GrowingPause(s_firstWait, s_longestWait);
         var told = false;
         while (!system.WhenTerminated.IsCompleted)
         {

@@ -3,6 +3,7 @@ using Akka.Streams;
 using Akka.Streams.Stage;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Server;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Actors.Listeners;
 
@@ -26,8 +27,8 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
         private readonly PolicyListener _listener;
         private readonly ServerContext _server;
         private readonly SocketAsyncEventArgs _accepting = new();
-        private readonly LogThrottle _refusals = new(TimeSpan.FromSeconds(1));
-        private readonly LogThrottle _failures = new(TimeSpan.FromSeconds(1));
+        private readonly LogThrottle _refusals = new(TimeProvider.System);
+        private readonly LogThrottle _failures = new(TimeProvider.System);
 
         public Logic(AcceptStage stage, PolicyListener listener, ServerContext server)
             : base(stage.Shape)

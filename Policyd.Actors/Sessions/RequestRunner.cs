@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Actors.Sessions;
@@ -11,7 +12,7 @@ namespace Policyd.Actors.Sessions;
 /// </summary>
 internal sealed class RequestRunner(ISessionStore store, ILogger logger)
 {
-    private readonly LogThrottle _storeFailures = new(TimeSpan.FromSeconds(10));
+    private readonly LogThrottle _storeFailures = new(TimeProvider.System);
 
     /// <summary>Runs the request and completes it.</summary>
     /// <param name="pending">The request.</param>

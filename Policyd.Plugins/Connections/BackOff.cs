@@ -1,70 +1,164 @@
 namespace Policyd.Plugins.Connections;
 
 /// <summary>
-/// When a source that failed is asked again: after a pause that doubles with each failure, by one caller at first. Without it every mail
-/// would wait for a server that is known to be away, and log that it is.
+/// When a source that failed is asked again: after a pause that doubles with each failure, and then by one caller alone until that one knows. Without it
+/// every mail would wait for a server that is known to be away.
+/// <code>
+/// using var attempt = _backOff.Enter();
+/// if (attempt.IsRefused) { … the source is away … }
+/// … ask …
+/// attempt.Succeeded(); or attempt.Failed();
+/// </code>
+/// An attempt that ends without either (cancelled, or an error that says nothing of the source) leaves all as it was, and its place to the next one.
 /// </summary>
-internal sealed class BackOff(TimeProvider clock)
+public sealed class BackOff
 {
     private static readonly TimeSpan s_shortest = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(30);
 
+    // Longer than any request may take. Only an attempt that nobody waits for any more takes so long: its place must not be lost for ever.
+    private static readonly TimeSpan s_longestProbe = TimeSpan.FromMinutes(5);
+
     private readonly Lock _lock = new();
-    private TimeSpan _pause;
+    private readonly TimeProvider _clock;
+    private readonly GrowingPause _growing;
+    private readonly int _failuresToPause;
+    private int _failures;
+    private TimeSpan? _pause;
     private long _pauseBegan;
-    private bool _isTried;
+    private long _probeBegan;
 
-    /// <summary>Whether the source may be asked now. A yes after a failure is for this caller alone: the pause begins anew.</summary>
-    public bool TryEnter()
+    // Attempts are numbered by what was known when they began: a new number begins with each pause and with each probe.
+    private long _newest = 1;
+    private long? _probe;
+
+    /// <summary>Nothing has failed yet.</summary>
+    /// <param name="clock">The clock.</param>
+    /// <param name="shortest">The first pause; absent: half a second.</param>
+    /// <param name="longest">The longest pause; absent: half a minute.</param>
+    /// <param name="failuresToPause">How many failures in a row begin a pause.</param>
+    public BackOff(TimeProvider clock, TimeSpan? shortest = null, TimeSpan? longest = null, int failuresToPause = 1)
     {
-        lock (_lock)
+        _clock = clock;
+        _growing = new GrowingPause(shortest ?? s_shortest, longest ?? s_longest);
+        _failuresToPause = failuresToPause;
+    }
+
+    /// <summary>Whether the source counts as away.</summary>
+    public bool IsPaused
+    {
+        get
         {
-            if (_pause == TimeSpan.Zero)
+            lock (_lock)
             {
-                return true;
+                return _pause is not null;
             }
-
-            if (clock.GetElapsedTime(_pauseBegan) < _pause)
-            {
-                return false;
-            }
-
-            _pauseBegan = clock.GetTimestamp();
-            _isTried = true;
-            return true;
         }
     }
 
-    /// <summary>The source failed.</summary>
-    /// <returns>Whether it had not before: the time to log it. Requests that fail together are one failure.</returns>
-    public bool Failed()
+    /// <summary>How long nobody asks from now on; zero when somebody may ask or is asking.</summary>
+    public TimeSpan PauseLeft
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _pause is { } pause && pause - _clock.GetElapsedTime(_pauseBegan) is { Ticks: > 0 } left ? left : TimeSpan.Zero;
+            }
+        }
+    }
+
+    /// <summary>Asks for leave to ask the source; to be disposed when its answer is known or is no longer waited for.</summary>
+    public Attempt Enter()
     {
         lock (_lock)
         {
-            var isFirst = _pause == TimeSpan.Zero;
-            if (!isFirst && !_isTried)
+            if (_pause is not { } pause)
             {
-                // It was asked before the pause began, with those whose failure began it.
+                return new Attempt(this, _newest);
+            }
+
+            if (_clock.GetElapsedTime(_pauseBegan) < pause || (_probe is not null && _clock.GetElapsedTime(_probeBegan) < s_longestProbe))
+            {
+                return default;
+            }
+
+            _probe = ++_newest;
+            _probeBegan = _clock.GetTimestamp();
+            return new Attempt(this, _newest);
+        }
+    }
+
+    private bool Failed(long number)
+    {
+        lock (_lock)
+        {
+            // Who began before the pause, or before the source came back, tells nothing new: failures of one moment are one failure.
+            if (number != (_pause is null ? _newest : _probe))
+            {
                 return false;
             }
 
-            _pause = isFirst ? s_shortest : TimeSpan.FromTicks(Math.Min(s_longest.Ticks, _pause.Ticks * 2));
-            _isTried = false;
-            _pauseBegan = clock.GetTimestamp();
+            var isFirst = _pause is null;
+            if (isFirst && ++_failures < _failuresToPause)
+            {
+                return false;
+            }
+
+            _pause = _growing.Next();
+            _pauseBegan = _clock.GetTimestamp();
+            _probe = null;
+            _newest++;
             return isFirst;
         }
     }
 
-    /// <summary>The source answered.</summary>
-    /// <returns>Whether it had failed before.</returns>
-    public bool Succeeded()
+    private bool Succeeded()
     {
         lock (_lock)
         {
-            var wasAway = _pause != TimeSpan.Zero;
-            _pause = TimeSpan.Zero;
-            _isTried = false;
-            return wasAway;
+            _failures = 0;
+            if (_pause is null)
+            {
+                return false;
+            }
+
+            _pause = null;
+            _probe = null;
+            _newest++;
+            _growing.Reset();
+            return true;
         }
+    }
+
+    private void Leave(long number)
+    {
+        lock (_lock)
+        {
+            _probe = _probe == number ? null : _probe;
+        }
+    }
+
+    /// <summary>One caller's leave to ask, or the refusal of it. What it has told once, later calls do not change.</summary>
+    public readonly struct Attempt : IDisposable
+    {
+        private readonly BackOff? _owner;
+        private readonly long _number;
+
+        internal Attempt(BackOff owner, long number) => (_owner, _number) = (owner, number);
+
+        /// <summary>Whether the source must not be asked now: it is away.</summary>
+        public bool IsRefused => _owner is null;
+
+        /// <summary>The source failed.</summary>
+        /// <returns>Whether it had not before: the pause begins with this.</returns>
+        public bool Failed() => _owner?.Failed(_number) == true;
+
+        /// <summary>The source answered, whatever it answered.</summary>
+        /// <returns>Whether it had been away.</returns>
+        public bool Succeeded() => _owner?.Succeeded() == true;
+
+        /// <inheritdoc/>
+        public void Dispose() => _owner?.Leave(_number);
     }
 }

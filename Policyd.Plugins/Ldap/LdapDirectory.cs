@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Ldap;
@@ -17,6 +15,7 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
     private readonly ConcurrentBag<LdapChannel> _idle = [];
     private readonly SemaphoreSlim _free = new(MostConnections);
     private readonly BackOff _backOff = new(environment.Clock);
+    private readonly SourceLog _log = new(string.Create(CultureInfo.InvariantCulture, $"connection {name}: ldap://{options.Host}:{options.Port}"), environment.Clock);
     private volatile bool _isDisposed;
 
     /// <summary>How long an operation may take.</summary>
@@ -27,8 +26,10 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
     /// <exception cref="OperationCanceledException">It did not answer in time; the same.</exception>
     public async ValueTask<LdapResult> SearchAsync(LdapSearch search, CancellationToken ct)
     {
-        if (!_backOff.TryEnter())
+        using var attempt = _backOff.Enter();
+        if (attempt.IsRefused)
         {
+            _log.Away(environment.Logger, null);
             throw new LdapException("the directory is away");
         }
 
@@ -36,20 +37,14 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
         try
         {
             var result = await SearchKeptAsync(search, ct).ConfigureAwait(false) ?? await SearchNewAsync(search, ct).ConfigureAwait(false);
-            if (_backOff.Succeeded())
-            {
-                Write(LogLevel.Information, "answers again");
-            }
-
+            attempt.Succeeded();
+            _log.Back(environment.Logger);
             return result;
         }
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
         {
-            if (_backOff.Failed())
-            {
-                Write(LogLevel.Warning, exception is LdapException ? exception.Message : "no answer in time");
-            }
-
+            attempt.Failed();
+            _log.Away(environment.Logger, exception is LdapException ? exception.Message : "no answer in time");
             throw;
         }
         finally
@@ -109,7 +104,4 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
             }
         }
     }
-
-    private void Write(LogLevel level, string message) =>
-        ChainLog.Write(environment.Logger, level, string.Create(CultureInfo.InvariantCulture, $"connection {name}: ldap://{options.Host}:{options.Port}: {message}"));
 }

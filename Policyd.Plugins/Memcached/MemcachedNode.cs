@@ -1,7 +1,5 @@
 using System.Net.Sockets;
-using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Protocol;
 
@@ -15,6 +13,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
 {
     private readonly Lock _lock = new();
     private readonly BackOff _backOff = new(environment.Clock);
+    private readonly SourceLog _log = new($"connection {name}: memcached {endpoint}", environment.Clock);
     private MemcachedLink? _link;
     private Task<MemcachedLink>? _connecting;
     private bool _isAway;
@@ -30,7 +29,9 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
             var link = await Link().WaitAsync(ct).ConfigureAwait(false);
             try
             {
-                return await link.SendAsync(command).WaitAsync(options.Timeout, environment.Clock, ct).ConfigureAwait(false);
+                var reply = await link.SendAsync(command).WaitAsync(options.Timeout, environment.Clock, ct).ConfigureAwait(false);
+                _log.Back(environment.Logger);
+                return reply;
             }
             catch (TimeoutException exception)
             {
@@ -73,34 +74,38 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
                 return connecting;
             }
 
-            if (_isDisposed || _connecting is not null || !_backOff.TryEnter())
+            var attempt = _isDisposed || _connecting is not null ? default : _backOff.Enter();
+            if (attempt.IsRefused)
             {
+                _log.Away(environment.Logger, null);
                 throw new CacheException($"memcached {endpoint} is away");
             }
 
-            return _connecting = ConnectAsync();
+            return _connecting = ConnectAsync(attempt);
         }
     }
 
-    private async Task<MemcachedLink> ConnectAsync()
+    private async Task<MemcachedLink> ConnectAsync(BackOff.Attempt begun)
     {
+        using var attempt = begun;
+
         // The lock is the caller's; whatever comes at once must not be seen before it is left.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         using var limit = new CancellationTokenSource(options.ConnectTimeout, environment.Clock);
         try
         {
             var link = await MemcachedLink.OpenAsync(endpoint, options.Timeout, environment.Clock, Broken, limit.Token).ConfigureAwait(false);
-            return Connected(link);
+            return Connected(link, attempt);
         }
         catch (Exception exception) when (exception is SocketException or IOException or CacheException or OperationCanceledException)
         {
             var message = exception is OperationCanceledException ? "no connection in time" : exception.Message;
-            Failed(message, connecting: true);
+            Failed(attempt, message, connecting: true);
             throw new CacheException(message, exception);
         }
     }
 
-    private MemcachedLink Connected(MemcachedLink link)
+    private MemcachedLink Connected(MemcachedLink link, BackOff.Attempt attempt)
     {
         bool isDisposed;
         lock (_lock)
@@ -118,9 +123,9 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
         {
             link.Break(new CacheException("the connection is closed"));
         }
-        else if (_backOff.Succeeded())
+        else
         {
-            Write(LogLevel.Information, "answers again");
+            attempt.Succeeded();
         }
 
         return link;
@@ -138,11 +143,12 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
 
         if (isOurs && isFault)
         {
-            Failed(why.Message, connecting: false);
+            using var attempt = _backOff.Enter();
+            Failed(attempt, why.Message, connecting: false);
         }
     }
 
-    private void Failed(string message, bool connecting)
+    private void Failed(BackOff.Attempt attempt, string message, bool connecting)
     {
         lock (_lock)
         {
@@ -150,11 +156,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
             _connecting = connecting ? null : _connecting;
         }
 
-        if (_backOff.Failed())
-        {
-            Write(LogLevel.Warning, message);
-        }
+        attempt.Failed();
+        _log.Away(environment.Logger, message);
     }
-
-    private void Write(LogLevel level, string message) => ChainLog.Write(environment.Logger, level, $"connection {name}: memcached {endpoint}: {message}");
 }

@@ -39,7 +39,8 @@ public sealed class CtIpRepPlugin : Plugin
         Timeout = System.Threading.Timeout.InfiniteTimeSpan,
     };
 
-    private BackOff _backOff = new(TimeProvider.System);
+    private BackOff _backOff = null!;
+    private SourceLog _log = null!;
     private Uri _address = null!;
     private ActionTemplate _reject = "";
     private ActionTemplate _defer = "";
@@ -86,6 +87,7 @@ public sealed class CtIpRepPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _backOff = new BackOff(setup.Clock);
+        _log = new SourceLog("ctipd", setup.Clock);
         _reject = "reject " + RejectMessage;
         _defer = "defer " + DeferMessage;
         if (!Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
@@ -159,9 +161,10 @@ public sealed class CtIpRepPlugin : Plugin
     // What the service says of the address; an empty action when it says nothing that can be understood.
     private async ValueTask<Reputation> FetchAsync(PluginContext context, IPAddress address)
     {
-        if (!_backOff.TryEnter())
+        using var attempt = _backOff.Enter();
+        if (attempt.IsRefused)
         {
-            Log(context, $"{Url} is away: nothing is known of {address}");
+            _log.Away(context, this, null);
             return new Reputation("", "");
         }
 
@@ -186,13 +189,14 @@ public sealed class CtIpRepPlugin : Plugin
                 throw new InvalidDataException("its reply has no x-ctch-dm-action of accept, permfail or tempfail");
             }
 
-            _backOff.Succeeded();
+            attempt.Succeeded();
+            _log.Back(context, this);
             return new Reputation(action, ValueOf(text, "x-ctch-refid") ?? "");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException or InvalidOperationException or OperationCanceledException)
         {
-            var level = _backOff.Failed() ? PolicyLogLevel.Warning : PolicyLogLevel.Debug;
-            context.Log(level, this, $"{Url}: {(exception is OperationCanceledException ? "no answer in time" : exception.Message)}; nothing is known of {address}");
+            attempt.Failed();
+            _log.Away(context, this, $"{(exception is OperationCanceledException ? "no answer in time" : exception.Message)}; nothing is known of the client");
             return new Reputation("", "");
         }
     }

@@ -13,7 +13,8 @@ public sealed class Fail2BanPlugin : Plugin
 {
     private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(5);
 
-    private BackOff _backOff = new(TimeProvider.System);
+    private BackOff _backOff = null!;
+    private SourceLog _log = null!;
 
     /// <summary>Whether it bans.</summary>
     [Description("off: do nothing")]
@@ -30,8 +31,9 @@ public sealed class Fail2BanPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _backOff = new BackOff(setup.Clock);
         Socket = setup.ResolvePath(Socket);
+        _backOff = new BackOff(setup.Clock);
+        _log = new SourceLog($"fail2ban at {Socket}", setup.Clock);
         try
         {
             _ = new UnixDomainSocketEndPoint(Socket);
@@ -56,22 +58,24 @@ public sealed class Fail2BanPlugin : Plugin
             return default;
         }
 
-        if (!_backOff.TryEnter())
-        {
-            Log(context, $"fail2ban is away: {address} is not banned");
-            return default;
-        }
-
         return BanAsync(context, address);
     }
 
     private async ValueTask<PluginResult> BanAsync(PluginContext context, IPAddress address)
     {
+        using var attempt = _backOff.Enter();
+        if (attempt.IsRefused)
+        {
+            _log.Away(context, this, null);
+            return PluginResult.Continue;
+        }
+
         using var patience = SourceTime.For(context, s_mostTime);
         try
         {
             var reply = await Fail2BanClient.AskAsync(Socket, Fail2BanProtocol.Command("set", Jail, "banip", address.ToString()), patience.Token).ConfigureAwait(false);
-            _backOff.Succeeded();
+            attempt.Succeeded();
+            _log.Back(context, this);
             context.Session.TrySet(DoneKey(address));
             if (reply.Status == 0)
             {
@@ -84,8 +88,8 @@ public sealed class Fail2BanPlugin : Plugin
         }
         catch (Exception exception) when (exception is SocketException or InvalidDataException or OperationCanceledException)
         {
-            var level = _backOff.Failed() ? PolicyLogLevel.Warning : PolicyLogLevel.Debug;
-            context.Log(level, this, $"{Socket}: {(exception is OperationCanceledException ? "no answer in time" : exception.Message)}; {address} is not banned");
+            attempt.Failed();
+            _log.Away(context, this, $"{(exception is OperationCanceledException ? "no answer in time" : exception.Message)}; {address} is not banned");
         }
 
         return PluginResult.Continue;

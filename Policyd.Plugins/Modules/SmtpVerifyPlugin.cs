@@ -18,7 +18,9 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     private const int MostCalls = 200;
     private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(30);
 
-    private BackOff _backOff = new(TimeProvider.System);
+    private BackOff _backOff = null!;
+    private SourceLog _log = null!;
+    private SourceLog _full = null!;
     private SmtpVerifier _verifier = null!;
     private IDnsResolver _dns = null!;
     private SmtpAddress? _fixedSender;
@@ -121,6 +123,8 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public override void Initialize(PluginSetup setup)
     {
         _backOff = new BackOff(setup.Clock);
+        _log = new SourceLog(string.Create(CultureInfo.InvariantCulture, $"the mail server {Host}, port {Port}"), setup.Clock);
+        _full = new SourceLog("verification", setup.Clock);
         _dns = setup.Dns;
         Host = Host is { Length: > 0 } ? Host : null;
         Sender = Sender is { Length: > 0 } ? Sender : null;
@@ -202,9 +206,10 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
 
     private async ValueTask<SmtpVerdict> VerifyAsync(PluginContext context, SmtpAddress address)
     {
-        if (Host is not null && !_backOff.TryEnter())
+        using var attempt = Host is null ? default : _backOff.Enter();
+        if (Host is not null && attempt.IsRefused)
         {
-            Log(context, $"{Host} is away: nothing is known of {address.Path}");
+            _log.Away(context, this, null);
             return SmtpVerdict.Temporary($"the mail server of {address.Domain} cannot be reached");
         }
 
@@ -212,7 +217,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         {
             if (Interlocked.Increment(ref _calls) > MostCalls)
             {
-                context.Log(PolicyLogLevel.Warning, this, $"{MostCalls} addresses are being verified: nothing is known of {address.Path}");
+                _full.Away(context, this, $"{MostCalls} addresses are being verified: nothing is known of {address.Path}");
                 return SmtpVerdict.Temporary("too many addresses are being verified");
             }
 
@@ -220,7 +225,8 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
             var sender = Sender is not null ? _fixedSender : SmtpAddress.Parse(context.Request[SenderField] ?? "");
             var question = new SmtpQuestion(_helo, sender, address, size);
             var verdict = await _verifier.VerifyAsync(question, line => Log(context, $"{address.Path}: {line}"), SourceTime.Of(context.Remaining, s_mostTime)).ConfigureAwait(false);
-            Learn(context, verdict);
+            _full.Back(context, this);
+            Learn(context, attempt, verdict);
             return verdict;
         }
         finally
@@ -229,7 +235,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         }
     }
 
-    private void Learn(PluginContext context, SmtpVerdict verdict)
+    private void Learn(PluginContext context, BackOff.Attempt attempt, SmtpVerdict verdict)
     {
         if (Host is null)
         {
@@ -238,11 +244,13 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
 
         if (!verdict.IsUnreachable)
         {
-            _backOff.Succeeded();
+            attempt.Succeeded();
+            _log.Back(context, this);
         }
-        else if (_backOff.Failed())
+        else
         {
-            context.Log(PolicyLogLevel.Warning, this, $"{Host}, port {Port}, does not answer: nothing is known of the addresses it is asked about");
+            attempt.Failed();
+            _log.Away(context, this, "does not answer: nothing is known of the addresses it is asked about");
         }
     }
 }

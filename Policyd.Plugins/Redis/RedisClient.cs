@@ -1,7 +1,4 @@
-using System.Globalization;
-using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using StackExchange.Redis;
 
@@ -17,6 +14,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     private readonly BackOff _backOff = new(environment.Clock);
+    private readonly SourceLog _log = new($"connection {name}: redis {options.Where}", environment.Clock);
     private readonly SemaphoreSlim _connecting = new(1);
     private ConnectionMultiplexer? _connection;
 
@@ -67,8 +65,10 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
 
     private async ValueTask<T> AnswerAsync<T>(Func<IDatabase, Task<T>> operation, CancellationToken ct)
     {
-        if (!_backOff.TryEnter())
+        using var attempt = _backOff.Enter();
+        if (attempt.IsRefused)
         {
+            _log.Away(environment.Logger, null);
             throw new CacheException($"redis {options.Where} is away");
         }
 
@@ -78,27 +78,22 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
         {
             var connection = await ConnectionAsync(patience.Token).ConfigureAwait(false);
             var answer = await operation(connection.GetDatabase()).WaitAsync(patience.Token).ConfigureAwait(false);
-            if (_backOff.Succeeded())
-            {
-                Write("answers again");
-            }
-
+            attempt.Succeeded();
+            _log.Back(environment.Logger);
             return answer;
         }
         catch (RedisServerException exception)
         {
             // It answers, only not this: the others' keys are as good as ever.
+            attempt.Succeeded();
             throw new CacheException($"redis {options.Where}: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is RedisException or TimeoutException || (exception is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // The library's messages go on with its own state for pages.
             var message = exception is RedisException ? FirstSentence(exception.Message) : "no answer in time";
-            if (_backOff.Failed())
-            {
-                Write(message);
-            }
-
+            attempt.Failed();
+            _log.Away(environment.Logger, message);
             throw new CacheException($"redis {options.Where}: {message}", exception);
         }
     }
@@ -137,6 +132,4 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
             _connecting.Release();
         }
     }
-
-    private void Write(string message) => ChainLog.Write(environment.Logger, LogLevel.Warning, string.Create(CultureInfo.InvariantCulture, $"connection {name}: redis {options.Where}: {message}"));
 }

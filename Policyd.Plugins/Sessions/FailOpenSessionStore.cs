@@ -1,7 +1,6 @@
 using System.Diagnostics.Metrics;
-using System.Globalization;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Sessions;
 
@@ -13,17 +12,16 @@ internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clo
 {
     private static readonly Meter s_meter = new("Policyd");
     private static readonly Counter<long> s_failures = s_meter.CreateCounter<long>("policyd.sessions.failed_open", "{session}", "Sessions that could not be loaded or stored.");
-    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(10);
 
-    private readonly Lock _lock = new();
-    private long? _lastLine;
-    private long _unsaid;
+    private readonly SourceLog _log = new("session cache", clock);
 
     public async ValueTask<Session> LoadAsync(string instance, CancellationToken ct)
     {
         try
         {
-            return await store.LoadAsync(instance, ct).ConfigureAwait(false);
+            var session = await store.LoadAsync(instance, ct).ConfigureAwait(false);
+            _log.Back(logger);
+            return session;
         }
         catch (Exception exception)
         {
@@ -37,6 +35,7 @@ internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clo
         try
         {
             await store.StoreAsync(instance, session, ct).ConfigureAwait(false);
+            _log.Back(logger);
         }
         catch (Exception exception)
         {
@@ -47,18 +46,6 @@ internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clo
     private void Failed(string what, Exception exception)
     {
         s_failures.Add(1);
-        long unsaid;
-        lock (_lock)
-        {
-            if (_lastLine is { } last && clock.GetElapsedTime(last) < s_interval)
-            {
-                _unsaid++;
-                return;
-            }
-
-            (_lastLine, unsaid, _unsaid) = (clock.GetTimestamp(), _unsaid, 0);
-        }
-
-        ChainLog.Write(logger, LogLevel.Warning, string.Create(CultureInfo.InvariantCulture, $"session cache: a session was not {what}, its mail goes on without ({unsaid} more since the last line): {exception.Message}"));
+        _log.Away(logger, $"a session was not {what}, its mail goes on without: {exception.Message}");
     }
 }

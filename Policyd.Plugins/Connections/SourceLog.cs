@@ -1,0 +1,70 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
+
+namespace Policyd.Plugins.Connections;
+
+/// <summary>
+/// What is logged of a source that is away: one line at once, then one every ten seconds with the count of calls that went on without it, and one when it
+/// answers again. Never a line a mail.
+/// </summary>
+/// <param name="source">What is away and answers again: a name for the log.</param>
+/// <param name="clock">The clock.</param>
+public sealed class SourceLog(string source, TimeProvider clock)
+{
+    private readonly LogThrottle _throttle = new(clock);
+    private volatile string _why = "is away";
+
+    /// <summary>A call goes on without the source.</summary>
+    /// <param name="logger">The log.</param>
+    /// <param name="why">What failed; null: the same as last time, since the source was not asked.</param>
+    public void Away(ILogger logger, string? why)
+    {
+        _why = why ?? _why;
+        if (_throttle.Enter(out var leftOut))
+        {
+            ChainLog.Write(logger, LogLevel.Warning, AwayLine(leftOut));
+        }
+    }
+
+    /// <summary>The same from a plugin: a mail goes on without the source.</summary>
+    /// <param name="context">The mail's request.</param>
+    /// <param name="plugin">The plugin.</param>
+    /// <param name="why">What failed; null: the same as last time.</param>
+    public void Away(PluginContext context, Plugin plugin, string? why)
+    {
+        _why = why ?? _why;
+        if (_throttle.Enter(out var leftOut))
+        {
+            context.Log(PolicyLogLevel.Warning, plugin, AwayLine(leftOut));
+        }
+    }
+
+    /// <summary>The source has answered. To be called at each answer: it costs nothing while all is well.</summary>
+    /// <param name="logger">The log.</param>
+    public void Back(ILogger logger)
+    {
+        if (_throttle.Leave(out var after, out var count))
+        {
+            ChainLog.Write(logger, LogLevel.Warning, BackLine(after, count));
+        }
+    }
+
+    /// <summary>The same from a plugin.</summary>
+    /// <param name="context">The request that was answered.</param>
+    /// <param name="plugin">The plugin.</param>
+    public void Back(PluginContext context, Plugin plugin)
+    {
+        if (_throttle.Leave(out var after, out var count))
+        {
+            context.Log(PolicyLogLevel.Warning, plugin, BackLine(after, count));
+        }
+    }
+
+    private string AwayLine(long leftOut) =>
+        leftOut == 0 ? $"{source}: {_why}" : string.Create(CultureInfo.InvariantCulture, $"{source}: {_why} ({leftOut} more since the last line)");
+
+    private string BackLine(TimeSpan after, long count) =>
+        string.Create(CultureInfo.InvariantCulture, $"{source}: answers again after {after.TotalSeconds:0.0} s, in which {count} went on without it");
+}
