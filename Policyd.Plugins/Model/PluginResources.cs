@@ -1,6 +1,7 @@
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.DnsLists;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Sql;
 
@@ -20,6 +21,9 @@ internal sealed class PluginResources(ICounters counters, ServerConnections conn
 
     // One for all plugins: a mail's first Greylist looks for the ticket that its second one made.
     public MemoryExpiringStore Memory { get; } = new(clock);
+
+    // One for all plugins: a list that refuses is told of once, however many ask it.
+    public ListRefusals Refusals { get; } = connections.Own(new ListRefusals(clock));
 
     public CounterTableSet Tables { get; } = new();
 

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Net;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.DnsLists;
 
 namespace Policyd.Plugins.Modules;
 
@@ -57,6 +58,10 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     [Description("the text after reject; %CHECK%, %HOSTNAME% and %INFO% (what the list says, after a comma) are filled in")]
     public string RejectMessage { get; set; } = "%CHECK% rejected (%HOSTNAME%%INFO%)";
 
+    /// <summary>What counts as a listing.</summary>
+    [Description("the answers that count, as Postfix writes them: 127.0.1.[2..99]; none: all but those by which lists refuse to be asked")]
+    public IReadOnlyList<AnswerPattern> Answers { get; set; } = [];
+
     /// <summary>Which score.</summary>
     [Description("the session's key of the score")]
     public string ScoreField { get; set; } = "score";
@@ -65,7 +70,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     public override void Initialize(PluginSetup setup)
     {
         _reject = new ActionTemplate("reject " + RejectMessage);
-        _list = Blocklist.Create(setup, Domain)!;
+        _list = Blocklist.Create(setup, Domain, Answers)!;
     }
 
     /// <inheritdoc/>

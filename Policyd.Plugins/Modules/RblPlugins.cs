@@ -1,6 +1,8 @@
 using System.ComponentModel;
+using System.Net;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.DnsLists;
 
 namespace Policyd.Plugins.Modules;
 
@@ -41,6 +43,10 @@ public abstract class ListPlugin : Plugin
     /// <summary>Which score.</summary>
     [Description("the session's key of the score")]
     public string ScoreField { get; set; } = "score";
+
+    /// <summary>What counts as a listing.</summary>
+    [Description("the answers that count, as Postfix writes them: 127.0.0.[2;4;6..8]; none: all but those by which lists refuse to be asked")]
+    public IReadOnlyList<AnswerPattern> Answers { get; set; } = [];
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup) => _reject = new ActionTemplate("reject " + RejectMessage);
@@ -83,7 +89,7 @@ public sealed class RblPlugin : ListPlugin, IStartsLookups
     {
         base.Initialize(setup);
         _key = ResultKey(Name);
-        _list = Blocklist.Create(setup, Domain)!;
+        _list = Blocklist.Create(setup, Domain, Answers)!;
     }
 
     /// <inheritdoc/>
@@ -134,8 +140,8 @@ public sealed class RblActionPlugin : ListPlugin
     public required string ResultFrom { get; set; }
 
     /// <summary>Which results.</summary>
-    [Description("what an address of the result must match")]
-    public required PerlRegex ReMatch { get; set; }
+    [Description("what an address of the result must match; without it answers must be given")]
+    public PerlRegex? ReMatch { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
@@ -143,6 +149,10 @@ public sealed class RblActionPlugin : ListPlugin
         base.Initialize(setup);
         _key = ResultKey(ResultFrom);
         setup.UseResultOf<RblPlugin>("result_from", ResultFrom);
+        if (ReMatch is null && Answers.Count == 0)
+        {
+            setup.Error("re_match", "neither re_match nor answers is given: nothing tells which results count");
+        }
     }
 
     /// <inheritdoc/>
@@ -159,6 +169,14 @@ public sealed class RblActionPlugin : ListPlugin
             return default;
         }
 
-        return Array.Exists(result.Addresses, ReMatch.IsMatch) ? new(Match(context, result)) : default;
+        return CountingOf(result).Any(address => ReMatch?.IsMatch(address) != false) ? new(Match(context, result)) : default;
+    }
+
+    // Its own answers are asked of all that the list said, also of what does not count for the RBL plugin.
+    private IEnumerable<string> CountingOf(ListResult result)
+    {
+        return Answers.Count == 0
+            ? result.Addresses
+            : result.Addresses.Concat(result.Others ?? []).Where(address => IPAddress.TryParse(address, out var parsed) && Answers.Any(pattern => pattern.Matches(parsed)));
     }
 }

@@ -165,7 +165,7 @@ public sealed class SameListAnswersSpecs(ITestOutputHelper output)
                 Intended =
                 [
                     new("RBL: an IPv6 client", (request, _, _) => request.ClientAddress == "2001:db8::25"),
-                    new("RBL, DBL: an answer outside 127.0.0.0/8, or in 127.255.255.0/24", (request, _, _) => request.ClientAddress == "192.0.2.66"),
+                    new("RBL, RBLAction, DBL: an answer by which the list refuses, or outside 127.0.0.0/8", (request, _, _) => request.ClientAddress == "192.0.2.66"),
                     chain == "rejecting"
                         ? new("what a list says, in reject messages", (_, theirs, ours) => theirs.Replace("\"", "", StringComparison.Ordinal) == ours)
                         : new("RBLAction, a list with several addresses for a client", (request, _, _) => request.ClientAddress == "192.0.2.88"),
