@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Akka.Cluster.Sharding;
 using Policyd.Plugins.Counters;
 using static Policyd.Actors.Counters.CounterProtocol;
 using static Policyd.Actors.Counters.CounterWriterProtocol;
@@ -7,7 +6,7 @@ using static Policyd.Actors.Counters.CounterWriterProtocol;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The one owner of one key in the whole cluster: a sharded entity around a <see cref="CounterLedger"/>. An add needs no load,
+/// The one owner of one key, on this server or in the whole cluster, around a <see cref="CounterLedger"/>. An add needs no load,
 /// since its commit brings the total; a check does, once a window. A load and an add of the same window are never
 /// under way together, or their two totals could not be told apart: what comes second is held until the first is done.
 /// </summary>
@@ -25,6 +24,7 @@ internal sealed class CounterActor : UntypedActor
     private bool _passivating;
     private bool _draining;
     private bool _drained;
+    private bool _leavesDeferred;
 
     public CounterActor(CounterNode node)
     {
@@ -35,7 +35,21 @@ internal sealed class CounterActor : UntypedActor
     public static Props Props(CounterNode node) =>
         Akka.Actor.Props.CreateBy(new Producer<CounterActor>(() => new CounterActor(node))).WithMailbox(CounterMailbox.Id);
 
-    protected override void PostStop() => CloseDoor();
+    /// <summary>Who waits behind a load is not left waiting: nothing of it has been handed to the writer.</summary>
+    protected override void PostStop()
+    {
+        CloseDoor();
+        for (var load = _loads; load is not null; load = load.Next)
+        {
+            load.Held.ForEach(static held => AnswerUnavailable(held.Message, held.Asker));
+        }
+    }
+
+    /// <summary>
+    /// An owner that failed ends. What its adds have in flight would report to the same address, and a ledger that knows nothing of them
+    /// would take it off its sums.
+    /// </summary>
+    protected override void PostRestart(Exception reason) => Context.Stop(Self);
 
     // A switch and no table of handlers: the table would be made anew for each key, and cost more than the rest of its owner.
     protected override void OnReceive(object message)
@@ -71,8 +85,8 @@ internal sealed class CounterActor : UntypedActor
             case LookWhetherIdle:
                 OnIdle();
                 break;
-            case Drain:
-                OnDrain();
+            case Drain drain:
+                OnDrain(drain);
                 break;
             case Drained:
                 OnDrained();
@@ -97,7 +111,7 @@ internal sealed class CounterActor : UntypedActor
     {
         if (_passivating && message is Reserve)
         {
-            // This life is about to end, and a reservation would end with it: the shard keeps the message for the next.
+            // This life is about to end, and a reservation would end with it: the parent keeps the message for the next.
             Context.Parent.Tell(message, asker);
             return;
         }
@@ -347,10 +361,10 @@ internal sealed class CounterActor : UntypedActor
         var now = _node.Clock.GetUtcNow();
         if (!_touched && _loads is null && _ledger.IsQuiet(now))
         {
-            if (!_passivating && !_draining)
+            if (!_passivating && !_draining && _door is { } door)
             {
                 _passivating = true;
-                Context.Parent.Tell(new Passivate(Drain.Instance));
+                Context.Parent.Tell(_node.Passivation(door.Key));
             }
 
             return;
@@ -361,8 +375,15 @@ internal sealed class CounterActor : UntypedActor
     }
 
     /// <summary>What was sent directly before the door closed stands between this and <see cref="Drained"/>: it is done before the end.</summary>
-    private void OnDrain()
+    private void OnDrain(Drain drain)
     {
+        _leavesDeferred |= drain.IsForGood;
+        if (_draining)
+        {
+            StopWhenDrained();
+            return;
+        }
+
         _draining = true;
         CloseDoor();
         Self.Tell(Drained.Instance);
@@ -386,7 +407,7 @@ internal sealed class CounterActor : UntypedActor
     private void StopWhenDrained()
     {
         // What a load holds back may be an add: to stop before it is handed on would lose it.
-        if (_drained && !_ledger.HasAddsInFlight && _loads is null)
+        if (_drained && _loads is null && (!_ledger.HasAddsInFlight || (_leavesDeferred && _storeAway)))
         {
             Context.Stop(Self);
         }

@@ -13,6 +13,9 @@ internal sealed class CounterNode(IReadOnlyDictionary<string, CounterConnection>
     /// <summary>Whether an owner can live on another node.</summary>
     public Func<bool> MayBeElsewhere { get; } = mayBeElsewhere;
 
+    /// <summary>How an owner tells its parent that it would end: the shard of a cluster has a word of its own.</summary>
+    public Func<CounterKey, object> Passivation { get; init; } = static key => new CounterProtocol.FellQuiet(key);
+
     /// <summary>The owners that live here.</summary>
     public LocalOwners Owners { get; } = new();
 

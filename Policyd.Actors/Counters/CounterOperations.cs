@@ -9,10 +9,10 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 public sealed class CounterOperations
 {
-    private readonly ShardedCounters _counters;
+    private readonly OwnedCounters _counters;
     private readonly CounterNode _node;
 
-    internal CounterOperations(ShardedCounters counters, CounterNode node) => (_counters, _node) = (counters, node);
+    internal CounterOperations(OwnedCounters counters, CounterNode node) => (_counters, _node) = (counters, node);
 
     /// <summary>The sums of a window and what is reserved beside them; null when there was no answer before the token was cancelled.</summary>
     public ValueTask<CounterProtocol.Inspected?> InspectAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>

@@ -89,16 +89,19 @@ public static class CounterProtocol
     public sealed record Admitted(Admission Value) : ICounterMessage;
 
     /// <summary>
-    /// The shard moves or the key fell quiet: what is in flight is committed first, then the owner stops. Local: it is
-    /// sent by the shard of the same node.
+    /// The server stops, the shard moves or the key fell quiet: what is in flight is committed first, then the owner stops. Local: it is
+    /// sent by the owner's parent.
     /// </summary>
     public sealed class Drain : INoSerializationVerificationNeeded
     {
-        public static readonly Drain Instance = new();
+        public static readonly Drain Instance = new(forGood: false);
 
-        private Drain()
-        {
-        }
+        /// <summary>There is no next life: what the writer keeps while the database is away need not be waited for.</summary>
+        public static readonly Drain ForGood = new(forGood: true);
+
+        private Drain(bool forGood) => IsForGood = forGood;
+
+        public bool IsForGood { get; }
     }
 
     /// <summary>
@@ -109,6 +112,29 @@ public static class CounterProtocol
         public static readonly LookWhetherIdle Instance = new();
 
         private LookWhetherIdle()
+        {
+        }
+    }
+
+    /// <summary>An owner on a server that is alone would end, if its parent agrees; answered with <see cref="Drain"/>. Local.</summary>
+    internal sealed record FellQuiet(CounterKey Key) : INoSerializationVerificationNeeded;
+
+    /// <summary>The server stops: all owners of a server that is alone drain. Answered with <see cref="AllDrained"/>. Local.</summary>
+    internal sealed class DrainAll : INoSerializationVerificationNeeded
+    {
+        public static readonly DrainAll Instance = new();
+
+        private DrainAll()
+        {
+        }
+    }
+
+    /// <summary>There is no owner any more. Local.</summary>
+    internal sealed class AllDrained : INoSerializationVerificationNeeded
+    {
+        public static readonly AllDrained Instance = new();
+
+        private AllDrained()
         {
         }
     }

@@ -1,6 +1,5 @@
 using System.Data.Common;
 using Akka.Actor;
-using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
 using Akka.Pattern;
 using Microsoft.Extensions.Logging;
@@ -32,8 +31,6 @@ public sealed class CronClockwork
               serializers.cron = "Policyd.Actors.Cron.CronSerializer, Policyd.Actors"
               serialization-bindings { "Policyd.Actors.Cron.ICronMessage, Policyd.Actors" = cron }
             }
-            # It warns at each start and stop, before the singleton can be there, whatever its period says.
-            akka.cluster.singleton-proxy.log-singleton-identification-failure = off
             """);
         var ledger = HasDatabase(model)
             ? CronLedgerStore.On(model.Sql.Database(model.Cron.Db).Provider, model.Sql.ConnectionString(model.Cron.Db))
@@ -70,13 +67,7 @@ public sealed class CronClockwork
             await PrepareAsync(system, model.Sql.Database(model.Cron.Db), logger).ConfigureAwait(false);
         }
 
-        if (!clustered)
-        {
-            return system.ActorOf(props, Name + "-supervisor");
-        }
-
-        system.ActorOf(ClusterSingletonManager.Props(props, PoisonPill.Instance, ClusterSingletonManagerSettings.Create(system)), Name + "-singleton");
-        return system.ActorOf(ClusterSingletonProxy.Props($"/user/{Name}-singleton", ClusterSingletonProxySettings.Create(system)), Name + "-proxy");
+        return clustered ? ClusterClockwork.Start(system, props, Name) : system.ActorOf(props, Name + "-supervisor");
     }
 
     private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, ILogger logger)

@@ -51,11 +51,8 @@ public static class PolicyServerExtensions
 
     private static AkkaConfigurationBuilder WithPolicyServer(this AkkaConfigurationBuilder builder, PolicyServer server, string? akka)
     {
-        if (!string.IsNullOrWhiteSpace(akka))
-        {
-            builder.AddHocon(ConfigurationFactory.ParseString(akka), HoconAddMode.Prepend);
-        }
-
+        var operators = string.IsNullOrWhiteSpace(akka) ? Config.Empty : ConfigurationFactory.ParseString(akka);
+        builder.AddHocon(operators, HoconAddMode.Prepend).AddHocon(AkkaNetwork.SettingsFor(operators), HoconAddMode.Append);
         if (server.Counts)
         {
             builder.AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults), HoconAddMode.Append);
@@ -74,12 +71,13 @@ public static class PolicyServerExtensions
                 loggers.ClearLoggers();
                 loggers.AddLogger<AkkaLog>();
             })
-            .AddStartup((system, registry) => StartAsync(server, system));
+            .AddStartup((system, registry) => StartAsync(server, system, operators));
     }
 
-    private static async Task StartAsync(PolicyServer server, ActorSystem system)
+    private static async Task StartAsync(PolicyServer server, ActorSystem system, Config operators)
     {
         var loggers = DependencyResolver.For(system).Resolver.GetService<ILoggerFactory>();
+        AkkaNetwork.Tell(system, operators, loggers.CreateLogger("Policyd.Server"));
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceRequestsDone, "drain", async () =>
         {
             await server.DrainAsync(Grace).ConfigureAwait(false);

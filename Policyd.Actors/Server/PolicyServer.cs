@@ -21,7 +21,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private ServerContext? _context;
-    private CounterCluster? _counters;
+    private CounterService? _counters;
     private CronClockwork? _clockwork;
     private ActorMaterializer? _materializer;
     private PolicyListener[] _listeners = [];
@@ -90,7 +90,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
             if (RunsCron)
             {
-                _clockwork = CronClockwork.Start(system, _model, Counts, logger);
+                _clockwork = CronClockwork.Start(system, _model, AkkaNetwork.IsClustered(system), logger);
             }
 
             _started.TrySetResult();
@@ -110,7 +110,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
     public CronClockwork? Cron => _clockwork;
 
-    /// <summary>Whether the server needs a cluster: for its counters, unless it was given others.</summary>
+    /// <summary>Whether the server counts itself: it has counter tables, and was given no counters.</summary>
     public bool Counts => _model.CounterTables.Count > 0 && _model.CounterGateway is not null;
 
     /// <summary>Writes the counts that are on their way, after the last request is answered.</summary>
@@ -128,7 +128,17 @@ internal sealed class PolicyServer : IPolicyServerHandle
     {
         if (Counts)
         {
-            _counters = await CounterCluster.StartAsync(system, _model, new CounterSettings(), logger).ConfigureAwait(false);
+            _counters = await CounterService.StartAsync(system, _model, new CounterSettings(), logger).ConfigureAwait(false);
+        }
+
+        // Between the two: a member is asked at once to store where shards are, and the others wait for it; and who counts must be one.
+        if (AkkaNetwork.IsClustered(system))
+        {
+            await ClusterMembership.JoinAsync(system).ConfigureAwait(false);
+        }
+
+        if (_counters is not null)
+        {
             _model.CounterGateway!.Attach(_counters.Counters);
         }
     }

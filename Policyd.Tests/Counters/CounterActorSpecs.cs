@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Akka.Cluster.Sharding;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
 using Policyd.Plugins.Counters;
@@ -8,7 +7,7 @@ using static Policyd.Actors.Counters.CounterProtocol;
 
 namespace Policyd.Tests.Counters;
 
-/// <summary>How the owner of a key ends, seen from its shard.</summary>
+/// <summary>How the owner of a key ends, seen from its parent.</summary>
 public sealed class CounterActorSpecs : IAsyncLifetime
 {
     private static readonly CounterKey Key = new("db", "acct_sender", "a@example.com");
@@ -17,10 +16,10 @@ public sealed class CounterActorSpecs : IAsyncLifetime
 
     private readonly ActorSystem _system = ActorSystem.Create("owner", CounterMailbox.Naming + "akka { loglevel = OFF, stdout-loglevel = OFF }");
     private readonly ScriptedCounterStore _store = new();
-    private readonly Recorder _shard;
+    private readonly Recorder _parent;
     private readonly Recorder _asker;
 
-    public CounterActorSpecs() => (_shard, _asker) = (new Recorder(_system), new Recorder(_system));
+    public CounterActorSpecs() => (_parent, _asker) = (new Recorder(_system), new Recorder(_system));
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -30,18 +29,20 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     public async Task Reservation_that_comes_when_the_owner_is_about_to_end_is_left_to_its_next_life()
     {
         var owner = Owner();
+        owner.Tell(new Release(Key, "none"));
         owner.Tell(LookWhetherIdle.Instance);
-        await Eventually.Holds("the owner to be idle", () => _shard.All<Passivate>().Count == 1);
+        owner.Tell(LookWhetherIdle.Instance);
+        await Eventually.Holds("the owner to be idle", () => _parent.All<FellQuiet>().Count == 1);
         var reserve = new Reserve(Key, Month, CounterMetric.Count, 1, One, "m");
         owner.Tell(reserve, _asker.Self);
-        await Eventually.Holds("the shard to have it back", () => _shard.All<Reserve>().SequenceEqual([reserve]));
+        await Eventually.Holds("the parent to have it back", () => _parent.All<Reserve>().SequenceEqual([reserve]));
         Assert.Empty(_asker.Told);
 
         // An add is safe: the end waits for its commit.
         owner.Tell(new Add(Key, Month, One, "n", 1), _asker.Self);
         owner.Tell(Drain.Instance);
         await Eventually.Holds("the add to be answered", () => _asker.All<Reading>().Count == 1);
-        await Eventually.Holds("the end", () => _shard.All<Ended>().Count == 1);
+        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
         Assert.Equal(1, _store[Key.Table, Key.Key, Month.Time].Count);
     }
 
@@ -58,9 +59,9 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         await Eventually.Holds("the load to begin", () => _store.Loads.Calls == 1);
         load.SetResult();
         await Eventually.Holds("the commit to begin", () => _store.Attempted.Count == 1);
-        Assert.Empty(_shard.All<Ended>());
+        Assert.Empty(_parent.All<Ended>());
         commit.SetResult();
-        await Eventually.Holds("the end", () => _shard.All<Ended>().Count == 1);
+        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
         await Eventually.Holds("both answers", () => _asker.All<Reading>().Count == 2);
         Assert.Equal([0, 1], _asker.All<Reading>().Select(one => one.Value.Total.Count));
     }
@@ -77,14 +78,14 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         owner.Tell(LookWhetherIdle.Instance);
         owner.Tell(new Inspect(Key, Month), _asker.Self);
         await Eventually.Holds("the third answer", () => _asker.All<Inspected>().Count == 1);
-        Assert.Empty(_shard.All<Passivate>());
+        Assert.Empty(_parent.All<FellQuiet>());
         owner.Tell(LookWhetherIdle.Instance);
         owner.Tell(LookWhetherIdle.Instance);
         owner.Tell(LookWhetherIdle.Instance);
-        await Eventually.Holds("the owner to be idle", () => _shard.All<Passivate>().Count > 0);
+        await Eventually.Holds("the owner to be idle", () => _parent.All<FellQuiet>().Count > 0);
         owner.Tell(Drain.Instance);
-        await Eventually.Holds("the end", () => _shard.All<Ended>().Count == 1);
-        Assert.Single(_shard.All<Passivate>());
+        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
+        Assert.Single(_parent.All<FellQuiet>());
     }
 
     [Theory, InlineData(false), InlineData(true)]
@@ -99,9 +100,9 @@ public sealed class CounterActorSpecs : IAsyncLifetime
             known.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender);
         }
 
-        await Eventually.Holds("the owner to be idle", () => _shard.All<Passivate>().Count == 1);
+        await Eventually.Holds("the owner to be idle", () => _parent.All<FellQuiet>().Count == 1);
         owner.Tell(Drain.Instance);
-        await Eventually.Holds("the end", () => _shard.All<Ended>().Count == 1);
+        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
         Assert.Equal(0, owners.Count);
     }
 
@@ -117,16 +118,16 @@ public sealed class CounterActorSpecs : IAsyncLifetime
             new Dictionary<string, CounterConnection> { ["db"] = connection }, new CounterSettings(), TimeProvider.System, static () => false);
         owners = node.Owners;
         var born = new TaskCompletionSource<IActorRef>();
-        _system.ActorOf(Props.Create(() => new Shard(CounterActor.Props(node), _shard.Self, born)));
+        _system.ActorOf(Props.Create(() => new Parent(CounterActor.Props(node), _parent.Self, born)));
         return born.Task.GetAwaiter().GetResult();
     }
 
-    /// <summary>Stands where the shard does: has the owner as its child, and passes on what it is told.</summary>
-    private sealed class Shard : UntypedActor
+    /// <summary>Stands where the parent does: has the owner as its child, and passes on what it is told.</summary>
+    private sealed class Parent : UntypedActor
     {
         private readonly IActorRef _recorder;
 
-        public Shard(Props owner, IActorRef recorder, TaskCompletionSource<IActorRef> born)
+        public Parent(Props owner, IActorRef recorder, TaskCompletionSource<IActorRef> born)
         {
             _recorder = recorder;
             born.SetResult(Context.Watch(Context.ActorOf(owner)));

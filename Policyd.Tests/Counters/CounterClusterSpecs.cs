@@ -242,7 +242,7 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
 
     private async Task<CounterNodeUnderTest> Join(ICounterStore store, CounterNodeUnderTest? seed = null, string akka = "")
     {
-        var node = await CounterNodeUnderTest.Start(store, seed, akka: akka);
+        var node = await CounterNodeUnderTest.StartInCluster(store, seed, akka: akka);
         _nodes.Add(node);
         return node;
     }

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Cluster;
 using Akka.Cluster.Sharding;
 using Akka.Configuration;
+using Akka.Event;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
@@ -11,7 +12,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>
-/// A node that counts: an actor system of its own with the server's settings, a real port on loopback, and a store that outlives it.
+/// A node that counts: an actor system of its own with the server's settings, in a cluster a real port on loopback, and a store that outlives it.
 /// </summary>
 internal sealed class CounterNodeUnderTest : IAsyncDisposable
 {
@@ -28,41 +29,42 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
         """;
 
     private readonly ActorSystem _system;
-    private readonly CounterCluster _counting;
+    private readonly CounterService _counting;
+    private readonly Recorder _undelivered;
     private bool _gone;
 
-    private CounterNodeUnderTest(ActorSystem system, CounterCluster counting)
+    private CounterNodeUnderTest(ActorSystem system, CounterService counting)
     {
         _system = system;
         _counting = counting;
+        _undelivered = new Recorder(system);
+        system.EventStream.Subscribe(_undelivered.Self, typeof(AllDeadLetters));
     }
 
-    public ShardedCounters Counters => _counting.Counters;
+    public OwnedCounters Counters => _counting.Counters;
 
     /// <summary>Waits until all that was added here is in the database; false when it is away.</summary>
     public Task<bool> Flush() => _counting.Operations.FlushAsync("db", Eventually.Patience);
 
     public Cluster Cluster => Cluster.Get(_system);
 
-    /// <summary>A node of its own, or one that joins the seed's cluster.</summary>
-    public static async Task<CounterNodeUnderTest> Start(
+    /// <summary>The owners that live here.</summary>
+    public LocalOwners Owners => _counting.Owners;
+
+    /// <summary>What was sent to an owner, a writer or a loader that was no more.</summary>
+    public IReadOnlyList<AllDeadLetters> Undelivered =>
+        [.. _undelivered.All<AllDeadLetters>().Where(one => one.Message.GetType().Assembly == typeof(CounterProtocol).Assembly)];
+
+    /// <summary>A server that is alone.</summary>
+    public static Task<CounterNodeUnderTest> StartAlone(ICounterStore store, TimeProvider? clock = null, CounterSettings? settings = null) =>
+        Start(store, Config.Empty, clock, settings);
+
+    /// <summary>A node of a cluster of its own, or one that joins the seed's.</summary>
+    public static async Task<CounterNodeUnderTest> StartInCluster(
         ICounterStore store, CounterNodeUnderTest? seed = null, TimeProvider? clock = null, CounterSettings? settings = null, string akka = "")
     {
-        var seeds = seed is null ? string.Empty : $"akka.cluster.seed-nodes = [\"{seed.Cluster.SelfAddress}\"]";
-        var configuration = ConfigurationFactory.ParseString(akka)
-            .WithFallback(ConfigurationFactory.ParseString(seeds))
-            .WithFallback(ConfigurationFactory.ParseString(Testing))
-            .WithFallback(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults))
-            .WithFallback(ConfigurationFactory.ParseString(AkkaSettings.Defaults));
-        var system = ActorSystem.Create("policyd", configuration);
-        var starting = CounterCluster.StartAsync(
-            system,
-            new Dictionary<string, ICounterStore> { ["db"] = store },
-            [new CounterTableUse("db", "acct_sender", Writes: true)],
-            clock ?? TimeProvider.System,
-            settings ?? new CounterSettings { AskTimeout = Eventually.Patience },
-            NullLogger.Instance);
-        var node = new CounterNodeUnderTest(system, await Eventually.Ends("the node to be up", starting));
+        var asked = seed is null ? "akka.actor.provider = cluster" : $"akka.cluster.seed-nodes = [\"{seed.Cluster.SelfAddress}\"]";
+        var node = await Start(store, ConfigurationFactory.ParseString(asked).WithFallback(ConfigurationFactory.ParseString(akka)), clock, settings);
         if (seed is not null)
         {
             await Eventually.Holds("both nodes to know that both are up", () => Up(seed.Cluster) == 2 && Up(node.Cluster) == 2);
@@ -70,6 +72,34 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
         }
 
         return node;
+    }
+
+    private static async Task<CounterNodeUnderTest> Start(ICounterStore store, Config operators, TimeProvider? clock, CounterSettings? settings)
+    {
+        var configuration = operators
+            .WithFallback(ConfigurationFactory.ParseString(Testing))
+            .WithFallback(AkkaNetwork.SettingsFor(operators))
+            .WithFallback(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults))
+            .WithFallback(ConfigurationFactory.ParseString(AkkaSettings.Defaults));
+        var system = ActorSystem.Create("policyd", configuration);
+        return new CounterNodeUnderTest(system, await Eventually.Ends("the node to be up", Count(system, store, clock, settings)));
+    }
+
+    private static async Task<CounterService> Count(ActorSystem system, ICounterStore store, TimeProvider? clock, CounterSettings? settings)
+    {
+        var counting = await CounterService.StartAsync(
+            system,
+            new Dictionary<string, ICounterStore> { ["db"] = store },
+            [new CounterTableUse("db", "acct_sender", Writes: true)],
+            clock ?? TimeProvider.System,
+            settings ?? new CounterSettings { AskTimeout = Eventually.Patience },
+            NullLogger.Instance);
+        if (AkkaNetwork.IsClustered(system))
+        {
+            await ClusterMembership.JoinAsync(system);
+        }
+
+        return counting;
     }
 
     private async Task<int> Regions()

@@ -4,7 +4,10 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>The counters as plugins see them: each call goes to the owner of the key, wherever that is, and ends when its caller's patience does.</summary>
-internal sealed class ShardedCounters(ActorSystem system, IActorRef region, CounterNode node) : ICounters
+/// <param name="system">The actor system.</param>
+/// <param name="owners">Knows the way to each owner, and starts the one that is not there: the parent of them all, or the shard region.</param>
+/// <param name="node">What the owners here share.</param>
+internal sealed class OwnedCounters(ActorSystem system, IActorRef owners, CounterNode node) : ICounters
 {
     private readonly IActorRefProvider _provider = ((ExtendedActorSystem)system).Provider;
     private readonly ActorPath _replies = ((ExtendedActorSystem)system).Provider.TempPath();
@@ -37,7 +40,7 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
         var release = new CounterProtocol.Release(node.Normalize(key), instance);
         if (!node.Owners.TryTell(release.Key, release, ActorRefs.NoSender))
         {
-            region.Tell(release, ActorRefs.NoSender);
+            owners.Tell(release, ActorRefs.NoSender);
         }
     }
 
@@ -55,8 +58,8 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
             return AskElsewhereAsync(message, reply, ct);
         }
 
-        // A cluster of one: the owner that the region will start is here as well, and its answer needs no way over the network.
-        region.Tell(message, reply);
+        // No other node: the owner that is started now is here as well, and its answer needs no way over the network.
+        owners.Tell(message, reply);
         return reply.Until(ct);
     }
 
@@ -64,7 +67,7 @@ internal sealed class ShardedCounters(ActorSystem system, IActorRef region, Coun
     {
         try
         {
-            return reply.Read(await region.Ask<ICounterMessage>(message, node.Settings.AskTimeout, ct).ConfigureAwait(false));
+            return reply.Read(await owners.Ask<ICounterMessage>(message, node.Settings.AskTimeout, ct).ConfigureAwait(false));
         }
         catch (Exception exception) when (exception is AskTimeoutException or OperationCanceledException)
         {

@@ -1,0 +1,107 @@
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Hosting;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Model;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>
+/// Starts what counts: the writers and loaders of this node, and the owners of keys, under a parent of ours on a server that is alone and under
+/// Cluster Sharding in a cluster. Only for a configuration that has a counter table.
+/// </summary>
+internal sealed class CounterService
+{
+    private readonly CounterNode _node;
+    private readonly IActorRef _owners;
+    private readonly bool _drainsOwners;
+
+    private CounterService(ActorSystem system, CounterNode node, IActorRef owners, bool drainsOwners)
+    {
+        _node = node;
+        _owners = owners;
+        _drainsOwners = drainsOwners;
+        Counters = new OwnedCounters(system, owners, node);
+    }
+
+    public OwnedCounters Counters { get; }
+
+    /// <summary>The owners that live on this node.</summary>
+    public LocalOwners Owners => _node.Owners;
+
+    public CounterOperations Operations => new(Counters, _node);
+
+    /// <summary>Completes when the tables have been looked at (or the database turned out to be away).</summary>
+    public static Task<CounterService> StartAsync(ActorSystem system, PolicyServerModel model, CounterSettings settings, ILogger logger) =>
+        StartAsync(system, model.CounterStores, model.CounterTables, model.Chains.Clock, settings, logger);
+
+    /// <inheritdoc cref="StartAsync(ActorSystem, PolicyServerModel, CounterSettings, ILogger)"/>
+    public static async Task<CounterService> StartAsync(
+        ActorSystem system,
+        IReadOnlyDictionary<string, ICounterStore> stores,
+        IReadOnlyList<CounterTableUse> tables,
+        TimeProvider clock,
+        CounterSettings settings,
+        ILogger logger)
+    {
+        // Another node's owners may have counted for a key before it comes here; a server that is alone has none beside it.
+        var clustered = AkkaNetwork.IsClustered(system);
+        Func<bool> othersSeen = clustered ? CounterShards.SeeOthers(system) : static () => false;
+        var connections = new Dictionary<string, CounterConnection>();
+        foreach (var (name, store) in stores)
+        {
+            var prepared = new PreparedStore(name, store, logger);
+            await PrepareAsync(prepared, name, tables, logger).ConfigureAwait(false);
+            var writing = new CounterWriterSettings(name, clock, othersSeen);
+            connections.Add(name, new CounterConnection(
+                prepared,
+                system.ActorOf(CounterWriterActor.Props(prepared, writing), "counter-writer-" + Uri.EscapeDataString(name)),
+                system.ActorOf(CounterLoaderActor.Props(prepared, writing), "counter-loader-" + Uri.EscapeDataString(name))));
+        }
+
+        var node = clustered
+            ? new CounterNode(connections, settings, clock, othersSeen) { Passivation = CounterShards.Passivation }
+            : new CounterNode(connections, settings, clock, othersSeen);
+        system.ActorOf(IdleOwnersActor.Props(node.Owners, settings), "counter-idle-owners");
+        return clustered
+            ? new CounterService(system, node, await CounterShards.StartAsync(system, node).ConfigureAwait(false), drainsOwners: false)
+            : new CounterService(system, node, system.ActorOf(CounterParentActor.Props(node), "counters"), drainsOwners: true);
+    }
+
+    /// <summary>
+    /// Writes what is on its way, after the last request. Returns when it is written or the grace time is over; a writer says in the log what it
+    /// could not. The owners of a cluster drain later, when their shards are handed over.
+    /// </summary>
+    public async Task FlushAsync(TimeSpan grace)
+    {
+        using var patience = new CancellationTokenSource(grace);
+        try
+        {
+            if (_drainsOwners)
+            {
+                await _owners.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, patience.Token).ConfigureAwait(false);
+            }
+
+            await Task.WhenAll(_node.Connections.Select(
+                connection => connection.Writer.Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), patience.Token))).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The writers log what they still hold when they are stopped.
+        }
+    }
+
+    private static async Task PrepareAsync(PreparedStore store, string connection, IReadOnlyList<CounterTableUse> uses, ILogger logger)
+    {
+        var tables = uses.Where(use => use.Connection == connection).Select(use => use.Table).Distinct();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        try
+        {
+            await Task.Run(() => store.PrepareAsync(tables, patience.Token), patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is CounterStoreException or OperationCanceledException)
+        {
+            logger.LogError("{Connection}: the counter tables cannot be prepared yet, mail goes on without them: {Reason}", connection, exception.Message);
+        }
+    }
+}

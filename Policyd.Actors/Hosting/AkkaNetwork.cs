@@ -1,0 +1,82 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Microsoft.Extensions.Logging;
+
+namespace Policyd.Actors.Hosting;
+
+/// <summary>
+/// Whether others reach this server through Akka. Only the operator's <c>akka { }</c> says so, with seed nodes or with a provider: a server that is alone
+/// opens no port but those of its own configuration, and can be joined by nobody.
+/// </summary>
+internal static partial class AkkaNetwork
+{
+    private const string Provider = "akka.actor.provider";
+    private const string SeedNodes = "akka.cluster.seed-nodes";
+
+    /// <summary>Our defaults for what the operator's settings ask for; empty for a server that is alone.</summary>
+    /// <exception cref="ConfigurationException">They contradict each other.</exception>
+    public static Config SettingsFor(Config operators)
+    {
+        var provider = operators.GetString(Provider, string.Empty);
+        var hasSeeds = operators.GetStringList(SeedNodes, []).Count > 0;
+        if (hasSeeds && provider.Length > 0 && !Is("cluster", provider))
+        {
+            throw new ConfigurationException($"{SeedNodes} needs {Provider} = cluster, but that is {provider}");
+        }
+
+        var remote = ConfigurationFactory.ParseString(NetworkSettings.Remote);
+        if (hasSeeds || Is("cluster", provider))
+        {
+            return ConfigurationFactory.ParseString(NetworkSettings.Cluster).WithFallback(remote);
+        }
+
+        // A provider that is not known here may listen as well: not beyond loopback, then.
+        return provider.Length == 0 || Is("local", provider) ? Config.Empty : remote;
+    }
+
+    /// <summary>Whether this system is part of a cluster, maybe of one.</summary>
+    public static bool IsClustered(ActorSystem system) => Is("cluster", ((ExtendedActorSystem)system).Provider.GetType().Name);
+
+    /// <summary>Says which port Akka has opened, and which settings for one have no effect: neither happens in silence.</summary>
+    public static void Tell(ActorSystem system, Config operators, ILogger logger)
+    {
+        var provider = ((ExtendedActorSystem)system).Provider;
+        var clustered = IsClustered(system);
+        var remote = clustered || provider.DefaultAddress.HasGlobalScope;
+        if (remote && system.Settings.Config.GetBoolean("akka.remote.dot-netty.tcp.enable-ssl", false))
+        {
+            Listens(logger, provider.DefaultAddress.ToString());
+        }
+        else if (remote)
+        {
+            ListensToAll(logger, provider.DefaultAddress.ToString());
+        }
+
+        if (!remote && operators.HasPath("akka.remote"))
+        {
+            WithoutEffect(logger, "remote");
+        }
+
+        if (!clustered && operators.HasPath("akka.cluster"))
+        {
+            WithoutEffect(logger, "cluster");
+        }
+    }
+
+    /// <summary>Providers have a short name, and the name of their type.</summary>
+    private static bool Is(string kind, string provider) =>
+        provider.Equals(kind, StringComparison.OrdinalIgnoreCase) || provider.Contains(kind + "ActorRefProvider", StringComparison.OrdinalIgnoreCase);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "akka listens on {Address}, as akka {{ }} asks")]
+    private static partial void Listens(ILogger logger, string address);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "akka listens on {Address}, as akka {{ }} asks, without TLS: whoever reaches that port can join, also each user of this machine, and gets keys to count")]
+    private static partial void ListensToAll(ILogger logger, string address);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "akka {{ {Section} }} has no effect: without akka {{ cluster.seed-nodes }} this server is alone, and Akka opens no port")]
+    private static partial void WithoutEffect(ILogger logger, string section);
+}

@@ -1,0 +1,47 @@
+namespace Policyd.Actors.Hosting;
+
+/// <summary>Akka's settings for a server that others reach. Everything here can be overridden in the configuration's <c>akka { }</c>.</summary>
+internal static class NetworkSettings
+{
+    /// <summary>For Akka's remoting: on loopback unless the configuration says otherwise, and for no message but ours.</summary>
+    public const string Remote = """
+        akka {
+          actor {
+            provider = remote
+            # Only types with a serializer of their own cross nodes: no type's name from the network is ever loaded.
+            serialization-settings.allow-unregistered-types = off
+            serializers.counters = "Policyd.Actors.Counters.CounterMessageSerializer, Policyd.Actors"
+            serialization-bindings { "Policyd.Actors.Counters.ICounterMessage, Policyd.Actors" = counters }
+          }
+          remote.dot-netty.tcp { hostname = 127.0.0.1, port = 0 }
+        }
+        """;
+
+    /// <summary>For a cluster, over those of remoting. Across hosts it names its address, its seed nodes and its certificates.</summary>
+    public const string Cluster = """
+        akka {
+          actor.provider = cluster
+          cluster {
+            seed-nodes = []
+            roles = [policyd]
+            # A cluster of one is up at once instead of after a second.
+            leader-actions-interval = 100 ms
+            periodic-tasks-initial-delay = 100 ms
+            log-info = off
+            sharding {
+              role = policyd
+              state-store-mode = ddata
+              remember-entities = off
+              passivate-idle-entity-after = off
+              distributed-data.durable.keys = []
+              retry-interval = 200 ms
+              buffer-size = 100000
+            }
+            distributed-data.durable.keys = []
+            singleton { hand-over-retry-interval = 200 ms }
+            # It warns at each start and stop, before the singleton can be there, whatever its period says.
+            singleton-proxy.log-singleton-identification-failure = off
+          }
+        }
+        """;
+}
