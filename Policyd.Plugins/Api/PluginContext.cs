@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Dns;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -91,6 +92,12 @@ public sealed class PluginContext
             }
         }
     }
+
+    /// <summary>
+    /// What the request may ask of <see cref="PluginSetup.Dns"/> for names that come from a stranger: hand it over with each such lookup, so that no mail
+    /// takes more than its part of the resolver.
+    /// </summary>
+    public DnsBudget Lookups => _run.Lookups;
 
     internal RequestRun Run => _run;
 

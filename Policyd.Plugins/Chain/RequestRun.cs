@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Dns;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -12,6 +13,7 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
     private Session _session = session;
     private List<(CounterKey Key, CounterWindow Window)>? _reserved;
     private DateTimeOffset? _time;
+    private DnsBudget? _lookups;
 
     public PolicyRequest Request { get; } = request;
 
@@ -23,6 +25,9 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
     public long Deadline { get; } = deadline;
 
     public string? LastPlugin { get; set; }
+
+    /// <summary>What the request may ask of the network; made when first asked for.</summary>
+    public DnsBudget Lookups => LazyInitializer.EnsureInitialized(ref _lookups, static () => new DnsBudget());
 
     public Session Session
     {

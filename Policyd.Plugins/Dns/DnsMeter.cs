@@ -13,7 +13,7 @@ internal sealed class DnsMeter : IDisposable
     private long _failures;
     private long _suppressed;
 
-    public DnsMeter(Func<int> cached, Func<int> silentZones)
+    public DnsMeter(Func<int> cached, Func<int> silentZones, DnsLeftOut leftOut)
     {
         _meter.CreateObservableCounter("policyd.dns.lookups", () => Lookups, "{lookup}", "Questions that were sent.");
         _meter.CreateObservableCounter("policyd.dns.hits", () => Hits, "{lookup}", "Questions answered from the cache.");
@@ -21,6 +21,7 @@ internal sealed class DnsMeter : IDisposable
         _meter.CreateObservableCounter("policyd.dns.timeouts", () => Volatile.Read(ref _timeOuts), "{lookup}", "Lookups that nobody answered in time.");
         _meter.CreateObservableCounter("policyd.dns.failures", () => Volatile.Read(ref _failures), "{lookup}", "Lookups that the servers could not answer.");
         _meter.CreateObservableCounter("policyd.dns.suppressed", () => Suppressed, "{lookup}", "Questions not sent, since their zone is silent.");
+        _meter.CreateObservableCounter("policyd.dns.left_out", leftOut.Measure, "{lookup}", "Questions not sent for want of a slot, by kind of names and by what was used up.");
         _meter.CreateObservableUpDownCounter("policyd.dns.cached", cached, "{answer}", "Answers that are kept.");
         _meter.CreateObservableUpDownCounter("policyd.dns.silent_zones", silentZones, "{zone}", "Zones that do not answer.");
     }

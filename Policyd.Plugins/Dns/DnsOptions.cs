@@ -23,8 +23,8 @@ public sealed class DnsOptions
     [Description("how often each server is asked again when no answer comes"), Range(0, 10)]
     public int Retries { get; set; } = 1;
 
-    /// <summary>How many answers are kept.</summary>
-    [Description("how many answers are kept"), Range(16, 10_000_000)]
+    /// <summary>How many answers are kept, of lists and of all other names each.</summary>
+    [Description("how many answers are kept, of lists and of all other names each"), Range(16, 10_000_000)]
     public int CacheSize { get; set; } = 65536;
 
     /// <summary>How long a failure is kept.</summary>

@@ -9,19 +9,22 @@ namespace Policyd.Plugins.Dns;
 internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
 {
     // Each lookup has a socket for each try: a flood of names must not use up the descriptors of the server.
-    private const int MostLookups = 1024;
+    private const int MostOfLists = 1024;
+    private const int MostOfList = 256;
+    private const int MostOfStrangers = 1024;
+    private const int MostOfStrangersZone = 128;
     private const int MostZones = 1024;
     private static readonly TimeSpan s_longestNegative = TimeSpan.FromHours(3);
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<DnsKey, Task<DnsAnswer>> _underWay = [];
     private readonly Dictionary<string, DnsBreaker> _zones = new(StringComparer.OrdinalIgnoreCase);
     private readonly CancellationTokenSource _stopping = new();
     private readonly DnsOptions _options;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly DnsServer[] _servers;
-    private readonly DnsCache _cache;
+    private readonly DnsShare _lists;
+    private readonly DnsShare _strangers;
 
     public DnsResolver(DnsOptions options, TimeProvider clock, ILogger logger)
     {
@@ -29,15 +32,24 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         _clock = clock;
         _logger = logger;
         _servers = [.. options.Endpoints().Select(endpoint => new DnsServer(endpoint, clock))];
-        _cache = new DnsCache(options.CacheSize, clock);
-        Meter = new DnsMeter(() => Locked(() => _cache.Count), () => Locked(() => _zones.Values.Count(static zone => zone.IsOpen)));
+        _lists = new DnsShare("lists", MostOfLists, MostOfList, new DnsCache(options.CacheSize, clock));
+        _strangers = new DnsShare("strangers", MostOfStrangers, MostOfStrangersZone, new DnsCache(options.CacheSize, clock));
+        LeftOut = new DnsLeftOut(clock, logger);
+        Meter = new DnsMeter(
+            () => Locked(() => _lists.Answers.Count + _strangers.Answers.Count), () => Locked(() => _zones.Values.Count(static zone => zone.IsOpen)), LeftOut);
     }
 
     public DnsMeter Meter { get; }
 
-    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) => ResolveAsync(name, type, null, ct);
+    public DnsLeftOut LeftOut { get; }
 
-    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, CancellationToken ct)
+    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) => ResolveAsync(name, type, null, null, ct);
+
+    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) => ResolveAsync(name, type, null, budget, ct);
+
+    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, CancellationToken ct) => ResolveAsync(name, type, zone, null, ct);
+
+    private ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, DnsBudget? budget, CancellationToken ct)
     {
         if (!DnsName.TryNormalize(name, out var normal))
         {
@@ -45,22 +57,24 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         }
 
         var key = new DnsKey(normal, type);
+        var share = zone is null ? _strangers : _lists;
         Task<DnsAnswer>? waiting;
         lock (_lock)
         {
-            if (_cache.Find(key) is { } kept)
+            if (share.Answers.Find(key) is { } kept)
             {
                 Meter.Hit();
                 return new ValueTask<DnsAnswer>(kept);
             }
 
-            if (_underWay.TryGetValue(key, out waiting))
+            waiting = share.Find(key);
+            if (waiting is not null)
             {
                 Meter.Join();
             }
         }
 
-        waiting ??= Start(key, zone);
+        waiting ??= Start(new Lookup(key, share, zone, budget));
         return new ValueTask<DnsAnswer>(waiting.IsCompleted ? waiting : waiting.WaitAsync(ct));
     }
 
@@ -70,7 +84,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         Task[] left;
         lock (_lock)
         {
-            left = [.. _underWay.Values];
+            left = [.. _lists.UnderWay, .. _strangers.UnderWay];
         }
 
         await Task.WhenAll(left).ConfigureAwait(false);
@@ -78,41 +92,43 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private Task<DnsAnswer> Start(DnsKey key, string? zone)
+    private Task<DnsAnswer> Start(Lookup lookup)
     {
         var answer = new TaskCompletionSource<DnsAnswer>(TaskCreationOptions.RunContinuationsAsynchronously);
+        DnsBound? bound;
         DnsBreaker? breaker;
         lock (_lock)
         {
             // Another may have been faster since the first look.
-            if (_cache.Find(key) is { } kept)
+            if (lookup.Share.Answers.Find(lookup.Key) is { } kept)
             {
                 return Task.FromResult(kept);
             }
 
-            if (_underWay.TryGetValue(key, out var other))
+            if (lookup.Share.Find(lookup.Key) is { } other)
             {
                 return other;
             }
 
-            breaker = Breaker(zone);
-            if (_stopping.IsCancellationRequested || breaker?.Admits() == false)
+            // A slot first: what the breaker lets through as its probe must be sent.
+            bound = lookup.Share.Take(lookup.Key, lookup.Zone, lookup.Budget, answer.Task);
+            breaker = Breaker(lookup.ListZone);
+            if (bound is null && (_stopping.IsCancellationRequested || breaker?.Admits() == false))
             {
+                lookup.Share.GiveBack(lookup.Key, lookup.Zone, lookup.Budget);
                 Meter.Suppress();
                 return Task.FromResult(DnsReply.TimedOut);
             }
+        }
 
-            if (_underWay.Count >= MostLookups)
-            {
-                Meter.Learn(DnsStatus.ServerFailure);
-                return Task.FromResult(DnsReply.ServerFailure);
-            }
-
-            _underWay.Add(key, answer.Task);
+        if (bound is { } used)
+        {
+            LeftOut.Count(lookup.Share.Kind, used, lookup.Zone);
+            return Task.FromResult(DnsReply.ServerFailure);
         }
 
         Meter.Send();
-        _ = LookUpAsync(key, breaker, answer);
+        _ = LookUpAsync(lookup, breaker, answer);
         return answer.Task;
     }
 
@@ -131,27 +147,27 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         return breaker;
     }
 
-    private async Task LookUpAsync(DnsKey key, DnsBreaker? breaker, TaskCompletionSource<DnsAnswer> answer)
+    private async Task LookUpAsync(Lookup lookup, DnsBreaker? breaker, TaskCompletionSource<DnsAnswer> answer)
     {
         DnsReply reply;
         try
         {
-            reply = await AskServersAsync(key).ConfigureAwait(false);
+            reply = await AskServersAsync(lookup.Key).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // Nothing is expected here. Whoever waits must have an answer all the same.
-            _logger.LogError(e, "dns: the lookup of {Name} failed", key.Name);
+            _logger.LogError(e, "dns: the lookup of {Name} failed", lookup.Key.Name);
             reply = DnsReply.Failure;
         }
 
         lock (_lock)
         {
-            _underWay.Remove(key);
+            lookup.Share.GiveBack(lookup.Key, lookup.Zone, lookup.Budget);
             if (!_stopping.IsCancellationRequested)
             {
                 breaker?.Learn(reply.Answer.Status);
-                _cache.Keep(key, reply.Answer, KeptFor(reply));
+                lookup.Share.Answers.Keep(lookup.Key, reply.Answer, KeptFor(reply));
             }
         }
 
@@ -233,5 +249,11 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         {
             return read();
         }
+    }
+
+    private sealed record Lookup(DnsKey Key, DnsShare Share, string? ListZone, DnsBudget? Budget)
+    {
+        /// <summary>What it counts under in its share.</summary>
+        public string Zone { get; } = ListZone ?? DnsName.ZoneOf(Key.Name);
     }
 }

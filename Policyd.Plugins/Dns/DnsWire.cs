@@ -20,26 +20,25 @@ internal static class DnsWire
     private const int TypeNameServer = 2;
     private const int ClassInternet = 1;
     private const int MostAliases = 16;
+    private const int MostJumps = 64;
+
+    // Of a section. Nobody has so many; each costs an object, and 64 KB have room for six thousand.
+    private const int MostRecords = 1000;
 
     /// <summary>A question with recursion desired; with EDNS (RFC 6891) larger datagrams may come back.</summary>
     public static byte[] Question(ushort id, DnsKey key, bool edns)
     {
-        var message = new byte[HeaderLength + key.Name.Length + 2 + 4 + (edns ? 11 : 0)];
+        Span<byte> name = stackalloc byte[DnsName.MaxLength + 2];
+        name = name[..DnsName.Write(key.Name, name)];
+        var message = new byte[HeaderLength + name.Length + 4 + (edns ? 11 : 0)];
         BinaryPrimitives.WriteUInt16BigEndian(message, id);
         message[2] = 0x01;
 
         // The AD bit of a question asks for the AD bit of the answer (RFC 6840, section 5.7), which matters for these kinds alone.
         message[3] = edns && key.Type is (DnsRecordType.Tlsa or DnsRecordType.OpenPgpKey) ? AuthenticData : (byte)0;
         message[5] = 1;
-        var at = HeaderLength;
-        foreach (var range in key.Name.AsSpan().Split('.'))
-        {
-            var label = key.Name.AsSpan()[range];
-            message[at++] = (byte)label.Length;
-            at += Encoding.ASCII.GetBytes(label, message.AsSpan(at));
-        }
-
-        at++;
+        name.CopyTo(message.AsSpan(HeaderLength));
+        var at = HeaderLength + name.Length;
         BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(at), (ushort)key.Type);
         message[at + 3] = ClassInternet;
         if (edns)
@@ -154,6 +153,11 @@ internal static class DnsWire
 
     private static List<RawRecord> ReadSection(ReadOnlySpan<byte> message, int count, ref int at)
     {
+        if (count > MostRecords)
+        {
+            throw new DnsFormatException("too many records");
+        }
+
         var records = new List<RawRecord>(Math.Min(count, 32));
         for (; count > 0; count--)
         {
@@ -245,13 +249,15 @@ internal static class DnsWire
         return BinaryPrimitives.ReadUInt16BigEndian(message[(at - 2)..]);
     }
 
-    // Compressed names (RFC 1035, section 4.1.4). A pointer must lead further back than where it stands, so it ends.
+    // Compressed names (RFC 1035, section 4.1.4). A pointer must lead further back than where it stands, so it ends; and a chain of thousands, which a
+    // message has room for, is no name of anybody's, but each record of it would walk them all.
     private static string ReadName(ReadOnlySpan<byte> message, ref int at)
     {
         var name = new StringBuilder(64);
         var from = at;
         var before = at;
-        var jumped = false;
+        var jumps = 0;
+        var bytes = 0;
         while (true)
         {
             if (from >= message.Length)
@@ -273,49 +279,29 @@ internal static class DnsWire
                 }
 
                 var target = ((length & 0x3f) << 8) | message[from++];
-                at = jumped ? at : from;
-                jumped = true;
-                if (target >= before)
+                at = jumps == 0 ? from : at;
+                if (target >= before || ++jumps > MostJumps)
                 {
-                    throw new DnsFormatException("a name that points forward");
+                    throw new DnsFormatException("a name that points forward, or too often");
                 }
 
                 from = before = target;
                 continue;
             }
 
-            if (length > DnsName.MaxLabel || from + length > message.Length || name.Length + length > 1024)
+            bytes += length + 1;
+            if (length > DnsName.MaxLabel || from + length > message.Length || bytes > DnsName.MaxLength + 1)
             {
-                throw new DnsFormatException("a label that is too long");
+                throw new DnsFormatException("a label or a name that is too long");
             }
 
-            Append(name, message.Slice(from, length));
+            name.Append(name.Length > 0 ? "." : "");
+            DnsName.AppendLabel(name, message.Slice(from, length));
             from += length;
         }
 
-        at = jumped ? at : from;
+        at = jumps == 0 ? from : at;
         return name.ToString();
-    }
-
-    // Bytes that are no part of a host's name are written as in a zone file, so that no name looks like another.
-    private static void Append(StringBuilder name, ReadOnlySpan<byte> label)
-    {
-        if (name.Length > 0)
-        {
-            name.Append('.');
-        }
-
-        foreach (var b in label)
-        {
-            if (b is <= (byte)' ' or >= 0x7f)
-            {
-                name.Append(CultureInfo.InvariantCulture, $"\\{b:D3}");
-            }
-            else
-            {
-                name.Append(b is (byte)'.' or (byte)'\\' ? "\\" : "").Append((char)b);
-            }
-        }
     }
 
     private sealed record RawRecord(string Owner, int Type, uint Ttl, int Start, int Length);

@@ -148,7 +148,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         if (Host is null && Enabled.For(context) && context.Request[RecipientField] is { Length: > 0 } text && !context.Session.Has(ResultKey(text))
             && SmtpAddress.Parse(text) is { Literal: null } address)
         {
-            _ = _dns.ResolveAsync(address.Domain, DnsRecordType.Mx, CancellationToken.None).AsTask();
+            _ = _dns.ResolveAsync(address.Domain, DnsRecordType.Mx, context.Lookups, CancellationToken.None).AsTask();
         }
     }
 
@@ -223,7 +223,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
 
             var size = long.TryParse(context.Request[SizeField], NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
             var sender = Sender is not null ? _fixedSender : SmtpAddress.Parse(context.Request[SenderField] ?? "");
-            var question = new SmtpQuestion(_helo, sender, address, size);
+            var question = new SmtpQuestion(_helo, sender, address, size) { Lookups = context.Lookups };
             var verdict = await _verifier.VerifyAsync(question, line => Log(context, $"{address.Path}: {line}"), SourceTime.Of(context.Remaining, s_mostTime)).ConfigureAwait(false);
             _full.Back(context, this);
             Learn(context, attempt, verdict);

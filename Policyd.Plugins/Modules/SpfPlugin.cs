@@ -1,11 +1,13 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Net;
+using System.Text;
 using Policyd.Configuration;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Spf;
+using Policyd.Protocol;
 
 namespace Policyd.Plugins.Modules;
 
@@ -156,7 +158,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     public int MaxNameLookupsPerTerm { get; set; } = 10;
 
     /// <summary>A limit of the RFC.</summary>
-    [Description("how many lookups of a policy may find nothing"), Range(0, 100)]
+    [Description("how many terms of a policy may have lookups that find nothing"), Range(0, 100)]
     public int MaxVoidDnsLookups { get; set; } = 2;
 
     /// <summary>Which score.</summary>
@@ -209,11 +211,11 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
             return;
         }
 
-        foreach (var (scope, identity) in IdentitiesOf(context))
+        foreach (var (scope, identity, bytes) in IdentitiesOf(context))
         {
-            if (!context.Session.Has(ResultKey(scope)) && SpfName.DomainOf(identity) is var domain && SpfName.IsDomain(domain))
+            if (!context.Session.Has(ResultKey(scope)) && SpfName.DomainOf(identity, bytes) is var domain && SpfName.IsDomain(domain) && DnsName.TryOfBytes(domain, out var name))
             {
-                _ = _dns.ResolveAsync(domain, DnsRecordType.Txt, CancellationToken.None).AsTask();
+                _ = _dns.ResolveAsync(name, DnsRecordType.Txt, context.Lookups, CancellationToken.None).AsTask();
             }
         }
     }
@@ -226,9 +228,10 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
             return PluginResult.Continue;
         }
 
-        foreach (var (scope, identity) in IdentitiesOf(context))
+        var helo = SpfText.OfBytes(context.Request.Utf8(PolicyAttribute.HeloName));
+        foreach (var (scope, identity, bytes) in IdentitiesOf(context))
         {
-            var request = new SpfRequest(address, SpfName.DomainOf(identity), identity, context.Request.HeloName, _explains);
+            var request = new SpfRequest(address, SpfName.DomainOf(identity, bytes), bytes, helo, _explains) { Lookups = context.Lookups };
             var outcome = await context.CachedAsync(
                 ResultKey(scope), static of => of.Plugin.CheckAsync(of.Context, of.Request), (Plugin: this, Context: context, Request: request)).ConfigureAwait(false);
             if (Logs(context))
@@ -254,18 +257,22 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     private string ResultKey(string scope) => $"spf-{Name}-{scope}-result";
 
-    /// <summary>HELO, and the sender or, for a bounce, the postmaster of HELO (RFC 7208, section 2.4).</summary>
-    private IEnumerable<(string Scope, string Identity)> IdentitiesOf(PluginContext context)
+    /// <summary>HELO, and the sender or, for a bounce, the postmaster of HELO (RFC 7208, section 2.4): as text, and as the bytes that came.</summary>
+    private IEnumerable<(string Scope, string Identity, string Bytes)> IdentitiesOf(PluginContext context)
     {
         var (helo, sender) = (context.Request.HeloName, context.Request.Sender);
         if (CheckHelo && helo.Length > 0)
         {
-            yield return (Helo, helo);
+            yield return (Helo, helo, SpfText.OfBytes(context.Request.Utf8(PolicyAttribute.HeloName)));
         }
 
-        if (sender.Length > 0 || helo.Length > 0)
+        if (sender.Length > 0)
         {
-            yield return (MailFrom, sender.Length > 0 ? sender : "postmaster@" + helo);
+            yield return (MailFrom, sender, SpfText.OfBytes(context.Request.Utf8(PolicyAttribute.Sender)));
+        }
+        else if (helo.Length > 0)
+        {
+            yield return (MailFrom, "postmaster@" + helo, "postmaster@" + SpfText.OfBytes(context.Request.Utf8(PolicyAttribute.HeloName)));
         }
     }
 
@@ -310,7 +317,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
             "AUTH_EXPL" => of.Explanation,
             _ => null,
         },
-        (Local: SpfText.Printable($"the client may not use '{identity}' ({scope}): {outcome.Reason}"), outcome.Explanation)));
+        (Local: SpfText.Printable($"the client may not use '{identity}' ({scope}): {outcome.Reason}", Encoding.UTF8), outcome.Explanation)));
 
     private static PluginResult? Fail(SpfErrorMode mode, string scope, SpfOutcome outcome) => mode switch
     {

@@ -12,9 +12,9 @@ internal sealed class MailExchangers(IDnsResolver dns, bool allowPrivate)
     private const int MostAddressesOfHost = 2;
 
     /// <summary>The servers' names, the one to try first in front; or why there is none.</summary>
-    public async Task<(IReadOnlyList<string> Hosts, SmtpVerdict? Failure)> FindAsync(string domain, CancellationToken ct)
+    public async Task<(IReadOnlyList<string> Hosts, SmtpVerdict? Failure)> FindAsync(string domain, DnsBudget lookups, CancellationToken ct)
     {
-        var answer = await dns.ResolveAsync(domain, DnsRecordType.Mx, ct).ConfigureAwait(false);
+        var answer = await dns.ResolveAsync(domain, DnsRecordType.Mx, lookups, ct).ConfigureAwait(false);
         switch (answer.Status)
         {
             case DnsStatus.Found:
@@ -33,10 +33,10 @@ internal sealed class MailExchangers(IDnsResolver dns, bool allowPrivate)
     }
 
     /// <summary>A server's addresses; or why there is none that may be dialled.</summary>
-    public async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(string host, CancellationToken ct)
+    public async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(string host, DnsBudget lookups, CancellationToken ct)
     {
-        var four = dns.ResolveAsync(host, DnsRecordType.A, ct).AsTask();
-        var six = dns.ResolveAsync(host, DnsRecordType.Aaaa, ct).AsTask();
+        var four = dns.ResolveAsync(host, DnsRecordType.A, lookups, ct).AsTask();
+        var six = dns.ResolveAsync(host, DnsRecordType.Aaaa, lookups, ct).AsTask();
         var answers = await Task.WhenAll(four, six).ConfigureAwait(false);
         var all = answers.SelectMany(static answer => answer.Records).OfType<AddressRecord>().Select(static record => record.Address).ToList();
         if (all.Count == 0)

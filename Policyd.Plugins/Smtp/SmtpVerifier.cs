@@ -21,7 +21,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
     public async Task<SmtpVerdict> VerifyAsync(SmtpQuestion question, Action<string> log, TimeSpan time)
     {
         using var patience = new CancellationTokenSource(time);
-        var key = options.ChecksOpenPgp ? ExistsAsync(question.Recipient.OpenPgpKeyName, DnsRecordType.OpenPgpKey, patience.Token) : Task.FromResult<bool?>(null);
+        var key = options.ChecksOpenPgp ? ExistsAsync(question.Recipient.OpenPgpKeyName, DnsRecordType.OpenPgpKey, question.Lookups, patience.Token) : Task.FromResult<bool?>(null);
         var verdict = await AskServersAsync(question, log, time, patience.Token).ConfigureAwait(false);
         return verdict with { HasOpenPgpKey = await key.ConfigureAwait(false) };
     }
@@ -32,7 +32,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         SmtpVerdict? last = null;
         try
         {
-            var (hosts, failure) = await HostsAsync(question.Recipient, ct).ConfigureAwait(false);
+            var (hosts, failure) = await HostsAsync(question, ct).ConfigureAwait(false);
             last = failure;
             for (var number = 0; number < hosts.Count; number++)
             {
@@ -62,15 +62,15 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         }
     }
 
-    private async Task<(IReadOnlyList<string> Hosts, SmtpVerdict? Failure)> HostsAsync(SmtpAddress address, CancellationToken ct) =>
+    private async Task<(IReadOnlyList<string> Hosts, SmtpVerdict? Failure)> HostsAsync(SmtpQuestion question, CancellationToken ct) =>
         options.Host is { } host ? ([host], null)
-        : address.Literal is { } literal ? ([literal.ToString()], null)
-        : await _exchangers.FindAsync(address.Domain, ct).ConfigureAwait(false);
+        : question.Recipient.Literal is { } literal ? ([literal.ToString()], null)
+        : await _exchangers.FindAsync(question.Recipient.Domain, question.Lookups, ct).ConfigureAwait(false);
 
     private async Task<(SmtpVerdict Verdict, bool IsFinal)> AskHostAsync(string host, SmtpQuestion question, Action<string> log, CancellationToken ct)
     {
         var last = Unreachable(question.Recipient);
-        var (addresses, failure) = await AddressesAsync(host, last, ct).ConfigureAwait(false);
+        var (addresses, failure) = await AddressesAsync(host, question.Lookups, last, ct).ConfigureAwait(false);
         if (failure is not null)
         {
             log($"{host}: {failure.Message}");
@@ -92,7 +92,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
                 last = SmtpVerdict.Of(move.Decision) with { HasStartTls = conversation.HasStartTls };
                 if (!move.IsOfServer)
                 {
-                    return (await WithTlsaAsync(last, host, ct).ConfigureAwait(false), true);
+                    return (await WithTlsaAsync(last, host, question.Lookups, ct).ConfigureAwait(false), true);
                 }
             }
             catch (Exception exception) when (exception is SocketException or SmtpException or OperationCanceledException)
@@ -102,17 +102,17 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
             }
         }
 
-        return (await WithTlsaAsync(last, host, ct).ConfigureAwait(false), false);
+        return (await WithTlsaAsync(last, host, question.Lookups, ct).ConfigureAwait(false), false);
     }
 
-    private async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(string host, SmtpVerdict unreachable, CancellationToken ct)
+    private async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(string host, DnsBudget lookups, SmtpVerdict unreachable, CancellationToken ct)
     {
         var literal = IPAddress.TryParse(host, out var address) ? address : null;
         try
         {
             if (options.Host is null)
             {
-                return literal is null ? await _exchangers.AddressesAsync(host, ct).ConfigureAwait(false) : _exchangers.Admit(host, [literal]);
+                return literal is null ? await _exchangers.AddressesAsync(host, lookups, ct).ConfigureAwait(false) : _exchangers.Admit(host, [literal]);
             }
 
             if (literal is not null)
@@ -129,7 +129,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         }
     }
 
-    private async Task<SmtpVerdict> WithTlsaAsync(SmtpVerdict verdict, string host, CancellationToken ct)
+    private async Task<SmtpVerdict> WithTlsaAsync(SmtpVerdict verdict, string host, DnsBudget lookups, CancellationToken ct)
     {
         if (!options.ChecksTlsa)
         {
@@ -137,11 +137,11 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         }
 
         var name = IPAddress.TryParse(host, out _) ? null : string.Create(CultureInfo.InvariantCulture, $"_{options.Port}._tcp.{host}");
-        return verdict with { HasTlsa = await ExistsAsync(name, DnsRecordType.Tlsa, ct).ConfigureAwait(false) };
+        return verdict with { HasTlsa = await ExistsAsync(name, DnsRecordType.Tlsa, lookups, ct).ConfigureAwait(false) };
     }
 
     // A TLSA record counts only when the resolver vouches for it (RFC 6698, section 4.1).
-    private async Task<bool?> ExistsAsync(string? name, DnsRecordType type, CancellationToken ct)
+    private async Task<bool?> ExistsAsync(string? name, DnsRecordType type, DnsBudget lookups, CancellationToken ct)
     {
         if (name is null)
         {
@@ -150,7 +150,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
 
         try
         {
-            var answer = await dns.ResolveAsync(name, type, ct).ConfigureAwait(false);
+            var answer = await dns.ResolveAsync(name, type, lookups, ct).ConfigureAwait(false);
             return answer.IsTemporaryFailure ? null : answer.Status == DnsStatus.Found && (answer.IsAuthenticated || type != DnsRecordType.Tlsa);
         }
         catch (OperationCanceledException)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace Policyd.Plugins.Spf;
@@ -7,7 +8,10 @@ internal sealed class SpfMacroString
 {
     private const string Delimiters = ".-+,/_=";
 
-    // A sender can be long, and a record can name it ten thousand times: what cannot matter is not made.
+    /// <summary>How many macros one text may have. Nobody's has ten; each may cost a lookup, or the making of a long value of which nothing is kept.</summary>
+    public const int MostMacros = 64;
+
+    // A sender can be long: what cannot matter is not made.
     private const int MostValue = 1024;
     private const int MostText = 1024;
     private readonly IReadOnlyList<Token> _tokens;
@@ -29,6 +33,11 @@ internal sealed class SpfMacroString
     /// <exception cref="SpfSyntaxException">It does not fit the grammar.</exception>
     public static SpfMacroString Parse(string text, bool isExplanation = false)
     {
+        if (Macros(text) > MostMacros)
+        {
+            throw new SpfSyntaxException($"a text has more than {MostMacros} macros");
+        }
+
         var tokens = new List<Token>();
         var literal = new StringBuilder();
         for (var at = 0; at < text.Length; at++)
@@ -80,6 +89,9 @@ internal sealed class SpfMacroString
         return new SpfMacroString(text, tokens, isExplanation);
     }
 
+    /// <summary>How many macros a text seems to have: <c>%%{</c> counts too.</summary>
+    public static int Macros(string text) => text.AsSpan().Count("%{");
+
     /// <summary>Parses a domain-spec: its end is a macro or a dot and a top label, so that nobody's local host is asked for.</summary>
     /// <exception cref="SpfSyntaxException">It does not fit the grammar.</exception>
     public static SpfMacroString ParseDomain(string text)
@@ -94,13 +106,15 @@ internal sealed class SpfMacroString
     }
 
     /// <summary>The text with the macros' values. When it gets long, of an explanation the beginning is made, of a domain the end: no name is so long.</summary>
-    /// <param name="valueOf">The value of a macro letter, in lower case.</param>
-    public async ValueTask<string> ExpandAsync(Func<char, ValueTask<string>> valueOf)
+    /// <param name="valueOf">The value of a macro letter, in lower case; each character is a byte.</param>
+    /// <param name="ct">Ends it, also between macros that wait for nothing.</param>
+    public async ValueTask<string> ExpandAsync(Func<char, ValueTask<string>> valueOf, CancellationToken ct)
     {
         var pieces = new List<string>();
         var length = 0;
         for (var index = 0; index < _tokens.Count && length <= MostText; index++)
         {
+            ct.ThrowIfCancellationRequested();
             var token = _tokens[_isExplanation ? index : _tokens.Count - 1 - index];
             var piece = token.Macro is { } macro ? macro.Transform(await valueOf(macro.Letter).ConfigureAwait(false)) : token.Literal;
             pieces.Add(piece);
@@ -168,14 +182,41 @@ internal sealed class SpfMacroString
     {
         public string Transform(string value)
         {
-            var parts = (value.Length > MostValue ? value[..MostValue] : value).Split([.. By]);
+            var text = value.AsSpan(0, Math.Min(value.Length, MostValue));
+            Span<Range> parts = stackalloc Range[MostValue + 1];
+            parts = parts[..text.SplitAny(parts, By)];
             if (Reversed)
             {
-                Array.Reverse(parts);
+                parts.Reverse();
             }
 
-            var text = string.Join('.', parts.Length > Parts ? parts[^Parts..] : parts);
-            return Escapes ? Uri.EscapeDataString(text) : text;
+            var first = Math.Max(0, parts.Length - Parts);
+            var joined = new StringBuilder(text.Length);
+            for (var index = first; index < parts.Length; index++)
+            {
+                joined.Append(index == first ? "" : ".").Append(text[parts[index]]);
+            }
+
+            return Escapes ? Escaped(joined.ToString()) : joined.ToString();
+        }
+
+        // Each character is a byte, so that it is not Uri's way, which takes it for a letter of Unicode.
+        private static string Escaped(string text)
+        {
+            var escaped = new StringBuilder(text.Length);
+            foreach (var c in text)
+            {
+                if (char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_' or '~')
+                {
+                    escaped.Append(c);
+                }
+                else
+                {
+                    escaped.Append(CultureInfo.InvariantCulture, $"%{(int)c:X2}");
+                }
+            }
+
+            return escaped.ToString();
         }
     }
 }

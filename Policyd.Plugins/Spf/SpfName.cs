@@ -3,15 +3,15 @@ using System.Text;
 
 namespace Policyd.Plugins.Spf;
 
-// Names as a check needs them. They are made of strangers' texts, so each is looked at before it is asked for.
+// Names as a check needs them: texts whose characters are bytes, up to where a name is asked for. They are strangers', so each is looked at before it is.
 internal static class SpfName
 {
     private const int MaxLength = 253;
     private const int MaxLabel = 63;
     private static readonly IdnMapping s_international = new() { UseStd3AsciiRules = false };
 
-    /// <summary>The domain of an identity. Letters beyond ASCII are encoded as the DNS has them (RFC 7208, section 4.3), where they can be.</summary>
-    public static string DomainOf(string identity)
+    /// <summary>The domain of an identity. Letters beyond ASCII are encoded as the DNS has them (RFC 7208, section 4.3), where they can be; else it is its bytes.</summary>
+    public static string DomainOf(string identity, string bytes)
     {
         var domain = identity[(identity.LastIndexOf('@') + 1)..];
         if (Ascii.IsValid(domain))
@@ -25,7 +25,7 @@ internal static class SpfName
         }
         catch (ArgumentException)
         {
-            return domain;
+            return bytes[(bytes.LastIndexOf('@') + 1)..];
         }
     }
 

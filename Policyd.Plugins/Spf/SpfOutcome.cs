@@ -1,3 +1,5 @@
+using Policyd.Plugins.Dns;
+
 namespace Policyd.Plugins.Spf;
 
 /// <summary>The results of RFC 7208, section 2.6.</summary>
@@ -31,13 +33,17 @@ internal enum SpfVerdict
 /// <param name="Explanation">For a fail: the domain's own words (<c>exp=</c>), or the default ones; empty otherwise. Short, but else as it came.</param>
 internal sealed record SpfOutcome(SpfVerdict Verdict, string Reason, string Explanation = "");
 
-/// <summary>What is checked.</summary>
+/// <summary>What is checked. In the domain, the sender and the HELO name each character is a byte of what came.</summary>
 /// <param name="Client">The client's address; an IPv4 one written as IPv6 counts as IPv4.</param>
 /// <param name="Domain">The domain whose policy is asked.</param>
 /// <param name="Sender">The identity with its local part; <c>postmaster@</c> is put before one that has none.</param>
 /// <param name="Helo">What the client called itself.</param>
 /// <param name="Explain">Whether a fail is to be explained in the domain's own words: it may cost lookups.</param>
-internal sealed record SpfRequest(System.Net.IPAddress Client, string Domain, string Sender, string Helo, bool Explain = true);
+internal sealed record SpfRequest(System.Net.IPAddress Client, string Domain, string Sender, string Helo, bool Explain = true)
+{
+    /// <summary>What may be looked up for it: that of the request to the server.</summary>
+    public DnsBudget Lookups { get; init; } = new();
+}
 
 /// <summary>The limits of RFC 7208, section 4.6.4, and what a default explanation needs.</summary>
 internal sealed record SpfSettings
@@ -48,7 +54,7 @@ internal sealed record SpfSettings
     /// <summary>How many names of an MX or PTR answer are looked up.</summary>
     public int MaxNamesPerTerm { get; init; } = 10;
 
-    /// <summary>How many lookups may find nothing.</summary>
+    /// <summary>How many terms may have lookups that find nothing.</summary>
     public int MaxVoidLookups { get; init; } = 2;
 
     /// <summary>The text of a fail whose domain explains nothing; macros are expanded.</summary>

@@ -31,6 +31,9 @@ internal sealed record SpfDirective(SpfVerdict Verdict, SpfMechanism Mechanism, 
 /// <summary>A policy as its text says it. A text that does not fit the grammar anywhere is wrong as a whole (section 4.6).</summary>
 internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives, SpfMacroString? Redirect, SpfMacroString? Explanation)
 {
+    /// <summary>How long a record may be, in bytes. The RFC wants 450 (section 3.4); the longest that are met have some four thousand.</summary>
+    public const int MostLength = 8192;
+
     private const string Version = "v=spf1";
 
     /// <summary>Whether a TXT record is a policy at all.</summary>
@@ -40,6 +43,16 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
     /// <exception cref="SpfSyntaxException">The text does not fit the grammar.</exception>
     public static SpfRecord Parse(string text)
     {
+        if (text.Length > MostLength)
+        {
+            throw new SpfSyntaxException($"it is longer than {MostLength} bytes");
+        }
+
+        if (SpfMacroString.Macros(text) > SpfMacroString.MostMacros)
+        {
+            throw new SpfSyntaxException($"it has more than {SpfMacroString.MostMacros} macros");
+        }
+
         var directives = new List<SpfDirective>();
         SpfMacroString? redirect = null;
         SpfMacroString? explanation = null;

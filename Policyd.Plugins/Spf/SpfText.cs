@@ -12,8 +12,14 @@ internal static class SpfText
     /// <summary>The text without what is too long.</summary>
     public static string Shorten(string text) => text.Length > MostLength ? text[..MostLength] : text;
 
-    /// <summary>The text short and in printable ASCII; what is not is written by its bytes, <c>\xNN</c>.</summary>
-    public static string Printable(string text)
+    /// <summary>The text whose characters are the bytes: a check has texts of DNS and of the request beside each other, and neither needs be UTF-8.</summary>
+    public static string OfBytes(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
+
+    /// <summary>A text of bytes for people: as UTF-8, where it is that.</summary>
+    public static string ForPeople(string bytes) => Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(bytes));
+
+    /// <summary>The text short and in printable ASCII; what is not is written by its bytes in the encoding, <c>\xNN</c>.</summary>
+    public static string Printable(string text, Encoding encoding)
     {
         text = Shorten(text);
         if (!text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
@@ -22,7 +28,7 @@ internal static class SpfText
         }
 
         var safe = new StringBuilder(text.Length + 16);
-        foreach (var b in Encoding.UTF8.GetBytes(text))
+        foreach (var b in encoding.GetBytes(text))
         {
             if (b is >= (byte)' ' and <= (byte)'~')
             {

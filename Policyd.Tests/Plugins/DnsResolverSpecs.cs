@@ -264,7 +264,7 @@ public sealed class DnsResolverSpecs
     {
         await using var server = new ScriptedDnsServer();
         await using var resolver = Resolver(server);
-        foreach (var name in (string[])["", ".", "a..b", ".a", new string('a', 64) + ".test", string.Join('.', Enumerable.Repeat("abcdefg", 32)), "sp ace.test", "ü.test", "nul\0.test", "back\\slash.test"])
+        foreach (var name in (string[])["", ".", "a..b", ".a", new string('a', 64) + ".test", string.Join('.', Enumerable.Repeat("abcdefg", 32)), "sp ace.test", "ü.test", "nul\0.test", "a\\25.test", "a\\256.test", "a.test\\", "a\\\n.test", string.Concat(Enumerable.Repeat("\\001", 64)) + ".test"])
         {
             var asked = resolver.ResolveAsync(name, DnsRecordType.A, Ct);
             Assert.True(asked.IsCompletedSuccessfully);
@@ -273,6 +273,59 @@ public sealed class DnsResolverSpecs
 
         Assert.Equal(0, server.Queries);
         Assert.True(DnsName.TryNormalize(string.Join('.', Enumerable.Repeat("abcdefg", 31)) + ".abcde", out _));
+    }
+
+    [Fact]
+    public async Task Label_may_hold_any_byte()
+    {
+        var all = string.Concat(Enumerable.Range(0, 256).Where(b => b != '.').Select(b => (char)b));
+        await using var server = new ScriptedDnsServer();
+        await using var resolver = Resolver(server);
+        for (var from = 0; from < all.Length; from += 60)
+        {
+            var label = all[from..Math.Min(all.Length, from + 60)];
+            server.A(label + ".test", "192.0.2.1");
+            Assert.True(DnsName.TryOfBytes(label + ".Test.", out var name));
+            Assert.EndsWith(".test", name, StringComparison.Ordinal);
+            Assert.Equal(["192.0.2.1"], await Addresses(resolver, name));
+            Assert.Equal(label.ToLowerInvariant(), server.Names[^1][..^5], ignoreCase: true);
+
+            // What it is written as is read back as the same, and so is a mail exchanger's name that is asked for in its turn.
+            Assert.True(DnsName.TryNormalize(name, out var again));
+            Assert.Equal(name, again);
+            Assert.Equal(label + ".test", DnsName.ToBytes(name), ignoreCase: true);
+            server.Mx($"m{from}.test", 1, label + ".test");
+            var exchanger = Assert.IsType<MailExchangerRecord>(Assert.Single((await resolver.ResolveAsync($"m{from}.test", DnsRecordType.Mx, Ct)).Records));
+            Assert.Equal(["192.0.2.1"], await Addresses(resolver, exchanger.Host));
+        }
+
+        Assert.True(DnsName.TryNormalize("a\\.b.TEST", out var dot));
+        Assert.Equal("a\\.b.test", dot);
+        foreach (var text in (string[])["", ".", "a..b", ".a", "a..", new string('a', 64) + ".test", "ā.test", string.Join('.', Enumerable.Repeat("\0bcdefg", 32))])
+        {
+            Assert.False(DnsName.TryOfBytes(text, out _), text);
+        }
+    }
+
+    [Fact]
+    public void Message_of_pointers_or_of_thousands_of_records_is_refused()
+    {
+        var key = new DnsKey("a.test", DnsRecordType.A);
+        var question = DnsWire.Question(7, key, edns: false);
+        (question[2], question[3], question[7]) = (0x80, 0, 1);
+
+        // A record whose data are pointers, each to the one before it, then one whose owner is the last of them.
+        byte[] pointers = [.. Enumerable.Range(0, 100).SelectMany(number => (byte[])[0xc0, (byte)(number == 0 ? 12 : question.Length + 11 + (2 * (number - 1)))])];
+        byte[] message = [.. question, 0, 0, 16, 0, 1, 0, 0, 0, 9, 0, (byte)pointers.Length, .. pointers, 0xc0, (byte)(question.Length + 11 + 2 * 99), 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 127, 0, 0, 2];
+        message[7] = 2;
+        Assert.Throws<DnsFormatException>(() => DnsWire.Read(message, key));
+
+        byte[] record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 127, 0, 0, 2];
+        byte[] many = [.. question, .. Enumerable.Repeat(record, 4000).SelectMany(one => one)];
+        (many[6], many[7]) = (1000 >> 8, 1000 & 0xff);
+        Assert.Equal(1000, DnsWire.Read(many, key).Answer.Records.Count);
+        (many[6], many[7]) = (4000 >> 8, 4000 & 0xff);
+        Assert.Throws<DnsFormatException>(() => DnsWire.Read(many, key));
     }
 
     [Fact]

@@ -58,7 +58,16 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
             request.Add(name, value);
         }
 
-        Last = await _host.RunAsync(request.ToRequest(), _session, Timeout);
+        return await AskAsync(request.ToRequest());
+    }
+
+    /// <summary>A request by its bytes, with the closing empty line: not all that comes is UTF-8.</summary>
+    public Task<string?> AskRawAsync(byte[] bytes) =>
+        PolicyRequestReader.TryRead(bytes, RequestLimits.Default, out var request, out var error) ? AskAsync(request) : throw new InvalidOperationException(error.Message);
+
+    private async Task<string?> AskAsync(PolicyRequest request)
+    {
+        Last = await _host.RunAsync(request, _session, Timeout);
         _session = Last.Session;
         return Last.Action;
     }

@@ -33,12 +33,109 @@ public sealed class SpfBoundsSpecs
     }
 
     [Fact]
-    public async Task Long_explanation_is_cut()
+    public async Task Long_explanation_is_cut_and_one_of_too_many_macros_is_none()
     {
-        var zone = new TextZone { ["test.example"] = "v=spf1 -all exp=why.test.example", ["why.test.example"] = Repeat("%{s} ", LongestText) };
+        var zone = new TextZone { ["test.example"] = "v=spf1 -all exp=why.test.example", ["why.test.example"] = Repeat("%{s} ", 200) };
         var outcome = await EndsAsync("an explanation of long senders", Task.Run(() => CheckAsync(zone, "test.example").AsTask()));
         Assert.Equal(SpfVerdict.Fail, outcome.Verdict);
         Assert.InRange(outcome.Explanation.Length, 100, 512);
+
+        foreach (var text in (string[])[Repeat("%{s} ", LongestText), Repeat("%{l1r-}", 65 * 7), Repeat("word ", LongestText)])
+        {
+            zone["why.test.example"] = text;
+            outcome = await CheckAsync(zone, "test.example");
+            Assert.Equal((SpfVerdict.Fail, ""), (outcome.Verdict, outcome.Explanation));
+        }
+    }
+
+    [Fact]
+    public async Task Record_that_is_longer_than_any_or_has_too_many_macros_is_wrong_and_says_so()
+    {
+        var zone = new TextZone();
+        async Task<SpfOutcome> OfAsync(string record)
+        {
+            zone["test.example"] = record;
+            return await CheckAsync(zone, "test.example");
+        }
+
+        var longest = "v=spf1 ?all x=" + new string('x', 8192 - 14);
+        Assert.Equal(SpfVerdict.Neutral, (await OfAsync(longest)).Verdict);
+        var outcome = await OfAsync(longest + "x");
+        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is wrong: it is longer than 8192 bytes"), (outcome.Verdict, outcome.Reason));
+
+        var most = "v=spf1 ?all" + Repeat(" x=%{d}", 64 * 7);
+        Assert.Equal(SpfVerdict.Neutral, (await OfAsync(most)).Verdict);
+        outcome = await OfAsync(most + " y=%{d}");
+        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is wrong: it has more than 64 macros"), (outcome.Verdict, outcome.Reason));
+    }
+
+    [Fact]
+    public async Task Records_of_a_check_have_a_length_together()
+    {
+        var zone = new TextZone { ["test.example"] = "v=spf1 include:i1.example include:i2.example include:i3.example include:i4.example include:i5.example ?all" };
+        for (var number = 1; number <= 5; number++)
+        {
+            zone[$"i{number}.example"] = "v=spf1 ip4:10.0.0.1 x=" + new string('x', 7000);
+        }
+
+        var outcome = await CheckAsync(zone, "test.example");
+        Assert.Equal((SpfVerdict.PermError, "with that of i5.example the policies are longer than 32768 bytes"), (outcome.Verdict, outcome.Reason));
+        zone["i5.example"] = "v=spf1 ip4:10.0.0.1";
+        Assert.Equal(SpfVerdict.Neutral, (await CheckAsync(zone, "test.example")).Verdict);
+    }
+
+    [Fact]
+    public async Task Client_is_looked_for_once_a_check_however_many_macros_and_mechanisms_name_it()
+    {
+        const string Reverse = "7.2.0.192.in-addr.arpa";
+        var zone = new TextZone
+        {
+            ["test.example"] = "v=spf1 ptr:x.example exists:" + Repeat("%{p1r-}", 60 * 7) + ".a.example include:i1.example ptr include:i2.example ?all",
+            ["i1.example"] = "v=spf1 exists:" + Repeat("%{p1r-}", 64 * 7) + ".b.example ptr ?all",
+            ["i2.example"] = "v=spf1 exists:" + Repeat("%{p1r-}", 63 * 7) + ".c.example ?all exp=%{p}.example",
+        };
+        zone.Names[Reverse] = [.. Enumerable.Range(0, 10).Select(number => $"-{number}.example")];
+        var outcome = await CheckAsync(zone, "test.example", new SpfSettings { MaxVoidLookups = 100 });
+        Assert.Equal(SpfVerdict.Neutral, outcome.Verdict);
+        Assert.Equal(1, zone.Asked.Count(name => name == Reverse));
+        Assert.All(zone.Names[Reverse], name => Assert.Equal(1, zone.Asked.Count(asked => asked == name)));
+    }
+
+    [Theory]
+    [InlineData("%{p1r-}")]
+    [InlineData("%{l1r-}")]
+    [InlineData("%{S1+}")]
+    [InlineData("%{h}")]
+    public async Task Costliest_records_that_are_allowed_make_little_garbage(string macro)
+    {
+        var zone = new TextZone { ["test.example"] = "v=spf1 include:i0.example ?all" };
+        for (var number = 0; number < 9; number++)
+        {
+            zone[$"i{number}.example"] = "v=spf1 exists:" + Repeat(macro, 63 * macro.Length) + $".example x=%{{d}} {(number < 8 ? $"include:i{number + 1}.example" : "")}" + Repeat(" ip4:10.0.0.1", 2800);
+        }
+
+        // Once before: what is made the first time is not counted.
+        await CheckAsync(zone, "test.example", new SpfSettings { MaxDnsTerms = 20, MaxVoidLookups = 20 });
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var check = CheckAsync(zone, "test.example", new SpfSettings { MaxDnsTerms = 20, MaxVoidLookups = 20 });
+        Assert.True(check.IsCompleted, "nothing waits in this zone, so that all is on this thread");
+        var bytes = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal(SpfVerdict.Neutral, (await check).Verdict);
+
+        // 250 bytes for each of the records' 27 kilobytes; the attack of seven thousand macros a record took hundreds of megabytes.
+        Assert.InRange(bytes, 1, 8_000_000);
+    }
+
+    [Fact]
+    public async Task Check_ends_at_its_deadline_also_when_nothing_waits()
+    {
+        var zone = new TextZone { ["test.example"] = "v=spf1 include:test.example" };
+        using var late = new CancellationTokenSource();
+        zone.OnAsk = _ => late.Cancel();
+        var outcome = await new SpfEvaluator(zone, new SpfSettings { MaxDnsTerms = 1_000_000 }, TimeProvider.System).CheckAsync(
+            new SpfRequest(s_client, "test.example", "a@test.example", ""), late.Token);
+        Assert.Equal(SpfVerdict.TempError, outcome.Verdict);
+        Assert.Single(zone.Asked);
     }
 
     [Fact]
@@ -71,8 +168,8 @@ public sealed class SpfBoundsSpecs
 
     private static string Repeat(string text, int length) => string.Concat(Enumerable.Repeat(text, length / text.Length));
 
-    private static ValueTask<SpfOutcome> CheckAsync(IDnsResolver zone, string domain) =>
-        new SpfEvaluator(zone, new SpfSettings(), TimeProvider.System).CheckAsync(
+    private static ValueTask<SpfOutcome> CheckAsync(IDnsResolver zone, string domain, SpfSettings? settings = null) =>
+        new SpfEvaluator(zone, settings ?? new SpfSettings(), TimeProvider.System).CheckAsync(
             new SpfRequest(s_client, domain, Repeat("a.b-c+", 2000) + "@" + domain, ""), TestContext.Current.CancellationToken);
 
     // Far more than it takes; without bounds it would be hours.

@@ -58,7 +58,7 @@ internal sealed class SpfZone : IDnsResolver
     {
         foreach (var (name, records) in zone)
         {
-            _names[((YamlScalarNode)name).Value!] = [.. ((YamlSequenceNode)records).Select(static record => record is YamlScalarNode scalar
+            _names[Known(((YamlScalarNode)name).Value!)] = [.. ((YamlSequenceNode)records).Select(static record => record is YamlScalarNode scalar
                 ? (scalar.Value!, (YamlNode)scalar)
                 : (((YamlScalarNode)((YamlMappingNode)record).First().Key).Value!, ((YamlMappingNode)record).First().Value))];
         }
@@ -86,7 +86,7 @@ internal sealed class SpfZone : IDnsResolver
 
             if (records.Find(static record => record.Type == "CNAME") is { Type: not null } alias)
             {
-                name = ((YamlScalarNode)alias.Value).Value!;
+                name = Known(((YamlScalarNode)alias.Value).Value!);
                 continue;
             }
 
@@ -95,6 +95,9 @@ internal sealed class SpfZone : IDnsResolver
 
         return new ValueTask<DnsAnswer>(new DnsAnswer(DnsStatus.ServerFailure, []));
     }
+
+    // As the resolver's names are.
+    private static string Known(string name) => DnsName.TryOfBytes(name, out var normal) ? normal : name;
 
     private static IEnumerable<YamlNode> Of(List<(string Type, YamlNode Value)> records, DnsRecordType type)
     {
