@@ -44,6 +44,9 @@ public sealed class PolicyRequest
         }
     }
 
+    /// <summary>All attributes as bytes, in the same order.</summary>
+    public RequestAttributes Utf8Attributes => new(this);
+
     /// <summary>The type of the request: <c>smtpd_access_policy</c>. Empty when absent, as for every accessor that follows.</summary>
     public string Type => Text(PolicyAttribute.Request);
 

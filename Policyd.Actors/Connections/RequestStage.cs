@@ -1,9 +1,12 @@
 using System.Diagnostics;
+using System.Globalization;
 using Akka.Streams;
 using Akka.Streams.Stage;
 using Policyd.Actors.Server;
 using Policyd.Actors.Sessions;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Connections;
@@ -24,6 +27,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
 
     private sealed class Logic : InAndOutGraphStageLogic
     {
+        private static readonly Session s_noSession = new();
         private readonly RequestStage _stage;
         private readonly ServerContext _server;
         private readonly PolicyEndpoint _listener;
@@ -82,10 +86,12 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             if (virtualHost is null)
             {
                 ConnectionLog.NoVirtualHost(_server.Logger, _peer, _listener, RequestLogLine.Escape(request["policy_context"] ?? ""));
+                _server.Model.LogRequest(null, request, TimeSpan.Zero, new ChainOutcome(null, null, "no virtual host", s_noSession));
                 CompleteStage();
                 return;
             }
 
+            _server.Model.LogReceived(virtualHost, request);
             _reservations.Begin(request.Instance);
             _askedAt = Stopwatch.GetTimestamp();
             var deadline = Environment.TickCount64 + _server.RequestTimeout;
@@ -211,8 +217,11 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _asking = null;
             _server.Counters.Left();
             _server.Counters.TimedOut();
-            ConnectionLog.AskedTooLong(
-                _server.Logger, asking.VirtualHost.Name, RequestLogLine.Escape(asking.Instance), _server.RequestTimeout / 1000.0);
+            var seconds = _server.RequestTimeout / 1000.0;
+            ConnectionLog.AskedTooLong(_server.Logger, asking.VirtualHost.Name, LogValue.Quote(asking.Instance), seconds);
+            var failure = string.Create(CultureInfo.InvariantCulture, $"no result within {seconds} s");
+            _server.Model.LogRequest(
+                asking.VirtualHost, asking.Request, Stopwatch.GetElapsedTime(_askedAt), new ChainOutcome(_server.OnErrorAction, null, failure, s_noSession));
             AnswerError(canAnswer: true);
         }
 

@@ -7,7 +7,8 @@ namespace Policyd.Actors.Hosting;
 
 /// <summary>
 /// Akka's events as lines of our log. The logger it derives from writes time, level, thread and actor before each message, which
-/// our lines have already or have no use for; this one says only whether Akka itself speaks.
+/// our lines have already or have no use for; this one says only whether Akka itself speaks. What Akka notices of its own life
+/// is debug (4): it tells of no mail and of nothing that an operator can do.
 /// </summary>
 internal sealed class AkkaLog : LoggerFactoryLogger
 {
@@ -16,23 +17,18 @@ internal sealed class AkkaLog : LoggerFactoryLogger
 
     protected override void Log(AkkaEvent.LogEvent log, ActorPath path)
     {
+        var isAkkas = log.LogClass?.Namespace is { } name && (name == "Akka" || name.StartsWith("Akka.", StringComparison.Ordinal));
         var level = log.LogLevel() switch
         {
             AkkaEvent.LogLevel.ErrorLevel => LogLevel.Error,
             AkkaEvent.LogLevel.WarningLevel => LogLevel.Warning,
-            AkkaEvent.LogLevel.InfoLevel => LogLevel.Information,
-            _ => LogLevel.Debug,
+            AkkaEvent.LogLevel.InfoLevel => isAkkas ? LogLevel.Trace : LogLevel.Information,
+            _ => LogLevel.Trace,
         };
         if (_logger.IsEnabled(level))
         {
             // As text, now: the message may hold what its actor changes afterwards.
-            _logger.Log(level, default, Line(log), log.Cause, static (text, _) => text);
+            _logger.Log(level, default, isAkkas ? $"akka: {log.Message}" : $"{log.Message}", log.Cause, static (text, _) => text);
         }
-    }
-
-    private static string Line(AkkaEvent.LogEvent one)
-    {
-        var isAkkas = one.LogClass?.Namespace is { } name && (name == "Akka" || name.StartsWith("Akka.", StringComparison.Ordinal));
-        return isAkkas ? $"akka: {one.Message}" : $"{one.Message}";
     }
 }

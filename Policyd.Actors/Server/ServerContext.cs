@@ -24,7 +24,8 @@ internal sealed class ServerContext : IDisposable
         RequestTimeout = Math.Max(1, (long)model.Options.RequestTimeout.TotalMilliseconds);
         KeepaliveTimeout = (long)model.Options.KeepaliveTimeout.TotalMilliseconds;
         MaxKeepalive = model.Options.MaxKeepalive;
-        OnError = model.Options.OnError.Action is { } action ? PolicyReply.Encode(action) : null;
+        OnErrorAction = model.Options.OnError.Action;
+        OnError = OnErrorAction is { } action ? PolicyReply.Encode(action) : null;
         Limits = new RequestLimits { MaxRequestBytes = (int)Math.Min(int.MaxValue, model.Options.MaxRequestBytes.Bytes) };
     }
 
@@ -46,6 +47,9 @@ internal sealed class ServerContext : IDisposable
 
     /// <summary>Requests of a connection; 0: any number.</summary>
     public int MaxKeepalive { get; }
+
+    /// <summary>The global on_error action; null: close without one.</summary>
+    public string? OnErrorAction { get; }
 
     /// <summary>The encoded global on_error answer; null: close without one.</summary>
     public byte[]? OnError { get; }

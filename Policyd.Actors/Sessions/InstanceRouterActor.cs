@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Actors.Sessions;
@@ -58,7 +59,7 @@ internal sealed class InstanceRouterActor : UntypedActor
         Lease? lease = null;
         if (pending.Instance.Length > 0 && _instances.TryGetValue(pending.Instance, out lease) && now - lease.Since > _settings.StuckAfterMilliseconds)
         {
-            SessionLog.Replaced(_logger, pending.Instance, (now - lease.Since) / 1000);
+            SessionLog.Replaced(_logger, LogValue.Quote(pending.Instance), (now - lease.Since) / 1000);
             Abandon(lease);
             lease = null;
         }

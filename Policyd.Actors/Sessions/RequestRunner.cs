@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Actors.Sessions;
@@ -35,7 +36,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
         }
         catch (Exception e)
         {
-            SessionLog.RequestFailed(logger, pending.VirtualHost.Name, e);
+            SessionLog.RequestFailed(logger, pending.VirtualHost.Name, LogValue.Quote(pending.Instance), e);
             outcome = new ChainOutcome(null, null, e.Message, session);
         }
 

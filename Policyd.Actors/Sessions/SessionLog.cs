@@ -5,8 +5,8 @@ namespace Policyd.Actors.Sessions;
 /// <summary>The log lines of the sessions.</summary>
 internal static partial class SessionLog
 {
-    [LoggerMessage(Level = LogLevel.Error, Message = "{VirtualHost}: the request failed")]
-    public static partial void RequestFailed(ILogger logger, string virtualHost, Exception exception);
+    [LoggerMessage(Level = LogLevel.Error, Message = "{VirtualHost}: instance={Instance}: the request failed")]
+    public static partial void RequestFailed(ILogger logger, string virtualHost, string instance, Exception exception);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "session cache: cannot {Operation} a session, requests go on without it ({Suppressed} more since the last line)")]
     public static partial void StoreFailed(ILogger logger, string operation, long suppressed, Exception exception);

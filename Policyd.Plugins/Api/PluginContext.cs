@@ -1,9 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -183,7 +183,7 @@ public sealed class PluginContext
     /// <param name="field">Which score.</param>
     public string ScoreDetail(string field = "score") => Session[field + "_detail"] ?? "";
 
-    /// <summary>Logs a message with the virtual host before it; control characters are escaped.</summary>
+    /// <summary>Logs a message with virtual host, instance and plugin before it; control characters are escaped.</summary>
     /// <param name="level">The level.</param>
     /// <param name="plugin">The plugin that logs; null for none.</param>
     /// <param name="message">The message.</param>
@@ -192,7 +192,7 @@ public sealed class PluginContext
         var logLevel = level.ToLogLevel();
         if (Logger.IsEnabled(logLevel))
         {
-            ChainLog.Write(Logger, logLevel, string.Create(CultureInfo.InvariantCulture, $"{VirtualHost}: {(plugin is null ? "" : plugin.Name + ": ")}{message}"));
+            ChainLog.Write(Logger, logLevel, new PluginMessage(VirtualHost, Request.Instance, plugin?.Name, message));
         }
     }
 

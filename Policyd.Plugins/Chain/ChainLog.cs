@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Chain;
 
@@ -17,26 +18,21 @@ internal static partial class ChainLog
         }
     }
 
+    public static void Write(ILogger logger, LogLevel level, LogRecord record) => logger.Log(level, default, record, null, LogRecord.Formatter);
+
     [LoggerMessage(Message = "{Message}")]
     private static partial void Line(ILogger logger, LogLevel level, string message);
 }
 
-/// <summary>The one line that is logged for each request, as mtpolicyd's, except that the elapsed time is the real one.</summary>
+/// <summary>The line of a request, and texts that stand in lines.</summary>
 public static class RequestLogLine
 {
-    /// <summary>The level at which the line is logged.</summary>
-    public const PolicyLogLevel Level = PolicyLogLevel.Info;
+    /// <summary>The level at which the line of a request is logged: mtpolicyd's.</summary>
+    public const PolicyLogLevel Level = PolicyLogLevel.Notice;
 
-    /// <summary><c>VHOST: instance=I, type=T, t=12.3ms, plugin=P, result=ACTION</c>, control characters escaped.</summary>
-    /// <param name="virtualHost">The virtual host's name.</param>
-    /// <param name="instance">The request's instance.</param>
-    /// <param name="type">The request's type.</param>
-    /// <param name="elapsed">From the request's arrival to its answer.</param>
-    /// <param name="outcome">What came out.</param>
-    public static string Format(string virtualHost, string instance, string type, TimeSpan elapsed, in ChainOutcome outcome) =>
-        Escape(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{virtualHost}: instance={instance}, type={type}, t={elapsed.TotalMilliseconds:0.0}ms, plugin={outcome.Plugin ?? "none"}, result={outcome.Action ?? "failed"}"));
+    /// <summary>Whether a log shows the lines of requests.</summary>
+    /// <param name="logger">The log.</param>
+    public static bool IsShown(ILogger logger) => logger.IsEnabled(LogLevel.Information);
 
     /// <summary>The text on one line, control characters as <c>\xNN</c>.</summary>
     /// <param name="text">Any text.</param>

@@ -12,6 +12,9 @@ public readonly record struct ChainOutcome(string? Action, string? Plugin, strin
 {
     /// <summary>The counters on which this request reserved, each once, also when it failed; null when there are none.</summary>
     public IReadOnlyList<CounterKey>? Reserved { get; init; }
+
+    /// <summary>The scores of the mail as this request left them, for the log; null when nothing scored, and when the log does not show them.</summary>
+    public IReadOnlyList<MailScore>? Scores { get; init; }
 }
 
 /// <summary>A plugin failed and its <c>on_error</c> says that the request fails. Its message is safe to log once escaped.</summary>

@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Chain;
 
@@ -53,7 +55,7 @@ public sealed class PluginChain
             {
                 if (IsPast(context))
                 {
-                    throw Late(plugin);
+                    throw TooLate(plugin);
                 }
 
                 var running = plugin.RunAsync(context);
@@ -118,7 +120,10 @@ public sealed class PluginChain
             }
             catch (Exception e)
             {
-                ChainLog.Write(run.Logger, LogLevel.Debug, $"{run.Host.Name}: plugin {plugin.Name} could not start its lookups: {e.Message}");
+                if (run.Logger.IsEnabled(LogLevel.Debug))
+                {
+                    ChainLog.Write(run.Logger, LogLevel.Debug, new PluginMessage(run.Host.Name, run.Request.Instance, plugin.Name, $"could not start its lookups: {e.Message}"));
+                }
             }
 
             context.Dispose();
@@ -128,6 +133,8 @@ public sealed class PluginChain
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<PluginResult> ContinueAsync(RequestRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
     {
+        var clock = run.Environment.Clock;
+        var started = clock.GetTimestamp();
         while (true)
         {
             var plugin = _plugins[index];
@@ -136,12 +143,12 @@ public sealed class PluginChain
             {
                 var answer = running.IsCompleted || plugin is IKeepsItsTime
                     ? await running.ConfigureAwait(false)
-                    : await WatchAsync(plugin, context, running).ConfigureAwait(false);
+                    : await WatchAsync(plugin, context, running, started).ConfigureAwait(false);
                 result = Checked(plugin, answer, run);
             }
             catch (Exception e)
             {
-                result = Failed(plugin, e, run);
+                result = Failed(plugin, e, run, started);
             }
             finally
             {
@@ -157,6 +164,7 @@ public sealed class PluginChain
             }
 
             context = NewContext(_plugins[index], run, parent);
+            started = clock.GetTimestamp();
             running = Start(_plugins[index], context);
         }
     }
@@ -165,7 +173,7 @@ public sealed class PluginChain
     {
         try
         {
-            return IsPast(context) ? ValueTask.FromException<PluginResult>(Late(plugin)) : plugin.RunAsync(context);
+            return IsPast(context) ? ValueTask.FromException<PluginResult>(TooLate(plugin)) : plugin.RunAsync(context);
         }
         catch (Exception e)
         {
@@ -175,7 +183,7 @@ public sealed class PluginChain
 
     // To the plugin's deadline and no longer. One that is late runs on with its context, which is nobody's then.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<PluginResult> WatchAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running)
+    private static async ValueTask<PluginResult> WatchAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running, long started)
     {
         var task = running.AsTask();
         using var patience = Patience.For(context.Remaining, context.Clock);
@@ -188,7 +196,7 @@ public sealed class PluginChain
             context.Abandon();
             // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
             _ = task.ContinueWith(static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-            throw Late(plugin);
+            throw new PluginFailedException(plugin.Name, TimedOut(context.Clock, started));
         }
     }
 
@@ -206,7 +214,13 @@ public sealed class PluginChain
 
     private static bool IsPast(PluginContext context) => context.Clock.GetTimestamp() >= context.DeadlineTimestamp;
 
-    private static PluginFailedException Late(Plugin plugin) => new(plugin.Name, "did not answer in its time");
+    private static PluginFailedException TooLate(Plugin plugin) => new(plugin.Name, "was not run: the time for the request was over");
+
+    private static string TimedOut(TimeProvider clock, long started)
+    {
+        var seconds = clock.GetElapsedTime(started).TotalSeconds;
+        return string.Create(CultureInfo.InvariantCulture, $"timed out after {Math.Round(seconds, seconds < 1 ? 2 : 1)} s");
+    }
 
     private PluginResult Checked(Plugin plugin, PluginResult result, RequestRun run)
     {
@@ -246,64 +260,27 @@ public sealed class PluginChain
     }
 
     // What on_error says. Thrown on, the failure becomes the parent's of a nested chain, whose own on_error then decides.
-    private static PluginResult Failed(Plugin plugin, Exception e, RequestRun run)
+    private static PluginResult Failed(Plugin plugin, Exception e, RequestRun run, long? started = null)
     {
-        var failure = e as PluginFailedException
-            ?? new PluginFailedException(plugin.Name, e is OperationCanceledException ? "gave up in time" : $"failed: {e.GetType().Name}: {e.Message}", e);
+        var failure = e as PluginFailedException ?? new PluginFailedException(plugin.Name, What(e, run, started), e);
         if (ReferenceEquals(plugin.OnError, OnError.Fail))
         {
             throw failure;
         }
 
-        ChainLog.Write(run.Logger, LogLevel.Error, $"{run.Host.Name}: plugin {failure.Plugin} {failure.Message}; on_error of {plugin.Name} is {plugin.OnError}");
+        if (run.Logger.IsEnabled(LogLevel.Error))
+        {
+            var message = $"{failure.Message}; on_error{(failure.Plugin == plugin.Name ? "" : $" of {plugin.Name}")} is {plugin.OnError}";
+            ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, failure.Plugin, message));
+        }
+
         return plugin.OnError.Action is { } action ? PluginResult.Answer(action) : PluginResult.Continue;
     }
 
-    // The results so far: a list only from the second action on.
-    private struct ResultList
+    private static string What(Exception e, RequestRun run, long? started) => e switch
     {
-        private string? _first;
-        private List<string>? _all;
-        private bool _aborts;
-
-        /// <summary>Whether the chain ends with this result.</summary>
-        public bool Take(Plugin plugin, PluginResult result, RequestRun run)
-        {
-            if (!result.IsEmpty)
-            {
-                run.LastPlugin = plugin.Name;
-            }
-
-            if (result.Single is { } action)
-            {
-                Add(action);
-            }
-            else if (result.HasMany)
-            {
-                foreach (var each in result.Actions)
-                {
-                    Add(each);
-                }
-            }
-
-            return _aborts = result.Aborts;
-        }
-
-        public readonly PluginResult ToResult() =>
-            _all is not null ? PluginResult.Of(_all, _aborts)
-            : _first is null ? (_aborts ? PluginResult.Abort() : PluginResult.Continue)
-            : _aborts ? PluginResult.Answer(_first) : PluginResult.Add(_first);
-
-        private void Add(string action)
-        {
-            if (_first is null)
-            {
-                _first = action;
-            }
-            else
-            {
-                (_all ??= [_first]).Add(action);
-            }
-        }
-    }
+        OperationCanceledException when started is { } since => TimedOut(run.Environment.Clock, since),
+        OperationCanceledException => "was cancelled",
+        _ => $"failed: {e.GetType().Name}: {e.Message}",
+    };
 }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -67,14 +68,21 @@ public sealed class VirtualHost
     private static ChainOutcome Outcome(RequestRun run, PluginResult result)
     {
         var action = result.Single ?? ActionPrecedence.Merge(result.Actions);
-        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, null, run.Session) { Reserved = run.Reserved };
+        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, null, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
     }
 
     private static ChainOutcome Failed(RequestRun run, Exception e)
     {
         var failure = e as PluginFailedException ?? new PluginFailedException("", e.Message, e);
-        var message = RequestLogLine.Escape($"plugin {failure.Plugin} {failure.Message}");
-        ChainLog.Write(run.Logger, LogLevel.Error, $"{run.Host.Name}: {message}");
-        return new ChainOutcome(null, failure.Plugin, message, run.Session) { Reserved = run.Reserved };
+        var plugin = failure.Plugin.Length > 0 ? failure.Plugin : null;
+        if (run.Logger.IsEnabled(LogLevel.Error))
+        {
+            ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, plugin, failure.Message));
+        }
+
+        return new ChainOutcome(null, plugin, failure.Message, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
     }
+
+    // Now, since the next request of the mail may score before this one's line is made.
+    private static IReadOnlyList<MailScore>? Scores(RequestRun run) => RequestLogLine.IsShown(run.Logger) ? run.Session.Scores : null;
 }

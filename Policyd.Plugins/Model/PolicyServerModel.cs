@@ -1,9 +1,12 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Cron;
+using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -92,18 +95,40 @@ public sealed class PolicyServerModel
             ? named
             : _byListener.GetValueOrDefault(listener);
 
-    /// <summary>Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells.</summary>
-    /// <param name="host">The virtual host.</param>
+    /// <summary>Logs a request as it came, at level 4.</summary>
+    /// <param name="host">Its virtual host.</param>
+    /// <param name="request">The request.</param>
+    public void LogReceived(VirtualHost host, PolicyRequest request)
+    {
+        if (Chains.Logger.IsEnabled(LogLevel.Trace))
+        {
+            ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
+        }
+    }
+
+    /// <summary>Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells. Costs nothing when the log does not show it.</summary>
+    /// <param name="host">The virtual host; null when the request has none.</param>
     /// <param name="request">The request.</param>
     /// <param name="elapsed">From arrival to answer.</param>
     /// <param name="outcome">What came out.</param>
-    public void LogRequest(VirtualHost host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
+    public void LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
     {
-        var level = Api.PolicyLogLevels.ToLogLevel(RequestLogLine.Level);
-        if (Chains.Logger.IsEnabled(level))
+        if (!RequestLogLine.IsShown(Chains.Logger))
         {
-            ChainLog.Write(Chains.Logger, level, RequestLogLine.Format(host.Name, request.Instance, request.Type, elapsed, outcome));
+            return;
         }
+
+        var record = new RequestRecord
+        {
+            VirtualHost = host?.Name,
+            Request = request,
+            Plugin = outcome.Plugin,
+            Action = outcome.Action,
+            Failure = outcome.Failure,
+            Scores = outcome.Scores,
+            Elapsed = elapsed,
+        };
+        ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
     }
 
     /// <summary>Runs the cron of all plugins.</summary>
@@ -113,7 +138,7 @@ public sealed class PolicyServerModel
     public async ValueTask<int> CronAsync(IEnumerable<string> tasks, CancellationToken ct)
     {
         var failures = 0;
-        var cron = new Api.CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
+        var cron = new CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
         foreach (var host in VirtualHosts)
         {
             failures += await host.Chain.CronAsync(cron).ConfigureAwait(false);

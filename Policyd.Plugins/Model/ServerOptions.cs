@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Model;
 
@@ -40,6 +41,10 @@ public sealed class ServerOptions
     /// <summary>The level of the log, 0 to 4.</summary>
     [Description("the log's level: 0 err, 1 warning, 2 notice, 3 info, 4 debug"), Range(0, 4)]
     public int LogLevel { get; set; } = 2;
+
+    /// <summary>How the log's lines are written.</summary>
+    [Description("how the log's lines are written: text, or json: one object a line, that of a request with all its attributes")]
+    public LogFormat LogFormat { get; set; }
 
     /// <summary>The file that the log goes to; null: the standard output or the system's log.</summary>
     [Description("the file that the log goes to")]

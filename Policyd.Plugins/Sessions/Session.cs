@@ -55,6 +55,18 @@ public sealed class Session
         }
     }
 
+    /// <summary>The scores with their details, that of the default field first; null when nothing has scored.</summary>
+    public IReadOnlyList<MailScore>? Scores
+    {
+        get
+        {
+            lock (this)
+            {
+                return _entries.Scores();
+            }
+        }
+    }
+
     /// <summary>The value as text (JSON text of a value that is no text); null when absent. Setting null removes it.</summary>
     /// <param name="key">The key.</param>
     public string? this[string key]

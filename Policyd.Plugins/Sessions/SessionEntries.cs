@@ -82,6 +82,40 @@ internal struct SessionEntries
 
     public readonly IEnumerable<KeyValuePair<string, SessionValue>> All() => _many is not null ? _many : (_few ?? []).Take(_count);
 
+    /// <summary>The fields that have details beside them; makes nothing when there are none.</summary>
+    public readonly List<MailScore>? Scores()
+    {
+        List<MailScore>? scores = null;
+        if (_many is not null)
+        {
+            foreach (var (key, detail) in _many)
+            {
+                TakeScore(key, detail, ref scores);
+            }
+
+            return scores;
+        }
+
+        for (var index = 0; index < _count; index++)
+        {
+            TakeScore(_few![index].Key, _few[index].Value, ref scores);
+        }
+
+        return scores;
+    }
+
+    private readonly void TakeScore(string key, SessionValue detail, ref List<MailScore>? scores)
+    {
+        if (!key.EndsWith(MailScore.DetailSuffix, StringComparison.Ordinal) || !TryGet(key[..^MailScore.DetailSuffix.Length], out var value))
+        {
+            return;
+        }
+
+        var score = new MailScore(key[..^MailScore.DetailSuffix.Length], value.Text, detail.Text);
+        scores ??= new List<MailScore>(1);
+        scores.Insert(score.IsDefault ? 0 : scores.Count, score);
+    }
+
     private readonly int IndexOf(string key)
     {
         for (var index = 0; index < _count; index++)

@@ -46,12 +46,12 @@ internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
     }
 
     /// <summary>
-    /// The operator's <c>akka { }</c> after what the log level implies. Akka's INFO is about its own life and its cluster, of
-    /// interest from our info on; its DEBUG, of every phase of every stop, is for whoever sets <c>akka.loglevel</c> himself.
+    /// The operator's <c>akka { }</c> after what the log level implies. Our own actors speak at INFO, from our notice on;
+    /// what Akka says there of its own life is shown at debug. Its DEBUG, of every phase of every stop, is for whoever sets <c>akka.loglevel</c> himself.
     /// </summary>
     public string Akka(LogSeverity level)
     {
-        var akkaLevel = level switch { LogSeverity.Info or LogSeverity.Debug => "INFO", LogSeverity.Error => "ERROR", _ => "WARNING" };
+        var akkaLevel = level switch { LogSeverity.Error => "ERROR", LogSeverity.Warning => "WARNING", _ => "INFO" };
         var implied = $"akka {{ loglevel = {akkaLevel}, stdout-loglevel = OFF }}\n";
         return Document.Root["akka"] is ConfigObject akka ? $"{implied}akka {HoconWriter.WriteJson(akka)}" : implied;
     }

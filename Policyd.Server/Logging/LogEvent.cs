@@ -1,33 +1,60 @@
+using System.Buffers;
+using System.Text;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Server.Logging;
 
 /// <summary>One line to be: its text is made by the writer's thread, so that the request path pays only for the queue.</summary>
+/// <param name="Time">When it was said.</param>
+/// <param name="Severity">How grave it is.</param>
+/// <param name="Message">A text, a <see cref="LogRecord"/> or a <see cref="DeferredMessage"/>.</param>
 internal readonly record struct LogEvent(DateTimeOffset Time, LogSeverity Severity, object Message)
 {
-    public string Text() => LogText.OneLine(Message is DeferredMessage deferred ? deferred.Format() : (string)Message);
-}
+    /// <summary>The memory in bytes that the message keeps in use.</summary>
+    public int Weight => Message is LogRecord record ? record.Weight : 0;
 
-internal abstract class DeferredMessage
-{
-    public abstract string Format();
-}
-
-/// <summary>A message not yet formatted. What it refers to must not change after the call; log arguments here are strings and numbers.</summary>
-internal sealed class DeferredMessage<TState>(TState state, Exception? exception, Func<TState, Exception?, string> formatter, bool stack) : DeferredMessage
-{
-    public override string Format()
+    public string Text()
     {
-        try
+        var line = new ArrayBufferWriter<byte>();
+        AppendText(line);
+        return Encoding.UTF8.GetString(line.WrittenSpan);
+    }
+
+    public void AppendText(ArrayBufferWriter<byte> line)
+    {
+        if (Message is LogRecord record)
         {
-            var text = formatter(state, exception);
-            return exception is null ? text : LogText.WithException(text, exception, stack);
+            record.WriteText(line);
+            return;
         }
-        catch (Exception broken) when (broken is FormatException or InvalidOperationException or NullReferenceException)
+
+        var text = Message is DeferredMessage deferred ? deferred.Format() : (string)Message;
+        Encoding.UTF8.GetBytes(LogText.OneLine(text), line);
+    }
+
+    public void AppendJson(ArrayBufferWriter<byte> line, bool whole)
+    {
+        line.Write("{\"time\":\""u8);
+        LogTime.Append(line, Time);
+        line.Write("\",\"level\":\""u8);
+        Encoding.UTF8.GetBytes(Severity.Name(), line);
+        line.Write("\""u8);
+        var members = new JsonMembers(line, whole);
+        switch (Message)
         {
-            // A message with a wrong template must not cost the lines around it.
-            return $"a log message could not be formatted: {broken.Message}";
+            case LogRecord record:
+                record.WriteJson(members);
+                break;
+            case DeferredMessage deferred:
+                deferred.WriteJson(members);
+                break;
+            default:
+                members.Text("message"u8, (string)Message, JsonMembers.MaxTextBytes);
+                break;
         }
+
+        line.Write("}"u8);
     }
 }
 
@@ -45,7 +72,7 @@ internal sealed class PolicydLogger(LogQueue queue, LogSeverity level, TimeProvi
             return;
         }
 
-        var message = new DeferredMessage<TState>(state, exception, formatter, level == LogSeverity.Debug);
+        object message = state is LogRecord ? state : new DeferredMessage<TState>(state, exception, formatter, level == LogSeverity.Debug);
         queue.Write(new LogEvent(clock.GetLocalNow(), LogLevels.SeverityOf(logLevel), message));
     }
 }

@@ -25,16 +25,23 @@ internal sealed class LogQueue : IDisposable
     private readonly IReadOnlyList<ILogSink> _sinks;
     private readonly Thread _writer;
     private readonly TimeProvider _clock;
+    private readonly long _mostBytes;
     private LogEvent[] _filling;
     private LogEvent[] _writing;
     private int _count;
+    private long _bytes;
     private long _dropped;
     private bool _reopen;
     private bool _closing;
 
-    public LogQueue(IReadOnlyList<ILogSink> sinks, int capacity = 16384, TimeProvider? clock = null)
+    /// <param name="sinks">Where the lines go.</param>
+    /// <param name="capacity">How many lines may wait.</param>
+    /// <param name="clock">The time of the queue's own lines.</param>
+    /// <param name="mostBytes">How much memory the lines that wait may keep in use: with their requests some could be large.</param>
+    public LogQueue(IReadOnlyList<ILogSink> sinks, int capacity = 16384, TimeProvider? clock = null, long mostBytes = 32 << 20)
     {
         _sinks = sinks;
+        _mostBytes = mostBytes;
         _clock = clock ?? TimeProvider.System;
         _filling = new LogEvent[capacity];
         _writing = new LogEvent[capacity];
@@ -46,9 +53,10 @@ internal sealed class LogQueue : IDisposable
     public void Write(LogEvent line)
     {
         bool wake;
+        var weight = line.Weight;
         lock (_gate)
         {
-            if (_closing || _count == _filling.Length)
+            if (_closing || _count == _filling.Length || _bytes + weight > _mostBytes)
             {
                 _dropped++;
                 return;
@@ -56,6 +64,7 @@ internal sealed class LogQueue : IDisposable
 
             wake = _count == 0;
             _filling[_count++] = line;
+            _bytes += weight;
         }
 
         if (wake)
@@ -143,6 +152,7 @@ internal sealed class LogQueue : IDisposable
         {
             (_filling, _writing) = (_writing, _filling);
             (count, _count) = (_count, 0);
+            _bytes = 0;
             (dropped, _dropped) = (_dropped, 0);
             (reopen, _reopen) = (_reopen, false);
             closing = _closing;

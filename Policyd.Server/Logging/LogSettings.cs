@@ -1,3 +1,4 @@
+using Policyd.Plugins.Logging;
 using Policyd.Plugins.Model;
 using Policyd.Server.Commands;
 
@@ -8,6 +9,9 @@ internal sealed record LogSettings
 {
     /// <summary>The least grave level that is written.</summary>
     public LogSeverity Level { get; init; } = LogSeverity.Notice;
+
+    /// <summary>How lines are written.</summary>
+    public LogFormat Format { get; init; }
 
     /// <summary>Whether the server's standard output gets the log.</summary>
     public bool Console { get; init; } = true;
@@ -29,6 +33,7 @@ internal sealed record LogSettings
     public static LogSettings From(ServerOptions options, int? level, bool foreground) => new()
     {
         Level = (LogSeverity)(level ?? options.LogLevel),
+        Format = options.LogFormat,
         File = options.LogFile,
         Syslog = options.LogSyslog,
         Console = foreground || (options.LogFile is null && !options.LogSyslog),
@@ -42,27 +47,27 @@ internal sealed record LogSettings
         var sinks = new List<ILogSink>();
         if (File is not null)
         {
-            sinks.Add(OpenFile(File));
+            sinks.Add(OpenFile(File, Format));
         }
 
         if (Console)
         {
-            sinks.Add(new StreamSink(console ?? System.Console.OpenStandardOutput(), Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain));
+            sinks.Add(new StreamSink(console ?? System.Console.OpenStandardOutput(), Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain, Format));
         }
 
         if (Syslog)
         {
-            sinks.Add(new SyslogSink(SyslogSocket, ProgramName, Environment.ProcessId, TimeProvider.System));
+            sinks.Add(new SyslogSink(SyslogSocket, ProgramName, Environment.ProcessId, TimeProvider.System, Format));
         }
 
         return new LogQueue(sinks);
     }
 
-    private static FileSink OpenFile(string path)
+    private static FileSink OpenFile(string path, LogFormat format)
     {
         try
         {
-            return new FileSink(path);
+            return new FileSink(path, format);
         }
         catch (UnauthorizedAccessException)
         {

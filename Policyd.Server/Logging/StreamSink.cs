@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.Globalization;
 using System.Text;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Server.Logging;
 
@@ -14,7 +14,7 @@ internal enum LineFormat
 }
 
 /// <summary>Lines to the console: one write a batch.</summary>
-internal sealed class StreamSink(Stream stream, LineFormat format) : ILogSink
+internal sealed class StreamSink(Stream stream, LineFormat format, LogFormat content = LogFormat.Text) : ILogSink
 {
     private readonly ArrayBufferWriter<byte> _bytes = new();
 
@@ -23,7 +23,7 @@ internal sealed class StreamSink(Stream stream, LineFormat format) : ILogSink
         _bytes.ResetWrittenCount();
         foreach (ref readonly var line in batch)
         {
-            LogLine.Append(_bytes, line, format);
+            LogLine.Append(_bytes, line, format, content);
         }
 
         stream.Write(_bytes.WrittenSpan);
@@ -41,14 +41,16 @@ internal sealed class StreamSink(Stream stream, LineFormat format) : ILogSink
 internal sealed class FileSink : ILogSink
 {
     private readonly string _path;
+    private readonly LogFormat _content;
     private readonly ArrayBufferWriter<byte> _bytes = new();
     private FileStream _file;
 
     /// <exception cref="IOException">The file cannot be opened for appending.</exception>
     /// <exception cref="UnauthorizedAccessException">The same, for want of permission.</exception>
-    public FileSink(string path)
+    public FileSink(string path, LogFormat content = LogFormat.Text)
     {
         _path = path;
+        _content = content;
         _file = Open(path);
     }
 
@@ -57,7 +59,7 @@ internal sealed class FileSink : ILogSink
         _bytes.ResetWrittenCount();
         foreach (ref readonly var line in batch)
         {
-            LogLine.Append(_bytes, line, LineFormat.Plain);
+            LogLine.Append(_bytes, line, LineFormat.Plain, _content);
         }
 
         _file.Write(_bytes.WrittenSpan);
@@ -88,13 +90,35 @@ internal sealed class FileSink : ILogSink
 
 internal static class LogLine
 {
-    public static void Append(ArrayBufferWriter<byte> bytes, in LogEvent line, LineFormat format)
+    public static void Append(ArrayBufferWriter<byte> bytes, in LogEvent line, LineFormat format, LogFormat content)
     {
-        var head = format == LineFormat.Systemd
-            ? string.Create(CultureInfo.InvariantCulture, $"<{line.Severity.Syslog()}>")
-            : string.Create(CultureInfo.InvariantCulture, $"{line.Time:yyyy-MM-dd'T'HH:mm:ss.fffzzz} {line.Severity.Name()}: ");
-        Encoding.UTF8.GetBytes(head, bytes);
-        Encoding.UTF8.GetBytes(line.Text(), bytes);
+        if (format == LineFormat.Systemd)
+        {
+            bytes.Write([(byte)'<', (byte)('0' + line.Severity.Syslog()), (byte)'>']);
+        }
+
+        if (content == LogFormat.Json)
+        {
+            line.AppendJson(bytes, whole: true);
+        }
+        else
+        {
+            AppendText(bytes, line, format);
+        }
+
         bytes.Write("\n"u8);
+    }
+
+    private static void AppendText(ArrayBufferWriter<byte> bytes, in LogEvent line, LineFormat format)
+    {
+        if (format == LineFormat.Plain)
+        {
+            LogTime.Append(bytes, line.Time);
+            bytes.Write(" "u8);
+            Encoding.UTF8.GetBytes(line.Severity.Name(), bytes);
+            bytes.Write(": "u8);
+        }
+
+        line.AppendText(bytes);
     }
 }

@@ -1,7 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Sessions;
+using Policyd.Configuration;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Model;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
@@ -57,11 +59,78 @@ public sealed class RequestPathAllocationSpecs
         using var socket = await server.ConnectAsync();
         await socket.SendAsync("request=smtpd_access_policy\ninstance=a\u001bb\n\n"u8.ToArray());
         await ServerUnderTest.ReadAnswersAsync(socket, 1);
-        await Eventually.Holds("the line of the request", () => server.Log.Containing("instance=").Any());
-        var line = Assert.Single(server.Log.Containing("instance="));
+        await Eventually.Holds("the line of the request", () => server.Log.Containing("elapsed_ms=").Any());
+        var line = Assert.Single(server.Log.Containing("elapsed_ms="));
         Assert.StartsWith("test: ", line, StringComparison.Ordinal);
         Assert.DoesNotContain(line, static c => char.IsControl(c));
-        Assert.Contains(server.Log.Lines, entry => entry.Message == line && entry.Level == LogLevel.Debug);
+        Assert.Contains(server.Log.Lines, entry => entry.Message == line && entry.Level == LogLevel.Information);
+    }
+
+    [Fact]
+    public void The_line_of_a_request_allocates_nothing_when_the_log_does_not_show_it_and_its_record_alone_when_it_does()
+    {
+        const int Rounds = 1_000;
+        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").Add("sender", "a@example.org").ToRequest();
+        var records = new List<object>(2 * Rounds);
+        Assert.Equal(0, Measure(new Listening(LogLevel.Warning, records)));
+        Assert.Empty(records);
+        Assert.InRange(Measure(new Listening(LogLevel.Information, records)), 1, 112);
+        Assert.Equal(Rounds + 1, records.Count);
+
+        long Measure(ILogger logger)
+        {
+            using var factory = new One(logger);
+            var document = HoconReader.Read("""policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = x, port = 12345, plugins = [ { name = t, module = AddScoreHeader } ] } ] }""");
+            var model = PolicyServerModel.Build(document, new ModelEnvironment { LoggerFactory = factory })!;
+            var outcome = new ChainOutcome("dunno", "t", null, new Session());
+            model.LogReceived(model.VirtualHosts[0], request);
+            model.LogRequest(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome);
+            return Allocated(
+                () =>
+                {
+                    model.LogReceived(model.VirtualHosts[0], request);
+                    model.LogRequest(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome);
+                },
+                Rounds);
+        }
+    }
+
+    [Fact]
+    public async Task The_scores_of_a_mail_are_taken_for_the_log_alone()
+    {
+        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToRequest();
+        var session = new Session { ["score"] = "2.5", ["score_detail"] = "a=2.5", ["ham"] = "-1", ["ham_detail"] = "b=-1" };
+        Assert.Null((await Run(new Listening(LogLevel.Warning, []))).Scores);
+        Assert.Equal([new MailScore("score", "2.5", "a=2.5"), new MailScore("ham", "-1", "b=-1")], (await Run(new Listening(LogLevel.Information, []))).Scores!);
+
+        async Task<ChainOutcome> Run(ILogger logger)
+        {
+            var host = new VirtualHost("test", new PluginChain([]), new ChainEnvironment(TimeProvider.System, logger, ActionGrammar.Default));
+            return await host.RunAsync(request, session, TimeSpan.FromSeconds(1));
+        }
+    }
+
+    private sealed class Listening(LogLevel level, List<object> records) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= level;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => records.Add(state!);
+    }
+
+    private sealed class One(ILogger logger) : ILoggerFactory
+    {
+        public ILogger CreateLogger(string categoryName) => logger;
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     private static long Allocated(Action action, int rounds)

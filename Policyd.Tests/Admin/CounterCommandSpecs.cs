@@ -289,7 +289,7 @@ public sealed class CounterCommandSpecs : IDisposable
     [Fact]
     public async Task Lines_of_akka_have_no_prefix_of_their_own()
     {
-        await using var server = await PolicydProcess.Serve(Configure(Chain), _port, "-l", "3");
+        await using var server = await PolicydProcess.Serve(Configure(Chain), _port, "-l", "4");
         server.Terminate();
         Assert.Equal(0, await server.Exits());
         Assert.Contains(server.Lines, line => line.Contains(" akka: ", StringComparison.Ordinal));

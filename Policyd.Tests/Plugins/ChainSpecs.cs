@@ -36,7 +36,8 @@ public sealed class ChainSpecs
     {
         var plain = new PolicyUnderTest($"{{ module = Fails, how = {how}, timeout = 50ms }}", typeof(Fails));
         Assert.Null(await plain.AskAsync());
-        Assert.Contains("plugin Fails", plain.Last.Failure, StringComparison.Ordinal);
+        Assert.Equal("Fails", plain.Last.Plugin);
+        Assert.Matches(how == "hang" ? @"^timed out after \d+(\.\d+)? s$" : "^(failed: InvalidOperationException: broken|answers .*)$", plain.Last.Failure!.ReplaceLineEndings(" "));
         var goesOn = new PolicyUnderTest($"{{ module = Fails, how = {how}, timeout = 50ms, on_error = continue }}, {Header}", typeof(Fails));
         Assert.Equal("PREPEND X-MtScore: NO score=0", await goesOn.AskAsync());
         Assert.Single(goesOn.Log.Containing("on_error"));
@@ -98,12 +99,6 @@ public sealed class ChainSpecs
 
         Assert.InRange(worst, 1, 1024);
     }
-
-    [Fact]
-    public void Log_line_escapes_control_characters() =>
-        Assert.Equal(
-            @"host: instance=a\x0ab, type=t, t=12.3ms, plugin=p, result=dunno",
-            RequestLogLine.Format("host", "a\nb", "t", TimeSpan.FromMilliseconds(12.34), new ChainOutcome("dunno", "p", null, new())));
 
     [Module("Says")]
     public class Says : Plugin

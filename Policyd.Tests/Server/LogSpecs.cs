@@ -1,6 +1,9 @@
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Logging;
+using Policyd.Protocol;
 using Policyd.Server.Logging;
 using Policyd.Tests.Support;
 using Xunit;
@@ -179,6 +182,71 @@ public sealed class LogSpecs : IDisposable
         Assert.EndsWith(": back", Receive(second), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Syslog_gets_a_long_text_cut_between_characters_and_a_long_object_with_less_of_its_request()
+    {
+        var path = Path.Combine(_folder, "log");
+        using var syslogd = Bind(path);
+        var request = PolicyRequestBuilder.AccessPolicy().Add("sender", "a@example.org").Add("x", new string('ä', 20_000)).ToRequest();
+        using (var text = new SyslogSink(path, "policyd", 1, TimeProvider.System))
+        {
+            text.Write([new LogEvent(At, LogSeverity.Debug, new ReceivedRequest("in", request))]);
+            var line = Receive(syslogd);
+            Assert.StartsWith("<23>Jan  2 03:04:05 policyd[1]: in: request: request=smtpd_access_policy sender=a@example.org x=\"ä", line, StringComparison.Ordinal);
+            Assert.EndsWith("ä...", line, StringComparison.Ordinal);
+            Assert.InRange(Encoding.UTF8.GetByteCount(line), SyslogSink.MaxBytes, SyslogSink.MaxBytes + 50);
+        }
+
+        using var json = new SyslogSink(path, "policyd", 1, TimeProvider.System, LogFormat.Json);
+        json.Write([new LogEvent(At, LogSeverity.Notice, new RequestRecord { VirtualHost = "in", Request = request, Action = "dunno" })]);
+        var datagram = Receive(syslogd);
+        using var parsed = JsonDocument.Parse(datagram[datagram.IndexOf('{', StringComparison.Ordinal)..]);
+        Assert.True(parsed.RootElement.GetProperty("request_cut").GetBoolean());
+        Assert.Equal("a@example.org", parsed.RootElement.GetProperty("request").GetProperty("sender").GetString());
+        Assert.Equal("dunno", parsed.RootElement.GetProperty("action").GetString());
+    }
+
+    [Fact]
+    public void A_queue_of_large_requests_is_bounded_by_their_memory()
+    {
+        var request = PolicyRequestBuilder.AccessPolicy().Add("x", new string('x', 1_000)).ToRequest();
+        using var sink = new RecordingSink(blocked: true);
+        using (var queue = new LogQueue([sink], capacity: 100, mostBytes: 5_000))
+        {
+            queue.Write(Line("first"));
+            Assert.True(sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
+            for (var i = 0; i < 7; i++)
+            {
+                queue.Write(new LogEvent(At, LogSeverity.Debug, new ReceivedRequest("x", request)));
+            }
+
+            sink.Unblock();
+        }
+
+        Assert.Equal(6, sink.Lines.Count);
+        Assert.Equal("warning log: 3 lines were dropped, the log could not keep up", sink.Lines[^1]);
+    }
+
+    [Fact]
+    public void A_json_line_has_the_parts_of_its_message_and_its_exception()
+    {
+        using var stream = new MemoryStream();
+        using (var queue = new LogQueue([new StreamSink(stream, LineFormat.Plain, LogFormat.Json)]))
+        {
+            ILogger logger = new PolicydLogger(queue, LogSeverity.Info, TimeProvider.System);
+            logger.LogError(new IOException("in\nner"), "{VirtualHost}: {Count} of {Peer} at {Time}", "x", 3, "a \"b\"", "noon");
+            logger.LogInformation("plain \u202e text");
+        }
+
+        var lines = Encoding.UTF8.GetString(stream.ToArray()).TrimEnd('\n').Split('\n');
+        Assert.Matches(
+            """^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d","level":"err","message":"x: 3 of a \\"b\\" at noon","virtual_host":"x","count":3,"peer":"a \\"b\\"","its_time":"noon","exception":"IOException: in\\nner"\}$""",
+            lines[0]);
+        Assert.EndsWith("""
+            "level":"notice","message":"plain \u202e text"}
+            """, lines[1], StringComparison.Ordinal);
+    }
+
     private static readonly DateTimeOffset At = new(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero);
 
     private static LogEvent Line(string text) => new(At, LogSeverity.Notice, text);
@@ -192,7 +260,7 @@ public sealed class LogSpecs : IDisposable
 
     private static string Receive(Socket socket)
     {
-        var buffer = new byte[16384];
+        var buffer = new byte[65536];
         return Encoding.UTF8.GetString(buffer, 0, socket.Receive(buffer));
     }
 
