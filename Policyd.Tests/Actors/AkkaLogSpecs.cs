@@ -29,7 +29,7 @@ public sealed class AkkaLogSpecs : IAsyncLifetime
         _system.ActorOf(Props.Create(() => new Speaking()));
         _system.EventStream.Publish(new Info("cluster", typeof(ActorSystem), "leader of 1"));
         await Line(LogLevel.Warning, "db: the database is back");
-        await Line(LogLevel.Information, "akka: leader of 1");
+        await Line(LogLevel.Trace, "akka: leader of 1");
     }
 
     [Fact]
