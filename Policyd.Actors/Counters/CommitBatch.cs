@@ -22,6 +22,13 @@ internal sealed class CommitBatch
     /// <summary>The number of the oldest add in it, in the order of their coming; what was flushed is known by it.</summary>
     public long Oldest { get; set; } = long.MaxValue;
 
+    /// <summary>What a stop would lose: of each table the rows, and the mails that they count.</summary>
+    public IEnumerable<(string Table, int Rows, long Mails)> Unwritten =>
+        from row in _rows
+        where row.Value.Absolute || row.Value.Delta != default
+        group row.Value by row.Key.Table into table
+        select (table.Key, table.Count(), table.Sum(row => row.Absolute ? 0 : row.Delta.Count));
+
     public IReadOnlyCollection<string> Tables => [.. _rows.Keys.Select(id => id.Table).Distinct()];
 
     /// <summary>True when an owner that is new on this node wrote: another node may have counted the same requests before.</summary>
@@ -166,16 +173,21 @@ internal sealed class CommitBatch
 
     /// <summary>
     /// The database is away, and a mail does not wait for it: those who wait are answered by their owners. The adds stay in the batch.
+    /// Returns how many were waiting.
     /// </summary>
-    public void ReportDeferred(IActorRef writer)
+    public int ReportDeferred(IActorRef writer)
     {
+        var answered = 0;
         foreach (var row in _rows.Values.Where(row => row.Askers.Count > 0 || row.Resent != default))
         {
             row.Owner.Tell(new CounterWriterProtocol.RowDeferred(row.Window, row.Resent, row.Askers), writer);
             row.Asked -= row.Resent;
             row.Resent = default;
+            answered += row.Askers.Count;
             row.Askers = [];
         }
+
+        return answered;
     }
 
     /// <summary>An operator's set makes nothing of the adds before it. Their ids stay: a resend of one of them must not add to what was set.</summary>

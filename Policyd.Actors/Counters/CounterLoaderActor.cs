@@ -9,11 +9,11 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// Reads the rows of keys that are touched for the first time: while one query runs the next keys gather, so that a
-/// thousand new keys cost a few queries. While the database is away every load is refused at once, save one that
-/// is let through after a back-off to see whether it is back. A table that alone cannot be read is refused alone.
+/// thousand new keys cost a few queries. A database that is slow, or whose lock somebody holds, is waited for. While it is away every load is
+/// refused at once, save one that is let through after a back-off to see whether it is back. A table that alone cannot be read is refused alone.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
-internal sealed class CounterLoaderActor : ReceiveActor
+internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
 {
     private readonly PreparedStore _store;
     private readonly CounterWriterSettings _settings;
@@ -26,18 +26,26 @@ internal sealed class CounterLoaderActor : ReceiveActor
 
     private bool _loading;
     private bool _down;
+    private string _reason = string.Empty;
     private DateTimeOffset _retryAt;
     private readonly GrowingPause _backOff;
+    private readonly StoreWatch _watch;
+    private readonly MissedAnswers _refused;
 
     public CounterLoaderActor(PreparedStore store, CounterWriterSettings settings)
     {
         _store = store;
         _settings = settings;
         _backOff = new GrowingPause(settings.FirstBackOff, settings.LongestBackOff);
+        _watch = new StoreWatch(settings, this, _log);
+        _refused = new MissedAnswers(settings.Connection, "questions answered as unavailable", _log);
         Receive<Load>(OnLoad);
         Receive<QueryDone>(OnDone);
         Receive<QueryFailed>(OnFailed);
+        Receive<StoreWatch.Look>(_ => _watch.IsSilent());
     }
+
+    public ITimerScheduler Timers { get; set; } = null!;
 
     public static Props Props(PreparedStore store, CounterWriterSettings settings) =>
         Akka.Actor.Props.Create(() => new CounterLoaderActor(store, settings));
@@ -54,6 +62,7 @@ internal sealed class CounterLoaderActor : ReceiveActor
         if ((_down && (_loading || now < _retryAt)) || (_refusing.TryGetValue(load.Key.Table, out var refusing) && now < refusing.RetryAt))
         {
             Sender.Tell(new LoadFailed(load.Window));
+            _refused.Add(1, _reason);
             return;
         }
 
@@ -87,29 +96,58 @@ internal sealed class CounterLoaderActor : ReceiveActor
         }
 
         _loading = true;
+        _watch.Begin(() => $"reading counters of {table}");
+        var triesAgain = !_down;
         var token = _stopped.Token;
         var ranges = Array.ConvertAll(batch, one => new CounterLoad(one.Key, one.Window.Range));
-        Task.Run(() => QueryAsync(table, ranges, token), token)
+        Task.Run(() => QueryAsync(table, ranges, triesAgain, token), token)
             .PipeTo(Self, Self, rows => new QueryDone(table, batch, rows), cause => new QueryFailed(table, batch, cause));
     }
 
-    /// <summary>A query that hangs would keep all other keys waiting.</summary>
-    private async Task<IReadOnlyList<CounterRow>> QueryAsync(string table, CounterLoad[] ranges, CancellationToken stopped)
+    /// <summary>
+    /// A lock that somebody holds is waited for, and a connection that died while nobody used it is replaced once; both only while there is time: a query that
+    /// hangs would keep all other keys waiting.
+    /// </summary>
+    private async Task<IReadOnlyList<CounterRow>> QueryAsync(string table, CounterLoad[] ranges, bool triesAgain, CancellationToken stopped)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(stopped);
-        patience.CancelAfter(_settings.LoadTimeout);
+        patience.CancelAfter(_settings.AwayAfter);
+        var answer = "no answer";
         try
         {
-            return await _store.LoadAsync(table, ranges, patience.Token).WaitAsync(patience.Token).ConfigureAwait(false);
+            while (true)
+            {
+                try
+                {
+                    return await _store.LoadAsync(table, ranges, patience.Token).WaitAsync(patience.Token).ConfigureAwait(false);
+                }
+                catch (CounterStoreException exception) when (exception.Failure is CounterStoreFailure.Busy or CounterStoreFailure.Conflict)
+                {
+                    answer = exception.Message;
+                    await Task.Delay(_settings.FirstBackOff, patience.Token).ConfigureAwait(false);
+                }
+                catch (CounterStoreException exception) when (triesAgain && exception.Failure == CounterStoreFailure.Unavailable)
+                {
+                    triesAgain = false;
+                }
+            }
         }
         catch (OperationCanceledException exception) when (!stopped.IsCancellationRequested)
         {
-            throw new TimeoutException($"no answer within {_settings.LoadTimeout.TotalSeconds:0.#} s", exception);
+            throw new TimeoutException($"{answer}, for {_settings.AwayAfter.TotalSeconds:0.#} s", exception);
         }
     }
 
     private void OnDone(QueryDone done)
     {
+        _watch.End();
+        if (_down || _refusing.Remove(done.Table))
+        {
+            _log.Warning(
+                "{0}: the database is back, counters of {1} are being read again; {2} questions were answered as unavailable", _settings.Connection, done.Table, _refused.Total);
+            _refused.Reset();
+        }
+
         _loading = false;
         _down = false;
         _backOff.Reset();
@@ -126,7 +164,9 @@ internal sealed class CounterLoaderActor : ReceiveActor
 
     private void OnFailed(QueryFailed failed)
     {
+        _watch.End();
         _loading = false;
+        _reason = failed.Cause.Message;
         if (failed.Cause is CounterStoreException { Failure: CounterStoreFailure.Refused or CounterStoreFailure.Schema })
         {
             OnRefused(failed);
@@ -136,14 +176,12 @@ internal sealed class CounterLoaderActor : ReceiveActor
         if (!_down)
         {
             _log.Error("{0}: counters cannot be read: {1}", _settings.Connection, failed.Cause.Message);
+            _refused.Told();
         }
 
         _down = true;
         _retryAt = _settings.Clock.GetUtcNow() + _backOff.Next();
-        foreach (var one in failed.Batch.Concat(_waiting.Values.SelectMany(waiting => waiting)))
-        {
-            one.Owner.Tell(new LoadFailed(one.Window));
-        }
+        Refuse([.. failed.Batch, .. _waiting.Values.SelectMany(waiting => waiting)]);
 
         _waiting.Clear();
         _tables.Clear();
@@ -156,16 +194,13 @@ internal sealed class CounterLoaderActor : ReceiveActor
         if (!_refusing.TryGetValue(failed.Table, out var refusing))
         {
             _log.Error("{0}: counters of {1} cannot be read: {2}", _settings.Connection, failed.Table, failed.Cause.Message);
+            _refused.Told();
             refusing.Pause = new GrowingPause(_settings.FirstBackOff, _settings.LongestBackOff);
         }
 
         _refusing[failed.Table] = refusing with { RetryAt = _settings.Clock.GetUtcNow() + refusing.Pause.Next() };
         var waiting = _waiting[failed.Table];
-        foreach (var one in failed.Batch.Concat(waiting))
-        {
-            one.Owner.Tell(new LoadFailed(one.Window));
-        }
-
+        Refuse([.. failed.Batch, .. waiting]);
         if (waiting.Count > 0)
         {
             waiting.Clear();
@@ -175,6 +210,16 @@ internal sealed class CounterLoaderActor : ReceiveActor
         }
 
         LoadNext();
+    }
+
+    private void Refuse(IReadOnlyCollection<Waiting> refused)
+    {
+        foreach (var one in refused)
+        {
+            one.Owner.Tell(new LoadFailed(one.Window));
+        }
+
+        _refused.Add(refused.Count, _reason);
     }
 
     private static bool Covers(CounterTimeRange range, string time) =>

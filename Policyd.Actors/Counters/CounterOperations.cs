@@ -27,8 +27,7 @@ public sealed class CounterOperations
     {
         try
         {
-            await _node.Writer(connection).Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), patience).ConfigureAwait(false);
-            return true;
+            return (await _node.Writer(connection).Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), patience).ConfigureAwait(false)).Written;
         }
         catch (AskTimeoutException)
         {

@@ -12,6 +12,10 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal sealed class CounterService
 {
+    // How long the tables have until they are told to be missing, and how long the ports wait for them.
+    private static readonly TimeSpan s_tablesTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_startWaits = TimeSpan.FromSeconds(1);
+
     private readonly CounterNode _node;
     private readonly IActorRef _owners;
     private readonly bool _drainsOwners;
@@ -48,10 +52,11 @@ internal sealed class CounterService
         var clustered = AkkaNetwork.IsClustered(system);
         Func<bool> othersSeen = clustered ? CounterShards.SeeOthers(system) : static () => false;
         var connections = new Dictionary<string, CounterConnection>();
+        var preparing = new List<Task>();
         foreach (var (name, store) in stores)
         {
             var prepared = new PreparedStore(name, store, logger);
-            await PrepareAsync(prepared, name, tables, logger).ConfigureAwait(false);
+            preparing.Add(prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
             var writing = new CounterWriterSettings(name, clock, othersSeen);
             connections.Add(name, new CounterConnection(
                 prepared,
@@ -63,9 +68,11 @@ internal sealed class CounterService
             ? new CounterNode(connections, settings, clock, othersSeen) { Passivation = CounterShards.Passivation }
             : new CounterNode(connections, settings, clock, othersSeen);
         system.ActorOf(IdleOwnersActor.Props(node.Owners, settings), "counter-idle-owners");
-        return clustered
-            ? new CounterService(system, node, await CounterShards.StartAsync(system, node).ConfigureAwait(false), drainsOwners: false)
-            : new CounterService(system, node, system.ActorOf(CounterParentActor.Props(node), "counters"), drainsOwners: true);
+        var owners = clustered ? await CounterShards.StartAsync(system, node).ConfigureAwait(false) : system.ActorOf(CounterParentActor.Props(node), "counters");
+
+        // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
+        await Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits)).ConfigureAwait(false);
+        return new CounterService(system, node, owners, drainsOwners: !clustered);
     }
 
     /// <summary>
@@ -88,20 +95,6 @@ internal sealed class CounterService
         catch (OperationCanceledException)
         {
             // The writers log what they still hold when they are stopped.
-        }
-    }
-
-    private static async Task PrepareAsync(PreparedStore store, string connection, IReadOnlyList<CounterTableUse> uses, ILogger logger)
-    {
-        var tables = uses.Where(use => use.Connection == connection).Select(use => use.Table).Distinct();
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-        try
-        {
-            await Task.Run(() => store.PrepareAsync(tables, patience.Token), patience.Token).ConfigureAwait(false);
-        }
-        catch (Exception exception) when (exception is CounterStoreException or OperationCanceledException)
-        {
-            logger.LogError("{Connection}: the counter tables cannot be prepared yet, mail goes on without them: {Reason}", connection, exception.Message);
         }
     }
 }

@@ -12,7 +12,8 @@ namespace Policyd.Actors.Counters;
 /// batch gathers. No timer: an idle server commits at once, a busy one commits big batches. One of these on each
 /// node for each connection. An attempt goes through three steps, each of which may fail and is begun again after a back-off:
 /// is it committed already (after a failure only), which of its requests were counted elsewhere, commit. A table that the
-/// database refuses is set apart and tried by itself, so that the others go on.
+/// database refuses is set apart and tried by itself, so that the others go on. A database that is slow, or whose lock somebody holds, is waited
+/// for; it is away when it says so twice, or nothing for a long time. Then mails are answered before they are counted.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
 internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
@@ -35,10 +36,15 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private long _appends;
     private long _sequence;
     private int _conflicts;
+    private int _faults;
     private bool _mayBeCommitted;
     private bool _resendsKnown;
     private bool _down;
+    private string _reason = "the database was not asked yet";
+    private bool _saidSomething;
     private readonly GrowingPause _backOff;
+    private readonly StoreWatch _watch;
+    private readonly MissedAnswers _deferred;
     private readonly List<(IActorRef Asker, long Appends)> _flushes = [];
     private readonly List<(IActorRef Asker, FindRequests Question)> _questions = [];
     private bool _readingForQuestions;
@@ -49,6 +55,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         _settings = settings;
         _backOff = new GrowingPause(settings.FirstBackOff, settings.LongestBackOff);
         _refusing = new RefusingTables(settings);
+        _watch = new StoreWatch(settings, this, _log);
+        _deferred = new MissedAnswers(settings.Connection, "mails answered before they were counted", _log);
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
 
         Receive<Append>(OnAppend);
@@ -60,7 +68,9 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         Receive<Failed>(OnFailed);
         Receive<Retry>(_ => Attempt());
         Receive<RetryTable>(retry => OnRetryTable(retry.Table));
+        Receive<StoreWatch.Look>(_ => OnLook());
         Receive<Flush>(_ => OnFlush());
+        Receive<EndOfFlush>(_ => AnswerFlushes(written: false));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -82,10 +92,17 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     {
         _stopped.Cancel();
         _stopped.Dispose();
-        var left = Pending.Sum(batch => batch.Rows);
-        if (left > 0)
+        _store.Stop();
+        foreach (var table in Pending.SelectMany(batch => batch.Unwritten).GroupBy(part => part.Table))
         {
-            _log.Error("{0}: stopped with {1} counter rows that could not be written", _settings.Connection, left);
+            _log.Error(
+                "{0}: stopped, and counters of {1} could not be written (mails: {2}, rows: {3}){4}: {5}",
+                _settings.Connection,
+                table.Key,
+                table.Sum(part => part.Mails),
+                table.Sum(part => part.Rows),
+                _mayBeCommitted || _watch.Waited > TimeSpan.Zero ? ", unless the commit under way arrives yet" : string.Empty,
+                _reason);
         }
     }
 
@@ -108,11 +125,13 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
         if (_down || refused is not null)
         {
-            batch.ReportDeferred(Self);
+            Defer(batch);
         }
 
         NextIfIdle();
     }
+
+    private void Defer(CommitBatch batch) => _deferred.Add(batch.ReportDeferred(Self), _reason);
 
     private void NextIfIdle()
     {
@@ -142,6 +161,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private void OnReadForQuestions(ReadForQuestions read)
     {
         _readingForQuestions = false;
+        _watch.End();
         if (read.Commits is { } commits)
         {
             Learn(commits);
@@ -167,6 +187,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         {
             _attempt = null;
             _readingForQuestions = true;
+            _watch.Begin(static () => "reading what is counted");
             var token = _stopped.Token;
             Task.Run(() => ReadRequestIdsAsync(token), token).PipeTo(Self, Self, ids => new ReadForQuestions(ids), _ => new ReadForQuestions(null));
             return;
@@ -176,6 +197,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         {
             if (_gathering.IsEmpty)
             {
+                AnswerFlushes(written: false);   // what is left is of tables that the database refuses
                 return;
             }
 
@@ -185,6 +207,9 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
         _sequence++;
         _mayBeCommitted = false;
+        _saidSomething = false;
+        var batch = _attempt;
+        _watch.Begin(() => $"writing counters of {string.Join(", ", batch.Tables.Order(StringComparer.Ordinal))}");
         Attempt();
     }
 
@@ -270,14 +295,16 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             }
         }
 
+        _watch.End();
         _attempt.ReportCommitted(committed.Totals, Self);
         _attempt = null;
-        _conflicts = 0;
+        (_conflicts, _faults) = (0, 0);
         if (_down)
         {
             _down = false;
             _backOff.Reset();
-            _log.Warning("{0}: the database is back, counters are being written again", _settings.Connection);
+            _log.Warning("{0}: the database is back, counters are being written again; {1} mails were answered before they were counted", _settings.Connection, _deferred.Total);
+            _deferred.Reset();
         }
 
         AnswerFlushes();
@@ -286,6 +313,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private void OnFailed(Failed failed)
     {
+        _reason = failed.Cause.Message;
+        _saidSomething = true;
         switch ((failed.Cause as CounterStoreException)?.Failure)
         {
             case CounterStoreFailure.AlreadyCommitted:
@@ -295,33 +324,64 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
                 CounterMetrics.Conflicts.Add(1);
                 Attempt();
                 return;
-            case CounterStoreFailure.CommitUnknown:
-                _mayBeCommitted = true;
-                break;
+            case CounterStoreFailure.Conflict or CounterStoreFailure.Busy when !_down && _watch.Waited < _settings.AwayAfter:
+                Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _settings.FirstBackOff);
+                return;
             case CounterStoreFailure.Refused or CounterStoreFailure.Schema when failed.InCommit:
                 OnRefused(failed.Cause);
                 return;
+            case CounterStoreFailure.CommitUnknown:
+                _mayBeCommitted = true;
+                break;
         }
 
+        // A connection that died while nobody used it says nothing of the database: the next one is a new connection.
+        if (!_down && ++_faults == 1)
+        {
+            Attempt();
+            return;
+        }
+
+        _watch.End();
+        GoDown();
+        Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _backOff.Next());
+    }
+
+    /// <summary>Nobody waits for the database any more, until it has taken what is kept for it.</summary>
+    private void GoDown()
+    {
         CounterMetrics.FailedCommits.Add(1);
         if (!_down)
         {
             _down = true;
-            _log.Error("{0}: counters cannot be written, they are kept and tried again: {1}", _settings.Connection, failed.Cause.Message);
+            _log.Error("{0}: counters cannot be written, they are kept and tried again: {1}", _settings.Connection, _reason);
+            _deferred.Told();
         }
 
         foreach (var batch in Pending)
         {
-            batch.ReportDeferred(Self);
+            Defer(batch);
         }
 
         AnswerQuestions();
-        Timers.StartSingleTimer(Retry.Instance, Retry.Instance, _backOff.Next());
+        AnswerFlushes(written: false);
+    }
+
+    /// <summary>What was asked may still be answered: it is not given up, only no longer waited for.</summary>
+    private void OnLook()
+    {
+        if (_watch.IsSilent() && !_down)
+        {
+            var answer = _saidSomething ? _reason : "no answer";
+            _reason = $"{answer}, for {_watch.Waited.TotalSeconds:0.#} s";
+            GoDown();
+        }
     }
 
     /// <summary>Nothing was applied. One table's trouble is not the others': each is written by itself, and the one that is refused waits.</summary>
     private void OnRefused(Exception cause)
     {
+        _watch.End();
         var tables = _attempt!.Tables;
         if (tables.Count > 1)
         {
@@ -343,7 +403,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
         _attempt.Absorb(_gathering.TakeTable(refused));
         var (waiting, wait) = _refusing.Refuse(refused, _attempt);
-        waiting.ReportDeferred(Self);
+        _deferred.Told();
+        Defer(waiting);
         Timers.StartSingleTimer(refused, new RetryTable(refused), wait);
         NextBatch();
     }
@@ -372,10 +433,16 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             Attempt();
         }
 
+        if (_down)
+        {
+            Timers.StartSingleTimer(EndOfFlush.Instance, EndOfFlush.Instance, _settings.LastChance);
+        }
+
         AnswerFlushes();
     }
 
-    private void AnswerFlushes()
+    /// <summary>Those of which all is written are told so; and all the others, when it cannot be written, that it is not.</summary>
+    private void AnswerFlushes(bool written = true)
     {
         if (_flushes.Count == 0)
         {
@@ -385,10 +452,15 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         var oldest = Pending.Where(batch => !batch.IsEmpty).Min(batch => (long?)batch.Oldest) ?? long.MaxValue;
         foreach (var flush in _flushes.Where(flush => flush.Appends < oldest))
         {
-            flush.Asker.Tell(new Flushed());
+            flush.Asker.Tell(new Flushed(Written: true));
         }
 
         _flushes.RemoveAll(flush => flush.Appends < oldest);
+        if (!written)
+        {
+            _flushes.ForEach(static flush => flush.Asker.Tell(new Flushed(Written: false)));
+            _flushes.Clear();
+        }
     }
 
     private void Run<T>(Func<CancellationToken, Task<T>> step, Func<T, object> done, bool committing = false)
@@ -409,6 +481,11 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private sealed record RetryTable(string Table) : INoSerializationVerificationNeeded;
 
     private sealed record Failed(Exception Cause, bool InCommit) : INoSerializationVerificationNeeded;
+
+    private sealed class EndOfFlush : INoSerializationVerificationNeeded
+    {
+        public static readonly EndOfFlush Instance = new();
+    }
 
     private sealed class Retry : INoSerializationVerificationNeeded
     {

@@ -46,8 +46,9 @@ internal static class CounterWriterProtocol
 
     public sealed record LoadFailed(CounterWindow Window) : INoSerializationVerificationNeeded;
 
-    /// <summary>Answered with <see cref="Flushed"/> when all that was added before is written; not at all while the database is away.</summary>
+    /// <summary>Answered with <see cref="Flushed"/> when all that was added before is written, or the database has turned out to be away.</summary>
     public sealed record Flush : INoSerializationVerificationNeeded;
 
-    public sealed record Flushed : INoSerializationVerificationNeeded;
+    /// <param name="Written">False when the database is away, or refuses one of the tables.</param>
+    public sealed record Flushed(bool Written) : INoSerializationVerificationNeeded;
 }

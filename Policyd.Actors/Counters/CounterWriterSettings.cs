@@ -16,9 +16,21 @@ internal sealed record CounterWriterSettings(string Connection, TimeProvider Clo
     /// <summary>The most request ids that are kept in memory, 16 bytes and some overhead each.</summary>
     public int MaxPending { get; init; } = 4_000_000;
 
-    /// <summary>How long one load may take; shorter than an owner is waited for, so that those behind it still get their turn.</summary>
-    public TimeSpan LoadTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>From when on a database that has not answered is told to be slow.</summary>
+    public TimeSpan SlowAfter { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// From when on a database that says nothing counts as away: longer than a busy machine needs for a commit, a load or a table, and no longer than Quota and
+    /// Accounting wait with the default <c>request_timeout</c>.
+    /// </summary>
+    public TimeSpan AwayAfter { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long a flush waits for a database that counts as away and has been asked already.</summary>
+    public TimeSpan LastChance { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>The most keys that one load asks for.</summary>
     public int LoadBatch { get; init; } = 500;
+
+    /// <summary>How often a wait is looked at.</summary>
+    public TimeSpan LookEvery => (SlowAfter < AwayAfter ? SlowAfter : AwayAfter) / 4;
 }

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Counters;
 
@@ -6,11 +8,21 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// A store whose tables are created, or taken over from mtpolicyd, before they are first used. That may be long after the
-/// start: the database can be away then. What was done to a table is logged once.
+/// start: the database can be away then. What was done to a table is logged once. A table is prepared by one call at a time, which goes on when those who wait
+/// for it have given up: to take over a large table takes longer than a mail waits.
 /// </summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "Its writer stops it.")]
 internal sealed class PreparedStore(string connection, ICounterStore store, ILogger logger)
 {
+    // An index of a large table is made in less; and a server that fell silent in the middle of it is not waited for until the next start.
+    private static readonly TimeSpan s_longest = TimeSpan.FromHours(1);
+
+    // Before a lock that somebody holds is tried again.
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+
     private readonly ConcurrentDictionary<string, CounterTableInfo> _prepared = [];
+    private readonly Dictionary<string, Task> _preparing = [];
+    private readonly CancellationTokenSource _stopped = new();
 
     // A setting is the whole server's: told once, not for each table.
     private readonly ConcurrentDictionary<string, bool> _warned = [];
@@ -18,30 +30,53 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
     /// <summary>What is known of a table; null before it was prepared.</summary>
     public CounterTableInfo? InfoOf(string table) => _prepared.GetValueOrDefault(table);
 
+    /// <summary>Prepares what is not prepared yet. The token ends the wait, not the work.</summary>
     public async Task PrepareAsync(IEnumerable<string> tables, CancellationToken ct)
     {
         foreach (var table in tables)
         {
-            if (_prepared.ContainsKey(table))
+            if (!_prepared.ContainsKey(table))
             {
-                continue;
-            }
-
-            var info = await store.PrepareAsync(table, ct).ConfigureAwait(false);
-            if (_prepared.TryAdd(table, info))
-            {
-                foreach (var done in info.Done)
-                {
-                    logger.LogWarning("{Connection}: {Done}", connection, done);
-                }
-
-                foreach (var warning in info.Warnings.Where(warning => _warned.TryAdd(warning, true)))
-                {
-                    logger.LogWarning("{Connection}: {Warning}", connection, warning);
-                }
+                await Preparing(table).WaitAsync(ct).ConfigureAwait(false);
             }
         }
     }
+
+    /// <summary>The server's start: begins to prepare the tables, and says when the database is away or, after a while, has not answered.</summary>
+    public async Task BeginAsync(IReadOnlyCollection<string> tables, TimeSpan patience)
+    {
+        using var deadline = new CancellationTokenSource(patience);
+        var reason = string.Create(CultureInfo.InvariantCulture, $"no answer within {patience.TotalSeconds:0.#} s");
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    await PrepareAsync(tables, deadline.Token).ConfigureAwait(false);
+                    return;
+                }
+                catch (CounterStoreException exception) when (exception.Failure == CounterStoreFailure.Busy)
+                {
+                    reason = exception.Message;
+                    await Task.Delay(s_pause, deadline.Token).ConfigureAwait(false);
+                }
+            }
+        }
+        catch (CounterStoreException exception)
+        {
+            reason = exception.Message;
+        }
+        catch (OperationCanceledException)
+        {
+            // Silent, or locked, for all of the time.
+        }
+
+        logger.LogError("{Connection}: the counter tables cannot be prepared yet, mail goes on without them: {Reason}", connection, reason);
+    }
+
+    /// <summary>Nobody waits for a table any more.</summary>
+    public void Stop() => _stopped.Cancel();
 
     public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct) =>
         PreparedAsync([table], () => store.LoadAsync(table, loads, ct), ct);
@@ -66,6 +101,39 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
             // Somebody dropped or changed a table under us: the next attempt looks at all of them anew.
             _prepared.Clear();
             throw;
+        }
+    }
+
+    private Task Preparing(string table)
+    {
+        lock (_preparing)
+        {
+            if (_preparing.TryGetValue(table, out var running) && !running.IsCompleted)
+            {
+                return running;
+            }
+
+            // Away from the caller: SQLite works in the calling thread.
+            return _preparing[table] = Task.Run(() => PrepareAsync(table));
+        }
+    }
+
+    private async Task PrepareAsync(string table)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
+        patience.CancelAfter(s_longest);
+        var info = await store.PrepareAsync(table, patience.Token).ConfigureAwait(false);
+        if (_prepared.TryAdd(table, info))
+        {
+            foreach (var done in info.Done)
+            {
+                logger.LogWarning("{Connection}: {Done}", connection, done);
+            }
+
+            foreach (var warning in info.Warnings.Where(warning => _warned.TryAdd(warning, true)))
+            {
+                logger.LogWarning("{Connection}: {Warning}", connection, warning);
+            }
         }
     }
 }

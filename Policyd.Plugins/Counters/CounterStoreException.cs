@@ -3,7 +3,7 @@ namespace Policyd.Plugins.Counters;
 /// <summary>What a failed call of <see cref="ICounterStore"/> means for its caller.</summary>
 public enum CounterStoreFailure
 {
-    /// <summary>The database cannot be reached, is shutting down or locked. Nothing was applied; try again after a while.</summary>
+    /// <summary>The database cannot be reached, or is shutting down. Nothing was applied; try again after a while.</summary>
     Unavailable,
 
     /// <summary>A deadlock or serialization failure. Nothing was applied; try again at once.</summary>
@@ -20,6 +20,9 @@ public enum CounterStoreFailure
 
     /// <summary>A table is missing or not one that counters can live in. Nothing was applied; prepare it again.</summary>
     Schema,
+
+    /// <summary>The database is there, and somebody holds a lock that was waited for in vain. Nothing was applied; try again at once, for as long as there is time.</summary>
+    Busy,
 }
 
 /// <summary>A call of <see cref="ICounterStore"/> failed. The message is for operators and holds no secret.</summary>

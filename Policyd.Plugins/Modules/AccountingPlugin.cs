@@ -55,8 +55,8 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     public string Db { get; set; } = "db";
 
     /// <summary>The longest wait for the counters.</summary>
-    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on")]
-    public TimeSpan Wait { get; set; } = TimeSpan.FromSeconds(5);
+    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; three quarters of what is left of request_timeout unless given")]
+    public TimeSpan? Wait { get; set; }
 
     /// <summary>How long windows are kept.</summary>
     [Description("windows that ended longer ago are deleted by the daily task; never unless given")]
@@ -130,9 +130,14 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             {
                 context.Counted(adds[index].Key, window);
             }
-            else if (Logs(context))
+            else
             {
-                Log(context, state == CounterState.Deferred ? "counted, to be written when the database is back" : "the count was not confirmed in time");
+                if (patience.Token.IsCancellationRequested)
+                {
+                    _options.GaveUp(context, this, $"{adds[index].Key.Table}: the counters did not answer in time, mail goes on before it is counted");
+                }
+
+                Log(context, $"{adds[index].Key.Table}: answered before it was counted");
             }
         }
 

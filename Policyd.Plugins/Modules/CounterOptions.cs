@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Plugins.Modules;
@@ -9,9 +11,13 @@ namespace Policyd.Plugins.Modules;
 /// What Accounting and Quota have in common: which table, which key in it, and which window. A Quota reads what an Accounting
 /// with the same options counts.
 /// </summary>
-internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan wait)
+internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan? wait)
 {
+    // Of what the request has left: a quota that waits for a slow database leaves a quarter to its accounting, and that one a quarter to what follows.
+    private const double ShareOfTime = 0.75;
+
     private readonly ConcurrentDictionary<string, string> _tables = new(StringComparer.Ordinal);
+    private readonly LogThrottle _gaveUp = new(TimeProvider.System);
     private LastWindow? _last;
 
     /// <summary>The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.</summary>
@@ -40,13 +46,23 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
         CounterAmounts.OfMail(context.Request.RecipientCount, context.Request.Size);
 
     /// <summary>
-    /// How long the counters are waited for: no longer than <c>wait</c>, and a little less than the plugin has left, which is
-    /// its promise as <see cref="IKeepsItsTime"/>: past its deadline the mail would fail where it should go on.
+    /// How long the counters are waited for: as long as <c>wait</c> says, else most of the time that the request has left, so that the plugins after this one have some.
+    /// Never until the very end of it, which is the plugin's promise as <see cref="IKeepsItsTime"/>: past its deadline the mail would fail where it should go on.
     /// </summary>
     public Patience PatienceOf(PluginContext context)
     {
-        var left = context.Remaining * 0.9;
-        return Patience.For(left < wait ? left : wait, context.Clock);
+        var left = context.Remaining;
+        var most = wait is null ? left * ShareOfTime : left * 0.9;
+        return Patience.For(wait < most ? wait.Value : most, context.Clock);
+    }
+
+    /// <summary>Tells, as a warning once in a while, that mails go on since the counters did not answer in time. The counters tell themselves why a database is away.</summary>
+    public void GaveUp(PluginContext context, Plugin plugin, string what)
+    {
+        if (_gaveUp.Enter(out var leftOut))
+        {
+            context.Log(PolicyLogLevel.Warning, plugin, leftOut == 0 ? what : string.Create(CultureInfo.InvariantCulture, $"{what} ({leftOut} more since the last line)"));
+        }
     }
 
     /// <summary>Reports what cannot be: a table name that is none, a window below a second, two windows at once.</summary>

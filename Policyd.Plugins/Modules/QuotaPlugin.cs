@@ -72,8 +72,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     public string Db { get; set; } = "db";
 
     /// <summary>The longest wait for the counters.</summary>
-    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on")]
-    public TimeSpan Wait { get; set; } = TimeSpan.FromSeconds(5);
+    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; three quarters of what is left of request_timeout unless given")]
+    public TimeSpan? Wait { get; set; }
 
     /// <summary>When to warn.</summary>
     [Description("log a warning, once a window and key, from this fraction of the threshold on, such as 0.8"), Range(0.0, 1.0)]
@@ -123,7 +123,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         var admission = await AskAsync(context, table, key, window, metric, threshold).ConfigureAwait(false);
         if (admission.State == CounterState.Unavailable)
         {
-            Log(context, $"{field} {key.Key}: the counter is not known, the database is away");
+            Log(context, $"{field} {key.Key}: the counter is not known");
             QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name));
             return Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase) ? PluginResult.Continue : PluginResult.Answer(WhenUnavailable.Text);
         }
@@ -168,6 +168,11 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         }
         catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
         {
+        }
+
+        if (admission.State == CounterState.Unavailable && patience.Token.IsCancellationRequested)
+        {
+            _options.GaveUp(context, this, $"{key.Table}: the counters did not answer in time, when_unavailable decides");
         }
 
         // Also when no answer came in time: the owner may have reserved all the same.

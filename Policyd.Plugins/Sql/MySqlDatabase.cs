@@ -68,7 +68,8 @@ internal sealed class MySqlDatabase : SqlDatabase
 
         return e.ErrorCode switch
         {
-            MySqlErrorCode.LockDeadlock or MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.QueryInterrupted => new(CounterStoreFailure.Conflict, e.Message),
+            MySqlErrorCode.LockDeadlock => new(CounterStoreFailure.Conflict, e.Message),
+            MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.QueryInterrupted => new(CounterStoreFailure.Busy, e.Message),
             MySqlErrorCode.DuplicateKeyEntry => new(CounterStoreFailure.Conflict, e.Message, Duplicate: true),
             MySqlErrorCode.RecordFileFull or MySqlErrorCode.DiskFull or MySqlErrorCode.OptionPreventsStatement or MySqlErrorCode.CannotExecuteInReadOnlyTransaction
                 or MySqlErrorCode.TableAccessDenied or MySqlErrorCode.ColumnAccessDenied or MySqlErrorCode.DatabaseAccessDenied or MySqlErrorCode.AccessDenied

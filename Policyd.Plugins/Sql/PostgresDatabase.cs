@@ -77,7 +77,8 @@ internal sealed class PostgresDatabase : SqlDatabase
 
         return e.SqlState switch
         {
-            PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled => new(CounterStoreFailure.Conflict, e.MessageText),
+            PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => new(CounterStoreFailure.Conflict, e.MessageText),
+            PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled => new(CounterStoreFailure.Busy, e.MessageText),
             PostgresErrorCodes.UniqueViolation => new(CounterStoreFailure.Conflict, e.MessageText, Duplicate: true),
             PostgresErrorCodes.DiskFull or PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.ReadOnlySqlTransaction => new(CounterStoreFailure.Refused, e.MessageText),
             _ when e.SqlState[..2] is "42" or "22" or "23" or "3F" => new(CounterStoreFailure.Schema, e.MessageText),

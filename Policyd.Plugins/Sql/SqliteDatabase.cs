@@ -140,7 +140,7 @@ internal sealed class SqliteDatabase : SqlDatabase
 
         return e.SqliteErrorCode switch
         {
-            SqliteCode.Busy or SqliteCode.Locked => new(CounterStoreFailure.Unavailable, "the file is locked by another program"),
+            SqliteCode.Busy or SqliteCode.Locked => new(CounterStoreFailure.Busy, "the file is locked by another program"),
             SqliteCode.Full => new(CounterStoreFailure.Refused, "the disk is full"),
             SqliteCode.Readonly => new(CounterStoreFailure.Refused, "the file or its folder is read-only"),
             SqliteCode.Perm or SqliteCode.Auth => new(CounterStoreFailure.Refused, "access to the file is denied"),

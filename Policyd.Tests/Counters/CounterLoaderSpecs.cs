@@ -22,7 +22,7 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
     public CounterLoaderSpecs() => _owner = new Recorder(_system);
 
     public static TheoryData<CounterStoreFailure> Failures =>
-        [CounterStoreFailure.Unavailable, CounterStoreFailure.Conflict, CounterStoreFailure.Refused, CounterStoreFailure.Schema];
+        [CounterStoreFailure.Unavailable, CounterStoreFailure.Refused, CounterStoreFailure.Schema];
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -53,7 +53,7 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
     [MemberData(nameof(Failures))]
     public async Task Load_that_fails_is_told_and_one_after_the_back_off_succeeds(CounterStoreFailure failure)
     {
-        _store.Loads.Next(Script.Fail(failure));
+        _store.Loads.Always = _ => Script.Fail(failure);
         var loader = Loader();
         Load(loader, "a");
         await Eventually.Holds("the failure", () => _owner.All<LoadFailed>().Count == 1);
@@ -61,12 +61,53 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
         // Before the back-off is over nobody waits for a database that is known to be away.
         Load(loader, "a");
         await Eventually.Holds("the refusal", () => _owner.All<LoadFailed>().Count == 2);
-        Assert.Equal(1, _store.Loads.Calls);
+        Assert.Equal(failure == CounterStoreFailure.Unavailable ? 2 : 1, _store.Loads.Calls);
+        _store.Loads.Always = null;
         _clock.Now += TimeSpan.FromSeconds(1);
         Load(loader, "a");
         await Eventually.Holds("the rows", () => _owner.All<Loaded>().Count == 1);
         Load(loader, "b");
         await Eventually.Holds("the rows of another key", () => _owner.All<Loaded>().Count == 2);
+    }
+
+    [Fact]
+    public async Task Connection_that_died_while_nobody_used_it_is_no_database_that_is_away()
+    {
+        _store.Loads.Next(Script.Fail(CounterStoreFailure.Unavailable));
+        Load(Loader(), "a");
+        await Eventually.Holds("the rows", () => _owner.All<Loaded>().Count == 1);
+        Assert.Empty(_owner.All<LoadFailed>());
+    }
+
+    [Theory, InlineData(CounterStoreFailure.Busy), InlineData(CounterStoreFailure.Conflict)]
+    public async Task Lock_that_somebody_holds_is_waited_for(CounterStoreFailure failure)
+    {
+        _store.Prepares.Next(Script.Fail(failure));
+        _store.Loads.Next(Script.Fail(failure), Script.Fail(failure), Script.Fail(failure));
+        Load(Loader(settings => settings with { FirstBackOff = TimeSpan.FromMilliseconds(2) }), "a");
+        await Eventually.Holds("the rows", () => _owner.All<Loaded>().Count == 1);
+        Assert.Empty(_owner.All<LoadFailed>());
+    }
+
+    [Fact]
+    public async Task Table_that_takes_long_to_prepare_is_prepared_once_also_when_nobody_waits_for_it_any_more()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Prepares.Next(Script.WaitFor(gate.Task));
+        var loader = Loader(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50) });
+        Load(loader, "a");
+        await Eventually.Holds("the first to be given up", () => _owner.All<LoadFailed>().Count == 1);
+        _clock.Now += TimeSpan.FromMinutes(1);
+        Load(loader, "b");
+        await Eventually.Holds("the second to be given up", () => _owner.All<LoadFailed>().Count == 2);
+        gate.SetResult();
+        await Eventually.Holds("a key to be loaded", () =>
+        {
+            _clock.Now += TimeSpan.FromMinutes(1);
+            Load(loader, "c");
+            return _owner.All<Loaded>().Count > 0;
+        });
+        Assert.Equal(1, _store.Prepares.Calls);
     }
 
     [Fact]
@@ -76,6 +117,7 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
         _store.Loads.Next(async work =>
         {
             await gate.Task;
+            _store.Loads.Next(Script.Fail(CounterStoreFailure.Unavailable));
             await Script.Fail(CounterStoreFailure.Unavailable)(work);
         });
         var loader = Loader();
@@ -85,7 +127,7 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
         await Asked(loader);
         gate.SetResult();
         await Eventually.Holds("three failures", () => _owner.All<LoadFailed>().Count == 3);
-        Assert.Equal(1, _store.Loads.Calls);
+        Assert.Equal(2, _store.Loads.Calls);
     }
 
     [Fact]
@@ -113,7 +155,7 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
     public async Task Query_that_hangs_is_given_up_and_the_next_keys_are_loaded()
     {
         _store.Loads.Next(Script.WaitFor(new TaskCompletionSource().Task));
-        var loader = Loader(settings => settings with { LoadTimeout = TimeSpan.FromMilliseconds(50) });
+        var loader = Loader(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50) });
         Load(loader, "hangs");
         await Eventually.Holds("its failure", () => _owner.All<LoadFailed>().Count == 1);
         _clock.Now += TimeSpan.FromSeconds(1);

@@ -116,11 +116,68 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Assert.Empty(_owner.All<RowDeferred>());
     }
 
+    [Theory, InlineData(CounterStoreFailure.Unavailable), InlineData(CounterStoreFailure.CommitUnknown)]
+    public async Task Connection_that_died_while_nobody_used_it_is_no_database_that_is_away(CounterStoreFailure failure)
+    {
+        _store.Commits.Next(Script.Fail(failure));
+        Add(Writer(), "a", 1);
+        await Answered(1);
+        Assert.Empty(_log.Told);
+        Assert.Empty(_owner.All<RowDeferred>());
+    }
+
+    [Fact]
+    public async Task Lock_that_somebody_holds_is_waited_for()
+    {
+        _store.Prepares.Next(Script.Fail(CounterStoreFailure.Busy));
+        _store.ResendReads.Next(Script.Fail(CounterStoreFailure.Busy));
+        _store.Commits.Next([.. Enumerable.Repeat(Script.Fail(CounterStoreFailure.Busy), 20)]);
+        Add(Writer(), "a", 1);
+        await Answered(1);
+        Assert.Equal(1, Count("a"));
+        Assert.Empty(_log.All<Error>());
+        Assert.Empty(_owner.All<RowDeferred>());
+    }
+
+    [Fact]
+    public async Task Database_that_is_slow_is_waited_for_and_told_with_what_it_was_asked_and_how_long()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer(settings => settings with { SlowAfter = TimeSpan.FromMilliseconds(20) });
+        Add(writer, "a", 1);
+        Add(writer, "a", 2, table: "acct_other");
+        await Eventually.Holds("a line that it is slow", () => Lines<Warning>("the database is slow: writing counters of acct_sender has taken ") == 1);
+        gate.SetResult();
+        await Answered(2);
+        await Eventually.Holds("a line of how long it took", () => Lines<Warning>("writing counters of acct_sender took ") == 1);
+        Assert.Equal(2, _log.All<Warning>().Count);
+        Assert.Empty(_log.All<Error>());
+        Assert.Empty(_owner.All<RowDeferred>());
+    }
+
+    [Fact]
+    public async Task Database_that_says_nothing_for_long_is_away_and_what_it_does_in_the_end_counts()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50) });
+        Add(writer, "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        Assert.Equal(1, Lines<Error>("no answer, for "));
+        Add(writer, "a", 2);
+        await Eventually.Holds("another to be told so at once", () => _owner.All<RowDeferred>().Count == 2);
+        gate.SetResult();
+        await Answered(2, askers: 0);
+        Assert.Equal(2, Count("a"));
+        await Eventually.Holds("a line that it is back", () => Lines<Warning>("2 mails were answered before they were counted") == 1);
+    }
+
     [Fact]
     public async Task Deadlock_without_end_lets_the_mail_go_on()
     {
         _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Conflict);
-        Add(Writer(), "a", 1);
+        Add(Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50) }), "a", 1);
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count > 0);
         _store.Commits.Always = null;
         await Answered(1, askers: 0);
@@ -393,20 +450,60 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "a", 2);
         Add(writer, "b", 3);
         await Asked(writer);
+        Add(writer, "b", 4, table: "acct_other");
+        await Asked(writer);
         await writer.GracefulStop(Eventually.Patience);
-        await Eventually.Holds("the loss in the log", () => _log.All<Error>().Any(line => line.Message.ToString()!.Contains("3 counter rows", StringComparison.Ordinal)));
+        await Eventually.Holds("the loss in the log", () => Lines<Error>("db: stopped, and counters of acct_sender could not be written (mails: 3, rows: 3): scripted: Unavailable") == 1);
+        Assert.Equal(1, Lines<Error>("counters of acct_other could not be written (mails: 1, rows: 1)"));
+    }
+
+    [Fact]
+    public async Task Clean_stop_does_not_wait_for_a_database_that_is_away()
+    {
+        _store.Commits.Next(Script.Fail(CounterStoreFailure.Unavailable), Script.Fail(CounterStoreFailure.Unavailable));
+        var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromHours(1), LastChance = TimeSpan.FromHours(1), FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
+        Add(writer, "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
+        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
+    }
+
+    [Fact]
+    public async Task Clean_stop_waits_a_little_for_a_database_that_says_nothing()
+    {
+        _store.Commits.Next(Script.WaitFor(new TaskCompletionSource().Task));
+        var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50), LastChance = TimeSpan.FromMilliseconds(50) });
+        Add(writer, "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
+        await writer.GracefulStop(Eventually.Patience);
+        await Eventually.Holds("the loss in the log", () => Lines<Error>("counters of acct_sender could not be written (mails: 1, rows: 1), unless the commit under way arrives yet: no answer, for") == 1);
+    }
+
+    [Fact]
+    public async Task Flush_tells_that_a_table_is_refused_once_all_others_are_written()
+    {
+        _store.Objection = commit => commit.Deltas.Any(delta => delta.Table == "broken") ? CounterStoreFailure.Refused : null;
+        var writer = Writer(settings => settings with { FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
+        Add(writer, "x", 1, table: "broken");
+        Add(writer, "a", 2);
+        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
+        Assert.Equal(1, Count("a"));
     }
 
     [Fact]
     public async Task Clean_stop_tries_a_database_that_was_away_once_more_at_once()
     {
-        _store.Commits.Next(Script.Fail(CounterStoreFailure.Unavailable));
+        _store.Commits.Next(Script.Fail(CounterStoreFailure.Unavailable), Script.Fail(CounterStoreFailure.Unavailable));
         var writer = Writer(settings => settings with { FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
         Add(writer, "a", 1);
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
-        await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken);
+        Assert.True((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
         Assert.Equal(1, Count("a"));
     }
+
+    private int Lines<T>(string part)
+        where T : LogEvent => _log.All<T>().Count(line => line.Message.ToString()!.Contains(part, StringComparison.Ordinal));
 
     private static UInt128 Mail(UInt128 number) => number << 32;
 
