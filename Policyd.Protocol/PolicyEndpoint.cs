@@ -68,13 +68,13 @@ public sealed record PolicyEndpoint
         host = bracketed ? host[1..^1] : host;
         if (!ushort.TryParse(rest[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port))
         {
-            error = $"\"{text}\" has no port from 0 to 65535; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
+            error = $"\"{Shown(text)}\" has no port from 0 to 65535; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
         }
         else if (bracketed ? !IPAddress.TryParse(host, out var v6) || v6.AddressFamily != AddressFamily.InterNetworkV6 : !IsHost(host))
         {
             error = host.Contains(':', StringComparison.Ordinal) && !bracketed
-                ? $"\"{text}\": an IPv6 address is written in brackets, [::1]:12345"
-                : $"\"{text}\" names no host; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
+                ? $"\"{Shown(text)}\": an IPv6 address is written in brackets, [::1]:12345"
+                : $"\"{Shown(text)}\" names no host; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
         }
         else
         {
@@ -83,6 +83,9 @@ public sealed record PolicyEndpoint
 
         return endpoint is not null;
     }
+
+    // A user and password before the host mean nothing here, and are not for a log.
+    private static string Shown(string text) => text.LastIndexOf('@') is var at and >= 0 ? "***" + text[at..] : text;
 
     /// <summary>The endpoint as it would be configured.</summary>
     public override string ToString() =>

@@ -74,7 +74,7 @@ internal sealed partial class HoconParser
             atNextMember = separated;
             Diagnostics.Error(
                 separated ? keyPosition : _current.Position,
-                $"expected '=', ':' or '{{' behind the key {Printable.Quote(string.Join('.', path))}{(separated ? "" : $", found {_current.Describe()}")}");
+                $"expected '=', ':' or '{{' behind this key{(separated ? "" : $", found {_current.Describe()}")}");
             return null;
         }
 

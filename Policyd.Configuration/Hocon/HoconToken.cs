@@ -28,13 +28,14 @@ internal enum HoconTokenKind
 internal readonly record struct HoconToken(
     HoconTokenKind Kind, string Text, SourcePosition Position, IReadOnlyList<string>? Path = null, bool Optional = false, bool IsList = false)
 {
+    /// <summary>What it is, for a message. Its text is not told: where the syntax is wrong, it may be a piece of a password.</summary>
     public string Describe() => Kind switch
     {
         HoconTokenKind.End => "the end of the file",
         HoconTokenKind.NewLine => "the end of the line",
-        HoconTokenKind.Quoted => $"the string {Printable.Quote(Text)}",
+        HoconTokenKind.Quoted => "a string in quotes",
         HoconTokenKind.Substitution => "a substitution",
-        HoconTokenKind.Unquoted => Printable.Quote(Text),
+        HoconTokenKind.Unquoted => "text",
         _ => $"'{Text}'",
     };
 }

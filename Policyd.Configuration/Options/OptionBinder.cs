@@ -57,21 +57,33 @@ public static class OptionBinder
     private static bool RejectUnknown(OptionMap map, ConfigObject source, DiagnosticBag diagnostics, BindingOptions options)
     {
         var fits = true;
+        ConfigMember? secret = null;
         foreach (var member in source.Members)
         {
             if (map.Accepted.Contains(member.Key) || options.ConsumedElsewhere.Contains(member.Key))
             {
+                secret = map.IsSecret(member.Key) ? member : secret;
+                continue;
+            }
+
+            fits = false;
+            if (secret is not null && IsBehind(member.KeyPosition, secret.KeyPosition))
+            {
+                diagnostics.Error(member.KeyPosition, $"unknown option behind \"{secret.Key}\" on its line; it may be a piece of that value, so it is not shown: put the value in \"double quotes\"");
                 continue;
             }
 
             var known = map.Names.Concat(options.ConsumedElsewhere).Where(name => !source.Has(name));
             var of = options.Subject is null ? "" : $" of {options.Subject}";
             diagnostics.Error(member.KeyPosition, $"unknown option {Printable.Quote(member.Key)}{of}{OptionNames.DidYouMean(member.Key, known)}");
-            fits = false;
         }
 
         return fits;
     }
+
+    // Without quotes a comma ends a value, and what follows it is taken for the next option's name.
+    private static bool IsBehind(SourcePosition place, SourcePosition secret) =>
+        place.File == secret.File && place.Line == secret.Line && place.Column > secret.Column;
 
     private static bool BindProperty(OptionProperty property, object target, ConfigObject source, DiagnosticBag diagnostics, BindingOptions options)
     {

@@ -23,6 +23,10 @@ internal sealed class OptionMap
     /// <summary>All keys and aliases.</summary>
     public IReadOnlySet<string> Accepted { get; }
 
+    /// <summary>Whether a key or an alias is of a secret option.</summary>
+    public bool IsSecret(string key) =>
+        Properties.Any(property => property.Secret is not null && (property.Aliases.Contains(key) || property.Keys.Any(own => own.Name == key)));
+
     public static OptionMap Of(Type type) => s_known.GetOrAdd(type, static type => new OptionMap(type));
 
     // Base types first, each in the order of declaration; an overriding property stands in the place of the overridden one.

@@ -20,7 +20,7 @@ internal sealed class OptionProperty
         IsRequired = property.IsDefined(typeof(RequiredMemberAttribute), inherit: false);
         Description = property.GetCustomAttribute<DescriptionAttribute>()?.Description ?? "";
         Separators = property.GetCustomAttribute<OptionListAttribute>()?.Separators ?? ",";
-        Secret = property.GetCustomAttribute<SecretOptionAttribute>(inherit: true);
+        Secret = property.GetCustomAttribute<SecretOptionAttribute>(inherit: true) ?? SecretOptionAttribute.ByName(Name);
         _validations = [.. property.GetCustomAttributes<ValidationAttribute>()];
         MultiKey = MultiKeyAdapter.For(property.PropertyType);
         Keys = MultiKey?.KeysOf(Name) ?? [new OptionKey(Name, property.PropertyType)];

@@ -17,7 +17,7 @@ public sealed record OptionDescription(string Name, string TypeName, string? Def
 
     /// <summary>The value as it may be shown.</summary>
     /// <param name="value">The value in the form that a file has.</param>
-    public string Shown(string value) => Secret is null ? value : Secret.Hide(value);
+    public string Shown(string value) => Secret is null ? SecretText.Hide(value) : Secret.Hide(value);
 
     /// <summary>The options inside, when the value is an object (or objects in a list) of options; else null.</summary>
     public OptionSchema? Nested => OptionConverters.For(Type)?.NestedType is { } inner ? OptionSchema.Of(inner) : null;
@@ -64,6 +64,14 @@ public sealed class OptionSchema
         }
 
         return null;
+    }
+
+    /// <summary>The option that a file calls so, by its key or by another name that it accepts; null when there is none.</summary>
+    /// <param name="key">The key of the file.</param>
+    public OptionDescription? Find(string key)
+    {
+        var name = _map.Properties.FirstOrDefault(property => property.Aliases.Contains(key))?.Keys[0].Name ?? key;
+        return Options.FirstOrDefault(option => option.Name == name);
     }
 
     private static OptionDescription Describe(OptionProperty property, OptionKey key, bool isFirst, object? defaults)

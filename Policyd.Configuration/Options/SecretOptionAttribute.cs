@@ -6,11 +6,14 @@ namespace Policyd.Configuration;
 /// </summary>
 /// <remarks>
 /// For a value that holds a secret among other things, derive an attribute that hides that part alone, as
-/// <see cref="SecretInUrlAttribute"/> does. What it cannot read must be hidden whole.
+/// <see cref="SecretInUrlAttribute"/> does. What it cannot read must be hidden whole. An option whose name ends in <c>password</c>,
+/// <c>passwd</c>, <c>passphrase</c>, <c>secret</c>, <c>token</c>, <c>api_key</c> or <c>credentials</c> is secret without a declaration.
 /// </remarks>
 [AttributeUsage(AttributeTargets.Property)]
 public class SecretOptionAttribute : Attribute
 {
+    private static readonly string[] s_names = ["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "credentials"];
+
     /// <summary>What stands where a secret was.</summary>
     public const string Mask = "***";
 
@@ -19,6 +22,15 @@ public class SecretOptionAttribute : Attribute
     /// does not fit says only what was expected.
     /// </summary>
     public virtual bool MessagesAreSafe => false;
+
+    /// <summary>What an author forgot to declare: an option whose name ends in what only a secret is called so.</summary>
+    internal static SecretOptionAttribute? ByName(string name) =>
+        s_names.Any(end => name.EndsWith(end, StringComparison.Ordinal)) ? new SecretOptionAttribute() : null;
+
+    /// <summary>The value of a key that no option declares, as it may be shown.</summary>
+    /// <param name="key">The key of the file.</param>
+    /// <param name="value">The value in the form that a file has.</param>
+    public static string HideUndeclared(string key, string value) => ByName(key) is { } secret ? secret.Hide(value) : SecretText.Hide(value);
 
     /// <summary>The value as it may be shown; an empty one stays empty.</summary>
     /// <param name="value">The value in the form that a file has.</param>

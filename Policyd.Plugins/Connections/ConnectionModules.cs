@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Policyd.Configuration;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Memcached;
 using Policyd.Plugins.Redis;
@@ -20,6 +21,9 @@ internal static class ConnectionModules
     public const string Sql = "Sql";
 
     public static IReadOnlyCollection<string> Names => s_options.Keys;
+
+    /// <summary>The options of a module.</summary>
+    public static OptionSchema SchemaOf(string module) => OptionSchema.Of(s_options[module]);
 
     /// <summary>New options of a module, to be bound; null when there is no such module. Required ones are the binder's to demand.</summary>
     public static object? NewOptions(string module)

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Policyd.Configuration;
 using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Ldap;
@@ -30,7 +31,7 @@ public sealed class LdapConnectionOptions : IConnectionOptions
     public string? Binddn { get; set; }
 
     /// <summary>The password to bind with. Never shown.</summary>
-    [Description("the password to bind with")]
+    [Description("the password to bind with"), SecretOption]
     public string? Password { get; set; }
 
     /// <summary>Whether the connection is secured by StartTLS (RFC 4511, section 4.14).</summary>

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Logging;
 
@@ -91,4 +92,8 @@ public sealed class ServerOptions
 /// <param name="Name">The name by which plugins call it.</param>
 /// <param name="Module">Sql, Memcached, Redis or Ldap.</param>
 /// <param name="Section">Its options.</param>
-public sealed record ConnectionDefinition(string Name, string Module, ConfigObject Section);
+public sealed record ConnectionDefinition(string Name, string Module, ConfigObject Section)
+{
+    /// <summary>The options of its module, with what is secret among them.</summary>
+    public OptionSchema Schema => ConnectionModules.SchemaOf(Module);
+}

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Net;
 using System.Text;
+using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Connections;
 
@@ -42,6 +43,7 @@ public sealed class CtIpRepPlugin : Plugin
     private BackOff _backOff = null!;
     private SourceLog _log = null!;
     private Uri _address = null!;
+    private string _shown = "";
     private ActionTemplate _reject = "";
     private ActionTemplate _defer = "";
 
@@ -50,11 +52,11 @@ public sealed class CtIpRepPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>Where the daemon is.</summary>
-    [Description("the daemon's URL, http or https")]
+    [Description("the daemon's URL, http or https"), SecretInUrl]
     public string Url { get; set; } = "http://localhost:8080/ctipd/iprep";
 
     /// <summary>The key.</summary>
-    [Description("the authentication key, where the daemon wants one")]
+    [Description("the authentication key, where the daemon wants one"), SecretOption]
     public string? Key { get; set; }
 
     /// <summary>The text of a reject.</summary>
@@ -90,6 +92,7 @@ public sealed class CtIpRepPlugin : Plugin
         _log = new SourceLog("ctipd", setup.Clock);
         _reject = "reject " + RejectMessage;
         _defer = "defer " + DeferMessage;
+        _shown = new SecretInUrlAttribute().Hide(Url);
         if (!Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
         {
             setup.Error("url", "this is no URL with http or https");

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Net;
 using System.Net.Sockets;
+using Policyd.Configuration;
 using Policyd.Plugins.Connections;
 using Policyd.Protocol;
 using StackExchange.Redis;
@@ -28,7 +29,7 @@ public sealed class RedisConnectionOptions : IConnectionOptions
     public string? Service { get; set; }
 
     /// <summary>The password. Never shown.</summary>
-    [Description("the password")]
+    [Description("the password"), SecretOption]
     public string? Password { get; set; }
 
     /// <summary>The number of the database.</summary>
@@ -46,9 +47,10 @@ public sealed class RedisConnectionOptions : IConnectionOptions
             return "sentinels and service belong together";
         }
 
-        if (Sentinels.Append(Server).FirstOrDefault(server => EndPointOf(server) is null) is { } wrong)
+        if (Sentinels.Append(Server).Any(server => EndPointOf(server) is null))
         {
-            return $"\"{wrong}\" is no server: HOST, HOST:PORT or [V6]:PORT";
+            // Not quoted: a password may stand in it, as in redis://:PASSWORD@HOST or HOST,password=PASSWORD.
+            return $"{(EndPointOf(Server) is null ? "server" : "sentinels")}: this is no server; write HOST, HOST:PORT or [V6]:PORT";
         }
 
         return Sock is { Length: > 100 } ? "sock: the path is longer than a socket's may be" : null;

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Policyd.Configuration;
 
 namespace Policyd.Plugins.Sql;
 
@@ -6,7 +7,7 @@ namespace Policyd.Plugins.Sql;
 public sealed class SqlConnectionOptions
 {
     /// <summary>Where the database is: Perl's DBI form or a .NET connection string.</summary>
-    [Description("Data source: dbi:SQLite:dbname=FILE, dbi:mysql:database=D;host=H, dbi:Pg:dbname=D;host=H, or a .NET connection string")]
+    [Description("Data source: dbi:SQLite:dbname=FILE, dbi:mysql:database=D;host=H, dbi:Pg:dbname=D;host=H, or a .NET connection string"), SecretInDsn]
     public required SqlDsn Dsn { get; set; }
 
     /// <summary>The user; wins over one in the data source.</summary>
@@ -14,7 +15,7 @@ public sealed class SqlConnectionOptions
     public string? User { get; set; }
 
     /// <summary>The password; wins over one in the data source. Never shown.</summary>
-    [Description("Password")]
+    [Description("Password"), SecretOption]
     public string? Password { get; set; }
 
     /// <summary>The kind of database, where the data source does not tell.</summary>

@@ -1,15 +1,15 @@
 // What the server would do with a configuration, defaults included: the answer to "which value counts, and where does it
 // come from". Every line ends with its origin as a comment.
 
-using System.Text.RegularExpressions;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Model;
 
 namespace Policyd.Server.Commands;
 
 /// <summary><c>policyd dump</c> and <c>-d</c>: the virtual hosts and every effective option with its place, or "default".</summary>
-internal sealed partial class DumpCommand
+internal sealed class DumpCommand
 {
     private readonly TextWriter _output;
     private readonly SourcePosition _file;
@@ -40,7 +40,7 @@ internal sealed partial class DumpCommand
         foreach (var connection in model.Connections.Values)
         {
             Line(0, $"connection {connection.Name}");
-            Members(1, connection.Section);
+            Members(1, connection.Section, connection.Schema);
         }
 
         Line(0, "session_cache");
@@ -60,7 +60,7 @@ internal sealed partial class DumpCommand
         var empty = ConfigObject.Empty(_file);
         if ((section?["module"] as ConfigScalar)?.Text is { } module && !module.Equals("Memory", StringComparison.OrdinalIgnoreCase))
         {
-            Members(1, section!);
+            Members(1, section!, OptionSchema.Of(typeof(CacheSessionOptions)));
             return;
         }
 
@@ -89,10 +89,9 @@ internal sealed partial class DumpCommand
         var schema = OptionSchema.Of(target.GetType());
         foreach (var option in schema.Options)
         {
-            if (option.Nested is not null && section[option.Name] is ConfigObject inner)
+            if (section[option.Name] is ConfigObject or ConfigArray && option.Nested is not null)
             {
-                Line(depth, option.Name, Place(inner.Position));
-                Members(depth + 1, inner);
+                Member(depth, option.Name, section[option.Name]!, option, section[option.Name]!.Position);
                 continue;
             }
 
@@ -103,7 +102,7 @@ internal sealed partial class DumpCommand
                 continue; // not set, and nothing stands in for it
             }
 
-            Line(depth, $"{option.Name} = {Masked(option.Name, value ?? Text(given!))}", given is null ? Unnamed(option, value, section) : Place(given.Position));
+            Line(depth, $"{option.Name} = {option.Shown(value ?? Text(given!))}", given is null ? Unnamed(option, value, section) : Place(given.Position));
         }
     }
 
@@ -111,18 +110,41 @@ internal sealed partial class DumpCommand
     private static string Unnamed(OptionDescription option, string? value, ConfigObject section) =>
         value == option.Default ? "default" : Place(section.Position);
 
-    private void Members(int depth, ConfigObject section)
+    private void Members(int depth, ConfigObject section, OptionSchema? schema)
     {
         foreach (var member in section.Members)
         {
-            if (member.Value is ConfigObject inner)
+            Member(depth, member.Key, member.Value, schema?.Find(member.Key), member.Value.Position);
+        }
+    }
+
+    // A value as it was written. What is secret within objects, and within objects of a list, is found by their own declarations.
+    private void Member(int depth, string key, ConfigNode node, OptionDescription? option, SourcePosition place)
+    {
+        var inside = option?.Secret is not null ? null : node switch
+        {
+            ConfigObject section => section.Members.Select(member => (member.Key, member.Value)),
+            ConfigArray array when array.Items.Any(item => item is not ConfigScalar) => array.Items.Select((item, index) => ($"{index + 1}.", item)),
+            _ => null,
+        };
+        if (inside is null)
+        {
+            Line(depth, $"{key} = {option?.Shown(Text(node)) ?? SecretOptionAttribute.HideUndeclared(key, Text(node))}", Place(place));
+            return;
+        }
+
+        Line(depth, key, Place(place));
+        var schema = option?.Nested;
+        foreach (var (name, value) in inside)
+        {
+            if (value is ConfigObject each && schema is not null && schema.Type != option!.Type)
             {
-                Line(depth, member.Key, Place(member.KeyPosition));
-                Members(depth + 1, inner);
+                Line(depth + 1, name, Place(each.Position));
+                Members(depth + 2, each, schema);
             }
             else
             {
-                Line(depth, $"{member.Key} = {Masked(member.Key, Text(member.Value))}", Place(member.Value.Position));
+                Member(depth + 1, name, value, schema?.Find(name), value.Position);
             }
         }
     }
@@ -141,14 +163,4 @@ internal sealed partial class DumpCommand
         ConfigArray array => string.Join(", ", array.Items.Select(Text)),
         _ => HoconWriter.WriteJson(node),
     };
-
-    /// <summary>A value that may be printed: passwords are hidden, also inside a connection string or an address.</summary>
-    internal static string Masked(string key, string value) =>
-        SecretKey().IsMatch(key) ? (value.Length == 0 ? "" : "********") : SecretInValue().Replace(value, "$1********");
-
-    [GeneratedRegex("passw|secret|token|credential|api_?key", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
-    private static partial Regex SecretKey();
-
-    [GeneratedRegex(@"(\b(?:password|passwd|pwd)\s*=\s*|://[^/\s:@]*:)(?:""[^""]*""|'[^']*'|[^;,@\s]+)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
-    private static partial Regex SecretInValue();
 }

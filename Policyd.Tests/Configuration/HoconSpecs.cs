@@ -109,7 +109,7 @@ public sealed class HoconSpecs
     [InlineData("x = ^a", "1:5: '^' may not stand outside quotes")]
     [InlineData("x =\ny = 2", "2:3: unexpected '='")]
     [InlineData("x =", "1:4: expected a value, found the end of the file")]
-    [InlineData("word\ny = 2", "1:1: expected '=', ':' or '{' behind the key \"word\"")]
+    [InlineData("word\ny = 2", "1:1: expected '=', ':' or '{' behind this key")]
     [InlineData("a = { b : 1 } [ 2 ]", "1:5: an object cannot be joined to an array")]
     [InlineData("a = [1] x", "1:9: text cannot be joined to an array")]
     [InlineData("foo : ${foo}", "1:7: ${foo} refers to itself")]

@@ -42,7 +42,7 @@ public sealed class SecretOptionSpecs
         public Override<double> PerUser { get; set; } = new(0, null);
 
         [SecretOption]
-        public string Thrown { get => ""; set => throw new ArgumentException($"'{value}' is nothing"); }
+        public string? Thrown { get => field; set => field = value is null ? null : throw new ArgumentException($"'{value}' is nothing"); }
 
         [SecretOption, AllowedValues("a", ErrorMessage = "hunter2 is refused")]
         public string? Ruled { get; set; }

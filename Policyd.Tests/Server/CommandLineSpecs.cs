@@ -116,7 +116,7 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Contains(lines, line => line.StartsWith("spam_score = 7 # " + file + ":6:", StringComparison.Ordinal));
         Assert.Contains("header_name = X-MtScore # default", lines);
         Assert.Contains(lines, line => line.StartsWith("user = me # ", StringComparison.Ordinal));
-        Assert.Contains(lines, line => line.StartsWith("dsn = dbi:mysql:database=x;password=********;host=h # ", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("dsn = dbi:mysql:database=x;password=***;host=h # ", StringComparison.Ordinal));
         Assert.DoesNotContain("geheim", result.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("hidden", result.Output, StringComparison.Ordinal);
         Assert.Equal(result.Output, (await Command.RunAsync("", "-d", "-c", file)).Output);
