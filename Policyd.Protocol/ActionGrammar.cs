@@ -28,6 +28,9 @@ public sealed class ActionGrammar
     /// <summary>The longest text behind <c>action=</c> that is sent, in bytes of UTF-8: Postfix cuts its SMTP reply at 510.</summary>
     public const int MaxTextBytes = 450;
 
+    // A word that is shown to the operator may come from a stranger's server.
+    private const int MostShown = 60;
+
     private const string UseClass = "define a class in smtpd_restriction_classes and name that instead";
 
     private static readonly char[] ListSeparators = [' ', '\t', ','];
@@ -200,7 +203,7 @@ public sealed class ActionGrammar
 
         // Postfix looks for a colon anywhere in the list before it looks at the words: tables must be opened before smtpd gives up its rights.
         problem ??= words.Length == 0 ? "the action names nothing"
-            : action.Contains(':', StringComparison.Ordinal) ? $"\"{action}\" holds a colon, which Postfix takes for a lookup table and answers with 451; {UseClass}"
+            : action.Contains(':', StringComparison.Ordinal) ? $"\"{Shortened(action)}\" holds a colon, which Postfix takes for a lookup table and answers with 451; {UseClass}"
             : null;
         return problem is null ? ActionVerdict.Fits : ActionVerdict.Wrong;
     }
@@ -209,14 +212,15 @@ public sealed class ActionGrammar
 
     private string Explain(string word, bool inList)
     {
+        var shown = Shortened(word);
         if (word.Contains(':', StringComparison.Ordinal))
         {
-            return $"\"{word}\" is a lookup table, which Postfix answers with 451 in an action; {UseClass}";
+            return $"\"{shown}\" is a lookup table, which Postfix answers with 451 in an action; {UseClass}";
         }
 
         if (IsDigits(word))
         {
-            return $"\"{word}\" with a text is no action; a reply code is 4NN or 5NN";
+            return $"\"{shown}\" with a text is no action; a reply code is 4NN or 5NN";
         }
 
         if (IsHangup(word))
@@ -230,9 +234,11 @@ public sealed class ActionGrammar
         }
 
         return Suggestion(word) is { } close
-            ? $"\"{word}\" is no action that Postfix knows; did you mean {close}?"
-            : $"\"{word}\" is no action that Postfix knows; if it is one of your smtpd_restriction_classes, name it in restriction_classes";
+            ? $"\"{shown}\" is no action that Postfix knows; did you mean {close}?"
+            : $"\"{shown}\" is no action that Postfix knows; if it is one of your smtpd_restriction_classes, name it in restriction_classes";
     }
+
+    private static string Shortened(string text) => text.Length <= MostShown ? text : text[..MostShown] + "…";
 
     private string? Suggestion(string word) =>
         EditDistance.Closest(word.ToLowerInvariant(), Words.Keys.Select(one => one.ToLowerInvariant()).Concat(SmtpdRestrictions.All).Concat(_classes));

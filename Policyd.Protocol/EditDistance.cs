@@ -6,10 +6,10 @@ internal static class EditDistance
     /// <summary>The candidate closest to <paramref name="word"/>; null when none is close enough to be a slip of the hand.</summary>
     public static string? Closest(string word, IEnumerable<string> candidates)
     {
-
         // Short words lie close together: with two slips "wand" would be "warn", and no operator could name a class so.
         var allowed = word.Length < 6 ? 1 : 2;
         return candidates
+            .Where(candidate => Math.Abs(candidate.Length - word.Length) <= allowed)   // the rest costs too much to measure: a word may come from a stranger
             .Select(candidate => (Candidate: candidate, Distance: Between(word, candidate)))
             .Where(one => one.Distance > 0 && one.Distance <= allowed)
             .OrderBy(one => one.Distance)

@@ -25,7 +25,7 @@ public static class OptionNames
         return snake.ToString();
     }
 
-    /// <summary>The known name that is closest to a wrong one; null when none is close enough to be meant.</summary>
+    /// <summary>The known name that is closest to a wrong one; null when none is close enough to be meant. Names that are too long to be close cost nothing.</summary>
     /// <param name="wrong">The name that was written.</param>
     /// <param name="known">The names that there are.</param>
     public static string? Closest(string wrong, IEnumerable<string> known)

@@ -151,14 +151,14 @@ public sealed class PluginContext
     public bool IsAlreadyDone(string key) => !Session.TrySet(key);
 
     /// <summary>Adds to a score of the mail, and <c>name=value</c> to its details.</summary>
-    /// <param name="name">Who adds: a plugin's name.</param>
+    /// <param name="name">Who adds: a plugin's name, and what of the mail belongs to it. Escaped as <see cref="ScoreName"/> says.</param>
     /// <param name="value">How much, negative to take off.</param>
     /// <param name="field">Which score.</param>
     public void AddScore(string name, double value, string field = "score")
     {
         var session = Session;
         var detail = field + "_detail";
-        var own = $"{name}={PerlNumber.Format(value)}";
+        var own = $"{ScoreName.Escape(name)}={PerlNumber.Format(value)}";
         session[field] = PerlNumber.Format(PerlNumber.Parse(session[field]) + value);
         session[detail] = session[detail] is { Length: > 0 } before ? $"{before}, {own}" : own;
     }

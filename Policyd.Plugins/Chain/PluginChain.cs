@@ -12,6 +12,7 @@ namespace Policyd.Plugins.Chain;
 /// </summary>
 public sealed class PluginChain
 {
+    private const int MostShown = 200;
     private readonly Plugin[] _plugins;
     private readonly Plugin[]? _starters;
     private readonly bool _checksActions;
@@ -224,9 +225,16 @@ public sealed class PluginChain
 
     private PluginResult Checked(Plugin plugin, PluginResult result, RequestRun run)
     {
+        CheckActions(plugin, result, run);
+        run.Host.Failures.Answered(plugin.Name, run.Host.Name, run.Logger);
+        return result;
+    }
+
+    private void CheckActions(Plugin plugin, PluginResult result, RequestRun run)
+    {
         if (!_checksActions)
         {
-            return result;
+            return;
         }
 
         if (result.Single is { } action)
@@ -240,8 +248,6 @@ public sealed class PluginChain
                 Check(plugin, each, run);
             }
         }
-
-        return result;
     }
 
     private static void Check(Plugin plugin, string action, RequestRun run)
@@ -253,11 +259,14 @@ public sealed class PluginChain
 
         if (run.Environment.Grammar.Check(action) is { } problem)
         {
-            throw new PluginFailedException(plugin.Name, $"answers \"{action}\": {problem}");
+            throw new PluginFailedException(plugin.Name, $"answers \"{Shortened(action)}\": {problem}");
         }
 
         plugin.LastFitting = action;
     }
+
+    // What a stranger's server answers is no log line's length.
+    private static string Shortened(string action) => action.Length <= MostShown ? action : action[..MostShown] + "…";
 
     // What on_error says. Thrown on, the failure becomes the parent's of a nested chain, whose own on_error then decides.
     private static PluginResult Failed(Plugin plugin, Exception e, RequestRun run, long? started = null)
@@ -268,9 +277,9 @@ public sealed class PluginChain
             throw failure;
         }
 
-        if (run.Logger.IsEnabled(LogLevel.Error))
+        if (run.Logger.IsEnabled(LogLevel.Error) && run.Host.Failures.IsDue(failure.Plugin, out var more))
         {
-            var message = $"{failure.Message}; on_error{(failure.Plugin == plugin.Name ? "" : $" of {plugin.Name}")} is {plugin.OnError}";
+            var message = $"{failure.Message}; on_error{(failure.Plugin == plugin.Name ? "" : $" of {plugin.Name}")} is {plugin.OnError}{more}";
             ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, failure.Plugin, message));
         }
 

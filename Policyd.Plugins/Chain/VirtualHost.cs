@@ -23,6 +23,7 @@ public sealed class VirtualHost
         Name = name;
         Chain = chain;
         _environment = environment;
+        Failures = new FailureLog(environment.Clock);
     }
 
     /// <summary>The name.</summary>
@@ -30,6 +31,8 @@ public sealed class VirtualHost
 
     /// <summary>The chain.</summary>
     public PluginChain Chain { get; }
+
+    internal FailureLog Failures { get; }
 
     /// <summary>Runs the chain on a request. Never throws, and completes within the time even when a plugin hangs.</summary>
     /// <param name="request">The request.</param>
@@ -75,9 +78,9 @@ public sealed class VirtualHost
     {
         var failure = e as PluginFailedException ?? new PluginFailedException("", e.Message, e);
         var plugin = failure.Plugin.Length > 0 ? failure.Plugin : null;
-        if (run.Logger.IsEnabled(LogLevel.Error))
+        if (run.Logger.IsEnabled(LogLevel.Error) && run.Host.Failures.IsDue(failure.Plugin, out var more))
         {
-            ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, plugin, failure.Message));
+            ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, plugin, failure.Message + more));
         }
 
         return new ChainOutcome(null, plugin, failure.Message, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };

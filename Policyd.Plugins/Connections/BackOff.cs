@@ -9,7 +9,8 @@ namespace Policyd.Plugins.Connections;
 /// … ask …
 /// attempt.Succeeded(); or attempt.Failed();
 /// </code>
-/// An attempt that ends without either (cancelled, or an error that says nothing of the source) leaves all as it was, and its place to the next one.
+/// An attempt that ends without either (cancelled, or an error that says nothing of the source) leaves all as it was, and its place to the next one. One that
+/// fails while a later one was answered says nothing either: a mail that takes the source long must not take it from the others.
 /// </summary>
 public sealed class BackOff
 {
@@ -28,8 +29,9 @@ public sealed class BackOff
     private long _pauseBegan;
     private long _probeBegan;
 
-    // Attempts are numbered by what was known when they began: a new number begins with each pause and with each probe.
-    private long _newest = 1;
+    // Attempts are numbered as they begin. Those up to the one that was the newest at the last answer or pause tell nothing new by failing.
+    private long _newest;
+    private long _known;
     private long? _probe;
 
     /// <summary>Nothing has failed yet.</summary>
@@ -75,7 +77,7 @@ public sealed class BackOff
         {
             if (_pause is not { } pause)
             {
-                return new Attempt(this, _newest);
+                return new Attempt(this, ++_newest);
             }
 
             if (_clock.GetElapsedTime(_pauseBegan) < pause || (_probe is not null && _clock.GetElapsedTime(_probeBegan) < s_longestProbe))
@@ -93,8 +95,8 @@ public sealed class BackOff
     {
         lock (_lock)
         {
-            // Who began before the pause, or before the source came back, tells nothing new: failures of one moment are one failure.
-            if (number != (_pause is null ? _newest : _probe))
+            // Failures of one moment are one failure.
+            if (_pause is null ? number <= _known : number != _probe)
             {
                 return false;
             }
@@ -108,7 +110,7 @@ public sealed class BackOff
             _pause = _growing.Next();
             _pauseBegan = _clock.GetTimestamp();
             _probe = null;
-            _newest++;
+            _known = _newest;
             return isFirst;
         }
     }
@@ -118,6 +120,7 @@ public sealed class BackOff
         lock (_lock)
         {
             _failures = 0;
+            _known = _newest;
             if (_pause is null)
             {
                 return false;
@@ -125,7 +128,6 @@ public sealed class BackOff
 
             _pause = null;
             _probe = null;
-            _newest++;
             _growing.Reset();
             return true;
         }

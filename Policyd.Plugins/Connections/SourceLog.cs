@@ -39,6 +39,11 @@ public sealed class SourceLog(string source, TimeProvider clock)
         {
             context.Log(PolicyLogLevel.Warning, plugin, AwayLine(leftOut));
         }
+        else if (context.Logger.IsEnabled(PolicyLogLevel.Debug.ToLogLevel()))
+        {
+            // Who looks for one mail at the level that tells everything must find why it went as it did.
+            context.Log(PolicyLogLevel.Debug, plugin, AwayLine(0));
+        }
     }
 
     /// <summary>The source has answered. To be called at each answer: it costs nothing while all is well.</summary>

@@ -6,6 +6,7 @@ using System.Text;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Redis;
 
@@ -32,6 +33,7 @@ public enum GreylistMode
 public sealed class GreylistPlugin : Plugin
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private SourceLog _log = null!;
     private IExpiringStore _tickets = null!;
     private IAutoWhitelist? _whitelist;
     private TimeProvider _clock = TimeProvider.System;
@@ -92,6 +94,7 @@ public sealed class GreylistPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _clock = setup.Clock;
+        _log = new SourceLog("greylisting", setup.Clock);
         _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db, Ticket.Memcached, Ticket.Redis)!;
         if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
         {
@@ -138,11 +141,13 @@ public sealed class GreylistPlugin : Plugin
         using var patience = SourceTime.For(context, s_patience);
         try
         {
-            return await JudgeAsync(context, new Triplet(triplet, passedKey, sender[(sender.LastIndexOf('@') + 1)..].ToLowerInvariant(), client), patience.Token).ConfigureAwait(false);
+            var result = await JudgeAsync(context, new Triplet(triplet, passedKey, sender[(sender.LastIndexOf('@') + 1)..].ToLowerInvariant(), client), patience.Token).ConfigureAwait(false);
+            _log.Back(context, this);
+            return result;
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            context.Log(PolicyLogLevel.Warning, this, $"the mail goes on without greylisting: {e.Message}");
+            _log.Away(context, this, $"the mail goes on without greylisting: {(e is OperationCanceledException ? "no answer in time" : e.Message)}");
             return PluginResult.Continue;
         }
     }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
 
 namespace Policyd.Plugins.Modules;
@@ -22,6 +23,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
     private IExpiringStore _traps = null!;
+    private SourceLog _log = null!;
     private HashSet<string> _recipients = [];
 
     /// <summary>Whether it acts.</summary>
@@ -75,6 +77,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public override void Initialize(PluginSetup setup)
     {
         _recipients = new HashSet<string>(Recipients, StringComparer.OrdinalIgnoreCase);
+        _log = new SourceLog("the store of trapped clients", setup.Clock);
         _traps = setup.ExpiringStore("store", Store, Db, Memcached, Redis)!;
         if (Recipients.Count + RecipientsRe.Count == 0)
         {
@@ -121,11 +124,13 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
                 await _traps.AddAsync(key, 1, Expire, patience.Token).ConfigureAwait(false);
             }
 
-            return isTrap || await _traps.FindAsync(key, patience.Token).ConfigureAwait(false) is not null;
+            var isTrapped = isTrap || await _traps.FindAsync(key, patience.Token).ConfigureAwait(false) is not null;
+            _log.Back(context, this);
+            return isTrapped;
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            context.Log(PolicyLogLevel.Warning, this, $"trapped clients are not known at the moment: {e.Message}");
+            _log.Away(context, this, $"trapped clients are not known: {(e is OperationCanceledException ? "no answer in time" : e.Message)}");
             return isTrap;
         }
     }

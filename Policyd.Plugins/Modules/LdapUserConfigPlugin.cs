@@ -73,7 +73,8 @@ public sealed class LdapUserConfigPlugin : Plugin
         }
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
         {
-            Log(context, $"no settings for {value}: {(exception is LdapException ? exception.Message : "no answer in time")}");
+            // The connection warns; this is for who looks for one mail.
+            context.Log(PolicyLogLevel.Debug, this, $"no settings for {value}: {(exception is LdapException ? exception.Message : "no answer in time")}");
         }
 
         return PluginResult.Continue;

@@ -1,11 +1,16 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
+using System.Globalization;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Connections;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Modules;
 
-/// <summary>Asks another policy server and answers its action.</summary>
+/// <summary>
+/// Asks another policy server and answers its action. One that is not there, or says nothing, is asked again after a pause; meanwhile the plugin fails at once.
+/// One that closes the connection has only refused this request: who sends the mail must not be able to keep the others' from being asked about.
+/// </summary>
 [Module("Proxy")]
 public sealed class ProxyPlugin : Plugin
 {
@@ -14,6 +19,7 @@ public sealed class ProxyPlugin : Plugin
 
     private readonly ConcurrentBag<PolicyClient> _idle = [];
     private PolicyEndpoint? _endpoint;
+    private BackOff _backOff = null!;
 
     /// <summary>Host and port.</summary>
     [Description("the other server as HOST:PORT")]
@@ -27,9 +33,19 @@ public sealed class ProxyPlugin : Plugin
     [Description("keep connections open for further requests")]
     public bool Keepalive { get; set; }
 
+    /// <summary>How long the other server may take.</summary>
+    [Description("how long the other server may take to answer; never more than three quarters of the plugin's own time")]
+    public TimeSpan Wait { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
+        _backOff = new BackOff(setup.Clock);
+        if (Wait <= TimeSpan.Zero)
+        {
+            setup.Error("wait", "a time above 0 is needed");
+        }
+
         if (Host is null == SocketPath is null)
         {
             setup.Error("host", "exactly one of host and socket_path must be given");
@@ -47,15 +63,46 @@ public sealed class ProxyPlugin : Plugin
     /// <inheritdoc/>
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        var request = Frame(context.Request.Bytes.Span);
-        var ct = context.Cancellation;
+        var hops = ProxyRequest.HopsOf(context.Request);
+        if (hops >= ProxyRequest.MostHops)
+        {
+            throw new InvalidOperationException($"the request has passed {ProxyRequest.MostHops} proxies: do the servers ask each other in a circle?");
+        }
+
+        using var attempt = _backOff.Enter();
+        if (attempt.IsRefused)
+        {
+            throw new PolicyClientException($"{_endpoint} is away");
+        }
+
+        using var patience = SourceTime.For(context, Wait);
+        try
+        {
+            var action = await AskAsync(ProxyRequest.Next(context.Request, hops), patience.Token).ConfigureAwait(false);
+            attempt.Succeeded();
+            return PluginResult.Answer(action);
+        }
+        catch (OperationCanceledException exception)
+        {
+            attempt.Failed();
+            throw new PolicyClientException(string.Create(CultureInfo.InvariantCulture, $"{_endpoint} gave no answer within {Wait.TotalSeconds:0.#} s"), exception);
+        }
+        catch (PolicyClientException exception) when (exception.InnerException is not null)
+        {
+            attempt.Failed();   // no connection, or it broke
+            throw;
+        }
+    }
+
+    private async ValueTask<string> AskAsync(byte[] request, CancellationToken ct)
+    {
         while (Keepalive && _idle.TryTake(out var kept))
         {
             if (kept.IsUsable)
             {
                 try
                 {
-                    return PluginResult.Answer(await AskAsync(kept, request, ct).ConfigureAwait(false));
+                    return await AskAsync(kept, request, ct).ConfigureAwait(false);
                 }
                 catch (PolicyClientException)
                 {
@@ -68,11 +115,8 @@ public sealed class ProxyPlugin : Plugin
         }
 
         var client = await PolicyClient.ConnectAsync(_endpoint!, ct).ConfigureAwait(false);
-        return PluginResult.Answer(await AskAsync(client, request, ct).ConfigureAwait(false));
+        return await AskAsync(client, request, ct).ConfigureAwait(false);
     }
-
-    // A request ends with the line end of its last attribute and an empty line, however much of that the reader has kept.
-    private static byte[] Frame(ReadOnlySpan<byte> request) => [.. request.TrimEnd("\r\n"u8), .. "\n\n"u8];
 
     private async ValueTask<string> AskAsync(PolicyClient client, byte[] request, CancellationToken ct)
     {

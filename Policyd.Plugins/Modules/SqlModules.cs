@@ -3,6 +3,7 @@ using System.Data.Common;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sql;
 
@@ -53,7 +54,7 @@ public sealed class SqlUserConfigPlugin : Plugin
 
         try
         {
-            using var json = JsonDocument.Parse(text);
+            using var json = StrictJson.Parse(text);
             if (json.RootElement.ValueKind != JsonValueKind.Object)
             {
                 Log(context, $"the settings of {value} are no JSON object");

@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
+using Policyd.Configuration;
 
 namespace Policyd.Plugins.Sessions;
 
@@ -213,7 +215,7 @@ public sealed class Session
         return live;
     }
 
-    /// <summary>The session as one JSON object in UTF-8.</summary>
+    /// <summary>The session as one JSON object in UTF-8; what is no valid UTF-16 becomes U+FFFD.</summary>
     public byte[] ToJson()
     {
         var buffer = new ArrayBufferWriter<byte>();
@@ -223,14 +225,14 @@ public sealed class Session
             writer.WriteStartObject();
             foreach (var (key, value) in _entries.All())
             {
-                writer.WritePropertyName(key);
+                writer.WritePropertyName(Valid(key));
                 if (value.IsJson)
                 {
                     writer.WriteRawValue(value.Text);
                 }
                 else
                 {
-                    writer.WriteStringValue(value.Text);
+                    writer.WriteStringValue(Valid(value.Text));
                 }
             }
 
@@ -246,7 +248,7 @@ public sealed class Session
     /// <exception cref="JsonException">It is no JSON object.</exception>
     public static Session FromJson(ReadOnlyMemory<byte> json)
     {
-        using var document = JsonDocument.Parse(json);
+        using var document = StrictJson.Parse(json);
         var session = new Session();
         session.Merge(document.RootElement);
         return session;
@@ -269,6 +271,10 @@ public sealed class Session
                 : new SessionValue(member.Value.GetRawText(), true));
         }
     }
+
+    // A plugin may have cut a text within a pair of surrogates.
+    private static string Valid(string text) =>
+        text.AsSpan().ContainsAnyInRange('\ud800', '\udfff') ? Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) : text;
 
     private static long Cost(string key, SessionValue value) => EntryOverhead + 2L * (key.Length + value.Text.Length);
 

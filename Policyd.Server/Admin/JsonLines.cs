@@ -4,6 +4,7 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Policyd.Configuration;
 
 namespace Policyd.Server.Admin;
 
@@ -90,7 +91,7 @@ internal static class AdminMessage
     /// <exception cref="JsonException">There is none.</exception>
     public static JsonDocument Read(ReadOnlyMemory<byte> line)
     {
-        var document = JsonDocument.Parse(line, s_reading);
+        var document = StrictJson.Parse(line, s_reading);
         if (document.RootElement.ValueKind == JsonValueKind.Object)
         {
             return document;

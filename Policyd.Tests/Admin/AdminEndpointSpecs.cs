@@ -57,6 +57,9 @@ public sealed class AdminEndpointSpecs : IDisposable
     [InlineData("\n")]
     [InlineData("{\"command\":\n")]
     [InlineData("{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}}}}}}}}}\n")]
+    [InlineData("{\"command\":\"\\ud800\"}\n")]
+    [InlineData("{\"command\":\"counter.get\",\"arguments\":{\"table\":\"\\udfff\"}}\n")]
+    [InlineData("{\"command\":\"counter.get\",\"arguments\":{\"\\ud83d\":1}}\n")]
     public async Task A_line_that_is_no_request_is_told_so_and_ends_the_connection(string sent)
     {
         using var server = await Start();

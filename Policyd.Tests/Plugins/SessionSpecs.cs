@@ -20,6 +20,22 @@ public sealed class SessionSpecs
         Assert.Equal("2.5", copy["n"]);
     }
 
+    [Theory]
+    [InlineData("{\"a\":\"\\ud800\"}")]
+    [InlineData("{\"\\udc00\":1}")]
+    [InlineData("{\"a\":[{\"b\":\"\\ud83d\"}]}")]
+    public void Session_of_broken_text_is_none(string json) =>
+        Assert.ThrowsAny<System.Text.Json.JsonException>(() => Session.FromJson(System.Text.Encoding.UTF8.GetBytes(json)));
+
+    [Fact]
+    public void Text_cut_within_a_pair_of_surrogates_is_stored_all_the_same()
+    {
+        var session = new Session { ["a"] = "x\ud83d", ["b\ude00"] = "2" };
+        var copy = Session.FromJson(session.ToJson());
+        Assert.Equal("x\ufffd", copy["a"]);
+        Assert.Equal("2", copy["b\ufffd"]);
+    }
+
     [Fact]
     public void Session_counts_its_bytes_whatever_is_done() =>
         Gen.Select(Gen.Int[0, 5], Gen.Int[0, 9]).List[0, 60].Sample(steps =>

@@ -112,4 +112,23 @@ public sealed class ActionGrammarSpecs
     [Fact]
     public void Text_that_is_too_long_is_cut_at_a_character() =>
         Assert.Equal("reject " + new string('é', 221), ActionGrammar.Sanitize("reject " + new string('é', 1000)));
+
+    [Theory]
+    [InlineData(' ')]
+    [InlineData('x')]
+    [InlineData(':')]
+    [InlineData('1')]
+    [InlineData(',')]
+    public void Long_text_is_judged_at_once_and_shown_in_part(char of)
+    {
+        var classes = ActionGrammar.Default.WithRestrictionClasses(Enumerable.Range(0, 1000).Select(static number => $"class{number}"));
+        var text = "a" + new string(of, 1_000_000);
+        var began = System.Diagnostics.Stopwatch.GetTimestamp();
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.InRange(classes.Check(text)!.Length, 1, 300);
+        }
+
+        Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(20));
+    }
 }

@@ -106,6 +106,16 @@ public sealed class BackOffSpecs
     }
 
     [Fact]
+    public void Failure_of_one_while_later_ones_are_answered_is_no_failure_of_the_source()
+    {
+        using var slow = _backOff.Enter();
+        Assert.False(_backOff.Enter().Succeeded());
+        Assert.False(slow.Failed());
+        Assert.False(_backOff.IsPaused);
+        Assert.True(_backOff.Enter().Failed());
+    }
+
+    [Fact]
     public void Pause_begins_after_the_failures_in_a_row_that_are_told()
     {
         var patient = new BackOff(_clock, TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(1), failuresToPause: 3);

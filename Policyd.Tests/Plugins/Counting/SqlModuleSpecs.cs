@@ -26,6 +26,19 @@ public sealed class SqlModuleSpecs
         Assert.Equal(expected, string.Join('|', s_settings.Select(key => session[key])));
     }
 
+    [Theory]
+    [InlineData("{\"a\":\"\\ud800\"}")]
+    [InlineData("{\"\\ud800\":\"1\"}")]
+    [InlineData("{\"a\":[\"\\udfff\"]}")]
+    public async Task Settings_of_broken_text_are_no_json_and_the_mail_goes_on(string config)
+    {
+        var folder = new TemporaryFolder();
+        await Fill(folder, $"CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('192.0.2.7', '{config}')");
+        await using var policy = new CountingPolicy("{ name = uc, module = SqlUserConfig, field = client_address }, { name = a, module = Action, action = \"reject went on\" }", folder);
+        Assert.Equal("reject went on", await policy.AskAsync("a.1", Client));
+        Assert.Single(policy.Log.Containing("are no JSON"));
+    }
+
     [Fact]
     public async Task Settings_in_a_column_of_bytes_are_text_and_null_takes_away_what_the_session_had()
     {

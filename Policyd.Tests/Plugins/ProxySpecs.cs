@@ -1,0 +1,147 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Text;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Plugins;
+
+/// <summary>Proxy when the other server is silent, hostile, away, or the server itself.</summary>
+public sealed class ProxySpecs
+{
+    [Fact]
+    public async Task Silent_server_costs_one_mail_its_wait_and_is_asked_again_when_it_answers()
+    {
+        var answers = false;
+        var asked = 0;
+        await using var other = new AcceptLoop(async (socket, stop) =>
+        {
+            using var _ = socket;
+            var buffer = new byte[4096];
+            while (await socket.ReceiveAsync(buffer, stop) > 0)
+            {
+                Interlocked.Increment(ref asked);
+                if (Volatile.Read(ref answers))
+                {
+                    await socket.SendAsync("action=reject other\n\n"u8.ToArray(), stop);
+                }
+            }
+        });
+        await using var policy = Proxy(other.Port, "wait = 300ms");
+        Assert.Equal("dunno", await policy.AskAsync());
+        var began = Stopwatch.GetTimestamp();
+        for (var i = 0; i < 200; i++)
+        {
+            Assert.Equal("dunno", await policy.AskAsync());
+        }
+
+        // One probe, or two on a slow machine: each takes its wait alone, the others nothing.
+        Assert.InRange(asked, 1, 2 + (int)(Stopwatch.GetElapsedTime(began).TotalSeconds / 0.5));
+        Volatile.Write(ref answers, true);
+        await Eventually.Holds("the other server's answer", async () => await policy.AskAsync() == "reject other");
+        Assert.NotEmpty(policy.Log.Containing("gave no answer within 0.3 s"));
+        Assert.InRange(Warnings(policy), 1, 3);
+    }
+
+    [Fact]
+    public async Task Mails_at_once_are_one_probe()
+    {
+        var open = 0;
+        var most = 0;
+        await using var silent = new AcceptLoop(async (socket, stop) =>
+        {
+            using var _ = socket;
+            var now = Interlocked.Increment(ref open);
+            most = Math.Max(most, now);
+            var buffer = new byte[4096];
+            while (await socket.ReceiveAsync(buffer, stop) > 0)
+            {
+            }
+
+            Interlocked.Decrement(ref open);
+        });
+        await using var policy = Proxy(silent.Port, "wait = 1500ms");
+        Assert.Equal("dunno", await policy.AskAsync());
+        await Eventually.Holds("the first connection to end", () => Volatile.Read(ref open) == 0);
+        most = 0;
+        await Eventually.Holds("a probe", () =>
+        {
+            _ = policy.AskAsync();
+            return Volatile.Read(ref open) > 0;
+        });
+        for (var i = 0; i < 100; i++)
+        {
+            _ = policy.AskAsync();   // the pause is shorter than the probe
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(1, most);
+    }
+
+    [Fact]
+    public async Task Server_that_closes_at_one_mail_is_asked_about_the_next()
+    {
+        await using var other = new AcceptLoop(async (socket, stop) =>
+        {
+            using var _ = socket;
+            var buffer = new byte[4096];
+            var text = Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, stop));
+            if (!text.Contains("evil", StringComparison.Ordinal))
+            {
+                await socket.SendAsync("action=reject other\n\n"u8.ToArray(), stop);
+            }
+        });
+        await using var policy = Proxy(other.Port, "");
+        Assert.Equal("dunno", await policy.AskAsync(("sender", "evil@example.org")));
+        Assert.Equal("reject other", await policy.AskAsync(("sender", "good@example.org")));
+    }
+
+    [Fact]
+    public async Task Answer_of_one_long_word_costs_nothing_and_no_long_line()
+    {
+        await using var other = new OneAnswerServer(Encoding.ASCII.GetBytes($"action={new string('x', 60_000)}\n\n"), closes: true);
+        await using var policy = Proxy(other.Port, "");
+        Assert.Equal("dunno", await policy.AskAsync());   // the first one compiles
+        var cpu = Environment.CpuUsage.TotalTime;
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal("dunno", await policy.AskAsync());
+        }
+
+        var spent = Environment.CpuUsage.TotalTime - cpu;
+        Assert.True(spent < TimeSpan.FromSeconds(10), $"20 answers of a 60 KB word cost {spent.TotalSeconds:0.0} s");
+        Assert.All(policy.Log.Lines, static line => Assert.InRange(line.Message.Length, 0, 1000));
+    }
+
+    [Fact]
+    public async Task Server_that_asks_itself_ends_after_a_few_requests()
+    {
+        using var folder = new TemporaryFolder();
+        var (first, second) = (FreePort.Next(), FreePort.Next());
+        var file = folder.Write("circle.hocon", $$"""
+            policyd { listen = ["127.0.0.1:{{first}}", "127.0.0.1:{{second}}"], admin { listen = off }
+              virtual_hosts = [
+                { name = one, port = {{first}}, plugins = [ { name = toTwo, module = Proxy, host = "127.0.0.1:{{second}}", on_error = "defer round and round" } ] }
+                { name = two, port = {{second}}, plugins = [ { name = toOne, module = Proxy, host = "127.0.0.1:{{first}}", keepalive = on } ] }
+              ] }
+            """);
+        await using var server = await PolicydProcess.Serve(file, first);
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", first), TestContext.Current.CancellationToken);
+        using var process = Process.GetProcessById(server.Id);
+        var before = process.TotalProcessorTime;
+        foreach (var hops in new[] { "0", "-7", "99999999999999999999", "x" })
+        {
+            var request = PolicyRequestBuilder.AccessPolicy().Add("recipient", "b@example.org").Add("policyd_proxy_hops", hops).ToBytes();
+            Assert.Equal("defer round and round", await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
+        }
+
+        process.Refresh();
+        var spent = process.TotalProcessorTime - before;
+        Assert.True(spent < TimeSpan.FromSeconds(5), $"four requests cost {spent.TotalSeconds:0.0} s");
+        await server.Prints("has passed 5 proxies");
+    }
+
+    private static PolicyUnderTest Proxy(int port, string options) => new($"{{ module = Proxy, host = \"127.0.0.1:{port}\", on_error = dunno, {options} }}");
+
+    private static int Warnings(PolicyUnderTest policy) => policy.Log.Lines.Count(static line => line.Level >= Microsoft.Extensions.Logging.LogLevel.Warning);
+}
