@@ -14,7 +14,7 @@ internal static class MicroCommand
     {
         var quick = new Option<bool>("--quick") { Description = "Three short iterations inside this process: half a minute, for a first look." };
         var filter = new Option<string>("--filter") { Description = "Which benchmarks, as BenchmarkDotNet's --filter.", DefaultValueFactory = _ => "*" };
-        var command = new Command("micro", "Micro-benchmarks of the reader and of the chain: time and allocation of one request.") { quick, filter };
+        var command = new Command("micro", "Micro-benchmarks of the reader, of the chain and of the log's line: time and allocation of one request.") { quick, filter };
         command.SetAction(result =>
         {
             // In this process: the default toolchain restores and builds a project for each benchmark, which needs a package source.
@@ -22,7 +22,7 @@ internal static class MicroCommand
             var artifacts = Path.Combine(Path.GetTempPath(), "policyd-bench-micro");
             var config = DefaultConfig.Instance.AddJob(job).WithArtifactsPath(artifacts);
             var summaries = BenchmarkSwitcher
-                .FromTypes([typeof(ReaderBenchmarks), typeof(ChainBenchmarks)])
+                .FromTypes([typeof(ReaderBenchmarks), typeof(ChainBenchmarks), typeof(LogBenchmarks)])
                 .Run(["--filter", result.GetRequiredValue(filter)], config)
                 .ToArray();
             return summaries.Length > 0 && summaries.All(summary => !summary.HasCriticalValidationErrors && summary.Reports.All(report => report.Success)) ? 0 : 1;

@@ -19,6 +19,15 @@ public class MicroBenchmarkSpecs
     }
 
     [Fact]
+    public void Log_benchmarks_write_a_whole_line()
+    {
+        var benchmarks = new LogBenchmarks();
+        Assert.Null(benchmarks.Record().Failure);
+        Assert.InRange(benchmarks.Text(), 200, 600);
+        Assert.InRange(benchmarks.Json(), 800, 1_600);
+    }
+
+    [Fact]
     public async Task Chain_benchmarks_run_to_their_last_module()
     {
         var benchmarks = new ChainBenchmarks();
