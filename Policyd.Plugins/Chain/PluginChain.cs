@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
@@ -197,7 +196,7 @@ public sealed class PluginChain
             context.Abandon();
             // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
             _ = task.ContinueWith(static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-            throw new PluginFailedException(plugin.Name, TimedOut(context.Clock, started));
+            throw new PluginFailedException(plugin.Name, Waited.TimedOut(context.Clock, started));
         }
     }
 
@@ -216,12 +215,6 @@ public sealed class PluginChain
     private static bool IsPast(PluginContext context) => context.Clock.GetTimestamp() >= context.DeadlineTimestamp;
 
     private static PluginFailedException TooLate(Plugin plugin) => new(plugin.Name, "was not run: the time for the request was over");
-
-    private static string TimedOut(TimeProvider clock, long started)
-    {
-        var seconds = clock.GetElapsedTime(started).TotalSeconds;
-        return string.Create(CultureInfo.InvariantCulture, $"timed out after {Math.Round(seconds, seconds < 1 ? 2 : 1)} s");
-    }
 
     private PluginResult Checked(Plugin plugin, PluginResult result, RequestRun run)
     {
@@ -288,7 +281,7 @@ public sealed class PluginChain
 
     private static string What(Exception e, RequestRun run, long? started) => e switch
     {
-        OperationCanceledException when started is { } since => TimedOut(run.Environment.Clock, since),
+        OperationCanceledException when started is { } since => Waited.TimedOut(run.Environment.Clock, since),
         OperationCanceledException => "was cancelled",
         _ => $"failed: {e.GetType().Name}: {e.Message}",
     };

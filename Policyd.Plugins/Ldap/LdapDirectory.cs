@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Ldap;
@@ -33,6 +34,7 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
             throw new LdapException("the directory is away");
         }
 
+        var since = environment.Clock.GetTimestamp();
         await _free.WaitAsync(ct).ConfigureAwait(false);
         try
         {
@@ -44,7 +46,7 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
         {
             attempt.Failed();
-            _log.Away(environment.Logger, exception is LdapException ? exception.Message : "no answer in time");
+            _log.Away(environment.Logger, exception is LdapException ? exception.Message : Waited.TimedOut(environment.Clock, since));
             throw;
         }
         finally

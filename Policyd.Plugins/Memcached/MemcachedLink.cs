@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Chain;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Memcached;
@@ -86,7 +87,7 @@ internal sealed class MemcachedLink
             if (_pending.TryPeek(out var oldest) && _clock.GetElapsedTime(oldest.Since) > _timeout)
             {
                 // Its caller had less time than the connection allows, and gave up without telling anybody.
-                late = new CacheException("no answer in time");
+                late = new CacheException(Waited.TimedOut(_timeout));
             }
             else if (_pending.Count >= MostPending || _unsent.WrittenCount >= MostUnsentBytes)
             {

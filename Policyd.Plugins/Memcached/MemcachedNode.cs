@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Protocol;
 
@@ -36,7 +37,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
             catch (TimeoutException exception)
             {
                 // Answers come in order: whoever waits behind this one waits in vain too.
-                var late = new CacheException("no answer in time", exception);
+                var late = new CacheException(Waited.TimedOut(options.Timeout), exception);
                 link.Break(late);
                 throw late;
             }
@@ -99,7 +100,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
         }
         catch (Exception exception) when (exception is SocketException or IOException or CacheException or OperationCanceledException)
         {
-            var message = exception is OperationCanceledException ? "no connection in time" : exception.Message;
+            var message = exception is OperationCanceledException ? $"connecting {Waited.TimedOut(options.ConnectTimeout)}" : exception.Message;
             Failed(attempt, message, connecting: true);
             throw new CacheException(message, exception);
         }

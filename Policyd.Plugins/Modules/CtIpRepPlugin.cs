@@ -3,6 +3,7 @@ using System.Net;
 using System.Text;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Modules;
@@ -171,6 +172,7 @@ public sealed class CtIpRepPlugin : Plugin
             return new Reputation("", "");
         }
 
+        var since = context.Clock.GetTimestamp();
         using var patience = SourceTime.For(context, s_mostTime);
         try
         {
@@ -199,7 +201,7 @@ public sealed class CtIpRepPlugin : Plugin
         catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException or InvalidOperationException or OperationCanceledException)
         {
             attempt.Failed();
-            _log.Away(context, this, $"{(exception is OperationCanceledException ? "no answer in time" : exception.Message)}; nothing is known of the client");
+            _log.Away(context, this, $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; nothing is known of the client");
             return new Reputation("", "");
         }
     }

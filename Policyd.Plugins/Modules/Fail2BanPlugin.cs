@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Net;
 using System.Net.Sockets;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Fail2Ban;
 
@@ -70,6 +71,7 @@ public sealed class Fail2BanPlugin : Plugin
             return PluginResult.Continue;
         }
 
+        var since = context.Clock.GetTimestamp();
         using var patience = SourceTime.For(context, s_mostTime);
         try
         {
@@ -89,7 +91,7 @@ public sealed class Fail2BanPlugin : Plugin
         catch (Exception exception) when (exception is SocketException or InvalidDataException or OperationCanceledException)
         {
             attempt.Failed();
-            _log.Away(context, this, $"{(exception is OperationCanceledException ? "no answer in time" : exception.Message)}; {address} is not banned");
+            _log.Away(context, this, $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; {address} is not banned");
         }
 
         return PluginResult.Continue;

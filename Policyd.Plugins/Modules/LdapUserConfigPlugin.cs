@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Formats.Asn1;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Ldap;
 
 namespace Policyd.Plugins.Modules;
@@ -63,6 +64,7 @@ public sealed class LdapUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
+        var since = context.Clock.GetTimestamp();
         try
         {
             using var patience = SourceTime.For(context, _directory.Timeout);
@@ -74,7 +76,7 @@ public sealed class LdapUserConfigPlugin : Plugin
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
         {
             // The connection warns; this is for who looks for one mail.
-            context.Log(PolicyLogLevel.Debug, this, $"no settings for {value}: {(exception is LdapException ? exception.Message : "no answer in time")}");
+            context.Log(PolicyLogLevel.Debug, this, $"no settings for {value}: {(exception is LdapException ? exception.Message : Waited.TimedOut(context.Clock, since))}");
         }
 
         return PluginResult.Continue;

@@ -1,4 +1,5 @@
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using StackExchange.Redis;
 
@@ -91,7 +92,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
         catch (Exception exception) when (exception is RedisException or TimeoutException || (exception is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // The library's messages go on with its own state for pages.
-            var message = exception is RedisException ? FirstSentence(exception.Message) : "no answer in time";
+            var message = exception is RedisException ? FirstSentence(exception.Message) : Waited.TimedOut(s_patience);
             attempt.Failed();
             _log.Away(environment.Logger, message);
             throw new CacheException($"redis {options.Where}: {message}", exception);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Dns;
 
 namespace Policyd.Plugins.Smtp;
@@ -85,6 +86,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
             }
 
             var conversation = new SmtpConversation(question);
+            var since = TimeProvider.System.GetTimestamp();
             try
             {
                 var move = await SmtpCall.AskAsync(new IPEndPoint(address, options.Port), conversation, ct).ConfigureAwait(false);
@@ -97,7 +99,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
             }
             catch (Exception exception) when (exception is SocketException or SmtpException or OperationCanceledException)
             {
-                log($"{host} [{address}]: {(exception is OperationCanceledException ? "no answer in time" : exception.Message)}");
+                log($"{host} [{address}]: {(exception is OperationCanceledException ? Waited.TimedOut(TimeProvider.System, since) : exception.Message)}");
                 last = Unreachable(question.Recipient) with { HasStartTls = conversation.HasStartTls };
             }
         }
