@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Sessions;
@@ -27,7 +28,7 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
     public string? LastPlugin { get; set; }
 
     /// <summary>What the request may ask of the network; made when first asked for.</summary>
-    public DnsBudget Lookups => LazyInitializer.EnsureInitialized(ref _lookups, static () => new DnsBudget());
+    public DnsBudget Lookups => LazyInitializer.EnsureInitialized(ref _lookups, () => new DnsBudget(ClientAddress.Parse(Request.ClientAddress)));
 
     public Session Session
     {

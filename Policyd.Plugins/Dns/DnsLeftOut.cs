@@ -1,13 +1,13 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Dns;
 
-// Lookups that were not sent for want of a slot, by kind of names and by what was used up: each is counted, and the log has a line every ten seconds, for
-// a list that is not asked lets spam in, and nobody would know why.
+// Lookups that were not sent for want of a slot, by kind of names and by what was used up: each is counted, and the log has a line every ten seconds. A list
+// that is not asked lets spam in, and nobody would know why.
 internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
 {
-    private static readonly TimeSpan s_betweenLines = TimeSpan.FromSeconds(10);
     private static readonly Action<ILogger, string, string, string, long, Exception?> s_line = LoggerMessage.Define<string, string, string, long>(
         LogLevel.Warning, new EventId(3, "LookupLeftOut"), "dns: a lookup for {Kind} under {Zone} was left out, since {Bound}; so were {Count} more since the last such line");
 
@@ -27,25 +27,21 @@ internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
 
     public void Count(string kind, DnsBound bound, string zone)
     {
-        long unsaid;
+        Row? row;
         lock (_lock)
         {
-            if (!_rows.TryGetValue((kind, bound), out var row))
+            if (!_rows.TryGetValue((kind, bound), out row))
             {
-                _rows.Add((kind, bound), row = new Row());
+                _rows.Add((kind, bound), row = new Row(new LogThrottle(clock)));
             }
 
             row.Count++;
-            if (row.Said is { } said && clock.GetElapsedTime(said) < s_betweenLines)
-            {
-                row.Unsaid++;
-                return;
-            }
-
-            (row.Said, unsaid, row.Unsaid) = (clock.GetTimestamp(), row.Unsaid, 0);
         }
 
-        s_line(logger, kind, zone, Words(bound), unsaid, null);
+        if (row.Log.Enter(out var unsaid))
+        {
+            s_line(logger, kind, zone, Words(bound), unsaid, null);
+        }
     }
 
     public IReadOnlyList<Measurement<long>> Measure()
@@ -61,15 +57,14 @@ internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
     {
         DnsBound.All => "too many are under way",
         DnsBound.Zone => "too many of this zone are under way",
+        DnsBound.Client => "too many of its client are under way",
         _ => "its request has asked too much",
     };
 
-    private sealed class Row
+    private sealed class Row(LogThrottle log)
     {
+        public LogThrottle Log { get; } = log;
+
         public long Count { get; set; }
-
-        public long Unsaid { get; set; }
-
-        public long? Said { get; set; }
     }
 }

@@ -13,6 +13,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
     private const int MostOfList = 256;
     private const int MostOfStrangers = 1024;
     private const int MostOfStrangersZone = 128;
+    private const int MostOfClient = 256;
     private const int MostZones = 1024;
     private static readonly TimeSpan s_longestNegative = TimeSpan.FromHours(3);
 
@@ -32,8 +33,8 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         _clock = clock;
         _logger = logger;
         _servers = [.. options.Endpoints().Select(endpoint => new DnsServer(endpoint, clock))];
-        _lists = new DnsShare("lists", MostOfLists, MostOfList, new DnsCache(options.CacheSize, clock));
-        _strangers = new DnsShare("strangers", MostOfStrangers, MostOfStrangersZone, new DnsCache(options.CacheSize, clock));
+        _lists = new DnsShare("lists", MostOfLists, MostOfList, MostOfLists, new DnsCache(options.CacheSize, clock));
+        _strangers = new DnsShare("strangers", MostOfStrangers, MostOfStrangersZone, MostOfClient, new DnsCache(options.CacheSize, clock));
         LeftOut = new DnsLeftOut(clock, logger);
         Meter = new DnsMeter(
             () => Locked(() => _lists.Answers.Count + _strangers.Answers.Count), () => Locked(() => _zones.Values.Count(static zone => zone.IsOpen)), LeftOut);

@@ -56,7 +56,7 @@ internal sealed class SmtpAddress
         try
         {
             var ascii = Ascii.IsValid(domain) ? domain : s_idn.GetAscii(domain);
-            return DnsName.TryNormalize(ascii, out var normal) && !normal.AsSpan().ContainsAny("<>@\"") ? new SmtpAddress(text[..at], normal, null) : null;
+            return DnsName.TryNormalize(ascii, out var normal) && !normal.AsSpan().ContainsAny("<>@\"\\") ? new SmtpAddress(text[..at], normal, null) : null;
         }
         catch (ArgumentException)
         {

@@ -58,7 +58,8 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
         SpfMacroString? explanation = null;
         foreach (var term in text[Version.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
-            if (Modifier().Match(term) is not { Success: true } modifier)
+            // Most terms are networks: what no modifier can be is not looked at as one.
+            if (!term.Contains('=', StringComparison.Ordinal) || Modifier().Match(term) is not { Success: true } modifier)
             {
                 directives.Add(Directive(term));
                 continue;

@@ -1,3 +1,4 @@
+using System.Net;
 using Policyd.Plugins.Dns;
 using Policyd.Tests.Support;
 
@@ -95,6 +96,22 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
             var status = (await _resolver.ResolveAsync(name, DnsRecordType.A, third, Ct)).Status;
             Assert.Equal(number < DnsBudget.Most ? DnsStatus.Found : DnsStatus.ServerFailure, status);
         }
+    }
+
+    [Fact]
+    public async Task Client_with_many_domains_has_its_part_and_others_theirs()
+    {
+        for (var number = 0; number < 400; number++)
+        {
+            // Requests of one network, each with a few domains of its own.
+            _ = _resolver.ResolveAsync($"m.domain{number}.test", DnsRecordType.A, new DnsBudget(IPAddress.Parse($"203.0.113.{number % 250}")), _stop.Token).AsTask();
+        }
+
+        Assert.Equal((256, 144), (_resolver.Meter.Lookups, _resolver.LeftOut.Total));
+        Assert.Contains("too many of its client are under way", Assert.Single(_log.Containing("left out")), StringComparison.Ordinal);
+        _server.Txt("sender.example", "v=spf1 -all").With(DnsFault.None, "sender.example");
+        Assert.Equal(DnsStatus.Found, (await _resolver.ResolveAsync("sender.example", DnsRecordType.Txt, new DnsBudget(IPAddress.Parse("203.0.114.1")), Ct)).Status);
+        Assert.Contains(_resolver.LeftOut.Measure(), left => left.Value == 144 && left.Tags.ToArray().Any(tag => tag.Value is "client"));
     }
 
     [Fact]

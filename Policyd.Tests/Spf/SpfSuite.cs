@@ -54,8 +54,14 @@ internal sealed class SpfZone : IDnsResolver
 {
     private readonly Dictionary<string, List<(string Type, YamlNode Value)>> _names = new(StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>The zone as the suite has it: records by name, of a list its texts; <c>TIMEOUT</c> as a type and as a value means no answer.</summary>
+    public IReadOnlyList<(string Name, string Type, IReadOnlyList<string> Values)> Records { get; }
+
     public SpfZone(YamlMappingNode zone)
     {
+        Records = [.. zone.SelectMany(static name => ((YamlSequenceNode)name.Value).Select(record => record is YamlScalarNode scalar
+            ? (Text(name.Key), scalar.Value!, (IReadOnlyList<string>)[])
+            : (Text(name.Key), Text(((YamlMappingNode)record).First().Key), Texts(((YamlMappingNode)record).First().Value))))];
         foreach (var (name, records) in zone)
         {
             _names[Known(((YamlScalarNode)name).Value!)] = [.. ((YamlSequenceNode)records).Select(static record => record is YamlScalarNode scalar
@@ -119,4 +125,6 @@ internal sealed class SpfZone : IDnsResolver
     };
 
     private static string Text(YamlNode node) => ((YamlScalarNode)node).Value ?? "";
+
+    private static IReadOnlyList<string> Texts(YamlNode node) => node is YamlSequenceNode several ? [.. several.Select(Text)] : [Text(node)];
 }

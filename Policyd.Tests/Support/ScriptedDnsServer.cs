@@ -37,6 +37,9 @@ internal enum DnsFault
 
     /// <summary>FORMERR for whatever has EDNS, as old servers do.</summary>
     NoEdns,
+
+    /// <summary>Silence where the name has no record of the kind.</summary>
+    SilenceOtherwise,
 }
 
 /// <summary>
@@ -70,6 +73,12 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
 
     /// <summary>What is wrong with the answers to all names that have no fault of their own.</summary>
     public DnsFault Fault { get; set; }
+
+    /// <summary>What is wrong with the answers to a name, where nothing was said of that name; null: <see cref="Fault"/>.</summary>
+    public Func<string, DnsFault?>? FaultOf { get; set; }
+
+    /// <summary>Told of a name before it is answered: records can be made for it.</summary>
+    public Action<string>? OnQuery { get; set; }
 
     /// <summary>How long each answer takes.</summary>
     public TimeSpan Delay { get; set; }
@@ -111,6 +120,13 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
     {
         _records.TryRemove(name, out _);
         return this;
+    }
+
+    /// <summary>Forgets all records and all faults of names.</summary>
+    public void Clear()
+    {
+        _records.Clear();
+        _faults.Clear();
     }
 
     /// <summary>What is wrong with the answers to one name.</summary>
@@ -238,6 +254,7 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
     {
         var (name, type, end) = Question(query);
         _queries.Enqueue((name, type, byTcp));
+        OnQuery?.Invoke(name);
         if (Volatile.Read(ref _held) is { } held)
         {
             await held.Task;
@@ -248,7 +265,7 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
             await Task.Delay(Delay, _stop.Token);
         }
 
-        var fault = _faults.GetValueOrDefault(name, Fault);
+        var fault = _faults.TryGetValue(name, out var own) ? own : FaultOf?.Invoke(name) ?? Fault;
         var edns = query[11] == 1;
         var right = Reply(query, end, name, type);
         var limit = byTcp ? 65535 : edns ? BinaryPrimitives.ReadUInt16BigEndian(query.AsSpan(end + 3)) : 512;
@@ -260,6 +277,7 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
         return fault switch
         {
             DnsFault.Silence => [],
+            DnsFault.SilenceOtherwise when !Array.Exists(Of(name), record => record.Type == type) => [],
             DnsFault.ServFail => [Header(query, end, 0, 2)],
             DnsFault.Refused => [Header(query, end, 0, 5)],
             DnsFault.Truncate when !byTcp => [Header(query, end, 0x0200, 0)],
