@@ -30,6 +30,10 @@ internal sealed class CounterService
 
     public OwnedCounters Counters { get; }
 
+    /// <summary>Without one of these nothing is counted. A shard region is none of them: it ends with its membership, which says so itself.</summary>
+    public IEnumerable<IActorRef> Actors =>
+        [.. _node.Connections.SelectMany(static one => new[] { one.Writer, one.Loader }), .. _drainsOwners ? new[] { _owners } : []];
+
     /// <summary>The owners that live on this node.</summary>
     public LocalOwners Owners => _node.Owners;
 

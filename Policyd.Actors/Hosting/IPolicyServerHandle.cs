@@ -31,6 +31,9 @@ public interface IPolicyServerHandle
     /// <summary>The periodic tasks; null while the server starts, and when its configuration turns them off.</summary>
     CronClockwork? Cron { get; }
 
+    /// <summary>Why the server ends, or has ended, by itself; null while it runs and when its host stops it.</summary>
+    string? UnexpectedEnd { get; }
+
     /// <summary>True from the first call of <see cref="DrainAsync"/>.</summary>
     bool IsDraining { get; }
 

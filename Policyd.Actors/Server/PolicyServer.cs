@@ -20,12 +20,14 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private readonly PolicyServerModel _model;
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
+    private ActorSystem? _system;
     private ServerContext? _context;
     private CounterService? _counters;
     private CronClockwork? _clockwork;
     private ActorMaterializer? _materializer;
     private PolicyListener[] _listeners = [];
     private Task? _drain;
+    private volatile bool _draining;
 
     public PolicyServer(PolicyServerModel model)
     {
@@ -47,7 +49,9 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
     public CounterOperations? Counters => _counters?.Operations;
 
-    public bool IsDraining => _drain is not null;
+    public string? UnexpectedEnd => _system is { } system ? Server.UnexpectedEnd.ReasonOf(system) : null;
+
+    public bool IsDraining => _draining;
 
     /// <summary>Binds every listener before any accepts: a server that starts serves all of its configuration.</summary>
     /// <exception cref="ListenException">One cannot be bound; the others are released.</exception>
@@ -72,19 +76,23 @@ internal sealed class PolicyServer : IPolicyServerHandle
     /// <summary>Accepts; what connected since the bind has waited in the backlog.</summary>
     public async Task StartAsync(ActorSystem system, ILoggerFactory loggers)
     {
+        _system = system;
         await BindAsync().ConfigureAwait(false);
         try
         {
             var logger = loggers.CreateLogger("Policyd.Server");
             await StartCountersAsync(system, logger).ConfigureAwait(false);
-            var context = new ServerContext(_model, StartRouters(system, logger), logger);
+            var routers = StartRouters(system, logger);
+            Server.UnexpectedEnd.Watch(system, logger, [.. routers, .. _counters?.Actors ?? []]);
+            var context = new ServerContext(_model, routers, logger);
             var materializer = ActorMaterializer.Create(system);
             (_context, _materializer) = (context, materializer);
             foreach (var listener in _listeners)
             {
-                Source.FromGraph(new AcceptStage(listener, context))
-                    .To(Sink.ForEach<AcceptedConnection>(connection => connection.Serve(context, materializer)))
+                var accepting = Source.FromGraph(new AcceptStage(listener, context))
+                    .ToMaterialized(Sink.ForEach<AcceptedConnection>(connection => connection.Serve(context, materializer)), Keep.Right)
                     .Run(materializer);
+                _ = EndWithAsync(accepting, listener.Bound, logger);
                 ConnectionLog.Listening(logger, listener.Bound);
             }
 
@@ -120,6 +128,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     {
         lock (_lock)
         {
+            _draining = true;
             return _drain ??= DrainOnceAsync(grace);
         }
     }
@@ -160,6 +169,15 @@ internal sealed class PolicyServer : IPolicyServerHandle
         }
 
         return [.. bound];
+    }
+
+    private async Task EndWithAsync(Task accepting, PolicyEndpoint endpoint, ILogger logger)
+    {
+        await accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!IsDraining && _system is { WhenTerminated.IsCompleted: false } system)
+        {
+            Server.UnexpectedEnd.Begin(system, logger, $"no connection is accepted on {endpoint} any more ({accepting.Exception?.InnerException?.Message ?? "it was closed"})");
+        }
     }
 
     private IActorRef[] StartRouters(ActorSystem system, ILogger logger)

@@ -9,6 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Server.Commands;
 using Policyd.Server.Logging;
@@ -26,7 +27,7 @@ internal sealed record PolicydHostSettings
 internal static partial class PolicydHost
 {
     /// <summary>Runs until SIGTERM, SIGINT or <paramref name="cancellationToken"/>; 0 after a clean end.</summary>
-    /// <exception cref="CommandException">The server cannot start: a port in use, a file that cannot be written.</exception>
+    /// <exception cref="CommandException">The server cannot start: a port in use, a file that cannot be written. Or it ended though nobody stopped it.</exception>
     public static async Task<int> RunAsync(
         PolicydHostSettings settings, LogQueue log, ILoggerFactory loggers, Action<IServiceCollection> server, CancellationToken cancellationToken)
     {
@@ -56,6 +57,12 @@ internal static partial class PolicydHost
         using var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping
             .Register(() => systemd.Notify(ServiceState.Stopping));
         await host.WaitForShutdownAsync(cancellationToken);
+        if (host.Services.GetRequiredService<IPolicyServerHandle>().UnexpectedEnd is { } why)
+        {
+            EndedItself(logger, why);
+            throw new CommandException(ExitCode.Software, $"the server ended by itself: {why}; the log tells more");
+        }
+
         Stopped(logger);
         return ExitCode.Ok;
     }
@@ -109,6 +116,9 @@ internal static partial class PolicydHost
 
     [LoggerMessage(Level = LogLevel.Information, Message = "SIGHUP: the log file is opened anew; a changed configuration needs a restart")]
     private static partial void Reopened(ILogger logger);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "ended by itself: {Why}")]
+    private static partial void EndedItself(ILogger logger, string why);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "stopped")]
     private static partial void Stopped(ILogger logger);

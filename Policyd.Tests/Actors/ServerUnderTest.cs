@@ -26,6 +26,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
 
     public IPolicyServerHandle Handle => _host.Services.GetRequiredService<IPolicyServerHandle>();
 
+    public Akka.Actor.ActorSystem System => _host.Services.GetRequiredService<Akka.Actor.ActorSystem>();
+
     public PolicyEndpoint Endpoint => Handle.Endpoints[0];
 
     /// <summary>A server on one port with one virtual host whose only plugin is the script.</summary>

@@ -1,0 +1,80 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Policyd.Actors.Hosting;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Actors;
+
+/// <summary>What an operator's settings of Akka make of the server, and how it ends when something that it needs does.</summary>
+public sealed class AkkaNetworkSpecs
+{
+    [Theory]
+    [InlineData("", "")]
+    [InlineData("akka.loglevel = DEBUG", "")]
+    [InlineData("akka.remote.dot-netty.tcp { hostname = 0.0.0.0, port = 4053 }", "")]
+    [InlineData("akka.cluster { seed-nodes = [], roles = [policyd] }", "")]
+    [InlineData("akka.actor.provider = local", "")]
+    [InlineData("akka.actor.provider = \"Akka.Actor.LocalActorRefProvider\"", "")]
+    [InlineData("akka.actor.provider = remote", "remote")]
+    [InlineData("akka.actor.provider = cluster", "cluster")]
+    [InlineData("akka.actor.provider = \"Akka.Cluster.ClusterActorRefProvider, Akka.Cluster\"", "cluster")]
+    [InlineData("akka.cluster.seed-nodes = [\"akka.tcp://policyd@192.0.2.1:4053\"]", "cluster")]
+    [InlineData("akka { actor.provider = cluster, cluster.seed-nodes = [\"akka.tcp://policyd@192.0.2.1:4053\"] }", "cluster")]
+    public void Provider_is_what_the_settings_ask_for(string settings, string provider)
+    {
+        var defaults = AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString(settings));
+        Assert.Equal(provider, defaults.GetString("akka.actor.provider", string.Empty));
+        Assert.Equal(provider.Length > 0 ? "127.0.0.1" : string.Empty, defaults.GetString("akka.remote.dot-netty.tcp.hostname", string.Empty));
+    }
+
+    [Theory]
+    [InlineData("local")]
+    [InlineData("remote")]
+    public void Seed_nodes_without_a_cluster_are_an_error(string provider) => Assert.Throws<ConfigurationException>(() => AkkaNetwork.SettingsFor(
+        ConfigurationFactory.ParseString($"akka {{ actor.provider = {provider}, cluster.seed-nodes = [\"akka.tcp://policyd@192.0.2.1:4053\"] }}")));
+
+    [Fact]
+    public async Task Remoting_that_an_operator_asks_for_listens_on_loopback_and_is_told()
+    {
+        var operators = ConfigurationFactory.ParseString("akka.actor.provider = remote");
+        var quiet = ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF }");
+        using var system = ActorSystem.Create("policyd", operators.WithFallback(quiet).WithFallback(AkkaNetwork.SettingsFor(operators)));
+        var log = new LogCapture();
+        Assert.False(AkkaNetwork.IsClustered(system));
+        AkkaNetwork.Tell(system, operators, log.CreateLogger("test"));
+        var line = Assert.Single(log.Containing("akka listens on akka.tcp://policyd@127.0.0.1:"));
+        Assert.Contains("without TLS", line, StringComparison.Ordinal);
+        await system.Terminate();
+    }
+
+    [Fact]
+    public async Task Server_whose_router_ends_ends_itself_and_tells_why()
+    {
+        await using var server = await ServerUnderTest.AnsweringAsync();
+        Assert.Null(server.Handle.UnexpectedEnd);
+        server.System.ActorSelection("/user/instances-0").Tell(Kill.Instance);
+        await Eventually.Holds("the actor system to end", () => server.System.WhenTerminated.IsCompleted);
+        Assert.Equal("the actor /user/instances-0 has ended", server.Handle.UnexpectedEnd);
+        Assert.Single(server.Log.Containing("the actor /user/instances-0 has ended; without it the server is of no use, and ends"));
+        Assert.True(server.Handle.IsDraining);
+    }
+
+    [Fact]
+    public async Task Server_whose_actor_system_ends_tells_it()
+    {
+        await using var server = await ServerUnderTest.AnsweringAsync();
+        await server.System.Terminate();
+        Assert.Equal("its actor system has ended", server.Handle.UnexpectedEnd);
+        Assert.Empty(server.Log.Containing("of no use"));
+    }
+
+    [Fact]
+    public async Task Server_that_its_host_stops_has_not_ended_itself()
+    {
+        var server = await ServerUnderTest.AnsweringAsync();
+        var handle = server.Handle;
+        await server.DisposeAsync();
+        Assert.Null(handle.UnexpectedEnd);
+        Assert.Empty(server.Log.Containing("of no use"));
+    }
+}
