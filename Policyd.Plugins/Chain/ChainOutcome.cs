@@ -6,7 +6,7 @@ namespace Policyd.Plugins.Chain;
 /// <summary>What a virtual host makes of a request.</summary>
 /// <param name="Action">The action to answer; null: no answer, the connection is to be closed.</param>
 /// <param name="Plugin">The last plugin that gave a result, or the one that failed; null when none said anything.</param>
-/// <param name="Failure">What failed, in words for the log; null when nothing did.</param>
+/// <param name="Failure">What failed first, in words for the log, also when the chain went on after it; null when nothing did.</param>
 /// <param name="Session">The session to store: not always the object that was handed in.</param>
 public readonly record struct ChainOutcome(string? Action, string? Plugin, string? Failure, Session Session)
 {

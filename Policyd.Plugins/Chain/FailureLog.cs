@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Chain;
 
@@ -33,7 +34,7 @@ internal sealed class FailureLog(TimeProvider clock)
             ChainLog.Write(
                 logger,
                 LogLevel.Warning,
-                string.Create(CultureInfo.InvariantCulture, $"{virtualHost}: plugin {plugin} works again after {after.TotalSeconds:0.0} s, in which it failed {count} times"));
+                new PluginMessage(virtualHost, "", plugin, string.Create(CultureInfo.InvariantCulture, $"works again after {after.TotalSeconds:0.0} s, in which it failed {count} times")));
         }
     }
 }

@@ -265,6 +265,7 @@ public sealed class PluginChain
     private static PluginResult Failed(Plugin plugin, Exception e, RequestRun run, long? started = null)
     {
         var failure = e as PluginFailedException ?? new PluginFailedException(plugin.Name, What(e, run, started), e);
+        run.Failed(failure);
         if (ReferenceEquals(plugin.OnError, OnError.Fail))
         {
             throw failure;

@@ -27,6 +27,9 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
 
     public string? LastPlugin { get; set; }
 
+    /// <summary>The first failure of a plugin, in words for the line of the request, also when the chain went on after it.</summary>
+    public string? Failure { get; private set; }
+
     /// <summary>What the request may ask of the network; made when first asked for.</summary>
     public DnsBudget Lookups => LazyInitializer.EnsureInitialized(ref _lookups, () => new DnsBudget(ClientAddress.Parse(Request.ClientAddress)));
 
@@ -52,6 +55,9 @@ internal sealed class RequestRun(PolicyRequest request, Session session, Virtual
             }
         }
     }
+
+    public void Failed(PluginFailedException failure) =>
+        Failure ??= failure.Plugin.Length > 0 ? $"plugin {failure.Plugin} {failure.Message}" : failure.Message;
 
     public void AddReserved(CounterKey key, CounterWindow window)
     {

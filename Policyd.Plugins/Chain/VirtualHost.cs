@@ -71,19 +71,20 @@ public sealed class VirtualHost
     private static ChainOutcome Outcome(RequestRun run, PluginResult result)
     {
         var action = result.Single ?? ActionPrecedence.Merge(result.Actions);
-        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, null, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
+        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, run.Failure, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
     }
 
     private static ChainOutcome Failed(RequestRun run, Exception e)
     {
         var failure = e as PluginFailedException ?? new PluginFailedException("", e.Message, e);
         var plugin = failure.Plugin.Length > 0 ? failure.Plugin : null;
+        run.Failed(failure);
         if (run.Logger.IsEnabled(LogLevel.Error) && run.Host.Failures.IsDue(failure.Plugin, out var more))
         {
             ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, plugin, failure.Message + more));
         }
 
-        return new ChainOutcome(null, plugin, failure.Message, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
+        return new ChainOutcome(null, plugin, run.Failure, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
     }
 
     // Now, since the next request of the mail may score before this one's line is made.

@@ -22,7 +22,7 @@ public sealed class RequestRecord : LogRecord
     /// <summary>The action that was answered; null when the connection was closed without an answer.</summary>
     public string? Action { get; init; }
 
-    /// <summary>What failed; null when nothing did.</summary>
+    /// <summary>What failed, also when there is an action all the same; null when nothing did.</summary>
     public string? Failure { get; init; }
 
     /// <summary>The scores of the mail, that of the default field first; null when nothing scored.</summary>
@@ -64,7 +64,7 @@ public sealed class RequestRecord : LogRecord
     /// <inheritdoc/>
     public override void WriteJson(JsonMembers members)
     {
-        members.Text("message"u8, Failure is null ? "request answered"u8 : "request failed"u8);
+        members.Text("message"u8, Action is null ? "request failed"u8 : "request answered"u8);
         RequestLine.Begin(members, VirtualHost, Request);
         members.Text("plugin"u8, Plugin);
         members.Text("action"u8, Action);

@@ -6,6 +6,7 @@ using System.Text;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Redis;
@@ -138,6 +139,7 @@ public sealed class GreylistPlugin : Plugin
             return Passed(context);
         }
 
+        var since = context.Clock.GetTimestamp();
         using var patience = SourceTime.For(context, s_patience);
         try
         {
@@ -147,7 +149,7 @@ public sealed class GreylistPlugin : Plugin
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            _log.Away(context, this, $"the mail goes on without greylisting: {(e is OperationCanceledException ? "no answer in time" : e.Message)}");
+            _log.Away(context, this, $"the mail goes on without greylisting: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
             return PluginResult.Continue;
         }
     }

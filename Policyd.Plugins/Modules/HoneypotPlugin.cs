@@ -116,6 +116,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     {
         var recipient = context.Request.Recipient;
         var isTrap = recipient.Length > 0 && (_recipients.Contains(recipient) || RecipientsRe.Any(one => one.IsMatch(recipient)));
+        var since = context.Clock.GetTimestamp();
         using var patience = SourceTime.For(context, s_patience);
         try
         {
@@ -130,7 +131,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            _log.Away(context, this, $"trapped clients are not known: {(e is OperationCanceledException ? "no answer in time" : e.Message)}");
+            _log.Away(context, this, $"trapped clients are not known: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
             return isTrap;
         }
     }

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
-using System.Globalization;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Protocol;
 
@@ -75,6 +75,7 @@ public sealed class ProxyPlugin : Plugin
             throw new PolicyClientException($"{_endpoint} is away");
         }
 
+        var since = context.Clock.GetTimestamp();
         using var patience = SourceTime.For(context, Wait);
         try
         {
@@ -85,7 +86,7 @@ public sealed class ProxyPlugin : Plugin
         catch (OperationCanceledException exception)
         {
             attempt.Failed();
-            throw new PolicyClientException(string.Create(CultureInfo.InvariantCulture, $"{_endpoint} gave no answer within {Wait.TotalSeconds:0.#} s"), exception);
+            throw new PolicyClientException($"{_endpoint} gave no answer: {Waited.TimedOut(context.Clock, since)}", exception);
         }
         catch (PolicyClientException exception) when (exception.InnerException is not null)
         {

@@ -37,9 +37,12 @@ public sealed class ChainSpecs
         var plain = new PolicyUnderTest($"{{ module = Fails, how = {how}, timeout = 50ms }}", typeof(Fails));
         Assert.Null(await plain.AskAsync());
         Assert.Equal("Fails", plain.Last.Plugin);
-        Assert.Matches(how == "hang" ? @"^timed out after \d+(\.\d+)? s$" : "^(failed: InvalidOperationException: broken|answers .*)$", plain.Last.Failure!.ReplaceLineEndings(" "));
+        Assert.Matches(
+            how == "hang" ? @"^plugin Fails timed out after \d+(\.\d+)? s$" : "^plugin Fails (failed: InvalidOperationException: broken|answers .*)$",
+            plain.Last.Failure!.ReplaceLineEndings(" "));
         var goesOn = new PolicyUnderTest($"{{ module = Fails, how = {how}, timeout = 50ms, on_error = continue }}, {Header}", typeof(Fails));
         Assert.Equal("PREPEND X-MtScore: NO score=0", await goesOn.AskAsync());
+        Assert.StartsWith("plugin Fails ", goesOn.Last.Failure, StringComparison.Ordinal);
         Assert.Single(goesOn.Log.Containing("on_error"));
         var answers = new PolicyUnderTest($"{{ module = Fails, how = {how}, timeout = 50ms, on_error = defer_if_permit sorry }}, {Header}", typeof(Fails));
         Assert.Equal("defer_if_permit sorry", await answers.AskAsync());
