@@ -39,7 +39,7 @@ public sealed class ProxySpecs
         Assert.InRange(asked, 1, 2 + (int)(Stopwatch.GetElapsedTime(began).TotalSeconds / 0.5));
         Volatile.Write(ref answers, true);
         await Eventually.Holds("the other server's answer", async () => await policy.AskAsync() == "reject other");
-        Assert.NotEmpty(policy.Log.Containing("gave no answer within 0.3 s"));
+        Assert.NotEmpty(policy.Log.Containing("gave no answer: timed out after "));
         Assert.InRange(Warnings(policy), 1, 3);
     }
 
