@@ -34,8 +34,16 @@ public sealed record CounterWindowKind(string? Pattern, TimeSpan? Length)
 /// <param name="ThresholdFromSession">The session's key that may name another for a mail; null when there is none.</param>
 /// <param name="Window">The kind of window that it compares.</param>
 /// <param name="Mode">Whether it acts.</param>
+/// <param name="OwnLimits">The keys whose last mail had a threshold of its own.</param>
 public sealed record CounterQuota(
-    string VirtualHost, string Plugin, CounterMetric Metric, double Threshold, string? ThresholdFromSession, CounterWindowKind Window, QuotaMode Mode);
+    string VirtualHost,
+    string Plugin,
+    CounterMetric Metric,
+    double Threshold,
+    string? ThresholdFromSession,
+    CounterWindowKind Window,
+    QuotaMode Mode,
+    OwnLimits OwnLimits);
 
 /// <summary>A counter table of the configuration.</summary>
 /// <param name="Connection">The name of the SQL connection.</param>
@@ -80,7 +88,7 @@ public static class CounterCatalog
             case QuotaPlugin quota:
                 var compared = new CounterWindowKind(quota.Window is null ? quota.TimePattern : null, quota.Window);
                 var holds = quota.Enabled.Default || quota.Enabled.SessionKey is not null
-                    ? new CounterQuota(host, quota.Name, quota.Metric.Default, quota.Threshold.Default, quota.Threshold.SessionKey, compared, quota.Mode)
+                    ? new CounterQuota(host, quota.Name, quota.Metric.Default, quota.Threshold.Default, quota.Threshold.SessionKey, compared, quota.Mode, quota.OwnLimits)
                     : null;
                 return [new Use(quota.Db, quota.TablePrefix + quota.Field.Default, quota.Field.Default, compared, holds)];
             default:

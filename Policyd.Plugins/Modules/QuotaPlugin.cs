@@ -90,6 +90,9 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     /// <inheritdoc/>
     public PluginChain? Plugins { get; set; }
 
+    /// <summary>The keys whose last mail had a threshold of its own.</summary>
+    internal OwnLimits OwnLimits { get; } = new();
+
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
@@ -119,6 +122,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         }
 
         var (metric, threshold, window) = (Metric.For(context), Threshold.For(context), _options.WindowOf(context));
+        NoteOwnLimit(key, threshold);
         var table = _setup.FindCounterTable(key.Connection, key.Table);
         var admission = await AskAsync(context, table, key, window, metric, threshold).ConfigureAwait(false);
         if (admission.State == CounterState.Unavailable)
@@ -182,6 +186,23 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         }
 
         return admission;
+    }
+
+    private void NoteOwnLimit(CounterKey key, double threshold)
+    {
+        if (Threshold.SessionKey is null)
+        {
+            return;
+        }
+
+        if (threshold.Equals(Threshold.Default))
+        {
+            OwnLimits.Forget(key);
+        }
+        else
+        {
+            OwnLimits.Note(key, threshold);
+        }
     }
 
     /// <summary>

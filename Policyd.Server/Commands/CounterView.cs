@@ -10,6 +10,9 @@ namespace Policyd.Server.Commands;
 
 internal sealed class CounterView(TextWriter output)
 {
+    // After the key and what is looked for: mails, then bytes, then what is multiplied by recipients.
+    private static readonly Dictionary<string, int> s_ranks = new(StringComparer.Ordinal) { ["count"] = 2, ["size"] = 3, ["count_rcpt"] = 4, ["size_rcpt"] = 5 };
+
     private readonly IAnsiConsole _console = Terminal.Of(output);
 
     public void Write(GetReport report)
@@ -17,15 +20,15 @@ internal sealed class CounterView(TextWriter output)
         foreach (var window in report.Windows)
         {
             Title(report.Connection, report.Table, window.Window, report.Key);
-            var table = NewTable("", [.. MetricNames.All], "used");
-            table.AddRow(Row("counted", Cells(window.Sums), ""));
-            table.AddRow(Row(window.Reserved.Mails switch { 0 => "reserved", 1 => "reserved by 1 mail", var mails => $"reserved by {mails} mails" }, Cells(window.Reserved.Sums), ""));
-            foreach (var quota in window.Quotas)
-            {
-                table.AddRow(Row(NameOf(quota), MetricNames.All.Select(metric => metric == quota.Metric ? Threshold(quota) : ""), Percent(quota)));
-            }
-
-            _console.Write(table);
+            var compared = window.Quotas.Select(quota => quota.Metric).ToHashSet(StringComparer.Ordinal);
+            List<FittingColumn> columns = [new("", 0), .. Metrics(metric => compared.Contains(metric) ? 1 : s_ranks[metric]), new("used", 1, true)];
+            List<IReadOnlyList<string>> rows =
+            [
+                ["counted", .. Cells(window.Sums), ""],
+                [window.Reserved.Mails switch { 0 => "reserved", 1 => "reserved by 1 mail", var mails => $"reserved by {mails} mails" }, .. Cells(window.Reserved.Sums), ""],
+                .. window.Quotas.Select(quota => (IReadOnlyList<string>)[NameOf(quota), .. MetricNames.All.Select(metric => metric == quota.Metric ? Limit(quota) : ""), Used(quota)]),
+            ];
+            FittingTable.Write(_console, columns, rows);
             Notes(window.Quotas);
         }
     }
@@ -33,14 +36,13 @@ internal sealed class CounterView(TextWriter output)
     public void Write(ListReport report)
     {
         Title(report.Connection, report.Table, report.Window, null);
-        var quotas = report.Quotas.Select(quota => $"{NameOf(quota)}\n{quota.Metric} {Threshold(quota)}");
-        var table = NewTable("key", [.. MetricNames.All.Select(metric => metric == report.By ? metric + " ↓" : metric), .. quotas]);
-        foreach (var row in report.Rows)
-        {
-            table.AddRow(Row(row.Key, [.. Cells(row.Sums), .. row.Quotas.Select(Percent)]));
-        }
-
-        _console.Write(table);
+        List<FittingColumn> columns =
+        [
+            new("key", 0),
+            .. Metrics(metric => metric == report.By ? 0 : s_ranks[metric], metric => metric == report.By ? metric + " ↓" : metric),
+            .. report.Quotas.Select(quota => new FittingColumn($"{NameOf(quota)}\n{quota.Metric} {Limit(quota)}", 1, true)),
+        ];
+        FittingTable.Write(_console, columns, [.. report.Rows.Select(row => (IReadOnlyList<string>)[row.Key, .. Cells(row.Sums), .. row.Quotas.Select(UsedOf)])]);
         if (report.Rows.Count == 0)
         {
             Line("nothing was counted in this window");
@@ -52,11 +54,14 @@ internal sealed class CounterView(TextWriter output)
     public void Write(SetReport report)
     {
         Title(report.Connection, report.Table, report.Window, report.Key);
-        var table = NewTable("", [.. MetricNames.All]);
-        table.AddRow(Row("before", Cells(report.Before)));
-        table.AddRow(Row("after", Cells(report.After)));
-        _console.Write(table);
+        FittingTable.Write(
+            _console,
+            [new("", 0), .. Metrics(metric => s_ranks[metric])],
+            [["before", .. Cells(report.Before)], ["after", .. Cells(report.After)]]);
     }
+
+    private static IEnumerable<FittingColumn> Metrics(Func<string, int> rank, Func<string, string>? header = null) =>
+        MetricNames.All.Select(metric => new FittingColumn(header?.Invoke(metric) ?? metric, rank(metric), true));
 
     private void Title(string connection, string table, WindowReport window, string? key) =>
         Line($"{table} ({connection}){(key is null ? "" : $", {key}")}, {(window.Rolling is null ? window.Name : $"the last {window.Rolling}")}");
@@ -65,7 +70,7 @@ internal sealed class CounterView(TextWriter output)
     {
         foreach (var quota in quotas)
         {
-            if (quota.ThresholdFromSession is { } key)
+            if (quota.ThresholdFromSession is { } key && quota.OwnThreshold is null)
             {
                 Line($"* {NameOf(quota)}: unless the mail's session has {key}");
             }
@@ -74,36 +79,20 @@ internal sealed class CounterView(TextWriter output)
 
     private void Line(string text) => _console.Write(new Text(LogText.OneLine(text) + "\n"));
 
-    private static Table NewTable(string first, string[] columns, params ReadOnlySpan<string> last)
-    {
-        var table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn(Header(first)));
-        foreach (var column in columns)
-        {
-            table.AddColumn(new TableColumn(Header(column)).RightAligned().NoWrap());
-        }
-
-        foreach (var column in last)
-        {
-            table.AddColumn(new TableColumn(Header(column)).RightAligned().NoWrap());
-        }
-
-        return table;
-    }
-
-    private static Text Header(string text) => new(string.Join('\n', text.Split('\n').Select(LogText.OneLine)), new Style(decoration: Decoration.Bold));
-
-    private static Text[] Row(string first, IEnumerable<string> cells, params ReadOnlySpan<string> last) =>
-        [new Text(LogText.OneLine(first)), .. cells.Select(cell => new Text(cell)), .. last.ToArray().Select(cell => new Text(cell))];
-
     private static IEnumerable<string> Cells(SumsReport sums) =>
         Enumerable.Range(0, MetricNames.All.Count).Select(metric => sums.ToAmounts()[(CounterMetric)metric].ToString(CultureInfo.InvariantCulture));
 
     private static string NameOf(QuotaReport quota) => quota.Mode == "observe" ? $"{quota.Plugin} (observe)" : quota.Plugin;
 
-    private static string Threshold(QuotaReport quota) =>
-        quota.Threshold.ToString(CultureInfo.InvariantCulture) + (quota.ThresholdFromSession is null ? "" : "*");
+    private static string Limit(QuotaReport quota) =>
+        quota.OwnThreshold is { } own ? "own: " + Number(own) : Number(quota.Threshold) + (quota.ThresholdFromSession is null ? "" : "*");
 
-    private static string Percent(QuotaReport quota) => quota.UsedPercent is { } used ? used.ToString("0.0", CultureInfo.InvariantCulture) + " %" : "";
+    private static string Used(QuotaReport quota) => quota.UsedPercent is { } used ? used.ToString("0.0", CultureInfo.InvariantCulture) + " %" : "";
+
+    // In a list the limit stands in the heading; a key with another one says so.
+    private static string UsedOf(QuotaReport quota) => quota.OwnThreshold is { } own ? $"{Used(quota)} of own {Number(own)}".TrimStart() : Used(quota);
+
+    private static string Number(double threshold) => double.IsPositiveInfinity(threshold) ? "unlimited" : threshold.ToString(CultureInfo.InvariantCulture);
 }
 
 /// <summary>Standard output as Spectre.Console writes it: bold and as wide as the screen on a terminal, plain and never wrapped elsewhere.</summary>

@@ -5,7 +5,6 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Policyd.Server.Admin.Cron;
 using Policyd.Server.Logging;
-using Spectre.Console;
 
 namespace Policyd.Server.Commands;
 
@@ -36,16 +35,14 @@ internal sealed class CronVerbs(TextWriter output) : AdminVerb(output)
 
     private void Write(CronListReport report)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("task", "when", "last run", "took", "result", "next run");
-        foreach (var task in report.Tasks)
-        {
-            table.AddRow(Cells(task.Name, task.Expression, Time(task.Last?.Started), Took(task.Last), Result(task.Last), Time(task.Next)));
-        }
-
-        Terminal.Of(Output).Write(table);
+        FittingTable.Write(
+            Terminal.Of(Output),
+            [new("task", 0), new("when", 4), new("last run", 2), new("took", 5), new("result", 1), new("next run", 3)],
+            [
+                .. report.Tasks.Select(task => (IReadOnlyList<string>)
+                    [task.Name, task.Expression, Time(task.Last?.Started), Took(task.Last), Result(task.Last), Time(task.Next)]),
+            ]);
     }
-
-    private static Text[] Cells(params ReadOnlySpan<string> cells) => [.. cells.ToArray().Select(cell => new Text(LogText.OneLine(cell)))];
 
     private static string Time(DateTimeOffset? time) => time?.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture) ?? "never";
 

@@ -91,11 +91,17 @@ internal sealed class CounterDesk(PolicyServerModel model, IPolicyServerHandle s
         _ => throw new AdminException(AdminError.Ambiguous, $"several windows are counted in {table.Table}: name one with --window{Kinds(table)}"),
     };
 
-    public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window, CounterAmounts? total) =>
-        [.. table.Quotas.Where(quota => quota.Window == window.Kind).Select(quota => QuotaReport.Of(quota, total))];
+    /// <summary>The quotas on a window, as they are configured.</summary>
+    public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window) => [.. On(table, window).Select(QuotaReport.Of)];
+
+    /// <summary>The quotas on a window, and how much of each a key has used.</summary>
+    public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window, string key, CounterAmounts total) =>
+        [.. On(table, window).Select(quota => QuotaReport.Of(quota, new CounterKey(table.Connection, table.Table, key), total))];
 
     public static AdminException Away(string connection, string consequence) =>
         new(AdminError.Unavailable, $"the database of connection {connection} is away{consequence}");
+
+    private static IEnumerable<CounterQuota> On(CounterTableEntry table, ChosenWindow window) => table.Quotas.Where(quota => quota.Window == window.Kind);
 
     private static bool IsLength(CounterWindowKind kind, string window) =>
         kind.Length is { } length && DurationText.TryParse(window, out var asked, out _) && asked == length && !char.IsAsciiDigit(window[^1]);

@@ -26,7 +26,7 @@ internal sealed class CounterGet(CounterDesk desk) : IAdminCommand
                 chosen.Report,
                 SumsReport.Of(seen.Value.Total),
                 new ReservedReport(seen.Mails, SumsReport.Of(seen.Reserved)),
-                CounterDesk.Quotas(table, chosen, seen.Value.Total)));
+                CounterDesk.Quotas(table, chosen, key.Key, seen.Value.Total)));
         }
 
         return CounterReports.ToNode(new GetReport(table.Connection, table.Table, key.Key, windows), CounterReports.Default.GetReport);

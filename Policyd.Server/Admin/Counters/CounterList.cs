@@ -39,8 +39,8 @@ internal sealed class CounterList(CounterDesk desk) : IAdminCommand
             window.Report,
             by,
             limit,
-            CounterDesk.Quotas(table, window, null),
-            [.. rows.Select(row => new RowReport(row.Key, SumsReport.Of(row.Total), CounterDesk.Quotas(table, window, row.Total)))]);
+            CounterDesk.Quotas(table, window),
+            [.. rows.Select(row => new RowReport(row.Key, SumsReport.Of(row.Total), CounterDesk.Quotas(table, window, row.Key, row.Total)))]);
         return CounterReports.ToNode(report, CounterReports.Default.ListReport);
     }
 

@@ -28,18 +28,28 @@ internal sealed record ReservedReport(int Mails, SumsReport Sums);
 /// <param name="Threshold">Its own threshold.</param>
 /// <param name="ThresholdFromSession">The session's key that may name another for a mail.</param>
 /// <param name="Mode">enforce or observe.</param>
-/// <param name="UsedPercent">The metric's sum in hundredths of the threshold; null in a list of quotas, and for a threshold of nothing.</param>
+/// <param name="OwnThreshold">The threshold that the key's last mail had instead; null when it had none, or the server has forgotten it.</param>
+/// <param name="UsedPercent">
+/// The metric's sum in hundredths of the threshold that holds for the key; null in a list of quotas, and for a threshold of nothing.
+/// </param>
 internal sealed record QuotaReport(
-    string VirtualHost, string Plugin, string Metric, double Threshold, string? ThresholdFromSession, string Mode, double? UsedPercent)
+    string VirtualHost, string Plugin, string Metric, double Threshold, string? ThresholdFromSession, string Mode, double? OwnThreshold, double? UsedPercent)
 {
-    public static QuotaReport Of(CounterQuota quota, CounterAmounts? total) => new(
+    /// <summary>The quota alone, as it is configured.</summary>
+    public static QuotaReport Of(CounterQuota quota) => Of(quota, null, null);
+
+    /// <summary>The quota and how much of it a key has used.</summary>
+    public static QuotaReport Of(CounterQuota quota, CounterKey key, CounterAmounts total) => Of(quota, quota.OwnLimits.Of(key), total);
+
+    private static QuotaReport Of(CounterQuota quota, double? own, CounterAmounts? total) => new(
         quota.VirtualHost,
         quota.Plugin,
         MetricNames.Of(quota.Metric),
         quota.Threshold,
         quota.ThresholdFromSession,
         quota.Mode == QuotaMode.Observe ? "observe" : "enforce",
-        total is { } sums && quota.Threshold > 0 ? Math.Round(100 * sums[quota.Metric] / quota.Threshold, 1) : null);
+        own,
+        total is { } sums && (own ?? quota.Threshold) is var holds && holds > 0 && double.IsFinite(holds) ? Math.Round(100 * sums[quota.Metric] / holds, 1) : null);
 }
 
 /// <summary>A window.</summary>
@@ -64,7 +74,7 @@ internal sealed record ListReport(
 /// <summary>The answer to <c>counter.set</c>.</summary>
 internal sealed record SetReport(string Connection, string Table, string Key, WindowReport Window, SumsReport Before, SumsReport After);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 [JsonSerializable(typeof(GetReport))]
 [JsonSerializable(typeof(ListReport))]
 [JsonSerializable(typeof(SetReport))]
