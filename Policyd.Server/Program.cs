@@ -1,5 +1,8 @@
 using System.Text;
 using Policyd.Server.Commands;
+using Policyd.Server.Hosting;
+
+NewFiles.AreClosedToOthers();
 
 // UTF-8 without a BOM whatever the locale: an action may hold it, and under systemd the locale is often C.
 var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);

@@ -85,7 +85,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             var virtualHost = _server.Model.Select(_listener, request);
             if (virtualHost is null)
             {
-                ConnectionLog.NoVirtualHost(_server.Logger, _peer, _listener, RequestLogLine.Escape(request["policy_context"] ?? ""));
+                _server.Troubles.NoVirtualHost(_peer, _listener, RequestLogLine.Escape(request["policy_context"] ?? ""));
                 _server.Model.LogRequest(null, request, TimeSpan.Zero, new ChainOutcome(null, null, "no virtual host", s_noSession));
                 CompleteStage();
                 return;
@@ -124,13 +124,13 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         {
             if (e is not BadRequestException bad)
             {
-                ConnectionLog.Failed(_server.Logger, _peer, _listener, e);
+                _server.Troubles.Failed(_peer, _listener, e);
                 CompleteStage();
                 return;
             }
 
             _server.Counters.Malformed();
-            ConnectionLog.Malformed(_server.Logger, _peer, _listener, bad.Message);
+            _server.Troubles.Malformed(_peer, _listener, bad.Message);
             if (bad.Truncated)
             {
                 _reservations.End();   // the client closed, in the middle of a request
@@ -198,7 +198,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             else if (_watch.ReceivingSince != 0)
             {
                 _server.Counters.TimedOut();
-                ConnectionLog.ReceivedTooLong(_server.Logger, _peer, _listener, _server.RequestTimeout / 1000.0);
+                _server.Troubles.ReceivedTooLong(_peer, _listener, _server.RequestTimeout / 1000.0);
                 AnswerError(canAnswer: true);
             }
             else
@@ -218,7 +218,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _server.Counters.Left();
             _server.Counters.TimedOut();
             var seconds = _server.RequestTimeout / 1000.0;
-            ConnectionLog.AskedTooLong(_server.Logger, asking.VirtualHost.Name, LogValue.Quote(asking.Instance), seconds);
+            _server.Troubles.AskedTooLong(asking.VirtualHost.Name, LogValue.Quote(asking.Instance), seconds);
             var failure = string.Create(CultureInfo.InvariantCulture, $"no result within {seconds} s");
             _server.Model.LogRequest(
                 asking.VirtualHost, asking.Request, Stopwatch.GetElapsedTime(_askedAt), new ChainOutcome(_server.OnErrorAction, null, failure, s_noSession));

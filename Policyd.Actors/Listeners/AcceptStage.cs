@@ -3,13 +3,13 @@ using Akka.Streams;
 using Akka.Streams.Stage;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Server;
-using Policyd.Plugins.Connections;
 
 namespace Policyd.Actors.Listeners;
 
 /// <summary>
 /// The connections of one listener. One past the bound is closed at once, and the loop goes on: those that are served never
-/// notice. Out of file descriptors or memory, it waits a little instead of spinning. Completes when the listener is disposed.
+/// notice. While the limit of open files leaves no room, nothing is accepted; out of descriptors or memory all the same, it waits a
+/// little instead of spinning. Completes when the listener is disposed.
 /// </summary>
 internal sealed class AcceptStage(PolicyListener listener, ServerContext server) : GraphStage<SourceShape<AcceptedConnection>>
 {
@@ -27,8 +27,6 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
         private readonly PolicyListener _listener;
         private readonly ServerContext _server;
         private readonly SocketAsyncEventArgs _accepting = new();
-        private readonly LogThrottle _refusals = new(TimeProvider.System);
-        private readonly LogThrottle _failures = new(TimeProvider.System);
 
         public Logic(AcceptStage stage, PolicyListener listener, ServerContext server)
             : base(stage.Shape)
@@ -57,6 +55,14 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
 
         private void Accept()
         {
+            // What is not accepted needs no descriptor, and waits in the backlog.
+            if (_server.Connections.Count >= _server.Room && !_server.Connections.IsDraining)
+            {
+                _server.Troubles.Waiting(_server.Room, _listener.Bound);
+                ScheduleOnce(RetryTimer, RetryDelay);
+                return;
+            }
+
             try
             {
                 do
@@ -90,10 +96,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
             if (!_server.Connections.IsDraining)
             {
                 _server.Counters.Refused();
-                if (_refusals.Enter(out var suppressed))
-                {
-                    ConnectionLog.Refused(_server.Logger, _server.Model.Options.MaxConnections, _listener.Bound, suppressed);
-                }
+                _server.Troubles.Refused(_server.Model.Options.MaxConnections, _listener.Bound);
             }
 
             socket.Dispose();
@@ -108,10 +111,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
                 return;
             }
 
-            if (_failures.Enter(out var suppressed))
-            {
-                ConnectionLog.AcceptFailed(_server.Logger, _listener.Bound, error.ToString(), suppressed);
-            }
+            _server.Troubles.AcceptFailed(_listener.Bound, error.ToString());
 
             ScheduleOnce(RetryTimer, RetryDelay);
         }

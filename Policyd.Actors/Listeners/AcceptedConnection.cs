@@ -20,7 +20,7 @@ internal sealed record AcceptedConnection(Socket Socket, ConnectionWatch Watch, 
         catch (Exception e)
         {
             // A peer that is gone already must not end the listener's stream.
-            ConnectionLog.Failed(server.Logger, "a peer", Listener, e);
+            server.Troubles.Failed("a peer", Listener, e);
             Socket.Dispose();
             server.Connections.Leave(Watch);
         }

@@ -19,6 +19,8 @@ internal sealed class ServerContext : IDisposable
         Model = model;
         Logger = logger;
         _routers = routers;
+        Troubles = new ConnectionTroubles(logger);
+        Room = OpenFiles.RoomFor(model);
         Connections = new ConnectionRegistry(model.Options.MaxConnections);
         _meter = new ServerMeter(Counters, () => Connections.Count);
         RequestTimeout = Math.Max(1, (long)model.Options.RequestTimeout.TotalMilliseconds);
@@ -36,6 +38,12 @@ internal sealed class ServerContext : IDisposable
     public ConnectionRegistry Connections { get; }
 
     public ServerCounters Counters { get; } = new();
+
+    /// <summary>The log lines that strangers can cause.</summary>
+    public ConnectionTroubles Troubles { get; }
+
+    /// <summary>Connections that the limit of open files leaves room for; further ones wait to be accepted.</summary>
+    public int Room { get; }
 
     public RequestLimits Limits { get; }
 
@@ -72,6 +80,7 @@ internal sealed class ServerContext : IDisposable
     public void Dispose()
     {
         Connections.Dispose();
+        Troubles.Dispose();
         _meter.Dispose();
     }
 }

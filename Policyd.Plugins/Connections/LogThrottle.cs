@@ -51,6 +51,23 @@ public sealed class LogThrottle
         }
     }
 
+    /// <summary>For a timer: true when what was left out is due to be told although nothing new has come.</summary>
+    /// <param name="leftOut">How many were held back since the last line.</param>
+    public bool Flush(out long leftOut)
+    {
+        lock (_lock)
+        {
+            leftOut = 0;
+            if (_leftOut == 0 || !IsDue(_lastLine))
+            {
+                return false;
+            }
+
+            (_lastLine, leftOut, _leftOut) = (_clock.GetTimestamp(), _leftOut, 0);
+            return true;
+        }
+    }
+
     /// <summary>
     /// All is well, or well again; to be called at each success, which costs a read of a flag as long as nothing was wrong. True for the one that is to tell
     /// that the trouble is over. While lines of that kind would come too fast, a later success tells it.

@@ -16,6 +16,7 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
 
     private readonly Dictionary<string, IAdminCommand> _commands = commands.ToDictionary(command => command.Name, StringComparer.Ordinal);
     private readonly CancellationTokenSource _stopping = new();
+    private readonly DescriptorReserve _reserve = new();
     private PolicyListener? _listener;
     private int _connections;
 
@@ -60,6 +61,7 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
         // Not disposed itself: what runs may still look at its token, and there is nothing in it to free.
         _stopping.Cancel();
         _listener?.Dispose();
+        _reserve.Dispose();
     }
 
     private async Task AcceptAsync(Socket listener)
@@ -75,9 +77,13 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
             {
                 return;
             }
+            catch (SocketException shortage) when (shortage.SocketErrorCode == SocketError.TooManyOpenSockets && _reserve.Release())
+            {
+                continue;
+            }
             catch (SocketException failure)
             {
-                // Out of descriptors, or the peer is gone already. Not to be tried again in a tight loop.
+                // Out of descriptors for good, or the peer is gone already. Not to be tried again in a tight loop.
                 NotAccepted(logger, failure.Message);
                 await Task.Delay(TimeSpan.FromSeconds(1), _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 continue;
@@ -97,6 +103,7 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
         finally
         {
             Interlocked.Decrement(ref _connections);
+            _reserve.Fill();
         }
     }
 

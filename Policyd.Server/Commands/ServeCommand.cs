@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Server;
 using Policyd.Configuration;
 using Policyd.Server.Admin;
 using Policyd.Server.Hosting;
@@ -13,6 +14,7 @@ internal sealed partial class ServeCommand(TextWriter error)
     /// <exception cref="CommandException">The server cannot start.</exception>
     public async Task<int> RunAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
     {
+        Demand(OpenFiles.Limit(), OpenFiles.Least);
         var configuration = LoadedConfiguration.Read(given);
         var logSettings = LogSettings.From(configuration.EarlyOptions(), level, foreground);
         using var queue = logSettings.Open();
@@ -23,6 +25,13 @@ internal sealed partial class ServeCommand(TextWriter error)
         }
 
         var logger = log.CreateLogger("policyd");
+        var (limit, needed) = (OpenFiles.Limit(), OpenFiles.NeededBy(model));
+        Demand(limit, needed);
+        if (OpenFiles.RoomFor(model) is var room && room < model.Options.MaxConnections)
+        {
+            FewConnections(logger, model.Options.MaxConnections, limit, room, needed + (long)model.Options.MaxConnections);
+        }
+
         foreach (var diagnostic in configuration.Document.Diagnostics.All)
         {
             Diagnosed(logger, diagnostic.Severity == Severity.Warning ? LogLevel.Warning : LogLevel.Information, diagnostic.ToString());
@@ -32,6 +41,21 @@ internal sealed partial class ServeCommand(TextWriter error)
         var settings = new PolicydHostSettings { PidFile = model.Options.PidFile, Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1) };
         return await PolicydHost.RunAsync(settings, queue, log, services => services.AddAdmin(model).AddPolicyServer(model, configuration.Akka(logSettings.Level)), cancellationToken);
     }
+
+    private static void Demand(int limit, int needed)
+    {
+        if (limit < needed)
+        {
+            throw new CommandException(
+                ExitCode.OsError,
+                $"not started: the limit of open files is {limit}, and this configuration needs {needed} and one more for each connection; raise it with LimitNOFILE= in the unit, or with ulimit -n");
+        }
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "max_connections is {Maximum}, but the limit of open files, {Limit}, leaves room for {Room}: further ones wait; LimitNOFILE= in the unit, or ulimit -n, of {Wanted} is enough")]
+    private static partial void FewConnections(ILogger logger, int maximum, int limit, int room, long wanted);
 
     [LoggerMessage(Message = "{Diagnostic}")]
     private static partial void Diagnosed(ILogger logger, LogLevel level, string diagnostic);
