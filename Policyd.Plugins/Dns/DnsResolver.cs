@@ -157,8 +157,8 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // Nothing is expected here. Whoever waits must have an answer all the same.
-            _logger.LogError(e, "dns: the lookup of {Name} failed", lookup.Key.Name);
+            // Nothing is expected here. Whoever waits must have an answer all the same. The name stays out of the log: a list's may have a key in it.
+            _logger.LogError(e, "dns: a lookup of {Type} records failed", lookup.Key.Type);
             reply = DnsReply.Failure;
         }
 

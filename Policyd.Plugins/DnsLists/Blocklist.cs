@@ -12,34 +12,26 @@ internal sealed class Blocklist
 
     private readonly IDnsResolver _dns;
     private readonly ListRefusals _refusals;
-    private readonly string _domain;
+    private readonly ListDomain _domain;
     private readonly AnswerCodes _codes;
     private readonly IReadOnlyList<AnswerPattern> _answers;
 
-    private Blocklist(PluginSetup setup, string domain, IReadOnlyList<AnswerPattern> answers)
+    private Blocklist(PluginSetup setup, ListDomain domain, IReadOnlyList<AnswerPattern> answers)
     {
         _dns = setup.Dns;
         _refusals = setup.Resources.Refusals;
         _domain = domain;
-        _codes = new AnswerCodes(domain);
+        _codes = new AnswerCodes(domain.Name);
         _answers = answers;
     }
 
     /// <summary>Makes a list; null, and an error at the option's place, when there can be none.</summary>
     /// <param name="setup">The plugin's.</param>
     /// <param name="domain">The option <c>domain</c>.</param>
+    /// <param name="key">The option <c>key</c>.</param>
     /// <param name="answers">The option <c>answers</c>: what counts as a listing. None: what lists document.</param>
-    public static Blocklist? Create(PluginSetup setup, string domain, IReadOnlyList<AnswerPattern> answers)
-    {
-        var trimmed = domain.Trim('.');
-        if (DnsName.TryNormalize(trimmed, out var normal))
-        {
-            return new Blocklist(setup, normal, answers);
-        }
-
-        setup.Error("domain", $"\"{domain}\" is no domain name");
-        return null;
-    }
+    public static Blocklist? Create(PluginSetup setup, string domain, string? key, IReadOnlyList<AnswerPattern> answers) =>
+        ListDomain.Create(setup, domain, key) is { } its ? new Blocklist(setup, its, answers) : null;
 
     /// <summary>Sends the questions about a name, so that their answers are there when the plugin runs.</summary>
     public void Start(string name) => _ = AskBothAsync(name, null, null).AsTask();
@@ -49,11 +41,11 @@ internal sealed class Blocklist
 
     private async ValueTask<ListResult?> AskBothAsync(string name, PluginContext? context, Plugin? plugin)
     {
-        var full = name + "." + _domain;
+        var full = name + "." + _domain.Name;
         var answer = await AskAsync(full, DnsRecordType.A, context).ConfigureAwait(false);
         if (answer.IsTemporaryFailure)
         {
-            context?.Log((PolicyLogLevel)plugin!.LogLevel, plugin, $"{_domain} could not be asked: {(answer.Status == DnsStatus.TimedOut ? "no answer" : "server failure")}");
+            context?.Log((PolicyLogLevel)plugin!.LogLevel, plugin, $"{_domain.Shown} could not be asked: {(answer.Status == DnsStatus.TimedOut ? "no answer" : "server failure")}");
             return null;
         }
 
@@ -71,7 +63,7 @@ internal sealed class Blocklist
         // A list that refuses is not asked a second time in vain.
         var why = sorted.IsWorthAsking ? await AskAsync(full, DnsRecordType.Txt, context).ConfigureAwait(false) : s_noTime;
         return new ListResult(
-            sorted.Counting, why.Records.OfType<TextRecord>().FirstOrDefault()?.Text ?? "", sorted.Others.Count > 0 ? [.. sorted.Others.Select(static other => other.Address.ToString())] : null);
+            sorted.Counting, _domain.Hide(why.Records.OfType<TextRecord>().FirstOrDefault()?.Text ?? ""), sorted.Others.Count > 0 ? [.. sorted.Others.Select(static other => other.Address.ToString())] : null);
     }
 
     private SortedAnswer Sort(DnsAnswer answer)
@@ -102,20 +94,20 @@ internal sealed class Blocklist
             return;
         }
 
-        _refusals.Count(_domain);
-        if (_refusals.Warns(_domain))
+        _refusals.Count(_domain.Shown);
+        if (_refusals.Warns(_domain.Shown))
         {
             var why = codes.Exists(static code => code.Meaning == AnswerMeaning.Refusal)
                 ? "the list refuses this resolver, or what it is asked"
                 : "lists answer within 127.0.0.0/8: the list is gone, or the resolver makes up answers";
-            context.Log(PolicyLogLevel.Warning, plugin, $"{_domain} answers {string.Join(", ", codes.Select(static code => code.Address))}, which is no listing: {why}");
+            context.Log(PolicyLogLevel.Warning, plugin, $"{_domain.Shown} answers {string.Join(", ", codes.Select(static code => code.Address))}, which is no listing: {why}");
         }
     }
 
     // A quarter of the plugin's time stays for what comes after it: a list that is slow must not make the mail's answer late.
     private async ValueTask<DnsAnswer> AskAsync(string name, DnsRecordType type, PluginContext? context)
     {
-        var asked = _dns.ResolveAsync(name, type, _domain, CancellationToken.None);
+        var asked = _dns.ResolveAsync(name, type, _domain.Shown, CancellationToken.None);
         if (asked.IsCompleted || context is null)
         {
             return await asked.ConfigureAwait(false);

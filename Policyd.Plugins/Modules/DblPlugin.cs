@@ -1,7 +1,10 @@
 using System.ComponentModel;
 using System.Net;
+using System.Text;
+using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.DnsLists;
+using Policyd.Plugins.Idna;
 
 namespace Policyd.Plugins.Modules;
 
@@ -23,8 +26,12 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     private ActionTemplate _reject = null!;
 
     /// <summary>The list.</summary>
-    [Description("the list's domain")]
+    [Description("the list's domain; %KEY% is the key"), SecretLabels]
     public required string Domain { get; set; }
+
+    /// <summary>The subscriber's key.</summary>
+    [Description("the key that the list gave you; put for %KEY% in domain"), SecretOption]
+    public string? Key { get; set; }
 
     /// <summary>Whether it looks.</summary>
     [Description("off: do nothing")]
@@ -70,7 +77,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     public override void Initialize(PluginSetup setup)
     {
         _reject = new ActionTemplate("reject " + RejectMessage);
-        _list = Blocklist.Create(setup, Domain, Answers)!;
+        _list = Blocklist.Create(setup, Domain, Key, Answers)!;
     }
 
     /// <inheritdoc/>
@@ -78,7 +85,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     {
         if (Enabled.For(context))
         {
-            Start(context, SenderDomain(context));
+            Start(context, DomainText.DomainOf(context.Request.Sender));
             Start(context, context.Request["reverse_client_name"]);
             Start(context, context.Request["helo_name"]);
         }
@@ -92,7 +99,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
             return PluginResult.Continue;
         }
 
-        return await CheckAsync(context, "sender", SenderDomain(context), SenderMode, SenderScore).ConfigureAwait(false)
+        return await CheckAsync(context, "sender", DomainText.DomainOf(context.Request.Sender), SenderMode, SenderScore).ConfigureAwait(false)
             ?? await CheckAsync(context, "reverse_client_name", context.Request["reverse_client_name"], ReverseClientNameMode, ReverseClientNameScore).ConfigureAwait(false)
             ?? await CheckAsync(context, "helo_name", context.Request["helo_name"], HeloNameMode, HeloNameScore).ConfigureAwait(false)
             ?? PluginResult.Continue;
@@ -100,15 +107,15 @@ public sealed class DblPlugin : Plugin, IStartsLookups
 
     private async ValueTask<PluginResult?> CheckAsync(PluginContext context, string check, string? host, UserOption<NameListMode> mode, double score)
     {
-        if (!IsName(host))
+        if (NameOf(host) is not { } name)
         {
             return null;
         }
 
-        var key = ResultKey(host);
+        var key = ResultKey(name);
         if (!context.Session.TryGet<ListResult>(key, out var result) || result is null)
         {
-            result = await _list.LookUpAsync(host.TrimEnd('.'), context, this).ConfigureAwait(false);
+            result = await _list.LookUpAsync(name, context, this).ConfigureAwait(false);
             if (result is null)
             {
                 return null;
@@ -125,28 +132,23 @@ public sealed class DblPlugin : Plugin, IStartsLookups
         var who = $"{Name}-{check}";
         context.AddScoreOnce(who, score != 0 ? score : null, ScoreField);
 
-        return mode.For(context) == NameListMode.Reject ? PluginResult.Answer(_reject.Fill(Place, (check, host, result.Info))) : null;
+        return mode.For(context) == NameListMode.Reject ? PluginResult.Answer(_reject.Fill(Place, (check, Ascii.IsValid(host) ? host! : name, result.Info))) : null;
     }
 
     private void Start(PluginContext context, string? host)
     {
-        if (IsName(host) && !context.Session.Has(ResultKey(host)))
+        if (NameOf(host) is { } name && !context.Session.Has(ResultKey(name)))
         {
-            _list.Start(host.TrimEnd('.'));
+            _list.Start(name);
         }
     }
 
-    private string ResultKey(string host) => $"dbl-{Name}-{host}-result";
-
-    private static string? SenderDomain(PluginContext context)
-    {
-        var sender = context.Request.Sender;
-        return sender[(sender.LastIndexOf('@') + 1)..];
-    }
+    private string ResultKey(string name) => $"dbl-{Name}-{name}-result";
 
     // Lists of domains do not know addresses; Spamhaus even answers each with a listing, as a warning to whoever asks for them.
-    private static bool IsName([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] string? host) =>
-        host is { Length: > 0 } && host != "unknown" && host.Contains('.', StringComparison.Ordinal) && !host.StartsWith('[') && !IPAddress.TryParse(host, out _);
+    private static string? NameOf(string? host) =>
+        host is { Length: > 0 } && host != "unknown" && DomainText.ToAscii(host)?.TrimEnd('.') is { } name
+        && name.Contains('.', StringComparison.Ordinal) && !name.StartsWith('[') && !IPAddress.TryParse(name, out _) ? name : null;
 
     private static string? Place(string name, (string Check, string Host, string Info) of) => name switch
     {

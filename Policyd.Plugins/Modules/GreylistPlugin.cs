@@ -9,6 +9,7 @@ using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Idna;
 using Policyd.Plugins.Redis;
 
 namespace Policyd.Plugins.Modules;
@@ -143,7 +144,7 @@ public sealed class GreylistPlugin : Plugin
         using var patience = SourceTime.For(context, s_patience);
         try
         {
-            var result = await JudgeAsync(context, new Triplet(triplet, passedKey, sender[(sender.LastIndexOf('@') + 1)..].ToLowerInvariant(), client), patience.Token).ConfigureAwait(false);
+            var result = await JudgeAsync(context, new Triplet(triplet, passedKey, DomainText.Key(DomainText.DomainOf(sender)), client), patience.Token).ConfigureAwait(false);
             _log.Back(context, this);
             return result;
         }
@@ -168,7 +169,7 @@ public sealed class GreylistPlugin : Plugin
     }
 
     private static string Hash(string sender, string client, string recipient) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{sender.ToLowerInvariant()}\0{client}\0{recipient.ToLowerInvariant()}")));
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{DomainText.AddressKey(sender)}\0{client}\0{DomainText.AddressKey(recipient)}")));
 
     private async ValueTask<PluginResult> JudgeAsync(PluginContext context, Triplet triplet, CancellationToken ct)
     {

@@ -4,6 +4,7 @@ using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Idna;
 
 namespace Policyd.Plugins.Modules;
 
@@ -76,7 +77,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _recipients = new HashSet<string>(Recipients, StringComparer.OrdinalIgnoreCase);
+        _recipients = [.. Recipients.Select(DomainText.AddressKey)];
         _log = new SourceLog("the store of trapped clients", setup.Clock);
         _traps = setup.ExpiringStore("store", Store, Db, Memcached, Redis)!;
         if (Recipients.Count + RecipientsRe.Count == 0)
@@ -115,7 +116,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     private async ValueTask<bool> IsTrappedAsync(PluginContext context, string key)
     {
         var recipient = context.Request.Recipient;
-        var isTrap = recipient.Length > 0 && (_recipients.Contains(recipient) || RecipientsRe.Any(one => one.IsMatch(recipient)));
+        var isTrap = recipient.Length > 0 && (_recipients.Contains(DomainText.AddressKey(recipient)) || RecipientsRe.Any(one => one.IsMatch(recipient)));
         var since = context.Clock.GetTimestamp();
         using var patience = SourceTime.For(context, s_patience);
         try

@@ -2,14 +2,15 @@ using System.Globalization;
 using System.Text;
 using Policyd.Configuration;
 using Policyd.Plugins.Addresses;
+using Policyd.Plugins.Idna;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Modules;
 
 /// <summary>
 /// A counter's key made of attributes: <c>%{sasl_username}</c>, <c>%{sender_domain}</c> and <c>%{recipient_domain}</c> (what stands behind the
-/// last <c>@</c>), <c>%{client_address/24/64}</c> (the network: bits of IPv4, bits of IPv6). Addresses and domains are lower-cased, so that
-/// one user is one key however he writes himself.
+/// last <c>@</c>), <c>%{client_address/24/64}</c> (the network: bits of IPv4, bits of IPv6). Addresses and names of hosts are lower-cased, and
+/// domains beyond ASCII are put as the DNS has them, so that one user is one key however he writes himself.
 /// </summary>
 public sealed class KeyTemplate : IOptionValue<KeyTemplate>
 {
@@ -95,6 +96,7 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
     private sealed record Placeholder(string Attribute, bool DomainOnly, int? Bits4, int? Bits6)
     {
         private static readonly string[] Addresses = ["sender", "recipient", "sasl_username", "sasl_sender"];
+        private static readonly string[] Hosts = ["helo_name", "client_name", "reverse_client_name"];
 
         public static bool TryParse(string text, out Placeholder? placeholder, out string? error)
         {
@@ -136,7 +138,7 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
             if (DomainOnly)
             {
                 var at = value.LastIndexOf('@');
-                return at < 0 ? string.Empty : value[(at + 1)..].ToLowerInvariant();
+                return at < 0 ? string.Empty : DomainText.Key(value[(at + 1)..]);
             }
 
             if (Bits4 is { } bits4)
@@ -144,7 +146,7 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
                 return Network(value, bits4, Bits6 ?? 64);
             }
 
-            return Addresses.Contains(Attribute) ? value.ToLowerInvariant() : value;
+            return Addresses.Contains(Attribute) ? DomainText.AddressKey(value) : Hosts.Contains(Attribute) ? DomainText.Key(value) : value;
         }
 
         private static int? Bits(string[] pieces, int index, int most) =>

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Net;
+using Policyd.Configuration;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.DnsLists;
@@ -81,15 +82,19 @@ public sealed class RblPlugin : ListPlugin, IStartsLookups
     private string _key = "";
 
     /// <summary>The list.</summary>
-    [Description("the list's domain")]
+    [Description("the list's domain; %KEY% is the key"), SecretLabels]
     public required string Domain { get; set; }
+
+    /// <summary>The subscriber's key.</summary>
+    [Description("the key that the list gave you; put for %KEY% in domain"), SecretOption]
+    public string? Key { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
         base.Initialize(setup);
         _key = ResultKey(Name);
-        _list = Blocklist.Create(setup, Domain, Answers)!;
+        _list = Blocklist.Create(setup, Domain, Key, Answers)!;
     }
 
     /// <inheritdoc/>

@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Idna;
 using Policyd.Plugins.LookupFiles;
 
 namespace Policyd.Plugins.Modules;
@@ -38,7 +39,10 @@ public sealed class SaAwlLookupPlugin : Plugin
             return default;
         }
 
-        var key = $"{sender.ToLowerInvariant()}|ip={NetworkOf(client)}";
+        // SpamAssassin's keys have a domain beyond ASCII as its mails had it: either as the sender writes it here, or as the DNS has it.
+        var network = $"|ip={NetworkOf(client)}";
+        var key = sender.ToLowerInvariant() + network;
+        key = entries.ContainsKey(key) ? key : DomainText.AddressKey(sender) + network;
         if (entries.TryGetValue(key, out var mails) && long.TryParse(mails, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0
             && entries.TryGetValue(key + "|totscore", out var total))
         {

@@ -4,6 +4,7 @@ using System.Globalization;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Idna;
 using Policyd.Plugins.Smtp;
 
 namespace Policyd.Plugins.Modules;
@@ -126,7 +127,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         _log = new SourceLog(string.Create(CultureInfo.InvariantCulture, $"the mail server {Host}, port {Port}"), setup.Clock);
         _full = new SourceLog("verification", setup.Clock);
         _dns = setup.Dns;
-        Host = Host is { Length: > 0 } ? Host : null;
+        Host = HostToAsk(setup);
         Sender = Sender is { Length: > 0 } ? Sender : null;
         _verifier = new SmtpVerifier(_dns, new SmtpVerifierOptions(Host, Port, AllowPrivate, CheckTlsa, CheckOpenpgp));
         _helo = HeloName.Length > 0 ? HeloName : System.Net.Dns.GetHostName();
@@ -175,6 +176,22 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
 
         var verdict = await context.CachedAsync(ResultKey(text), static of => of.Plugin.VerifyAsync(of.Context, of.Address), (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
         return Act(context, $"{Name}-{text}", verdict);
+    }
+
+    private string? HostToAsk(PluginSetup setup)
+    {
+        if (Host is not { Length: > 0 })
+        {
+            return null;
+        }
+
+        var host = DomainText.ToAscii(Host);
+        if (host is null)
+        {
+            setup.Error("host", $"\"{Host}\" is no name of a host");
+        }
+
+        return host;
     }
 
     private static string? Place(string name, string message) => name == "MSG" ? message : null;

@@ -231,7 +231,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
         var helo = SpfText.OfBytes(context.Request.Utf8(PolicyAttribute.HeloName));
         foreach (var (scope, identity, bytes) in IdentitiesOf(context))
         {
-            var request = new SpfRequest(address, SpfName.DomainOf(identity, bytes), bytes, helo, _explains) { Lookups = context.Lookups };
+            var request = new SpfRequest(address, SpfName.DomainOf(identity, bytes), bytes, SpfName.HostOf(context.Request.HeloName, helo), _explains) { Lookups = context.Lookups };
             var outcome = await context.CachedAsync(
                 ResultKey(scope), static of => of.Plugin.CheckAsync(of.Context, of.Request), (Plugin: this, Context: context, Request: request)).ConfigureAwait(false);
             if (Logs(context))

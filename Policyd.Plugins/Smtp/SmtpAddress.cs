@@ -1,9 +1,10 @@
-using System.Globalization;
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Idna;
 
 namespace Policyd.Plugins.Smtp;
 
@@ -15,7 +16,7 @@ internal sealed class SmtpAddress
 {
     private const int MostCharacters = 320;
     private const string SixPrefix = "IPv6:";
-    private static readonly IdnMapping s_idn = new();
+    private static readonly SearchValues<char> s_notOfDomain = SearchValues.Create("<>@\"[]\\");
     private readonly string _local;
 
     private SmtpAddress(string local, string domain, IPAddress? literal)
@@ -53,15 +54,9 @@ internal sealed class SmtpAddress
             return ParseLiteral(domain) is { } literal ? new SmtpAddress(text[..at], literal.AddressFamily == AddressFamily.InterNetwork ? $"[{literal}]" : $"[{SixPrefix}{literal}]", literal) : null;
         }
 
-        try
-        {
-            var ascii = Ascii.IsValid(domain) ? domain : s_idn.GetAscii(domain);
-            return DnsName.TryNormalize(ascii, out var normal) && !normal.AsSpan().ContainsAny("<>@\"\\") ? new SmtpAddress(text[..at], normal, null) : null;
-        }
-        catch (ArgumentException)
-        {
-            return null;
-        }
+        // What is mapped may have become any character of ASCII.
+        return DomainText.ToAscii(domain) is { } ascii && DnsName.TryNormalize(ascii, out var normal)
+            && !normal.AsSpan().ContainsAnyExceptInRange('!', '~') && !normal.AsSpan().ContainsAny(s_notOfDomain) ? new SmtpAddress(text[..at], normal, null) : null;
     }
 
     /// <summary>The address in the angle brackets of a command, its local part quoted where it must be (RFC 5321, section 4.1.2).</summary>

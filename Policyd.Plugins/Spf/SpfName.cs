@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Text;
+using Policyd.Plugins.Idna;
 
 namespace Policyd.Plugins.Spf;
 
@@ -8,26 +8,19 @@ internal static class SpfName
 {
     private const int MaxLength = 253;
     private const int MaxLabel = 63;
-    private static readonly IdnMapping s_international = new() { UseStd3AsciiRules = false };
 
-    /// <summary>The domain of an identity. Letters beyond ASCII are encoded as the DNS has them (RFC 7208, section 4.3), where they can be; else it is its bytes.</summary>
+    /// <summary>
+    /// The domain of an identity. Letters beyond ASCII are encoded as the DNS has them (RFC 7208, section 4.3; RFC 8616, section 4), where they can be;
+    /// else it is its bytes.
+    /// </summary>
     public static string DomainOf(string identity, string bytes)
     {
-        var domain = identity[(identity.LastIndexOf('@') + 1)..];
-        if (Ascii.IsValid(domain))
-        {
-            return domain;
-        }
-
-        try
-        {
-            return s_international.GetAscii(domain);
-        }
-        catch (ArgumentException)
-        {
-            return bytes[(bytes.LastIndexOf('@') + 1)..];
-        }
+        var domain = DomainText.DomainOf(identity);
+        return Ascii.IsValid(domain) ? domain : DomainText.ToAscii(domain) ?? DomainText.DomainOf(bytes);
     }
+
+    /// <summary>The HELO name as a macro has it: encoded where it can be, else its bytes.</summary>
+    public static string HostOf(string helo, string bytes) => Ascii.IsValid(helo) ? bytes : DomainText.ToAscii(helo) ?? bytes;
 
     /// <summary>Whether a domain can have a policy: two labels at least, none empty or too long, and no address (RFC 7208, section 4.3).</summary>
     public static bool IsDomain(string domain)

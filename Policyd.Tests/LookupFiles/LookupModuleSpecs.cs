@@ -129,6 +129,8 @@ public sealed class LookupModuleSpecs : IDisposable
     [InlineData("few@example.org", "192.0.2.7", null)]    // seen too seldom
     [InlineData("five@example.org", "192.0.2.7", "reject five@example.org from 192.0.2.7: 5")]   // on the threshold is enough
     [InlineData("good@example.org", "192.0.2.7", null)]
+    [InlineData("bad@BÜCHER.example", "192.0.2.7", "reject bad@BÜCHER.example from 192.0.2.7: 9.5")]   // as the DNS has it
+    [InlineData("bad@straße.example", "192.0.2.7", "reject bad@straße.example from 192.0.2.7: 9.5")]   // as the sender writes it
     [InlineData("", "192.0.2.7", null)]
     public async Task Reputation_beyond_the_threshold_is_acted_on(string sender, string client, string? answer)
     {
@@ -180,6 +182,7 @@ public sealed class LookupModuleSpecs : IDisposable
     private Task<string> AwlAsync() => _maker.PerlAsync("$DB_File::DB_HASH", ("", """
         sub seen { my ($key, $count, $total) = @_; $db{$key} = $count; $db{"$key|totscore"} = $total; }
         seen('bad@example.org|ip=192.0', 10, 95); seen('bad@example.org|ip=2001:0DB8:000A::', 10, 80); seen('bad@example.org|ip=2001:0DB8::', 10, 70); seen('bad@example.org|ip=0000::', 10, 60); seen('few@example.org|ip=192.0', 9, 90);
+        seen('bad@xn--bcher-kva.example|ip=192.0', 10, 95); seen('bad@straße.example|ip=192.0', 10, 95);
         seen('five@example.org|ip=192.0', 20, 100); seen('good@example.org|ip=192.0', 100, -200);
         """));
 }

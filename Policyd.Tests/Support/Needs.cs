@@ -14,7 +14,7 @@ internal static class Needs
         var folders = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':')
             .Concat(["/usr/sbin", "/sbin", "/usr/local/sbin"])
             .Concat(alsoIn);
-        var found = folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        var found = folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(System.IO.File.Exists);
         return found ?? Missing<string>($"the program {name} is not installed");
     }
 
@@ -27,6 +27,10 @@ internal static class Needs
             Missing<object>($"Perl's {module} is not installed (Debian: {package})");
         }
     }
+
+    /// <summary>A file of a package of the system's.</summary>
+    public static string File(string path, string package) =>
+        System.IO.File.Exists(path) ? path : Missing<string>($"{path} is not installed (Debian: {package})");
 
     public static void Root()
     {
