@@ -3,6 +3,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Text;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Idna;
@@ -41,7 +42,7 @@ public sealed class SaAwlLookupPlugin : Plugin
 
         // SpamAssassin's keys have a domain beyond ASCII as its mails had it: either as the sender writes it here, or as the DNS has it.
         var network = $"|ip={NetworkOf(client)}";
-        var key = sender.ToLowerInvariant() + network;
+        var key = LookupFile.Text(Encoding.UTF8.GetBytes(sender.ToLowerInvariant())) + network;
         key = entries.ContainsKey(key) ? key : DomainText.AddressKey(sender) + network;
         if (entries.TryGetValue(key, out var mails) && long.TryParse(mails, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0
             && entries.TryGetValue(key + "|totscore", out var total))
