@@ -5,14 +5,10 @@ COPY . .
 RUN dotnet publish Policyd.Server -c Release -o /usr/lib/policyd
 
 FROM mcr.microsoft.com/dotnet/runtime:10.0
-<<<<<<< HEAD
-COPY --from=build /policyd /opt/policyd
 # No socket of the runtime's own, for its debugging tools.
 ENV DOTNET_EnableDiagnostics=0
-=======
 COPY --from=build /usr/lib/policyd /usr/lib/policyd
 RUN ln -s /usr/lib/policyd/policyd /usr/local/bin/policyd && install -d -o $APP_UID -g $APP_UID -m 0750 /var/lib/policyd /run/policyd
->>>>>>> 5cdb78c (One layout of paths in README, unit, image and compose file, which now counts; docs/command-line.md has counter; no link of a page is dead, and every verb and option is on its page: tests)
 USER $APP_UID
 # Relative files of the configuration, such as the SQLite file of config/mtpolicyd.hocon, lie there.
 WORKDIR /var/lib/policyd
