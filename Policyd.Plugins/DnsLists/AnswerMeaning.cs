@@ -50,8 +50,8 @@ internal sealed class AnswerCodes
             (0, 1, 255) => true,
             (0, 2, 255) => _isSpamhaus,
 
-            // dnswl.org: asked too often. Elsewhere it may be a listing with all bits, as 127.0.10.3 may be one of its bits.
-            (0, 0, 255) or (0, 10, 3) => _isDnswl,
+            // dnswl.org: asked too often. Elsewhere it may be a listing with all bits.
+            (0, 0, 255) => _isDnswl,
             _ => false,
         };
         return isRefusal ? AnswerMeaning.Refusal : AnswerMeaning.Listing;

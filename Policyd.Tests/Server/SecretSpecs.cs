@@ -55,7 +55,7 @@ public sealed partial class SecretSpecs : IDisposable
     {
         var secret = AllOptions().Where(one => one.Option.Secret is not null).Select(one => (one.Owner, one.Option.Name)).Distinct().Order().ToArray();
         Assert.Superset(
-            new HashSet<(string, string)> { ("Sql", "dsn"), ("Sql", "password"), ("Ldap", "password"), ("Redis", "password"), ("CtIpRep", "url"), ("CtIpRep", "key") },
+            new HashSet<(string, string)> { ("Sql", "dsn"), ("Sql", "password"), ("Ldap", "password"), ("Redis", "password"), ("CtIpRep", "url"), ("CtIpRep", "key"), ("RBL", "key"), ("DBL", "domain") },
             secret.ToHashSet());
         var text = Configuration(1, 2);
         Assert.All(secret, one => Assert.Matches(new Regex($@"module = {one.Owner}\b[^}}]*\b{one.Name} = ([^\n]*{Marker}|\$\{{secret\}})"), text));
@@ -68,6 +68,7 @@ public sealed partial class SecretSpecs : IDisposable
           log_level = 4
           request_timeout = 20s
           admin { listen = off }
+          dns { servers = ["127.0.0.1:{{closed}}"], timeout = 1s }
           connections {
             my { module = Sql, user = u
               password = "a,{{Marker}}"
@@ -86,6 +87,12 @@ public sealed partial class SecretSpecs : IDisposable
             { name = rep, module = CtIpRep, on_error = continue
               url = "http://me:{{Marker}}@127.0.0.1:{{closed}}/x?token={{Marker}}"
               key = "k \"{{Marker}}\"" }
+            { name = rbl, module = RBL
+              domain = "%KEY%.x{{Marker}}x12345678901.zen.test"
+              key = "{{Marker}}" }
+            { name = dbl, module = DBL
+              domain = "%KEY%.x{{Marker}}x12345678901.dbl.test"
+              key = "{{Marker}}" }
             { name = list-my, module = SqlList, db = my, on_error = continue, match_action = reject }
             { name = list-pg, module = SqlList, db = pg, on_error = continue, match_action = reject }
             { name = list-lite, module = SqlList, db = lite, on_error = continue, match_action = reject }
@@ -114,7 +121,9 @@ public sealed partial class SecretSpecs : IDisposable
         Assert.DoesNotContain(Marker, dump.Output + dump.Error, StringComparison.Ordinal);
         var lines = dump.Output.Split('\n').Select(line => line.Trim().Split("  #")[0].TrimEnd()).ToArray();
         Assert.Equal(3, lines.Count(line => line == "password = ***"));
-        Assert.Contains("key = ***", lines);
+        Assert.Equal(3, lines.Count(line => line == "key = ***"));
+        Assert.Contains("domain = %KEY%.***.zen.test", lines);
+        Assert.Contains("domain = %KEY%.***.dbl.test", lines);
         Assert.Contains(lines, line => Regex.IsMatch(line, @"^url = http://\*\*\*@127\.0\.0\.1:\d+/x\?token=\*\*\*$"));
         Assert.Contains(lines, line => Regex.IsMatch(line, @"^dsn = dbi:mysql:database=d;host=127\.0\.0\.1;port=\d+;password=\*\*\*$"));
         Assert.Contains(lines, line => Regex.IsMatch(line, @"^dsn = Host=127\.0\.0\.1;Port=\d+;Database=d;Password=\*\*\*$"));
