@@ -116,9 +116,10 @@ public sealed class PluginContext
     public void Counted(CounterKey key, CounterWindow window) => _run.RemoveReserved(key, window);
 
     /// <summary>Computes a value once a mail and keeps it in the session under the key.</summary>
-    /// <typeparam name="T">Any type that JSON can hold.</typeparam>
+    /// <typeparam name="T">Any type that JSON can hold: text, numbers, enums, tuples, records, and lists of them.</typeparam>
     /// <param name="key">The key; put the plugin's name into it when each plugin has its own.</param>
     /// <param name="compute">Makes the value.</param>
+    /// <exception cref="InvalidOperationException">The value would not come back as it is.</exception>
     public ValueTask<T> CachedAsync<T>(string key, Func<ValueTask<T>> compute) =>
         CachedAsync(key, static compute => compute(), compute);
 

@@ -15,7 +15,7 @@ namespace Policyd.Plugins.Connections;
 public sealed class BackOff
 {
     private static readonly TimeSpan s_shortest = TimeSpan.FromSeconds(0.5);
-    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(5);
 
     // Longer than any request may take. Only an attempt that nobody waits for any more takes so long: its place must not be lost for ever.
     private static readonly TimeSpan s_longestProbe = TimeSpan.FromMinutes(5);
@@ -37,7 +37,7 @@ public sealed class BackOff
     /// <summary>Nothing has failed yet.</summary>
     /// <param name="clock">The clock.</param>
     /// <param name="shortest">The first pause; absent: half a second.</param>
-    /// <param name="longest">The longest pause; absent: half a minute.</param>
+    /// <param name="longest">The longest pause; absent: five seconds.</param>
     /// <param name="failuresToPause">How many failures in a row begin a pause.</param>
     public BackOff(TimeProvider clock, TimeSpan? shortest = null, TimeSpan? longest = null, int failuresToPause = 1)
     {
@@ -90,6 +90,9 @@ public sealed class BackOff
             return new Attempt(this, _newest);
         }
     }
+
+    /// <summary>The source is back, as something else than an attempt tells: it may be asked at once.</summary>
+    public void Reset() => Succeeded();
 
     private bool Failed(long number)
     {

@@ -72,7 +72,12 @@ internal sealed class LdapChannel : IAsyncDisposable
             switch (kind)
             {
                 case LdapMessages.SearchEntry:
-                    entries.Add(Decode(content, LdapMessages.ReadEntry));
+                    // One more than was asked for tells as much as a thousand.
+                    if (entries.Count <= search.Most)
+                    {
+                        entries.Add(Decode(content, LdapMessages.ReadEntry));
+                    }
+
                     break;
                 case LdapMessages.SearchDone:
                     return Decode(content, reader => LdapMessages.ReadResult(reader, entries));

@@ -19,13 +19,27 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
     private readonly SemaphoreSlim _connecting = new(1);
     private ConnectionMultiplexer? _connection;
 
-    public ValueTask<byte[]?> GetAsync(string key, CancellationToken ct) => AskAsync(async redis => (byte[]?)await redis.StringGetAsync(key).ConfigureAwait(false), ct);
+    // GETRANGE, not GET: what another program has put under the key may have any size. To it an absent key is an empty value; the question which of them it is goes
+    // with it.
+    public async ValueTask<byte[]?> GetAsync(string key, CancellationToken ct)
+    {
+        var value = await AskAsync(
+            async redis =>
+            {
+                var exists = redis.KeyExistsAsync(key);
+                var start = redis.StringGetRangeAsync(key, 0, RedisReplyBound.MaxValueBytes);
+                await Task.WhenAll(exists, start).ConfigureAwait(false);
+                return await exists.ConfigureAwait(false) ? (byte[]?)await start.ConfigureAwait(false) : null;
+            },
+            ct).ConfigureAwait(false);
+        return value is null ? null : Bounded(value);
+    }
 
     public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, TimeSpan life, CancellationToken ct) =>
-        await AskAsync(redis => redis.StringSetAsync(key, value, AtLeastASecond(life)), ct).ConfigureAwait(false);
+        await AskAsync(redis => redis.StringSetAsync(key, Bounded(value), AtLeastASecond(life)), ct).ConfigureAwait(false);
 
     public ValueTask<bool> AddAsync(string key, ReadOnlyMemory<byte> value, TimeSpan life, CancellationToken ct) =>
-        AskAsync(redis => redis.StringSetAsync(key, value, AtLeastASecond(life), When.NotExists), ct);
+        AskAsync(redis => redis.StringSetAsync(key, Bounded(value), AtLeastASecond(life), When.NotExists), ct);
 
     public ValueTask<bool> DeleteAsync(string key, CancellationToken ct) => AskAsync(redis => redis.KeyDeleteAsync(key), ct);
 
@@ -47,6 +61,12 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
 
         _connecting.Dispose();
     }
+
+    private static byte[] Bounded(byte[] value) => value.Length <= RedisReplyBound.MaxValueBytes ? value : throw TooLarge();
+
+    private static ReadOnlyMemory<byte> Bounded(ReadOnlyMemory<byte> value) => value.Length <= RedisReplyBound.MaxValueBytes ? value : throw TooLarge();
+
+    private static CacheException TooLarge() => new($"a value of more than {RedisReplyBound.MaxValueBytes} bytes; that is more than is taken");
 
     private static TimeSpan AtLeastASecond(TimeSpan life) => life < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : life;
 
@@ -117,7 +137,11 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
                 var connecting = ConnectionMultiplexer.ConnectAsync(options.ToConfiguration());
                 try
                 {
-                    Volatile.Write(ref _connection, await connecting.WaitAsync(ct).ConfigureAwait(false));
+                    var connection = await connecting.WaitAsync(ct).ConfigureAwait(false);
+
+                    // The library connects again by itself. Who waited out our pause then would miss a server that is long back.
+                    connection.ConnectionRestored += (_, _) => _backOff.Reset();
+                    Volatile.Write(ref _connection, connection);
                 }
                 catch (OperationCanceledException)
                 {

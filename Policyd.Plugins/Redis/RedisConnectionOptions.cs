@@ -72,6 +72,7 @@ public sealed class RedisConnectionOptions : IConnectionOptions
             Password = Password,
             ServiceName = Sentinels.Count > 0 ? Service : null,
             ClientName = "policyd",
+            Tunnel = new BoundedTunnel(),
         };
         foreach (var endpoint in Sentinels.Count > 0 ? Sentinels.Select(EndPointOf) : [Sock is { } path ? new UnixDomainSocketEndPoint(path) : EndPointOf(Server)])
         {

@@ -146,7 +146,7 @@ public sealed class Session
 
         try
         {
-            value = found.IsJson ? JsonSerializer.Deserialize<T>(found.Text) : JsonSerializer.Deserialize<T>(JsonSerializer.Serialize(found.Text));
+            value = SessionJson.Read<T>(found.IsJson ? found.Text : SessionJson.Quote(found.Text));
             return true;
         }
         catch (JsonException)
@@ -159,6 +159,7 @@ public sealed class Session
     /// <typeparam name="T">Any type that JSON can hold.</typeparam>
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
+    /// <exception cref="InvalidOperationException">It would not come back as it is: a type that JSON does not hold, or holds in part.</exception>
     public void Set<T>(string key, T value)
     {
         if (value is string text)
@@ -167,7 +168,7 @@ public sealed class Session
         }
         else
         {
-            Put(key, new SessionValue(JsonSerializer.Serialize(value), true));
+            Put(key, new SessionValue(SessionJson.Write(key, value), true));
         }
     }
 

@@ -31,6 +31,10 @@ internal sealed class RedisServer(string? password = null, RedisServer? master =
 
     public Task Kill() => _server.Kill();
 
+    public Task Freeze() => _server.Freeze();
+
+    public Task Thaw() => _server.Thaw();
+
     public async ValueTask DisposeAsync()
     {
         await _server.DisposeAsync();

@@ -21,11 +21,22 @@ internal sealed class RestartableServer(string name) : IAsyncDisposable
         _process = null;
     }
 
+    /// <summary>It runs no more, and keeps its connections: the worst way to be away.</summary>
+    public Task Freeze() => SignalAsync("-STOP");
+
+    public Task Thaw() => SignalAsync("-CONT");
+
     public async ValueTask DisposeAsync()
     {
         if (_process is not null)
         {
             await _process.DisposeAsync();
         }
+    }
+
+    private async Task SignalAsync(string signal)
+    {
+        var (code, output) = await ProcessUnderTest.Run("/bin/kill", signal, _process!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        Assert.True(code == 0, output);
     }
 }
