@@ -34,10 +34,13 @@ internal sealed class Blocklist
         ListDomain.Create(setup, domain, key) is { } its ? new Blocklist(setup, its, answers) : null;
 
     /// <summary>Sends the questions about a name, so that their answers are there when the plugin runs.</summary>
-    public void Start(string name) => _ = AskBothAsync(name, null, null).AsTask();
+    public void Start(string name) => _ = AskBothAsync(AsIs(name), null, null).AsTask();
 
     /// <summary>What the list says of a name; null when it could not be asked, which is logged.</summary>
-    public ValueTask<ListResult?> LookUpAsync(string name, PluginContext context, Plugin plugin) => AskBothAsync(name, context, plugin);
+    public ValueTask<ListResult?> LookUpAsync(string name, PluginContext context, Plugin plugin) => AskBothAsync(AsIs(name), context, plugin);
+
+    // A stranger's backslash is a byte like others; for the resolver it would take the dot behind it into the label.
+    private static string AsIs(string name) => name.Replace("\\", "\\\\", StringComparison.Ordinal);
 
     private async ValueTask<ListResult?> AskBothAsync(string name, PluginContext? context, Plugin? plugin)
     {

@@ -58,15 +58,15 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
         SpfMacroString? explanation = null;
         foreach (var term in text[Version.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
-            // Most terms are networks: what no modifier can be is not looked at as one.
-            if (!term.Contains('=', StringComparison.Ordinal) || Modifier().Match(term) is not { Success: true } modifier)
+            var sign = term.IndexOf('=', StringComparison.Ordinal);
+            if (sign < 0 || !IsModifierName(term.AsSpan(0, sign)))
             {
                 directives.Add(Directive(term));
                 continue;
             }
 
-            var value = modifier.Groups[2].Value;
-            switch (modifier.Groups[1].Value.ToUpperInvariant())
+            var value = term[(sign + 1)..];
+            switch (term[..sign].ToUpperInvariant())
             {
                 case "REDIRECT":
                     redirect = redirect is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("redirect= is there twice");
@@ -119,63 +119,57 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
 
     private static SpfDirective Addresses(SpfVerdict verdict, SpfMechanism mechanism, string rest, string term)
     {
-        var parts = DualCidr().Match(rest);
-        var domain = parts.Groups[1].Value;
-        if (domain.Length > 0 && !domain.StartsWith(':'))
+        var bits6 = TakeBits(ref rest, "//", 128, term);
+        var bits4 = TakeBits(ref rest, "/", 32, term);
+        if (rest.Length > 0 && !rest.StartsWith(':'))
         {
             throw new SpfSyntaxException($"\"{term}\" is no mechanism");
         }
 
-        return new SpfDirective(
-            verdict,
-            mechanism,
-            domain.Length == 0 ? null : SpfMacroString.ParseDomain(domain[1..]),
-            null,
-            Bits(parts.Groups[2], 32, term),
-            Bits(parts.Groups[3], 128, term),
-            term);
+        return new SpfDirective(verdict, mechanism, rest.Length == 0 ? null : SpfMacroString.ParseDomain(rest[1..]), null, bits4, bits6, term);
     }
 
-    private static SpfDirective Network(SpfVerdict verdict, SpfMechanism mechanism, AddressFamily family, string text, string term)
+    private static SpfDirective Network(SpfVerdict verdict, SpfMechanism mechanism, AddressFamily family, string address, string term)
     {
-        var most = family == AddressFamily.InterNetwork ? 32 : 128;
-        var parts = Cidr().Match(text);
-        var address = parts.Groups[1].Value;
+        var bits = TakeBits(ref address, "/", family == AddressFamily.InterNetwork ? 32 : 128, term);
         if (family == AddressFamily.InterNetwork ? !DottedQuad().IsMatch(address) : address.AsSpan().ContainsAny("%[]"))
         {
             throw new SpfSyntaxException($"\"{term}\" holds no address");
         }
 
-        if (!IPAddress.TryParse(address, out var network) || network.AddressFamily != family)
-        {
-            throw new SpfSyntaxException($"\"{term}\" holds no address");
-        }
-
-        var bits = Bits(parts.Groups[2], most, term);
-        return new SpfDirective(verdict, mechanism, null, network, bits, bits, term);
+        return IPAddress.TryParse(address, out var network) && network.AddressFamily == family
+            ? new SpfDirective(verdict, mechanism, null, network, bits, bits, term)
+            : throw new SpfSyntaxException($"\"{term}\" holds no address");
     }
 
-    private static int Bits(Group group, int most, string term)
+    // A term is a stranger's, and a record may have thousands: these look once at each character and make nothing.
+    private static bool IsModifierName(ReadOnlySpan<char> name)
     {
-        if (!group.Success)
+        foreach (var c in name)
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('.' or '_' or '-'))
+            {
+                return false;
+            }
+        }
+
+        return name.Length > 0 && char.IsAsciiLetter(name[0]);
+    }
+
+    // The length of a prefix behind its sign at the end of a text, which is taken off; all bits where there is none.
+    private static int TakeBits(ref string text, string sign, int most, string term)
+    {
+        var at = text.LastIndexOf(sign, StringComparison.Ordinal);
+        if (at < 0 || text.AsSpan(at + sign.Length).ContainsAnyExceptInRange('0', '9'))
         {
             return most;
         }
 
-        var digits = group.Value;
-        return digits.Length is > 0 and <= 3 && (digits.Length == 1 || digits[0] != '0') && int.Parse(digits, CultureInfo.InvariantCulture) is var bits && bits <= most
-            ? bits
-            : throw new SpfSyntaxException($"\"{term}\" has a prefix that no address has");
+        var digits = text.AsSpan(at + sign.Length);
+        var bits = digits.Length is 0 or > 3 || (digits.Length > 1 && digits[0] == '0') ? int.MaxValue : int.Parse(digits, CultureInfo.InvariantCulture);
+        text = text[..at];
+        return bits <= most ? bits : throw new SpfSyntaxException($"\"{term}\" has a prefix that no address has");
     }
-
-    [GeneratedRegex(@"^([A-Za-z][A-Za-z0-9._-]*)=(.*)\z", RegexOptions.Singleline)]
-    private static partial Regex Modifier();
-
-    [GeneratedRegex(@"^(.*?)(?:/([0-9]*))?(?://([0-9]*))?\z", RegexOptions.Singleline)]
-    private static partial Regex DualCidr();
-
-    [GeneratedRegex(@"^(.*?)(?:/([0-9]*))?\z", RegexOptions.Singleline)]
-    private static partial Regex Cidr();
 
     [GeneratedRegex(@"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\z)|\z)){4}\z")]
     private static partial Regex DottedQuad();

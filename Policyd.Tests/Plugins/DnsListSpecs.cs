@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Policyd.Plugins.DnsLists;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
@@ -148,6 +149,25 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
 
         Assert.Equal("reject delivery from 192.0.2.7 rejected (ask us)", await policy.AskAsync("192.0.2.7"));
         Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.8", instance: "2"));
+    }
+
+    [Fact]
+    public async Task What_a_list_says_is_kept_as_far_as_it_can_be_shown()
+    {
+        await using var server = new ScriptedDnsServer().A("7.2.0.192.bl.test", "127.0.0.2").Txt("7.2.0.192.bl.test", [.. Enumerable.Repeat(new string('x', 250), 200)]);
+        await using var policy = new Host(server, "{ name = bl, module = RBL, domain = bl.test }");
+        Assert.StartsWith("reject delivery from 192.0.2.7 rejected (xxx", await policy.AskAsync("192.0.2.7"), StringComparison.Ordinal);
+        Assert.Equal(512, new ListResult(["127.0.0.2"], new string('x', 50_000)).Info.Length);
+    }
+
+    [Fact]
+    public async Task Backslash_of_a_stranger_leads_to_no_name_beside_the_list()
+    {
+        await using var server = new ScriptedDnsServer().A("a.x.dbl.test", "127.0.1.2").A("a.x.y.dbl.test", "127.0.1.2");
+        await using var policy = new Host(server, "{ name = dbl, module = DBL, domain = dbl.test, helo_name_mode = reject }, { name = tag, module = AddScoreHeader }");
+        Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.7", ("sender", "a@a.x\\"), ("helo_name", "a.x\\046y")));
+        Assert.DoesNotContain("a.x.dbl.test", server.Names);
+        Assert.DoesNotContain("a.x.y.dbl.test", server.Names);
     }
 
     private sealed class Host : IAsyncDisposable

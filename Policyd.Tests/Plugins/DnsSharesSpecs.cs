@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Model;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
@@ -132,6 +134,21 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("SPF")]
+    [InlineData("SMTPVerify")]
+    public async Task Module_that_asks_for_names_of_strangers_asks_within_the_requests_budget(string module)
+    {
+        var dns = new RecordingResolver();
+        await using var policy = PolicyUnderTest.Of(
+            $"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = asks, module = {module} {(module == "SMTPVerify" ? ", check_openpgp = on" : "")} }} ] }} ] }}", new ModelEnvironment { Dns = dns });
+        await policy.AskAsync(("sender", "a@mx.test"), ("recipient", "b@mx.test"), ("helo_name", "mx.test"));
+
+        Assert.Contains(dns.Asked, asked => asked.Type == DnsRecordType.A);
+        Assert.All(dns.Asked, asked => Assert.Equal("C00002", asked.Budget?.Client));
+        Assert.Single(dns.Asked.Select(asked => asked.Budget).Distinct());
+    }
+
+    [Theory]
     [InlineData("a.m.attacker.test", "attacker.test")]
     [InlineData("attacker.test", "attacker.test")]
     [InlineData("test", "test")]
@@ -153,4 +170,26 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
     private void Ask(string name) => _ = _resolver.ResolveAsync(name, DnsRecordType.A, _stop.Token).AsTask();
 
     private async Task<DnsStatus> OfListAsync(string name) => (await _resolver.ResolveAsync($"{name}.{List}", DnsRecordType.A, List, Ct)).Status;
+
+    // One domain with a policy and a mail exchanger that has no address.
+    private sealed class RecordingResolver : IDnsResolver
+    {
+        public ConcurrentQueue<(DnsRecordType Type, DnsBudget? Budget)> Asked { get; } = [];
+
+        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) => AnswerAsync(type, null);
+
+        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) => AnswerAsync(type, budget);
+
+        private ValueTask<DnsAnswer> AnswerAsync(DnsRecordType type, DnsBudget? budget)
+        {
+            Asked.Enqueue((type, budget));
+            return new(type switch
+            {
+                DnsRecordType.Txt => new DnsAnswer(DnsStatus.Found, [new TextRecord("v=spf1 mx ptr exists:%{p}.mx.test -all")]),
+                DnsRecordType.Mx => new DnsAnswer(DnsStatus.Found, [new MailExchangerRecord(1, "out.mx.test")]),
+                DnsRecordType.ReverseName => new DnsAnswer(DnsStatus.Found, [new NameRecord("out.mx.test")]),
+                _ => new DnsAnswer(DnsStatus.NoSuchName, []),
+            });
+        }
+    }
 }
