@@ -10,6 +10,41 @@ namespace Policyd.Tests.Remote;
 public sealed class Fail2BanSpecs
 {
     [Fact]
+    public async Task Mails_at_once_are_one_probe_of_a_fail2ban_that_says_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        var (open, most) = (0, 0);
+        await using var silent = new AcceptLoop(
+            async (socket, stop) =>
+            {
+                using var _ = socket;
+                most = Math.Max(most, Interlocked.Increment(ref open));
+                var buffer = new byte[4096];
+                while (await socket.ReceiveAsync(buffer, stop) > 0)
+                {
+                }
+
+                Interlocked.Decrement(ref open);
+            },
+            folder["silent.sock"]);
+        await using var policy = new PolicyUnderTest($"{{ module = Fail2Ban, socket = \"{folder["silent.sock"]}\", timeout = 2s }}");
+        await policy.AskAsync();
+        await Eventually.Holds("the first connection to end", () => Volatile.Read(ref open) == 0);
+        most = 0;
+        await Eventually.Holds("a probe", () =>
+        {
+            _ = policy.AskAsync();
+            return Volatile.Read(ref open) > 0;
+        });
+        await Eventually.Holds("the probe to end, with mails all the while", () =>
+        {
+            _ = policy.AskAsync();
+            return Volatile.Read(ref open) == 0;
+        });
+        Assert.Equal(1, most);
+    }
+
+    [Fact]
     public async Task Client_is_banned_once_a_mail()
     {
         await using var fail2Ban = await Fail2BanServer.StartNew("policyd");
