@@ -113,7 +113,7 @@ public sealed class PluginSetup
     /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
     internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached, string redis) => module switch
     {
-        ExpiringModule.Sql => Database(option, db) is { } database ? new SqlExpiringStore(database, Clock) : null,
+        ExpiringModule.Sql => OwnDatabase(option, db, SqlExpiringStore.Table) is { } database ? new SqlExpiringStore(database, Clock) : null,
         ExpiringModule.Memcached => Connection<MemcachedClient>(option, memcached, "Memcached") is { } client ? new CacheExpiringStore(client) : null,
         ExpiringModule.Redis => Connection<RedisClient>(option, redis, "Redis") is { } client ? new CacheExpiringStore(client) : null,
         _ => Resources.Memory,
@@ -134,6 +134,37 @@ public sealed class PluginSetup
         }
 
         return found;
+    }
+
+    /// <summary>The database of a SQL connection; null, and an error, when there is none of that name.</summary>
+    /// <param name="option">The option that names the connection.</param>
+    /// <param name="connection">The connection's name.</param>
+    /// <param name="ownTable">A table that the plugin makes there when it first needs it.</param>
+    internal SqlDatabase? OwnDatabase(string option, string connection, string? ownTable = null)
+    {
+        if (!HasSql(option, connection))
+        {
+            return null;
+        }
+
+        if (ownTable is not null)
+        {
+            Resources.OwnTables.Add((connection, ownTable));
+        }
+
+        return Resources.Sql.Own(connection);
+    }
+
+    /// <summary>Makes an operator's statement ready, and remembers where it stands: <c>policyd check</c> has the database prepare it.</summary>
+    /// <param name="option">The option that has it.</param>
+    /// <param name="connection">The connection's name.</param>
+    /// <param name="database">The connection's database.</param>
+    /// <param name="sql">The statement.</param>
+    internal SqlQuery Statement(string option, string connection, SqlDatabase database, string sql)
+    {
+        var query = SqlQuery.Parse(sql, database.Provider);
+        Resources.Statements.Add(new ConfiguredStatement(Plugin.Name, option, Section.PositionOf(option), connection, database, query));
+        return query;
     }
 
     private bool HasSql(string option, string connection)

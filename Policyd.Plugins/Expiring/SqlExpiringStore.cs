@@ -9,6 +9,9 @@ namespace Policyd.Plugins.Expiring;
 /// </summary>
 internal sealed class SqlExpiringStore : IExpiringStore
 {
+    public const string Table = "policyd_expiring";
+
+    private const int NameLength = 255;
     private readonly TimeProvider _clock;
     private readonly SqlTables _tables;
     private readonly SqlQuery _find;
@@ -16,13 +19,13 @@ internal sealed class SqlExpiringStore : IExpiringStore
     private readonly SqlQuery _remove;
     private readonly SqlQuery _purge;
 
-    public SqlExpiringStore(ISqlDatabase database, TimeProvider clock)
+    public SqlExpiringStore(SqlDatabase database, TimeProvider clock)
     {
         var isMySql = database.Provider == SqlProvider.MySQL;
         _clock = clock;
         _tables = new SqlTables(database, isMySql
             ? ["CREATE TABLE IF NOT EXISTS policyd_expiring (name VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, value BIGINT NOT NULL, expires BIGINT NOT NULL, INDEX policyd_expiring_expires (expires)) ENGINE = InnoDB"]
-            : ["CREATE TABLE IF NOT EXISTS policyd_expiring (name VARCHAR(255) NOT NULL PRIMARY KEY, value BIGINT NOT NULL, expires BIGINT NOT NULL)",
+            : [$"CREATE TABLE IF NOT EXISTS policyd_expiring (name VARCHAR(255){(database.Provider == SqlProvider.PostgreSQL ? " COLLATE \"C\"" : "")} NOT NULL PRIMARY KEY, value BIGINT NOT NULL, expires BIGINT NOT NULL)",
                "CREATE INDEX IF NOT EXISTS policyd_expiring_expires ON policyd_expiring (expires)"]);
         _find = _tables.Query("SELECT value FROM policyd_expiring WHERE name = ? AND expires > ?");
 
@@ -34,21 +37,23 @@ internal sealed class SqlExpiringStore : IExpiringStore
         _purge = _tables.Query("DELETE FROM policyd_expiring WHERE expires <= ?");
     }
 
+    private static string Name(string key) => SqlKeyText.Of(key, NameLength);
+
     private long Now => _clock.GetUtcNow().ToUnixTimeSeconds();
 
     public async ValueTask<long?> FindAsync(string key, CancellationToken ct) =>
-        await _tables.ScalarAsync(_find, ct, key, Now).ConfigureAwait(false) is { } value ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : null;
+        await _tables.ScalarAsync(_find, ct, Name(key), Now).ConfigureAwait(false) is { } value ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : null;
 
     public async ValueTask AddAsync(string key, long value, TimeSpan life, CancellationToken ct)
     {
         var now = Now;
-        object?[] values = [key, value, now + (long)life.TotalSeconds, now];
+        object?[] values = [Name(key), value, now + (long)life.TotalSeconds, now];
 
         // MySQL's form asks for the time twice.
         await _tables.ExecuteAsync(_add, ct, _add.ParameterCount > values.Length ? [.. values, now] : values).ConfigureAwait(false);
     }
 
-    public async ValueTask RemoveAsync(string key, CancellationToken ct) => await _tables.ExecuteAsync(_remove, ct, key).ConfigureAwait(false);
+    public async ValueTask RemoveAsync(string key, CancellationToken ct) => await _tables.ExecuteAsync(_remove, ct, Name(key)).ConfigureAwait(false);
 
     public async ValueTask PurgeAsync(CancellationToken ct) => await _tables.ExecuteAsync(_purge, ct, Now).ConfigureAwait(false);
 }

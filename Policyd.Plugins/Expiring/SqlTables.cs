@@ -6,7 +6,7 @@ namespace Policyd.Plugins.Expiring;
 
 /// <summary>A module's own tables: made before their first use, then statements with bound values.</summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "Its semaphore holds no handle, and it lives as long as the server.")]
-internal sealed class SqlTables(ISqlDatabase database, IReadOnlyList<string> definitions)
+internal sealed class SqlTables(SqlDatabase database, IReadOnlyList<string> definitions)
 {
     private readonly SemaphoreSlim _preparing = new(1, 1);
     private bool _prepared;
@@ -14,24 +14,50 @@ internal sealed class SqlTables(ISqlDatabase database, IReadOnlyList<string> def
     /// <summary>A statement with <c>?</c> for its values, made ready once.</summary>
     public SqlQuery Query(string sql) => SqlQuery.Parse(sql, database.Provider);
 
-    /// <returns>How many rows it changed.</returns>
+    /// <summary>Runs a statement that may run twice and comes to the same.</summary>
+    /// <returns>How many rows it changed: none where a value is not one that the table can hold.</returns>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
-    public Task<int> ExecuteAsync(SqlQuery query, CancellationToken ct, params object?[] values) =>
-        database.CallAsync(query, values, static (command, ct) => command.ExecuteNonQueryAsync(ct), ct, PrepareAsync);
+    public Task<int> ExecuteAsync(SqlQuery query, CancellationToken ct, params object?[] values) => ExecuteAsync(query, isRepeatable: true, values, ct);
+
+    /// <summary>Runs a statement that adds to what is there: never a second time when it may have been done.</summary>
+    /// <inheritdoc cref="ExecuteAsync(SqlQuery, CancellationToken, object?[])"/>
+    public Task<int> ExecuteOnceAsync(SqlQuery query, CancellationToken ct, params object?[] values) => ExecuteAsync(query, isRepeatable: false, values, ct);
 
     /// <summary>The first column of the first row; null when there is none.</summary>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
-    public Task<object?> ScalarAsync(SqlQuery query, CancellationToken ct, params object?[] values) =>
-        database.CallAsync(query, values, static async (command, ct) => await command.ExecuteScalarAsync(ct).ConfigureAwait(false) is { } value and not DBNull ? value : null, ct, PrepareAsync);
+    public async Task<object?> ScalarAsync(SqlQuery query, CancellationToken ct, params object?[] values)
+    {
+        try
+        {
+            return await database.CallAsync(query, values, static (command, ct) => command.ExecuteScalarAsync(ct), ct, PrepareAsync).ConfigureAwait(false) is { } value and not DBNull ? value : null;
+        }
+        catch (DbException e) when (database.CannotHold(e, values))
+        {
+            return null;
+        }
+    }
 
-    private async Task PrepareAsync(DbConnection connection, CancellationToken ct)
+    private async Task<int> ExecuteAsync(SqlQuery query, bool isRepeatable, object?[] values, CancellationToken ct)
+    {
+        try
+        {
+            return await database.CallAsync(query, values, static (command, ct) => command.ExecuteNonQueryAsync(ct), ct, PrepareAsync, isRepeatable).ConfigureAwait(false);
+        }
+        catch (DbException e) when (database.CannotHold(e, values))
+        {
+            return 0;
+        }
+    }
+
+    // The token ends the wait for another call that is at it; a driver's statement ends with its connection.
+    private async Task PrepareAsync(DbConnection connection, CancellationToken givenUp)
     {
         if (Volatile.Read(ref _prepared))
         {
             return;
         }
 
-        await _preparing.WaitAsync(ct).ConfigureAwait(false);
+        await _preparing.WaitAsync(givenUp).ConfigureAwait(false);
         try
         {
             if (_prepared)
@@ -43,7 +69,7 @@ internal sealed class SqlTables(ISqlDatabase database, IReadOnlyList<string> def
             {
                 await using var command = connection.CreateCommand();
                 command.CommandText = definition;
-                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+                await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
             }
 
             Volatile.Write(ref _prepared, true);

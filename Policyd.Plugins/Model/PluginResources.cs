@@ -28,4 +28,9 @@ internal sealed class PluginResources(ICounters counters, ServerConnections conn
     public CounterTableSet Tables { get; } = new();
 
     public ResultReferences Results { get; } = new();
+
+    public List<ConfiguredStatement> Statements { get; } = [];
+
+    // The tables that a server makes for itself when it first needs them, besides those of counters.
+    public HashSet<(string Connection, string Table)> OwnTables { get; } = [];
 }

@@ -28,6 +28,8 @@ public sealed class PolicyServerModel
         Connections = connections;
         Counters = resources.Counters;
         CounterTables = resources.Tables.Uses;
+        Statements = resources.Statements;
+        OwnTables = resources.OwnTables.Concat(CounterTables.Select(use => (use.Connection, use.Table))).ToHashSet();
         ServerConnections = resources.Connections;
         VirtualHosts = [.. hosts.Select(host => host.Host)];
         _byName = VirtualHosts.ToDictionary(host => host.Name, StringComparer.Ordinal);
@@ -70,6 +72,12 @@ public sealed class PolicyServerModel
     /// <summary>The counter stores of the connections that have counter tables.</summary>
     public IReadOnlyDictionary<string, ICounterStore> CounterStores =>
         CounterTables.Select(use => use.Connection).Distinct().ToDictionary(name => name, Sql.CounterStore);
+
+    /// <summary>The statements that the operator has written, each with its place.</summary>
+    public IReadOnlyList<ConfiguredStatement> Statements { get; }
+
+    /// <summary>The tables that a server makes where they are not there yet.</summary>
+    public IReadOnlySet<(string Connection, string Table)> OwnTables { get; }
 
     /// <summary>When the periodic tasks run.</summary>
     public CronOptions Cron { get; internal init; } = new();

@@ -115,7 +115,7 @@ public sealed class GreylistPlugin : Plugin
         }
         else if (setup.Connections.ContainsKey(Awl.Db) || setup.Section.Has("awl"))
         {
-            _whitelist = setup.Database("awl", Awl.Db) is { } database ? new SqlAutoWhitelist(database, Awl.AutowlTable, expiry, setup.Clock) : null;
+            _whitelist = setup.OwnDatabase("awl", Awl.Db, Awl.AutowlTable) is { } database ? new SqlAutoWhitelist(database, Awl.AutowlTable, expiry, setup.Clock) : null;
         }
         else if (UseAutowl && CreateTicket)
         {

@@ -14,7 +14,7 @@ namespace Policyd.Plugins.Modules;
 public sealed class SqlUserConfigPlugin : Plugin
 {
     private Sql.SqlQuery _query = null!;
-    private ISqlDatabase _database = null!;
+    private SqlDatabase _database = null!;
 
     /// <summary>The query.</summary>
     [Description("the query; its one ? is the attribute's value, the first column of the first row is the JSON object")]
@@ -46,7 +46,7 @@ public sealed class SqlUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        if (await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false) is not { } found || TextOf(found) is not { Length: > 0 } text)
+        if (await SqlLookup.AskAsync(this, context, _database, _query, value, static (command, ct) => command.ExecuteScalarAsync(ct)).ConfigureAwait(false) is not { } found || TextOf(found) is not { Length: > 0 } text)
         {
             Log(context, $"no settings for {value}");
             return PluginResult.Continue;
@@ -100,7 +100,7 @@ public sealed class SqlUserConfigPlugin : Plugin
 public sealed class SqlListPlugin : LookupPlugin
 {
     private Sql.SqlQuery _query = null!;
-    private ISqlDatabase _database = null!;
+    private SqlDatabase _database = null!;
 
     /// <summary>The query.</summary>
     [Description("the query; its one ? is the attribute's value; a row is a match")]
@@ -132,21 +132,29 @@ public sealed class SqlListPlugin : LookupPlugin
         }
 
         // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
-        return Found(context, await SqlLookup.FirstValueAsync(_database, _query, value, context.Cancellation).ConfigureAwait(false) is not null);
+        return Found(context, await SqlLookup.AskAsync(this, context, _database, _query, value, HasRowAsync).ConfigureAwait(false));
+    }
+    // What the row holds is not read: a value may be one that .NET has no type for.
+    private static async Task<bool> HasRowAsync(DbCommand command, CancellationToken ct)
+    {
+        await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        return await reader.ReadAsync(ct).ConfigureAwait(false);
     }
 }
 
-/// <summary>What both have in common: one query with one placeholder, one value out of it.</summary>
+/// <summary>What both have in common: one query with one placeholder, one answer from it.</summary>
 internal static class SqlLookup
 {
-    public static (ISqlDatabase Database, Sql.SqlQuery Query)? Prepare(PluginSetup setup, string connection, string sql)
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    public static (SqlDatabase Database, Sql.SqlQuery Query)? Prepare(PluginSetup setup, string connection, string sql)
     {
-        if (setup.Database("db", connection) is not { } database)
+        if (setup.OwnDatabase("db", connection) is not { } database)
         {
             return null;
         }
 
-        var query = Sql.SqlQuery.Parse(sql, database.Provider);
+        var query = setup.Statement("sql_query", connection, database, sql);
         if (query.ParameterCount != 1)
         {
             setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {query.ParameterCount} placeholders (?), one is needed"));
@@ -156,16 +164,25 @@ internal static class SqlLookup
         return (database, query);
     }
 
-    /// <summary>The first column of the first row; null when there is no row. A database that is away is a failure of the plugin.</summary>
-    public static async ValueTask<object?> FirstValueAsync(ISqlDatabase database, Sql.SqlQuery query, string value, CancellationToken ct)
+    /// <summary>
+    /// What comes of the query; as of one without a row where the value is none that the column can hold. A database that is away, or silent for the
+    /// plugin's <c>timeout</c> (5 s if it has none), is a failure of the plugin.
+    /// </summary>
+    public static async ValueTask<T?> AskAsync<T>(
+        Plugin plugin, PluginContext context, SqlDatabase database, Sql.SqlQuery query, string value, Func<DbCommand, CancellationToken, Task<T>> run)
     {
+        using var patience = SourceTime.For(context, plugin.Timeout > TimeSpan.Zero ? plugin.Timeout : s_patience);
         try
         {
-            return await database.CallAsync(query, [value], static (command, ct) => command.ExecuteScalarAsync(ct), ct).ConfigureAwait(false);
+            return await database.CallAsync(query, [value], run, patience.Token).ConfigureAwait(false);
+        }
+        catch (DbException exception) when (database.CannotHold(exception, [value]))
+        {
+            return default;
         }
         catch (DbException exception)
         {
-            throw new InvalidOperationException($"{database.Description}: {exception.Message}", exception);
+            throw new InvalidOperationException(exception is SqlAwayException ? exception.Message : $"{database.Description}: {exception.Message}", exception);
         }
     }
 }

@@ -155,7 +155,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             return
             [
                 ($"table {table}: created",
-                    $"CREATE TABLE {name} (\"key\" varchar(255) NOT NULL, \"time\" varchar(255) NOT NULL, count bigint NOT NULL, count_rcpt bigint NOT NULL, "
+                    $"CREATE TABLE {name} (\"key\" varchar(255) COLLATE \"C\" NOT NULL, \"time\" varchar(255) COLLATE \"C\" NOT NULL, count bigint NOT NULL, count_rcpt bigint NOT NULL, "
                     + "size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (\"key\", \"time\"))"),
             ];
         }

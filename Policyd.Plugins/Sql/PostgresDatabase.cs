@@ -8,19 +8,54 @@ namespace Policyd.Plugins.Sql;
 internal sealed class PostgresDatabase : SqlDatabase
 {
     private const string DefaultSocketFolder = "/var/run/postgresql";
+
+    // Npgsql's name of a setting, and libpq's.
+    private static readonly (string Own, string Libpq)[] s_settings =
+    [
+        ("Password", "password"), ("Options", "options"), ("Timeout", "connect_timeout"), ("Application Name", "application_name"), ("Passfile", "passfile"),
+        ("SSL Certificate", "sslcert"), ("SSL Key", "sslkey"), ("SSL Password", "sslpassword"), ("Root Certificate", "sslrootcert"),
+        ("Tcp Keepalive Time", "keepalives_idle"), ("Tcp Keepalive Interval", "keepalives_interval"), ("Kerberos Service Name", "krbsrvname"),
+    ];
+
+    // Read-only; "cached plan must not change result type" and a prepared statement that the server no longer has; an administrator's stop.
+    private static readonly HashSet<string> s_modes =
+    [
+        PostgresErrorCodes.ReadOnlySqlTransaction, PostgresErrorCodes.FeatureNotSupported, PostgresErrorCodes.InvalidSqlStatementName,
+        PostgresErrorCodes.AdminShutdown, PostgresErrorCodes.CrashShutdown, PostgresErrorCodes.CannotConnectNow,
+    ];
+
+    // What cannot be read as the type of the parameter, or written in the database's character set: 'abc' for an integer, a NUL, an emoji in LATIN1.
+    private static readonly HashSet<string> s_noSuchValue =
+    [
+        PostgresErrorCodes.InvalidTextRepresentation, PostgresErrorCodes.UntranslatableCharacter, PostgresErrorCodes.CharacterNotInRepertoire,
+        PostgresErrorCodes.StringDataRightTruncation, PostgresErrorCodes.NumericValueOutOfRange, PostgresErrorCodes.InvalidDatetimeFormat,
+        PostgresErrorCodes.DatetimeFieldOverflow, PostgresErrorCodes.InvalidTimeZoneDisplacementValue,
+    ];
+
     private readonly NpgsqlDataSource _source;
+
+    // Of its own, since Npgsql 10.0.3 loses its place in the protocol when the server refuses a value of a statement that it is just preparing by itself
+    // ("Received unexpected backend message DataRow").
+    private readonly NpgsqlDataSource _calls;
 
     public PostgresDatabase(string connectionString)
         : base(SqlProvider.PostgreSQL, Describe(new NpgsqlConnectionStringBuilder(connectionString)))
     {
         _source = NpgsqlDataSource.Create(connectionString);
+        _calls = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 0 });
     }
 
     public override ICounterStore CreateCounterStore() => new PostgresCounterStore(this);
 
     public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.OpenConnectionAsync(ct);
 
-    public override ValueTask DisposeAsync() => _source.DisposeAsync();
+    internal override async ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) => await _calls.OpenConnectionAsync(ct);
+
+    private protected override async ValueTask CloseAsync()
+    {
+        await _source.DisposeAsync();
+        await _calls.DisposeAsync();
+    }
 
     internal static string ConnectionString(SqlConnectionOptions options)
     {
@@ -28,15 +63,7 @@ internal sealed class PostgresDatabase : SqlDatabase
         var dsn = options.Dsn;
         if (dsn.IsPerl)
         {
-            builder.Port = int.Parse(dsn.Get("port") ?? "5432", System.Globalization.CultureInfo.InvariantCulture);
-            // libpq's default is the socket.
-            builder.Host = dsn.Get("host") ?? (File.Exists($"{DefaultSocketFolder}/.s.PGSQL.{builder.Port}") ? DefaultSocketFolder : "localhost");
-            Set(builder, "Database", dsn.Database);
-            Set(builder, "SSL Mode", dsn.Get("sslmode")?.Replace("-", "", StringComparison.Ordinal));
-            Set(builder, "Username", dsn.Get("user"));
-            Set(builder, "Password", dsn.Get("password"));
-            Set(builder, "Options", dsn.Get("options"));
-            Set(builder, "Timeout", dsn.Get("connect_timeout"));
+            FromPerl(builder, dsn);
         }
         else
         {
@@ -66,15 +93,39 @@ internal sealed class PostgresDatabase : SqlDatabase
     {
         if (exception is not PostgresException e)
         {
-            return new SqlFault(CounterStoreFailure.Unavailable, exception.InnerException?.Message ?? exception.Message, ConnectionLost: true);
+            var timedOut = exception is TimeoutException || exception.InnerException is TimeoutException;
+            return new SqlFault(CounterStoreFailure.Unavailable, exception.InnerException?.Message ?? exception.Message, ConnectionLost: true) { TimedOut = timedOut };
         }
 
         if (e.InvariantSeverity is "FATAL" or "PANIC")
         {
             var refused = e.SqlState.StartsWith("28", StringComparison.Ordinal) || e.SqlState == PostgresErrorCodes.InvalidCatalogName;
-            return new SqlFault(refused ? CounterStoreFailure.Refused : CounterStoreFailure.Unavailable, e.MessageText, ConnectionLost: true);
+            return new SqlFault(refused ? CounterStoreFailure.Refused : CounterStoreFailure.Unavailable, e.MessageText, ConnectionLost: true) { IsAnswer = true };
         }
 
+        return Classify(e) with 
+        {
+            IsAnswer = true,
+            IsOfThisConnection = s_modes.Contains(e.SqlState),
+            // Not: resources, locks, an operator who intervenes, the system, a rollback.
+            IsOfStatement = e.SqlState[..2] is not ("53" or "55" or "57" or "58" or "40" or "08"),
+            IsMissingTable = e.SqlState == PostgresErrorCodes.UndefinedTable,
+        };
+    }
+
+    internal override bool CannotHold(Exception exception, IEnumerable<object?> values) => exception is PostgresException e && s_noSuchValue.Contains(e.SqlState);
+
+    internal override void GiveUp(DbConnection connection, Exception cause)
+    {
+        if (Classify(cause).EndsPool)
+        {
+            _source.Clear();
+            _calls.Clear();
+        }
+    }
+
+    private static SqlFault Classify(PostgresException e)
+    {
         return e.SqlState switch
         {
             PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => new(CounterStoreFailure.Conflict, e.MessageText),
@@ -86,7 +137,42 @@ internal sealed class PostgresDatabase : SqlDatabase
         };
     }
 
-    private static string Describe(NpgsqlConnectionStringBuilder settings) => $"PostgreSQL database {settings.Database ?? settings.Username} at {settings.Host}:{settings.Port}";
+    private static void FromPerl(NpgsqlConnectionStringBuilder builder, SqlDsn dsn)
+    {
+        var ports = (dsn.Get("port") ?? "5432").Split(',');
+        var names = dsn.Get("host")?.Split(',');
+        var addresses = dsn.Get("hostaddr")?.Split(',');
+        if (addresses is not null && names is not null && dsn.Get("sslmode") == "verify-full")
+        {
+            throw new ArgumentException("hostaddr beside host cannot be honoured with sslmode=verify-full: the certificate would be compared with the address");
+        }
+
+        // libpq's default is the socket.
+        var hosts = addresses ?? names ?? [File.Exists($"{DefaultSocketFolder}/.s.PGSQL.{ports[0]}") ? DefaultSocketFolder : "localhost"];
+        if (ports.Length != 1 && ports.Length != hosts.Length)
+        {
+            throw new ArgumentException("the dsn has another number of ports than of hosts");
+        }
+
+        builder.Host = hosts.Length == 1 ? hosts[0] : string.Join(',', hosts.Select((host, i) => $"{Bracketed(host)}:{ports[ports.Length == 1 ? 0 : i]}"));
+        builder.Port = int.Parse(ports[0], System.Globalization.CultureInfo.InvariantCulture);
+        Set(builder, "Database", dsn.Database);
+        Set(builder, "SSL Mode", dsn.Get("sslmode")?.Replace("-", "", StringComparison.Ordinal));
+        Set(builder, "Username", dsn.Get("user"));
+        foreach (var (own, libpq) in s_settings)
+        {
+            Set(builder, own, dsn.Get(libpq));
+        }
+
+        Set(builder, "Tcp Keepalive", dsn.Get("keepalives") == "1" ? "true" : null);
+        Set(builder, "Channel Binding", dsn.Get("channel_binding"));
+        Set(builder, "Target Session Attributes", dsn.Get("target_session_attrs"));
+    }
+
+    private static string Bracketed(string host) => host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host;
+
+    private static string Describe(NpgsqlConnectionStringBuilder settings) =>
+        $"PostgreSQL database {settings.Database ?? settings.Username} at {settings.Host}{(settings.Host!.Contains(',', StringComparison.Ordinal) ? "" : $":{settings.Port}")}";
 
     private static void Set(NpgsqlConnectionStringBuilder builder, string key, string? value)
     {

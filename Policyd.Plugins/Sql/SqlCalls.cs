@@ -2,39 +2,38 @@ using System.Data.Common;
 
 namespace Policyd.Plugins.Sql;
 
-// A module's statements: one connection of the pool for each, away from the caller's thread, since SQLite works in the calling one and a slow disk must
-// not hold a session's.
+// A module's statements: one connection of the pool for each.
 internal static class SqlCalls
 {
-    /// <summary>Runs a statement.</summary>
+    /// <summary>Runs a statement, as <see cref="SqlSource"/> runs work.</summary>
     /// <param name="database">The database.</param>
     /// <param name="query">The statement.</param>
     /// <param name="values">What its placeholders stand for.</param>
-    /// <param name="run">How it is run.</param>
-    /// <param name="ct">Ends it.</param>
+    /// <param name="run">How it is run. Its token is for the driver, which is not to be asked to cancel: it would wait for the server.</param>
+    /// <param name="ct">The caller's deadline.</param>
     /// <param name="before">What the connection needs before, such as the tables.</param>
-    /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
+    /// <param name="isRepeatable">Whether it may run twice; if not, it is tried again only where the server has said that it did nothing.</param>
+    /// <exception cref="SqlAwayException">The database cannot be reached, or did not answer in time.</exception>
+    /// <exception cref="DbException">The database refuses.</exception>
     public static Task<T> CallAsync<T>(
-        this ISqlDatabase database, SqlQuery query, object?[] values, Func<DbCommand, CancellationToken, Task<T>> run, CancellationToken ct, Func<DbConnection, CancellationToken, Task>? before = null) =>
-        Task.Run(
-            async () =>
+        this SqlDatabase database,
+        SqlQuery query,
+        object?[] values,
+        Func<DbCommand, CancellationToken, Task<T>> run,
+        CancellationToken ct,
+        Func<DbConnection, CancellationToken, Task>? before = null,
+        bool isRepeatable = true) =>
+        database.Source.RunAsync(
+            async (connection, givenUp) =>
             {
-                await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
-                try
+                if (before is not null)
                 {
-                    if (before is not null)
-                    {
-                        await before(connection, ct).ConfigureAwait(false);
-                    }
+                    await before(connection, givenUp).ConfigureAwait(false);
+                }
 
-                    await using var command = query.CreateCommand(connection, values);
-                    return await run(command, ct).ConfigureAwait(false);
-                }
-                catch (DbException e) when (database is SqlDatabase own)
-                {
-                    own.GiveUp(connection, e);
-                    throw;
-                }
+                await using var command = query.CreateCommand(connection, values);
+                return await run(command, CancellationToken.None).ConfigureAwait(false);
             },
+            isRepeatable,
             ct);
 }

@@ -20,7 +20,7 @@ public sealed class SqlConnections : IAsyncDisposable
 
     /// <summary>The database of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public ISqlDatabase Database(string name) => _databases[name].Value;
+    public ISqlDatabase Database(string name) => Own(name);
 
     /// <summary>What its driver connects with, the password included: not for any eye.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
@@ -43,6 +43,8 @@ public sealed class SqlConnections : IAsyncDisposable
             await database.Value.DisposeAsync().ConfigureAwait(false);
         }
     }
+
+    internal SqlDatabase Own(string name) => _databases[name].Value;
 
     internal void Add(string name, SqlConnectionOptions options)
     {

@@ -10,7 +10,11 @@ public abstract class SqlDatabase : ISqlDatabase
     {
         Provider = provider;
         Description = description;
+        Source = new SqlSource(this);
     }
+
+    /// <summary>How the modules ask this database.</summary>
+    internal SqlSource Source { get; }
 
     /// <summary>What is open of this database is no longer good, also where nothing has failed yet.</summary>
     internal event Action? GivenUp;
@@ -31,7 +35,7 @@ public abstract class SqlDatabase : ISqlDatabase
         {
             SqlProvider.SQLite => new SqliteDatabase(settings),
             SqlProvider.PostgreSQL => new PostgresDatabase(settings),
-            _ => new MySqlDatabase(settings),
+            _ => new MySqlDatabase(settings, options.Dsn.IsPerl ? options.Dsn.Get("init_command") : null),
         };
     }
 
@@ -40,6 +44,9 @@ public abstract class SqlDatabase : ISqlDatabase
 
     /// <inheritdoc/>
     public abstract ValueTask<DbConnection> OpenAsync(CancellationToken ct);
+
+    /// <summary>An open connection for a statement of a module, whose values the server may refuse.</summary>
+    internal virtual ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) => OpenAsync(ct);
 
     /// <inheritdoc/>
     public string QuoteIdentifier(string name)
@@ -56,7 +63,15 @@ public abstract class SqlDatabase : ISqlDatabase
     }
 
     /// <inheritdoc/>
-    public abstract ValueTask DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        Source.Dispose();
+        return CloseAsync();
+    }
+
+    /// <summary>Closes what is open.</summary>
+    private protected abstract ValueTask CloseAsync();
 
     /// <summary>A call has failed on this connection, which is closed next: what was opened as it was must not be handed out again.</summary>
     internal virtual void GiveUp(DbConnection connection, Exception cause)
@@ -67,6 +82,11 @@ public abstract class SqlDatabase : ISqlDatabase
 
     /// <summary>What a driver's exception means, outside of a commit.</summary>
     internal abstract SqlFault Classify(Exception exception);
+
+    /// <summary>Whether a statement failed only since a value is none that the column, its character set or its type can hold: no row has it.</summary>
+    /// <param name="exception">What the driver said.</param>
+    /// <param name="values">The values that were bound.</param>
+    internal virtual bool CannotHold(Exception exception, IEnumerable<object?> values) => false;
 
     internal static string Settings(SqlConnectionOptions options)
     {
@@ -104,10 +124,3 @@ public abstract class SqlDatabase : ISqlDatabase
         options.Provider ?? options.Dsn.Provider
         ?? throw new ArgumentException("the dsn does not tell which database it is for: add provider = SQLite, PostgreSQL or MySQL");
 }
-
-/// <summary>What a driver's exception means.</summary>
-/// <param name="Failure">Outside of a commit.</param>
-/// <param name="Message">For operators.</param>
-/// <param name="ConnectionLost">The connection is gone, so that a commit under way may have happened.</param>
-/// <param name="Duplicate">A unique key was violated.</param>
-internal readonly record struct SqlFault(CounterStoreFailure Failure, string Message, bool ConnectionLost = false, bool Duplicate = false);

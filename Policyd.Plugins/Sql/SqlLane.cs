@@ -6,21 +6,24 @@ namespace Policyd.Plugins.Sql;
 /// <summary>
 /// One connection that is kept open and used by one call at a time. After any failure it is given up, also when another lane of the same
 /// database failed, and the next call opens another. Drivers' exceptions come out as <see cref="CounterStoreException"/>. With a thread of
-/// its own (SQLite, whose calls block for as long as the disk takes) no thread of the pool is held.
+/// its own (SQLite, whose calls block for as long as the disk takes) no thread of the pool is held. A caller who gives up goes on at once, and the
+/// connection is closed under the driver, which would wait for its server: see <see cref="DriverSockets"/>.
 /// </summary>
 internal sealed class SqlLane : IAsyncDisposable
 {
+    private static readonly TimeSpan s_lastWait = TimeSpan.FromSeconds(2);
+
     private readonly SqlDatabase _database;
     private readonly SemaphoreSlim _gate = new(1, 1);
-    private readonly WorkThread? _work;
+    private readonly WorkThreads? _work;
     private DbConnection? _connection;
     private volatile bool _isGivenUp;
-    private bool _disposed;
+    private volatile bool _disposed;
 
     public SqlLane(SqlDatabase database, bool ownThread)
     {
         _database = database;
-        _work = ownThread ? new WorkThread("policyd sqlite") : null;
+        _work = ownThread ? new WorkThreads("policyd sqlite", 1) : null;
         database.GivenUp += OnGivenUp;
     }
 
@@ -29,11 +32,60 @@ internal sealed class SqlLane : IAsyncDisposable
 
     /// <summary>Runs a piece of work on the connection.</summary>
     /// <param name="work">The work; it leaves no transaction open when it succeeds.</param>
-    /// <param name="committing">Asked when the connection broke: whether a COMMIT may have reached the database.</param>
-    /// <param name="ct">Ends the wait for the lane and, where the work heeds it, the work.</param>
+    /// <param name="committing">Asked when the connection broke: whether a COMMIT may have reached the database. Such work is waited for to its end.</param>
+    /// <param name="ct">Ends the wait for the lane and, unless it commits, the work.</param>
     public async Task<T> RunAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, CancellationToken ct, Func<bool>? committing = null)
     {
         await _gate.WaitAsync(ct).ConfigureAwait(false);
+        var running = LeaveAfterAsync(work, committing, ct);
+        if (committing is not null)
+        {
+            return await running.ConfigureAwait(false);
+        }
+
+        try
+        {
+            return await running.WaitAsync(ct).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!running.IsCompleted)
+        {
+            Interrupt();
+            _ = running.ContinueWith(static ended => _ = ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw;
+        }
+    }
+
+    /// <summary>Waits a while for the call that runs, ends it if it must, and closes the connection.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        _database.GivenUp -= OnGivenUp;
+        if (!await _gate.WaitAsync(s_lastWait).ConfigureAwait(false))
+        {
+            // The call closes the connection when it ends.
+            Interrupt();
+            _work?.End();
+            return;
+        }
+
+        try
+        {
+            await CloseAsync().ConfigureAwait(false);
+            _work?.End();
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    private async Task<T> LeaveAfterAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
+    {
         try
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -47,23 +99,11 @@ internal sealed class SqlLane : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for the call that runs, then closes the connection.</summary>
-    public async ValueTask DisposeAsync()
+    private void Interrupt()
     {
-        await _gate.WaitAsync().ConfigureAwait(false);
-        try
+        if (Volatile.Read(ref _connection) is { } connection)
         {
-            if (!_disposed)
-            {
-                _disposed = true;
-                _database.GivenUp -= OnGivenUp;
-                await CloseAsync().ConfigureAwait(false);
-                _work?.End();
-            }
-        }
-        finally
-        {
-            _gate.Release();
+            DriverSockets.Close(connection);
         }
     }
 
@@ -73,7 +113,9 @@ internal sealed class SqlLane : IAsyncDisposable
         {
             await CloseIfGivenUpAsync();
             _connection ??= await _database.OpenAsync(ct);
-            return await work(_connection, ct);
+            ct.ThrowIfCancellationRequested();
+            // What has a socket is closed when its caller gives up; a driver that was to cancel would wait for the server.
+            return await work(_connection, _work is null ? CancellationToken.None : ct);
         }
         catch (Exception e)
         {
@@ -86,6 +128,11 @@ internal sealed class SqlLane : IAsyncDisposable
             if (e is CounterStoreException || (e is OperationCanceledException && ct.IsCancellationRequested))
             {
                 throw;
+            }
+
+            if (committing is null)
+            {
+                ct.ThrowIfCancellationRequested();
             }
 
             throw Translate(e, committing?.Invoke() ?? false);
@@ -142,7 +189,7 @@ internal sealed class SqlLane : IAsyncDisposable
 
     private async ValueTask CloseIfGivenUpAsync()
     {
-        if (_isGivenUp)
+        if (_isGivenUp || _disposed)
         {
             _isGivenUp = false;
             await CloseAsync().ConfigureAwait(false);

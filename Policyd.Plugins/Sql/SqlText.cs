@@ -44,7 +44,7 @@ internal static class SqlText
     private static bool IsEscapeString(string sql, int quote) =>
         quote > 0 && sql[quote - 1] is 'e' or 'E' && (quote == 1 || !IsWord(sql[quote - 2]));
 
-    private static bool IsWord(char c) => char.IsLetterOrDigit(c) || c == '_';
+    public static bool IsWord(char c) => char.IsLetterOrDigit(c) || c == '_';
 
     // A doubled quote ends one quoted part and begins the next, which comes to the same.
     private static int EndOfQuoted(string sql, int start, char quote, bool backslash)

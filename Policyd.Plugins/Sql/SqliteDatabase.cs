@@ -83,7 +83,7 @@ internal sealed class SqliteDatabase : SqlDatabase
     }
 
     // Pools of other databases in this process are left alone; this one's handles are closed so that the file can be moved.
-    public override ValueTask DisposeAsync()
+    private protected override ValueTask CloseAsync()
     {
         using var connection = new SqliteConnection(_connectionString);
         SqliteConnection.ClearPool(connection);
@@ -105,6 +105,8 @@ internal sealed class SqliteDatabase : SqlDatabase
         if (options.Dsn.IsPerl)
         {
             builder.DataSource = options.Dsn.Database!;
+            builder.Mode = Enum.Parse<SqliteOpenMode>(options.Dsn.Get("mode") ?? nameof(SqliteOpenMode.ReadWriteCreate));
+            builder.Cache = Enum.Parse<SqliteCacheMode>(options.Dsn.Get("cache") ?? nameof(SqliteCacheMode.Default));
         }
         else
         {
@@ -125,7 +127,7 @@ internal sealed class SqliteDatabase : SqlDatabase
     internal override void GiveUp(DbConnection connection, Exception cause)
     {
         SqliteConnection.ClearPool((SqliteConnection)connection);
-        if (cause is SqliteException { SqliteErrorCode: SqliteCode.Readonly or SqliteCode.Ioerr or SqliteCode.Corrupt or SqliteCode.Notadb or SqliteCode.Cantopen })
+        if (cause is SqliteException e && IsOfHandle(e))
         {
             GiveUpAll();
         }
@@ -138,6 +140,20 @@ internal sealed class SqliteDatabase : SqlDatabase
             return new SqlFault(CounterStoreFailure.Unavailable, exception.Message);
         }
 
+        return Classify(e) with
+        {
+            IsAnswer = true,
+            IsOfThisConnection = IsOfHandle(e),
+            IsOfStatement = e.SqliteErrorCode is SqliteCode.Error or SqliteCode.Auth,
+            IsMissingTable = e.SqliteErrorCode == SqliteCode.Error && e.Message.Contains("no such table", StringComparison.Ordinal),
+        };
+    }
+
+    private static bool IsOfHandle(SqliteException e) =>
+        e.SqliteErrorCode is SqliteCode.Readonly or SqliteCode.Ioerr or SqliteCode.Corrupt or SqliteCode.Notadb or SqliteCode.Cantopen;
+
+    private static SqlFault Classify(SqliteException e)
+    {
         return e.SqliteErrorCode switch
         {
             SqliteCode.Busy or SqliteCode.Locked => new(CounterStoreFailure.Busy, "the file is locked by another program"),

@@ -5,8 +5,9 @@ using Policyd.Server.Logging;
 namespace Policyd.Server.Commands;
 
 /// <summary>
-/// <c>policyd check</c>: every error, warning and notice of a configuration, with its place, and an exit code that a script can use; then
-/// what a start would do to the counter tables. It changes nothing, and a database that is away is no error of the configuration.
+/// <c>policyd check</c>: every error, warning and notice of a configuration, with its place, and an exit code that a script can use; a statement
+/// that its database refuses is one of these errors. Then what a start would do to the counter tables. It changes nothing, and a database that is
+/// away is no error of the configuration.
 /// </summary>
 internal static class CheckCommand
 {
@@ -20,7 +21,17 @@ internal static class CheckCommand
             return ExitCode.Config;
         }
 
+        if (!offline)
+        {
+            await CheckedStatements.AddToAsync(configuration.Document.Diagnostics, model, s_patience, cancellationToken);
+        }
+
         configuration.Document.Diagnostics.WriteTo(error);
+        if (configuration.Document.Diagnostics.HasErrors)
+        {
+            return ExitCode.Config;
+        }
+
         await output.WriteLineAsync($"{configuration.Path}: no errors");
         if (!offline)
         {

@@ -68,6 +68,9 @@ public sealed class MariaDbServer : IAsyncDisposable
     /// <summary>SIGKILL, in whatever it is doing: nothing is flushed that was not flushed before.</summary>
     internal Task Kill() => End(process => process.Kill());
 
+    /// <summary>SIGSTOP; <see cref="ProcessUnderTest.Thaw"/> lets it go on.</summary>
+    internal IReadOnlyCollection<int> Freeze() => ProcessUnderTest.FreezeTree(_process!.Id);
+
     private async Task End(Action<ProcessUnderTest> signal)
     {
         if (_process is { } process)

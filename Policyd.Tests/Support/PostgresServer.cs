@@ -67,6 +67,11 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>SIGKILL for the server and the processes of its connections, in whatever they are doing: nothing is flushed that was not flushed before.</summary>
     internal Task Kill() => End(pid => ProcessUnderTest.KillTree(pid, s_patience));
 
+    /// <summary>SIGSTOP for the server and the processes of its connections; <see cref="ProcessUnderTest.Thaw"/> lets them go on.</summary>
+    internal IReadOnlyCollection<int> Freeze() =>
+        // runuser stops itself when its child is stopped.
+        [.. ProcessUnderTest.FreezeTree(int.Parse(File.ReadAllLines(_folder["data/postmaster.pid"])[0], CultureInfo.InvariantCulture)), _process!.Id];
+
     private async Task End(Func<int, Task> end)
     {
         if (_process is { } process)

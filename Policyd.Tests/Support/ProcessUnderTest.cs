@@ -11,6 +11,8 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     private const int SigTerm = 15;
     private const int SigKill = 9;
     private const int SigHup = 1;
+    private const int SigStop = 19;
+    private const int SigCont = 18;
 
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
@@ -89,7 +91,25 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     /// <summary>SIGKILL for a process and for all that it has started, all at once; over when none of them runs any more.</summary>
     public static Task KillTree(int root, TimeSpan patience)
     {
-        // All are found first: the children of one that is gone are nobody's.
+        var tree = SignalTree(root, SigKill);
+        return Eventually.Holds("all processes that were killed to be gone", () => !Stats().Any(one => tree.Contains(one.Id) && !one.IsZombie), patience);
+    }
+
+    /// <summary>SIGSTOP for a process and for all that it has started: sockets stay open, and nothing is said on them.</summary>
+    /// <returns>Whom to thaw.</returns>
+    public static IReadOnlyCollection<int> FreezeTree(int root) => SignalTree(root, SigStop);
+
+    public static void Thaw(IEnumerable<int> frozen)
+    {
+        foreach (var id in frozen)
+        {
+            _ = SendSignal(id, SigCont);
+        }
+    }
+
+    // All are found first: the children of one that is gone are nobody's.
+    private static HashSet<int> SignalTree(int root, int signal)
+    {
         var tree = new HashSet<int>();
         for (int[] found = [root]; found.Length > 0; found = [.. Stats().Where(one => tree.Contains(one.Parent) && !tree.Contains(one.Id)).Select(one => one.Id)])
         {
@@ -98,10 +118,10 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
 
         foreach (var id in tree)
         {
-            _ = SendSignal(id, SigKill);
+            _ = SendSignal(id, signal);
         }
 
-        return Eventually.Holds("all processes that were killed to be gone", () => !Stats().Any(one => tree.Contains(one.Id) && !one.IsZombie), patience);
+        return tree;
     }
 
     public async Task<int> Exits(TimeSpan? patience = null)

@@ -3,12 +3,12 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Sql;
 
-public sealed class WorkThreadSpecs
+public sealed class WorkThreadsSpecs
 {
     [Fact]
     public async Task Work_is_done_in_its_order_on_one_thread_and_what_was_given_before_the_end_is_done()
     {
-        var thread = new WorkThread("work");
+        var thread = new WorkThreads("work", 1);
         var done = new List<int>();
         var threads = new HashSet<int>();
         var last = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,7 +36,7 @@ public sealed class WorkThreadSpecs
     [Fact]
     public async Task Work_given_to_a_thread_that_sleeps_wakes_it()
     {
-        var thread = new WorkThread("work");
+        var thread = new WorkThreads("work", 1);
         for (var round = 0; round < 200; round++)
         {
             var done = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
