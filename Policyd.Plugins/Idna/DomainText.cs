@@ -46,6 +46,11 @@ internal static class DomainText
     /// <param name="address">An address, or a user's name without a domain.</param>
     public static string AddressKey(string address)
     {
+        if (Ascii.IsValid(address) && !address.EndsWith('.'))
+        {
+            return address.ToLowerInvariant();
+        }
+
         var at = address.LastIndexOf('@');
         return at < 0 ? address.ToLowerInvariant() : string.Concat(address[..(at + 1)].ToLowerInvariant(), Key(address[(at + 1)..]));
     }

@@ -23,7 +23,7 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
     /// <summary>The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.</summary>
     public CounterKey? KeyOf(PluginContext context, string field)
     {
-        var text = key is null ? context.Request[field] : key.Fill(context.Request);
+        var text = key is null ? KeyTemplate.ValueOf(context.Request, field) : key.Fill(context.Request);
         return string.IsNullOrWhiteSpace(text) ? null : new CounterKey(connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, prefix), text);
     }
 

@@ -88,6 +88,19 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
         return key.ToString();
     }
 
+    /// <summary>
+    /// The key where there is no template: an attribute's value as Postfix sent it, as mtpolicyd counts. Only a domain beyond ASCII is put as the
+    /// DNS has it: who sends from it could else choose among many keys.
+    /// </summary>
+    internal static string? ValueOf(PolicyRequest request, string attribute)
+    {
+        var value = request[attribute];
+        var domain = (value?.LastIndexOf('@') ?? -1) + 1;
+        return value is not null && !Ascii.IsValid(value.AsSpan(domain)) && (domain > 0 ? Placeholder.IsAddress(attribute) : Placeholder.IsHost(attribute))
+            ? string.Concat(value.AsSpan(0, domain), DomainText.Key(value[domain..]))
+            : value;
+    }
+
     /// <inheritdoc/>
     public override string ToString() => _text;
 
@@ -97,6 +110,10 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
     {
         private static readonly string[] Addresses = ["sender", "recipient", "sasl_username", "sasl_sender"];
         private static readonly string[] Hosts = ["helo_name", "client_name", "reverse_client_name"];
+
+        public static bool IsAddress(string attribute) => Addresses.Contains(attribute);
+
+        public static bool IsHost(string attribute) => Hosts.Contains(attribute);
 
         public static bool TryParse(string text, out Placeholder? placeholder, out string? error)
         {
@@ -146,7 +163,7 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
                 return Network(value, bits4, Bits6 ?? 64);
             }
 
-            return Addresses.Contains(Attribute) ? DomainText.AddressKey(value) : Hosts.Contains(Attribute) ? DomainText.Key(value) : value;
+            return IsAddress(Attribute) ? DomainText.AddressKey(value) : IsHost(Attribute) ? DomainText.Key(value) : value;
         }
 
         private static int? Bits(string[] pieces, int index, int most) =>

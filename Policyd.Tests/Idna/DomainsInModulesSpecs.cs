@@ -105,6 +105,16 @@ public sealed class DomainsInModulesSpecs
         Assert.Equal($"a@{Ascii}|{Ascii}|u@{Ascii}|{Ascii}|RCPT", template!.Fill(request));
     }
 
+    [Theory]
+    [InlineData("sender", "A@BÜCHER.Example", "A@xn--bcher-kva.example")]
+    [InlineData("sender", "A@Example.ORG", "A@Example.ORG")]
+    [InlineData("sasl_username", "Ü", "Ü")]
+    [InlineData("sasl_username", "Ü@b\u202e.example", "Ü@b\u202e.example")]
+    [InlineData("helo_name", "bücher.example", Ascii)]
+    [InlineData("queue_id", "ü@ü", "ü@ü")]
+    public void Key_without_a_template_is_the_attribute_but_for_a_domain_beyond_ascii(string attribute, string value, string key) =>
+        Assert.Equal(key, KeyTemplate.ValueOf(PolicyRequestBuilder.AccessPolicy().Add(attribute, value).ToRequest(), attribute));
+
     private static PolicyUnderTest Of(ScriptedDnsServer server, string plugins) =>
         PolicyUnderTest.Of($"policyd {{ dns {{ servers = [\"{server.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ port = 12345, plugins = [ {plugins} ] }} ] }}");
 }
