@@ -16,6 +16,9 @@ internal sealed class CounterService
     private static readonly TimeSpan s_tablesTime = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_startWaits = TimeSpan.FromSeconds(1);
 
+    // For owners behind a load that nobody answers.
+    private static readonly TimeSpan s_drainWhileAway = TimeSpan.FromSeconds(3);
+
     private readonly CounterNode _node;
     private readonly IActorRef _owners;
     private readonly bool _drainsOwners;
@@ -80,25 +83,36 @@ internal sealed class CounterService
     }
 
     /// <summary>
-    /// Writes what is on its way, after the last request. Returns when it is written or the grace time is over; a writer says in the log what it
-    /// could not. The owners of a cluster drain later, when their shards are handed over.
+    /// Writes what is on its way, after the last request. Returns when it is written, the database has turned out to be away or the grace time is over; a
+    /// writer says in the log what it could not. The owners of a cluster drain later, when their shards are handed over.
     /// </summary>
     public async Task FlushAsync(TimeSpan grace)
     {
         using var patience = new CancellationTokenSource(grace);
         try
         {
-            if (_drainsOwners)
+            var draining = _drainsOwners
+                ? _owners.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, patience.Token)
+                : Task.CompletedTask;
+            if (!await FlushWritersAsync(patience.Token).ConfigureAwait(false))
             {
-                await _owners.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, patience.Token).ConfigureAwait(false);
+                patience.CancelAfter(s_drainWhileAway);
             }
 
-            await Task.WhenAll(_node.Connections.Select(
-                connection => connection.Writer.Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), patience.Token))).ConfigureAwait(false);
+            // Then what the owners held back behind a load as well.
+            await draining.ConfigureAwait(false);
+            await FlushWritersAsync(patience.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             // The writers log what they still hold when they are stopped.
         }
+    }
+
+    private async Task<bool> FlushWritersAsync(CancellationToken ct)
+    {
+        var flushed = await Task.WhenAll(_node.Connections.Select(
+            connection => connection.Writer.Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), ct))).ConfigureAwait(false);
+        return Array.TrueForAll(flushed, static one => one.Written);
     }
 }

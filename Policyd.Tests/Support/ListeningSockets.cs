@@ -12,6 +12,7 @@ internal static class ListeningSockets
 {
     private const string TcpListens = "0A";
     private const int UnixAccepts = 0x10000;   // __SO_ACCEPTCON
+    private static readonly string[] s_tables = ["tcp", "tcp6", "udp", "udp6"];
 
     /// <summary>Each as "tcp 127.0.0.1:12345", "udp [::]:53" or "unix /path", in that order.</summary>
     public static IReadOnlyList<string> Of(int process)
@@ -19,7 +20,7 @@ internal static class ListeningSockets
         var own = Inodes(process);
         return
         [
-            .. new[] { "tcp", "tcp6", "udp", "udp6" }.SelectMany(table => Internet(process, table, own)).Order(StringComparer.Ordinal),
+            .. s_tables.SelectMany(table => Internet(process, table, own)).Order(StringComparer.Ordinal),
             .. Unix(process, own).Order(StringComparer.Ordinal),
         ];
     }
