@@ -4,83 +4,105 @@ using System.Text;
 namespace Policyd.Plugins.Counters;
 
 /// <summary>
-/// strftime in the C locale (ISO C 7.27.3.5 and the POSIX and GNU specifiers in common use): mtpolicyd's <c>time_pattern</c>
-/// is one, and the text must be the same to the last byte, or a counter would start anew on the day of the change.
+/// strftime in the C locale, as glibc has it (strftime(3): ISO C 7.27.3.5, POSIX and GNU conversions, flags and widths). mtpolicyd's
+/// <c>time_pattern</c> is one, and the text must be the same to the last byte, or a counter would start anew on the day of the change.
 /// </summary>
 public static class Strftime
 {
     private static readonly CultureInfo C = CultureInfo.InvariantCulture;
 
-    /// <summary>Formats a time. An unknown specifier is copied as it stands, as glibc does.</summary>
+    /// <summary>What is wrong with a pattern; null when it is one. An unknown conversion is wrong, though glibc would copy it.</summary>
+    /// <param name="pattern">For example <c>%Y-%m</c>.</param>
+    public static string? Check(string pattern) => StrftimePattern.TryParse(pattern, out _, out var error) ? null : error;
+
+    /// <summary>Formats a time.</summary>
+    /// <param name="pattern">A pattern that <see cref="Check"/> finds nothing wrong with.</param>
+    /// <param name="time">The time, in the zone whose calendar counts.</param>
+    /// <exception cref="FormatException">The pattern is none.</exception>
     public static string Format(string pattern, DateTimeOffset time)
     {
-        ArgumentNullException.ThrowIfNull(pattern);
-        var text = new StringBuilder(pattern.Length + 16);
-        for (var i = 0; i < pattern.Length; i++)
+        if (!StrftimePattern.TryParse(pattern, out var parsed, out var error))
         {
-            if (pattern[i] != '%' || i + 1 == pattern.Length)
-            {
-                text.Append(pattern[i]);
-                continue;
-            }
+            throw new FormatException($"time_pattern \"{pattern}\": {error}");
+        }
 
-            var specifier = pattern[++i];
-            if (specifier is 'E' or 'O' && i + 1 < pattern.Length)
-            {
-                specifier = pattern[++i]; // alternative forms are the plain ones in the C locale
-            }
-
-            Append(text, specifier, time);
+        var text = new StringBuilder(pattern.Length + 16);
+        foreach (var part in parsed.Parts)
+        {
+            _ = part.Text is { } plain ? text.Append(plain) : Append(text, part.Conversion, time);
         }
 
         return text.ToString();
     }
 
-    private static void Append(StringBuilder text, char specifier, DateTimeOffset t)
+    private static StringBuilder Append(StringBuilder text, StrftimeConversion conversion, DateTimeOffset t) => conversion.Letter switch
     {
-        switch (specifier)
-        {
-            case 'a': text.Append(t.ToString("ddd", C)); break;
-            case 'A': text.Append(t.ToString("dddd", C)); break;
-            case 'b' or 'h': text.Append(t.ToString("MMM", C)); break;
-            case 'B': text.Append(t.ToString("MMMM", C)); break;
-            case 'c': text.Append(Format("%a %b %e %H:%M:%S %Y", t)); break;
-            case 'C': text.Append(C, $"{t.Year / 100:D2}"); break;
-            case 'd': text.Append(C, $"{t.Day:D2}"); break;
-            case 'D' or 'x': text.Append(Format("%m/%d/%y", t)); break;
-            case 'e': text.Append(C, $"{t.Day,2}"); break;
-            case 'F': text.Append(Format("%Y-%m-%d", t)); break;
-            case 'g': text.Append(C, $"{ISOWeek.GetYear(t.DateTime) % 100:D2}"); break;
-            case 'G': text.Append(C, $"{ISOWeek.GetYear(t.DateTime)}"); break;
-            case 'H': text.Append(C, $"{t.Hour:D2}"); break;
-            case 'I': text.Append(C, $"{Hour12(t):D2}"); break;
-            case 'j': text.Append(C, $"{t.DayOfYear:D3}"); break;
-            case 'k': text.Append(C, $"{t.Hour,2}"); break;
-            case 'l': text.Append(C, $"{Hour12(t),2}"); break;
-            case 'm': text.Append(C, $"{t.Month:D2}"); break;
-            case 'M': text.Append(C, $"{t.Minute:D2}"); break;
-            case 'n': text.Append('\n'); break;
-            case 'p': text.Append(t.Hour < 12 ? "AM" : "PM"); break;
-            case 'P': text.Append(t.Hour < 12 ? "am" : "pm"); break;
-            case 'r': text.Append(Format("%I:%M:%S %p", t)); break;
-            case 'R': text.Append(Format("%H:%M", t)); break;
-            case 's': text.Append(C, $"{t.ToUnixTimeSeconds()}"); break;
-            case 'S': text.Append(C, $"{t.Second:D2}"); break;
-            case 't': text.Append('\t'); break;
-            case 'T' or 'X': text.Append(Format("%H:%M:%S", t)); break;
-            case 'u': text.Append(C, $"{((int)t.DayOfWeek + 6) % 7 + 1}"); break;
-            case 'U': text.Append(C, $"{(t.DayOfYear + 6 - (int)t.DayOfWeek) / 7:D2}"); break;
-            case 'V': text.Append(C, $"{ISOWeek.GetWeekOfYear(t.DateTime):D2}"); break;
-            case 'w': text.Append(C, $"{(int)t.DayOfWeek}"); break;
-            case 'W': text.Append(C, $"{(t.DayOfYear + 6 - ((int)t.DayOfWeek + 6) % 7) / 7:D2}"); break;
-            case 'y': text.Append(C, $"{t.Year % 100:D2}"); break;
-            case 'Y': text.Append(C, $"{t.Year}"); break;
-            case 'z': text.Append(C, $"{(t.Offset < TimeSpan.Zero ? '-' : '+')}{Math.Abs(t.Offset.Hours):D2}{Math.Abs(t.Offset.Minutes):D2}"); break;
-            case 'Z': text.Append(t.Offset == TimeSpan.Zero ? "UTC" : Format("%z", t)); break;
-            case '%': text.Append('%'); break;
-            default: text.Append('%').Append(specifier); break;
-        }
+        'a' => Name(text, conversion, t.ToString("ddd", C)),
+        'A' => Name(text, conversion, t.ToString("dddd", C)),
+        'b' or 'h' => Name(text, conversion, t.ToString("MMM", C)),
+        'B' => Name(text, conversion, t.ToString("MMMM", C)),
+        'p' => conversion.Swap ? Words(text, conversion with { Upper = false }, HalfOf(t).ToLowerInvariant()) : Words(text, conversion, HalfOf(t)),
+        'P' => Words(text, conversion with { Upper = false }, HalfOf(t).ToLowerInvariant()),
+        'Z' => conversion.Swap ? Words(text, conversion with { Upper = false }, LocalZone.NameAt(t).ToLowerInvariant()) : Words(text, conversion, LocalZone.NameAt(t)),
+        'c' => Words(text, conversion, Format("%a %b %e %H:%M:%S %Y", t)),
+        'D' or 'x' => Words(text, conversion, Format("%m/%d/%y", t)),
+        'F' => Words(text, conversion, Format("%Y-%m-%d", t)),
+        'r' => Words(text, conversion, Format("%I:%M:%S %p", t)),
+        'R' => Words(text, conversion, Format("%H:%M", t)),
+        'T' or 'X' => Words(text, conversion, Format("%H:%M:%S", t)),
+        's' => Words(text, conversion, t.ToUnixTimeSeconds().ToString(C)),
+        'n' => Words(text, conversion, "\n"),
+        't' => Words(text, conversion, "\t"),
+        '%' => Words(text, conversion, "%"),
+        'z' => Offset(text, conversion, t.Offset),
+        _ => Number(text, conversion, ValueOf(conversion.Letter, t)),
+    };
+
+    private static (int Value, int Digits) ValueOf(char letter, DateTimeOffset t) => letter switch
+    {
+        'C' => (t.Year / 100, 2),
+        'd' or 'e' => (t.Day, 2),
+        'g' => (ISOWeek.GetYear(t.DateTime) % 100, 2),
+        'G' => (ISOWeek.GetYear(t.DateTime), 1),
+        'H' or 'k' => (t.Hour, 2),
+        'I' or 'l' => (t.Hour % 12 is 0 ? 12 : t.Hour % 12, 2),
+        'j' => (t.DayOfYear, 3),
+        'm' => (t.Month, 2),
+        'M' => (t.Minute, 2),
+        'S' => (t.Second, 2),
+        'u' => ((((int)t.DayOfWeek + 6) % 7) + 1, 1),
+        'U' => ((t.DayOfYear + 6 - (int)t.DayOfWeek) / 7, 2),
+        'V' => (ISOWeek.GetWeekOfYear(t.DateTime), 2),
+        'w' => ((int)t.DayOfWeek, 1),
+        'W' => ((t.DayOfYear + 6 - (((int)t.DayOfWeek + 6) % 7)) / 7, 2),
+        'y' => (t.Year % 100, 2),
+        'Y' => (t.Year, 1),
+        _ => throw new InvalidOperationException($"%{letter} is no number"),
+    };
+
+    private static string HalfOf(DateTimeOffset t) => t.Hour < 12 ? "AM" : "PM";
+
+    // Names of days and months: # stands for capitals there.
+    private static StringBuilder Name(StringBuilder text, StrftimeConversion conversion, string name) =>
+        Words(text, conversion with { Upper = conversion.Upper || conversion.Swap }, name);
+
+    private static StringBuilder Words(StringBuilder text, StrftimeConversion conversion, string words) =>
+        text.Append(conversion.Pad == '0' ? '0' : ' ', Math.Max(0, conversion.Width - words.Length)).Append(conversion.Upper ? words.ToUpperInvariant() : words);
+
+    // Without digits to fill up (-) a width is filled with spaces all the same.
+    private static StringBuilder Number(StringBuilder text, StrftimeConversion conversion, (int Value, int Digits) number)
+    {
+        var pad = conversion.Pad == '\0' && conversion.Letter is 'e' or 'k' or 'l' ? '_' : conversion.Pad;
+        var digits = number.Value.ToString(C);
+        var least = pad == '-' ? conversion.Width : Math.Max(number.Digits, conversion.Width);
+        return text.Append(pad is '_' or '-' ? ' ' : '0', Math.Max(0, least - digits.Length)).Append(digits);
     }
 
-    private static int Hour12(DateTimeOffset t) => t.Hour % 12 is 0 ? 12 : t.Hour % 12;
+    // The width holds for the sign and for the digits, each for itself.
+    private static StringBuilder Offset(StringBuilder text, StrftimeConversion conversion, TimeSpan offset)
+    {
+        Words(text, conversion with { Upper = false }, offset < TimeSpan.Zero ? "-" : "+");
+        var minutes = (int)Math.Abs(offset.TotalMinutes);
+        return Number(text, conversion, ((minutes / 60 * 100) + (minutes % 60), 4));
+    }
 }

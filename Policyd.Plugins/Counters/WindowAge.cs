@@ -12,22 +12,30 @@ namespace Policyd.Plugins.Counters;
 public sealed class WindowAge
 {
     private const string Units = "ymdHMS";
-    private static readonly Dictionary<char, string> s_digits = new()
+
+    // A width beyond this is nobody's.
+    private const int MostWidth = 20;
+
+    // What is read back, by its name in the regular expression, and how many digits it has.
+    private static readonly Dictionary<char, (char Unit, int Digits)> s_digits = new()
     {
-        ['Y'] = @"\d{4}",
-        ['G'] = @"\d{4}",
-        ['y'] = @"\d{2}",
-        ['m'] = @"\d{2}",
-        ['d'] = @"\d{2}",
-        ['H'] = @"\d{2}",
-        ['M'] = @"\d{2}",
-        ['S'] = @"\d{2}",
-        ['V'] = @"\d{2}",
-        ['U'] = @"\d{2}",
-        ['W'] = @"\d{2}",
-        ['j'] = @"\d{3}",
-        ['s'] = @"\d{1,12}",
+        ['Y'] = ('Y', 4),
+        ['G'] = ('G', 4),
+        ['y'] = ('y', 2),
+        ['m'] = ('m', 2),
+        ['d'] = ('d', 2),
+        ['e'] = ('d', 2),
+        ['H'] = ('H', 2),
+        ['k'] = ('H', 2),
+        ['M'] = ('M', 2),
+        ['S'] = ('S', 2),
+        ['V'] = ('V', 2),
+        ['U'] = ('U', 2),
+        ['W'] = ('W', 2),
+        ['j'] = ('j', 3),
     };
+
+    private static readonly Dictionary<char, string> s_long = new() { ['F'] = "%Y-%m-%d", ['T'] = "%H:%M:%S", ['X'] = "%H:%M:%S", ['R'] = "%H:%M", ['D'] = "%m/%d/%y", ['x'] = "%m/%d/%y" };
 
     private readonly Regex _text;
     private readonly HashSet<char> _has;
@@ -40,29 +48,31 @@ public sealed class WindowAge
     /// <param name="error">Why it cannot.</param>
     public static bool TryCreate(string pattern, [NotNullWhen(true)] out WindowAge? age, [NotNullWhen(false)] out string? error)
     {
-        ArgumentNullException.ThrowIfNull(pattern);
-        var plain = pattern.Replace("%F", "%Y-%m-%d", StringComparison.Ordinal).Replace("%T", "%H:%M:%S", StringComparison.Ordinal)
-            .Replace("%R", "%H:%M", StringComparison.Ordinal).Replace("%D", "%m/%d/%y", StringComparison.Ordinal);
+        age = null;
+        if (!StrftimePattern.TryParse(pattern, out var parsed, out error))
+        {
+            return false;
+        }
+
         var regex = new StringBuilder("^");
         var has = new HashSet<char>();
-        age = null;
-        for (var i = 0; i < plain.Length; i++)
+        var parts = parsed.Parts.SelectMany(Spell).ToList();
+        foreach (var (at, part) in parts.Index())
         {
-            if (plain[i] != '%' || i + 1 == plain.Length || plain[i + 1] == '%')
+            if (part.Text is { } text)
             {
-                regex.Append(Regex.Escape(plain[i].ToString()));
-                i += plain[i] == '%' && i + 1 < plain.Length ? 1 : 0;
-                continue;
+                regex.Append(Regex.Escape(text));
             }
-
-            if (!s_digits.TryGetValue(plain[++i], out var digits))
+            else if (Digits(part.Conversion) is not { } digits || (digits.Varies && (MayTouch(parts.ElementAtOrDefault(at - 1), true) || MayTouch(parts.ElementAtOrDefault(at + 1), false))))
             {
-                error = $"of windows with %{plain[i]} in time_pattern it cannot be told when they were";
+                error = $"of windows with %{part.Conversion.Letter} in time_pattern \"{pattern}\" it cannot be told when they were";
                 return false;
             }
-
-            regex.Append(CultureInfo.InvariantCulture, $"(?<{plain[i]}>{digits})");
-            has.Add(plain[i]);
+            else
+            {
+                regex.Append(CultureInfo.InvariantCulture, $"(?<{digits.Unit}>{digits.Regex})");
+                has.Add(digits.Unit);
+            }
         }
 
         error = Tells(has) ? null : $"windows of time_pattern \"{pattern}\" come again: it names no year, or leaves one out between year and its smallest part";
@@ -77,11 +87,11 @@ public sealed class WindowAge
         var match = _text.Match(text);
         if (!match.Success)
             return null;
-        int Part(char unit, int absent) => _has.Contains(unit) ? int.Parse(match.Groups[unit.ToString()].ValueSpan, CultureInfo.InvariantCulture) : absent;
+        int Part(char unit, int absent) => _has.Contains(unit) ? int.Parse(match.Groups[unit.ToString()].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture) : absent;
         try
         {
             if (_has.Contains('s'))
-                return DateTimeOffset.FromUnixTimeSeconds(long.Parse(match.Groups["s"].ValueSpan, CultureInfo.InvariantCulture)).LocalDateTime.AddSeconds(1);
+                return DateTimeOffset.FromUnixTimeSeconds(long.Parse(match.Groups["s"].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture)).LocalDateTime.AddSeconds(1);
             if (_has.Contains('G'))
                 return ISOWeek.ToDateTime(Part('G', 1), Part('V', 1), DayOfWeek.Monday).AddDays(7);
             var year = _has.Contains('Y') ? Part('Y', 1) : 2000 + Part('y', 0);
@@ -114,6 +124,51 @@ public sealed class WindowAge
         var span = TimeSpan.FromSeconds(seconds);
         return DateTimeOffset.FromUnixTimeSeconds(start) + span + CounterWindow.BucketLength(span);
     }
+
+    private static IEnumerable<StrftimePart> Spell(StrftimePart part) =>
+        part.Text is null && part.Conversion.IsPlain && s_long.TryGetValue(part.Conversion.Letter, out var spelled) && StrftimePattern.TryParse(spelled, out var parsed, out _)
+            ? parsed.Parts
+            : part is { Text: null, Conversion: { Letter: '%', IsPlain: true } } ? [new StrftimePart("%", default)] : [part];
+
+    /// <summary>What a conversion writes, as a regular expression; null when it does not tell a time.</summary>
+    private static (char Unit, string Regex, bool Varies)? Digits(StrftimeConversion conversion)
+    {
+        if (conversion.Width > MostWidth)
+        {
+            return null;
+        }
+
+        if (conversion.Letter == 's')
+        {
+            return ('s', conversion.Width == 0 ? @"\d{1,12}" : @" *\d{1,20}", true);
+        }
+
+        if (!s_digits.TryGetValue(conversion.Letter, out var known))
+        {
+            return null;
+        }
+
+        var width = Math.Max(known.Digits, conversion.Width);
+        return conversion.Pad switch
+        {
+            '-' when conversion.Width <= 1 => (known.Unit, $@"\d{{1,{known.Digits}}}", true),
+            '-' when conversion.Width < known.Digits => null,
+            '-' or '_' => (known.Unit, Spaced(width), false),
+            '\0' when conversion.Letter is 'e' or 'k' => (known.Unit, Spaced(width), false),
+            _ => (known.Unit, $@"\d{{{width}}}", false),
+        };
+    }
+
+    // A number of so many letters, spaces before its digits.
+    private static string Spaced(int width) => string.Join('|', Enumerable.Range(1, width).Reverse().Select(digits => $@" {{{width - digits}}}\d{{{digits}}}"));
+
+    // Beside a digit, or what may be one, the end of a number of no fixed length cannot be seen.
+    private static bool MayTouch(StrftimePart neighbour, bool before) => neighbour switch
+    {
+        { Text: { Length: > 0 } text } => char.IsAsciiDigit(before ? text[^1] : text[0]),
+        { Conversion.Letter: '\0' } => false,
+        _ => true,
+    };
 
     private static bool Tells(HashSet<char> has)
     {

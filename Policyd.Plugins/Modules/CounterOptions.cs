@@ -86,6 +86,11 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
             setup.Error("wait", "give more than no time and at most an hour");
         }
 
+        if (Strftime.Check(pattern) is { } unknown)
+        {
+            setup.Error("time_pattern", unknown);
+        }
+
         if (window is not null && setup.Section.Has("time_pattern"))
         {
             setup.Error("window", "a window is either rolling (window) or one of the calendar (time_pattern)");
