@@ -104,7 +104,7 @@ public abstract class SqlDatabase : ISqlDatabase
         };
     }
 
-    /// <summary>Fills a driver's own builder; an unknown keyword is named, its value never.</summary>
+    /// <summary>Fills a driver's own builder; an unknown keyword is named unless it may be secret, its value never.</summary>
     private protected static void Fill(DbConnectionStringBuilder builder, SqlDsn dsn)
     {
         foreach (var (key, value) in dsn.Settings)
@@ -115,7 +115,9 @@ public abstract class SqlDatabase : ISqlDatabase
             }
             catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException or KeyNotFoundException)
             {
-                throw new ArgumentException($"the dsn's '{key}' is not a setting of this provider, or its value is not one", e);
+                // A password that holds a semicolon and stands without quotes is cut there, and its rest looks like a setting.
+                var named = dsn.HoldsPasswordBeside(key) ? "a setting of the dsn (not shown: it may be a piece of the password)" : $"the dsn's '{key}'";
+                throw new ArgumentException($"{named} is not one of this provider, or its value is not one", e);
             }
         }
     }

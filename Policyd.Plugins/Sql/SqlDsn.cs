@@ -44,6 +44,10 @@ public sealed class SqlDsn : IOptionValue<SqlDsn>
     public override string ToString() =>
         string.Join(';', _settings.Where(s => !IsSecret(s.Key)).Select(s => $"{s.Key}={s.Value}"));
 
+    /// <summary>Whether another of its settings is a password.</summary>
+    internal bool HoldsPasswordBeside(string setting) => _settings.Keys.Any(key => key != setting
+        && (key.Contains("pass", StringComparison.OrdinalIgnoreCase) || key.Contains("pwd", StringComparison.OrdinalIgnoreCase)));
+
     internal string? Database => DatabaseNames.Select(Get).FirstOrDefault(v => v is not null);
 
     internal string? Get(string key) => _settings.TryGetValue(key, out var value) && value.Length > 0 ? value : null;
