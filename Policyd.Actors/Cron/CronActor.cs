@@ -21,6 +21,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     private readonly CronOptions _options;
     private readonly Func<string, CancellationToken, Task<int>> _run;
     private readonly TimeProvider _clock;
+    private readonly CronLedgerLog _ledgerLog;
     private readonly CancellationTokenSource _stopped = new();
     private readonly CronLedger _ledger = new();
     private readonly Dictionary<string, DateTimeOffset?> _next = new(StringComparer.Ordinal);
@@ -29,11 +30,12 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     private (string Task, DateTimeOffset? Scheduled)? _current;
     private long _snapshotAt;
 
-    public CronActor(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock)
+    public CronActor(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog)
     {
         _options = options;
         _run = run;
         _clock = clock;
+        _ledgerLog = ledgerLog;
 
         Recover<ICronMessage>(_ledger.Apply);
         Recover<SnapshotOffer>(offer =>
@@ -67,8 +69,20 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock) =>
-        Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock)));
+    public static Props Props(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog) =>
+        Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock, ledgerLog)));
+
+    // Akka stops the actor after each of these, and would log them as events, sequence numbers and the driver's exception.
+    protected override void OnRecoveryFailure(Exception reason, object? message = null) => _ledgerLog.Away(reason);
+
+    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr) => _ledgerLog.Away(cause);
+
+    // After this one it would go on, without the run that the journal would not take.
+    protected override void OnPersistRejected(Exception cause, object @event, long sequenceNr)
+    {
+        _ledgerLog.Away(cause);
+        Context.Stop(Self);
+    }
 
     protected override void PostStop()
     {
@@ -79,6 +93,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 
     private void Begin()
     {
+        _ledgerLog.Back();
         _ledger.Interrupt();
         var now = _clock.GetUtcNow();
         var unknown = new List<ICronMessage>();

@@ -41,9 +41,10 @@ public sealed class CronClockwork
     /// <summary>Begins to start; requests are served meanwhile.</summary>
     internal static CronClockwork Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
     {
-        var props = CronActor.Props(model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock);
+        var ledgerLog = new CronLedgerLog(HasDatabase(model) ? model.Sql.Database(model.Cron.Db).Description : "memory", logger);
+        var props = CronActor.Props(model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock, ledgerLog);
         var supervised = BackoffSupervisor.Props(Backoff.OnStop(props, Name, s_firstWait, s_longestWait, 0.2, -1));
-        return new CronClockwork(StartAsync(system, model, supervised, clustered, logger));
+        return new CronClockwork(StartAsync(system, model, supervised, clustered, ledgerLog));
     }
 
     /// <summary>The tasks, with their last runs and next times.</summary>
@@ -60,20 +61,19 @@ public sealed class CronClockwork
 
     private static bool HasDatabase(PolicyServerModel model) => model.Sql.Contains(model.Cron.Db);
 
-    private static async Task<IActorRef> StartAsync(ActorSystem system, PolicyServerModel model, Props props, bool clustered, ILogger logger)
+    private static async Task<IActorRef> StartAsync(ActorSystem system, PolicyServerModel model, Props props, bool clustered, CronLedgerLog ledgerLog)
     {
         if (HasDatabase(model))
         {
-            await PrepareAsync(system, model.Sql.Database(model.Cron.Db), logger).ConfigureAwait(false);
+            await PrepareAsync(system, model.Sql.Database(model.Cron.Db), ledgerLog).ConfigureAwait(false);
         }
 
         return clustered ? ClusterClockwork.Start(system, props, Name) : system.ActorOf(props, Name + "-supervisor");
     }
 
-    private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, ILogger logger)
+    private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, CronLedgerLog ledgerLog)
     {
         var backOff = new GrowingPause(s_firstWait, s_longestWait);
-        var told = false;
         while (!system.WhenTerminated.IsCompleted)
         {
             try
@@ -85,12 +85,7 @@ public sealed class CronClockwork
             }
             catch (Exception e) when (e is DbException or OperationCanceledException or TimeoutException or InvalidOperationException)
             {
-                if (!told)
-                {
-                    told = true;
-                    logger.LogError("cron: the ledger in {Database} cannot be prepared yet, no task runs until it is: {Reason}", database.Description, e.Message);
-                }
-
+                ledgerLog.Away(e);
                 await Task.WhenAny(Task.Delay(backOff.Next()), system.WhenTerminated).ConfigureAwait(false);
             }
         }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using Akka.Actor;
 using Akka.Configuration;
+using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Cron;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Cron;
@@ -233,7 +234,8 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
                 _ran.Enqueue(task);
                 return _work(task, ct);
             },
-            _clock));
+            _clock,
+            new CronLedgerLog("memory", NullLogger.Instance)));
         await StatusAsync("hourly");
     }
 

@@ -1,0 +1,35 @@
+using Akka.Pattern;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Connections;
+
+namespace Policyd.Actors.Cron;
+
+/// <summary>
+/// What an operator reads of a ledger whose database is away: a sentence with what the database said, once in a while, and one when it is used
+/// again. Outlives the clockwork, which is started anew after each failure.
+/// </summary>
+internal sealed class CronLedgerLog(string where, ILogger logger)
+{
+    private readonly LogThrottle _throttle = new(TimeProvider.System);
+    private string _why = "it does not answer";
+
+    /// <summary>The ledger could not be prepared, read or written.</summary>
+    public void Away(Exception cause)
+    {
+        // A breaker that is open tells nothing of the database, which it did not ask.
+        _why = cause is OpenCircuitException ? _why : cause.GetBaseException().Message;
+        if (_throttle.Enter(out _))
+        {
+            logger.LogError("cron: the ledger in {Database} cannot be used, no task runs until it can: {Reason}", where, _why);
+        }
+    }
+
+    /// <summary>The ledger was read.</summary>
+    public void Back()
+    {
+        if (_throttle.Leave(out var after, out _))
+        {
+            logger.LogWarning("cron: the ledger in {Database} is used again after {Seconds:0.0} s, tasks run", where, after.TotalSeconds);
+        }
+    }
+}
