@@ -19,6 +19,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     private readonly CounterWriterSettings _settings;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly CancellationTokenSource _stopped = new();
+    private readonly CancellationTokenSource _ended = new();
     private readonly Dictionary<string, List<Waiting>> _waiting = [];
     private readonly Queue<string> _tables = new();
 
@@ -42,6 +43,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         Receive<Load>(OnLoad);
         Receive<QueryDone>(OnDone);
         Receive<QueryFailed>(OnFailed);
+        Receive<EndLoads>(_ => OnEndLoads());
         Receive<StoreWatch.Look>(_ => _watch.IsSilent());
     }
 
@@ -52,8 +54,13 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
 
     protected override void PostStop()
     {
-        _stopped.Cancel();
-        _stopped.Dispose();
+        _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
+    }
+
+    private void OnEndLoads()
+    {
+        (_down, _reason, _retryAt) = (true, "the server stops", DateTimeOffset.MaxValue);
+        _ = _ended.CancelAsync();
     }
 
     private void OnLoad(Load load)
@@ -98,9 +105,9 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         _loading = true;
         _watch.Begin(() => $"reading counters of {table}");
         var triesAgain = !_down;
-        var token = _stopped.Token;
+        var (token, ended) = (_stopped.Token, _ended.Token);
         var ranges = Array.ConvertAll(batch, one => new CounterLoad(one.Key, one.Window.Range));
-        Task.Run(() => QueryAsync(table, ranges, triesAgain, token), token)
+        Task.Run(() => QueryAsync(table, ranges, triesAgain, token, ended), token)
             .PipeTo(Self, Self, rows => new QueryDone(table, batch, rows), cause => new QueryFailed(table, batch, cause));
     }
 
@@ -108,10 +115,13 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     /// A lock that somebody holds is waited for, and a connection that died while nobody used it is replaced once; both only while there is time: a query that
     /// hangs would keep all other keys waiting.
     /// </summary>
-    private async Task<IReadOnlyList<CounterRow>> QueryAsync(string table, CounterLoad[] ranges, bool triesAgain, CancellationToken stopped)
+    private async Task<IReadOnlyList<CounterRow>> QueryAsync(string table, CounterLoad[] ranges, bool triesAgain, CancellationToken stopped, CancellationToken ended)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stopped);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stopped, ended);
         patience.CancelAfter(_settings.AwayAfter);
+
+        // Not the same: a driver that is told to cancel first asks its server to, which may be what does not answer.
+        var query = new CancellationTokenSource();
         var answer = "no answer";
         try
         {
@@ -119,7 +129,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
             {
                 try
                 {
-                    return await _store.LoadAsync(table, ranges, patience.Token).WaitAsync(patience.Token).ConfigureAwait(false);
+                    return await _store.LoadAsync(table, ranges, query.Token).WaitAsync(patience.Token).ConfigureAwait(false);
                 }
                 catch (CounterStoreException exception) when (exception.Failure is CounterStoreFailure.Busy or CounterStoreFailure.Conflict)
                 {
@@ -136,12 +146,16 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         {
             throw new TimeoutException($"{answer}, for {_settings.AwayAfter.TotalSeconds:0.#} s", exception);
         }
+        finally
+        {
+            _ = query.CancelAsync();
+        }
     }
 
     private void OnDone(QueryDone done)
     {
         _watch.End();
-        if (_down || _refusing.Remove(done.Table))
+        if (!_ended.IsCancellationRequested && (_down || _refusing.Remove(done.Table)))
         {
             _log.Warning(
                 "{0}: the database is back, counters of {1} are being read again; {2} questions were answered as unavailable", _settings.Connection, done.Table, _refused.Total);
@@ -149,7 +163,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         }
 
         _loading = false;
-        _down = false;
+        _down = _ended.IsCancellationRequested;
         _backOff.Reset();
         _refusing.Remove(done.Table);
         // Of keys that are touched for the first time most have no row.
@@ -170,6 +184,15 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         if (failed.Cause is CounterStoreException { Failure: CounterStoreFailure.Refused or CounterStoreFailure.Schema })
         {
             OnRefused(failed);
+            return;
+        }
+
+        if (_ended.IsCancellationRequested)
+        {
+            OnEndLoads();
+            Refuse([.. failed.Batch, .. _waiting.Values.SelectMany(waiting => waiting)]);
+            _waiting.Clear();
+            _tables.Clear();
             return;
         }
 

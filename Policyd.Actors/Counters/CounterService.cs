@@ -91,6 +91,12 @@ internal sealed class CounterService
         using var patience = new CancellationTokenSource(grace);
         try
         {
+            // What stands behind a load in its owner is an add to be written.
+            foreach (var connection in _node.Connections)
+            {
+                connection.Loader.Tell(CounterWriterProtocol.EndLoads.Instance, ActorRefs.NoSender);
+            }
+
             var draining = _drainsOwners
                 ? _owners.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, patience.Token)
                 : Task.CompletedTask;

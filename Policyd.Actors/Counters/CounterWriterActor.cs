@@ -40,7 +40,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private bool _mayBeCommitted;
     private bool _resendsKnown;
     private bool _down;
-    private string _reason = "the database was not asked yet";
+    private string _reason = string.Empty;
     private bool _saidSomething;
     private readonly GrowingPause _backOff;
     private readonly StoreWatch _watch;
@@ -90,20 +90,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     protected override void PostStop()
     {
-        _stopped.Cancel();
-        _stopped.Dispose();
-        _store.Stop();
-        foreach (var table in Pending.SelectMany(batch => batch.Unwritten).GroupBy(part => part.Table))
-        {
-            _log.Error(
-                "{0}: stopped, and counters of {1} could not be written (mails: {2}, rows: {3}){4}: {5}",
-                _settings.Connection,
-                table.Key,
-                table.Sum(part => part.Mails),
-                table.Sum(part => part.Rows),
-                _mayBeCommitted || _watch.Waited > TimeSpan.Zero ? ", unless the commit under way arrives yet" : string.Empty,
-                _reason);
-        }
+        _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
+        _store.Stop(Pending.SelectMany(batch => batch.Unwritten), _mayBeCommitted || _watch.Waited > TimeSpan.Zero, _saidSomething || _down ? _reason : "no answer yet");
     }
 
     private void OnAppend(Append add)

@@ -46,6 +46,15 @@ internal static class CounterWriterProtocol
 
     public sealed record LoadFailed(CounterWindow Window) : INoSerializationVerificationNeeded;
 
+    /// <summary>
+    /// The server stops: to the loader, which refuses what it is asked for from now on. What stands behind a load in its owner is an add to be written, for which there
+    /// may be no other time.
+    /// </summary>
+    public sealed class EndLoads : INoSerializationVerificationNeeded
+    {
+        public static readonly EndLoads Instance = new();
+    }
+
     /// <summary>Answered with <see cref="Flushed"/> when all that was added before is written, or the database has turned out to be away.</summary>
     public sealed record Flush : INoSerializationVerificationNeeded;
 

@@ -75,8 +75,25 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         logger.LogError("{Connection}: the counter tables cannot be prepared yet, mail goes on without them: {Reason}", connection, reason);
     }
 
-    /// <summary>Nobody waits for a table any more.</summary>
-    public void Stop() => _stopped.Cancel();
+    /// <summary>
+    /// The writer's end: nobody waits for a table any more, and what could not be written is told. Not through Akka's log, whose lines of the last moment are lost
+    /// when the system ends.
+    /// </summary>
+    public void Stop(IEnumerable<(string Table, int Rows, long Mails)> unwritten, bool mayArrive, string reason)
+    {
+        _ = _stopped.CancelAsync();
+        foreach (var table in unwritten.GroupBy(part => part.Table))
+        {
+            logger.LogError(
+                "{Connection}: stopped, and counters of {Table} could not be written (mails: {Mails}, rows: {Rows}){Yet}: {Reason}",
+                connection,
+                table.Key,
+                table.Sum(part => part.Mails),
+                table.Sum(part => part.Rows),
+                mayArrive ? ", unless the commit under way arrives yet" : string.Empty,
+                reason);
+        }
+    }
 
     public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct) =>
         PreparedAsync([table], () => store.LoadAsync(table, loads, ct), ct);

@@ -86,8 +86,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 
     protected override void PostStop()
     {
-        _stopped.Cancel();
-        _stopped.Dispose();
+        _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
         base.PostStop();
     }
 

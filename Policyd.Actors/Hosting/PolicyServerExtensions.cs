@@ -13,8 +13,10 @@ namespace Policyd.Actors.Hosting;
 /// <summary>Puts the policy server into a host.</summary>
 public static class PolicyServerExtensions
 {
+    /// <summary>How long the last counts may take to be written, after the last answer. A host's own time for its stop must be longer, or they are lost unsaid.</summary>
+    public static readonly TimeSpan FlushGrace = TimeSpan.FromSeconds(10);
+
     // For a host that stops Akka without having drained: below the phase's own time-out, which would cut the drain off.
-    private static readonly TimeSpan FlushGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(20);
 
     /// <summary>The whole of it: an actor system with our settings, the server in it, and its handle as a service.</summary>

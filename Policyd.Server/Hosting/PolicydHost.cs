@@ -34,7 +34,7 @@ internal static partial class PolicydHost
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Services.AddSingleton(loggers);
         builder.Services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
-        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.Grace + TimeSpan.FromSeconds(5));
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.Grace + PolicyServerExtensions.FlushGrace + TimeSpan.FromSeconds(5));
         server(builder.Services);
 
         // After the server's own services: hosted services stop in reverse, and the drain comes before the actor system's end.

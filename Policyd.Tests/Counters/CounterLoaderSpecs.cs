@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Event;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
 using Policyd.Plugins.Counters;
@@ -14,12 +15,18 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
     private const string Table = "acct_sender";
     private static readonly CounterWindow Month = new("2026-11");
 
-    private readonly ActorSystem _system = ActorSystem.Create("loader", "akka { loglevel = OFF, stdout-loglevel = OFF }");
+    private readonly ActorSystem _system = ActorSystem.Create("loader", "akka { loglevel = WARNING, stdout-loglevel = OFF, loggers = [] }");
     private readonly ScriptedCounterStore _store = new();
     private readonly SetClock _clock = new();
     private readonly Recorder _owner;
+    private readonly Recorder _log;
 
-    public CounterLoaderSpecs() => _owner = new Recorder(_system);
+    public CounterLoaderSpecs()
+    {
+        _owner = new Recorder(_system);
+        _log = new Recorder(_system);
+        _system.EventStream.Subscribe(_log.Self, typeof(LogEvent));
+    }
 
     public static TheoryData<CounterStoreFailure> Failures =>
         [CounterStoreFailure.Unavailable, CounterStoreFailure.Refused, CounterStoreFailure.Schema];
@@ -162,6 +169,34 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
         Load(loader, "a");
         await Eventually.Holds("the next key", () => _owner.All<Loaded>().Count == 1);
     }
+
+    [Fact]
+    public async Task Server_that_stops_gives_its_loads_up_at_once()
+    {
+        _store.Loads.Next(Script.WaitFor(new TaskCompletionSource().Task));
+        var loader = Loader();
+        Load(loader, "hangs");
+        Load(loader, "behind");
+        await Asked(loader);
+        loader.Tell(EndLoads.Instance);
+        await Eventually.Holds("both to be refused", () => _owner.All<LoadFailed>().Count == 2);
+        Load(loader, "later");
+        await Eventually.Holds("what comes later to be refused", () => _owner.All<LoadFailed>().Count == 3);
+    }
+
+    [Fact]
+    public async Task Database_that_is_slow_is_told_with_what_it_was_asked()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Loads.Next(Script.WaitFor(gate.Task));
+        Load(Loader(settings => settings with { SlowAfter = TimeSpan.FromMilliseconds(20) }), "a");
+        await Eventually.Holds("a line that it is slow", () => Lines("the database is slow: reading counters of acct_sender has taken") == 1);
+        gate.SetResult();
+        await Eventually.Holds("a line of how long it took", () => Lines("reading counters of acct_sender took") == 1);
+        Assert.Empty(_owner.All<LoadFailed>());
+    }
+
+    private int Lines(string part) => _log.All<Warning>().Count(line => line.Message.ToString()!.Contains(part, StringComparison.Ordinal));
 
     private IActorRef Loader(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
     {

@@ -15,7 +15,9 @@ public sealed class CronLedgerAwaySpecs : IDisposable
     {
         await using var mariaDb = new MariaDbServer { MoreOptions = ["--max-connections=10"] };
         var dsn = await mariaDb.NewDatabase();
-        await mariaDb.Execute("CREATE USER 'guest'@'127.0.0.1' IDENTIFIED BY 'secret'");
+
+        // Users without the right to the one connection beyond the limit, which an administrator has.
+        await mariaDb.Execute("CREATE USER guest IDENTIFIED BY 'secret', mail IDENTIFIED BY 'secret'; GRANT ALL ON d1.* TO mail");
         await using var server = await PolicydProcess.Serve(Configure(dsn), _port);
         var guests = new List<MySqlConnection>();
         try
@@ -25,7 +27,7 @@ public sealed class CronLedgerAwaySpecs : IDisposable
             await Eventually.Holds("the ledger to be told to be away", async () =>
             {
                 await FillAsync(guests, $"Server=127.0.0.1;Port={port};User ID=guest;Password=secret;Pooling=false");
-                await mariaDb.Execute("KILL USER policyd");
+                await mariaDb.Execute("KILL USER mail");
                 return server.Lines.Any(line => line.Contains("cannot be used, no task runs until it can: Too many connections", StringComparison.Ordinal));
             }, s_patience);
         }
@@ -63,7 +65,7 @@ public sealed class CronLedgerAwaySpecs : IDisposable
 
     private string Configure(string dsn) => _folder.Write("policyd.hocon", $$"""
         policyd { listen = ["127.0.0.1:{{_port}}"], cron { tasks { tick = "* * * * * *" } }
-          connections { db { module = Sql, dsn = "{{dsn}}", user = policyd, password = secret } }
+          connections { db { module = Sql, dsn = "{{dsn}}", user = mail, password = secret } }
           virtual_hosts = [ { name = counting, port = {{_port}}, plugins = [ { name = a, module = Accounting, fields = sender } ] } ] }
         """);
 }
