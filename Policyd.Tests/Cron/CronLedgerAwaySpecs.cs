@@ -15,19 +15,23 @@ public sealed class CronLedgerAwaySpecs : IDisposable
     {
         await using var mariaDb = new MariaDbServer { MoreOptions = ["--max-connections=10"] };
         var dsn = await mariaDb.NewDatabase();
-
-        // Users without the right to the one connection beyond the limit, which an administrator has.
         await mariaDb.Execute("CREATE USER guest IDENTIFIED BY 'secret', mail IDENTIFIED BY 'secret'; GRANT ALL ON d1.* TO mail");
+        var port = dsn[(dsn.LastIndexOf('=') + 1)..];
+
+        // Here before the guests: at the limit nobody comes in for sure, an administrator neither.
+        await using var administrator = new MySqlConnection(SettingsOf("policyd", port));
+        await administrator.OpenAsync(TestContext.Current.CancellationToken);
         await using var server = await PolicydProcess.Serve(Configure(dsn), _port);
         var guests = new List<MySqlConnection>();
         try
         {
             // Whoever comes first has the place: the server's connections are ended until all places are guests'.
-            var port = dsn[(dsn.LastIndexOf('=') + 1)..];
+            await using var kill = administrator.CreateCommand();
+            kill.CommandText = "KILL USER mail";
             await Eventually.Holds("the ledger to be told to be away", async () =>
             {
-                await FillAsync(guests, $"Server=127.0.0.1;Port={port};User ID=guest;Password=secret;Pooling=false");
-                await mariaDb.Execute("KILL USER mail");
+                await FillAsync(guests, SettingsOf("guest", port));
+                await kill.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
                 return server.Lines.Any(line => line.Contains("cannot be used, no task runs until it can: Too many connections", StringComparison.Ordinal));
             }, s_patience);
         }
@@ -44,6 +48,8 @@ public sealed class CronLedgerAwaySpecs : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    private static string SettingsOf(string user, string port) => $"Server=127.0.0.1;Port={port};User ID={user};Password=secret;Pooling=false";
 
     private static async Task FillAsync(List<MySqlConnection> guests, string settings)
     {
