@@ -51,9 +51,9 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     /// <summary>The owners that live here.</summary>
     public LocalOwners Owners => _counting.Owners;
 
-    /// <summary>What was sent to an owner, a writer or a loader that was no more.</summary>
+    /// <summary>What was sent to an owner, a writer or a loader that was no more; a timer's message that came too late is nothing lost.</summary>
     public IReadOnlyList<AllDeadLetters> Undelivered =>
-        [.. _undelivered.All<AllDeadLetters>().Where(one => one.Message.GetType().Assembly == typeof(CounterProtocol).Assembly)];
+        [.. _undelivered.All<AllDeadLetters>().Where(one => one.Message.GetType().DeclaringType is { } type && (type == typeof(CounterProtocol) || type == typeof(CounterWriterProtocol)))];
 
     /// <summary>A server that is alone.</summary>
     public static Task<CounterNodeUnderTest> StartAlone(ICounterStore store, TimeProvider? clock = null, CounterSettings? settings = null) =>
