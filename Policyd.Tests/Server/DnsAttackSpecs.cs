@@ -22,6 +22,7 @@ public sealed class DnsAttackSpecs(ITestOutputHelper output) : IAsyncDisposable
     private readonly int _port = FreePort.Next();
     private readonly List<string> _attackersAnswers = [];
     private int _attacks;
+    private int _answered;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -69,7 +70,7 @@ public sealed class DnsAttackSpecs(ITestOutputHelper output) : IAsyncDisposable
         await using var server = await PolicydProcess.Serve(Configure(), _port);
         await AttackAsync(
             "mail exchangers that never answer", 150, static (connection, number) => ($"c{connection}n{number}@attacker.test", "203.0.113.1"),
-            () => _dns.Names.Count(static name => name.EndsWith(".s.attacker.test", StringComparison.Ordinal)) >= 100);
+            () => Volatile.Read(ref _answered) + Silent().Select(static name => name.Split('.')[1]).Distinct().Count() >= 150 && Silent().Count() >= 100);
         Assert.DoesNotContain(_attackersAnswers, answer => !answer.StartsWith("defer spf mfrom check failed: ", StringComparison.Ordinal));
 
         // The operator is told, and not once a mail.
@@ -85,6 +86,9 @@ public sealed class DnsAttackSpecs(ITestOutputHelper output) : IAsyncDisposable
         _stop.Dispose();
         _folder.Dispose();
     }
+
+    // The first mail of each connection has all of its names asked for, or was left out: as many are under way as there ever are.
+    private IEnumerable<string> Silent() => _dns.Names.Where(static name => name.EndsWith(".s.attacker.test", StringComparison.Ordinal));
 
     private void AddPolicy(string domain, string macros, string filler)
     {
@@ -132,6 +136,7 @@ public sealed class DnsAttackSpecs(ITestOutputHelper output) : IAsyncDisposable
         {
             var (sender, address) = attack(connection, number);
             var answer = await client.AskAsync(Request(sender, address), Cancel);
+            Interlocked.Increment(ref _answered);
             lock (_attackersAnswers)
             {
                 _attackersAnswers.Add(answer);
