@@ -135,11 +135,12 @@ internal sealed class MySqlDatabase : SqlDatabase
         };
     }
 
+    // The driver clears no pool of a data source. The others of the pool are looked at and reset by it before they are used again.
     internal override void GiveUp(DbConnection connection, Exception cause)
     {
         if (Classify(cause).EndsPool)
         {
-            MySqlConnection.ClearPool((MySqlConnection)connection);
+            DriverSockets.Close(connection);
         }
     }
 

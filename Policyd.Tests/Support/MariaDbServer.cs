@@ -54,6 +54,11 @@ public sealed class MariaDbServer : IAsyncDisposable
             await _process.Listens("MariaDB", _port, s_patience);
             if (isNew)
             {
+                // It listens on its port before it does on its socket.
+                await Eventually.Holds(
+                    "MariaDB to take connections on its socket",
+                    async () => (await ProcessUnderTest.Run(Needs.Program("mariadb"), "--no-defaults", "-S", _folder["data/s.sock"], "-u", "root", "-e", "SELECT 1")).ExitCode == 0,
+                    s_patience);
                 await Execute("CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'");
             }
         }
