@@ -19,9 +19,13 @@ internal sealed class CacheExpiringStore(IValueCache cache) : IExpiringStore
             : null;
 
     public async ValueTask AddAsync(string key, long value, TimeSpan life, CancellationToken ct) =>
-        await cache.AddAsync(Prefix + key, Encoding.ASCII.GetBytes(value.ToString(CultureInfo.InvariantCulture)), life, ct).ConfigureAwait(false);
+        await cache.AddAsync(Prefix + key, TextOf(value), life, ct).ConfigureAwait(false);
+
+    public ValueTask SetAsync(string key, long value, TimeSpan life, CancellationToken ct) => cache.SetAsync(Prefix + key, TextOf(value), life, ct);
 
     public async ValueTask RemoveAsync(string key, CancellationToken ct) => await cache.DeleteAsync(Prefix + key, ct).ConfigureAwait(false);
 
     public ValueTask PurgeAsync(CancellationToken ct) => ValueTask.CompletedTask;
+
+    private static byte[] TextOf(long value) => Encoding.ASCII.GetBytes(value.ToString(CultureInfo.InvariantCulture));
 }

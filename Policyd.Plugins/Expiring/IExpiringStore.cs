@@ -9,6 +9,9 @@ internal interface IExpiringStore
     /// <summary>Sets a value where there is none. One that is there keeps its value and its time.</summary>
     ValueTask AddAsync(string key, long value, TimeSpan life, CancellationToken ct);
 
+    /// <summary>Sets a value for a time, whatever was there.</summary>
+    ValueTask SetAsync(string key, long value, TimeSpan life, CancellationToken ct);
+
     /// <summary>Forgets a key.</summary>
     ValueTask RemoveAsync(string key, CancellationToken ct);
 

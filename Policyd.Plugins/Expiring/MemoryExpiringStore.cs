@@ -21,6 +21,18 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
         }
     }
 
+    /// <summary>How many places the order holds, those of entries that are gone included.</summary>
+    internal int Places
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _order.Count;
+            }
+        }
+    }
+
     public ValueTask<long?> FindAsync(string key, CancellationToken ct)
     {
         lock (_lock)
@@ -36,10 +48,18 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
         {
             if (!_entries.TryGetValue(key, out var entry) || now >= entry.Until)
             {
-                _entries[key] = new Entry(value, now + life, ++_number);
-                _order.Enqueue((key, _number));
-                DropOldest(now);
+                Put(key, value, now, life);
             }
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask SetAsync(string key, long value, TimeSpan life, CancellationToken ct)
+    {
+        lock (_lock)
+        {
+            Put(key, value, clock.GetUtcNow(), life);
         }
 
         return ValueTask.CompletedTask;
@@ -57,12 +77,25 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
 
     public ValueTask PurgeAsync(CancellationToken ct) => ValueTask.CompletedTask;
 
-    // The order is that of adding; an entry that was removed or added anew since has another number, and is not meant.
+    private void Put(string key, long value, DateTimeOffset now, TimeSpan life)
+    {
+        _entries[key] = new Entry(value, now + life, ++_number);
+        _order.Enqueue((key, _number));
+        DropOldest(now);
+    }
+
+    // The order is that of putting; an entry that was removed or put anew since has another number, and is not meant. Behind one that lives long
+    // such places gather, so the order is made anew when most of it is of no use.
     private void DropOldest(DateTimeOffset now)
     {
+        if (_order.Count > 2 * (_entries.Count + 1_000))
+        {
+            KeepMeant();
+        }
+
         while (_order.TryPeek(out var oldest))
         {
-            var isMeant = _entries.TryGetValue(oldest.Key, out var entry) && entry.Number == oldest.Number;
+            var isMeant = IsMeant(oldest, out var entry);
             if (isMeant && now < entry.Until && _entries.Count <= most)
             {
                 return;
@@ -75,6 +108,20 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
             }
         }
     }
+
+    private void KeepMeant()
+    {
+        for (var left = _order.Count; left > 0; left--)
+        {
+            var place = _order.Dequeue();
+            if (IsMeant(place, out _))
+            {
+                _order.Enqueue(place);
+            }
+        }
+    }
+
+    private bool IsMeant((string Key, long Number) place, out Entry entry) => _entries.TryGetValue(place.Key, out entry) && entry.Number == place.Number;
 
     private readonly record struct Entry(long Value, DateTimeOffset Until, long Number);
 }

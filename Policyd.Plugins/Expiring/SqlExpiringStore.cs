@@ -16,6 +16,7 @@ internal sealed class SqlExpiringStore : IExpiringStore
     private readonly SqlTables _tables;
     private readonly SqlQuery _find;
     private readonly SqlQuery _add;
+    private readonly SqlQuery _set;
     private readonly SqlQuery _remove;
     private readonly SqlQuery _purge;
 
@@ -33,6 +34,9 @@ internal sealed class SqlExpiringStore : IExpiringStore
         _add = _tables.Query(isMySql
             ? "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE value = IF(expires > ?, value, VALUES(value)), expires = IF(expires > ?, expires, VALUES(expires))"
             : "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value, expires = excluded.expires WHERE policyd_expiring.expires <= ?");
+        _set = _tables.Query(isMySql
+            ? "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE value = VALUES(value), expires = VALUES(expires)"
+            : "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value, expires = excluded.expires");
         _remove = _tables.Query("DELETE FROM policyd_expiring WHERE name = ?");
         _purge = _tables.Query("DELETE FROM policyd_expiring WHERE expires <= ?");
     }
@@ -52,6 +56,9 @@ internal sealed class SqlExpiringStore : IExpiringStore
         // MySQL's form asks for the time twice.
         await _tables.ExecuteAsync(_add, ct, _add.ParameterCount > values.Length ? [.. values, now] : values).ConfigureAwait(false);
     }
+
+    public async ValueTask SetAsync(string key, long value, TimeSpan life, CancellationToken ct) =>
+        await _tables.ExecuteAsync(_set, ct, Name(key), value, Now + (long)life.TotalSeconds).ConfigureAwait(false);
 
     public async ValueTask RemoveAsync(string key, CancellationToken ct) => await _tables.ExecuteAsync(_remove, ct, Name(key)).ConfigureAwait(false);
 

@@ -34,6 +34,8 @@ public enum GreylistMode
 [Module("Greylist")]
 public sealed class GreylistPlugin : Plugin
 {
+    // A remembered ticket is valid from the beginning of time, so that a clock that is put back makes nobody wait.
+    private const long AlwaysValid = 0;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
     private SourceLog _log = null!;
     private IExpiringStore _tickets = null!;
@@ -76,6 +78,10 @@ public sealed class GreylistPlugin : Plugin
     [Description("off: only look whether there is a ticket; a mail without one goes on")]
     public bool CreateTicket { get; set; } = true;
 
+    /// <summary>How long a pass is remembered.</summary>
+    [Description("how long, since its last mail, a client that has passed with a sender and a recipient need not wait again for them, such as 35d; 0: only until its next mail")]
+    public TimeSpan Remember { get; set; }
+
     /// <summary>The network of an IPv4 client.</summary>
     [Description("how many bits of an IPv4 client's address count: 24 takes a network for one client"), Range(1, 32)]
     public int PrefixIpv4 { get; set; } = 32;
@@ -101,6 +107,11 @@ public sealed class GreylistPlugin : Plugin
         if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
         {
             setup.Error("ticket", "min_retry_wait must be less than max_retry_wait, or nobody ever passes");
+        }
+
+        if (Remember < TimeSpan.Zero)
+        {
+            setup.Error("remember", "give a time, such as 35d, or 0");
         }
 
         if (!UseAutowl && !QueryAutowl)
@@ -196,7 +207,9 @@ public sealed class GreylistPlugin : Plugin
             return PluginResult.Answer(AppendWaittime ? string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({validFrom - now}s left)") : DeferMessage.Text);
         }
 
-        await _tickets.RemoveAsync(triplet.Key, ct).ConfigureAwait(false);
+        // A ticket that stays is one that has been waited for: the same mail comes again when its connection broke before DATA, and a sender writes to
+        // the same recipient again. Each mail of theirs begins its time anew.
+        await (Remember > TimeSpan.Zero ? _tickets.SetAsync(triplet.Key, AlwaysValid, Remember, ct) : _tickets.RemoveAsync(triplet.Key, ct)).ConfigureAwait(false);
         return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
     }
 

@@ -42,6 +42,10 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
         Assert.Equal(7, await store.FindAsync("a", Cancel));
         await store.RemoveAsync("a", Cancel);
         Assert.Null(await store.FindAsync("a", Cancel));
+        await store.SetAsync("a", 8, TimeSpan.FromMinutes(1), Cancel);
+        await store.SetAsync("a", 9, TimeSpan.FromHours(1), Cancel);
+        _clock.Now += TimeSpan.FromMinutes(2);
+        Assert.Equal(9, await store.FindAsync("a", Cancel));
         await store.AddAsync("b", 1, TimeSpan.FromSeconds(1), Cancel);
         await store.AddAsync("c", 2, TimeSpan.FromHours(1), Cancel);
         _clock.Now += TimeSpan.FromMinutes(1);
@@ -105,6 +109,20 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
         Assert.Equal(10, store.Count);
         Assert.Null(await store.FindAsync("89", Cancel));
         Assert.Equal(90, await store.FindAsync("90", Cancel));
+    }
+
+    [Fact]
+    public async Task Memory_of_what_is_set_again_and_again_does_not_grow()
+    {
+        var store = new MemoryExpiringStore(_clock, most: 10);
+        await store.AddAsync("old", 1, TimeSpan.FromDays(35), Cancel);
+        for (var time = 0; time < 100_000; time++)
+        {
+            await store.SetAsync("again", time, TimeSpan.FromDays(35), Cancel);
+        }
+
+        Assert.Equal((2, 1L, 99_999L), (store.Count, await store.FindAsync("old", Cancel), await store.FindAsync("again", Cancel)));
+        Assert.InRange(store.Places, 2, 3_000);
     }
 
     private async Task<SqlDatabase> DatabaseAsync(string kind)

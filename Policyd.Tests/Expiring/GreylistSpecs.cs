@@ -37,6 +37,42 @@ public sealed class GreylistSpecs : IAsyncDisposable
         Assert.Equal("grey=-5", host.Session["score_detail"]);
     }
 
+    [Theory]
+    [InlineData("", "a@example.com")]
+    [InlineData("", "")]
+    [InlineData("ticket { module = Sql }, ", "a@example.com")]
+    [InlineData("ticket { module = Sql }, ", "")]
+    public async Task Who_has_passed_is_remembered_for_so_long_after_each_mail(string ticket, string sender)
+    {
+        var host = Host($"{{ name = grey, module = Greylist, {ticket} use_autowl = off, query_autowl = off, remember = 35d }}");
+        Assert.StartsWith("defer", await AskAsync(host, sender: sender), StringComparison.Ordinal);
+        _clock.Now += TimeSpan.FromSeconds(301);
+
+        // At once again, since the connection broke before DATA; then twice within 35 days; with a clock that was put back; and too late.
+        Assert.Equal("dunno", await AskAsync(host, sender: sender));
+        Assert.Equal("dunno", await AskAsync(host, sender: sender));
+        _clock.Now += TimeSpan.FromDays(34);
+        Assert.Equal("dunno", await AskAsync(host, sender: sender));
+        _clock.Now += TimeSpan.FromDays(34);
+        Assert.Equal("dunno", await AskAsync(host, sender: sender));
+        _clock.Now -= TimeSpan.FromDays(2);
+        Assert.Equal("dunno", await AskAsync(host, sender: sender));
+        Assert.StartsWith("defer", await AskAsync(host, sender: sender, recipient: "other@example.org"), StringComparison.Ordinal);
+        Assert.StartsWith("defer", await AskAsync(host, sender: sender, client: "192.0.2.8"), StringComparison.Ordinal);
+        _clock.Now += TimeSpan.FromDays(36);
+        Assert.StartsWith("defer", await AskAsync(host, sender: sender), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_remember_who_has_passed_waits_again_as_in_mtpolicyd()
+    {
+        var host = Host("{ name = grey, module = Greylist, use_autowl = off, query_autowl = off }");
+        await AskAsync(host);
+        _clock.Now += TimeSpan.FromSeconds(301);
+        Assert.Equal("dunno", await AskAsync(host));
+        Assert.Equal("defer greylisting is active", await AskAsync(host));
+    }
+
     [Fact]
     public async Task Who_comes_too_late_begins_anew()
     {
@@ -143,6 +179,7 @@ public sealed class GreylistSpecs : IAsyncDisposable
     [InlineData("ticket { module = Sqll }", "Sql")]
     [InlineData("ticket { module = Sql, db = other }", "no connection \"other\"")]
     [InlineData("prefix_ipv4 = 33", "prefix_ipv4")]
+    [InlineData("remember = -1", "remember")]
     public void A_mistake_is_an_error(string options, string part)
     {
         Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = Greylist, " + options + " } ] } ] }", out var diagnostics));

@@ -134,6 +134,20 @@ public sealed class MemcachedSpecs
         Assert.Equal("reject trapped by honeypod", await AskAsync(policy, "192.0.2.9", "trap@example.org"));
     }
 
+    [Fact]
+    public async Task Greylist_remembers_in_memcached_for_longer_than_the_thirty_days_that_are_a_span_there()
+    {
+        await using var memcached = await MemcachedServer.StartNew();
+        await using var policy = PolicyUnderTest.Of($$"""
+            policyd { connections { memcached { module = Memcached, servers = "127.0.0.1:{{memcached.Port}}", timeout = 30s, connect_timeout = 30s } }, virtual_hosts = [ { name = test, port = 12345, plugins = [
+              { name = grey, module = Greylist, use_autowl = off, query_autowl = off, remember = 35d, ticket { module = Memcached, min_retry_wait = 0 } } ] } ] }
+            """);
+        Assert.Equal("defer greylisting is active", await AskAsync(policy, "192.0.2.7", "b@example.org"));
+        Assert.Equal("dunno", await AskAsync(policy, "192.0.2.7", "b@example.org"));
+        Assert.Equal("dunno", await AskAsync(policy, "192.0.2.7", "b@example.org"));
+        Assert.Equal("dunno", await AskAsync(policy, "192.0.2.7", "b@example.org"));
+    }
+
     [Theory]
     [InlineData("connections { }, session_cache { module = Memcached }", "no connection \"memcached\" with module = Memcached")]
     [InlineData("connections { memcached { module = Memcached, servers = \"a:b\" } }", "has no port")]
