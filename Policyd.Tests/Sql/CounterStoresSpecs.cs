@@ -27,13 +27,13 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
     }
 
     [Fact]
-    public async Task Locked_file_is_unavailable_and_goes_on_when_it_is_free()
+    public async Task Locked_file_is_busy_and_goes_on_when_it_is_free()
     {
         await Store.PrepareAsync(Table, Cancel);
         await using var other = await Database.OpenAsync(Cancel);
         await Execute(other, "BEGIN IMMEDIATE");
         var failure = await Assert.ThrowsAsync<CounterStoreException>(() => Commit(Add("a", 1, 1)));
-        Assert.Equal(CounterStoreFailure.Unavailable, failure.Failure);
+        Assert.Equal(CounterStoreFailure.Busy, failure.Failure);
         Assert.Contains("locked", failure.Message, StringComparison.Ordinal);
         await Execute(other, "ROLLBACK");
         Assert.Equal(1, Assert.Single(await Commit(Add("a", 1, 1))).Row.Total.Count);
