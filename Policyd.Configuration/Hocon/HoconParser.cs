@@ -231,6 +231,11 @@ internal sealed partial class HoconParser
 
         if (parts.Count > 0)
         {
+            if (isElement)
+            {
+                WarnOfMissingCommas(parts);
+            }
+
             return Join(parts);
         }
 
@@ -240,6 +245,31 @@ internal sealed partial class HoconParser
         }
 
         return null;
+    }
+
+    // [ { a } { b } ] on one line is one merged object, [ "a" "b" ] one text. HOCON has it so, and no author of a list means it.
+    private void WarnOfMissingCommas(List<HoconExpression> parts)
+    {
+        for (var i = 2; i < parts.Count; i++)
+        {
+            var (before, space, part) = (parts[i - 2], parts[i - 1], parts[i]);
+            if (space is HoconSpace && before is HoconLiteral { IsQuoted: true } && part is HoconLiteral { IsQuoted: true })
+            {
+                Warn("these two texts beside each other are one text", before, part);
+            }
+        }
+
+        var objects = parts.FindAll(static part => part is not HoconSpace);
+        for (var i = 1; i < objects.Count; i++)
+        {
+            if (objects[i - 1] is HoconObjectLiteral && objects[i] is HoconObjectLiteral)
+            {
+                Warn("these two objects beside each other are one merged object", objects[i - 1], objects[i]);
+            }
+        }
+
+        void Warn(string what, HoconExpression before, HoconExpression at) =>
+            Diagnostics.Warning(at.Position, $"{what} (the first begins at {before.Position.RelativeTo(at.Position)}); a comma or a new line may be missing before this one");
     }
 
     private HoconExpression? ParsePart(HoconScope scope, bool isElement, ref bool failed)
@@ -254,7 +284,7 @@ internal sealed partial class HoconParser
                 return new HoconSpace(token.Text, token.Position);
             case HoconTokenKind.Quoted:
                 Next();
-                return new HoconLiteral(token.Text, ScalarKind.String, token.Position);
+                return new HoconLiteral(token.Text, ScalarKind.String, token.Position) { IsQuoted = true };
             case HoconTokenKind.Unquoted:
                 Next();
                 return new HoconLiteral(token.Text, HoconText.KindOf(token.Text), token.Position);

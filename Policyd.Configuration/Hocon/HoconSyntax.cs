@@ -16,6 +16,9 @@ internal sealed class HoconLiteral(string text, ScalarKind kind, SourcePosition 
     public string Text { get; } = text;
 
     public ScalarKind Kind { get; } = kind;
+
+    /// <summary>Whether it was one text in quotes.</summary>
+    public bool IsQuoted { get; init; }
 }
 
 /// <summary>White space between two values, which only counts when they are joined to a string.</summary>

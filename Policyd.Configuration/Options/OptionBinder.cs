@@ -95,15 +95,29 @@ public static class OptionBinder
         }
 
         return property.Secret is null or { MessagesAreSafe: true }
-            ? BindGiven(property, given, target, source, diagnostics)
+            ? BindSafely(property, given, target, source, diagnostics)
             : BindSecret(property, given, target, source, diagnostics);
+    }
+
+    // An author's type of option, his validation attribute or his getter may throw anything: it is an error of this option, at its place.
+    private static bool BindSafely(OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
+    {
+        try
+        {
+            return BindGiven(property, given, target, source, diagnostics);
+        }
+        catch (Exception e)
+        {
+            diagnostics.Error((given ?? source).Position, $"{property.Name}: {ConfigurationFault.Of(e)}");
+            return false;
+        }
     }
 
     // A message about a value often quotes it, and so may the exception of a setter or an author's own rule: of a secret only the place is told.
     private static bool BindSecret(OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
     {
         var own = new DiagnosticBag();
-        var fits = BindGiven(property, given, target, source, own);
+        var fits = BindSafely(property, given, target, source, own);
         var expected = property.Converter is { } converter ? $"expected {converter.TypeName}, found something else" : "the value does not fit";
         foreach (var place in own.All.Select(found => found.Position).Distinct())
         {

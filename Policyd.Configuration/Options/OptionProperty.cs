@@ -75,9 +75,9 @@ internal sealed class OptionProperty
             _property.SetValue(target, value);
             return true;
         }
-        catch (TargetInvocationException e) when (e.InnerException is ArgumentException or FormatException or InvalidOperationException)
+        catch (TargetInvocationException e)
         {
-            diagnostics.Error(position, $"{Name}: {e.InnerException.Message}");
+            diagnostics.Error(position, $"{Name}: {ConfigurationFault.Of(e)}");
             return false;
         }
     }

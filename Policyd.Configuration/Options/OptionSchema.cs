@@ -112,7 +112,7 @@ public sealed class OptionSchema
         {
             return Activator.CreateInstance(type);
         }
-        catch (TargetInvocationException)
+        catch (Exception e) when (e is TargetInvocationException or TypeInitializationException)
         {
             return null;
         }

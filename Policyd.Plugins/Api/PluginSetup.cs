@@ -57,7 +57,12 @@ public sealed class PluginSetup
 
     private Plugin Plugin { get; }
 
+    // Set where the plugin's options do not fit: what else it says comes of that.
+    internal bool TellsConnectionsOnly { get; init; }
+
     private DiagnosticBag Diagnostics { get; }
+
+    private HashSet<(string Option, string Connection)> Missing { get; } = [];
 
     /// <summary>The database of a SQL connection; null, and an error at the option's place, when there is none of that name.</summary>
     /// <param name="option">The option that names the connection.</param>
@@ -69,11 +74,16 @@ public sealed class PluginSetup
     /// <param name="connection">The connection's name.</param>
     public ICounterStore? CounterStore(string option, string connection) => HasSql(option, connection) ? Resources.Sql.CounterStore(connection) : null;
 
-    /// <summary>Declares that the plugin uses a counter table, so that the server prepares it.</summary>
+    /// <summary>Declares that the plugin uses a counter table, so that the server prepares it; an error when the connection is not there.</summary>
     /// <param name="connection">The name of the SQL connection, which the option <c>db</c> gave.</param>
     /// <param name="table">The table, as <see cref="CounterTableName.TryParse"/> gives it.</param>
     /// <param name="writes">Whether the plugin counts there.</param>
-    public CounterTable UseCounterTable(string connection, string table, bool writes) => Resources.Tables.Use(connection, table, writes);
+    public CounterTable UseCounterTable(string connection, string table, bool writes)
+    {
+        // A table of a connection that is not there would only be missed when the server prepares it.
+        HasSql("db", connection);
+        return Resources.Tables.Use(connection, table, writes);
+    }
 
     // For a user's own choice of field, at run time: the same object as a plugin declared, so that it knows whether anybody counts.
     internal CounterTable FindCounterTable(string connection, string table) => Resources.Tables.Find(connection, table);
@@ -81,17 +91,29 @@ public sealed class PluginSetup
     /// <summary>Reports an error at an option's place; the server does not start.</summary>
     /// <param name="option">The option's name.</param>
     /// <param name="message">What is wrong.</param>
-    public void Error(string option, string message) => Diagnostics.Error(Section.PositionOf(option), $"plugin {Plugin.Name}: {option}: {message}");
+    public void Error(string option, string message) => Error(Section.PositionOf(option), $"{option}: {message}");
 
     /// <summary>Reports an error at a place of another file, such as a list that an option names.</summary>
     /// <param name="place">The place.</param>
     /// <param name="message">What is wrong.</param>
-    public void Error(SourcePosition place, string message) => Diagnostics.Error(place, $"plugin {Plugin.Name}: {message}");
+    public void Error(SourcePosition place, string message)
+    {
+        if (!TellsConnectionsOnly)
+        {
+            Diagnostics.Error(place, $"plugin {Plugin.Name}: {message}");
+        }
+    }
 
     /// <summary>Warns at an option's place.</summary>
     /// <param name="option">The option's name.</param>
     /// <param name="message">What is probably wrong.</param>
-    public void Warning(string option, string message) => Diagnostics.Warning(Section.PositionOf(option), $"plugin {Plugin.Name}: {option}: {message}");
+    public void Warning(string option, string message)
+    {
+        if (!TellsConnectionsOnly)
+        {
+            Diagnostics.Warning(Section.PositionOf(option), $"plugin {Plugin.Name}: {option}: {message}");
+        }
+    }
 
     /// <summary>
     /// Declares that the plugin acts on what another one has found. When no virtual host has a plugin of that module and name the operator is warned.
@@ -180,13 +202,22 @@ public sealed class PluginSetup
 
     private void NoConnection(string option, string connection, string module)
     {
+        // A plugin that asks for it several times gets one message.
+        if (!Missing.Add((option, connection)))
+        {
+            return;
+        }
+
+        var subject = $"plugin {Plugin.Name}: {option}";
         if (!Connections.TryGetValue(connection, out var other))
         {
-            Error(option, $"there is no connection \"{connection}\"{(Connections.Count == 0 ? "" : $"; there are {string.Join(", ", Connections.Keys)}")}");
+            var known = Connections.Count == 0 ? "" : $"; there are {string.Join(", ", Connections.Keys)}";
+            var hint = EditDistance.Closest(connection, Connections.Keys) is { } close ? $"; did you mean {close}?" : known;
+            Diagnostics.Error(Section.PositionOf(option), $"{subject}: there is no connection \"{connection}\"{hint}");
         }
         else if (!other.Module.Equals(module, StringComparison.OrdinalIgnoreCase))
         {
-            Error(option, $"the connection \"{connection}\" has the module {other.Module}; one with module = {module} is needed");
+            Diagnostics.Error(Section.PositionOf(option), $"{subject}: the connection \"{connection}\" has the module {other.Module}; one with module = {module} is needed");
         }
     }
 }

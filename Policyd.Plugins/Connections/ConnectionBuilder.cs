@@ -28,7 +28,14 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
             else
             {
                 definitions[member.Key] = new ConnectionDefinition(member.Key, module, section);
-                Add(connections, member.Key, section, options);
+                try
+                {
+                    Add(connections, member.Key, section, options);
+                }
+                catch (Exception e)
+                {
+                    diagnostics.Error(section.Position, $"connection {member.Key}: it cannot be made: {ConfigurationFault.Of(e)}");
+                }
             }
         }
 
@@ -57,6 +64,22 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
             case IConnectionOptions other:
                 connections.Add(name, other, _environment);
                 break;
+        }
+    }
+
+    /// <summary>Makes the connections' counter stores: what a driver refuses there is an error of the connection, not of the start.</summary>
+    public void MakeStores(ServerConnections connections, IReadOnlyDictionary<string, ConnectionDefinition> definitions, IEnumerable<string> names)
+    {
+        foreach (var name in names.Distinct().Where(connections.Sql.Contains))
+        {
+            try
+            {
+                connections.Sql.CounterStore(name);
+            }
+            catch (Exception e)
+            {
+                diagnostics.Error(definitions[name].Section.Position, $"connection {name}: its counter tables cannot be used: {ConfigurationFault.Of(e)}");
+            }
         }
     }
 }

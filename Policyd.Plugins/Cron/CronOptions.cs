@@ -6,6 +6,9 @@ namespace Policyd.Plugins.Cron;
 /// <summary>The options of <c>policyd { cron { } }</c>: the server's own clockwork, in place of a crontab.</summary>
 public sealed class CronOptions
 {
+    /// <summary>The tasks that there are without <c>tasks</c>, as in mtpolicyd's crontab.</summary>
+    public static IReadOnlyList<string> UsualTasks { get; } = [.. CronSection.Usual.Select(task => task.Name)];
+
     /// <summary>Whether the server runs the tasks itself.</summary>
     [Description("off: the server runs no task; a crontab with policyd cron does")]
     public bool Enabled { get; set; } = true;

@@ -6,7 +6,7 @@ namespace Policyd.Plugins.Cron;
 // From the section "cron" to its options: the operator's tasks over Debian's crontab of mtpolicyd.
 internal sealed class CronSection(SqlConnections connections, DiagnosticBag diagnostics)
 {
-    private static readonly (string Name, string Expression)[] s_usual =
+    public static IReadOnlyList<(string Name, string Expression)> Usual { get; } =
     [
         ("hourly", "0 * * * *"), ("daily", "0 0 * * *"), ("weekly", "0 0 * * 0"), ("monthly", "0 0 1 * *"),
     ];
@@ -70,7 +70,7 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
         }
 
         var tasks = new List<CronTask>();
-        foreach (var (name, expression) in s_usual.Where(usual => given is null || !given.Has(usual.Name)))
+        foreach (var (name, expression) in Usual.Where(usual => given is null || !given.Has(usual.Name)))
         {
             CronTask.TryCreate(name, expression, zone, out var task, out _);
             tasks.Add(task!);

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.Loader;
+using Policyd.Configuration;
 using Policyd.Plugins.Api;
 
 namespace Policyd.Plugins.Loading;
@@ -25,7 +26,7 @@ public static class PluginFolder
             {
                 modules = modules.With(TypesOf(Path.GetFullPath(path)));
             }
-            catch (Exception e) when (e is BadImageFormatException or IOException or InvalidOperationException or TypeLoadException or ReflectionTypeLoadException)
+            catch (Exception e)
             {
                 errors.Add($"{path}: {Reason(e)}");
             }
@@ -49,7 +50,7 @@ public static class PluginFolder
         BadImageFormatException => "is no .NET assembly that this server can load",
         ReflectionTypeLoadException load => $"cannot be loaded: {load.LoaderExceptions.FirstOrDefault()?.Message}",
         FileNotFoundException missing => $"needs {missing.FileName}, which is not beside it",
-        _ => e.Message,
+        _ => ConfigurationFault.Of(e),
     };
 
     // What the server itself has comes from the server, so that a plugin's Plugin is our Plugin; the rest from the plugin's folder.

@@ -64,7 +64,16 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
             diagnostics.Warning(section.PositionOf("name"), $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\": what one has done or cached for a mail counts for the other");
         }
 
-        return Make(type, name, module, section, keepsActions);
+        try
+        {
+            return Make(type, name, module, section, keepsActions);
+        }
+        catch (Exception e)
+        {
+            // An author's own code runs here in many places, also in getters and static members: none of them may end the start without a place.
+            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {type.FullName} cannot be made: {ConfigurationFault.Of(e)}");
+            return null;
+        }
     }
 
     private Plugin? Make(Type type, string name, string module, ConfigObject section, bool keepsActions)
@@ -74,9 +83,9 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         {
             plugin = (Plugin)Activator.CreateInstance(type)!;
         }
-        catch (System.Reflection.TargetInvocationException e)
+        catch (Exception e)
         {
-            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: the constructor of {type.FullName} failed: {e.InnerException?.Message}");
+            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: the constructor of {type.FullName} failed: {ConfigurationFault.Of(e)}");
             return null;
         }
 
@@ -93,23 +102,25 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         }
 
         CheckActions(plugin, section, keepsActions);
-        if (fits)
-        {
-            Initialize(plugin, section);
-        }
-
+        Initialize(plugin, section, fits);
         return plugin;
     }
 
-    private void Initialize(Plugin plugin, ConfigObject section)
+    // With options that do not fit a plugin may well fail, and what it says of them is of no use. Which connection it asks for is:
+    // a name that nobody has belongs beside its other errors, not into the next attempt.
+    private void Initialize(Plugin plugin, ConfigObject section, bool fits)
     {
+        var setup = new PluginSetup(plugin, section, virtualHost, environment, actions.Grammar, connections, resources, diagnostics) { TellsConnectionsOnly = !fits };
         try
         {
-            plugin.Initialize(new PluginSetup(plugin, section, virtualHost, environment, actions.Grammar, connections, resources, diagnostics));
+            plugin.Initialize(setup);
         }
         catch (Exception e)
         {
-            diagnostics.Error(section.Position, $"plugin {plugin.Name} cannot start: {e.Message}");
+            if (fits)
+            {
+                diagnostics.Error(section.Position, $"plugin {plugin.Name} cannot start: {ConfigurationFault.Of(e)}");
+            }
         }
     }
 

@@ -21,9 +21,9 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
 
     public PolicyServerModel? Build()
     {
+        RootSections.Check(document.Root, _diagnostics);
         if (document.Root["policyd"] is not ConfigObject root)
         {
-            _diagnostics.Error(document.Root.PositionOf("policyd"), "there is no section policyd { }");
             return null;
         }
 
@@ -35,7 +35,8 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             _diagnostics.Error((root["admin"] as ConfigObject ?? root).PositionOf("listen"), $"admin: listen: {wrong}");
         }
 
-        var (connections, opened) = new ConnectionBuilder(environment, _diagnostics).Build(root);
+        var builder = new ConnectionBuilder(environment, _diagnostics);
+        var (connections, opened) = builder.Build(root);
         var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
         {
@@ -46,9 +47,10 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
         resources.Results.Check([.. hosts.SelectMany(host => host.Chain.All)], _diagnostics);
-        var sessions = Sessions(root, opened);
-        var cron = new CronSection(resources.Sql, _diagnostics).Read(root["cron"]);
-        if (_diagnostics.HasErrors)
+        builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
+        var sessions = Guarded("session_cache", root, () => Sessions(root, opened));
+        var cron = Guarded("cron", root, () => new CronSection(resources.Sql, _diagnostics).Read(root["cron"]));
+        if (_diagnostics.HasErrors || sessions is null || cron is null)
         {
             return null;
         }
@@ -56,6 +58,21 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
+    }
+
+    // What a section's values make somebody throw is an error at the section's place; null then.
+    private T? Guarded<T>(string section, ConfigObject root, Func<T> make)
+        where T : class
+    {
+        try
+        {
+            return make();
+        }
+        catch (Exception e)
+        {
+            _diagnostics.Error(root.PositionOf(section), $"{section}: it cannot be made: {ConfigurationFault.Of(e)}");
+            return null;
+        }
     }
 
     private Lazy<IDnsResolver> Dns(DnsOptions options, ConfigObject root, ServerConnections connections)

@@ -65,11 +65,11 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
+        _store = setup.CounterStore("db", Db);
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
         _doneKey = Name + "-acct";
-        _store = setup.CounterStore("db", Db);
         if (Key is not null && Fields.Count != 1)
         {
             setup.Error("fields", "with a key of its own the plugin counts into one table: name one field");

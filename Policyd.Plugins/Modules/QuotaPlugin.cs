@@ -96,6 +96,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
+        // The connection first, here and in Accounting: it is told also where other options do not fit.
+        setup.Database("db", Db);
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
         _options.Check(setup, "field", [Field.Default]);
         _setup = setup;
@@ -103,7 +105,6 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         _counters = setup.Counters;
         _hasOwnAction = setup.Section.Has("action") || setup.Section.Has("uc_action");
         _warnings = WarnAt is { } fraction ? new QuotaWarnings(fraction) : null;
-        setup.Database("db", Db);
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,6 @@
+using Policyd.Configuration;
+using Policyd.Plugins.Cron;
+using Policyd.Plugins.Model;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;
@@ -5,7 +8,7 @@ namespace Policyd.Server.Commands;
 /// <summary><c>policyd cron</c> and <c>-t</c>: the plugins' periodic tasks once, without a server. What is logged also goes to stderr, which cron(8) mails.</summary>
 internal static class CronCommand
 {
-    /// <exception cref="CommandException">No task is named, or the log cannot be opened.</exception>
+    /// <exception cref="CommandException">No task is named, or one that nobody has; or the log cannot be opened.</exception>
     public static async Task<int> RunAsync(string? given, string tasks, int? level, TextWriter error, CancellationToken cancellationToken)
     {
         var names = tasks.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
@@ -24,6 +27,22 @@ internal static class CronCommand
         }
 
         await using var connections = model.ServerConnections;
+        var known = KnownTasks(model, configuration.Document.Root);
+        if (names.FirstOrDefault(name => !known.Contains(name)) is { } unknown)
+        {
+            throw new CommandException(
+                ExitCode.Usage,
+                $"there is no task \"{unknown}\"; known are {string.Join(", ", known)}, and cron {{ tasks {{ }} }} of the configuration names others{OptionNames.DidYouMean(unknown, known)}");
+        }
+
         return await model.CronAsync(names, cancellationToken) == 0 ? ExitCode.Ok : ExitCode.Software;
     }
+
+    // Also those that the server's own clockwork has off: a crontab runs them instead.
+    private static List<string> KnownTasks(PolicyServerModel model, ConfigObject root) =>
+    [
+        .. CronOptions.UsualTasks,
+        .. model.Cron.Tasks.Select(task => task.Name).Concat((root.Find("policyd", "cron", "tasks") as ConfigObject)?.Members.Select(member => member.Key) ?? [])
+            .Except(CronOptions.UsualTasks),
+    ];
 }
