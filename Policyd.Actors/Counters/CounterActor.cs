@@ -136,18 +136,18 @@ internal sealed class CounterActor : UntypedActor
         {
             case Reserve reserve:
                 asker.Tell(new Admitted(_ledger.Reserve(
-                    reserve.Window, reserve.Metric, reserve.Threshold, reserve.Amounts, reserve.Instance, _node.Clock.GetUtcNow())));
+                    reserve.Window, reserve.Metric, reserve.Threshold, reserve.Amounts, reserve.Instance, _node.Steady.Now, _node.CountsUntil)));
                 break;
             case Read read:
-                asker.Tell(new Reading(new CounterReading(CounterState.Known, _ledger.Read(read.Window))));
+                asker.Tell(new Reading(new CounterReading(CounterState.Known, _ledger.Read(read.Window, _node.CountsUntil))));
                 break;
             case Add add:
                 _ledger.BeginAdd(add.Window, add.Amounts, add.Instance);
                 Write(new Append(add.Key, add.Window, add.Amounts, Absolute: false, add.RequestId, asker, !_hasWritten));
                 break;
             case Inspect inspect:
-                var total = _ledger.Read(inspect.Window);
-                var (reserved, mails) = _ledger.Reserved(inspect.Window, _node.Clock.GetUtcNow());
+                var total = _ledger.Read(inspect.Window, _node.CountsUntil);
+                var (reserved, mails) = _ledger.Reserved(inspect.Window, _node.Steady.Now);
                 asker.Tell(new Inspected(new CounterReading(CounterState.Known, total), reserved, mails));
                 break;
             case SetSums set:
@@ -166,7 +166,7 @@ internal sealed class CounterActor : UntypedActor
     /// <summary>The rows of the window have just been read, and no add is in flight: they can be told what to be, row by row.</summary>
     private void Set(SetSums set, IActorRef asker)
     {
-        var before = _ledger.Read(set.Window);
+        var before = _ledger.Read(set.Window, _node.CountsUntil);
         var rows = _ledger.RowsFor(set.Window, set.Amounts, set.Which);
         (_sets ??= []).Add(new PendingSet(set.Window.Name, asker, before, [.. rows.Select(row => row.Time)]));
         foreach (var (time, amounts) in rows)
@@ -219,7 +219,7 @@ internal sealed class CounterActor : UntypedActor
     {
         _storeAway = false;
         _ledger.Committed(committed.Window, committed.Asked, committed.Adds, committed.Row);
-        var reading = new Reading(new CounterReading(CounterState.Known, _ledger.Read(committed.Window)));
+        var reading = new Reading(new CounterReading(CounterState.Known, _ledger.Read(committed.Window, _node.CountsUntil)));
         foreach (var asker in committed.Askers)
         {
             asker.Tell(reading);
@@ -358,7 +358,7 @@ internal sealed class CounterActor : UntypedActor
 
     private void OnIdle()
     {
-        var now = _node.Clock.GetUtcNow();
+        var now = _node.Steady.Now;
         if (!_touched && _loads is null && _ledger.IsQuiet(now))
         {
             if (!_passivating && !_draining && _door is { } door)

@@ -43,7 +43,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
 
     public int AddsInFlight(CounterWindow window) => Find(window)?.AddsInFlight ?? 0;
 
-    public bool IsLoaded(CounterWindow window) => Find(window) is { Loaded: true };
+    public bool IsLoaded(CounterWindow window) => Find(window)?.Knows(window) == true;
 
     /// <summary>
     /// The rows that SQL has for a window. Adds that were on their way meanwhile are not lost: they are kept beside
@@ -52,7 +52,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     public void Load(CounterWindow window, IReadOnlyList<CounterRow> rows)
     {
         var open = Open(window);
-        open.ForgetRows(window.Range);
+        open.ForgetRows(window.RowsToRead);
         foreach (var row in rows)
         {
             open.SetRow(window, row);
@@ -61,7 +61,9 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         open.Loaded = true;
     }
 
-    public CounterAmounts Read(CounterWindow window) => Find(window)?.Sum(window) ?? default;
+    /// <param name="window">The window.</param>
+    /// <param name="now">The time up to which mails count in a rolling one, if that is later than its own.</param>
+    public CounterAmounts Read(CounterWindow window, DateTimeOffset now = default) => Find(window)?.Sum(window, now) ?? default;
 
     /// <summary>What mails that were let in and are not counted yet hold of a window, and how many they are.</summary>
     public (CounterAmounts Amounts, int Mails) Reserved(CounterWindow window, DateTimeOffset now)
@@ -90,11 +92,12 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         double threshold,
         CounterAmounts amounts,
         string instance,
-        DateTimeOffset now)
+        DateTimeOffset now,
+        DateTimeOffset wallClock = default)
     {
         var open = Open(window);
         open.DropExpired(now);
-        var total = open.Sum(window);
+        var total = open.Sum(window, wallClock);
         var held = open.Reserved;
         var own = open.ReservationOf(instance);
         if (own is { } mine)

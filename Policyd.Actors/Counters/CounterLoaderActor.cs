@@ -65,7 +65,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
 
     private void OnLoad(Load load)
     {
-        var now = _settings.Clock.GetUtcNow();
+        var now = _settings.Steady.Now;
         if ((_down && (_loading || now < _retryAt)) || (_refusing.TryGetValue(load.Key.Table, out var refusing) && now < refusing.RetryAt))
         {
             Sender.Tell(new LoadFailed(load.Window));
@@ -106,7 +106,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         _watch.Begin(() => $"reading counters of {table}");
         var triesAgain = !_down;
         var (token, ended) = (_stopped.Token, _ended.Token);
-        var ranges = Array.ConvertAll(batch, one => new CounterLoad(one.Key, one.Window.Range));
+        var ranges = Array.ConvertAll(batch, one => new CounterLoad(one.Key, one.Window.RowsToRead));
         Task.Run(() => QueryAsync(table, ranges, triesAgain, token, ended), token)
             .PipeTo(Self, Self, rows => new QueryDone(table, batch, rows), cause => new QueryFailed(table, batch, cause));
     }
@@ -170,7 +170,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         var rows = done.Rows.Count == 0 ? null : done.Rows.ToLookup(row => row.Key);
         foreach (var one in done.Batch)
         {
-            one.Owner.Tell(new Loaded(one.Window, rows is null || !rows.Contains(one.Key) ? [] : [.. rows[one.Key].Where(row => Covers(one.Window.Range, row.Time))]));
+            one.Owner.Tell(new Loaded(one.Window, rows is null || !rows.Contains(one.Key) ? [] : [.. rows[one.Key].Where(row => Covers(one.Window.RowsToRead, row.Time))]));
         }
 
         LoadNext();
@@ -203,7 +203,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         }
 
         _down = true;
-        _retryAt = _settings.Clock.GetUtcNow() + _backOff.Next();
+        _retryAt = _settings.Steady.Now + _backOff.Next();
         Refuse([.. failed.Batch, .. _waiting.Values.SelectMany(waiting => waiting)]);
 
         _waiting.Clear();
@@ -221,7 +221,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
             refusing.Pause = new GrowingPause(_settings.FirstBackOff, _settings.LongestBackOff);
         }
 
-        _refusing[failed.Table] = refusing with { RetryAt = _settings.Clock.GetUtcNow() + refusing.Pause.Next() };
+        _refusing[failed.Table] = refusing with { RetryAt = _settings.Steady.Now + refusing.Pause.Next() };
         var waiting = _waiting[failed.Table];
         Refuse([.. failed.Batch, .. waiting]);
         if (waiting.Count > 0)

@@ -6,7 +6,17 @@ namespace Policyd.Actors.Counters;
 /// <summary>What the owners on one node share: the writer, the loader and the store of each connection, and the settings.</summary>
 internal sealed class CounterNode(IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock, Func<bool> mayBeElsewhere)
 {
-    public TimeProvider Clock { get; } = clock;
+    // Clocks of nodes that are kept right differ by far less.
+    private static readonly TimeSpan s_clocksApart = TimeSpan.FromSeconds(2);
+
+    /// <summary>For what lasts: reservations end in time also when the clock is put back or forward.</summary>
+    public SteadyTime Steady { get; } = new(clock);
+
+    /// <summary>
+    /// Until when mails count in a rolling window: now. A request that was overtaken sees what was counted meanwhile, and what another
+    /// node has counted whose clock is a little ahead.
+    /// </summary>
+    public DateTimeOffset CountsUntil => MayBeElsewhere() ? clock.GetUtcNow() + s_clocksApart : clock.GetUtcNow();
 
     public CounterSettings Settings { get; } = settings;
 

@@ -96,7 +96,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private void OnAppend(Append add)
     {
-        var resend = add.RequestId is { } id && !_resends.TryAdd(id, _settings.Clock.GetUtcNow());
+        var resend = add.RequestId is { } id && !_resends.TryAdd(id, _settings.Steady.Now);
         if (resend)
         {
             CounterMetrics.Resends.Add(1);
@@ -253,7 +253,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     /// <summary>What others have counted is counted: their requests are known from now on, and taken out of what is not written yet.</summary>
     private void Learn(IReadOnlyList<CommittedIds> commits)
     {
-        var now = _settings.Clock.GetUtcNow();
+        var now = _settings.Steady.Now;
         var counted = new HashSet<UInt128>(CounterRequestId.SameCount);
         _seenCommits[_node] = long.MaxValue;
         foreach (var commit in commits.Where(commit => commit.Node != _node))

@@ -6,6 +6,9 @@ namespace Policyd.Actors.Counters;
 /// <param name="OthersMayWrite">True when another node of the cluster may have counted a request that comes here now.</param>
 internal sealed record CounterWriterSettings(string Connection, TimeProvider Clock, Func<bool> OthersMayWrite)
 {
+    /// <summary>For what lasts: a back-off ends in time also when the clock is put back.</summary>
+    public SteadyTime Steady { get; } = new(Clock);
+
     public TimeSpan FirstBackOff { get; init; } = TimeSpan.FromMilliseconds(100);
 
     public TimeSpan LongestBackOff { get; init; } = TimeSpan.FromSeconds(5);

@@ -10,6 +10,8 @@ namespace Policyd.Actors.Counters;
 /// <param name="next">The next open window of the key, of which there are hardly ever more than two.</param>
 internal sealed class OpenWindow(string name, OpenWindow? next)
 {
+    // Buckets before this were not read, or are forgotten.
+    private string _from = string.Empty;
     private CounterAmounts _total;
     private List<CounterRow>? _buckets;
     private string? _firstInstance;
@@ -24,6 +26,9 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public bool Loaded { get; set; }
 
+    /// <summary>Whether all is known of what this window counts. After the clock was put back, older buckets than those at hand may be its.</summary>
+    public bool Knows(CounterWindow window) => Loaded && (window.Rolling is null || string.CompareOrdinal(window.Range.From, _from) >= 0);
+
     public CounterAmounts InFlight { get; set; }
 
     public int AddsInFlight { get; set; }
@@ -34,23 +39,50 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public bool IsQuiet => AddsInFlight == 0 && Reservations == 0;
 
-    public CounterAmounts Sum(CounterWindow window)
+    /// <summary>What counts at a time. What was counted later than it, before the clock was put back, is no part of a rolling window.</summary>
+    public CounterAmounts Sum(CounterWindow window, DateTimeOffset now)
     {
         _touched = true;
-        return window.Rolling is null ? _total + InFlight : SumOfBuckets(window);
+        return window.Rolling is null ? _total + InFlight : SumOfBuckets(window, now);
     }
 
-    private CounterAmounts SumOfBuckets(CounterWindow window)
+    private CounterAmounts SumOfBuckets(CounterWindow window, DateTimeOffset now)
     {
         var sum = InFlight;
-        var oldest = window.Range.From;
-        _buckets?.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, oldest) < 0);
-        foreach (var bucket in _buckets ?? [])
+        if (_buckets is null)
         {
-            sum += bucket.Total;
+            return sum;
+        }
+
+        var (first, last) = (window.Range.From, window.LastAt(now));
+        var oldest = default(string);
+        foreach (var bucket in _buckets)
+        {
+            if (string.CompareOrdinal(bucket.Time, first) < 0)
+            {
+                oldest = oldest is null || string.CompareOrdinal(bucket.Time, oldest) < 0 ? bucket.Time : oldest;
+            }
+            else if (string.CompareOrdinal(bucket.Time, last) <= 0)
+            {
+                sum += bucket.Total;
+            }
+        }
+
+        if (oldest is not null)
+        {
+            ForgetBucketsBefore(window.RowsToRead.From, oldest);
         }
 
         return sum;
+    }
+
+    private void ForgetBucketsBefore(string first, string oldest)
+    {
+        if (string.CompareOrdinal(oldest, first) < 0)
+        {
+            _buckets!.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, first) < 0);
+            _from = string.CompareOrdinal(first, _from) > 0 ? first : _from;
+        }
     }
 
     public void SetRow(CounterWindow window, CounterRow row)
@@ -84,12 +116,13 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     public void ForgetRows(CounterTimeRange range)
     {
         _total = default;
-        _buckets?.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, range.From) >= 0 && string.CompareOrdinal(bucket.Time, range.To) <= 0);
+        _buckets?.Clear();
+        _from = range.From;
     }
 
     /// <summary>
     /// The rows to write so that the chosen sums of the window become these. The others stay, each in its row: a bucket that is yet to
-    /// leave a rolling window keeps what it will take with it.
+    /// leave a rolling window keeps what it will take with it. Buckets whose time is yet to come are emptied too, or they would count when it comes.
     /// </summary>
     public IReadOnlyList<(string Time, CounterAmounts Amounts)> RowsFor(CounterWindow window, CounterAmounts amounts, CounterSums which)
     {
@@ -100,10 +133,11 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
         var newest = _buckets?.Find(bucket => bucket.Time == window.Time)?.Total ?? default;
         var rows = new List<(string Time, CounterAmounts Amounts)> { (window.Time, newest.With(which, amounts)) };
+        var first = window.Range.From;
         foreach (var bucket in _buckets ?? [])
         {
             var emptied = bucket.Total.With(which, default);
-            if (bucket.Time != window.Time && emptied != bucket.Total)
+            if (bucket.Time != window.Time && emptied != bucket.Total && string.CompareOrdinal(bucket.Time, first) >= 0)
             {
                 rows.Add((bucket.Time, emptied));
             }

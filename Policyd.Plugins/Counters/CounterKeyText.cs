@@ -17,18 +17,12 @@ public static class CounterKeyText
     private const int HashDigits = 32;
     private static readonly SearchValues<char> Plain = SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Select(c => (char)c)]);
 
-    /// <summary>The key as the table holds it: lower-cased where the table does not tell case apart, shortened where it must be.</summary>
+    /// <summary>The key as the table holds it: in the one spelling of all that the table takes for one key, shortened where it must be.</summary>
     public static string ForTable(string key, CounterTableInfo table)
     {
         ArgumentNullException.ThrowIfNull(key);
         ArgumentNullException.ThrowIfNull(table);
-        if (table.IgnoresCase)
-        {
-            // Such collations compare 'a' and 'a ' as equal too.
-            key = key.ToLowerInvariant().TrimEnd(' ');
-        }
-
-        return Fit(key, table.MaxKeyLength, table.Repertoire);
+        return Fit(table.Folding.Fold(key), table.MaxKeyLength, table.Repertoire);
     }
 
     internal static string Fit(string text, int maxLength, TextRepertoire repertoire) =>

@@ -2,16 +2,19 @@ namespace Policyd.Plugins.Counters;
 
 /// <summary>What a prepared counter table can hold, and what was done to it.</summary>
 /// <param name="Table">The table.</param>
-/// <param name="IgnoresCase">
-/// Whether its keys compare case-insensitively (MySQL's default collations): <c>Bob</c> and <c>bob</c> are one row, so they must
-/// be one <see cref="CounterKey"/> too; <see cref="CounterKeyText.ForTable"/> sees to it.
+/// <param name="Folding">
+/// Which keys are one for it (by MySQL's default collations <c>Bob</c> and <c>bob</c> are one row): they must be one
+/// <see cref="CounterKey"/> too; <see cref="CounterKeyText.ForTable"/> sees to it.
 /// </param>
 /// <param name="MaxKeyLength">The longest key it holds, in characters.</param>
 /// <param name="Repertoire">The characters it holds.</param>
 /// <param name="Done">Plain sentences for the log, one for each change that was made; empty when the table was ready.</param>
-public sealed record CounterTableInfo(string Table, bool IgnoresCase, int MaxKeyLength, TextRepertoire Repertoire, IReadOnlyList<string> Done)
+public sealed record CounterTableInfo(string Table, KeyFolding Folding, int MaxKeyLength, TextRepertoire Repertoire, IReadOnlyList<string> Done)
 {
-    /// <summary>Plain sentences for the log: settings of the database's server by which a commit that was answered may yet be lost.</summary>
+    /// <summary>
+    /// Plain sentences for the log: settings of the database's server by which a commit that was answered may yet be lost, and collations that are not
+    /// known in full.
+    /// </summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }
 

@@ -11,6 +11,7 @@ namespace Policyd.Plugins.Counters;
 public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = null)
 {
     private const int Buckets = 60;
+    private const long LastStart = 9_999_999_999;
 
     /// <summary>A calendar window: strftime of local time, as mtpolicyd writes it.</summary>
     /// <param name="pattern">For example <c>%Y-%m</c>.</param>
@@ -51,10 +52,35 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
                 return new CounterTimeRange(Time, Time);
             }
 
-            var start = long.Parse(Time.AsSpan(Time.IndexOf(':') + 1), CultureInfo.InvariantCulture);
-            return new CounterTimeRange(BucketText(span, BucketStart(span, start - (long)span.TotalSeconds)), Time);
+            return new CounterTimeRange(BucketText(span, BucketStart(span, Start - (long)span.TotalSeconds)), Time);
         }
     }
+
+    /// <summary>
+    /// The rows to read of a rolling window: its own; the buckets of a sixth of it before, so that requests that overtake one another, and nodes whose clocks differ
+    /// a little, need no second look; and those whose time is yet to come, since a clock that was put back may have left some. Of a calendar window
+    /// its one row.
+    /// </summary>
+    public CounterTimeRange RowsToRead
+    {
+        get
+        {
+            if (Rolling is not { } span)
+            {
+                return new CounterTimeRange(Time, Time);
+            }
+
+            var seconds = (long)span.TotalSeconds;
+            return new CounterTimeRange(BucketText(span, BucketStart(span, Start - seconds - (seconds / 6))), BucketText(span, LastStart));
+        }
+    }
+
+    /// <summary>The text of the last bucket that counts at a time: this window's own, or, when that time is later, the bucket of the time.</summary>
+    /// <param name="now">The time by the clock of who counts.</param>
+    public string LastAt(DateTimeOffset now) =>
+        Rolling is { } span && BucketStart(span, now.ToUnixTimeSeconds()) is var start && start > Start ? BucketText(span, start) : Time;
+
+    private long Start => long.Parse(Time.AsSpan(Time.IndexOf(':') + 1), CultureInfo.InvariantCulture);
 
     private static long BucketSeconds(TimeSpan span) => Math.Max(1, ((long)span.TotalSeconds + Buckets - 1) / Buckets);
 

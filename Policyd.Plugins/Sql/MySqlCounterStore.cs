@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Globalization;
 using System.Text;
@@ -16,6 +17,9 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     // Such names are the whole server's, and of at most 64 characters.
     private const string LockName = "MD5(CONCAT('policyd.', DATABASE(), '.', @table))";
+
+    // What a collation takes for one key is the server's, and the same for all its tables.
+    private readonly ConcurrentDictionary<string, (KeyFolding Folding, string? Pairs)> _foldings = new(StringComparer.Ordinal);
 
     protected override string CreateCommitsTable =>
         $"CREATE TABLE IF NOT EXISTS {Commits} (node char(32) NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids longblob NOT NULL, PRIMARY KEY (node, seq), KEY policyd_commits_at (at)) "
@@ -114,7 +118,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             }
 
             var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct);
-            return info with { Warnings = await DurabilityWarningsAsync(connection, ct) };
+            return info with { Warnings = [.. info.Warnings, .. await DurabilityWarningsAsync(connection, ct)] };
         }
         finally
         {
@@ -126,7 +130,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
 
     protected override CounterTableInfo DefaultInfo(string table) =>
-        new(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+        new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
 
     private static async Task<string?> ScalarAsync(DbConnection connection, string sql, string table, CancellationToken ct)
     {
@@ -210,7 +214,32 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         return rows;
     }
 
-    private static async Task<CounterTableInfo> InfoAsync(DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct)
+    private async Task<CounterTableInfo> InfoAsync(DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct)
+    {
+        var (collation, charset, length) = await KeyColumnAsync(connection, table, ct);
+        var repertoire = charset switch
+        {
+            "utf8mb4" => TextRepertoire.Unicode,
+            "utf8" or "utf8mb3" => TextRepertoire.BasicPlane,
+            "latin1" => TextRepertoire.Latin1,
+            _ => TextRepertoire.Ascii,
+        };
+        if (!_foldings.TryGetValue(collation, out var learned))
+        {
+            learned = await MySqlKeyFolding.LearnAsync(connection, Quote(charset), collation, Quote(collation), repertoire, ct);
+            _foldings[collation] = learned;
+        }
+
+        return new CounterTableInfo(table, learned.Folding, length, repertoire, done)
+        {
+            Warnings = learned.Pairs is null
+                ? []
+                : [$"collation {collation} of a counter table takes pairs of letters for one ({learned.Pairs}): a pair and its letter are one row "
+                    + "but two counters, so that a quota may let more mails in; COLLATE utf8mb4_bin for the column key has no such pairs"],
+        };
+    }
+
+    private static async Task<(string Collation, string Charset, int Length)> KeyColumnAsync(DbConnection connection, string table, CancellationToken ct)
     {
         await using var command = Command(
             connection,
@@ -222,15 +251,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             throw new CounterStoreException(CounterStoreFailure.Schema, $"table {table} is no counter table: it has no text column 'key'");
         }
 
-        var repertoire = reader.GetString(1) switch
-        {
-            "utf8mb4" => TextRepertoire.Unicode,
-            "utf8" or "utf8mb3" => TextRepertoire.BasicPlane,
-            "latin1" => TextRepertoire.Latin1,
-            _ => TextRepertoire.Ascii,
-        };
-        var length = (int)Math.Min(Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), CounterKeyText.MaxLength);
-        return new CounterTableInfo(table, reader.GetString(0).EndsWith("_ci", StringComparison.Ordinal), length, repertoire, done);
+        return (reader.GetString(0), reader.GetString(1), (int)Math.Min(Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), CounterKeyText.MaxLength));
     }
 
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
@@ -313,7 +334,7 @@ internal sealed class FoldedKeys(CounterTableInfo table, IEnumerable<KeyValuePai
     /// takes for them (<c>jose</c> for <c>josé</c>).
     /// </summary>
     public IEnumerable<KeyValuePair<string, List<string>>> Doubtful =>
-        table.IgnoresCase ? _byText.Where(key => !_taken.Contains(key.Key) && (_strange || !System.Text.Ascii.IsValid(key.Key))) : [];
+        table.Folding.JoinsSpellings ? _byText.Where(key => !_taken.Contains(key.Key) && (_strange || !System.Text.Ascii.IsValid(key.Key))) : [];
 
     public List<string> Take(string text)
     {

@@ -107,7 +107,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
 
     protected override CounterTableInfo DefaultInfo(string table) =>
-        new(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+        new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
 
     private static NpgsqlParameter Value(object value, NpgsqlDbType type) => new() { Value = value, NpgsqlDbType = type };
 

@@ -102,15 +102,16 @@ internal sealed class SqliteCounterStore : SqlCounterStore
             await command.ExecuteNonQueryAsync(ct);
         }
 
+        var folding = await FoldingAsync(connection, table, ct);
         await transaction.CommitAsync(ct);
-        return DefaultInfo(table) with { Done = [.. steps.Select(step => step.Done)] };
+        return DefaultInfo(table) with { Folding = folding, Done = [.. steps.Select(step => step.Done)] };
     }
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
         [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
 
     protected override CounterTableInfo DefaultInfo(string table) =>
-        new(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+        new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
 
     private static CounterAmounts Amounts(SqliteStatement statement, int first) =>
         new(statement.Int64(first), statement.Int64(first + 1), statement.Int64(first + 2), statement.Int64(first + 3));
@@ -194,6 +195,22 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
         steps.Add(($"table {table}: a unique key on key and time added", $"CREATE UNIQUE INDEX {Quote(table + "_key_time")} ON {name} (\"key\", \"time\")"));
         return steps;
+    }
+
+    // The unique key's collation, which an upsert needs to be the column's too.
+    private static async Task<KeyFolding> FoldingAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        await using var command = Command(
+            connection,
+            "SELECT upper(part.coll) FROM pragma_index_list(@table) AS one, pragma_index_xinfo(one.name) AS part WHERE one.\"unique\" = 1 AND one.partial = 0 AND part.name = 'key' "
+            + "AND (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
+            ("@table", table));
+        return await command.ExecuteScalarAsync(ct) switch
+        {
+            "NOCASE" => KeyFolding.AsciiCase,
+            "RTRIM" => KeyFolding.TrailingSpaces,
+            _ => KeyFolding.Exact,
+        };
     }
 
     private static string MergeTwins(string name)

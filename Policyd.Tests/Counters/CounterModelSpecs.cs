@@ -338,6 +338,10 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
 
         public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Interlocked.Read(ref _ticks);
+
         public override DateTimeOffset GetUtcNow() => new(Interlocked.Read(ref _ticks), TimeSpan.Zero);
 
         public void Advance(TimeSpan time) => Interlocked.Add(ref _ticks, time.Ticks);

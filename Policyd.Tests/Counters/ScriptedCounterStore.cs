@@ -63,7 +63,7 @@ internal sealed class ScriptedCounterStore : ICounterStore
     }
 
     public Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct) =>
-        Prepares.RunAsync(() => new CounterTableInfo(table, IgnoresCase: false, CounterKeyText.MaxLength, TextRepertoire.Unicode, []), table);
+        Prepares.RunAsync(() => new CounterTableInfo(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []), table);
 
     public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) => Task.FromResult<IReadOnlyList<string>>([]);
 

@@ -156,7 +156,7 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
         Assert.Contains(planned, one => one.Contains("64 bits: id, count, count_rcpt, size, size_rcpt", StringComparison.Ordinal));
         var info = await Store.PrepareAsync(Table, Cancel);
         Assert.Equal(planned, info.Done);
-        Assert.True(info.IgnoresCase);
+        Assert.True(info.Folding.JoinsSpellings);
         Assert.Equal(TextRepertoire.Latin1, info.Repertoire);
         var key = CounterKeyText.ForTable("A@B.c", info);
         Assert.Equal(new CounterAmounts(2, 3, 4294967395, 104), Assert.Single(await Commit(new CounterDelta(Table, key, "2026-11", new CounterAmounts(1, 1, 100, 100)))).Row.Total);

@@ -69,10 +69,28 @@ internal sealed class CountingPolicy : IAsyncDisposable
     }
 }
 
-/// <summary>Wall time is what a test says, in UTC; timers run as ever.</summary>
+/// <summary>Wall time is what a test says, in UTC; timers run as ever. Time that passes does so by the monotonic clock too; a clock that is put is only put.</summary>
 internal sealed class SetClock : TimeProvider
 {
-    public DateTimeOffset Now { get; set; } = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+    private DateTimeOffset _now = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+    private long _passed = TimeSpan.TicksPerDay;
+
+    public DateTimeOffset Now
+    {
+        get => _now;
+        set
+        {
+            _passed += Math.Max(0, (value - _now).Ticks);
+            _now = value;
+        }
+    }
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => Volatile.Read(ref _passed);
+
+    /// <summary>Somebody, or NTP, puts the clock: no time has passed.</summary>
+    public void Put(DateTimeOffset time) => _now = time;
 
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
