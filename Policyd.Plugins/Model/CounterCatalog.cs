@@ -30,7 +30,7 @@ public sealed record CounterWindowKind(string? Pattern, TimeSpan? Length)
 /// <param name="VirtualHost">The virtual host of its chain.</param>
 /// <param name="Plugin">The plugin's name.</param>
 /// <param name="Metric">What it compares.</param>
-/// <param name="Threshold">Its own threshold.</param>
+/// <param name="Threshold">Its own threshold; positive infinity when it has no limit.</param>
 /// <param name="ThresholdFromSession">The session's key that may name another for a mail; null when there is none.</param>
 /// <param name="Window">The kind of window that it compares.</param>
 /// <param name="Mode">Whether it acts.</param>
@@ -88,7 +88,7 @@ public static class CounterCatalog
             case QuotaPlugin quota:
                 var compared = new CounterWindowKind(quota.Window is null ? quota.TimePattern : null, quota.Window);
                 var holds = quota.Enabled.Default || quota.Enabled.SessionKey is not null
-                    ? new CounterQuota(host, quota.Name, quota.Metric.Default, quota.Threshold.Default, quota.Threshold.SessionKey, compared, quota.Mode, quota.OwnLimits)
+                    ? new CounterQuota(host, quota.Name, quota.Metric.Default, quota.Threshold.Default.Value, quota.Threshold.SessionKey, compared, quota.Mode, quota.OwnLimits)
                     : null;
                 return [new Use(quota.Db, quota.TablePrefix + quota.Field.Default, quota.Field.Default, compared, holds)];
             default:

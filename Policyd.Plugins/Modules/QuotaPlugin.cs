@@ -44,8 +44,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     public required UserOption<CounterMetric> Metric { get; set; }
 
     /// <summary>The threshold.</summary>
-    [Description("from which sum on the action is answered")]
-    public required UserOption<double> Threshold { get; set; }
+    [Description("from which sum on the action is answered; unlimited: never")]
+    public required UserOption<QuotaLimit> Threshold { get; set; }
 
     /// <summary>The calendar window.</summary>
     [Description("the window as strftime of local time, as Accounting has it")]
@@ -124,8 +124,14 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
 
         var (metric, threshold, window) = (Metric.For(context), Threshold.For(context), _options.WindowOf(context));
         NoteOwnLimit(key, threshold);
+        if (threshold.IsUnlimited)
+        {
+            // Nobody's counter matters, nor whether the database is there.
+            return PluginResult.Continue;
+        }
+
         var table = _setup.FindCounterTable(key.Connection, key.Table);
-        var admission = await AskAsync(context, table, key, window, metric, threshold).ConfigureAwait(false);
+        var admission = await AskAsync(context, table, key, window, metric, threshold.Value).ConfigureAwait(false);
         if (admission.State == CounterState.Unavailable)
         {
             Log(context, $"{field} {key.Key}: the counter is not known");
@@ -134,7 +140,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         }
 
         var total = admission.Total[metric];
-        _warnings?.Consider(context, this, key, window, total, threshold);
+        _warnings?.Consider(context, this, key, window, total, threshold.Value);
         if (admission.Admitted || await IsCountedAsync(context, table, key).ConfigureAwait(false))
         {
             return PluginResult.Continue;
@@ -189,7 +195,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         return admission;
     }
 
-    private void NoteOwnLimit(CounterKey key, double threshold)
+    private void NoteOwnLimit(CounterKey key, QuotaLimit threshold)
     {
         if (Threshold.SessionKey is null)
         {
@@ -202,7 +208,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         }
         else
         {
-            OwnLimits.Note(key, threshold);
+            OwnLimits.Note(key, threshold.Value);
         }
     }
 

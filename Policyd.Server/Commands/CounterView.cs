@@ -2,6 +2,7 @@
 
 using System.Globalization;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Modules;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Logging;
 using Spectre.Console;
@@ -92,7 +93,7 @@ internal sealed class CounterView(TextWriter output)
     // In a list the limit stands in the heading; a key with another one says so.
     private static string UsedOf(QuotaReport quota) => quota.OwnThreshold is { } own ? $"{Used(quota)} of own {Number(own)}".TrimStart() : Used(quota);
 
-    private static string Number(double threshold) => double.IsPositiveInfinity(threshold) ? "unlimited" : threshold.ToString(CultureInfo.InvariantCulture);
+    private static string Number(double threshold) => new QuotaLimit(threshold).ToString();
 }
 
 /// <summary>Standard output as Spectre.Console writes it: bold and as wide as the screen on a terminal, plain and never wrapped elsewhere.</summary>

@@ -92,6 +92,27 @@ public sealed class CounterCommandSpecs : IDisposable
     }
 
     [Fact]
+    public async Task User_without_a_limit_is_counted_and_shown_as_unlimited()
+    {
+        var configuration = Configure("""
+            { name = SetLimit, module = SetField, key = quota_count, value = "Unlimited" }
+            { name = QuotaIP, module = Quota, field = client_address, metric = count, threshold = 2, uc_threshold = quota_count }
+            { name = QuotaSize, module = Quota, field = client_address, metric = size, threshold = UNLIMITED }
+            { name = AcctIP, module = Accounting, fields = client_address }
+            """);
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        await Send("192.0.2.7", 5, 1000, 1);
+
+        Assert.Contains(Words(await Counter(configuration, "list", "client_address")), line => line == "192.0.2.7 5 5 5000 5000 of own unlimited");
+        Assert.Contains(Words(await Counter(configuration, "get", "client_address", "192.0.2.7")), line => line == "QuotaSize unlimited");
+        var quotas = (await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("quotas");
+        Assert.Equal("unlimited", quotas[0].GetProperty("own_threshold").GetString());
+        Assert.Equal(JsonValueKind.Null, quotas[0].GetProperty("used_percent").ValueKind);
+        Assert.Equal("unlimited", quotas[1].GetProperty("threshold").GetString());
+        Assert.Equal(JsonValueKind.Null, quotas[1].GetProperty("own_threshold").ValueKind);
+    }
+
+    [Fact]
     public async Task Set_counter_is_refused_by_its_quota_and_a_reset_one_admitted()
     {
         var configuration = Configure(Chain);

@@ -74,13 +74,32 @@ internal sealed record ListReport(
 /// <summary>The answer to <c>counter.set</c>.</summary>
 internal sealed record SetReport(string Connection, string Table, string Key, WindowReport Window, SumsReport Before, SumsReport After);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, Converters = [typeof(LimitConverter)])]
 [JsonSerializable(typeof(GetReport))]
 [JsonSerializable(typeof(ListReport))]
 [JsonSerializable(typeof(SetReport))]
 internal sealed partial class CounterReports : JsonSerializerContext
 {
     public static JsonNode ToNode<T>(T report, JsonTypeInfo<T> type) => JsonSerializer.SerializeToNode(report, type)!;
+}
+
+/// <summary>JSON has no number for a threshold without a limit: it is written as it is configured.</summary>
+internal sealed class LimitConverter : JsonConverter<double>
+{
+    public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(QuotaLimit.UnlimitedText) ? double.PositiveInfinity : reader.GetDouble();
+
+    public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
+    {
+        if (double.IsPositiveInfinity(value))
+        {
+            writer.WriteStringValue(QuotaLimit.UnlimitedText);
+        }
+        else
+        {
+            writer.WriteNumberValue(value);
+        }
+    }
 }
 
 /// <summary>The metrics as they are configured and as their columns are called.</summary>

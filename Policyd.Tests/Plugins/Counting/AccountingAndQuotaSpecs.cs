@@ -53,6 +53,32 @@ public sealed class AccountingAndQuotaSpecs
         Assert.Equal(3, policy.Counters[CountingPolicy.Client("192.0.2.7"), "2026-11"].Count);
     }
 
+    [Theory]
+    [InlineData("unlimited", 3, true)]
+    [InlineData(" Unlimited ", 3, true)]
+    [InlineData("5", 3, true)]
+    [InlineData("2", 3, false)]
+    [InlineData("unlimitedly", 3, false)]
+    [InlineData("Infinity", 3, false)]
+    [InlineData("", 3, false)]
+    public async Task Users_limit_may_be_a_number_or_unlimited_and_all_else_leaves_the_quotas_own(string limit, int mails, bool isAdmitted)
+    {
+        var set = $"{{ name = set, module = SetField, key = limit, value = \"{limit}\" }}\n";
+        await using var policy = new CountingPolicy(set + Quota("uc_threshold = limit", threshold: 3) + Accounting);
+        for (var mail = 1; mail <= mails; mail++)
+            await policy.AskAsync($"a.{mail}", Client);
+
+        Assert.Equal(isAdmitted, await policy.AskAsync("a.last", Client) == "dunno");
+        Assert.Equal(limit is "unlimitedly" or "Infinity" or "", policy.Log.Containing("does not fit the option threshold").Any());
+    }
+
+    [Fact]
+    public void Threshold_that_is_neither_a_number_nor_unlimited_is_an_error() =>
+        Assert.Contains(
+            "threshold: expected a number or unlimited, found \"infinite\"",
+            CountingPolicy.Errors("{ name = quota, module = Quota, field = client_address, metric = count, threshold = infinite }"),
+            StringComparison.Ordinal);
+
     [Fact]
     public async Task Quota_admits_exactly_the_threshold_of_a_hundred_at_once()
     {
