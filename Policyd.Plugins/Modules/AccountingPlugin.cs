@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
@@ -50,6 +51,14 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     [Description("the key to count under instead of the attribute's value, such as %{client_address/24/64}; fields then names the one table")]
     public KeyTemplate? Key { get; set; }
 
+    /// <summary>What a sender's or recipient's key is without.</summary>
+    [Description("what is left out when a sender or recipient becomes a key: batv, srs, extension")]
+    public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
+
+    /// <summary>What begins an extension.</summary>
+    [Description("the characters that begin an extension")]
+    public string RecipientDelimiter { get; set; } = "+";
+
     /// <summary>The connection.</summary>
     [Description("the SQL connection")]
     public string Db { get; set; } = "db";
@@ -66,7 +75,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     public override void Initialize(PluginSetup setup)
     {
         _store = setup.CounterStore("db", Db);
-        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
+        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
         _doneKey = Name + "-acct";

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
@@ -11,7 +12,7 @@ namespace Policyd.Plugins.Modules;
 /// What Accounting and Quota have in common: which table, which key in it, and which window. A Quota reads what an Accounting
 /// with the same options counts.
 /// </summary>
-internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan? wait)
+internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan? wait, AddressTags tags)
 {
     // Of what the request has left: a quota that waits for a slow database leaves a quarter to its accounting, and that one a quarter to what follows.
     private const double ShareOfTime = 0.75;
@@ -23,7 +24,7 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
     /// <summary>The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.</summary>
     public CounterKey? KeyOf(PluginContext context, string field)
     {
-        var text = key is null ? KeyTemplate.ValueOf(context.Request, field) : key.Fill(context.Request);
+        var text = key is null ? KeyTemplate.ValueOf(context.Request, field, tags) : key.Fill(context.Request, tags);
         return string.IsNullOrWhiteSpace(text) ? null : new CounterKey(connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, prefix), text);
     }
 

@@ -41,6 +41,7 @@ public sealed class GreylistPlugin : Plugin
     private IExpiringStore _tickets = null!;
     private IAutoWhitelist? _whitelist;
     private TimeProvider _clock = TimeProvider.System;
+    private AddressTags _tags = AddressTags.Kept;
 
     /// <summary>Whether it acts.</summary>
     [Description("off: do nothing")]
@@ -90,6 +91,14 @@ public sealed class GreylistPlugin : Plugin
     [Description("how many bits of an IPv6 client's address count"), Range(1, 128)]
     public int PrefixIpv6 { get; set; } = 128;
 
+    /// <summary>What a sender's or recipient's key is without.</summary>
+    [Description("what is left out when a sender or recipient becomes a key: batv, srs, extension")]
+    public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
+
+    /// <summary>What begins an extension.</summary>
+    [Description("the characters that begin an extension")]
+    public string RecipientDelimiter { get; set; } = "+";
+
     /// <summary>The tickets.</summary>
     [Description("where tickets rest, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached, redis")]
     public GreylistTicketOptions Ticket { get; set; } = new();
@@ -102,6 +111,7 @@ public sealed class GreylistPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _clock = setup.Clock;
+        _tags = AddressTags.Of(setup, LeaveOut, RecipientDelimiter);
         _log = new SourceLog("greylisting", setup.Clock);
         _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db, Ticket.Memcached, Ticket.Redis)!;
         if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
@@ -144,7 +154,7 @@ public sealed class GreylistPlugin : Plugin
         }
 
         // Another Greylist of the chain may have taken the ticket of this very mail.
-        var triplet = Ticket.Prefix + Hash(sender, client, recipient);
+        var triplet = Ticket.Prefix + Hash(_tags.Without(sender), client, _tags.Without(recipient));
         var passedKey = $"greylist-passed-{triplet}";
         if (context.Session.Has(passedKey))
         {

@@ -71,12 +71,18 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
     }
 
     /// <summary>The key of a request; null when one of the attributes is absent or blank.</summary>
-    public string? Fill(PolicyRequest request)
+    /// <param name="request">The request.</param>
+    public string? Fill(PolicyRequest request) => Fill(request, AddressTags.Kept);
+
+    /// <summary>The key of a request, whose addresses are put without what is left out.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="tags">What is left out of addresses.</param>
+    internal string? Fill(PolicyRequest request, AddressTags tags)
     {
         var key = new StringBuilder();
         foreach (var part in _parts)
         {
-            var text = part.Placeholder is null ? part.Text : part.Placeholder.ValueOf(request);
+            var text = part.Placeholder is null ? part.Text : part.Placeholder.ValueOf(request, tags);
             if (part.Placeholder is not null && string.IsNullOrWhiteSpace(text))
             {
                 return null;
@@ -92,9 +98,9 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
     /// The key where there is no template: an attribute's value as Postfix sent it, as mtpolicyd counts. Only a domain beyond ASCII is put as the
     /// DNS has it: who sends from it could else choose among many keys.
     /// </summary>
-    internal static string? ValueOf(PolicyRequest request, string attribute)
+    internal static string? ValueOf(PolicyRequest request, string attribute, AddressTags tags)
     {
-        var value = request[attribute];
+        var value = tags.Without(attribute, request[attribute]);
         var domain = (value?.LastIndexOf('@') ?? -1) + 1;
         return value is not null && !Ascii.IsValid(value.AsSpan(domain)) && (domain > 0 ? Placeholder.IsAddress(attribute) : Placeholder.IsHost(attribute))
             ? string.Concat(value.AsSpan(0, domain), DomainText.Key(value[domain..]))
@@ -149,9 +155,9 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
             return error is null;
         }
 
-        public string ValueOf(PolicyRequest request)
+        public string ValueOf(PolicyRequest request, AddressTags tags)
         {
-            var value = request[Attribute] ?? string.Empty;
+            var value = tags.Without(Attribute, request[Attribute]) ?? string.Empty;
             if (DomainOnly)
             {
                 var at = value.LastIndexOf('@');

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
@@ -67,6 +68,14 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     [Description("the key to check instead of the attribute's value, as Accounting has it; field then names the table")]
     public KeyTemplate? Key { get; set; }
 
+    /// <summary>What a sender's or recipient's key is without.</summary>
+    [Description("what is left out when a sender or recipient becomes a key, as Accounting has it: batv, srs, extension")]
+    public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
+
+    /// <summary>What begins an extension.</summary>
+    [Description("the characters that begin an extension, as Accounting has it")]
+    public string RecipientDelimiter { get; set; } = "+";
+
     /// <summary>The connection.</summary>
     [Description("the SQL connection")]
     public string Db { get; set; } = "db";
@@ -98,7 +107,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     {
         // The connection first, here and in Accounting: it is told also where other options do not fit.
         setup.Database("db", Db);
-        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait);
+        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
         _options.Check(setup, "field", [Field.Default]);
         _setup = setup;
         setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);

@@ -63,6 +63,20 @@ public sealed class GreylistSpecs : IAsyncDisposable
         Assert.StartsWith("defer", await AskAsync(host, sender: sender), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("", "prvs=0002abcdef=ann@example.com", "bob@example.org", "defer greylisting is active")]
+    [InlineData("leave_out = batv, ", "prvs=0002abcdef=ann@example.com", "bob@example.org", "dunno")]
+    [InlineData("leave_out = \"batv, srs\", ", "SRS0=Hx1y=TT=example.com=ann@forwarder.example", "bob@example.org", "dunno")]
+    [InlineData("leave_out = [batv, extension], recipient_delimiter = \"+-\", ", "ann-shop@example.com", "bob+list@example.org", "dunno")]
+    [InlineData("leave_out = batv, ", "ann+shop@example.com", "bob@example.org", "defer greylisting is active")]
+    public async Task Sender_with_another_tag_in_each_mail_waits_once_where_tags_are_left_out(string options, string sender, string recipient, string answer)
+    {
+        var host = Host($"{{ name = grey, module = Greylist, {options} use_autowl = off, query_autowl = off }}");
+        await AskAsync(host, sender: "prvs=0001abcdef=ann@example.com", recipient: "bob@example.org");
+        _clock.Now += TimeSpan.FromSeconds(301);
+        Assert.Equal(answer, await AskAsync(host, sender: sender, recipient: recipient));
+    }
+
     [Fact]
     public async Task Without_remember_who_has_passed_waits_again_as_in_mtpolicyd()
     {

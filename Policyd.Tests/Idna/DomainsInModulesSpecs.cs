@@ -1,3 +1,4 @@
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Modules;
 using Policyd.Plugins.Smtp;
 using Policyd.Protocol;
@@ -113,7 +114,7 @@ public sealed class DomainsInModulesSpecs
     [InlineData("helo_name", "bücher.example", Ascii)]
     [InlineData("queue_id", "ü@ü", "ü@ü")]
     public void Key_without_a_template_is_the_attribute_but_for_a_domain_beyond_ascii(string attribute, string value, string key) =>
-        Assert.Equal(key, KeyTemplate.ValueOf(PolicyRequestBuilder.AccessPolicy().Add(attribute, value).ToRequest(), attribute));
+        Assert.Equal(key, KeyTemplate.ValueOf(PolicyRequestBuilder.AccessPolicy().Add(attribute, value).ToRequest(), attribute, AddressTags.Kept));
 
     private static PolicyUnderTest Of(ScriptedDnsServer server, string plugins) =>
         PolicyUnderTest.Of($"policyd {{ dns {{ servers = [\"{server.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ port = 12345, plugins = [ {plugins} ] }} ] }}");
