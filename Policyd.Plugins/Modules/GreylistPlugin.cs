@@ -219,7 +219,8 @@ public sealed class GreylistPlugin : Plugin
 
         // A ticket that stays is one that has been waited for: the same mail comes again when its connection broke before DATA, and a sender writes to
         // the same recipient again. Each mail of theirs begins its time anew.
-        await (Remember > TimeSpan.Zero ? _tickets.SetAsync(triplet.Key, AlwaysValid, Remember, ct) : _tickets.RemoveAsync(triplet.Key, ct)).ConfigureAwait(false);
+        var taken = Remember > TimeSpan.Zero ? _tickets.SetAsync(triplet.Key, AlwaysValid, Remember, ct) : _tickets.RemoveAsync(triplet.Key, ct);
+        await taken.ConfigureAwait(false);
         return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
     }
 

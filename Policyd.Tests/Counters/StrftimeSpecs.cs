@@ -10,6 +10,7 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
 {
     private const string Letters = "aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%";
     private const string Zone = "Europe/Berlin";
+    private static readonly string[] s_flags = ["", "-", "_", "0", "^", "#", "5", "-5", "_5", "05", "^#7", "E", "O"];
 
     // Reads "epoch<TAB>pattern" lines, escaped as \n and \t where they need it, and answers each on a line of its own.
     private const string Oracle = """
@@ -29,7 +30,7 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
             .Concat(Enumerable.Range(0, 8).SelectMany(half => new[] { 1_711_846_000L + (half * 1800), 1_729_986_000L + (half * 1800) }))
             .Concat([1_700_000_000 - (1_700_000_000 % 86400), 1_700_000_000 - (1_700_000_000 % 86400) + 43200, 5]).ToList();
         var questions = times.SelectMany(epoch => Enumerable.Range(0, 40).Select(_ => (Epoch: epoch, Pattern: RandomPattern(random))))
-            .Concat(times.Take(5).SelectMany(epoch => Letters.Replace("Z", "", StringComparison.Ordinal).SelectMany(letter => new[] { "", "-", "_", "0", "^", "#", "5", "-5", "_5", "05", "^#7", "E", "O" }.Select(flags => (Epoch: epoch, Pattern: $"%{flags}{letter}")))))
+            .Concat(times.Take(5).SelectMany(epoch => Letters.Replace("Z", "", StringComparison.Ordinal).SelectMany(letter => s_flags.Select(flags => (Epoch: epoch, Pattern: $"%{flags}{letter}")))))
             .Where(question => Strftime.Check(question.Pattern) is null).ToList();
         var expected = await AskPerl(questions);
         var zone = TimeZoneInfo.FindSystemTimeZoneById(Zone);
@@ -104,7 +105,7 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
         return pattern.ToString();
     }
 
-    private static async Task<IReadOnlyList<string>> AskPerl(IReadOnlyList<(long Epoch, string Pattern)> questions)
+    private static async Task<IReadOnlyList<string>> AskPerl(List<(long Epoch, string Pattern)> questions)
     {
         await using var perl = ProcessUnderTest.Start(Needs.Program("perl"), ["-e", Oracle], new Dictionary<string, string> { ["LC_ALL"] = "C", ["TZ"] = Zone });
         foreach (var (epoch, pattern) in questions)
