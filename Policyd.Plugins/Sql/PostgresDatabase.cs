@@ -103,7 +103,7 @@ internal sealed class PostgresDatabase : SqlDatabase
             return new SqlFault(refused ? CounterStoreFailure.Refused : CounterStoreFailure.Unavailable, e.MessageText, ConnectionLost: true) { IsAnswer = true };
         }
 
-        return Classify(e) with 
+        return Classify(e) with
         {
             IsAnswer = true,
             IsOfThisConnection = s_modes.Contains(e.SqlState),
