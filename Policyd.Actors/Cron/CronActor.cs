@@ -16,6 +16,8 @@ namespace Policyd.Actors.Cron;
 internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 {
     // The system's clock may be set, or the machine may sleep: no wait is longer than this.
+    // From here on a clock was put back: NTP's corrections are smaller, and must not run a task twice.
+    private static readonly TimeSpan s_putBack = TimeSpan.FromHours(1);
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromMinutes(1);
 
     private readonly CronOptions _options;
@@ -66,6 +68,8 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     public static int EventsKept => 200;
 
     public override string PersistenceId => "policyd-cron";
+
+    private DateTimeOffset _latest = DateTimeOffset.MinValue + s_putBack;
 
     public ITimerScheduler Timers { get; set; } = null!;
 
@@ -118,9 +122,15 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     private void OnWake()
     {
         var now = _clock.GetUtcNow();
+        var putBack = now < _latest - s_putBack;
+        _latest = now;
         foreach (var task in _options.Tasks)
         {
-            if (_next[task.Name] is { } due && due <= now)
+            if (putBack)
+            {
+                _next[task.Name] = task.Next(now);
+            }
+            else if (_next[task.Name] is { } due && due <= now)
             {
                 _next[task.Name] = task.Next(now);
                 if (_current?.Task == task.Name || _queue.Any(one => one.Task == task.Name))

@@ -11,6 +11,7 @@ namespace Policyd.Plugins.Counters;
 /// </summary>
 public sealed class WindowAge
 {
+    private static readonly TimeSpan s_day = TimeSpan.FromDays(1);
     private const string Units = "ymdHMS";
 
     // A width beyond this is nobody's.
@@ -169,6 +170,17 @@ public sealed class WindowAge
         { Conversion.Letter: '\0' } => false,
         _ => true,
     };
+
+    /// <summary>
+    /// Whether a bucket of a rolling window begins later than its window lasts, and more than a day, from now: what a clock that was wrong has left.
+    /// Sooner ones stay, since it may be the present time that is wrong.
+    /// </summary>
+    /// <param name="text">The text of the window; one that names no bucket is none such.</param>
+    /// <param name="now">The present time.</param>
+    public static bool IsFarAhead(string text, DateTimeOffset now) =>
+        BucketExpiry(text) is { } expiry && Span(text) is var span && expiry - span - CounterWindow.BucketLength(span) - now > (span > s_day ? span : s_day);
+
+    private static TimeSpan Span(string bucket) => TimeSpan.FromSeconds(long.Parse(bucket.AsSpan(1, bucket.IndexOf(':') - 1), CultureInfo.InvariantCulture));
 
     private static bool Tells(HashSet<char> has)
     {

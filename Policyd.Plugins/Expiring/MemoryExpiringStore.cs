@@ -5,10 +5,14 @@ namespace Policyd.Plugins.Expiring;
 /// </summary>
 internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000) : IExpiringStore
 {
+    private readonly long _start = clock.GetTimestamp();
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private readonly Queue<(string Key, long Number)> _order = new();
     private long _number;
+
+    // What lasts goes by the monotonic clock: a wall clock that is put back would keep entries for as long.
+    private TimeSpan Now => clock.GetElapsedTime(_start);
 
     public int Count
     {
@@ -37,13 +41,13 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
     {
         lock (_lock)
         {
-            return new ValueTask<long?>(_entries.TryGetValue(key, out var entry) && clock.GetUtcNow() < entry.Until ? entry.Value : null);
+            return new ValueTask<long?>(_entries.TryGetValue(key, out var entry) && Now < entry.Until ? entry.Value : null);
         }
     }
 
     public ValueTask AddAsync(string key, long value, TimeSpan life, CancellationToken ct)
     {
-        var now = clock.GetUtcNow();
+        var now = Now;
         lock (_lock)
         {
             if (!_entries.TryGetValue(key, out var entry) || now >= entry.Until)
@@ -59,7 +63,7 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
     {
         lock (_lock)
         {
-            Put(key, value, clock.GetUtcNow(), life);
+            Put(key, value, Now, life);
         }
 
         return ValueTask.CompletedTask;
@@ -77,7 +81,7 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
 
     public ValueTask PurgeAsync(CancellationToken ct) => ValueTask.CompletedTask;
 
-    private void Put(string key, long value, DateTimeOffset now, TimeSpan life)
+    private void Put(string key, long value, TimeSpan now, TimeSpan life)
     {
         _entries[key] = new Entry(value, now + life, ++_number);
         _order.Enqueue((key, _number));
@@ -86,7 +90,7 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
 
     // The order is that of putting; an entry that was removed or put anew since has another number, and is not meant. Behind one that lives long
     // such places gather, so the order is made anew when most of it is of no use.
-    private void DropOldest(DateTimeOffset now)
+    private void DropOldest(TimeSpan now)
     {
         if (_order.Count > 2 * (_entries.Count + 1_000))
         {
@@ -123,5 +127,5 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
 
     private bool IsMeant((string Key, long Number) place, out Entry entry) => _entries.TryGetValue(place.Key, out entry) && entry.Number == place.Number;
 
-    private readonly record struct Entry(long Value, DateTimeOffset Until, long Number);
+    private readonly record struct Entry(long Value, TimeSpan Until, long Number);
 }

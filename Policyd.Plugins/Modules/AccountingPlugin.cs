@@ -186,12 +186,16 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         }
     }
 
-    /// <summary>Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.</summary>
+    /// <summary>
+    /// Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's. Windows as far ahead as
+    /// others are kept were counted by a clock that was wrong.
+    /// </summary>
     private Func<string, bool> IsOld(TimeProvider clock)
     {
         var now = clock.GetLocalNow();
-        return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + ClocksApart < now
-            : Keep is { } keep && _age?.EndOf(time) is { } end && now.DateTime - end > keep;
+        var last = Keep is { } ahead && now < DateTimeOffset.MaxValue - ahead ? _age?.EndOf(Strftime.Format(TimePattern, now + ahead)) : null;
+        return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + ClocksApart < now || WindowAge.IsFarAhead(time, now)
+            : Keep is { } keep && _age?.EndOf(time) is { } end && (now.DateTime - end > keep || end > last);
     }
 
     private readonly record struct PendingAdd(CounterKey Key, ValueTask<CounterReading> Reading);

@@ -214,6 +214,13 @@ public sealed class GreylistPlugin : Plugin
 
         if (now < validFrom)
         {
+            if (validFrom - now > (long)Ticket.MinRetryWait.TotalSeconds)
+            {
+                // Written before the clock was put back: its sender would wait until that time comes again.
+                validFrom = now + (long)Ticket.MinRetryWait.TotalSeconds;
+                await _tickets.SetAsync(triplet.Key, validFrom, Ticket.MaxRetryWait, ct).ConfigureAwait(false);
+            }
+
             return PluginResult.Answer(AppendWaittime ? string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({validFrom - now}s left)") : DeferMessage.Text);
         }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
 using Npgsql;
 using NpgsqlTypes;
@@ -13,6 +14,9 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 {
     // A server set to synchronous_commit=off would answer before the commit is on its disk; other settings are the operator's choice.
     private const string Durable = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+
+    // As what keys are compared: text that is given for a column of another type would be compared as text.
+    private readonly ConcurrentDictionary<string, string> _keyTypes = new(StringComparer.Ordinal);
 
     protected override string CreateCommitsTable =>
         $"{LockSchema}; CREATE TABLE IF NOT EXISTS {Commits} (node char(32) COLLATE \"C\" NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids bytea NOT NULL, PRIMARY KEY (node, seq)); "
@@ -51,7 +55,8 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         {
             while (await reader.ReadAsync())
             {
-                table?.Find(reader.GetString(0), reader.GetString(1))?.Read(Amounts(reader, 2));
+                var (key, time) = (reader.GetString(0), reader.GetString(1));
+                (table?.Find(key, time) ?? table?.Find(CounterKeyText.ForTable(key, table.Info), time))?.Read(Amounts(reader, 2));
             }
 
             await reader.NextResultAsync();
@@ -62,11 +67,9 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
     {
         await using var command = (NpgsqlCommand)connection.CreateCommand();
-        command.CommandText = $"SELECT \"key\", \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ANY($1) AND \"time\" COLLATE \"C\" BETWEEN $2 AND $3";
-        if (times.From == times.To)
-        {
-            command.CommandText = $"SELECT \"key\", \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ANY($1) AND \"time\" = $2";
-        }
+        var type = _keyTypes.GetValueOrDefault(table.Info.Table, "text");
+        var ofTimes = times.From == times.To ? "= $2" : "COLLATE \"C\" BETWEEN $2 AND $3";
+        command.CommandText = $"SELECT \"key\"::text, \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ANY($1::{type}[]) AND \"time\" {ofTimes}";
 
         command.Parameters.Add(Value(keys.Keys.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text));
         command.Parameters.Add(Value(times.From, NpgsqlDbType.Text));
@@ -78,7 +81,11 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         await using var reader = await command.ExecuteReaderAsync(ct);
         while (await reader.ReadAsync(ct))
         {
-            AddLoaded(rows, keys[reader.GetString(0)], reader.GetString(1), Amounts(reader, 2));
+            var stored = reader.GetString(0);
+            if (keys.TryGetValue(stored, out var names) || keys.TryGetValue(CounterKeyText.ForTable(stored, table.Info), out names))
+            {
+                AddLoaded(rows, names, reader.GetString(1), Amounts(reader, 2));
+            }
         }
     }
 
@@ -99,8 +106,13 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             "LATIN1" => TextRepertoire.Latin1,
             _ => TextRepertoire.Ascii,
         };
+        var column = await PostgresKeyColumn.LearnAsync((NpgsqlConnection)connection, Quote(table), repertoire, ct);
+        _keyTypes[table] = column.Type;
         await transaction.CommitAsync(ct);
-        return DefaultInfo(table) with { Repertoire = repertoire, Done = [.. steps.Select(step => step.Done)] };
+        return new CounterTableInfo(table, column.Folding, column.Length, repertoire, [.. steps.Select(step => step.Done)])
+        {
+            Warnings = column.Warning is { } warning ? [$"table {table}: {warning}"] : [],
+        };
     }
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
@@ -123,7 +135,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         var sets = Metrics.Select(m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("LEAST", "GREATEST", "row." + m, "excluded." + m)}");
         return new NpgsqlBatchCommand(
             $"INSERT INTO {Quote(table)} AS row (\"key\", \"time\", {Columns}) SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "
-            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING row.\"key\", row.\"time\", {string.Join(", ", Metrics.Select(m => "row." + m))}")
+            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING row.\"key\"::text, row.\"time\", {string.Join(", ", Metrics.Select(m => "row." + m))}")
         {
             Parameters =
             {

@@ -113,6 +113,72 @@ public sealed class CounterLedgerSpecs
     }
 
     [Fact]
+    public void What_was_counted_later_than_now_does_not_count_in_a_rolling_window_and_counts_when_its_time_comes()
+    {
+        var hour = TimeSpan.FromHours(1);
+        var (now, later) = (CounterWindow.Sliding(hour, Noon), CounterWindow.Sliding(hour, Noon.AddDays(365)));
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        ledger.Load(later, []);
+        Count(ledger, later, 2);
+        Assert.Equal(2, ledger.Read(later).Count);
+
+        // The clock is put back: what was not read then must be read.
+        Assert.False(ledger.IsLoaded(now));
+        ledger.Load(now, [new CounterRow("k", later.Time, new CounterAmounts(2, 2, 20, 20))]);
+        Assert.Equal(0, ledger.Read(now).Count);
+        Assert.True(ledger.Reserve(now, CounterMetric.Count, 1, One, "m", Noon).Admitted);
+        Count(ledger, now, 1, "m");
+        Assert.Equal(1, ledger.Read(now).Count);
+
+        Assert.True(ledger.IsLoaded(later));
+        Assert.Equal(2, ledger.Read(later).Count);
+    }
+
+    [Fact]
+    public void Old_buckets_that_were_forgotten_are_read_again_when_the_clock_is_put_back_to_their_time()
+    {
+        var hour = TimeSpan.FromHours(1);
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var now = CounterWindow.Sliding(hour, Noon);
+        ledger.Load(now, []);
+        Count(ledger, now, 2);
+        Assert.Equal(0, ledger.Read(CounterWindow.Sliding(hour, Noon.AddDays(1))).Count);
+        Assert.False(ledger.IsLoaded(now));
+        ledger.Load(now, [new CounterRow("k", now.Time, new CounterAmounts(2, 2, 20, 20))]);
+        Assert.Equal(2, ledger.Read(now).Count);
+    }
+
+    [Fact]
+    public void Request_that_was_overtaken_sees_what_was_counted_meanwhile_and_needs_no_load()
+    {
+        var hour = TimeSpan.FromHours(1);
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var (mine, next) = (CounterWindow.Sliding(hour, Noon), CounterWindow.Sliding(hour, Noon.AddMinutes(1)));
+        ledger.Load(mine, []);
+        Count(ledger, next, 1);
+        Assert.True(ledger.IsLoaded(mine));
+        Assert.Equal(1, ledger.Read(mine, Noon.AddMinutes(1)).Count);
+        Assert.Equal(0, ledger.Read(mine, Noon).Count);
+    }
+
+    [Fact]
+    public void Set_of_a_rolling_window_empties_what_is_yet_to_come_too()
+    {
+        var hour = TimeSpan.FromHours(1);
+        var (now, later) = (CounterWindow.Sliding(hour, Noon), CounterWindow.Sliding(hour, Noon.AddDays(1)));
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        ledger.Load(now, [new CounterRow("k", later.Time, One)]);
+        Assert.Equal([(now.Time, default), (later.Time, new CounterAmounts(0, 1, 10, 10))], ledger.RowsFor(now, default, CounterSums.Count));
+    }
+
+    private static void Count(CounterLedger ledger, CounterWindow window, int mails, string instance = "")
+    {
+        var amounts = new CounterAmounts(mails, mails, 10 * mails, 10 * mails);
+        ledger.BeginAdd(window, amounts, instance);
+        ledger.Committed(window, amounts, 1, new CounterRow("k", window.Time, amounts));
+    }
+
+    [Fact]
     public void Random_mails_never_exceed_the_threshold_and_never_lose_room()
     {
         // Each step: a mail asks, is counted, goes away, or a commit reports. The model is two sets and a number.

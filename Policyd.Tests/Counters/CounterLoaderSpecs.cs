@@ -78,6 +78,20 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Back_off_ends_in_time_though_the_clock_is_put_back()
+    {
+        _store.Loads.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
+        var loader = Loader();
+        Load(loader, "a");
+        await Eventually.Holds("the failure", () => _owner.All<LoadFailed>().Count == 1);
+        _store.Loads.Always = null;
+        _clock.Now += TimeSpan.FromSeconds(1);
+        _clock.Put(_clock.Now.AddYears(-1));
+        Load(loader, "a");
+        await Eventually.Holds("the rows", () => _owner.All<Loaded>().Count == 1);
+    }
+
+    [Fact]
     public async Task Connection_that_died_while_nobody_used_it_is_no_database_that_is_away()
     {
         _store.Loads.Next(Script.Fail(CounterStoreFailure.Unavailable));

@@ -57,6 +57,21 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     }
 
     [Fact]
+    public async Task A_clock_that_is_put_back_does_not_keep_tasks_waiting_until_it_was()
+    {
+        _clock.Now = Start.AddYears(1);
+        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        _actor.Tell(CronActor.Wake.Instance);
+        _clock.Put(Start);
+        _actor.Tell(CronActor.Wake.Instance);
+        await WakeAtAsync("10:59:59");
+        Assert.Empty(_ran);
+        await WakeAtAsync("11:00:00");
+        await EndedAsync("hourly", CronResult.Done);
+        Assert.Equal(["hourly"], _ran);
+    }
+
+    [Fact]
     public async Task Tasks_of_one_moment_run_one_after_the_other()
     {
         var release = new SemaphoreSlim(0);

@@ -38,6 +38,19 @@ public sealed class GreylistSpecs : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("")]
+    [InlineData("ticket { module = Sql }, ")]
+    public async Task Who_came_before_the_clock_was_put_back_waits_no_longer_than_others(string ticket)
+    {
+        var host = Host($"{{ name = grey, module = Greylist, {ticket} score = -5 }}");
+        Assert.Equal("defer greylisting is active", await AskAsync(host));
+        _clock.Put(_clock.Now.AddYears(-1));
+        Assert.Equal("defer greylisting is active (300s left)", await AskAsync(host));
+        _clock.Now += TimeSpan.FromSeconds(301);
+        Assert.Equal("dunno", await AskAsync(host));
+    }
+
+    [Theory]
     [InlineData("", "a@example.com")]
     [InlineData("", "")]
     [InlineData("ticket { module = Sql }, ", "a@example.com")]

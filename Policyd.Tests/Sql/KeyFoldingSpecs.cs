@@ -6,7 +6,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Sql;
 
 /// <summary>Two keys have one text, and so one owner, exactly when the table's unique key takes them for one: the database itself is asked which.</summary>
-public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, ITestOutputHelper output) : IDisposable
+public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output) : IDisposable
 {
     private const string Table = "acct_sender";
     private static readonly string[] s_pieces =
@@ -74,6 +74,33 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, ITestOutputHelper out
         await HoldsAsync(database, await store.PrepareAsync(Table, Cancel), "\"key\"");
     }
 
+    [Theory]
+    [InlineData("varchar(255)", false)]
+    [InlineData("varchar(255) COLLATE \"C\"", false)]
+    [InlineData("char(200)", false)]
+    [InlineData("citext", false)]
+    [InlineData("varchar(255) COLLATE level2", true)]
+    [InlineData("text COLLATE level1", true)]
+    public async Task Keys_of_PostgreSql_are_one_exactly_when_the_type_and_collation_say_so(string type, bool warns)
+    {
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn(await postgres.NewDatabase()), User = "postgres" });
+        await ExecuteAsync(database, "CREATE EXTENSION citext");
+        await ExecuteAsync(database, "CREATE COLLATION level2 (provider = icu, locale = 'und-u-ks-level2', deterministic = false)");
+        await ExecuteAsync(database, "CREATE COLLATION level1 (provider = icu, locale = 'und-u-ks-level1', deterministic = false)");
+        await ExecuteAsync(database, $"CREATE TABLE {Table} (\"key\" {type} NOT NULL, \"time\" varchar(255) NOT NULL, count bigint NOT NULL, count_rcpt bigint NOT NULL, size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (\"key\", \"time\"))");
+        await ExecuteAsync(database, $"CREATE TABLE spellings (id int PRIMARY KEY, \"key\" {type})");
+        await using var store = database.CreateCounterStore();
+        var info = await store.PrepareAsync(Table, Cancel);
+        Assert.Equal(warns, info.Warnings.Any());
+        if (!warns)
+        {
+            await HoldsAsync(database, info, "\"key\"");
+        }
+
+        string[] spellings = warns ? ["Jos\u00e9", "JOS\u00c9"] : type == "citext" ? ["Jose", "JOSE"] : type.StartsWith("char", StringComparison.Ordinal) ? ["a", "a  "] : ["a", "a"];
+        await CountsOnAsync(store, info, spellings);
+    }
+
     [Fact]
     public async Task Collation_that_tells_only_case_apart_has_one_owner_for_more_keys()
     {
@@ -123,6 +150,21 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, ITestOutputHelper out
     public void Dispose() => _folder.Dispose();
 
     private async Task<SqlConnectionOptions> MariaDbOptions() => new() { Dsn = Dsn(await mariaDb.NewDatabase()), User = "policyd", Password = "secret" };
+
+    /// <summary>All spellings count into one row, whose sums are read by each.</summary>
+    private static async Task CountsOnAsync(ICounterStore store, CounterTableInfo info, string[] spellings)
+    {
+        var node = Guid.NewGuid();
+        foreach (var (at, spelling) in spellings.Index())
+        {
+            var key = CounterKeyText.ForTable(spelling, info);
+            var committed = await store.CommitAsync(
+                new CounterCommit(node, at, DateTimeOffset.UtcNow, [], [new CounterDelta(Table, key, "2026-11", new CounterAmounts(1, 1, 1, 1))]), Cancel);
+            Assert.Equal((key, at + 1L), (committed.Single().Row.Key, committed.Single().Row.Total.Count));
+            var loaded = await store.LoadAsync(Table, [new CounterLoad(key, new CounterTimeRange("2026-11", "2026-11"))], Cancel);
+            Assert.Equal((key, at + 1L), (loaded.Single().Key, loaded.Single().Total.Count));
+        }
+    }
 
     private static SqlDsn Dsn(string text) =>
         SqlDsn.TryParse(text, out var dsn, out var error) ? dsn! : throw new InvalidOperationException(error);
