@@ -29,6 +29,15 @@ public sealed class PostgresServer : IAsyncDisposable
         return $"dbi:Pg:dbname={name};host=127.0.0.1;port={_port}";
     }
 
+    /// <summary>Runs statements in a database of <see cref="NewDatabase"/>.</summary>
+    internal async Task Execute(string dsn, string sql)
+    {
+        var name = dsn.Split('=', ';')[1];
+        var (code, text) = await ProcessUnderTest.Run(
+            Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-d", name, "-v", "ON_ERROR_STOP=1", "-c", sql);
+        Assert.True(code == 0, text);
+    }
+
     internal async Task Start()
     {
         await _starting.WaitAsync();
