@@ -149,6 +149,7 @@ public sealed class PluginSetup
     internal T? Connection<T>(string option, string connection, string module)
         where T : class
     {
+        Resources.UsedConnections.Add(connection);
         var found = Resources.Connections.Find<T>(connection);
         if (found is null)
         {
@@ -191,6 +192,7 @@ public sealed class PluginSetup
 
     private bool HasSql(string option, string connection)
     {
+        Resources.UsedConnections.Add(connection);
         var found = Resources.Sql.Contains(connection);
         if (!found)
         {

@@ -2,15 +2,20 @@ using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Loading;
+using Policyd.Plugins.Modules;
 
 namespace Policyd.Plugins.Model;
 
 // Makes the plugins of a section's "plugins", and those nested in them.
 internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, ModelEnvironment environment, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
 {
+    private static readonly Type[] s_keepNothing =
+        [typeof(ActionPlugin), typeof(SetFieldPlugin), typeof(ClearFieldsPlugin), typeof(EvalPlugin), typeof(StressPlugin), typeof(ConditionPlugin), typeof(ScoreActionPlugin), typeof(ProxyPlugin)];
+
     private static readonly string[] s_own = ["module", "name"];
     private static readonly string[] s_ownWithChain = ["module", "name", "plugins"];
-    private readonly Dictionary<string, Type> _names = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ConfigObject> _names = new(StringComparer.Ordinal);
+    private PlacedPlugin? _parent;
 
     /// <summary>The chain of a section; null when it has none.</summary>
     public PluginChain? Build(ConfigObject section, bool keepsActions)
@@ -58,12 +63,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
             return null;
         }
 
-        // Two of one module share on purpose: mtpolicyd's default chain looks for the ticket with one Greylist and makes it with another.
-        if (!_names.TryAdd(name, type) && _names[name] != type)
-        {
-            diagnostics.Warning(section.PositionOf("name"), $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\": what one has done or cached for a mail counts for the other");
-        }
-
+        WarnOfName(name, type, section);
         try
         {
             return Make(type, name, module, section, keepsActions);
@@ -74,6 +74,22 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
             diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {type.FullName} cannot be made: {ConfigurationFault.Of(e)}");
             return null;
         }
+    }
+
+    // Two Greylists share on purpose: mtpolicyd's default chain looks for the ticket with one and makes it with another. Modules that keep nothing
+    // of a mail under their names may go without names of their own.
+    private void WarnOfName(string name, Type type, ConfigObject section)
+    {
+        if (_names.TryAdd(name, section) || (type == typeof(GreylistPlugin) && modules.Find((_names[name]["module"] as ConfigScalar)?.Text ?? "") == type)
+            || (!section.Has("name") && s_keepNothing.Contains(type)))
+        {
+            return;
+        }
+
+        var place = section.PositionOf("name");
+        diagnostics.Warning(
+            place,
+            $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\" (the other at {_names[name].Position.RelativeTo(place)}): what one has done or cached for a mail counts for the other; give each a name of its own");
     }
 
     private Plugin? Make(Type type, string name, string module, ConfigObject section, bool keepsActions)
@@ -90,6 +106,8 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         }
 
         plugin.Name = name;
+        var placed = new PlacedPlugin(plugin, section, virtualHost, _parent, resources.Placed.Count);
+        resources.Placed.Add(placed);
         var nests = plugin as INestedChain;
         var fits = OptionBinder.Bind(plugin, section, diagnostics, new BindingOptions
         {
@@ -98,7 +116,9 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         });
         if (nests is not null)
         {
+            _parent = placed;
             nests.Plugins = Build(section, keepsActions || nests.KeepsActions);
+            _parent = placed.Parent;
         }
 
         CheckActions(plugin, section, keepsActions);

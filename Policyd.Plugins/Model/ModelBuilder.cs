@@ -8,6 +8,7 @@ using Policyd.Plugins.Cron;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
 using Policyd.Plugins.Memcached;
+using Policyd.Plugins.Model.Advice;
 using Policyd.Plugins.Redis;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
@@ -46,15 +47,17 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened, Dns(options.Dns, root, opened), environment.Clock);
         var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
         Cross(listeners, hosts, root, options);
-        resources.Results.Check([.. hosts.SelectMany(host => host.Chain.All)], _diagnostics);
         builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
-        var sessions = Guarded("session_cache", root, () => Sessions(root, opened));
+        var sessions = Guarded("session_cache", root, () => Sessions(root, opened, resources));
         var cron = Guarded("cron", root, () => new CronSection(resources.Sql, _diagnostics).Read(root["cron"]));
         if (_diagnostics.HasErrors || sessions is null || cron is null)
         {
             return null;
         }
 
+        // What can be used and is probably not what was meant. With errors it would only add to them.
+        resources.UsedConnections.Add(cron.Db);
+        ServerAdvice.Check(root, options, resources, connections, _diagnostics);
         var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
@@ -214,7 +217,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         }
     }
 
-    private ISessionStore Sessions(ConfigObject root, ServerConnections opened)
+    private ISessionStore Sessions(ConfigObject root, ServerConnections opened, PluginResources resources)
     {
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
@@ -233,9 +236,11 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 break;
             case "MEMCACHED":
                 var shared = CacheOptions(section);
+                resources.UsedConnections.Add(shared.Memcached);
                 return InCache(opened.Find<MemcachedClient>(shared.Memcached), shared.Memcached, "memcached", shared, section);
             case "REDIS":
                 shared = CacheOptions(section);
+                resources.UsedConnections.Add(shared.Redis);
                 return InCache(opened.Find<RedisClient>(shared.Redis), shared.Redis, "redis", shared, section);
             default:
                 _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known are None, Memory, Memcached and Redis");

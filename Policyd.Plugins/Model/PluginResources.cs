@@ -29,6 +29,12 @@ internal sealed class PluginResources(ICounters counters, ServerConnections conn
 
     public ResultReferences Results { get; } = new();
 
+    // In the order of the file: a plugin before those nested in it.
+    public List<PlacedPlugin> Placed { get; } = [];
+
+    // The connections that somebody has asked for.
+    public HashSet<string> UsedConnections { get; } = new(StringComparer.Ordinal);
+
     public List<ConfiguredStatement> Statements { get; } = [];
 
     // The tables that a server makes for itself when it first needs them, besides those of counters.

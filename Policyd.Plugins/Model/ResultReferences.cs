@@ -10,22 +10,44 @@ internal sealed class ResultReferences
 {
     private readonly List<Reference> _references = [];
 
-    public void Add(Type module, string name, Plugin by, string option, SourcePosition place) => _references.Add(new Reference(module, name, by.Name, option, place));
+    public void Add(Type module, string name, Plugin by, string option, SourcePosition place) => _references.Add(new Reference(module, name, by, option, place));
 
-    // A warning: mtpolicyd starts with such a configuration, and so must its successor.
-    public void Check(IReadOnlyCollection<Plugin> plugins, DiagnosticBag diagnostics)
+    /// <summary>Whether somebody acts on what a plugin finds.</summary>
+    public bool Names(Plugin plugin) => _references.Exists(one => one.Module.IsInstanceOfType(plugin) && one.Name == plugin.Name);
+
+    // Warnings: mtpolicyd starts with such a configuration, and so must its successor.
+    public void Check(IReadOnlyList<PlacedPlugin> plugins, DiagnosticBag diagnostics)
     {
-        foreach (var (module, name, by, option, place) in _references)
+        foreach (var reference in _references)
         {
-            var known = plugins.Where(module.IsInstanceOfType).Select(plugin => plugin.Name).ToList();
-            if (!known.Contains(name))
+            var (module, name, by, option, place) = reference;
+            var kind = Plugin.ModuleNameOf(module);
+            var subject = $"plugin {by.Name}: {option}:";
+            var known = plugins.Where(one => module.IsInstanceOfType(one.Plugin)).ToList();
+            var found = known.FindAll(one => one.Name == name);
+            if (found.Count == 0)
             {
-                var kind = Plugin.ModuleNameOf(module);
-                var hint = EditDistance.Closest(name, known) is { } close ? $"; did you mean {close}?" : known.Count > 0 ? $"; there are {string.Join(", ", known)}" : "";
-                diagnostics.Warning(place, $"plugin {by}: {option}: there is no {kind} of the name \"{name}\": this plugin never acts{hint}");
+                var hint = EditDistance.Closest(name, known.Select(one => one.Name)) is { } close ? $"; did you mean {close}?"
+                    : known.Count > 0 ? $"; there are {string.Join(", ", known.Select(one => one.Name))}" : "";
+                diagnostics.Warning(place, $"{subject} there is no {kind} of the name \"{name}\": this plugin never acts{hint}");
+            }
+            else if (found.TrueForAll(one => one.IsOff))
+            {
+                diagnostics.Warning(place, $"{subject} {kind} {name} is off: this plugin never acts");
+            }
+            else if (StandsBefore(by, found, plugins))
+            {
+                diagnostics.Warning(place, $"{subject} {kind} {name} stands after this plugin, which finds no result of it; put it before");
             }
         }
     }
 
-    private sealed record Reference(Type Module, string Name, string By, string Option, SourcePosition Place);
+    // In another virtual host it may have been asked earlier about the same mail.
+    private static bool StandsBefore(Plugin by, List<PlacedPlugin> found, IReadOnlyList<PlacedPlugin> plugins)
+    {
+        var acting = plugins.First(one => ReferenceEquals(one.Plugin, by));
+        return found.TrueForAll(one => one.VirtualHost == acting.VirtualHost && one.Order > acting.Order);
+    }
+
+    private sealed record Reference(Type Module, string Name, Plugin By, string Option, SourcePosition Place);
 }

@@ -32,7 +32,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The attributes.</summary>
-    [Description("the attributes to count by; each has a table of its own")]
+    [Description("the attributes to count by; each has a table of its own"), AttributeName]
     public required IReadOnlyList<string> Fields { get; set; }
 
     /// <summary>The calendar window.</summary>

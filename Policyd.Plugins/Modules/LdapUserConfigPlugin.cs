@@ -24,7 +24,7 @@ public sealed class LdapUserConfigPlugin : Plugin
     public required string Filter { get; set; }
 
     /// <summary>The attribute of the request.</summary>
-    [Description("the request's attribute that %s stands for")]
+    [Description("the request's attribute that %s stands for"), AttributeName]
     public string FilterField { get; set; } = "sasl_username";
 
     /// <summary>What to read.</summary>

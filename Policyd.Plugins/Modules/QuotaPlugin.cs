@@ -37,7 +37,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The attribute.</summary>
-    [Description("the attribute whose counter is checked")]
+    [Description("the attribute whose counter is checked"), AttributeName]
     public required UserOption<string> Field { get; set; }
 
     /// <summary>The sum.</summary>

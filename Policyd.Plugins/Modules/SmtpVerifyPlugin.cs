@@ -53,15 +53,15 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public string? Sender { get; set; }
 
     /// <summary>Where the sender is.</summary>
-    [Description("the attribute whose address stands in MAIL FROM")]
+    [Description("the attribute whose address stands in MAIL FROM"), AttributeName]
     public string SenderField { get; set; } = "recipient";
 
     /// <summary>Where the address is.</summary>
-    [Description("the attribute whose address is verified")]
+    [Description("the attribute whose address is verified"), AttributeName]
     public string RecipientField { get; set; } = "sender";
 
     /// <summary>Where the size is.</summary>
-    [Description("the attribute with the mail's size, which is told to a server that wants to know it")]
+    [Description("the attribute with the mail's size, which is told to a server that wants to know it"), AttributeName]
     public string SizeField { get; set; } = "size";
 
     /// <summary>The answer to a temporary failure.</summary>

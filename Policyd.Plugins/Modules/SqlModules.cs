@@ -21,7 +21,7 @@ public sealed class SqlUserConfigPlugin : Plugin
     public string SqlQuery { get; set; } = "SELECT config FROM user_config WHERE address=?";
 
     /// <summary>The attribute.</summary>
-    [Description("the attribute that is looked up")]
+    [Description("the attribute that is looked up"), AttributeName]
     public string Field { get; set; } = "recipient";
 
     /// <summary>The connection.</summary>
@@ -107,7 +107,7 @@ public sealed class SqlListPlugin : LookupPlugin
     public string SqlQuery { get; set; } = "SELECT client_ip FROM whitelist WHERE client_ip=INET_ATON(?)";
 
     /// <summary>The attribute.</summary>
-    [Description("the attribute that is looked up")]
+    [Description("the attribute that is looked up"), AttributeName]
     public string Field { get; set; } = "client_address";
 
     /// <summary>The connection.</summary>

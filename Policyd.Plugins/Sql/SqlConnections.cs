@@ -12,6 +12,9 @@ public sealed class SqlConnections : IAsyncDisposable
     private readonly Dictionary<string, string> _settings = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Lazy<ICounterStore>> _stores = new(StringComparer.Ordinal);
 
+    /// <summary>The SQLite file of the default configuration, the only one whose folder the server makes.</summary>
+    public const string FileWhoseFolderIsMade = SqliteDatabase.DefaultFile;
+
     /// <summary>The names of the connections.</summary>
     public IReadOnlyCollection<string> Names => _databases.Keys;
 

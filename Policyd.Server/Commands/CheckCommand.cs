@@ -21,6 +21,7 @@ internal static class CheckCommand
             return ExitCode.Config;
         }
 
+        WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
         if (!offline)
         {
             await CheckedStatements.AddToAsync(configuration.Document.Diagnostics, model, s_patience, cancellationToken);

@@ -32,6 +32,7 @@ internal sealed partial class ServeCommand(TextWriter error)
             FewConnections(logger, model.Options.MaxConnections, limit, room, needed + (long)model.Options.MaxConnections);
         }
 
+        WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
         foreach (var diagnostic in configuration.Document.Diagnostics.All)
         {
             Diagnosed(logger, diagnostic.Severity == Severity.Warning ? LogLevel.Warning : LogLevel.Information, diagnostic.ToString());

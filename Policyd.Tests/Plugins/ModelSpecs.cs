@@ -72,16 +72,17 @@ public sealed class ModelSpecs
     }
 
     [Fact]
-    public void Name_that_two_modules_share_is_a_warning_and_one_that_two_of_a_module_share_is_not()
+    public void Name_that_two_plugins_share_is_a_warning_unless_both_are_Greylists()
     {
-        static int Warnings(string second)
+        static int Warnings(string first, string second)
         {
-            PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = x, module = SetField, key = a, value = b }}, {{ name = x, {second} }} ] }} ] }}", out var diagnostics);
+            PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = x, {first} }}, {{ name = x, {second} }} ] }} ] }}", out var diagnostics);
             return diagnostics.All.Count(one => one.Message.Contains("two plugins of the name \"x\"", StringComparison.Ordinal));
         }
 
-        Assert.Equal(1, Warnings("module = Action, action = dunno"));
-        Assert.Equal(0, Warnings("module = SetField, key = c, value = d"));
+        Assert.Equal(1, Warnings("module = SetField, key = a, value = b", "module = Action, action = dunno"));
+        Assert.Equal(1, Warnings("module = SetField, key = a, value = b", "module = SetField, key = c, value = d"));
+        Assert.Equal(0, Warnings("module = Greylist, create_ticket = off", "module = Greylist"));
     }
 
     [Fact]

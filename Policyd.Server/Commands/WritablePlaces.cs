@@ -1,0 +1,86 @@
+using System.Runtime.InteropServices;
+using Microsoft.Data.Sqlite;
+using Policyd.Configuration;
+using Policyd.Plugins.Model;
+using Policyd.Plugins.Sql;
+
+namespace Policyd.Server.Commands;
+
+/// <summary>
+/// Files that the server is to write and that the user of this process cannot: the log, the pid file, and databases of SQLite that hold tables of the
+/// server's own, with the folders in which their logs are made. Root can write nearly everywhere, so run the check as the server's user, as the
+/// systemd unit does.
+/// </summary>
+internal static partial class WritablePlaces
+{
+    private const int WriteAccess = 2;
+    private const int EnterAccess = 1;
+
+    public static void AddTo(DiagnosticBag diagnostics, ConfigObject root, PolicyServerModel model)
+    {
+        if (root["policyd"] is not ConfigObject section || OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        Check("log_file", model.Options.LogFile, section.PositionOf("log_file"));
+        Check("pid_file", model.Options.PidFile, section.PositionOf("pid_file"));
+        foreach (var name in model.OwnTables.Select(own => own.Connection).Distinct().Where(model.Sql.Contains))
+        {
+            if (SqliteFile(model, name) is { } file)
+            {
+                Check($"connection {name}: the SQLite file", file, model.Connections[name].Section.PositionOf("dsn"), hasFilesBeside: true);
+            }
+        }
+
+        void Check(string subject, string? file, SourcePosition place, bool hasFilesBeside = false)
+        {
+            if (!string.IsNullOrEmpty(file) && Problem(Path.GetFullPath(file), hasFilesBeside) is { } problem)
+            {
+                diagnostics.Warning(place, $"{subject}: {problem}");
+            }
+        }
+    }
+
+    private static string? SqliteFile(PolicyServerModel model, string name)
+    {
+        if (model.Sql.Database(name).Provider != SqlProvider.SQLite)
+        {
+            return null;
+        }
+
+        var settings = new SqliteConnectionStringBuilder(model.Sql.ConnectionString(name));
+        return settings.Mode == SqliteOpenMode.ReadOnly || settings.DataSource.StartsWith("file:", StringComparison.OrdinalIgnoreCase) ? null : settings.DataSource;
+    }
+
+    private static string? Problem(string file, bool hasFilesBeside)
+    {
+        if (Directory.Exists(file))
+        {
+            return $"{file} is a folder; name a file";
+        }
+
+        var folder = Path.GetDirectoryName(file)!;
+        var who = $"the user {Environment.UserName}";
+        const string Advice = "check as the server's user (User= in the systemd unit), and give it the folder";
+        if (!Directory.Exists(folder))
+        {
+            // The one folder that is made when it is first used: the one above it counts.
+            return file == Path.GetFullPath(SqlConnections.FileWhoseFolderIsMade) && Allows(Path.GetDirectoryName(folder)!, WriteAccess | EnterAccess) ? null
+                : File.Exists(folder) ? $"{folder} is a file, not a folder"
+                : $"there is no folder {folder}, or {who} cannot see it; make it, or name another";
+        }
+
+        if (File.Exists(file) && !Allows(file, WriteAccess))
+        {
+            return $"{who} cannot write {file}; {Advice}";
+        }
+
+        return (hasFilesBeside || !File.Exists(file)) && !Allows(folder, WriteAccess | EnterAccess) ? $"{who} cannot make files in {folder}; {Advice}" : null;
+    }
+
+    private static bool Allows(string path, int mode) => Access(path, mode) == 0;
+
+    [LibraryImport("libc", EntryPoint = "access", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Access(string path, int mode);
+}

@@ -1,0 +1,184 @@
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Server;
+
+/// <summary>Configurations that are in order and yet do nothing, or not what was meant: <c>policyd check</c> and the start warn at the place, with advice.</summary>
+public sealed class SilentConfigurationSpecs : IDisposable
+{
+    private const string Header = "{ module = AddScoreHeader }";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    // Quota: table, window, key, order.
+    [InlineData("""{ name = q, module = Quota, field = sender, metric = count, threshold = 1 }""", "1: plugin q: field: no Accounting counts into the table acct_sender of connection db*")]
+    [InlineData("""
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
+        { name = a, module = Accounting, fields = [client_address] }
+        """, "1: plugin q: field: no Accounting counts into the table acct_sender*; counted are acct_client_address (db)")]
+    [InlineData("""
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1, table_prefix = quota_ }
+        { name = a, module = Accounting, fields = sender }
+        """, "1: plugin q: field: no Accounting counts into the table quota_sender*")]
+    [InlineData("""
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
+        { name = a, module = Accounting, fields = sender, enabled = off }
+        """, "1: plugin q: field: no Accounting*; Accounting a, which would, is off")]
+    [InlineData("""
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1, time_pattern = "%Y-%m-%d" }
+        { name = a, module = Accounting, fields = sender }
+        """, "1: plugin q: acct_sender is not counted by %Y-%m-%d, so this Quota never acts; Accounting a counts by %Y-%m: give both*")]
+    [InlineData("""
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1, window = 1h }
+        { name = a, module = Accounting, fields = sender, window = 2h }
+        """, "1: plugin q: acct_sender is not counted by 1h*Accounting a counts by 2h*")]
+    [InlineData("""
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1, time_pattern = "%F" }
+        { name = a, module = Accounting, fields = sender, time_pattern = "%Y-%m-%d" }
+        """)]
+    [InlineData("""
+        { name = q, module = Quota, field = net, metric = count, threshold = 1, key = "%{client_address/24}" }
+        { name = a, module = Accounting, fields = net, key = "%{client_address/16}" }
+        """, "1: plugin q: acct_net is counted under other keys by Accounting a*")]
+    [InlineData("""
+        { name = a, module = Accounting, fields = sender }
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
+        """, "2: plugin q: it stands after Accounting a*; put it before")]
+    [InlineData("""
+        { name = a, module = Accounting, fields = sender }
+        { name = if, module = Condition, key = sasl_method, match = PLAIN, plugins = [ { name = q, module = Quota, field = sender, metric = count, threshold = 1 } ] }
+        """, "2: plugin q: it stands after Accounting a*")]
+    [InlineData("""
+        { name = i1, module = Condition, key = sasl_method, match = PLAIN, plugins = [ { name = a1, module = Accounting, fields = sender } ] }
+        { name = i2, module = Condition, key = sasl_method, match = X, plugins = [ { name = q, module = Quota, field = sender, metric = count, threshold = 1 }, { name = a2, module = Accounting, fields = sender } ] }
+        """)]
+
+    // Names of attributes.
+    [InlineData("""{ name = c, module = Condition, key = sasl_user, match = x, action = dunno }""", "1: plugin c: key: Postfix sends no attribute \"sasl_user\", so it is never there; did you mean \"sasl_username\"?")]
+    [InlineData("""{ name = r, module = RegexList, key = "request:Sender", regex = x, action = dunno }""", "1: plugin r: key: Postfix sends no attribute \"Sender\"*\"sender\"?")]
+    [InlineData("""{ name = c, module = Condition, key = "session:anything", match = x, action = dunno }""")]
+    [InlineData("""{ name = a, module = Accounting, fields = [sender, recipent] }""", "1: plugin a: fields: Postfix sends no attribute \"recipent\"*\"recipient\"?")]
+    [InlineData("""{ name = l, module = SqlList, sql_query = "SELECT 1 WHERE ? = 1", field = client_adress, match_action = dunno }""", "1: plugin l: field: Postfix sends no attribute \"client_adress\"*\"client_address\"?")]
+    [InlineData("""{ name = v, module = SMTPVerify, recipient_field = reciever }""", "1: plugin v: recipient_field: Postfix sends no attribute \"reciever\"*")]
+
+    // Scores.
+    [InlineData("""
+        { name = s, module = ScoreAction, threshold = 5, action = reject }
+        { name = r, module = RegexList, key = sender, regex = x, score = 5 }
+        """, "1: plugin s: it stands before all that scores into score*put it after r and the others")]
+    [InlineData("""{ name = s, module = ScoreAction, threshold = 5, action = reject }""", "1: plugin s: no plugin before it scores into score: the score is always 0 here")]
+    [InlineData("""
+        { name = r, module = RegexList, key = sender, regex = x, score = 5 }
+        { name = h, module = AddScoreHeader, score_field = spam }
+        """, "2: plugin h: no plugin before it scores into spam*")]
+    [InlineData("""
+        { name = if, module = Condition, key = sender, match = x, plugins = [ { name = r, module = RegexList, key = sender, regex = x, score = 5 } ] }
+        { name = s, module = ScoreAction, threshold = 5, action = reject }
+        """)]
+
+    // Names of plugins.
+    [InlineData("""
+        { name = x, module = RegexList, key = sender, regex = x, score = 5 }
+        { name = if, module = Condition, key = sender, match = x, plugins = [ { name = x, module = RegexList, key = recipient, regex = x, score = 5 } ] }
+        """, "2: there are two plugins of the name \"x\" in virtual host \"v\"*")]
+    [InlineData("""
+        { module = Accounting, fields = sender }
+        { module = Accounting, fields = recipient }
+        """, "2: there are two plugins of the name \"Accounting\"*")]
+    [InlineData("""
+        { name = g, module = Greylist, mode = passive, score = -5, create_ticket = off, query_autowl = off }
+        { name = g, module = Greylist, use_autowl = on }
+        """)]
+
+    // What never runs, or has no effect.
+    [InlineData("""
+        { name = sbl, module = RBLAction, result_from = zen, re_match = "2", score = 1 }
+        { name = zen, module = RBL, domain = zen.example, mode = passive }
+        """, "1: plugin sbl: result_from: RBL zen stands after this plugin*")]
+    [InlineData("""
+        { name = a, module = Action, action = dunno }
+        { name = b, module = SetField, key = k, value = v }
+        """, "2: plugin b: it never runs, nor does what follows in its chain: a before it (Action) always answers*")]
+    [InlineData("""
+        { name = q, module = Quota, field = sender, metric = count, threshold = 1, action = reject, plugins = [ { name = n, module = Action, action = dunno } ] }
+        { name = a, module = Accounting, fields = sender }
+        """, "1: plugin q: plugins: the chain never runs: the plugin has an action of its own*")]
+    [InlineData("""{ name = c, module = Condition, key = sender, match = x }""", "1: plugin c: it has no effect*")]
+    [InlineData("""{ name = zen, module = RBL, domain = zen.example, mode = passive }""", "1: plugin zen: it has no effect*")]
+    [InlineData("""{ name = b, module = SetField, key = k, value = v, timeout = 30s }""", "1: plugin b: timeout: it has no effect: request_timeout is 20s*")]
+    public async Task Check_warns_of(string plugins, params string[] expected)
+    {
+        var file = _folder.Write("policyd.hocon", Chain(plugins));
+        var result = await Command.RunAsync("", "check", "--offline", "-c", file);
+        Assert.True(result.ExitCode == 0, result.Error);
+        var lines = result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.True(lines.Length == expected.Length, result.Error);
+        foreach (var (line, pattern) in lines.Zip(expected))
+        {
+            var (number, message) = (int.Parse(pattern[..pattern.IndexOf(':', StringComparison.Ordinal)], System.Globalization.CultureInfo.InvariantCulture), pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 2)..]);
+            var regex = System.Text.RegularExpressions.Regex.Escape(message).Replace("\\*", ".*", StringComparison.Ordinal);
+            Assert.Matches($"^{System.Text.RegularExpressions.Regex.Escape(file)}:{number + 4}:[0-9]+: warning: {regex}$", line);
+        }
+    }
+
+    [Fact]
+    public async Task Check_warns_of_a_time_that_Postfix_does_not_wait_and_of_a_connection_that_nothing_uses()
+    {
+        var file = _folder.Write("policyd.hocon", Chain("{ module = Action, action = dunno }", "request_timeout = 2m, connections.spare { module = Redis }"));
+        var result = await Command.RunAsync("", "check", "--offline", "-c", file);
+        Assert.Equal(0, result.ExitCode);
+        Assert.Contains($"{file}:3:21: warning: request_timeout: 2m is longer than the 100 s that Postfix waits", result.Error, StringComparison.Ordinal);
+        Assert.Contains($"{file}:3:43: warning: connection spare: nothing uses it", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_warns_of_files_that_cannot_be_written()
+    {
+        var file = _folder.Write("policyd.hocon", Chain("{ module = Accounting, fields = sender }", $"log_file = \"{_folder["none"]}/log\", pid_file = \"{_folder.Path}\"", "/nowhere/x.db"));
+        var result = await Command.RunAsync("", "check", "--offline", "-c", file);
+        Assert.Equal(0, result.ExitCode);
+        Assert.Contains($"{file}:3:14: warning: log_file: there is no folder {_folder["none"]}", result.Error, StringComparison.Ordinal);
+        Assert.Contains($"pid_file: {_folder.Path} is a folder; name a file", result.Error, StringComparison.Ordinal);
+        Assert.Contains($"{file}:2:42: warning: connection db: the SQLite file: there is no folder /nowhere", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_as_the_servers_user_warns_of_what_this_user_cannot_write()
+    {
+        if (!OperatingSystem.IsLinux() || Environment.UserName != "root")
+        {
+            Assert.Skip("only root can become another user");
+            return;
+        }
+
+        var log = _folder.Write("policyd.log", "");
+        File.SetUnixFileMode(log, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        var file = _folder.Write("policyd.hocon", Chain("{ module = Accounting, fields = sender }", $"log_file = \"{log}\""));
+        var (code, output) = await ProcessUnderTest.Run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", PolicydProcess.Executable, "check", "--offline", "-c", file);
+        Assert.Equal(0, code);
+        Assert.Contains($"log_file: the user nobody cannot write {log}; check as the server's user", output, StringComparison.Ordinal);
+        Assert.Contains($"connection db: the SQLite file: the user nobody cannot make files in {_folder.Path}", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_logs_the_same_warnings()
+    {
+        var port = FreePort.Next();
+        var file = _folder.Write("policyd.hocon", Chain($"{{ module = Action, action = dunno }}\n{Header}", $"listen = [\"127.0.0.1:{port}\"], admin.listen = off").Replace("port = 12345", $"port = {port}", StringComparison.Ordinal));
+        await using var server = await PolicydProcess.Serve(file, port);
+        await server.Prints("plugin AddScoreHeader: it never runs");
+    }
+
+    // The plugins begin in line 5.
+    private string Chain(string plugins, string more = "", string? database = null) => $$"""
+        policyd {
+          connections { db { module = Sql, dsn = "dbi:SQLite:dbname={{database ?? _folder["x.db"]}}" } }
+          {{more}}
+          virtual_hosts = [ { name = v, port = 12345, plugins = [
+        {{plugins}}
+          ] } ]
+        }
+        """;
+}
