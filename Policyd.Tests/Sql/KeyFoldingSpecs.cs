@@ -9,6 +9,7 @@ namespace Policyd.Tests.Sql;
 public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output) : IDisposable
 {
     private const string Table = "acct_sender";
+    private static readonly string[] s_spellings = ["jose", "josé", "JOSE", "Jose "];
     private static readonly string[] s_pieces =
     [
         "jose", "josé", "JOSE", "Jose\u0301", "José", " ", "  ", "ß", "ss", "SS", "ẞ", "s", "æ", "Æ", "ae", "AE", "ä", "Ä", "a", "A", "å", "Å", "ö", "oe", "ø", "ü", "ue", "y", "Y", "ÿ",
@@ -49,7 +50,7 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgr
         await CreateAsync(database, $"CHARACTER SET {charset} COLLATE {collation}");
         await using var store = database.CreateCounterStore();
         var info = await store.PrepareAsync(Table, Cancel);
-        Assert.Empty(info.Warnings.Where(static warning => warning.Contains("collation", StringComparison.Ordinal)));
+        Assert.DoesNotContain(info.Warnings, static warning => warning.Contains("collation", StringComparison.Ordinal));
 
         // By levels Hangul in parts is compared otherwise than whole; here both are one key, which is the safe side.
         await HoldsAsync(database, info, "`key`", collation.Contains("_as_", StringComparison.Ordinal) ? "\u1100" : "\0");
@@ -108,7 +109,7 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgr
         await CreateAsync(database, "CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_ai_cs");
         await using var store = database.CreateCounterStore();
         var info = await store.PrepareAsync(Table, Cancel);
-        Assert.Single(new[] { "jose", "josé", "JOSE", "Jose " }.Select(key => CounterKeyText.ForTable(key, info)).Distinct());
+        Assert.All(s_spellings, key => Assert.Equal("jose", CounterKeyText.ForTable(key, info)));
     }
 
     [Fact]

@@ -109,7 +109,9 @@ public sealed class SqlModuleSpecs
         var store = policy.Model.CounterStores["db"];
         await store.PrepareAsync("acct_client_address", TestContext.Current.CancellationToken);
         var now = policy.Clock.Now.ToUnixTimeSeconds();
-        string[] times = ["2026-08", "2026-09", "2026-11", "2026-01-31", "ever", $"w3600:{now - 4200:D10}", $"w3600:{now - 1800:D10}"];
+        string[] times = ["2026-08", "2026-09", "2026-11", "2026-01-31", "ever", $"w3600:{now - 4200:D10}", $"w3600:{now - 1800:D10}",
+            // What a clock that was ahead has left: soon, and far off.
+            "2027-01", "2027-02", $"w3600:{now + 1800:D10}", $"w3600:{now + (3 * 86400):D10}"];
         await store.CommitAsync(
             new CounterCommit(Guid.NewGuid(), 1, policy.Clock.Now, [1], [.. times.Select(time => new CounterDelta("acct_client_address", "k", time, new CounterAmounts(1, 1, 1, 1)))]),
             TestContext.Current.CancellationToken);
@@ -117,7 +119,7 @@ public sealed class SqlModuleSpecs
         await policy.Model.CronAsync(["hourly", "daily"], TestContext.Current.CancellationToken);
 
         var left = await store.ListAsync("acct_client_address", null, CounterMetric.Count, 100, TestContext.Current.CancellationToken);
-        Assert.Equal(new[] { "2026-09", "2026-11", "2026-01-31", "ever", times[6] }.Order(StringComparer.Ordinal), left.Select(row => row.Time).Order(StringComparer.Ordinal));
+        Assert.Equal(new[] { "2026-09", "2026-11", "2026-01-31", "ever", times[6], "2027-01", times[9] }.Order(StringComparer.Ordinal), left.Select(row => row.Time).Order(StringComparer.Ordinal));
         Assert.Single(await store.RequestIdsSinceAsync(DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
         policy.Clock.Now += TimeSpan.FromHours(3);
         await policy.Model.CronAsync(["hourly"], TestContext.Current.CancellationToken);
