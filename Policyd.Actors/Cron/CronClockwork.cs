@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Pattern;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
@@ -104,7 +105,7 @@ public sealed class CronClockwork
         }
         catch (AskTimeoutException e)
         {
-            throw new TimeoutException("the clockwork did not answer in time", e);
+            throw new TimeoutException($"the clockwork {Waited.TimedOut(patience)}", e);
         }
     }
 }

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Policyd.Plugins.Chain;
 
 /// <summary>How the log calls a wait that ended without an answer: with its length, so that one sees which time-out it was.</summary>
-internal static class Waited
+public static class Waited
 {
     /// <summary><c>timed out after 3 s</c>.</summary>
     /// <param name="clock">The clock.</param>

@@ -1,80 +1,42 @@
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Dns;
 
-// A zone that does not answer must not cost every mail the whole time-out. After some time-outs in a row only one question is sent in
-// each back-off, which doubles while it stays silent. The resolver's lock is around it.
+// A zone that does not answer must not cost every mail the whole time-out. After some time-outs in a row one question is sent in each pause, which
+// doubles while it stays silent, and none beside it, however long it takes.
 internal sealed class DnsBreaker(string zone, TimeProvider clock, ILogger logger)
 {
     public const int TimeOutsToOpen = 5;
-    private static readonly TimeSpan s_firstBackOff = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan s_longestBackOff = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromMinutes(1);
     private static readonly Action<ILogger, string, int, double, Exception?> s_opened = LoggerMessage.Define<string, int, double>(
         LogLevel.Warning, new EventId(1, "ZoneSilent"), "dns: {Zone} has not answered {Count} times in a row; it is asked again after {Seconds} s, until then it counts as not answering");
     private static readonly Action<ILogger, string, Exception?> s_closed = LoggerMessage.Define<string>(
         LogLevel.Warning, new EventId(2, "ZoneBack"), "dns: {Zone} answers again");
 
-    private int _timeOuts;
-    private bool _probing;
-    private long _nextProbe;
-    private TimeSpan _backOff = s_firstBackOff;
+    private readonly BackOff _backOff = new(clock, s_firstPause, s_longestPause, TimeOutsToOpen);
 
-    public bool IsOpen { get; private set; }
+    public bool IsOpen => _backOff.IsPaused;
 
-    /// <summary>Whether a question may be sent now.</summary>
-    public bool Admits()
-    {
-        if (!IsOpen)
-        {
-            return true;
-        }
-
-        if (clock.GetTimestamp() < _nextProbe)
-        {
-            return false;
-        }
-
-        _probing = true;
-        PutOff();
-        return true;
-    }
+    /// <summary>Asks for leave to send a question.</summary>
+    public BackOff.Attempt Enter() => _backOff.Enter();
 
     /// <summary>What became of a question. A failure that the servers told of says nothing about the zone's silence.</summary>
-    public void Learn(DnsStatus status)
+    public void Learn(BackOff.Attempt attempt, DnsStatus status)
     {
         if (status is DnsStatus.TimedOut)
         {
-            TimedOut();
-        }
-        else if (status is not DnsStatus.ServerFailure)
-        {
-            _timeOuts = 0;
-            if (IsOpen)
+            if (attempt.Failed())
             {
-                IsOpen = false;
-                _probing = false;
-                _backOff = s_firstBackOff;
-                s_closed(logger, zone, null);
+                s_opened(logger, zone, TimeOutsToOpen, s_firstPause.TotalSeconds, null);
             }
         }
-    }
-
-    private void TimedOut()
-    {
-        _timeOuts++;
-        if (IsOpen && _probing)
+        else if (status is not DnsStatus.ServerFailure && attempt.Succeeded())
         {
-            _probing = false;
-            _backOff = _backOff * 2 < s_longestBackOff ? _backOff * 2 : s_longestBackOff;
-            PutOff();
+            s_closed(logger, zone, null);
         }
-        else if (!IsOpen && _timeOuts >= TimeOutsToOpen)
-        {
-            IsOpen = true;
-            PutOff();
-            s_opened(logger, zone, _timeOuts, _backOff.TotalSeconds, null);
-        }
-    }
 
-    private void PutOff() => _nextProbe = clock.GetTimestamp() + (long)(_backOff.TotalSeconds * clock.TimestampFrequency);
+        attempt.Dispose();
+    }
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Dns;
 
@@ -98,6 +99,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         var answer = new TaskCompletionSource<DnsAnswer>(TaskCreationOptions.RunContinuationsAsynchronously);
         DnsBound? bound;
         DnsBreaker? breaker;
+        BackOff.Attempt? attempt;
         lock (_lock)
         {
             // Another may have been faster since the first look.
@@ -114,8 +116,10 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
             // A slot first: what the breaker lets through as its probe must be sent.
             bound = lookup.Share.Take(lookup.Key, lookup.Zone, lookup.Budget, answer.Task);
             breaker = Breaker(lookup.ListZone);
-            if (bound is null && (_stopping.IsCancellationRequested || breaker?.Admits() == false))
+            attempt = bound is null ? breaker?.Enter() : null;
+            if (bound is null && (_stopping.IsCancellationRequested || attempt is { IsRefused: true }))
             {
+                attempt?.Dispose();
                 lookup.Share.GiveBack(lookup.Key, lookup.Zone, lookup.Budget);
                 Meter.Suppress();
                 return Task.FromResult(DnsReply.TimedOut);
@@ -129,7 +133,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         }
 
         Meter.Send();
-        _ = LookUpAsync(lookup, breaker, answer);
+        _ = LookUpAsync(lookup, breaker, attempt, answer);
         return answer.Task;
     }
 
@@ -148,7 +152,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         return breaker;
     }
 
-    private async Task LookUpAsync(Lookup lookup, DnsBreaker? breaker, TaskCompletionSource<DnsAnswer> answer)
+    private async Task LookUpAsync(Lookup lookup, DnsBreaker? breaker, BackOff.Attempt? attempt, TaskCompletionSource<DnsAnswer> answer)
     {
         DnsReply reply;
         try
@@ -167,7 +171,11 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
             lookup.Share.GiveBack(lookup.Key, lookup.Zone, lookup.Budget);
             if (!_stopping.IsCancellationRequested)
             {
-                breaker?.Learn(reply.Answer.Status);
+                if (attempt is { } asked)
+                {
+                    breaker?.Learn(asked, reply.Answer.Status);
+                }
+
                 lookup.Share.Answers.Keep(lookup.Key, reply.Answer, KeptFor(reply));
             }
         }

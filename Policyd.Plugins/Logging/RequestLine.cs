@@ -15,14 +15,11 @@ internal static class RequestLine
         Named(PolicyAttribute.Size), Named(PolicyAttribute.RecipientCount),
     ];
 
-    /// <summary>Appends <c>VHOST: instance=I</c>; what is not there is left out.</summary>
+    /// <summary>Appends <c>VHOST: instance=I</c>; a request that no virtual host serves has <c>-</c> in its place, an instance that is not there is left out.</summary>
     public static void Begin(ArrayBufferWriter<byte> line, string? virtualHost, ReadOnlySpan<byte> instance)
     {
-        if (virtualHost is not null)
-        {
-            LogValue.Append(line, virtualHost);
-            line.Write(":"u8);
-        }
+        LogValue.Append(line, virtualHost ?? "-");
+        line.Write(":"u8);
 
         if (!instance.IsEmpty)
         {
@@ -59,11 +56,7 @@ internal static class RequestLine
 
     public static void Name(ArrayBufferWriter<byte> line, ReadOnlySpan<byte> name)
     {
-        if (line.WrittenCount > 0)
-        {
-            line.Write(" "u8);
-        }
-
+        line.Write(" "u8);
         line.Write(name);
         line.Write("="u8);
     }

@@ -111,6 +111,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         var window = _options.WindowOf(context);
         var amounts = CounterOptions.AmountsOf(context);
         using var patience = _options.PatienceOf(context);
+        var since = context.Clock.GetTimestamp();
 
         // Side by side: each has an owner of its own, and they share commits.
         var adds = new PendingAdd[Fields.Count];
@@ -143,7 +144,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             {
                 if (patience.Token.IsCancellationRequested)
                 {
-                    _options.GaveUp(context, this, $"{adds[index].Key.Table}: the counters did not answer in time, mail goes on before it is counted");
+                    _options.GaveUp(context, this, $"{adds[index].Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}, mail goes on before it is counted");
                 }
 
                 Log(context, $"{adds[index].Key.Table}: answered before it was counted");

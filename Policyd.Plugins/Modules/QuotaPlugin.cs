@@ -174,6 +174,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
         var admission = new Admission(CounterState.Unavailable, true, CounterAmounts.Zero);
         using var patience = _options.PatienceOf(context);
+        var since = context.Clock.GetTimestamp();
         try
         {
             if (reserves)
@@ -192,7 +193,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
 
         if (admission.State == CounterState.Unavailable && patience.Token.IsCancellationRequested)
         {
-            _options.GaveUp(context, this, $"{key.Table}: the counters did not answer in time, when_unavailable decides");
+            _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}, when_unavailable decides");
         }
 
         // Also when no answer came in time: the owner may have reserved all the same.
@@ -249,6 +250,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         }
 
         using var patience = _options.PatienceOf(context);
+        var since = context.Clock.GetTimestamp();
         try
         {
             UInt128[] ids = [.. table.Accountings.Select(accounting => CounterRequestId.Of(context.Request, accounting.Name, key)!.Value)];

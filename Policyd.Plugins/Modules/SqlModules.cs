@@ -1,7 +1,7 @@
 using System.ComponentModel;
+using System.Data;
 using System.Data.Common;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
@@ -46,7 +46,7 @@ public sealed class SqlUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        if (await SqlLookup.AskAsync(this, context, _database, _query, value, static (command, ct) => command.ExecuteScalarAsync(ct)).ConfigureAwait(false) is not { } found || TextOf(found) is not { Length: > 0 } text)
+        if (await SqlLookup.AskAsync(this, context, _database, _query, value, FirstColumn.ReadAsync).ConfigureAwait(false) is not { Length: > 0 } text)
         {
             Log(context, $"no settings for {value}");
             return PluginResult.Continue;
@@ -84,14 +84,6 @@ public sealed class SqlUserConfigPlugin : Plugin
         JsonValueKind.Null or JsonValueKind.Undefined => null,
         JsonValueKind.Number => value.TryGetInt64(out var whole) ? whole.ToString(CultureInfo.InvariantCulture) : PerlNumber.Format(value.GetDouble()),
         _ => value.GetRawText(),
-    };
-
-    /// <summary>A column of MySQL's with a binary collation comes as bytes.</summary>
-    private static string? TextOf(object column) => column switch
-    {
-        DBNull => null,
-        byte[] bytes => Encoding.UTF8.GetString(bytes),
-        _ => Convert.ToString(column, CultureInfo.InvariantCulture),
     };
 }
 
@@ -134,10 +126,11 @@ public sealed class SqlListPlugin : LookupPlugin
         // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
         return Found(context, await SqlLookup.AskAsync(this, context, _database, _query, value, HasRowAsync).ConfigureAwait(false));
     }
-    // What the row holds is not read: a value may be one that .NET has no type for.
+
+    // What the row holds is not read: it may be long, and a value may be one that .NET has no type for.
     private static async Task<bool> HasRowAsync(DbCommand command, CancellationToken ct)
     {
-        await using var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct).ConfigureAwait(false);
         return await reader.ReadAsync(ct).ConfigureAwait(false);
     }
 }
@@ -179,6 +172,10 @@ internal static class SqlLookup
         catch (DbException exception) when (database.CannotHold(exception, [value]))
         {
             return default;
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new InvalidOperationException($"{database.Description}: {exception.Message}", exception);
         }
         catch (DbException exception)
         {

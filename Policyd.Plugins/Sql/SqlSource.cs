@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Net.Sockets;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 
 namespace Policyd.Plugins.Sql;
@@ -42,7 +43,8 @@ internal sealed class SqlSource : IDisposable
     /// <exception cref="DbException">The database refuses.</exception>
     public async Task<T> RunAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, bool isRepeatable, CancellationToken ct)
     {
-        await SettledAsync(ct).ConfigureAwait(false);
+        var since = TimeProvider.System.GetTimestamp();
+        await SettledAsync(since, ct).ConfigureAwait(false);
         using var attempt = _backOff.Enter();
         if (attempt.IsRefused || Volatile.Read(ref _givenUp) >= MostGivenUp)
         {
@@ -61,7 +63,7 @@ internal sealed class SqlSource : IDisposable
         {
             GiveUp(call, running);
             AskForSignOfLife();
-            throw new SqlAwayException($"{_database.Description}: no answer in time", e);
+            throw new SqlAwayException($"{_database.Description}: {Waited.TimedOut(TimeProvider.System, since)}", e);
         }
         catch (Exception e)
         {
@@ -120,7 +122,7 @@ internal sealed class SqlSource : IDisposable
     }
 
     // Whoever comes while nobody knows whether the database lives waits for that to be known.
-    private async ValueTask SettledAsync(CancellationToken ct)
+    private async ValueTask SettledAsync(long since, CancellationToken ct)
     {
         if (Volatile.Read(ref _asking) is { IsCompleted: false } asking)
         {
@@ -130,7 +132,7 @@ internal sealed class SqlSource : IDisposable
             }
             catch (OperationCanceledException e)
             {
-                throw new SqlAwayException($"{_database.Description}: no answer in time", e);
+                throw new SqlAwayException($"{_database.Description}: {Waited.TimedOut(TimeProvider.System, since)}", e);
             }
         }
     }

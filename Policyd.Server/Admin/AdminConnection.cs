@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Chain;
 
 namespace Policyd.Server.Admin;
 
@@ -125,6 +126,7 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
     private async Task<ReadOnlyMemory<byte>> AnswerAsync(JsonElement request, CancellationToken ct)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var since = TimeProvider.System.GetTimestamp();
         try
         {
             var command = Find(request);
@@ -142,7 +144,7 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         }
         catch (Exception late) when (late is OperationCanceledException or TimeoutException)
         {
-            return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested ? "the server is stopping" : "the server could not do it in time; its log may tell why");
+            return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested ? "the server is stopping" : $"the server {Waited.TimedOut(TimeProvider.System, since)}; its log may tell why");
         }
         catch (Exception defect) when (defect is not OutOfMemoryException)
         {

@@ -260,6 +260,27 @@ public sealed class DnsResolverSpecs
     }
 
     [Fact]
+    public async Task Silent_zone_is_asked_by_one_lookup_also_when_that_lasts_longer_than_the_pause()
+    {
+        var clock = new ManualClock();
+        await using var server = new ScriptedDnsServer { Fault = DnsFault.Silence };
+        await using var resolver = Resolver(server, clock, options => (options.Timeout, options.Retries) = (TimeSpan.FromSeconds(1), 0));
+        async Task<DnsStatus> Ask(string name) => (await resolver.ResolveAsync(name + ".dead.test", DnsRecordType.A, "dead.test", Ct)).Status;
+
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(number => Ask($"n{number}")));
+        clock.Advance(TimeSpan.FromSeconds(5));
+        var probe = Ask("probe");
+        clock.Advance(TimeSpan.FromSeconds(30));
+        for (var number = 0; number < 12; number++)
+        {
+            Assert.Equal(DnsStatus.TimedOut, await Ask($"other{number}"));
+        }
+
+        Assert.Equal((6, 12), (resolver.Meter.Lookups, resolver.Meter.Suppressed));
+        Assert.Equal(DnsStatus.TimedOut, await probe);
+    }
+
+    [Fact]
     public async Task What_is_no_name_is_never_asked()
     {
         await using var server = new ScriptedDnsServer();

@@ -157,6 +157,20 @@ public sealed class RequestLineSpecs : IDisposable
             await server.Prints("elapsed_ms="));
     }
 
+    [Fact]
+    public async Task A_request_that_no_virtual_host_serves_has_its_line_all_the_same()
+    {
+        var other = FreePort.Next();
+        await using var server = await ServeAsync(Chain, $$"""listen += "127.0.0.1:{{other}}" """);
+        await using (var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", other), Cancel))
+        {
+            await Assert.ThrowsAsync<PolicyClientException>(() => client.AskAsync("request=smtpd_access_policy\ninstance=7.1\nsender=a b@example.org\n\n"u8.ToArray(), Cancel).AsTask());
+        }
+
+        Assert.Matches(@"^\S+ notice: -: instance=7\.1 sender=""a b@example\.org"" error=""no virtual host"" elapsed_ms=0\.0$", await server.Prints("elapsed_ms="));
+        Assert.Equal("reject no thanks", await AskAsync(Encoding.UTF8.GetBytes(Mail)));
+    }
+
     [Theory]
     [InlineData("hocon")]
     [InlineData("conf")]

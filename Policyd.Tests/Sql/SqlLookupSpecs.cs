@@ -108,6 +108,29 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal("reject tag", await policy.AskAsync(("sender", "a@example.org")));
     }
 
+    [Theory]
+    [InlineData("SQLite", "SELECT hex(zeroblob(50000000)) WHERE ? <> ''")]
+    [InlineData("Pg", "SELECT repeat('x', 100000000) WHERE ? <> ''")]
+    [InlineData("Pg", "SELECT convert_to(repeat('x', 100000000), 'UTF8') WHERE ? <> ''")]
+    [InlineData("mysql", "SELECT REPEAT('x', 10000000) FROM DUAL WHERE ? <> ''")]
+    [InlineData("mysql", "SELECT CAST(REPEAT('x', 10000000) AS BINARY) FROM DUAL WHERE ? <> ''")]
+    public async Task Settings_longer_than_any_are_an_error_and_are_not_read_to_their_end(string driver, string query)
+    {
+        using var folder = new TemporaryFolder();
+        var dsn = driver switch { "Pg" => await postgres.NewDatabase(), "mysql" => await mariaDb.NewDatabase(), _ => "dbi:SQLite:" + folder["long.db"] };
+        await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), $$"""
+            { name = few, module = SqlUserConfig, field = sender, sql_query = "SELECT '{\"lim\":\"1\"}' WHERE ? <> ''" }
+            { name = c, module = Condition, key = "session:lim", match = "1", plugins = [
+              { name = long, module = SqlUserConfig, field = recipient, sql_query = "{{query}}", on_error = continue }
+            ] }
+            """);
+        Assert.Equal("dunno", await policy.AskAsync(("sender", "a@example.org")));
+        var before = PeakOf(policy.Server.Id);
+        Assert.Equal("dunno", await policy.AskAsync(("sender", "a@example.org"), ("recipient", "b@example.org")));
+        Assert.Contains("the first column of the row holds more than 1000000 characters", await policy.Server.Prints("more than 1000000"), StringComparison.Ordinal);
+        Assert.InRange(PeakOf(policy.Server.Id) - before, 0, 90_000);
+    }
+
     [Fact]
     public async Task A_value_that_the_encoding_of_a_PostgreSQL_database_lacks_is_in_no_row_and_does_not_stop_greylisting()
     {
@@ -175,6 +198,11 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal(0, result.ExitCode);
         Assert.False(File.Exists(folder["none.db"]));
     }
+
+    // In KiB.
+    private static long PeakOf(int process) => long.Parse(
+        File.ReadLines($"/proc/{process}/status").Single(static line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        System.Globalization.CultureInfo.InvariantCulture);
 
     private static Task<CommandResult> CheckAsync(TemporaryFolder folder, string dsn, string plugins) =>
         Command.RunAsync("", "check", "-c", folder.Write("policyd.hocon", SqlPolicy.Configuration(FreePort.Next(), Connection(dsn), plugins)));

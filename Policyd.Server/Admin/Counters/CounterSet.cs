@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
+using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Server.Admin.Counters;
@@ -21,11 +22,12 @@ internal sealed partial class CounterSet(CounterDesk desk, ILoggerFactory logger
         var key = new CounterKey(table.Connection, table.Table, arguments.RequiredText("key"));
         var window = desk.Window(table, arguments.Text("window"));
         var (amounts, which) = Sums(arguments);
+        var since = TimeProvider.System.GetTimestamp();
         var changed = await (await desk.CountersAsync()).SetAsync(key, window.Window, amounts, which, ct);
         switch (changed?.State)
         {
             case null:
-                throw CounterDesk.Away(table.Connection, " or slow: no answer came in time, and the change may be made yet");
+                throw CounterDesk.Away(table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may be made yet");
             case CounterState.Unavailable:
                 throw CounterDesk.Away(table.Connection, "; nothing was changed");
             case CounterState.Deferred:

@@ -1,5 +1,6 @@
 using Policyd.Actors.Cron;
 using Policyd.Actors.Hosting;
+using Policyd.Plugins.Chain;
 
 namespace Policyd.Server.Admin.Cron;
 
@@ -14,13 +15,14 @@ internal sealed class CronDesk(IPolicyServerHandle server, Plugins.Model.PolicyS
             throw new AdminException(AdminError.NotFound, "the server's configuration turns its periodic tasks off (cron { enabled = off })");
         }
 
+        var since = TimeProvider.System.GetTimestamp();
         try
         {
             return await question(await server.PartAsync(static server => server.Cron));
         }
         catch (TimeoutException)
         {
-            throw new AdminException(AdminError.Unavailable, $"no answer in time: the task goes on, or the database of connection {model.Cron.Db}, which keeps the ledger, is away");
+            throw new AdminException(AdminError.Unavailable, $"{Waited.TimedOut(TimeProvider.System, since)}: the task goes on, or the database of connection {model.Cron.Db}, which keeps the ledger, is away");
         }
     }
 }
