@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -8,6 +7,8 @@ namespace Policyd.Plugins.Api;
 // \d \w \s and the POSIX classes are ASCII, as they are in mtpolicyd, which reads bytes.
 internal sealed class PerlRegexTranslator
 {
+    // A property is a long class for .NET, and every one of them costs memory: no pattern for mail has dozens.
+    private const int MostTranslated = 200_000;
     private const string VerticalSpace = @"\n\v\f\r\x85\u2028\u2029";
 
     private static readonly Dictionary<string, string> s_posix = new(StringComparer.Ordinal)
@@ -60,9 +61,14 @@ internal sealed class PerlRegexTranslator
     public static bool TryTranslate(string text, out string pattern, out string? error)
     {
         var translator = new PerlRegexTranslator(text);
-        while (!translator.AtEnd && translator._error is null)
+        while (!translator.AtEnd && translator._error is null && translator._out.Length <= Math.Max(MostTranslated, 2 * text.Length))
         {
             translator.Step();
+        }
+
+        if (translator._error is null && translator._out.Length > Math.Max(MostTranslated, 2 * text.Length))
+        {
+            translator.Refuse("the pattern has too many properties");
         }
 
         pattern = translator._out.ToString();
@@ -97,7 +103,17 @@ internal sealed class PerlRegexTranslator
                 break;
             default:
                 BeginAtom();
-                Copy(char.IsHighSurrogate(c) && _at + 1 < _text.Length ? 2 : 1);
+                if (char.IsHighSurrogate(c) && _at + 1 < _text.Length)
+                {
+                    // A quantifier behind it means both halves.
+                    _out.Append("(?:").Append(_text, _at, 2).Append(')');
+                    _at += 2;
+                }
+                else
+                {
+                    Copy(1);
+                }
+
                 break;
         }
     }
@@ -209,7 +225,15 @@ internal sealed class PerlRegexTranslator
         }
 
         var c = _text[_at + 1];
-        if (Shorthand(c) is { } set)
+        if (c is 'p' or 'P')
+        {
+            Property();
+        }
+        else if (c == 'N' && Starts(@"\N{U+"))
+        {
+            Character();
+        }
+        else if (Shorthand(c) is { } set)
         {
             _out.Append(set);
             _at += 2;
@@ -245,14 +269,26 @@ internal sealed class PerlRegexTranslator
         _ => null,
     };
 
+    private void Property()
+    {
+        if (PerlCodePoints.ReadProperty(_text, ref _at, out var set, out var isNegated) is { } error)
+        {
+            Refuse(error);
+        }
+        else
+        {
+            _out.Append(set!.ToPattern(isNegated));
+        }
+    }
+
     private void Quote()
     {
         var end = _text.IndexOf(@"\E", _at, StringComparison.Ordinal);
         var literal = end < 0 ? _text[_at..] : _text[_at..end];
-        foreach (var c in literal)
+        foreach (var rune in literal.EnumerateRunes())
         {
             BeginAtom();
-            _out.Append(Literal(c));
+            _out.Append(rune.IsBmp ? Literal((char)rune.Value) : PerlCodePoints.Pattern(rune.Value));
         }
 
         _at = end < 0 ? _text.Length : end + 2;
@@ -274,20 +310,13 @@ internal sealed class PerlRegexTranslator
     // An escape of one character, alike inside and outside of a class.
     private void Character()
     {
-        var braced = Regex.Match(_text[_at..], @"^\\(?:x\{([0-9A-Fa-f]+)\}|o\{([0-7]+)\})");
-        if (braced.Success)
+        if (PerlCodePoints.ReadBraced(_text, ref _at, out var point) is { } error)
         {
-            var code = braced.Groups[1].Success
-                ? int.Parse(braced.Groups[1].ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture)
-                : Convert.ToInt32(braced.Groups[2].Value, 8);
-            if (code > 0xFFFF)
-            {
-                Refuse("characters beyond U+FFFF are not supported in a pattern");
-                return;
-            }
-
-            _out.Append(CultureInfo.InvariantCulture, $@"\u{code:x4}");
-            _at += braced.Length;
+            Refuse(error);
+        }
+        else if (point >= 0)
+        {
+            _out.Append(PerlCodePoints.Pattern(point));
         }
         else if (_text[_at + 1] is var c && !char.IsAsciiLetterOrDigit(c) && c != '_')
         {
@@ -303,6 +332,18 @@ internal sealed class PerlRegexTranslator
     private void Class()
     {
         var start = _at;
+        if (PerlClass.IsNeeded(_text, _at))
+        {
+            var error = PerlClass.Read(_text, ref _at, Shorthand, s_posix, out var pattern);
+            _out.Append(pattern);
+            if (error is not null)
+            {
+                Refuse(error);
+            }
+
+            return;
+        }
+
         Copy(1);
         if (!AtEnd && _text[_at] == '^')
         {
