@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Policyd.Actors.Counters;
+using Policyd.Actors.Hosting;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Tests.Counters;
@@ -57,8 +58,9 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
     [Fact]
     public void Type_without_a_serializer_of_its_own_never_leaves_or_enters_a_node()
     {
-        using var system = ActorSystem.Create("strict", Akka.Configuration.ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, cluster.seed-nodes = [] }")
-            .WithFallback(Akka.Configuration.ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults)));
+        // As a server that others reach has it, but without its port.
+        using var system = ActorSystem.Create("strict", Akka.Configuration.ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }")
+            .WithFallback(Akka.Configuration.ConfigurationFactory.ParseString(NetworkSettings.Remote)));
         Assert.IsType<CounterMessageSerializer>(system.Serialization.FindSerializerFor(new CounterProtocol.Read(Key, Month)));
         Assert.Throws<System.Runtime.Serialization.SerializationException>(() => system.Serialization.FindSerializerFor(new Unregistered()));
     }
