@@ -14,6 +14,11 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
     {
         var definitions = new Dictionary<string, ConnectionDefinition>(StringComparer.Ordinal);
         var connections = new ServerConnections();
+        if (root["connections"] is { } given and not ConfigObject and not ConfigScalar { IsNull: true })
+        {
+            diagnostics.Error(given.Position, $"connections: expected an object {{ NAME {{ module, … }} }}, found {given.Describe()}");
+        }
+
         foreach (var member in (root["connections"] as ConfigObject)?.Members ?? [])
         {
             var known = string.Join(", ", ConnectionModules.Names);

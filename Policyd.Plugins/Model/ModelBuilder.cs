@@ -222,6 +222,11 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
         {
+            if (root["session_cache"] is { } given and not ConfigScalar { IsNull: true })
+            {
+                _diagnostics.Error(given.Position, $"session_cache: expected an object {{ module, … }}, found {given.Describe()}");
+            }
+
             return memory.ToStore(environment.Clock);
         }
 

@@ -54,7 +54,9 @@ public sealed class WrongConfigurationSpecs : IDisposable
     [InlineData("listen = \"127.0.0.1:1\"\nvirtual_hosts = [ ]", "1:1: there is no section policyd { }: listen and the rest belong into it")]
     [InlineData("policyd = 5", "1:11: policyd: expected a section { listen, virtual_hosts, … }, found a number")]
     [InlineData("policyd { virtual_host = [ { port = 12345 } ] }", "1:11: unknown option \"virtual_host\" of policyd; did you mean \"virtual_hosts\"?")]
-    public async Task Misspelt_root_section_gets_a_hint(string text, string expected)
+    [InlineData("policyd { session_cache = Memory }", "1:27: session_cache: expected an object { module, … }, found a string")]
+    [InlineData("policyd { connections = [ { name = db } ] }", "1:25: connections: expected an object { NAME { module, … } }, found an array")]
+    public async Task Section_that_is_misspelt_or_none_gets_a_hint(string text, string expected)
     {
         var file = _folder.Write("policyd.hocon", text);
         var result = await Command.RunAsync("", "check", "--offline", "-c", file);
