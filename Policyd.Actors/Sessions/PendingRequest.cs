@@ -1,4 +1,5 @@
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Modules;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
@@ -17,8 +18,8 @@ internal sealed class PendingRequest(PolicyRequest request, VirtualHost virtualH
 
     public VirtualHost VirtualHost { get; } = virtualHost;
 
-    /// <summary>Empty outside a mail transaction: then the request shares no session with any other.</summary>
-    public string Instance { get; } = request.Instance;
+    /// <summary>What its session is known by. Empty outside a mail transaction: then the request shares no session with any other.</summary>
+    public string Instance { get; } = ProxyRequest.SessionOf(request);
 
     /// <summary><see cref="Environment.TickCount64"/> past which nobody waits for the answer.</summary>
     public long Deadline { get; } = deadline;

@@ -61,7 +61,8 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         }
         else if (line.Text.StartsWith('<'))
         {
-            diagnostics.Error(line.Position, $"expected '>' at the end of the section's head {Printable.Quote(line.Text)}");
+            // The line is not shown: a secret may stand on it.
+            diagnostics.Error(line.Position, "expected '>' at the end of the section's head");
         }
         else
         {
@@ -180,7 +181,7 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
                 return new ConfigScalar(document, ScalarKind.String, position);
             }
 
-            diagnostics.Error(position, $"the text that began here is never closed: expected a line with {Printable.Quote(marker)} alone");
+            diagnostics.Error(position, "the text that began here is never closed: expected a line with the word behind << alone");
         }
 
         if (raw.Length > 1 && raw[0] == '\'' && raw[^1] == '\'')

@@ -131,14 +131,44 @@ public sealed class ProxySpecs
         var before = process.TotalProcessorTime;
         foreach (var hops in new[] { "0", "-7", "99999999999999999999", "x" })
         {
-            var request = PolicyRequestBuilder.AccessPolicy().Add("recipient", "b@example.org").Add("policyd_proxy_hops", hops).ToBytes();
-            Assert.Equal("defer round and round", await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
+            foreach (var instance in new[] { "", "7.1" })
+            {
+                var request = PolicyRequestBuilder.AccessPolicy().Add("recipient", "b@example.org").Add("instance", instance).Add("policyd_proxy_hops", hops).ToBytes();
+                Assert.Equal("defer round and round", await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
+            }
         }
 
         process.Refresh();
         var spent = process.TotalProcessorTime - before;
-        Assert.True(spent < TimeSpan.FromSeconds(5), $"four requests cost {spent.TotalSeconds:0.0} s");
+        Assert.True(spent < TimeSpan.FromSeconds(5), $"eight requests cost {spent.TotalSeconds:0.0} s");
         await server.Prints("has passed 5 proxies");
+        Assert.DoesNotContain(server.Lines, static line => line.Contains("timed out", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Server_asks_itself_about_the_same_mail_and_waits_for_no_session()
+    {
+        using var folder = new TemporaryFolder();
+        var (first, second) = (FreePort.Next(), FreePort.Next());
+        var file = folder.Write("own.hocon", $$"""
+            policyd { listen = ["127.0.0.1:{{first}}", "127.0.0.1:{{second}}"], admin { listen = off }
+              virtual_hosts = [
+                { name = one, port = {{first}}, plugins = [ { name = toTwo, module = Proxy, host = "127.0.0.1:{{second}}" } ] }
+                { name = two, port = {{second}}, plugins = [
+                  { name = s, module = Condition, key = recipient, match = "a@example.org", score = 5 }
+                  { name = no, module = ScoreAction, threshold = 5, action = "reject scored" }
+                  { name = yes, module = Action, action = "dunno" } ] }
+              ] }
+            """);
+        await using var server = await PolicydProcess.Serve(file, first);
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", first), TestContext.Current.CancellationToken);
+        foreach (var (recipient, action) in new[] { ("b@example.org", "dunno"), ("a@example.org", "reject scored"), ("c@example.org", "reject scored") })
+        {
+            var request = PolicyRequestBuilder.AccessPolicy().Add("recipient", recipient).Add("instance", "7.1").ToBytes();
+            Assert.Equal(action, await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
+        }
+
+        Assert.DoesNotContain(server.Lines, static line => line.Contains("timed out", StringComparison.Ordinal));
     }
 
     private static PolicyUnderTest Proxy(int port, string options) => new($"{{ module = Proxy, host = \"127.0.0.1:{port}\", on_error = dunno, {options} }}");
