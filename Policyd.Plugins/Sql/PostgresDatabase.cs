@@ -8,6 +8,7 @@ namespace Policyd.Plugins.Sql;
 internal sealed class PostgresDatabase : SqlDatabase
 {
     private const string DefaultSocketFolder = "/var/run/postgresql";
+    private const string TargetSession = "Target Session Attributes";
 
     // Npgsql's name of a setting, and libpq's.
     private static readonly (string Own, string Libpq)[] s_settings =
@@ -29,9 +30,11 @@ internal sealed class PostgresDatabase : SqlDatabase
     [
         PostgresErrorCodes.InvalidTextRepresentation, PostgresErrorCodes.UntranslatableCharacter, PostgresErrorCodes.CharacterNotInRepertoire,
         PostgresErrorCodes.StringDataRightTruncation, PostgresErrorCodes.NumericValueOutOfRange, PostgresErrorCodes.InvalidDatetimeFormat,
-        PostgresErrorCodes.DatetimeFieldOverflow, PostgresErrorCodes.InvalidTimeZoneDisplacementValue,
+        PostgresErrorCodes.DatetimeFieldOverflow, PostgresErrorCodes.InvalidTimeZoneDisplacementValue, PostgresErrorCodes.IntervalFieldOverflow,
     ];
 
+    // With target_session_attrs a source is a view of another one, which is the one to be closed.
+    private readonly List<NpgsqlDataSource> _pools = [];
     private readonly NpgsqlDataSource _source;
 
     // Of its own, since Npgsql 10.0.3 loses its place in the protocol when the server refuses a value of a statement that it is just preparing by itself
@@ -41,8 +44,8 @@ internal sealed class PostgresDatabase : SqlDatabase
     public PostgresDatabase(string connectionString)
         : base(SqlProvider.PostgreSQL, Describe(new NpgsqlConnectionStringBuilder(connectionString)))
     {
-        _source = NpgsqlDataSource.Create(connectionString);
-        _calls = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 0 });
+        _source = Build(new NpgsqlConnectionStringBuilder(connectionString));
+        _calls = Build(new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 0 });
     }
 
     public override ICounterStore CreateCounterStore() => new PostgresCounterStore(this);
@@ -53,8 +56,10 @@ internal sealed class PostgresDatabase : SqlDatabase
 
     private protected override async ValueTask CloseAsync()
     {
-        await _source.DisposeAsync();
-        await _calls.DisposeAsync();
+        foreach (var pool in _pools)
+        {
+            await pool.DisposeAsync();
+        }
     }
 
     internal static string ConnectionString(SqlConnectionOptions options)
@@ -113,7 +118,14 @@ internal sealed class PostgresDatabase : SqlDatabase
         };
     }
 
-    internal override bool CannotHold(Exception exception, IEnumerable<object?> values) => exception is PostgresException e && s_noSuchValue.Contains(e.SqlState);
+    /// <summary>
+    /// A syntax error without a place is of a value: of a jsonpath, a tsquery, an ltree. A backslash at the end of a pattern of LIKE is an error, too.
+    /// </summary>
+    internal override bool CannotHold(Exception exception, IEnumerable<object?> values) =>
+        exception is PostgresException e
+        && (s_noSuchValue.Contains(e.SqlState)
+            || (e.SqlState == PostgresErrorCodes.SyntaxError && e.Position == 0)
+            || (e.SqlState == PostgresErrorCodes.InvalidEscapeSequence && values.OfType<string>().Any(static text => text.EndsWith('\\'))));
 
     internal override void GiveUp(DbConnection connection, Exception cause)
     {
@@ -122,6 +134,21 @@ internal sealed class PostgresDatabase : SqlDatabase
             _source.Clear();
             _calls.Clear();
         }
+    }
+
+    // The driver takes the kind of session from a connection string for connections alone, not for a source.
+    private NpgsqlDataSource Build(NpgsqlConnectionStringBuilder settings)
+    {
+        if (settings.TargetSessionAttributes is not { Length: > 0 } wanted)
+        {
+            _pools.Add(NpgsqlDataSource.Create(settings.ConnectionString));
+            return _pools[^1];
+        }
+
+        settings.Remove(TargetSession);
+        var hosts = new NpgsqlDataSourceBuilder(settings.ConnectionString).BuildMultiHost();
+        _pools.Add(hosts);
+        return hosts.WithTargetSession(Enum.Parse<TargetSessionAttributes>(wanted.Replace("-", "", StringComparison.Ordinal), ignoreCase: true));
     }
 
     private static SqlFault Classify(PostgresException e)
@@ -166,7 +193,7 @@ internal sealed class PostgresDatabase : SqlDatabase
 
         Set(builder, "Tcp Keepalive", dsn.Get("keepalives") == "1" ? "true" : null);
         Set(builder, "Channel Binding", dsn.Get("channel_binding"));
-        Set(builder, "Target Session Attributes", dsn.Get("target_session_attrs"));
+        Set(builder, TargetSession, dsn.Get("target_session_attrs"));
     }
 
     private static string Bracketed(string host) => host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host;

@@ -34,6 +34,7 @@ internal static class PostgresDsn
     {
         if (rest.Length > 0 && !rest.Contains('=', StringComparison.Ordinal) && !rest.AsSpan().ContainsAny(" ;\t"))
         {
+            Check("database", rest, at);
             settings.Add("database", rest, at);
         }
         else
@@ -143,6 +144,12 @@ internal static class PostgresDsn
         if (!s_honoured.Contains(name))
         {
             throw DsnSettings.Unknown(at, Known);
+        }
+
+        // libpq would take it for a whole connection string, and here it would be shown as a name, with its password.
+        if (name == "database" && (value.StartsWith("postgresql://", StringComparison.Ordinal) || value.StartsWith("postgres://", StringComparison.Ordinal)))
+        {
+            throw DsnSettings.Impossible(at, "dbname", "it is a connection URI; write dbname=D;host=H;port=P, and user and password beside the dsn");
         }
 
         if (name == "port" && !value.Split(',').All(one => ushort.TryParse(one, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0))

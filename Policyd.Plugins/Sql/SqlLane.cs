@@ -5,7 +5,7 @@ namespace Policyd.Plugins.Sql;
 
 /// <summary>
 /// One connection that is kept open and used by one call at a time. After any failure it is given up, also when another lane of the same
-/// database failed, and the next call opens another. Drivers' exceptions come out as <see cref="CounterStoreException"/>. With a thread of
+/// database failed, and another is opened: for the next call, and for this one where the connection turned out to be dead. Drivers' exceptions come out as <see cref="CounterStoreException"/>. With a thread of
 /// its own (SQLite, whose calls block for as long as the disk takes) no thread of the pool is held. A caller who gives up goes on at once, and the
 /// connection is closed under the driver, which would wait for its server: see <see cref="DriverSockets"/>.
 /// </summary>
@@ -31,7 +31,7 @@ internal sealed class SqlLane : IAsyncDisposable
     public event Action? Closing;
 
     /// <summary>Runs a piece of work on the connection.</summary>
-    /// <param name="work">The work; it leaves no transaction open when it succeeds.</param>
+    /// <param name="work">The work; it leaves no transaction open when it succeeds, and may be done twice unless it commits.</param>
     /// <param name="committing">Asked when the connection broke: whether a COMMIT may have reached the database. Such work is waited for to its end.</param>
     /// <param name="ct">Ends the wait for the lane and, unless it commits, the work.</param>
     public async Task<T> RunAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, CancellationToken ct, Func<bool>? committing = null)
@@ -107,35 +107,44 @@ internal sealed class SqlLane : IAsyncDisposable
         }
     }
 
+    // A kept connection that turns out to be dead, or of no use any more, is replaced, and the work done once more, unless a COMMIT may have got through.
     private async Task<T> AttemptAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
     {
-        try
+        for (var isFirst = true; ; isFirst = false)
         {
-            await CloseIfGivenUpAsync();
-            _connection ??= await _database.OpenAsync(ct);
-            ct.ThrowIfCancellationRequested();
-            // What has a socket is closed when its caller gives up; a driver that was to cancel would wait for the server.
-            return await work(_connection, _work is null ? CancellationToken.None : ct);
-        }
-        catch (Exception e)
-        {
-            if (_connection is { } failed)
+            try
             {
-                _database.GiveUp(failed, e);
-            }
-
-            await CloseAsync();
-            if (e is CounterStoreException || (e is OperationCanceledException && ct.IsCancellationRequested))
-            {
-                throw;
-            }
-
-            if (committing is null)
-            {
+                await CloseIfGivenUpAsync();
+                _connection ??= await _database.OpenAsync(ct);
                 ct.ThrowIfCancellationRequested();
+                // What has a socket is closed when its caller gives up; a driver that was to cancel would wait for the server.
+                return await work(_connection, _work is null ? CancellationToken.None : ct);
             }
+            catch (Exception e)
+            {
+                var failed = _connection;
+                if (failed is not null)
+                {
+                    _database.GiveUp(failed, e);
+                }
 
-            throw Translate(e, committing?.Invoke() ?? false);
+                await CloseAsync();
+                if (e is CounterStoreException || (e is OperationCanceledException && ct.IsCancellationRequested))
+                {
+                    throw;
+                }
+
+                if (committing is null)
+                {
+                    ct.ThrowIfCancellationRequested();
+                }
+
+                var mayBeDone = committing?.Invoke() ?? false;
+                if (failed is null || !isFirst || _disposed || ct.IsCancellationRequested || mayBeDone || !_database.Classify(e).IsWorthAnother(isRepeatable: true))
+                {
+                    throw Translate(e, mayBeDone);
+                }
+            }
         }
     }
 

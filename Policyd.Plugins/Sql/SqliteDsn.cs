@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Policyd.Plugins.Sql;
 
 /// <summary>
-/// The data sources of DBD::SQLite: a file's name as it is, or settings between semicolons of which one names the file, or a URI
-/// (sqlite.org/uri.html).
+/// The data sources of DBD::SQLite: a file's name as it is, or settings between semicolons of which one names the file. A name that begins with
+/// <c>file:</c> is a URI (sqlite.org/uri.html).
 /// </summary>
 internal static class SqliteDsn
 {
@@ -28,7 +28,7 @@ internal static class SqliteDsn
         if (!Array.Exists(parts, part => IsFile(KeyOf(part))))
         {
             // Without such a name all of it is the file's name, whatever it holds.
-            AddFile(settings, rest, at);
+            AddUri(settings, rest, at);
             return;
         }
 
@@ -47,10 +47,8 @@ internal static class SqliteDsn
     {
         switch (key.ToLowerInvariant())
         {
-            case "db" or "dbname" or "database":
-                AddFile(settings, value, at);
-                break;
-            case "uri":
+            // Debian's library takes any name that begins with file: for a URI.
+            case "db" or "dbname" or "database" or "uri":
                 AddUri(settings, value, at);
                 break;
             case "sqlite_open_flags":

@@ -35,6 +35,9 @@ public sealed class SqlDsnSpecs
     [InlineData("dbi:Pg:dbname=d;host=h;options='-c statement_timeout=3s -c search_path=mail'", SqlProvider.PostgreSQL, "PostgreSQL database d at h:5432")]
     [InlineData("dbi:SQLite:uri=file:/var/lib/a%20b.db?mode=rw", SqlProvider.SQLite, "SQLite file /var/lib/a b.db")]
     [InlineData("dbi:SQLite:uri=file://localhost/x.db?cache=shared#f", SqlProvider.SQLite, "SQLite file /x.db")]
+    [InlineData("dbi:SQLite:file:/var/lib/x.db?mode=ro", SqlProvider.SQLite, "SQLite file /var/lib/x.db")]
+    [InlineData("dbi:SQLite:dbname=file:///var/lib/x%20y.db", SqlProvider.SQLite, "SQLite file /var/lib/x y.db")]
+    [InlineData("dbi:Pg:dbname=d;host=a,b;port=5433,5434;target_session_attrs=prefer-standby", SqlProvider.PostgreSQL, "PostgreSQL database d at a:5433,b:5434")]
     [InlineData("dbi:SQLite:db=x.db;sqlite_unicode=1;sqlite_open_flags=1", SqlProvider.SQLite, "SQLite file x.db")]
     [InlineData("dbi:SQLite:/var/lib/a;b=c.db", SqlProvider.SQLite, "SQLite file /var/lib/a;b=c.db")]
     [InlineData("Data Source=var/policyd.db", SqlProvider.SQLite, "SQLite file var/policyd.db")]
@@ -72,6 +75,8 @@ public sealed class SqlDsnSpecs
     [InlineData("dbi:Pg:dbname=d;sslcrl=x", "unknown setting at character 17")]
     [InlineData("dbi:Pg:dbname=d;sslmode=maybe", "sslmode at character 17")]
     [InlineData("dbi:Pg:dbname='d;host=h", "not closed")]
+    [InlineData("dbi:Pg:postgresql://u:geheim@h:5433/d", "connection URI")]
+    [InlineData("dbi:Pg:dbname=postgres://u:geheim@h/d;port=5433", "connection URI")]
     [InlineData("dbi:Pg:dbname=d host", "has no '='")]
     [InlineData("dbi:Pg:service=nosuch", "pg_service.conf")]
     [InlineData("dbi:SQLite:dbname=x.db;nosuch=1", "unknown setting at character 24")]
@@ -86,6 +91,7 @@ public sealed class SqlDsnSpecs
     {
         Assert.False(SqlDsn.TryParse(text, out _, out var error));
         Assert.Contains(part, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("geheim", error, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -88,8 +88,8 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     {
         var dsn = await postgres.NewDatabase();
         await ExecuteAsync(dsn, """
-            CREATE TABLE clients (net cidr PRIMARY KEY, ip inet, id integer, uid uuid, tags text[], config text);
-            INSERT INTO clients VALUES ('192.0.2.0/24', '192.0.2.1', 5, '6c84fb90-12c4-11e1-840d-7b25c5ee775a', '{a@example.org}', '{"lim":"1"}');
+            CREATE TABLE clients (net cidr PRIMARY KEY, ip inet, id integer, uid uuid, tags text[], config text, facts jsonb, helo text);
+            INSERT INTO clients VALUES ('192.0.2.0/24', '192.0.2.1', 5, '6c84fb90-12c4-11e1-840d-7b25c5ee775a', '{a@example.org}', '{"lim":"1"}', '{"k":"v"}', 'mx\\');
             """);
         await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), """
             { name = net, module = SqlUserConfig, field = client_address, sql_query = "SELECT config FROM clients WHERE net >>= ?" }
@@ -98,6 +98,8 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             { name = id, module = SqlList, field = size, sql_query = "SELECT NULL FROM clients WHERE id = ? -- ?", match_action = "reject id" }
             { name = uid, module = SqlList, field = instance_id, sql_query = "SELECT 1 FROM clients WHERE uid = ?", match_action = "reject uid" }
             { name = tag, module = SqlList, field = sender, sql_query = "SELECT 1 FROM clients WHERE tags @> ARRAY[?]", match_action = "reject tag" }
+            { name = path, module = SqlList, field = sender, sql_query = "SELECT 1 FROM clients WHERE facts @@ ?", match_action = "reject path" }
+            { name = like, module = SqlList, field = sender, sql_query = "SELECT 1 FROM clients WHERE helo LIKE ?", match_action = "reject like" }
             """);
         Assert.Equal("reject found", await policy.AskAsync(("client_address", "192.0.2.1")));
         Assert.Equal("dunno", await policy.AskAsync(("client_address", "192.0.3.1"), ("helo_name", "mx.example.org"), ("size", "many"), ("sender", "b@example.org"), ("instance_id", "x")));
@@ -106,6 +108,25 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal("reject id", await policy.AskAsync(("size", "5")));
         Assert.Equal("reject uid", await policy.AskAsync(("instance_id", "6C84FB90-12C4-11E1-840D-7B25C5EE775A")));
         Assert.Equal("reject tag", await policy.AskAsync(("sender", "a@example.org")));
+        Assert.Equal("reject path", await policy.AskAsync(("sender", "$.k == \"v\"")));
+        Assert.Equal("reject like", await policy.AskAsync(("sender", "mx%")));
+        foreach (var sender in (string[])["mx\\", "$.", "(", "'", "b@example.org"])
+        {
+            Assert.Equal("dunno", await policy.AskAsync(("sender", sender)));
+        }
+    }
+
+    [Theory]
+    [InlineData("read-write")]
+    [InlineData("prefer-standby")]
+    public async Task A_PostgreSQL_server_is_chosen_by_the_kind_of_session(string wanted)
+    {
+        var dsn = await postgres.NewDatabase();
+        var (name, port) = Parts(dsn);
+        await using var policy = await SqlPolicy.ServeAsync(
+            Connection($"dbi:Pg:dbname={name};host=127.0.0.1,127.0.0.1;port={FreePort.Next()},{port};target_session_attrs={wanted}"),
+            """{ name = l, module = SqlList, field = sender, sql_query = "SELECT 1 WHERE ? = 'a'", match_action = "reject a" }""");
+        Assert.Equal("reject a", await policy.AskAsync(("sender", "a")));
     }
 
     [Theory]
@@ -154,6 +175,8 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             { name = uc, module = SqlUserConfig, field = sender, sql_query = "SELECT 'x' FROM (SELECT 1 AS one) AS t WHERE ? = 'a'" }
             { name = l, module = SqlList, field = sender, sql_query = "SELECT 1 WHERE ? = 'b'", match_action = "reject b" }
             { name = g, module = Greylist, enabled = on, mode = passive, ticket { module = Sql, min_retry_wait = 1s }, autowl_threshold = 1, create_ticket = off }
+            { name = a, module = Accounting, fields = sender, time_pattern = "%Y" }
+            { name = q, module = Quota, field = recipient, metric = count, threshold = 1000, time_pattern = "%Y" }
             """);
         for (var death = 0; death < 4; death++)
         {
@@ -161,7 +184,8 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             await KillConnectionsAsync(kind, dsn);
         }
 
-        Assert.DoesNotContain(policy.Server.Lines, line => line.Contains("without greylisting", StringComparison.Ordinal) || line.Contains("failed", StringComparison.Ordinal));
+        string[] noticed = ["without greylisting", "failed", "cannot be written", "before they were counted"];
+        Assert.DoesNotContain(policy.Server.Lines, line => noticed.Any(word => line.Contains(word, StringComparison.Ordinal)));
     }
 
     [Theory]
