@@ -15,14 +15,17 @@ internal static class IdleCommand
         var connections = LoadArguments.Number("--connections", "Connections to open.", 10_000, 1, MaxConnections);
         var askOnce = new Option<bool>("--ask-once") { Description = "Ask one request on each connection before it falls idle." };
         var pid = new Option<int?>("--pid") { Description = "The server's process: tells the resident memory of a connection." };
+        var hold = new Option<bool>("--hold") { Description = "Keep the connections open until standard input ends." };
         var command = new Command("idle", "Open idle connections, tell what each costs the server, and check that a fresh one is answered.")
         {
-            endpoint, connections, askOnce, pid,
+            endpoint, connections, askOnce, pid, hold,
         };
         command.SetAction((result, cancellation) => BenchCommand.GuardAsync(result, async () =>
         {
+            // The console's reader blocks, also in its asynchronous calls.
+            var held = result.GetValue(hold) ? Task.Run(Console.In.ReadToEnd, cancellation) : Task.CompletedTask;
             var report = await IdleConnections.MeasureAsync(
-                result.GetRequiredValue(endpoint), result.GetValue(connections), result.GetValue(askOnce), result.GetValue(pid), cancellation).ConfigureAwait(false);
+                result.GetRequiredValue(endpoint), result.GetValue(connections), result.GetValue(askOnce), result.GetValue(pid), held, cancellation).ConfigureAwait(false);
             await result.InvocationConfiguration.Output.WriteLineAsync(Show(report)).ConfigureAwait(false);
             return report.Answer.Errors.Total == 0 && report.Answer.Requests == 1 && report.Closed == 0 ? 0 : 1;
         }));

@@ -21,9 +21,10 @@ public static class IdleConnections
     private static readonly TimeSpan SampleInterval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(15);
 
+    /// <param name="hold">What the connections stay open for after the measurement; they are looked at when it is over.</param>
     /// <param name="askOnce">Each connection asks one request first: a connection that was used holds buffers that a fresh one may not.</param>
     /// <exception cref="SocketException">A connection is refused, or no more descriptors may be opened.</exception>
-    public static async Task<IdleReport> MeasureAsync(EndPoint endpoint, int count, bool askOnce, int? pid, CancellationToken cancellation)
+    public static async Task<IdleReport> MeasureAsync(EndPoint endpoint, int count, bool askOnce, int? pid, Task hold, CancellationToken cancellation)
     {
         // One run beforehand: what the server loads for its first request is no cost of a connection.
         Ask(endpoint, cancellation);
@@ -43,6 +44,7 @@ public static class IdleConnections
 
             long? after = pid is { } process ? await SettledResidentAsync(process, cancellation).ConfigureAwait(false) : null;
             var answer = Ask(endpoint, cancellation);
+            await hold.WaitAsync(cancellation).ConfigureAwait(false);
             // A readable socket that nobody asked anything on has been closed.
             var closed = sockets.Count(socket => socket.Poll(TimeSpan.Zero, SelectMode.SelectRead));
             return new IdleReport(sockets.Count, before, after, answer, closed);

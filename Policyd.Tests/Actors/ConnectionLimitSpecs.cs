@@ -53,15 +53,16 @@ public sealed class ConnectionLimitSpecs
         // The clients live in a process of their own, with descriptors and a heap of their own. Each has asked once: one that was used holds more.
         await using var clients = ProcessUnderTest.Start(
             Path.Combine(AppContext.BaseDirectory, "Policyd.Bench"),
-            ["idle", path, "--connections", $"{Count}", "--ask-once", "--pid", $"{Environment.ProcessId}"]);
-        await Eventually.Holds("all connections to be open", () => server.Handle.Connections >= Count);
+            ["idle", path, "--connections", $"{Count}", "--ask-once", "--hold", "--pid", $"{Environment.ProcessId}"]);
+        await Eventually.Holds("all connections to be open", () => server.Handle.Connections >= Count, TimeSpan.FromMinutes(2));
         var each = (Heap() - before) / Count;
         TestContext.Current.TestOutputHelper?.WriteLine($"{each} bytes of heap a connection");
         Assert.InRange(each, 1000, 20_000);
         Assert.Equal("dunno", await server.AskAsync("good"));
         Assert.True(server.Handle.Connections >= Count, "idle connections were closed");
 
-        Assert.Equal(0, await clients.Exits());
+        clients.Input.Close();
+        Assert.Equal(0, await clients.Exits(TimeSpan.FromMinutes(2)));
         await Eventually.Holds("all connections to be closed", () => server.Handle.Connections == 0);
         Assert.Equal("dunno", await server.AskAsync("good"));
     }

@@ -13,8 +13,17 @@ internal static class PolicydProcess
     {
         var process = ProcessUnderTest.Start(Executable, ["serve", "-c", configuration, .. arguments]);
         await Listens(process, port);
+        await IsItself(process, port);
         return process;
     }
+
+    /// <summary>A server of another test that took the port first would answer as well, and otherwise than expected.</summary>
+    private static Task IsItself(ProcessUnderTest process, int port) => Eventually.Settles(
+        () => $"policyd itself to listen on {port}; it printed:\n{string.Join('\n', process.Lines)}",
+        () => Task.FromResult(process.HasExited
+            ? throw new InvalidOperationException($"policyd ended with {process.ExitCode}; it printed:\n{string.Join('\n', process.Lines)}")
+            : !OperatingSystem.IsLinux() || ListeningSockets.Of(process.Id).Any(socket => socket.EndsWith($":{port}", StringComparison.Ordinal))),
+        s_patience);
 
     /// <inheritdoc cref="ProcessUnderTest.Listens"/>
     public static Task Listens(ProcessUnderTest process, int port) => process.Listens("policyd", port, s_patience);
