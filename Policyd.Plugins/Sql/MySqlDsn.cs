@@ -9,7 +9,7 @@ namespace Policyd.Plugins.Sql;
 internal static class MySqlDsn
 {
     private const string Known = "database (db, dbname), host (hostname), port, user, password, and with the prefix mysql_ or mariadb_ socket, ssl, ssl_ca_file, ssl_client_key, "
-        + "ssl_client_cert, ssl_verify_server_cert, ssl_optional, connect_timeout, read_timeout, write_timeout, compression, init_command, server_pubkey, get_server_pubkey";
+        + "ssl_client_cert, ssl_verify_server_cert, ssl_optional, connect_timeout, read_timeout, write_timeout, compression, init_command, server_pubkey, get_server_pubkey, read_default_file, read_default_group";
 
     private static readonly string[] s_inOrder = ["database", "host", "port"];
     private static readonly string[] s_prefixes = ["mysql_", "mariadb_"];
@@ -17,7 +17,7 @@ internal static class MySqlDsn
     private static readonly HashSet<string> s_honoured = new(StringComparer.Ordinal)
     {
         "socket", "ssl", "ssl_ca_file", "ssl_client_key", "ssl_client_cert", "ssl_verify_server_cert", "ssl_optional", "connect_timeout", "read_timeout",
-        "write_timeout", "compression", "init_command", "server_pubkey", "get_server_pubkey",
+        "write_timeout", "compression", "init_command", "server_pubkey", "get_server_pubkey", "read_default_file", "read_default_group",
     };
 
     // How the Perl driver works inside, or what is always so here.
@@ -84,7 +84,7 @@ internal static class MySqlDsn
             throw DsnSettings.Unknown(at, Known);
         }
 
-        CheckNumber(name, value, at);
+        CheckNumber(name, value, $"at character {at + 1}");
         if (name == "host" && value == "embedded")
         {
             throw DsnSettings.Impossible(at, key, "there is no embedded server");
@@ -98,8 +98,6 @@ internal static class MySqlDsn
         var isOn = value is not ("" or "0");
         switch (name)
         {
-            case "read_default_file" or "read_default_group":
-                throw DsnSettings.Impossible(at, key, "option files are not read; write what stands in them into the dsn, user and password");
             case "ssl_ca_path":
                 throw DsnSettings.Impossible(at, key, "name one file with ssl_ca_file");
             case "ssl_cipher":
@@ -122,16 +120,31 @@ internal static class MySqlDsn
         }
     }
 
-    private static void CheckNumber(string name, string value, int at)
+    /// <summary>What the data source does not say itself and an option file that it names does.</summary>
+    public static void AddOptionFiles(DsnSettings settings)
+    {
+        var file = settings.Values.GetValueOrDefault("read_default_file");
+        var group = settings.Values.GetValueOrDefault("read_default_group");
+        if (file is { Length: > 0 } || group is { Length: > 0 })
+        {
+            foreach (var (name, value) in MySqlOptionFile.Read(file is { Length: > 0 } ? file : null, group))
+            {
+                settings.Default(name, value);
+            }
+        }
+    }
+
+    /// <exception cref="FormatException">The setting is a number, and the value is none that it takes.</exception>
+    public static void CheckNumber(string name, string value, string where)
     {
         if (name == "port" && (!ushort.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port == 0))
         {
-            throw new FormatException($"the port at character {at + 1} is not a number from 1 to 65535");
+            throw new FormatException($"the port {where} is not a number from 1 to 65535");
         }
 
         if (name.EndsWith("_timeout", StringComparison.Ordinal) && (!uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) || seconds > 86400))
         {
-            throw new FormatException($"the time at character {at + 1} is not a number of seconds up to 86400");
+            throw new FormatException($"the time {where} is not a number of seconds up to 86400");
         }
     }
 

@@ -52,6 +52,11 @@ internal static class PerlDsn
         }
 
         Attributes(settings, attributes, paren + 1, provider);
+        if (provider == SqlProvider.MySQL)
+        {
+            MySqlDsn.AddOptionFiles(settings);
+        }
+
         return (provider, settings.Values);
     }
 

@@ -1,5 +1,6 @@
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Sql;
 
@@ -69,7 +70,7 @@ public sealed class SqlDsnSpecs
     [InlineData("dbi:SQLite:", "names no file")]
     [InlineData("dbi:mysql:database=d;hots=h", "unknown setting at character 22")]
     [InlineData("dbi:mysql:d:h:3307:x", "unknown setting at character 20")]
-    [InlineData("dbi:mysql:d;mysql_read_default_file=/etc/my.cnf", "cannot be honoured")]
+    [InlineData("dbi:mysql:d;mysql_read_default_file=/nowhere/my.cnf", "/nowhere/my.cnf cannot be read")]
     [InlineData("dbi:mysql:d;mysql_ssl=1;mysql_ssl_ca_path=/etc/ssl", "cannot be honoured")]
     [InlineData("dbi:mysql:d;mysql_connect_timeout=soon", "number of seconds")]
     [InlineData("dbi:Pg:dbname=d;sslcrl=x", "unknown setting at character 17")]
@@ -110,6 +111,45 @@ public sealed class SqlDsnSpecs
         var error = new SqlConnectionOptions { Dsn = Parse(text), Provider = provider }.Check();
         Assert.Contains(part, error, StringComparison.Ordinal);
         Assert.DoesNotContain("geheim", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("dbi:mysql:mysql_read_default_file=FILE", "MySQL database from client at a host:3310")]
+    [InlineData("dbi:mysql:d;mysql_read_default_file=FILE;mysql_read_default_group=mail", "MySQL database d at mail.example:3311")]
+    [InlineData("dbi:MariaDB:host=own;mariadb_read_default_group=other;mariadb_read_default_file=FILE", "MySQL database 'other' # at own:3312")]
+    [InlineData("dbi:mysql(mysql_read_default_file=>FILE):port=1", "MySQL database from client at a host:1")]
+    public async Task Option_file_stands_in_for_what_the_data_source_does_not_say(string text, string description)
+    {
+        using var folder = new TemporaryFolder();
+        var included = folder.Write("more.cnf", "[client]\nport=3310\n[other]\ndatabase=\"\\'other\\' #\"\nloose_port=3312 # comment\n");
+        var file = folder.Write("my.cnf", $"""
+            # comment
+            [mysqld]
+            port = 1
+            [client]
+            host = a\shost
+            database = 'from client'
+            password = geheim
+            quick
+            !include {included}
+            [mail]
+            host=mail.example
+            port=3311
+            """);
+        var dsn = Parse(text.Replace("FILE", file, StringComparison.Ordinal));
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = dsn });
+        Assert.Equal(description, database.Description);
+        Assert.Equal("geheim", dsn.Get("password"));
+        Assert.DoesNotContain("geheim", dsn.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Option_file_that_includes_itself_is_an_error()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["my.cnf"], $"!include {folder["my.cnf"]}\n");
+        Assert.False(SqlDsn.TryParse($"dbi:mysql:d;mysql_read_default_file={folder["my.cnf"]}", out _, out var error));
+        Assert.Contains("included by more than 8 others", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -49,6 +49,19 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         await Eventually.Holds("the mail in the table", async () => (await mariaDb.Query($"SELECT CONCAT(`key`, count) FROM {name}.acct_sasl_username")).Trim() == "Bob1");
     }
 
+    [Fact]
+    public async Task Option_file_leads_to_the_database_it_names()
+    {
+        var (name, port) = Parts(await mariaDb.NewDatabase());
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("my.cnf", $"[client]\nhost = 127.0.0.1\nport = {port}\nuser = policyd\npassword = \"secret\"\n[mail]\ndatabase = {name}\n");
+        await using var policy = await SqlPolicy.ServeAsync(
+            $"dsn = \"dbi:mysql:mysql_read_default_file={file};mysql_read_default_group=mail\"",
+            $$"""{ name = l, module = SqlList, field = sender, sql_query = "SELECT 1 WHERE concat(database(), ?) = '{{name}}a'", match_action = "reject a" }""");
+        Assert.Equal("reject a", await policy.AskAsync(("sender", "a")));
+        Assert.DoesNotContain(policy.Server.Lines, static line => line.Contains("secret", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("latin1")]
     [InlineData("utf8mb3")]
