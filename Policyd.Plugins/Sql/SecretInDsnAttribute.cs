@@ -41,12 +41,20 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
         }
 
         shown.Append(dbi.Success ? ":" : "");
-        var parts = Parts(value[dbi.Length..]);
-        shown.AppendJoin(';', parts.Select((part, index) => Part(part, isDatabase: index == 0 && dbi.Success)));
+        var form = Form(dbi.Groups["driver"].Value);
+        var parts = Parts(value[dbi.Length..], form);
+        shown.AppendJoin(';', parts.Select((part, index) => Part(part, form, isDatabase: index == 0 && dbi.Success)));
         return shown.ToString();
     }
 
-    private static string Part(string part, bool isDatabase)
+    private static DsnForm Form(string driver) => driver.ToUpperInvariant() switch
+    {
+        "DBI:PG" => DsnForm.Pg,
+        "DBI:MYSQL" or "DBI:MARIADB" => DsnForm.MySql,
+        _ => DsnForm.Semicolons,
+    };
+
+    private static string Part(string part, DsnForm form, bool isDatabase)
     {
         var equals = part.IndexOf('=');
         if (part.Trim().Length == 0 || (isDatabase && equals < 0 && !part.Contains('@', StringComparison.Ordinal)))
@@ -54,7 +62,9 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
             return part;
         }
 
-        return equals > 0 && s_open.Contains(part[..equals].Trim()) && !part.Contains("://", StringComparison.Ordinal) ? part
+        // Where the drivers know more separators, a value that holds a second = may hold a second setting.
+        var isOne = form == DsnForm.Semicolons || !part[(equals + 1)..].Contains('=', StringComparison.Ordinal);
+        return equals > 0 && isOne && s_open.Contains(part[..equals].Trim()) && !part.Contains("://", StringComparison.Ordinal) ? part
             : equals > 0 && Name().IsMatch(part[..equals]) && IsSecretName(part[..equals]) ? $"{part[..equals]}={Mask}"
             : Mask;
     }
@@ -63,8 +73,8 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
     private static bool IsSecretName(string name) => name.Replace(" ", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal).ToLowerInvariant() is
         "password" or "pwd" or "pass" or "passfile" or "passphrase" or "sslpassword" or "certificatepassword" or "options";
 
-    // A semicolon within quotes ends no setting; quotes that are not closed hold all the rest.
-    private static List<string> Parts(string text)
+    // DBD::Pg separates settings by spaces, too, and DBD::mysql by colons. Within quotes nothing ends a setting; quotes that are not closed hold all the rest.
+    private static List<string> Parts(string text, DsnForm form)
     {
         var parts = new List<string>();
         var begin = 0;
@@ -72,7 +82,11 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
         for (var at = 0; at < text.Length; at++)
         {
             var c = text[at];
-            if (quote != '\0')
+            if (form == DsnForm.Pg && c == '\\')
+            {
+                at++;   // what it stands before is no quote and no space
+            }
+            else if (quote != '\0')
             {
                 quote = c == quote ? '\0' : quote;
             }
@@ -80,7 +94,7 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
             {
                 quote = c;
             }
-            else if (c == ';')
+            else if (c == ';' || (form == DsnForm.Pg && char.IsWhiteSpace(c)) || (form == DsnForm.MySql && c == ':' && !IsInBrackets(text, at)))
             {
                 parts.Add(text[begin..at]);
                 begin = at + 1;
@@ -91,9 +105,20 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
         return parts;
     }
 
+    // An IPv6 address has colons of its own.
+    private static bool IsInBrackets(string text, int at) => text.LastIndexOf('[', at) is >= 0 and var open && text.IndexOf(']', open) > at && !text.AsSpan(open, at - open).ContainsAny(';', '=');
+
     [GeneratedRegex(@"\A(?<driver>dbi:[A-Za-z0-9_]+)(?:\((?<attributes>[^)]*)\))?:", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Driver();
 
     [GeneratedRegex(@"\A\s*[A-Za-z_ ]+\s*\z", RegexOptions.CultureInvariant)]
     private static partial Regex Name();
+
+    // What separates settings.
+    private enum DsnForm
+    {
+        Semicolons,
+        Pg,
+        MySql,
+    }
 }

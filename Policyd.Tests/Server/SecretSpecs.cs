@@ -194,6 +194,19 @@ public sealed partial class SecretSpecs : IDisposable
     }
 
     [Theory]
+    [InlineData("dbi:Pg:dbname=d host=127.0.0.1 password=hunter2MARK", "dbi:Pg:dbname=d;host=127.0.0.1;password=***")]
+    [InlineData("dbi:Pg:dbname=d password = hunter2MARK port=5", "dbi:Pg:dbname=d;***;***;***;port=5")]
+    [InlineData("dbi:Pg:dbname=d;password='a\\' host=hunter2MARK' port=5", "dbi:Pg:dbname=d;password=***;port=5")]
+    [InlineData("dbi:Pg:dbname=d;password=a\\ host=hunter2MARK\\;port=hunter2MARK;port=5", "dbi:Pg:dbname=d;password=***;port=5")]
+    [InlineData("dbi:mysql:database=d:host=127.0.0.1:port=3:password=hunter2MARK", "dbi:mysql:database=d;host=127.0.0.1;port=3;password=***")]
+    [InlineData("DBI:MariaDB:d:[::1]:3;password=hunter2MARK", "DBI:MariaDB:d;***;***;password=***")]
+    [InlineData("dbi:mysql:d;host=[2001:db8::1];mysql_init_command=SET @k='hunter2MARK'", "dbi:mysql:d;host=[2001:db8::1];***")]
+    [InlineData("dbi:mysql:host=h:user=u hunter2MARK=hunter2MARK", "dbi:mysql:host=h;***")]
+    [InlineData("dbi:SQLite:dbname=/var/lib/a=b.db", "dbi:SQLite:dbname=/var/lib/a=b.db")]
+    public void Dsn_is_shown_without_what_may_be_a_secret_however_its_settings_are_separated(string dsn, string shown) =>
+        Assert.Equal(shown, new SecretInDsnAttribute().Hide(dsn));
+
+    [Theory]
     [InlineData("<Connection redis>\nmodule=Redis\npassword = \"hunter2MARK\nserver=1:2:3\n</Connection>")]
     [InlineData("<Connection redis>\nmodule=Redis\npassword <<E\nhunter2MARK\n</Connection>")]
     [InlineData("<Connection redis>\nmodule=Redis\npassword = a\\\n<hunter2MARK\nserver=1:2:3\n</Connection>")]
