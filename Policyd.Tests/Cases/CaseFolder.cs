@@ -11,16 +11,17 @@ namespace Policyd.Tests.Cases;
 /// </summary>
 internal sealed class CaseFolder(string name)
 {
+    private static readonly string[] s_configurations = ["config.hocon", "mtpolicyd.conf"];
     private readonly string _path = Needs.SharedData(Path.Combine("cases", name));
 
     /// <summary>The configuration's text, its placeholders filled in by the test.</summary>
-    public string Configuration => File.ReadAllText(new[] { "config.hocon", "mtpolicyd.conf" }.Select(file => Path.Combine(_path, file)).First(File.Exists));
+    public string Configuration => File.ReadAllText(Path.Combine(_path, FileName));
 
     /// <summary>What makes the tables; empty where there are none.</summary>
     public string Sql => File.Exists(Path.Combine(_path, "db.sql")) ? File.ReadAllText(Path.Combine(_path, "db.sql")) : string.Empty;
 
     /// <summary>The name that the configuration needs: mtpolicyd.conf is told from HOCON by its content, and shown by its name.</summary>
-    public string FileName => File.Exists(Path.Combine(_path, "config.hocon")) ? "config.hocon" : "mtpolicyd.conf";
+    public string FileName => s_configurations.First(file => File.Exists(Path.Combine(_path, file)));
 
     /// <summary>The requests as they go to the server, each with its closing empty line.</summary>
     public IReadOnlyList<byte[]> Requests =>

@@ -211,7 +211,7 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
 
     private static string PortOf(string dsn) => dsn[(dsn.LastIndexOf('=') + 1)..];
 
-    private static IReadOnlyList<string> SqliteRows(string file, string query)
+    private static List<string> SqliteRows(string file, string query)
     {
         using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
         connection.Open();

@@ -42,7 +42,9 @@ public sealed class PerlUnicodeSpecs
         var codes = string.Join('|', s_texts.Select(static text => string.Join(' ', text.EnumerateRunes().Select(static rune => rune.Value.ToString("x")))));
         using var perl = Process.Start(new ProcessStartInfo(Needs.Program("perl"), ["-e", script])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, StandardInputEncoding = new UTF8Encoding(false),
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            StandardInputEncoding = new UTF8Encoding(false),
         })!;
         var reply = perl.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await perl.StandardInput.WriteAsync(codes + "\n" + string.Join('\n', s_patterns) + "\n");
