@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text.Json;
@@ -26,6 +27,11 @@ internal static class SessionJson
     /// <exception cref="InvalidOperationException">It would not come back as it is; the message tells why.</exception>
     public static string Write<T>(string key, T value)
     {
+        if (HasOwnComparer(value))
+        {
+            throw Lost<T>(key, "its comparer would be the usual one");
+        }
+
         if (s_isProven.TryGetValue(typeof(T), out var isProven) && isProven && IsExact(value))
         {
             return Serialize(key, value);
@@ -98,9 +104,23 @@ internal static class SessionJson
     private static bool IsExact<T>(T value) =>
         typeof(T).IsValueType || value is null || value.GetType() == typeof(T) || s_options.GetTypeInfo(typeof(T)) is { Kind: not JsonTypeInfoKind.Object } or { PolymorphismOptions: not null };
 
+    // Its keys would be other keys at the mail's next recipient.
+    private static bool HasOwnComparer(object? value)
+    {
+        if (value is not IEnumerable || value.GetType() is not { IsGenericType: true } type || type.GetGenericTypeDefinition() is var kind && kind != typeof(Dictionary<,>) && kind != typeof(HashSet<>))
+        {
+            return false;
+        }
+
+        var comparer = type.GetProperty(nameof(HashSet<int>.Comparer))!.GetValue(value);
+        var usual = typeof(EqualityComparer<>).MakeGenericType(type.GetGenericArguments()[0]).GetProperty(nameof(EqualityComparer<int>.Default))!.GetValue(null);
+        return !Equals(comparer, usual) && !Equals(comparer, StringComparer.Ordinal);
+    }
+
     // Why values of a type cannot come back; null when they can. Types that hold themselves are looked at once.
     private static string? Loss(Type type, HashSet<Type> seen)
     {
+        type = Nullable.GetUnderlyingType(type) ?? type;
         if (!seen.Add(type))
         {
             return null;
@@ -125,7 +145,7 @@ internal static class SessionJson
         {
             JsonTypeInfoKind.Object => LossOfObject(info, seen),
             JsonTypeInfoKind.Enumerable or JsonTypeInfoKind.Dictionary when info.ElementType is { } element => Loss(element, seen),
-            _ => Nullable.GetUnderlyingType(type) is { } inner ? Loss(inner, seen) : null,
+            _ => null,
         };
     }
 
@@ -172,6 +192,7 @@ internal static class SessionJson
     // Whether a type, or one that it holds, keeps something in fields that are neither public nor made by the compiler for a property.
     private static bool HasOwnFields(Type type, HashSet<Type> seen)
     {
+        type = Nullable.GetUnderlyingType(type) ?? type;
         if (!seen.Add(type))
         {
             return false;

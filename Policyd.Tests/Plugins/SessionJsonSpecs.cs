@@ -27,6 +27,8 @@ public sealed class SessionJsonSpecs
         { ("x", new PrivateSetter(1)), "PrivateSetter.Value cannot be set" },
         { new Holder { Shape = new Square() }, "IShape is an interface" },
         { new Loose { Any = 3 }, "Object does not tell what it is" },
+        { new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase) { ["A"] = 1 }, "comparer" },
+        { new HashSet<string>(StringComparer.OrdinalIgnoreCase) { "A" }, "comparer" },
         { IPAddress.Loopback, "" },
         { (Action)(static () => { }), "does not tell what it is" },
     };
@@ -52,6 +54,14 @@ public sealed class SessionJsonSpecs
             Assert.Contains(why, error.Message, StringComparison.Ordinal);
             Assert.Contains("\"key\"", error.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void Tuple_that_may_be_null_comes_back()
+    {
+        ComesBack<(string Action, double Score)?>(("reject", 7.5));
+        ComesBack<(string Action, double Score)?>(null);
+        ComesBack(new Dictionary<string, int>(StringComparer.Ordinal) { ["A"] = 1 });
     }
 
     [Fact]
