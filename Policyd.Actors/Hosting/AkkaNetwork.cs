@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Configuration;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Actors.Hosting;
 
@@ -18,7 +19,13 @@ internal static partial class AkkaNetwork
     public static Config SettingsFor(Config operators)
     {
         var provider = operators.GetString(Provider, string.Empty);
-        var hasSeeds = operators.GetStringList(SeedNodes, []).Count > 0;
+        var seeds = Seeds(operators);
+        foreach (var seed in seeds.Where(static seed => !IsAddress(seed)))
+        {
+            throw new ConfigurationException($"{SeedNodes}: {LogValue.Quote(seed)} is no address of a node: akka.tcp://policyd@HOST:PORT");
+        }
+
+        var hasSeeds = seeds.Count > 0;
         if (hasSeeds && provider.Length > 0 && !Is("cluster", provider))
         {
             throw new ConfigurationException($"{SeedNodes} needs {Provider} = cluster, but that is {provider}");
@@ -32,6 +39,24 @@ internal static partial class AkkaNetwork
 
         // A provider that is not known here may listen as well: not beyond loopback, then.
         return provider.Length == 0 || Is("local", provider) ? Config.Empty : remote;
+    }
+
+    // Another kind of value reads as an empty list, and the server would be alone where it should join.
+    private static IList<string> Seeds(Config operators) =>
+        !operators.HasPath(SeedNodes) ? []
+        : operators.GetValue(SeedNodes) is var value && !value.IsObject() && !(value.IsString() && value.GetString().Length > 0) ? operators.GetStringList(SeedNodes, [])
+        : throw new ConfigurationException($"{SeedNodes} is a list of addresses: [\"akka.tcp://policyd@HOST:PORT\"]");
+
+    private static bool IsAddress(string text)
+    {
+        try
+        {
+            return Address.Parse(text).HasGlobalScope;
+        }
+        catch (UriFormatException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Whether this system is part of a cluster, maybe of one.</summary>

@@ -77,4 +77,17 @@ public sealed class AkkaNetworkSpecs
         Assert.Null(handle.UnexpectedEnd);
         Assert.Empty(server.Log.Containing("of no use"));
     }
+
+    [Theory]
+    [InlineData("\"akka.tcp://policyd@192.0.2.1:4053\"")]
+    [InlineData("[\"192.0.2.1:4053\"]")]
+    [InlineData("[\"\"]")]
+    [InlineData("[3]")]
+    [InlineData("[\"akka.tcp://policyd\"]")]
+    [InlineData("{ a = b }")]
+    public void Seed_nodes_that_are_no_list_of_addresses_are_an_error_of_the_configuration(string seeds)
+    {
+        var error = Assert.Throws<ConfigurationException>(() => AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString($"akka.cluster.seed-nodes = {seeds}")));
+        Assert.Contains("akka.tcp://policyd@HOST:PORT", error.Message, StringComparison.Ordinal);
+    }
 }
