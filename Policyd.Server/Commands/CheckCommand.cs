@@ -1,3 +1,5 @@
+using Akka.Configuration;
+using Policyd.Actors.Hosting;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Model;
 using Policyd.Server.Logging;
@@ -22,6 +24,7 @@ internal static class CheckCommand
         }
 
         WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
+        CheckAkka(configuration);
         if (!offline)
         {
             await CheckedStatements.AddToAsync(configuration.Document.Diagnostics, model, s_patience, cancellationToken);
@@ -53,6 +56,19 @@ internal static class CheckCommand
         }
 
         return ExitCode.Ok;
+    }
+
+    // What a start would say of the operator's akka { }, at its place.
+    private static void CheckAkka(LoadedConfiguration configuration)
+    {
+        try
+        {
+            AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString(configuration.Akka(LogSeverity.Notice)));
+        }
+        catch (ConfigurationException wrong)
+        {
+            configuration.Document.Diagnostics.Error(configuration.Document.Root.PositionOf("akka"), $"akka {{ }}: {wrong.Message}");
+        }
     }
 
     private static async Task<(IReadOnlyList<string> Plans, string? Warning)> DescribeAsync(

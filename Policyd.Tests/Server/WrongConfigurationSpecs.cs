@@ -29,6 +29,18 @@ public sealed class WrongConfigurationSpecs : IDisposable
     }
 
     [Fact]
+    public async Task Seed_nodes_that_a_start_refuses_are_an_error_of_check_at_their_place()
+    {
+        var file = _folder.Write("akka.hocon", """
+            policyd { listen = "127.0.0.1:1", virtual_hosts = [ { name = v, port = 1, plugins = [ { name = a, module = Action, action = dunno } ] } ] }
+            akka { cluster.seed-nodes = ["192.0.2.1:4053"] }
+            """);
+        var result = await Command.RunAsync("", "check", "-c", file);
+        Assert.Equal(78, result.ExitCode);
+        Assert.Contains("akka.hocon:2:6: akka { }: akka.cluster.seed-nodes: ", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Plugin_that_throws_while_it_is_made_is_an_error_at_its_place_and_so_is_a_table_of_no_connection()
     {
         FaultyPlugins.Write(_folder.Path);
