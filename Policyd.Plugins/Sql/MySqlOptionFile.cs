@@ -17,9 +17,20 @@ internal static class MySqlOptionFile
     // An option, and the setting of a data source that means the same. Others are for programs such as mysqldump.
     private static readonly Dictionary<string, string> s_options = new(StringComparer.Ordinal)
     {
-        ["host"] = "host", ["port"] = "port", ["socket"] = "socket", ["database"] = "database", ["user"] = "user", ["password"] = "password",
-        ["connect-timeout"] = "connect_timeout", ["compress"] = "compression", ["init-command"] = "init_command", ["ssl"] = "ssl", ["ssl-ca"] = "ssl_ca_file",
-        ["ssl-cert"] = "ssl_client_cert", ["ssl-key"] = "ssl_client_key", ["ssl-verify-server-cert"] = "ssl_verify_server_cert",
+        ["host"] = "host",
+        ["port"] = "port",
+        ["socket"] = "socket",
+        ["database"] = "database",
+        ["user"] = "user",
+        ["password"] = "password",
+        ["connect-timeout"] = "connect_timeout",
+        ["compress"] = "compression",
+        ["init-command"] = "init_command",
+        ["ssl"] = "ssl",
+        ["ssl-ca"] = "ssl_ca_file",
+        ["ssl-cert"] = "ssl_client_cert",
+        ["ssl-key"] = "ssl_client_key",
+        ["ssl-verify-server-cert"] = "ssl_verify_server_cert",
     };
 
     /// <summary>The settings that stand in the files.</summary>
