@@ -94,7 +94,7 @@ public sealed class LookupModuleSpecs : IDisposable
     {
         _maker.Folder.Write("text.lmdb", "192.0.2.7 OK\n");
         var file = string.Format(CultureInfo.InvariantCulture, name, _maker.Folder.Path);
-        Assert.NotNull(PolicyUnderTest.Build($$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "{{file}}" } ] } ] }""", out var diagnostics));
+        Assert.NotNull(PolicyUnderTest.Build($$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "{{file}}", match_action = reject } ] } ] }""", out var diagnostics));
         Assert.Contains(why, Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
     }
 
