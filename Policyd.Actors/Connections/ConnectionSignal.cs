@@ -1,9 +1,9 @@
 namespace Policyd.Actors.Connections;
 
-/// <summary>What the registry tells a connection's stream from outside.</summary>
+/// <summary>What the connection manager tells a connection's stream from outside.</summary>
 internal enum ConnectionSignal
 {
-    /// <summary>The deadline that the connection's watch showed has passed.</summary>
+    /// <summary>The connection's deadline has passed.</summary>
     DeadlinePassed,
 
     /// <summary>The server stops: close now when idle, else after the answer.</summary>

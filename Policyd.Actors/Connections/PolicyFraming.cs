@@ -11,7 +11,7 @@ namespace Policyd.Actors.Connections;
 /// (Akka's own Framing.Delimiter scans from the start again on every read and concatenates ropes; it costs a third of the
 /// throughput.)
 /// </summary>
-internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeout, ConnectionWatch? watch = null)
+internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeout, ManagedConnection? connection = null)
     : GraphStage<FlowShape<ReadOnlyMemory<byte>, PolicyRequest>>
 {
     private readonly Inlet<ReadOnlyMemory<byte>> _in = new("PolicyFraming.in");
@@ -19,20 +19,20 @@ internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeou
 
     public override FlowShape<ReadOnlyMemory<byte>, PolicyRequest> Shape => new(_in, _out);
 
-    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, limits, (long)receiveTimeout.TotalMilliseconds, watch);
+    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, limits, (long)receiveTimeout.TotalMilliseconds, connection);
 
     private sealed class Logic : InAndOutGraphStageLogic
     {
         private readonly PolicyFraming _stage;
         private readonly RequestLimits _limits;
         private readonly long _receiveTimeout;
-        private readonly ConnectionWatch? _watch;
+        private readonly ManagedConnection? _connection;
         private readonly RequestFramer _framer;
 
-        public Logic(PolicyFraming stage, RequestLimits limits, long receiveTimeout, ConnectionWatch? watch)
+        public Logic(PolicyFraming stage, RequestLimits limits, long receiveTimeout, ManagedConnection? connection)
             : base(stage.Shape)
         {
-            (_stage, _limits, _receiveTimeout, _watch) = (stage, limits, receiveTimeout, watch);
+            (_stage, _limits, _receiveTimeout, _connection) = (stage, limits, receiveTimeout, connection);
             _framer = new RequestFramer(limits);
             SetHandler(stage._in, this);
             SetHandler(stage._out, this);
@@ -62,7 +62,7 @@ internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeou
             switch (_framer.TryTake(out var frame, out var error))
             {
                 case FrameStatus.Frame:
-                    _watch?.Received();
+                    _connection?.Received();
                     if (PolicyRequestReader.TryRead(frame, _limits, out var request, out error))
                     {
                         Push(_stage._out, request!);
@@ -92,7 +92,7 @@ internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeou
 
             if (_framer.HasPartial)
             {
-                _watch?.Receiving(Environment.TickCount64, _receiveTimeout);
+                _connection?.Receiving(Environment.TickCount64, _receiveTimeout);
             }
 
             Pull(_stage._in);

@@ -15,7 +15,7 @@ namespace Policyd.Actors.Connections;
 /// Asks for each request of a connection and emits its answer, one after the other; owns the connection's deadlines, its end
 /// after an error or a drain, and its lines in the log. Completing it closes the socket, once the last answer is written.
 /// </summary>
-internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener, ConnectionWatch watch, string peer)
+internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener, ManagedConnection connection, string peer)
     : GraphStage<FlowShape<PolicyRequest, ReadOnlyMemory<byte>>>
 {
     private readonly Inlet<PolicyRequest> _in = new("Requests.in");
@@ -23,7 +23,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
 
     public override FlowShape<PolicyRequest, ReadOnlyMemory<byte>> Shape => new(_in, _out);
 
-    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, server, listener, watch, peer);
+    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, server, listener, connection, peer);
 
     private sealed class Logic : InAndOutGraphStageLogic
     {
@@ -31,7 +31,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         private readonly RequestStage _stage;
         private readonly ServerContext _server;
         private readonly PolicyEndpoint _listener;
-        private readonly ConnectionWatch _watch;
+        private readonly ManagedConnection _connection;
         private readonly string _peer;
         private readonly Action<PendingRequest> _answered;
         private readonly MailReservations _reservations;
@@ -39,10 +39,10 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         private long _askedAt;
         private int _answers;
 
-        public Logic(RequestStage stage, ServerContext server, PolicyEndpoint listener, ConnectionWatch watch, string peer)
+        public Logic(RequestStage stage, ServerContext server, PolicyEndpoint listener, ManagedConnection connection, string peer)
             : base(stage.Shape)
         {
-            (_stage, _server, _listener, _watch, _peer) = (stage, server, listener, watch, peer);
+            (_stage, _server, _listener, _connection, _peer) = (stage, server, listener, connection, peer);
             _answered = GetAsyncCallback<PendingRequest>(OnAnswered);
             _reservations = new MailReservations(server.Model.Counters);
             SetHandler(stage._in, this);
@@ -51,7 +51,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
 
         public override void PreStart()
         {
-            _watch.Attach(GetAsyncCallback<ConnectionSignal>(OnSignal));
+            _connection.Attach(GetAsyncCallback<ConnectionSignal>(OnSignal));
             if (_server.Connections.IsDraining)
             {
                 CompleteStage();
@@ -66,7 +66,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             if (_asking is not null)
             {
                 _asking.TryAbandon();
-                _server.Counters.Left();
+                _server.Statistics.Left();
             }
         }
 
@@ -95,9 +95,9 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _reservations.Begin(request.Instance);
             _askedAt = Stopwatch.GetTimestamp();
             var deadline = Environment.TickCount64 + _server.RequestTimeout;
-            _watch.Set(deadline);
+            _connection.Set(deadline);
             _asking = new PendingRequest(request, virtualHost, deadline, _answered);
-            _server.Counters.Asked();
+            _server.Statistics.Asked();
             _server.RouterOf(_asking.Instance).Tell(_asking, Akka.Actor.ActorRefs.NoSender);
         }
 
@@ -129,7 +129,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
                 return;
             }
 
-            _server.Counters.Malformed();
+            _server.Statistics.Malformed();
             _server.Troubles.Malformed(_peer, _listener, bad.Message);
             if (bad.Truncated)
             {
@@ -147,7 +147,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             }
 
             _asking = null;
-            _server.Counters.Left();
+            _server.Statistics.Left();
             var outcome = pending.Outcome;
             _reservations.Answered(pending.Request, outcome);
             _server.Report(pending, Stopwatch.GetElapsedTime(_askedAt));
@@ -185,19 +185,19 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
                 return;
             }
 
-            if (!_watch.HasPassed(Environment.TickCount64))
+            if (!_connection.HasPassed(Environment.TickCount64))
             {
                 return;   // the deadline moved on while the signal was on its way
             }
 
-            _watch.Clear();
+            _connection.Clear();
             if (_asking is not null)
             {
                 AskedTooLong(_asking);
             }
-            else if (_watch.ReceivingSince != 0)
+            else if (_connection.ReceivingSince != 0)
             {
-                _server.Counters.TimedOut();
+                _server.Statistics.TimedOut();
                 _server.Troubles.ReceivedTooLong(_peer, _listener, _server.RequestTimeout / 1000.0);
                 AnswerError(canAnswer: true);
             }
@@ -215,8 +215,8 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             }
 
             _asking = null;
-            _server.Counters.Left();
-            _server.Counters.TimedOut();
+            _server.Statistics.Left();
+            _server.Statistics.TimedOut();
             var seconds = _server.RequestTimeout / 1000.0;
             _server.Troubles.AskedTooLong(asking.VirtualHost.Name, LogValue.Quote(asking.Instance), seconds);
             var failure = string.Create(CultureInfo.InvariantCulture, $"no result within {seconds} s");
@@ -240,11 +240,11 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         {
             if (_server.KeepaliveTimeout > 0)
             {
-                _watch.Set(Environment.TickCount64 + _server.KeepaliveTimeout);
+                _connection.Set(Environment.TickCount64 + _server.KeepaliveTimeout);
             }
             else
             {
-                _watch.Clear();
+                _connection.Clear();
             }
         }
     }

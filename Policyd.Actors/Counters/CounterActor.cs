@@ -16,7 +16,7 @@ internal sealed class CounterActor : UntypedActor
     private readonly CounterLedger _ledger;
     private PendingLoad? _loads;
     private List<PendingSet>? _sets;
-    private LocalOwner? _door;
+    private MailboxGate? _gate;
     private bool _storeAway;
     private bool _hasWritten;
     private bool _hasAsked;
@@ -38,7 +38,7 @@ internal sealed class CounterActor : UntypedActor
     /// <summary>Who waits behind a load is not left waiting: nothing of it has been handed to the writer.</summary>
     protected override void PostStop()
     {
-        CloseDoor();
+        CloseGate();
         for (var load = _loads; load is not null; load = load.Next)
         {
             load.Held.ForEach(static held => AnswerUnavailable(held.Message, held.Asker));
@@ -97,13 +97,13 @@ internal sealed class CounterActor : UntypedActor
         }
     }
 
-    /// <summary>Whoever is asked for stays; and who has a door is looked at from time to time, so that everything that is asked opens it.</summary>
+    /// <summary>Any message keeps the entity alive. It is registered here so that the passivation sweep can find it.</summary>
     private void Touch(CounterKey key)
     {
         _touched = true;
-        if (_door is null && !_draining)
+        if (_gate is null && !_draining)
         {
-            _door = _node.Owners.Enter(key, Self);
+            _gate = _node.Owners.Enter(key, Self);
         }
     }
 
@@ -361,10 +361,10 @@ internal sealed class CounterActor : UntypedActor
         var now = _node.Steady.Now;
         if (!_touched && _loads is null && _ledger.IsQuiet(now))
         {
-            if (!_passivating && !_draining && _door is { } door)
+            if (!_passivating && !_draining && _gate is { } gate)
             {
                 _passivating = true;
-                Context.Parent.Tell(_node.Passivation(door.Key));
+                Context.Parent.Tell(_node.Passivation(gate.Key));
             }
 
             return;
@@ -374,7 +374,7 @@ internal sealed class CounterActor : UntypedActor
         _ledger.ForgetUntouched(now);
     }
 
-    /// <summary>What was sent directly before the door closed stands between this and <see cref="Drained"/>: it is done before the end.</summary>
+    /// <summary>What was sent directly before the gate closed stands between this and <see cref="Drained"/>: it is done before the end.</summary>
     private void OnDrain(Drain drain)
     {
         _leavesDeferred |= drain.IsForGood;
@@ -385,7 +385,7 @@ internal sealed class CounterActor : UntypedActor
         }
 
         _draining = true;
-        CloseDoor();
+        CloseGate();
         Self.Tell(Drained.Instance);
     }
 
@@ -395,12 +395,12 @@ internal sealed class CounterActor : UntypedActor
         StopWhenDrained();
     }
 
-    private void CloseDoor()
+    private void CloseGate()
     {
-        if (_door is not null)
+        if (_gate is not null)
         {
-            _node.Owners.Leave(_door);
-            _door = null;
+            _node.Owners.Leave(_gate);
+            _gate = null;
         }
     }
 

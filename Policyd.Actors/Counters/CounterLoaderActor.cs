@@ -23,13 +23,13 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     private readonly Dictionary<string, List<Waiting>> _waiting = [];
     private readonly Queue<string> _tables = new();
 
-    private readonly Dictionary<string, (GrowingPause Pause, DateTimeOffset RetryAt)> _refusing = [];
+    private readonly Dictionary<string, (ExponentialDelay Pause, DateTimeOffset RetryAt)> _quarantined = [];
 
     private bool _loading;
     private bool _down;
     private string _reason = string.Empty;
     private DateTimeOffset _retryAt;
-    private readonly GrowingPause _backOff;
+    private readonly ExponentialDelay _backOff;
     private readonly StoreWatch _watch;
     private readonly MissedAnswers _refused;
 
@@ -37,7 +37,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     {
         _store = store;
         _settings = settings;
-        _backOff = new GrowingPause(settings.FirstBackOff, settings.LongestBackOff);
+        _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
         _watch = new StoreWatch(settings, this, _log);
         _refused = new MissedAnswers(settings.Connection, "questions answered as unavailable", _log);
         Receive<Load>(OnLoad);
@@ -66,7 +66,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     private void OnLoad(Load load)
     {
         var now = _settings.Steady.Now;
-        if ((_down && (_loading || now < _retryAt)) || (_refusing.TryGetValue(load.Key.Table, out var refusing) && now < refusing.RetryAt))
+        if ((_down && (_loading || now < _retryAt)) || (_quarantined.TryGetValue(load.Key.Table, out var quarantined) && now < quarantined.RetryAt))
         {
             Sender.Tell(new LoadFailed(load.Window));
             _refused.Add(1, _reason);
@@ -117,8 +117,8 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     /// </summary>
     private async Task<IReadOnlyList<CounterRow>> QueryAsync(string table, CounterLoad[] ranges, bool triesAgain, CancellationToken stopped, CancellationToken ended)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stopped, ended);
-        patience.CancelAfter(_settings.AwayAfter);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(stopped, ended);
+        timeout.CancelAfter(_settings.AwayAfter);
 
         // Not the same: a driver that is told to cancel first asks its server to, which may be what does not answer.
         var query = new CancellationTokenSource();
@@ -129,12 +129,12 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
             {
                 try
                 {
-                    return await _store.LoadAsync(table, ranges, query.Token).WaitAsync(patience.Token).ConfigureAwait(false);
+                    return await _store.LoadAsync(table, ranges, query.Token).WaitAsync(timeout.Token).ConfigureAwait(false);
                 }
                 catch (CounterStoreException exception) when (exception.Failure is CounterStoreFailure.Busy or CounterStoreFailure.Conflict)
                 {
                     answer = exception.Message;
-                    await Task.Delay(_settings.FirstBackOff, patience.Token).ConfigureAwait(false);
+                    await Task.Delay(_settings.FirstBackOff, timeout.Token).ConfigureAwait(false);
                 }
                 catch (CounterStoreException exception) when (triesAgain && exception.Failure == CounterStoreFailure.Unavailable)
                 {
@@ -155,7 +155,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     private void OnDone(QueryDone done)
     {
         _watch.End();
-        if (!_ended.IsCancellationRequested && (_down || _refusing.Remove(done.Table)))
+        if (!_ended.IsCancellationRequested && (_down || _quarantined.Remove(done.Table)))
         {
             _log.Warning(
                 "{0}: the database is back, counters of {1} are being read again; {2} questions were answered as unavailable", _settings.Connection, done.Table, _refused.Total);
@@ -165,7 +165,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         _loading = false;
         _down = _ended.IsCancellationRequested;
         _backOff.Reset();
-        _refusing.Remove(done.Table);
+        _quarantined.Remove(done.Table);
         // Of keys that are touched for the first time most have no row.
         var rows = done.Rows.Count == 0 ? null : done.Rows.ToLookup(row => row.Key);
         foreach (var one in done.Batch)
@@ -214,14 +214,14 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     private void OnRefused(QueryFailed failed)
     {
         _down = false;
-        if (!_refusing.TryGetValue(failed.Table, out var refusing))
+        if (!_quarantined.TryGetValue(failed.Table, out var quarantined))
         {
             _log.Error("{0}: counters of {1} cannot be read: {2}", _settings.Connection, failed.Table, failed.Cause.Message);
             _refused.Told();
-            refusing.Pause = new GrowingPause(_settings.FirstBackOff, _settings.LongestBackOff);
+            quarantined.Pause = new ExponentialDelay(_settings.FirstBackOff, _settings.LongestBackOff);
         }
 
-        _refusing[failed.Table] = refusing with { RetryAt = _settings.Steady.Now + refusing.Pause.Next() };
+        _quarantined[failed.Table] = quarantined with { RetryAt = _settings.Steady.Now + quarantined.Pause.Next() };
         var waiting = _waiting[failed.Table];
         Refuse([.. failed.Batch, .. waiting]);
         if (waiting.Count > 0)

@@ -23,11 +23,11 @@ public sealed class CounterOperations
         _counters.SetAsync(key, window, amounts, which, ct);
 
     /// <summary>Waits until all that was added on this node before is written; false when it is not within the time: the database is away.</summary>
-    public async Task<bool> FlushAsync(string connection, TimeSpan patience)
+    public async Task<bool> FlushAsync(string connection, TimeSpan timeout)
     {
         try
         {
-            return (await _node.Writer(connection).Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), patience).ConfigureAwait(false)).Written;
+            return (await _node.Writer(connection).Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), timeout).ConfigureAwait(false)).Written;
         }
         catch (AskTimeoutException)
         {

@@ -74,7 +74,7 @@ internal sealed class CounterService
         var node = clustered
             ? new CounterNode(connections, settings, clock, othersSeen) { Passivation = CounterShards.Passivation }
             : new CounterNode(connections, settings, clock, othersSeen);
-        system.ActorOf(IdleOwnersActor.Props(node.Owners, settings), "counter-idle-owners");
+        system.ActorOf(PassivationActor.Props(node.Owners, settings), "counter-idle-owners");
         var owners = clustered ? await CounterShards.StartAsync(system, node).ConfigureAwait(false) : system.ActorOf(CounterParentActor.Props(node), "counters");
 
         // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
@@ -88,7 +88,7 @@ internal sealed class CounterService
     /// </summary>
     public async Task FlushAsync(TimeSpan grace)
     {
-        using var patience = new CancellationTokenSource(grace);
+        using var timeout = new CancellationTokenSource(grace);
         try
         {
             // What stands behind a load in its owner is an add to be written.
@@ -98,16 +98,16 @@ internal sealed class CounterService
             }
 
             var draining = _drainsOwners
-                ? _owners.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, patience.Token)
+                ? _owners.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, timeout.Token)
                 : Task.CompletedTask;
-            if (!await FlushWritersAsync(patience.Token).ConfigureAwait(false))
+            if (!await FlushWritersAsync(timeout.Token).ConfigureAwait(false))
             {
-                patience.CancelAfter(s_drainWhileAway);
+                timeout.CancelAfter(s_drainWhileAway);
             }
 
             // Then what the owners held back behind a load as well.
             await draining.ConfigureAwait(false);
-            await FlushWritersAsync(patience.Token).ConfigureAwait(false);
+            await FlushWritersAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {

@@ -32,7 +32,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private CommitBatch _gathering = new();
     private CommitBatch? _attempt;
     private readonly Queue<CommitBatch> _parts = new();
-    private readonly RefusingTables _refusing;
+    private readonly QuarantinedTables _quarantined;
     private long _appends;
     private long _sequence;
     private int _conflicts;
@@ -42,7 +42,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private bool _down;
     private string _reason = string.Empty;
     private bool _saidSomething;
-    private readonly GrowingPause _backOff;
+    private readonly ExponentialDelay _backOff;
     private readonly StoreWatch _watch;
     private readonly MissedAnswers _deferred;
     private readonly List<(IActorRef Asker, long Appends)> _flushes = [];
@@ -53,8 +53,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     {
         _store = store;
         _settings = settings;
-        _backOff = new GrowingPause(settings.FirstBackOff, settings.LongestBackOff);
-        _refusing = new RefusingTables(settings);
+        _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
+        _quarantined = new QuarantinedTables(settings);
         _watch = new StoreWatch(settings, this, _log);
         _deferred = new MissedAnswers(settings.Connection, "mails answered before they were counted", _log);
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
@@ -81,7 +81,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         get
         {
             IEnumerable<CommitBatch> under = _attempt is null ? [] : [_attempt];
-            return [.. under, .. _parts, .. _refusing.Waiting, _gathering];
+            return [.. under, .. _parts, .. _quarantined.Waiting, _gathering];
         }
     }
 
@@ -102,7 +102,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             CounterMetrics.Resends.Add(1);
         }
 
-        var refused = _refusing.Of(add.Key.Table);
+        var refused = _quarantined.Of(add.Key.Table);
         var batch = refused ?? _gathering;
         batch.Append(add, Sender, resend);
         batch.Oldest = Math.Min(batch.Oldest, ++_appends);
@@ -274,10 +274,10 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     {
         CounterMetrics.Commits.Add(1);
         CounterMetrics.RowsCommitted.Add(_attempt!.Rows);
-        foreach (var table in _refusing.Tables.Intersect(_attempt.Tables))
+        foreach (var table in _quarantined.Tables.Intersect(_attempt.Tables))
         {
             _log.Warning("{0}: the database is back, counters of {1} are being written again", _settings.Connection, table);
-            if (_refusing.Forgive(table) is { IsEmpty: false } waiting)
+            if (_quarantined.Release(table) is { IsEmpty: false } waiting)
             {
                 _parts.Enqueue(waiting);
             }
@@ -384,13 +384,13 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
         var refused = tables.Single();
         CounterMetrics.FailedCommits.Add(1);
-        if (!_refusing.IsRefusing(refused))
+        if (!_quarantined.IsQuarantined(refused))
         {
             _log.Error("{0}: counters of {1} cannot be written, they are kept and tried again: {2}", _settings.Connection, refused, cause.Message);
         }
 
         _attempt.Absorb(_gathering.TakeTable(refused));
-        var (waiting, wait) = _refusing.Refuse(refused, _attempt);
+        var (waiting, wait) = _quarantined.Quarantine(refused, _attempt);
         _deferred.Told();
         Defer(waiting);
         Timers.StartSingleTimer(refused, new RetryTable(refused), wait);
@@ -399,7 +399,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private void OnRetryTable(string table)
     {
-        if (_refusing.TakeWaiting(table) is { IsEmpty: false } waiting)
+        if (_quarantined.TakeWaiting(table) is { IsEmpty: false } waiting)
         {
             _parts.Enqueue(waiting);
             NextIfIdle();
@@ -410,7 +410,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private void OnFlush()
     {
         _flushes.Add((Sender, _appends));
-        foreach (var table in _refusing.Tables)
+        foreach (var table in _quarantined.Tables)
         {
             OnRetryTable(table);
         }

@@ -3,7 +3,7 @@ using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
-/// <summary>The counters as plugins see them: each call goes to the owner of the key, wherever that is, and ends when its caller's patience does.</summary>
+/// <summary>The counters as plugins see them: each call goes to the owner of the key, wherever that is, and ends when its caller's timeout does.</summary>
 /// <param name="system">The actor system.</param>
 /// <param name="owners">Knows the way to each owner, and starts the one that is not there: the parent of them all, or the shard region.</param>
 /// <param name="node">What the owners here share.</param>

@@ -43,10 +43,10 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
     }
 
     /// <summary>The server's start: begins to prepare the tables, and says when the database is away or, after a while, has not answered.</summary>
-    public async Task BeginAsync(IReadOnlyCollection<string> tables, TimeSpan patience)
+    public async Task BeginAsync(IReadOnlyCollection<string> tables, TimeSpan timeout)
     {
-        using var deadline = new CancellationTokenSource(patience);
-        var reason = string.Create(CultureInfo.InvariantCulture, $"no answer within {patience.TotalSeconds:0.#} s");
+        using var deadline = new CancellationTokenSource(timeout);
+        var reason = string.Create(CultureInfo.InvariantCulture, $"no answer within {timeout.TotalSeconds:0.#} s");
         try
         {
             while (true)
@@ -137,9 +137,9 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
 
     private async Task PrepareAsync(string table)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
-        patience.CancelAfter(s_longest);
-        var info = await store.PrepareAsync(table, patience.Token).ConfigureAwait(false);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
+        timeout.CancelAfter(s_longest);
+        var info = await store.PrepareAsync(table, timeout.Token).ConfigureAwait(false);
         if (_prepared.TryAdd(table, info))
         {
             foreach (var done in info.Done)

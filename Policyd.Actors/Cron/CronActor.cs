@@ -8,7 +8,7 @@ using static Policyd.Actors.Cron.CronProtocol;
 namespace Policyd.Actors.Cron;
 
 /// <summary>
-/// The clockwork: one in the whole cluster. It wakes at the next task's time, writes the run into its ledger before it begins, and runs
+/// The cron scheduler: one in the whole cluster. It wakes at the next task's time, writes the run into its ledger before it begins, and runs
 /// one task at a time: two that come at midnight must not purge the same table at once. A ledger that cannot be written stops it,
 /// and its supervisor starts it again after a while: a tick that nobody could note down would run twice.
 /// </summary>

@@ -6,7 +6,7 @@ namespace Policyd.Actors.Cron;
 
 /// <summary>
 /// What an operator reads of a ledger whose database is away: a sentence with what the database said, once in a while, and one when it is used
-/// again. Outlives the clockwork, which is started anew after each failure.
+/// again. Outlives the scheduler, which is started anew after each failure.
 /// </summary>
 internal sealed class CronLedgerLog(string where, ILogger logger)
 {

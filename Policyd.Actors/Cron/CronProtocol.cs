@@ -3,7 +3,7 @@ namespace Policyd.Actors.Cron;
 /// <summary>Marks what may cross from one node to another or rest in the ledger; <see cref="CronSerializer"/> knows each by a short manifest.</summary>
 public interface ICronMessage;
 
-/// <summary>What the clockwork is asked, and what it answers. docs/cron.md tells the states and failures.</summary>
+/// <summary>What the cron scheduler is asked, and what it answers. docs/cron.md tells the states and failures.</summary>
 public static class CronProtocol
 {
     /// <summary>Answered with <see cref="TaskList"/>.</summary>

@@ -7,7 +7,7 @@ using Akka.Serialization;
 namespace Policyd.Actors.Cron;
 
 /// <summary>
-/// The clockwork's messages and the events of its ledger as JSON: a handful an hour, and an operator can read what is in the table. A
+/// The cron scheduler's messages and the events of its ledger as JSON: a handful an hour, and an operator can read what is in the table. A
 /// manifest names a form that never changes; a new form gets a new manifest beside the old one.
 /// </summary>
 public sealed class CronSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
@@ -41,7 +41,7 @@ public sealed class CronSerializer(ExtendedActorSystem system) : SerializerWithS
     public override string Manifest(object o)
     {
         ArgumentNullException.ThrowIfNull(o);
-        return s_manifests.TryGetValue(o.GetType(), out var manifest) ? manifest : throw new SerializationException($"{o.GetType()} is no message of the clockwork");
+        return s_manifests.TryGetValue(o.GetType(), out var manifest) ? manifest : throw new SerializationException($"{o.GetType()} is no message of the cron scheduler");
     }
 
     /// <inheritdoc/>
@@ -56,7 +56,7 @@ public sealed class CronSerializer(ExtendedActorSystem system) : SerializerWithS
     {
         if (!s_types.TryGetValue(manifest, out var type))
         {
-            throw new SerializationException($"\"{manifest}\" is no form of a message of the clockwork: another node may be newer");
+            throw new SerializationException($"\"{manifest}\" is no form of a message of the cron scheduler: another node may be newer");
         }
 
         try

@@ -29,7 +29,7 @@ public interface IPolicyServerHandle
     CounterOperations? Counters { get; }
 
     /// <summary>The periodic tasks; null while the server starts, and when its configuration turns them off.</summary>
-    CronClockwork? Cron { get; }
+    CronScheduler? Cron { get; }
 
     /// <summary>Why the server ends, or has ended, by itself; null while it runs and when its host stops it.</summary>
     string? UnexpectedEnd { get; }

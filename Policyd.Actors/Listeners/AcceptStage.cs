@@ -87,15 +87,15 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
             }
 
             var socket = _accepting.AcceptSocket!;
-            if (_server.Connections.TryEnter() is { } watch)
+            if (_server.Connections.TryEnter() is { } connection)
             {
-                Push(_stage._out, new AcceptedConnection(socket, watch, _listener.Configured));
+                Push(_stage._out, new AcceptedConnection(socket, connection, _listener.Configured));
                 return false;
             }
 
             if (!_server.Connections.IsDraining)
             {
-                _server.Counters.Refused();
+                _server.Statistics.Refused();
                 _server.Troubles.Refused(_server.Model.Options.MaxConnections, _listener.Bound);
             }
 

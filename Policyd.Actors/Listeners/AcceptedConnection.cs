@@ -8,7 +8,7 @@ using Policyd.Protocol;
 namespace Policyd.Actors.Listeners;
 
 /// <summary>A connection that was let in, and the stream that serves it.</summary>
-internal sealed record AcceptedConnection(Socket Socket, ConnectionWatch Watch, PolicyEndpoint Listener)
+internal sealed record AcceptedConnection(Socket Socket, ManagedConnection Managed, PolicyEndpoint Listener)
 {
     /// <summary>Runs the whole of a connection as one graph without an asynchronous boundary: one actor.</summary>
     public void Serve(ServerContext server, IMaterializer materializer)
@@ -22,7 +22,7 @@ internal sealed record AcceptedConnection(Socket Socket, ConnectionWatch Watch, 
             // A peer that is gone already must not end the listener's stream.
             server.Troubles.Failed("a peer", Listener, e);
             Socket.Dispose();
-            server.Connections.Leave(Watch);
+            server.Connections.Leave(Managed);
         }
     }
 
@@ -34,9 +34,9 @@ internal sealed record AcceptedConnection(Socket Socket, ConnectionWatch Watch, 
         }
 
         var peer = Listener.IsUnix ? "a local process" : Socket.RemoteEndPoint?.ToString() ?? "?";
-        var watch = Watch;
-        var requests = Flow.FromGraph(new PolicyFraming(server.Limits, TimeSpan.FromMilliseconds(server.RequestTimeout), watch))
-            .Via(new RequestStage(server, Listener, watch, peer));
-        Flow.FromGraph(new SocketStage(Socket, () => server.Connections.Leave(watch))).Join(requests).Run(materializer);
+        var connection = Managed;
+        var requests = Flow.FromGraph(new PolicyFraming(server.Limits, TimeSpan.FromMilliseconds(server.RequestTimeout), connection))
+            .Via(new RequestStage(server, Listener, connection, peer));
+        Flow.FromGraph(new SocketStage(Socket, () => server.Connections.Leave(connection))).Join(requests).Run(materializer);
     }
 }

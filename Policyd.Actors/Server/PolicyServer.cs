@@ -23,7 +23,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private ActorSystem? _system;
     private ServerContext? _context;
     private CounterService? _counters;
-    private CronClockwork? _clockwork;
+    private CronScheduler? _cronScheduler;
     private ActorMaterializer? _materializer;
     private PolicyListener[] _listeners = [];
     private Task? _drain;
@@ -41,11 +41,11 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
     public int Connections => _context?.Connections.Count ?? 0;
 
-    public long Requests => _context?.Counters.Requests ?? 0;
+    public long Requests => _context?.Statistics.Requests ?? 0;
 
-    public long RequestsInFlight => _context?.Counters.InFlight ?? 0;
+    public long RequestsInFlight => _context?.Statistics.InFlight ?? 0;
 
-    public long ConnectionsRefused => _context?.Counters.RefusedConnections ?? 0;
+    public long ConnectionsRefused => _context?.Statistics.RefusedConnections ?? 0;
 
     public CounterOperations? Counters => _counters?.Operations;
 
@@ -98,7 +98,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
             if (RunsCron)
             {
-                _clockwork = CronClockwork.Start(system, _model, AkkaNetwork.IsClustered(system), logger);
+                _cronScheduler = CronScheduler.Start(system, _model, AkkaNetwork.IsClustered(system), logger);
             }
 
             _started.TrySetResult();
@@ -114,9 +114,9 @@ internal sealed class PolicyServer : IPolicyServerHandle
     public bool RunsCron => _model.Cron.Runs;
 
     /// <summary>What an actor system needs to run them.</summary>
-    public Config CronSettings => CronClockwork.AkkaSettings(_model);
+    public Config CronSettings => CronScheduler.AkkaSettings(_model);
 
-    public CronClockwork? Cron => _clockwork;
+    public CronScheduler? Cron => _cronScheduler;
 
     /// <summary>Whether the server counts itself: it has counter tables, and was given no counters.</summary>
     public bool Counts => _model.CounterTables.Count > 0 && _model.CounterGateway is not null;
@@ -202,7 +202,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
             return;
         }
 
-        ConnectionLog.Draining(context.Logger, context.Connections.Count, context.Counters.InFlight);
+        ConnectionLog.Draining(context.Logger, context.Connections.Count, context.Statistics.InFlight);
         try
         {
             await context.Connections.DrainAsync().WaitAsync(grace).ConfigureAwait(false);

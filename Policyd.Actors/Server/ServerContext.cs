@@ -21,8 +21,8 @@ internal sealed class ServerContext : IDisposable
         _routers = routers;
         Troubles = new ConnectionTroubles(logger);
         Room = OpenFiles.RoomFor(model);
-        Connections = new ConnectionRegistry(model.Options.MaxConnections);
-        _meter = new ServerMeter(Counters, () => Connections.Count);
+        Connections = new ConnectionManager(model.Options.MaxConnections);
+        _meter = new ServerMeter(Statistics, () => Connections.Count);
         RequestTimeout = Math.Max(1, (long)model.Options.RequestTimeout.TotalMilliseconds);
         KeepaliveTimeout = (long)model.Options.KeepaliveTimeout.TotalMilliseconds;
         MaxKeepalive = model.Options.MaxKeepalive;
@@ -35,9 +35,9 @@ internal sealed class ServerContext : IDisposable
 
     public ILogger Logger { get; }
 
-    public ConnectionRegistry Connections { get; }
+    public ConnectionManager Connections { get; }
 
-    public ServerCounters Counters { get; } = new();
+    public ServerStatistics Statistics { get; } = new();
 
     /// <summary>The log lines that strangers can cause.</summary>
     public ConnectionTroubles Troubles { get; }

@@ -11,14 +11,14 @@ internal sealed class ServerMeter : IDisposable
     private readonly Histogram<double> _duration;
     private readonly Counter<long> _actions;
 
-    public ServerMeter(ServerCounters counters, Func<int> connections)
+    public ServerMeter(ServerStatistics statistics, Func<int> connections)
     {
-        _meter.CreateObservableCounter("policyd.requests", () => counters.Requests, "{request}", "Requests received.");
-        _meter.CreateObservableUpDownCounter("policyd.requests.active", () => counters.InFlight, "{request}", "Requests in flight.");
-        _meter.CreateObservableCounter("policyd.requests.malformed", () => counters.MalformedRequests, "{request}", "Malformed requests.");
-        _meter.CreateObservableCounter("policyd.requests.timeouts", () => counters.TimeOuts, "{request}", "Requests past their time.");
+        _meter.CreateObservableCounter("policyd.requests", () => statistics.Requests, "{request}", "Requests received.");
+        _meter.CreateObservableUpDownCounter("policyd.requests.active", () => statistics.InFlight, "{request}", "Requests in flight.");
+        _meter.CreateObservableCounter("policyd.requests.malformed", () => statistics.MalformedRequests, "{request}", "Malformed requests.");
+        _meter.CreateObservableCounter("policyd.requests.timeouts", () => statistics.TimeOuts, "{request}", "Requests past their time.");
         _meter.CreateObservableUpDownCounter("policyd.connections", connections, "{connection}", "Open connections.");
-        _meter.CreateObservableCounter("policyd.connections.refused", () => counters.RefusedConnections, "{connection}", "Connections past max_connections.");
+        _meter.CreateObservableCounter("policyd.connections.refused", () => statistics.RefusedConnections, "{connection}", "Connections past max_connections.");
         _actions = _meter.CreateCounter<long>("policyd.actions", "{action}", "Answers, by virtual host and first word of the action.");
         _duration = _meter.CreateHistogram<double>("policyd.request.duration", "s", "From a request's last byte to its answer.");
     }

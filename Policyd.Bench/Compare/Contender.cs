@@ -15,7 +15,7 @@ public sealed partial class Contender : IAsyncDisposable
 {
     private const int Terminate = 15;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(2);
 
@@ -99,12 +99,12 @@ public sealed partial class Contender : IAsyncDisposable
         {
             try
             {
-                using var socket = Sockets.Connect(Endpoint, Patience);
-                SingleRequest.Ask(socket, Patience);
+                using var socket = Sockets.Connect(Endpoint, Timeout);
+                SingleRequest.Ask(socket, Timeout);
                 FirstAnswer = clock.Elapsed;
                 return;
             }
-            catch (SocketException reason) when (_process.HasExited || clock.Elapsed > Patience)
+            catch (SocketException reason) when (_process.HasExited || clock.Elapsed > Timeout)
             {
                 throw new InvalidOperationException($"{Name} gave no answer ({reason.Message}). It printed last: {await LastLinesAsync(cancellation).ConfigureAwait(false)}");
             }

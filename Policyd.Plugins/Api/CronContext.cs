@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Policyd.Plugins.Api;
 
-/// <summary>A tick of the server's clockwork.</summary>
+/// <summary>A tick of the server's scheduler.</summary>
 /// <param name="Tasks">The tasks asked for: <c>hourly</c>, <c>daily</c>, <c>weekly</c>, <c>monthly</c>, or any other that an operator runs.</param>
 /// <param name="Clock">The clock.</param>
 /// <param name="Logger">The log.</param>

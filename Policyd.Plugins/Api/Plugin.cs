@@ -47,7 +47,7 @@ public abstract class Plugin
     /// <param name="context">The request, its session and helpers. Not to be kept beyond the returned task.</param>
     public abstract ValueTask<PluginResult> RunAsync(PluginContext context);
 
-    /// <summary>Called at the ticks of the server's clockwork, for housekeeping.</summary>
+    /// <summary>Called at the ticks of the server's scheduler, for housekeeping.</summary>
     /// <param name="cron">The tasks asked for, clock and log.</param>
     public virtual ValueTask CronAsync(CronContext cron) => ValueTask.CompletedTask;
 

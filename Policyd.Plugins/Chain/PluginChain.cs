@@ -186,10 +186,10 @@ public sealed class PluginChain
     private static async ValueTask<PluginResult> WatchAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running, long started)
     {
         var task = running.AsTask();
-        using var patience = Patience.For(context.Remaining, context.Clock);
+        using var timeout = TimeoutToken.For(context.Remaining, context.Clock);
         try
         {
-            return await task.WaitAsync(patience.Token).ConfigureAwait(false);
+            return await task.WaitAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!task.IsCompleted)
         {

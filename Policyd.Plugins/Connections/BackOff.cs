@@ -22,7 +22,7 @@ public sealed class BackOff
 
     private readonly Lock _lock = new();
     private readonly TimeProvider _clock;
-    private readonly GrowingPause _growing;
+    private readonly ExponentialDelay _growing;
     private readonly int _failuresToPause;
     private int _failures;
     private TimeSpan? _pause;
@@ -42,7 +42,7 @@ public sealed class BackOff
     public BackOff(TimeProvider clock, TimeSpan? shortest = null, TimeSpan? longest = null, int failuresToPause = 1)
     {
         _clock = clock;
-        _growing = new GrowingPause(shortest ?? s_shortest, longest ?? s_longest);
+        _growing = new ExponentialDelay(shortest ?? s_shortest, longest ?? s_longest);
         _failuresToPause = failuresToPause;
     }
 

@@ -3,7 +3,7 @@ using Policyd.Configuration;
 
 namespace Policyd.Plugins.Cron;
 
-/// <summary>The options of <c>policyd { cron { } }</c>: the server's own clockwork, in place of a crontab.</summary>
+/// <summary>The options of <c>policyd { cron { } }</c>: the server's own scheduler, in place of a crontab.</summary>
 public sealed class CronOptions
 {
     /// <summary>The tasks that there are without <c>tasks</c>, as in mtpolicyd's crontab.</summary>

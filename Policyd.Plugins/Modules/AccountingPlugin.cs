@@ -110,7 +110,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 
         var window = _options.WindowOf(context);
         var amounts = CounterOptions.AmountsOf(context);
-        using var patience = _options.PatienceOf(context);
+        using var timeout = _options.TimeoutOf(context);
         var since = context.Clock.GetTimestamp();
 
         // Side by side: each has an owner of its own, and they share commits.
@@ -120,7 +120,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds[count++] = new PendingAdd(key, _counters.AddAsync(key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), patience.Token));
+                adds[count++] = new PendingAdd(key, _counters.AddAsync(key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), timeout.Token));
             }
         }
 
@@ -131,7 +131,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             {
                 state = (await adds[index].Reading.ConfigureAwait(false)).State;
             }
-            catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
+            catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
             {
                 state = CounterState.Unavailable;
             }
@@ -142,7 +142,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             }
             else
             {
-                if (patience.Token.IsCancellationRequested)
+                if (timeout.Token.IsCancellationRequested)
                 {
                     _options.GaveUp(context, this, $"{adds[index].Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}, mail goes on before it is counted");
                 }

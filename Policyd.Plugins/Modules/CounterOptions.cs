@@ -50,11 +50,11 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
     /// How long the counters are waited for: as long as <c>wait</c> says, else most of the time that the request has left, so that the plugins after this one have some.
     /// Never until the very end of it, which is the plugin's promise as <see cref="IKeepsItsTime"/>: past its deadline the mail would fail where it should go on.
     /// </summary>
-    public Patience PatienceOf(PluginContext context)
+    public TimeoutToken TimeoutOf(PluginContext context)
     {
         var left = context.Remaining;
         var most = wait is null ? left * ShareOfTime : left * 0.9;
-        return Patience.For(wait < most ? wait.Value : most, context.Clock);
+        return TimeoutToken.For(wait < most ? wait.Value : most, context.Clock);
     }
 
     /// <summary>Tells, as a warning once in a while, that mails go on since the counters did not answer in time. The counters tell themselves why a database is away.</summary>

@@ -173,7 +173,7 @@ public sealed class CtIpRepPlugin : Plugin
         }
 
         var since = context.Clock.GetTimestamp();
-        using var patience = SourceTime.For(context, s_mostTime);
+        using var timeout = SourceTime.For(context, s_mostTime);
         try
         {
             var key = Key is { Length: > 0 } ? $"x-ctch-key: {Key}\r\n" : "";
@@ -181,13 +181,13 @@ public sealed class CtIpRepPlugin : Plugin
             using var request = new HttpRequestMessage(HttpMethod.Post, _address) { Content = body };
 
             // The whole reply within the deadline and the bound: a daemon that drips bytes holds nobody.
-            using var response = await s_http.SendAsync(request, HttpCompletionOption.ResponseContentRead, patience.Token).ConfigureAwait(false);
+            using var response = await s_http.SendAsync(request, HttpCompletionOption.ResponseContentRead, timeout.Token).ConfigureAwait(false);
             if (response.StatusCode != HttpStatusCode.OK)
             {
                 throw new InvalidDataException($"it answers with status {(int)response.StatusCode}");
             }
 
-            var text = await response.Content.ReadAsStringAsync(patience.Token).ConfigureAwait(false);
+            var text = await response.Content.ReadAsStringAsync(timeout.Token).ConfigureAwait(false);
             var action = ValueOf(text, "x-ctch-dm-action");
             if (action is not ("accept" or "permfail" or "tempfail"))
             {

@@ -72,10 +72,10 @@ public sealed class Fail2BanPlugin : Plugin
         }
 
         var since = context.Clock.GetTimestamp();
-        using var patience = SourceTime.For(context, s_mostTime);
+        using var timeout = SourceTime.For(context, s_mostTime);
         try
         {
-            var reply = await Fail2BanClient.AskAsync(Socket, Fail2BanProtocol.Command("set", Jail, "banip", address.ToString()), patience.Token).ConfigureAwait(false);
+            var reply = await Fail2BanClient.AskAsync(Socket, Fail2BanProtocol.Command("set", Jail, "banip", address.ToString()), timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
             _log.Back(context, this);
             context.Session.TrySet(DoneKey(address));

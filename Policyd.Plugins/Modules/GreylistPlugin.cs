@@ -36,7 +36,7 @@ public sealed class GreylistPlugin : Plugin
 {
     // A remembered ticket is valid from the beginning of time, so that a clock that is put back makes nobody wait.
     private const long AlwaysValid = 0;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(3);
     private SourceLog _log = null!;
     private IExpiringStore _tickets = null!;
     private IAutoWhitelist? _whitelist;
@@ -162,10 +162,10 @@ public sealed class GreylistPlugin : Plugin
         }
 
         var since = context.Clock.GetTimestamp();
-        using var patience = SourceTime.For(context, s_patience);
+        using var timeout = SourceTime.For(context, s_timeout);
         try
         {
-            var result = await JudgeAsync(context, new Triplet(triplet, passedKey, DomainText.Key(DomainText.DomainOf(sender)), client), patience.Token).ConfigureAwait(false);
+            var result = await JudgeAsync(context, new Triplet(triplet, passedKey, DomainText.Key(DomainText.DomainOf(sender)), client), timeout.Token).ConfigureAwait(false);
             _log.Back(context, this);
             return result;
         }

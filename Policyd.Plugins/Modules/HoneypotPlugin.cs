@@ -22,7 +22,7 @@ public enum HoneypotMode
 [Module("Honeypot")]
 public sealed class HoneypotPlugin : Plugin, INestedChain
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(3);
     private IExpiringStore _traps = null!;
     private SourceLog _log = null!;
     private HashSet<string> _recipients = [];
@@ -118,15 +118,15 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         var recipient = context.Request.Recipient;
         var isTrap = recipient.Length > 0 && (_recipients.Contains(DomainText.AddressKey(recipient)) || RecipientsRe.Any(one => one.IsMatch(recipient)));
         var since = context.Clock.GetTimestamp();
-        using var patience = SourceTime.For(context, s_patience);
+        using var timeout = SourceTime.For(context, s_timeout);
         try
         {
             if (isTrap)
             {
-                await _traps.AddAsync(key, 1, Expire, patience.Token).ConfigureAwait(false);
+                await _traps.AddAsync(key, 1, Expire, timeout.Token).ConfigureAwait(false);
             }
 
-            var isTrapped = isTrap || await _traps.FindAsync(key, patience.Token).ConfigureAwait(false) is not null;
+            var isTrapped = isTrap || await _traps.FindAsync(key, timeout.Token).ConfigureAwait(false) is not null;
             _log.Back(context, this);
             return isTrapped;
         }

@@ -67,10 +67,10 @@ public sealed class LdapUserConfigPlugin : Plugin
         var since = context.Clock.GetTimestamp();
         try
         {
-            using var patience = SourceTime.For(context, _directory.Timeout);
+            using var timeout = SourceTime.For(context, _directory.Timeout);
 
             // Two entries are as bad as a thousand.
-            var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), patience.Token).ConfigureAwait(false);
+            var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), timeout.Token).ConfigureAwait(false);
             Take(context, value, result);
         }
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)

@@ -76,10 +76,10 @@ public sealed class ProxyPlugin : Plugin
         }
 
         var since = context.Clock.GetTimestamp();
-        using var patience = SourceTime.For(context, Wait);
+        using var timeout = SourceTime.For(context, Wait);
         try
         {
-            var action = await AskAsync(ProxyRequest.Next(context.Request, hops), patience.Token).ConfigureAwait(false);
+            var action = await AskAsync(ProxyRequest.Next(context.Request, hops), timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
             return PluginResult.Answer(action);
         }

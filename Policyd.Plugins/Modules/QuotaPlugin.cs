@@ -173,25 +173,25 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         var instance = context.Request.Instance;
         var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
         var admission = new Admission(CounterState.Unavailable, true, CounterAmounts.Zero);
-        using var patience = _options.PatienceOf(context);
+        using var timeout = _options.TimeoutOf(context);
         var since = context.Clock.GetTimestamp();
         try
         {
             if (reserves)
             {
-                admission = await _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, patience.Token).ConfigureAwait(false);
+                admission = await _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, timeout.Token).ConfigureAwait(false);
             }
             else
             {
-                var reading = await _counters.ReadAsync(key, window, patience.Token).ConfigureAwait(false);
+                var reading = await _counters.ReadAsync(key, window, timeout.Token).ConfigureAwait(false);
                 admission = new Admission(reading.State, reading.Total[metric] < threshold, reading.Total);
             }
         }
-        catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
+        catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
         {
         }
 
-        if (admission.State == CounterState.Unavailable && patience.Token.IsCancellationRequested)
+        if (admission.State == CounterState.Unavailable && timeout.Token.IsCancellationRequested)
         {
             _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}, when_unavailable decides");
         }
@@ -249,14 +249,14 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
             return false;
         }
 
-        using var patience = _options.PatienceOf(context);
+        using var timeout = _options.TimeoutOf(context);
         var since = context.Clock.GetTimestamp();
         try
         {
             UInt128[] ids = [.. table.Accountings.Select(accounting => CounterRequestId.Of(context.Request, accounting.Name, key)!.Value)];
-            return await _counters.IsCountedAsync(key, ids, patience.Token).ConfigureAwait(false);
+            return await _counters.IsCountedAsync(key, ids, timeout.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (patience.Token.IsCancellationRequested)
+        catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
         {
             return false;
         }

@@ -7,7 +7,7 @@ namespace Policyd.Plugins.Modules;
 // goes on, and not by the chain, for which a plugin past its deadline has failed.
 internal static class SourceTime
 {
-    public static Patience For(PluginContext context, TimeSpan most) => Patience.For(Of(context.Remaining, most), context.Clock);
+    public static TimeoutToken For(PluginContext context, TimeSpan most) => TimeoutToken.For(Of(context.Remaining, most), context.Clock);
 
     public static TimeSpan Of(TimeSpan remaining, TimeSpan most) => TimeSpan.FromTicks(Math.Min(most.Ticks, remaining.Ticks / 4 * 3));
 }

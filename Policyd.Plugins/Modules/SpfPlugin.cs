@@ -251,8 +251,8 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     // A part of the time stays for the answer: that DNS is slow is a temperror, not a plugin that has failed.
     private async ValueTask<SpfOutcome> CheckAsync(PluginContext context, SpfRequest request)
     {
-        using var patience = SourceTime.For(context, s_mostTime);
-        return await _evaluator.CheckAsync(request, patience.Token).ConfigureAwait(false);
+        using var timeout = SourceTime.For(context, s_mostTime);
+        return await _evaluator.CheckAsync(request, timeout.Token).ConfigureAwait(false);
     }
 
     private string ResultKey(string scope) => $"spf-{Name}-{scope}-result";

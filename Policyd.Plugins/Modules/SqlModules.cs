@@ -138,7 +138,7 @@ public sealed class SqlListPlugin : LookupPlugin
 /// <summary>What both have in common: one query with one placeholder, one answer from it.</summary>
 internal static class SqlLookup
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(5);
 
     public static (SqlDatabase Database, Sql.SqlQuery Query)? Prepare(PluginSetup setup, string connection, string sql)
     {
@@ -164,10 +164,10 @@ internal static class SqlLookup
     public static async ValueTask<T?> AskAsync<T>(
         Plugin plugin, PluginContext context, SqlDatabase database, Sql.SqlQuery query, string value, Func<DbCommand, CancellationToken, Task<T>> run)
     {
-        using var patience = SourceTime.For(context, plugin.Timeout > TimeSpan.Zero ? plugin.Timeout : s_patience);
+        using var timeout = SourceTime.For(context, plugin.Timeout > TimeSpan.Zero ? plugin.Timeout : s_timeout);
         try
         {
-            return await database.CallAsync(query, [value], run, patience.Token).ConfigureAwait(false);
+            return await database.CallAsync(query, [value], run, timeout.Token).ConfigureAwait(false);
         }
         catch (DbException exception) when (database.CannotHold(exception, [value]))
         {

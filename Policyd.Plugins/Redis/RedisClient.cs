@@ -12,7 +12,7 @@ namespace Policyd.Plugins.Redis;
 internal sealed class RedisClient(string name, RedisConnectionOptions options, ConnectionEnvironment environment) : IValueCache, IAsyncDisposable
 {
     // As for memcached: an answer takes less than a millisecond, and a mail does not wait for one that does not come.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
 
     private readonly BackOff _backOff = new(environment.Clock);
     private readonly SourceLog _log = new($"connection {name}: redis {options.Where}", environment.Clock);
@@ -93,12 +93,12 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
             throw new CacheException($"redis {options.Where} is away");
         }
 
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        patience.CancelAfter(s_patience);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        timeout.CancelAfter(s_timeout);
         try
         {
-            var connection = await ConnectionAsync(patience.Token).ConfigureAwait(false);
-            var answer = await operation(connection.GetDatabase()).WaitAsync(patience.Token).ConfigureAwait(false);
+            var connection = await ConnectionAsync(timeout.Token).ConfigureAwait(false);
+            var answer = await operation(connection.GetDatabase()).WaitAsync(timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
             _log.Back(environment.Logger);
             return answer;
@@ -112,7 +112,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
         catch (Exception exception) when (exception is RedisException or TimeoutException || (exception is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // The library's messages go on with its own state for pages.
-            var message = exception is RedisException ? FirstSentence(exception.Message) : Waited.TimedOut(s_patience);
+            var message = exception is RedisException ? FirstSentence(exception.Message) : Waited.TimedOut(s_timeout);
             attempt.Failed();
             _log.Away(environment.Logger, message);
             throw new CacheException($"redis {options.Where}: {message}", exception);

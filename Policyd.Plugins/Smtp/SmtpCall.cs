@@ -89,13 +89,13 @@ internal sealed class SmtpCall : IDisposable
 
     private async Task SayGoodbyeAsync()
     {
-        using var patience = new CancellationTokenSource(s_farewellTime);
+        using var timeout = new CancellationTokenSource(s_farewellTime);
         try
         {
-            await SendAsync("QUIT", patience.Token).ConfigureAwait(false);
+            await SendAsync("QUIT", timeout.Token).ConfigureAwait(false);
 
             // Until the server has answered or closed: else it would log a connection that broke.
-            await _socket.ReceiveAsync(_buffer, patience.Token).ConfigureAwait(false);
+            await _socket.ReceiveAsync(_buffer, timeout.Token).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is SocketException or OperationCanceledException)
         {

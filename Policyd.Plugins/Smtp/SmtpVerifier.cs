@@ -21,9 +21,9 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
     /// <param name="time">What is not decided by then is a temporary failure.</param>
     public async Task<SmtpVerdict> VerifyAsync(SmtpQuestion question, Action<string> log, TimeSpan time)
     {
-        using var patience = new CancellationTokenSource(time);
-        var key = options.ChecksOpenPgp ? ExistsAsync(question.Recipient.OpenPgpKeyName, DnsRecordType.OpenPgpKey, question.Lookups, patience.Token) : Task.FromResult<bool?>(null);
-        var verdict = await AskServersAsync(question, log, time, patience.Token).ConfigureAwait(false);
+        using var timeout = new CancellationTokenSource(time);
+        var key = options.ChecksOpenPgp ? ExistsAsync(question.Recipient.OpenPgpKeyName, DnsRecordType.OpenPgpKey, question.Lookups, timeout.Token) : Task.FromResult<bool?>(null);
+        var verdict = await AskServersAsync(question, log, time, timeout.Token).ConfigureAwait(false);
         return verdict with { HasOpenPgpKey = await key.ConfigureAwait(false) };
     }
 

@@ -13,7 +13,7 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
     private const int LongestAnswer = 64 * 1024 * 1024;
     private static readonly TimeSpan s_connecting = TimeSpan.FromSeconds(5);
 
-    // Longer than any command's own patience: the server's word on why it took so long is worth more than ours.
+    // Longer than any command's own timeout: the server's word on why it took so long is worth more than ours.
     private static readonly TimeSpan s_answering = TimeSpan.FromSeconds(90);
 
     /// <exception cref="CommandException">There is no server, or it refuses.</exception>
@@ -28,12 +28,12 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
             ?? throw new CommandException(ExitCode.Unavailable, $"{configuration} turns the server's admin endpoint off (admin {{ listen = off }})");
         using var socket = await ConnectAsync(endpoint, cancellationToken);
         await using var stream = new NetworkStream(socket);
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(s_answering);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(s_answering);
         try
         {
-            await stream.WriteAsync(AdminMessage.Request(command, arguments), patience.Token);
-            var (status, line) = await new LineReader(stream, LongestAnswer).ReadAsync(patience.Token);
+            await stream.WriteAsync(AdminMessage.Request(command, arguments), timeout.Token);
+            var (status, line) = await new LineReader(stream, LongestAnswer).ReadAsync(timeout.Token);
             if (status != LineStatus.Line)
             {
                 throw new CommandException(ExitCode.Protocol, $"the server at {endpoint} closed without an answer");
@@ -77,11 +77,11 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
 
     private static async Task<Socket> ConnectAsync(PolicyEndpoint endpoint, CancellationToken cancellationToken)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(s_connecting);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(s_connecting);
         try
         {
-            return await endpoint.ConnectAsync(patience.Token);
+            return await endpoint.ConnectAsync(timeout.Token);
         }
         catch (Exception failure) when (Explained(failure, endpoint) is { } explained)
         {

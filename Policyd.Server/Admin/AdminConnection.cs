@@ -14,7 +14,7 @@ internal sealed record AdminLimits
     public int LongestRequest { get; init; } = 64 * 1024;
 
     /// <summary>How long a request may take to arrive, and an answer to be taken.</summary>
-    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 }
 
 /// <summary>
@@ -78,7 +78,7 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
                 answer = AdminMessage.Error(AdminError.BadRequest, $"a request is one line of at most {limits.LongestRequest} bytes");
                 break;
             default:
-                answer = AdminMessage.Error(AdminError.TimedOut, $"no whole request came within {limits.Patience.TotalSeconds:0} s");
+                answer = AdminMessage.Error(AdminError.TimedOut, $"no whole request came within {limits.Timeout.TotalSeconds:0} s");
                 break;
         }
 
@@ -93,11 +93,11 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
 
     private async Task<(LineStatus? Status, ReadOnlyMemory<byte> Line)> ReadAsync(LineReader reader, CancellationToken ct)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        patience.CancelAfter(limits.Patience);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        timeout.CancelAfter(limits.Timeout);
         try
         {
-            return await reader.ReadAsync(patience.Token);
+            return await reader.ReadAsync(timeout.Token);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
@@ -125,7 +125,7 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
 
     private async Task<ReadOnlyMemory<byte>> AnswerAsync(JsonElement request, CancellationToken ct)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
         var since = TimeProvider.System.GetTimestamp();
         try
         {
@@ -135,8 +135,8 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
                 ? new AdminArguments(given)
                 : throw new AdminException(AdminError.BadRequest, "arguments must be an object");
             arguments.AllowOnly(command.Arguments);
-            patience.CancelAfter(command.Patience);
-            return AdminMessage.Result(await command.RunAsync(arguments, _caller, patience.Token).WaitAsync(command.Patience + s_lastWord, ct));
+            timeout.CancelAfter(command.Timeout);
+            return AdminMessage.Result(await command.RunAsync(arguments, _caller, timeout.Token).WaitAsync(command.Timeout + s_lastWord, ct));
         }
         catch (AdminException refused)
         {
@@ -166,19 +166,19 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
 
     private async Task WriteAsync(NetworkStream stream, ReadOnlyMemory<byte> bytes, CancellationToken ct)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        patience.CancelAfter(limits.Patience);
-        await stream.WriteAsync(bytes, patience.Token);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        timeout.CancelAfter(limits.Timeout);
+        await stream.WriteAsync(bytes, timeout.Token);
     }
 
     /// <summary>Reads a while what still comes: a TCP socket closed over unread bytes resets, and the answer would be lost with it.</summary>
     private async Task CloseAsync(NetworkStream stream, CancellationToken ct)
     {
         socket.Shutdown(SocketShutdown.Send);
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        patience.CancelAfter(TimeSpan.FromSeconds(1));
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        timeout.CancelAfter(TimeSpan.FromSeconds(1));
         var rest = new byte[4096];
-        while (await stream.ReadAsync(rest, patience.Token) > 0)
+        while (await stream.ReadAsync(rest, timeout.Token) > 0)
         {
         }
     }

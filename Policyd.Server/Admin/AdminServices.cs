@@ -12,11 +12,11 @@ internal static class AdminServices
 {
     public static IServiceCollection AddAdmin(this IServiceCollection services, PolicyServerModel model)
     {
-        services.AddSingleton(provider => new CounterDesk(model, provider.GetRequiredService<IPolicyServerHandle>()));
+        services.AddSingleton(provider => new CounterAdmin(model, provider.GetRequiredService<IPolicyServerHandle>()));
         services.AddSingleton<IAdminCommand, CounterGet>();
         services.AddSingleton<IAdminCommand, CounterList>();
         services.AddSingleton<IAdminCommand, CounterSet>();
-        services.AddSingleton(provider => new CronDesk(provider.GetRequiredService<IPolicyServerHandle>(), model));
+        services.AddSingleton(provider => new CronAdmin(provider.GetRequiredService<IPolicyServerHandle>(), model));
         services.AddSingleton<IAdminCommand, CronList>();
         services.AddSingleton<IAdminCommand, CronRunNow>();
         return services.AddHostedService(provider => new AdminServer(

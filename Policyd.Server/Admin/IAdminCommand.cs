@@ -15,7 +15,7 @@ internal interface IAdminCommand
     IReadOnlyList<string> Arguments { get; }
 
     /// <summary>How long it may take before its asker is told that it did not answer.</summary>
-    TimeSpan Patience => TimeSpan.FromSeconds(10);
+    TimeSpan Timeout => TimeSpan.FromSeconds(10);
 
     /// <summary>Does it.</summary>
     /// <exception cref="AdminException">It cannot be done; the operator is told why.</exception>

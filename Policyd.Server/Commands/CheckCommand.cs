@@ -13,7 +13,7 @@ namespace Policyd.Server.Commands;
 /// </summary>
 internal static class CheckCommand
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(5);
 
     public static async Task<int> RunAsync(string? given, bool offline, TextWriter output, TextWriter error, CancellationToken cancellationToken)
     {
@@ -27,7 +27,7 @@ internal static class CheckCommand
         CheckAkka(configuration);
         if (!offline)
         {
-            await CheckedStatements.AddToAsync(configuration.Document.Diagnostics, model, s_patience, cancellationToken);
+            await CheckedStatements.AddToAsync(configuration.Document.Diagnostics, model, s_timeout, cancellationToken);
         }
 
         configuration.Document.Diagnostics.WriteTo(error);
@@ -75,13 +75,13 @@ internal static class CheckCommand
         string connection, ICounterStore store, PolicyServerModel model, CancellationToken cancellationToken)
     {
         var plans = new List<string>();
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(s_patience);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(s_timeout);
         try
         {
             foreach (var table in model.CounterTables.Where(use => use.Connection == connection).Select(use => use.Table).Distinct())
             {
-                var steps = await Task.Run(() => store.DescribePreparationAsync(table, patience.Token), patience.Token).WaitAsync(patience.Token);
+                var steps = await Task.Run(() => store.DescribePreparationAsync(table, timeout.Token), timeout.Token).WaitAsync(timeout.Token);
                 plans.AddRange(steps.Count == 0 ? [$"{connection}: table {table}: ready"] : steps.Select(step => $"{connection}: at the next start: {step}"));
             }
 
@@ -93,7 +93,7 @@ internal static class CheckCommand
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return (plans, $"{connection}: warning: the database did not answer within {s_patience.TotalSeconds:0} s; what a start would do to its tables is not known");
+            return (plans, $"{connection}: warning: the database did not answer within {s_timeout.TotalSeconds:0} s; what a start would do to its tables is not known");
         }
     }
 }

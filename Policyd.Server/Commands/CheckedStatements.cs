@@ -10,10 +10,10 @@ namespace Policyd.Server.Commands;
 /// </summary>
 internal static class CheckedStatements
 {
-    public static async Task AddToAsync(DiagnosticBag diagnostics, PolicyServerModel model, TimeSpan patience, CancellationToken cancellationToken)
+    public static async Task AddToAsync(DiagnosticBag diagnostics, PolicyServerModel model, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var away = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var (statement, asked) in model.Statements.Select(one => (one, AskAsync(one, patience, cancellationToken))).ToList())
+        foreach (var (statement, asked) in model.Statements.Select(one => (one, AskAsync(one, timeout, cancellationToken))).ToList())
         {
             var subject = $"plugin {statement.Plugin}: {statement.Option}";
             switch (await asked)
@@ -31,12 +31,12 @@ internal static class CheckedStatements
         }
     }
 
-    private static async Task<(StatementRefusal? Refusal, string? Away)> AskAsync(ConfiguredStatement statement, TimeSpan patience, CancellationToken cancellationToken)
+    private static async Task<(StatementRefusal? Refusal, string? Away)> AskAsync(ConfiguredStatement statement, TimeSpan timeout, CancellationToken cancellationToken)
     {
         try
         {
             // Away from this thread, and not longer than this whatever the driver does: the process ends when the check does.
-            return (await Task.Run(() => statement.RefusalAsync(cancellationToken), cancellationToken).WaitAsync(patience, cancellationToken), null);
+            return (await Task.Run(() => statement.RefusalAsync(cancellationToken), cancellationToken).WaitAsync(timeout, cancellationToken), null);
         }
         catch (SqlAwayException e)
         {
@@ -44,7 +44,7 @@ internal static class CheckedStatements
         }
         catch (TimeoutException)
         {
-            return (null, $"the database of connection {statement.Connection} did not answer within {patience.TotalSeconds:0} s");
+            return (null, $"the database of connection {statement.Connection} did not answer within {timeout.TotalSeconds:0} s");
         }
     }
 

@@ -38,7 +38,7 @@ internal static class CronCommand
         return await model.CronAsync(names, cancellationToken) == 0 ? ExitCode.Ok : ExitCode.Software;
     }
 
-    // Also those that the server's own clockwork has off: a crontab runs them instead.
+    // Also those that the server's own cron scheduler has off: a crontab runs them instead.
     private static List<string> KnownTasks(PolicyServerModel model, ConfigObject root) =>
     [
         .. CronOptions.UsualTasks,

@@ -26,7 +26,7 @@ public sealed class DrainSpecs
 
         release.SetResult();
         Assert.Equal("action=ok\n\n", await ServerUnderTest.ReadToEndAsync(busy));
-        await drained.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
+        await drained.WaitAsync(Eventually.Timeout, TestContext.Current.CancellationToken);
         Assert.Equal(0, server.Handle.Connections);
     }
 
@@ -42,7 +42,7 @@ public sealed class DrainSpecs
         using var busy = await server.ConnectAsync();
         await busy.SendAsync(ServerUnderTest.Request("1"));
         await Eventually.Holds("the request to be in flight", () => server.Handle.RequestsInFlight == 1);
-        await server.Handle.DrainAsync(TimeSpan.FromMilliseconds(200)).WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
+        await server.Handle.DrainAsync(TimeSpan.FromMilliseconds(200)).WaitAsync(Eventually.Timeout, TestContext.Current.CancellationToken);
         Assert.Equal("", await ServerUnderTest.ReadToEndAsync(busy));
         Assert.Single(server.Log.Containing("cut off"));
         never.SetResult();
@@ -64,6 +64,6 @@ public sealed class DrainSpecs
         await Eventually.Holds("the drain to begin", () => server.Handle.IsDraining);
         release.SetResult();
         Assert.Equal("action=ok\n\n", await ServerUnderTest.ReadToEndAsync(busy));
-        await stopped.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
+        await stopped.WaitAsync(Eventually.Timeout, TestContext.Current.CancellationToken);
     }
 }

@@ -50,7 +50,7 @@ public sealed class InstanceRouterActorSpecs : IAsyncLifetime
         });
         var running = Ask(hanging, "one");
         var waiting = Ask(hanging, "one");
-        await entered.Task.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
+        await entered.Task.WaitAsync(Eventually.Timeout, TestContext.Current.CancellationToken);
         Assert.Single(Sessions).Tell(Kill.Instance);
         Assert.Null((await Eventually.Ends("the failure of the running request", running)).Action);
         Assert.NotNull((await Eventually.Ends("the failure of the waiting request", waiting)).Failure);
@@ -73,7 +73,7 @@ public sealed class InstanceRouterActorSpecs : IAsyncLifetime
                 return PluginResult.Answer("OK");
             }),
             "one");
-        await entered.Task.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
+        await entered.Task.WaitAsync(Eventually.Timeout, TestContext.Current.CancellationToken);
 
         // While the router is suspended, the late request stands in its mailbox before the news of the death.
         var router = (IInternalActorRef)_router;

@@ -116,7 +116,7 @@ public sealed class AdminEndpointSpecs : IDisposable
     [Fact]
     public async Task Half_a_request_is_told_so_when_its_sender_closes_and_when_its_time_is_over()
     {
-        using var server = await Start(new AdminLimits { Patience = TimeSpan.FromMilliseconds(200) });
+        using var server = await Start(new AdminLimits { Timeout = TimeSpan.FromMilliseconds(200) });
         using (var closing = new Client(SocketPath))
         {
             await closing.Send("{\"command\":");
@@ -136,7 +136,7 @@ public sealed class AdminEndpointSpecs : IDisposable
     [Fact]
     public async Task More_connections_than_allowed_are_told_to_come_again()
     {
-        using var server = await Start(new AdminLimits { MostConnections = 2, Patience = Eventually.Patience });
+        using var server = await Start(new AdminLimits { MostConnections = 2, Timeout = Eventually.Timeout });
         var first = new Client(SocketPath);
         using var second = new Client(SocketPath);
         foreach (var client in new[] { first, second })
@@ -162,7 +162,7 @@ public sealed class AdminEndpointSpecs : IDisposable
     [Fact]
     public async Task An_answer_that_nobody_takes_does_not_keep_its_place()
     {
-        using var server = await Start(new AdminLimits { MostConnections = 1, Patience = TimeSpan.FromMilliseconds(200) });
+        using var server = await Start(new AdminLimits { MostConnections = 1, Timeout = TimeSpan.FromMilliseconds(200) });
         using var deaf = new Client(SocketPath);
         await deaf.Send("{\"command\":\"flood\"}\n");
         await Eventually.Holds("the place to be free", async () =>
@@ -258,7 +258,7 @@ public sealed class AdminEndpointSpecs : IDisposable
 
         public IReadOnlyList<string> Arguments { get; } = ["text"];
 
-        public TimeSpan Patience => TimeSpan.FromMilliseconds(name == "sleep" ? 100 : 30_000);
+        public TimeSpan Timeout => TimeSpan.FromMilliseconds(name == "sleep" ? 100 : 30_000);
 
         public Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct) => answer(arguments);
     }

@@ -5,7 +5,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Cases;
 
 /// <summary>
-/// The collected cases through the front door: the real executable, a DNS server on loopback, a real database. What each stands for is tested
+/// The collected cases through the running server: the real executable, a DNS server on loopback, a real database. What each stands for is tested
 /// more widely beside the module that had the fault; here nothing is replaced.
 /// </summary>
 public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output)

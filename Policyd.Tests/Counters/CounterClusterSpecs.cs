@@ -155,8 +155,8 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
         var orphan = keys.First(key => orphans.Contains($"db/{Table}/{key}"));
         await Eventually.Holds("a new owner of its keys to answer", async () =>
         {
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
-            return (await a.Counters.ReadAsync(Key(orphan), Month, patience.Token)).State == CounterState.Known;
+            using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            return (await a.Counters.ReadAsync(Key(orphan), Month, timeout.Token)).State == CounterState.Known;
         });
 
         // Its clients had no answer, say, and ask again; the ids of the keys it owned are in its commits alone. What a quota asks first finds them, too.

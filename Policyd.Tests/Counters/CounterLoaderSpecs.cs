@@ -221,5 +221,5 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
     private void Load(IActorRef loader, string key, string table = Table) => loader.Tell(new Load(new CounterKey("db", table, key), Month), _owner.Self);
 
     private static Task<ActorIdentity> Asked(IActorRef loader) =>
-        loader.Ask<ActorIdentity>(new Identify(null), Eventually.Patience, TestContext.Current.CancellationToken);
+        loader.Ask<ActorIdentity>(new Identify(null), Eventually.Timeout, TestContext.Current.CancellationToken);
 }

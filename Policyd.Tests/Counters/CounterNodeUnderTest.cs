@@ -44,7 +44,7 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     public OwnedCounters Counters => _counting.Counters;
 
     /// <summary>Waits until all that was added here is in the database; false when it is away.</summary>
-    public Task<bool> Flush() => _counting.Operations.FlushAsync("db", Eventually.Patience);
+    public Task<bool> Flush() => _counting.Operations.FlushAsync("db", Eventually.Timeout);
 
     public Cluster Cluster => Cluster.Get(_system);
 
@@ -92,7 +92,7 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
             new Dictionary<string, ICounterStore> { ["db"] = store },
             [new CounterTableUse("db", "acct_sender", Writes: true)],
             clock ?? TimeProvider.System,
-            settings ?? new CounterSettings { AskTimeout = Eventually.Patience },
+            settings ?? new CounterSettings { AskTimeout = Eventually.Timeout },
             NullLogger.Instance);
         if (AkkaNetwork.IsClustered(system))
         {
@@ -105,14 +105,14 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     private async Task<int> Regions()
     {
         var region = ClusterSharding.Get(_system).ShardRegion("counters");
-        return (await region.Ask<CurrentRegions>(GetCurrentRegions.Instance, Eventually.Patience, TestContext.Current.CancellationToken)).Regions.Count;
+        return (await region.Ask<CurrentRegions>(GetCurrentRegions.Instance, Eventually.Timeout, TestContext.Current.CancellationToken)).Regions.Count;
     }
 
     /// <summary>The keys that have their owner here.</summary>
     public async Task<IReadOnlyList<string>> OwnedKeys()
     {
         var region = ClusterSharding.Get(_system).ShardRegion("counters");
-        var state = await region.Ask<CurrentShardRegionState>(GetShardRegionState.Instance, Eventually.Patience, TestContext.Current.CancellationToken);
+        var state = await region.Ask<CurrentShardRegionState>(GetShardRegionState.Instance, Eventually.Timeout, TestContext.Current.CancellationToken);
         return [.. state.Shards.SelectMany(shard => shard.EntityIds)];
     }
 

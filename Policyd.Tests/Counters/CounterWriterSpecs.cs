@@ -300,7 +300,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var first = Writer();
         Add(first, "a", 1);
         await Answered(1);
-        await first.GracefulStop(Eventually.Patience);
+        await first.GracefulStop(Eventually.Timeout);
 
         _store.ResendReads.Next(Script.Fail(CounterStoreFailure.Unavailable));
         var second = Writer();
@@ -344,7 +344,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Assert.True(await Finds(first, Mail(1)));
         Assert.False(await Finds(first, Mail(1) | 1));
         Assert.False(await Finds(first, Mail(2)));
-        await first.GracefulStop(Eventually.Patience);
+        await first.GracefulStop(Eventually.Timeout);
 
         var second = Writer();
         Assert.True(await Finds(second, Mail(1)));
@@ -417,7 +417,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         gate.SetResult();
         await Eventually.Holds("all to be heard of", () => Answers.Sum(one => one.Adds) == 4);
         Assert.Equal(51, Count("a"));
-        await writer.GracefulStop(Eventually.Patience);
+        await writer.GracefulStop(Eventually.Timeout);
 
         var second = Writer();
         Add(second, "a", 2);
@@ -434,13 +434,13 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer();
         Add(writer, "a", 1);
         Add(writer, "a", 2);
-        var flushed = writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken);
+        var flushed = writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken);
         await Asked(writer);
         Assert.False(flushed.IsCompleted);
         gate.SetResult();
         await Eventually.Ends("the flush", flushed);
         Assert.Equal(2, Count("a"));
-        await writer.GracefulStop(Eventually.Patience);
+        await writer.GracefulStop(Eventually.Timeout);
         Assert.Empty(_log.Told);
     }
 
@@ -456,7 +456,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         await Asked(writer);
         Add(writer, "b", 4, table: "acct_other");
         await Asked(writer);
-        await writer.GracefulStop(Eventually.Patience);
+        await writer.GracefulStop(Eventually.Timeout);
         await Eventually.Holds("the loss in the log", () => Lost("db: stopped, and counters of acct_sender could not be written (mails: 3, rows: 3): scripted: Unavailable") == 1);
         Assert.Equal(1, Lost("counters of acct_other could not be written (mails: 1, rows: 1)"));
     }
@@ -469,7 +469,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "a", 1);
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
         _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
-        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
+        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
     }
 
     [Fact]
@@ -479,8 +479,8 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50), LastChance = TimeSpan.FromMilliseconds(50) });
         Add(writer, "a", 1);
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
-        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
-        await writer.GracefulStop(Eventually.Patience);
+        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
+        await writer.GracefulStop(Eventually.Timeout);
         await Eventually.Holds("the loss in the log", () => Lost("counters of acct_sender could not be written (mails: 1, rows: 1), unless the commit under way arrives yet: no answer, for") == 1);
     }
 
@@ -491,7 +491,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer(settings => settings with { FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
         Add(writer, "x", 1, table: "broken");
         Add(writer, "a", 2);
-        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
+        Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
         Assert.Equal(1, Count("a"));
     }
 
@@ -502,7 +502,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer(settings => settings with { FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
         Add(writer, "a", 1);
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
-        Assert.True((await writer.Ask<Flushed>(new Flush(), Eventually.Patience, TestContext.Current.CancellationToken)).Written);
+        Assert.True((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
         Assert.Equal(1, Count("a"));
     }
 
@@ -529,11 +529,11 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         new Append(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), Absolute: false, Mail(id), ActorRefs.Nobody, firstOfOwner), _owner.Self);
 
     private static async Task<bool> Finds(IActorRef writer, UInt128 id, bool ofNewOwner = false) =>
-        (await writer.Ask<CounterProtocol.Counted>(new FindRequests([id], ofNewOwner), Eventually.Patience, TestContext.Current.CancellationToken)).Yes;
+        (await writer.Ask<CounterProtocol.Counted>(new FindRequests([id], ofNewOwner), Eventually.Timeout, TestContext.Current.CancellationToken)).Yes;
 
     /// <summary>All that was told before has been looked at: an Identify goes through the same mailbox.</summary>
     private static Task<ActorIdentity> Asked(IActorRef writer) =>
-        writer.Ask<ActorIdentity>(new Identify(null), Eventually.Patience, TestContext.Current.CancellationToken);
+        writer.Ask<ActorIdentity>(new Identify(null), Eventually.Timeout, TestContext.Current.CancellationToken);
 
     private Task Answered(int adds, int? askers = null) => Eventually.Holds(
         $"{adds} adds to be committed and {askers ?? adds} askers to be answered",

@@ -11,7 +11,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     private const int Outages = 3;
 
     // A database that was killed recovers first, and the machine may be busy.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
 
@@ -140,7 +140,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         {
             await using var server = await PolicydProcess.Serve(Configure(dsn, null), _port);
             await clients.More(200);
-            await server.Prints("cannot be written, they are kept and tried again", s_patience);
+            await server.Prints("cannot be written, they are kept and tried again", s_timeout);
             Assert.Contains(server.Lines, line => line.Contains("the file or its folder is read-only", StringComparison.Ordinal));
             await UnmountAsync(folder);
             await PrintsAsync(server, "the database is back, counters ", 1);
@@ -148,7 +148,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
             await clients.EndAsync();
             await CountsAsync($"a read-only folder, {with}", server, clients, dsn, null);
             server.Terminate();
-            Assert.Equal(0, await server.Exits(s_patience));
+            Assert.Equal(0, await server.Exits(s_timeout));
         }
         finally
         {
@@ -181,12 +181,12 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         Assert.Equal(0, clients.Resent);
         await CountsAsync("a locked file", server, clients, dsn, null);
         server.Terminate();
-        Assert.Equal(0, await server.Exits(s_patience));
+        Assert.Equal(0, await server.Exits(s_timeout));
 
         Task LockAsync(string sql)
         {
             locking.CommandText = sql;
-            locking.CommandTimeout = (int)s_patience.TotalSeconds;
+            locking.CommandTimeout = (int)s_timeout.TotalSeconds;
             return locking.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
         }
     }
@@ -194,7 +194,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private static Task PrintsAsync(ProcessUnderTest server, string part, int times) =>
-        Eventually.Settles(() => $"\"{part}\" to be printed {times} times; it printed:\n{string.Join('\n', server.Lines)}", () => Task.FromResult(server.Lines.Count(line => line.Contains(part, StringComparison.Ordinal)) >= times), s_patience);
+        Eventually.Settles(() => $"\"{part}\" to be printed {times} times; it printed:\n{string.Join('\n', server.Lines)}", () => Task.FromResult(server.Lines.Count(line => line.Contains(part, StringComparison.Ordinal)) >= times), s_timeout);
 
     private static void MakeFile(string file, string sql)
     {
@@ -261,7 +261,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
 
         // A server that is killed over what it could not write would pass the test above as well.
         server.Terminate();
-        Assert.Equal(0, await server.Exits(s_patience));
+        Assert.Equal(0, await server.Exits(s_timeout));
     }
 
     private async Task CountsAsync(string what, ProcessUnderTest server, ResendingClients clients, string dsn, string? user)
@@ -270,7 +270,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         await Eventually.Settles(
             () => $"{clients.Answered} mails in the table, not {counted}; {clients.Resent} were resent; the server printed:\n{string.Join('\n', server.Lines)}",
             async () => (counted = await CountAsync(dsn, user)) >= clients.Answered,
-            s_patience);
+            s_timeout);
         Summary.Line(output, $"{what}: {clients.Answered} mails answered, {counted} mails counted");
         Assert.Equal(clients.Answered, counted);
     }

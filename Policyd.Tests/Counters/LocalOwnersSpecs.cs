@@ -39,7 +39,7 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
                 }
             })).ToList();
 
-            Assert.True(busy.Wait(Eventually.Patience, TestContext.Current.CancellationToken), "all four senders are at work");
+            Assert.True(busy.Wait(Eventually.Timeout, TestContext.Current.CancellationToken), "all four senders are at work");
             owners.Leave(owner);
             Assert.False(owners.TryTell(Key, "late", ActorRefs.NoSender));
             Assert.False(owner.TryTell("late", ActorRefs.NoSender));
@@ -60,10 +60,10 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
         reply.Tell(new CounterProtocol.Reading(default), ActorRefs.NoSender);
         Assert.Same(first, await reply.Until(CancellationToken.None));
 
-        using var patience = new CancellationTokenSource();
-        var waiting = new MessageReply(provider.TempPath(), provider).Until(patience.Token).AsTask();
+        using var timeout = new CancellationTokenSource();
+        var waiting = new MessageReply(provider.TempPath(), provider).Until(timeout.Token).AsTask();
         Assert.False(waiting.IsCompleted);
-        await patience.CancelAsync();
+        await timeout.CancelAsync();
         Assert.Null(await Eventually.Ends("the end of the waiting", waiting));
     }
 

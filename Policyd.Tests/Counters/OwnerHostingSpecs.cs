@@ -148,7 +148,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         var lives = await Task.WhenAll(Enumerable.Range(0, Senders).Select(sender => Task.Run(
             async () =>
             {
-                var owners = new HashSet<LocalOwner>();
+                var owners = new HashSet<MailboxGate>();
                 for (var mail = 0; mail < Mails; mail++)
                 {
                     var key = $"u{(sender + mail) % 4}@example.com";
@@ -179,7 +179,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         // What it has in flight is committed all the same, and nobody takes it off the sums twice.
         var commit = new TaskCompletionSource();
         _store.Commits.Next(Script.WaitFor(commit.Task));
-        var inFlight = Add("a@example.com", "3", 3, patience: TimeSpan.FromSeconds(1));
+        var inFlight = Add("a@example.com", "3", 3, timeout: TimeSpan.FromSeconds(1));
         await Eventually.Holds("a commit to be under way", () => _store.Attempted.Count == 3);
         var failing = Owner("a@example.com");
         failing.TryTell(new Reserve(Key("a@example.com"), Month, CounterMetric.Count, 100, One, null!), ActorRefs.NoSender);
@@ -203,7 +203,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         await Start();
         var load = new TaskCompletionSource();
         _store.Loads.Next(Script.WaitFor(load.Task));
-        var waiting = Read("a@example.com", Eventually.Patience);
+        var waiting = Read("a@example.com", Eventually.Timeout);
         await Eventually.Holds("a load to be under way", () => _store.Loads.Calls == 1);
         Owner("a@example.com").TryTell(Kill.Instance, ActorRefs.NoSender);
         Assert.Equal(CounterState.Unavailable, (await Eventually.Ends("the answer", waiting)).State);
@@ -234,28 +234,28 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
     private static CounterKey Key(string key) => new("db", Table, key);
 
     private async Task Start(TimeSpan? passivateAfter = null) => _node = await Start(
-        _store, new CounterSettings { AskTimeout = Eventually.Patience, PassivateAfter = passivateAfter ?? TimeSpan.FromHours(1) });
+        _store, new CounterSettings { AskTimeout = Eventually.Timeout, PassivateAfter = passivateAfter ?? TimeSpan.FromHours(1) });
 
     private Task<Admission> Reserve(string key, string instance, double threshold) =>
         _node.Counters.ReserveAsync(Key(key), Month, CounterMetric.Count, threshold, One, instance, Cancel).AsTask();
 
-    private async Task<CounterReading> Add(string key, string instance, int id, TimeSpan? patience = null)
+    private async Task<CounterReading> Add(string key, string instance, int id, TimeSpan? timeout = null)
     {
-        using var ends = new CancellationTokenSource(patience ?? Eventually.Patience);
+        using var ends = new CancellationTokenSource(timeout ?? Eventually.Timeout);
         return await _node.Counters.AddAsync(Key(key), Month, One, instance, new UInt128((ulong)id + 1, 0), ends.Token);
     }
 
-    private Task<CounterReading> Read(string key) => Read(key, Eventually.Patience);
+    private Task<CounterReading> Read(string key) => Read(key, Eventually.Timeout);
 
-    private async Task<CounterReading> Read(string key, TimeSpan patience)
+    private async Task<CounterReading> Read(string key, TimeSpan timeout)
     {
-        using var ends = new CancellationTokenSource(patience);
+        using var ends = new CancellationTokenSource(timeout);
         return await _node.Counters.ReadAsync(Key(key), Month, ends.Token);
     }
 
-    private LocalOwner Owner(string key) => Assert.Single(_node.Owners.All, owner => owner.Key == Key(key));
+    private MailboxGate Owner(string key) => Assert.Single(_node.Owners.All, owner => owner.Key == Key(key));
 
-    private LocalOwner Look(string key, int times)
+    private MailboxGate Look(string key, int times)
     {
         var owner = Owner(key);
         for (var look = 0; look < times; look++)

@@ -48,7 +48,7 @@ public sealed class ResendFilterSpecs
     [Fact]
     public void Wait_doubles_up_to_the_longest_and_begins_anew_after_an_answer()
     {
-        var backOff = new GrowingPause(TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(350));
+        var backOff = new ExponentialDelay(TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(350));
         Assert.Equal([100, 200, 350, 350], Enumerable.Range(0, 4).Select(_ => backOff.Next().TotalMilliseconds));
         backOff.Reset();
         Assert.Equal(100, backOff.Next().TotalMilliseconds);

@@ -13,7 +13,7 @@ internal sealed class ResendingClients : IAsyncDisposable
     private const int Users = 5;
 
     // A database that was killed recovers first, and the machine may be busy.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
     private readonly CancellationTokenSource _stop = new();
     private readonly int _port;
     private readonly int? _quota;
@@ -41,14 +41,14 @@ internal sealed class ResendingClients : IAsyncDisposable
     public Task More(int mails)
     {
         var goal = Answered + mails;
-        return Eventually.Holds($"{mails} more mails to be answered", () => Failed() || Answered >= goal, s_patience);
+        return Eventually.Holds($"{mails} more mails to be answered", () => Failed() || Answered >= goal, s_timeout);
     }
 
     /// <summary>No new mails; returns when each that was begun is answered.</summary>
     public async Task EndAsync()
     {
         await _stop.CancelAsync();
-        await Task.WhenAll(_clients).WaitAsync(s_patience, TestContext.Current.CancellationToken);
+        await Task.WhenAll(_clients).WaitAsync(s_timeout, TestContext.Current.CancellationToken);
     }
 
     public async ValueTask DisposeAsync()

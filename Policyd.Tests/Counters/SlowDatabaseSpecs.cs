@@ -17,7 +17,7 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
     private const string Deferred = "answered before it was counted";
 
     // A database that was stopped starts again, and the machine may be busy.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
 
@@ -40,11 +40,11 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
         await using (var other = await database.OpenAsync(TestContext.Current.CancellationToken))
         {
             await ExecuteAsync(other, lockIt);
-            await server.Prints("db: the database is slow: writing counters of acct_sender has taken", s_patience);
+            await server.Prints("db: the database is slow: writing counters of acct_sender has taken", s_timeout);
             await ExecuteAsync(other, unlock);
         }
 
-        await server.Prints("db: writing counters of acct_sender took", s_patience);
+        await server.Prints("db: writing counters of acct_sender took", s_timeout);
         await clients.More(20);
         await clients.EndAsync();
         await CountsAsync(clients, dsn, user, server);
@@ -104,11 +104,11 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
         await using var clients = new ResendingClients(_port, clients: 4);
         await clients.More(20);
         await stopped.Stop();
-        await server.Prints("db: counters cannot be written, they are kept and tried again", s_patience);
+        await server.Prints("db: counters cannot be written, they are kept and tried again", s_timeout);
         await clients.More(20);
         await clients.EndAsync();
         server.Terminate();
-        Assert.Equal(0, await server.Exits(s_patience));
+        Assert.Equal(0, await server.Exits(s_timeout));
         Assert.DoesNotContain(server.Lines, line => line.Contains("akka", StringComparison.OrdinalIgnoreCase));
         var lost = Lost().Match(Assert.Single(server.Lines, line => Lost().IsMatch(line)));
         await stopped.Start();
@@ -129,7 +129,7 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
     {
         await using var command = connection.CreateCommand();
         command.CommandText = sql;
-        command.CommandTimeout = (int)s_patience.TotalSeconds;
+        command.CommandTimeout = (int)s_timeout.TotalSeconds;
         await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
     }
 
@@ -148,7 +148,7 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
         await Eventually.Settles(
             () => $"{clients.Answered} mails in the table, not {counted}; the server printed:\n{string.Join('\n', server.Lines)}",
             async () => (counted = await CountAsync(dsn, user)) >= clients.Answered,
-            s_patience);
+            s_timeout);
         Assert.Equal(clients.Answered, counted);
     }
 

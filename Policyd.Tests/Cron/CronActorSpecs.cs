@@ -15,7 +15,7 @@ using static Policyd.Actors.Cron.CronProtocol;
 
 namespace Policyd.Tests.Cron;
 
-/// <summary>The clockwork over a ledger in SQLite, PostgreSQL and MariaDB, with a clock that the test sets.</summary>
+/// <summary>The cron scheduler over a ledger in SQLite, PostgreSQL and MariaDB, with a clock that the test sets.</summary>
 public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgres) : IAsyncLifetime
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 23, 10, 15, 0, TimeSpan.Zero);
@@ -44,7 +44,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     [Fact]
     public async Task A_task_runs_once_at_each_of_its_times()
     {
-        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        await StartAsync(CronScheduler.AkkaSettings(Model("")));
         Assert.Equal(new DateTimeOffset(2026, 11, 23, 11, 0, 0, TimeSpan.Zero), (await StatusAsync("hourly")).Next);
         await WakeAtAsync("10:59:59");
         Assert.Empty(_ran);
@@ -60,7 +60,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     public async Task A_clock_that_is_put_back_does_not_keep_tasks_waiting_until_it_was()
     {
         _clock.Now = Start.AddYears(1);
-        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        await StartAsync(CronScheduler.AkkaSettings(Model("")));
         _actor.Tell(CronActor.Wake.Instance);
         _clock.Put(Start);
         _actor.Tell(CronActor.Wake.Instance);
@@ -83,7 +83,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
             Interlocked.Decrement(ref inside);
             return 0;
         };
-        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        await StartAsync(CronScheduler.AkkaSettings(Model("")));
         _clock.Now = new DateTimeOffset(2026, 11, 24, 0, 0, 0, TimeSpan.Zero);
         _actor.Tell(CronActor.Wake.Instance);
         await Eventually.Holds("the first task", () => _ran.Count == 1);
@@ -103,7 +103,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
             await release.WaitAsync(ct);
             return 0;
         };
-        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        await StartAsync(CronScheduler.AkkaSettings(Model("")));
         await WakeAtAsync("11:00:00");
         await Eventually.Holds("the task to run", () => _ran.Count == 1);
         await WakeAtAsync("12:00:00");
@@ -117,7 +117,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     public async Task A_task_that_fails_is_noted_and_hinders_none()
     {
         _work = static (task, _) => task == "hourly" ? throw new InvalidOperationException("no such table") : Task.FromResult(3);
-        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        await StartAsync(CronScheduler.AkkaSettings(Model("")));
         var hourly = Assert.IsType<TaskRan>(await AskAsync(new RunTask("hourly")));
         Assert.Equal((CronResult.Failed, 1), (hourly.Run.Result, hourly.Run.Failures));
         var daily = Assert.IsType<TaskRan>(await AskAsync(new RunTask("daily")));
@@ -127,7 +127,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     [Fact]
     public async Task An_operator_runs_a_task_and_hears_its_end_and_an_unknown_one_is_told_from_it()
     {
-        await StartAsync(CronClockwork.AkkaSettings(Model("")));
+        await StartAsync(CronScheduler.AkkaSettings(Model("")));
         var ran = Assert.IsType<TaskRan>(await AskAsync(new RunTask("daily")));
         Assert.Equal(new CronRun("daily", null, Start, TimeSpan.Zero, CronResult.Done, 0), ran.Run);
         Assert.Equal(ran.Run, (await StatusAsync("daily")).Last);
@@ -277,7 +277,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     private async Task<CronTaskStatus> StatusAsync(string task) =>
         Assert.IsType<TaskList>(await AskAsync(new ListTasks())).Tasks.Single(one => one.Name == task);
 
-    private Task<object> AskAsync(object question) => _actor.Ask<object>(question, Eventually.Patience, TestContext.Current.CancellationToken);
+    private Task<object> AskAsync(object question) => _actor.Ask<object>(question, Eventually.Timeout, TestContext.Current.CancellationToken);
 
     private static async Task<long> CountAsync(ISqlDatabase database)
     {
@@ -298,6 +298,6 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         var model = Model($"db {{ module = Sql, {connection} }}");
         _connections.Add(model.ServerConnections);
         await CronLedgerStore.PrepareAsync(model.Sql.Database("db"), TestContext.Current.CancellationToken);
-        return (CronClockwork.AkkaSettings(model), model.Sql.Database("db"));
+        return (CronScheduler.AkkaSettings(model), model.Sql.Database("db"));
     }
 }

@@ -6,7 +6,7 @@ namespace Policyd.Tests.Cron;
 /// <summary>A ledger whose database takes no more connections, under the whole server: sentences for an operator, and the tasks run again when it does.</summary>
 public sealed class CronLedgerAwaySpecs : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
 
@@ -33,7 +33,7 @@ public sealed class CronLedgerAwaySpecs : IDisposable
                 await FillAsync(guests, SettingsOf("guest", port));
                 await kill.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
                 return server.Lines.Any(line => line.Contains("cannot be used, no task runs until it can: Too many connections", StringComparison.Ordinal));
-            }, s_patience);
+            }, s_timeout);
         }
         finally
         {
@@ -43,7 +43,7 @@ public sealed class CronLedgerAwaySpecs : IDisposable
             }
         }
 
-        await server.Prints("is used again after", s_patience);
+        await server.Prints("is used again after", s_timeout);
         Assert.DoesNotContain(server.Lines, line => line.Contains("persistenceId", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal));
     }
 

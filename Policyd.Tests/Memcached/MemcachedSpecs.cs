@@ -178,7 +178,7 @@ public sealed class MemcachedSpecs
 
     private static MemcachedClient Client(int port)
     {
-        var options = new MemcachedConnectionOptions { Servers = [$"127.0.0.1:{port}"], Timeout = Eventually.Patience, ConnectTimeout = Eventually.Patience };
+        var options = new MemcachedConnectionOptions { Servers = [$"127.0.0.1:{port}"], Timeout = Eventually.Timeout, ConnectTimeout = Eventually.Timeout };
         Assert.Null(options.Check());
         return new MemcachedClient("memcached", options, new ConnectionEnvironment(TimeProvider.System, new LogCapture().CreateLogger("")));
     }

@@ -10,7 +10,7 @@ namespace Policyd.Tests.Redis;
 public sealed class RedisSentinelSpecs : IAsyncDisposable
 {
     private const string Password = "s3cret";
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(2);
 
     private readonly List<IAsyncDisposable> _open = [];
     private readonly LogCapture _log = new();
@@ -37,7 +37,7 @@ public sealed class RedisSentinelSpecs : IAsyncDisposable
             sentinels.Add(Own(await RedisSentinel.StartNew(master, Password, quorum: 2)));
         }
 
-        await Eventually.Holds("each sentinel to know the others and the replica", () => AllKnowAll(sentinels), Patience);
+        await Eventually.Holds("each sentinel to know the others and the replica", () => AllKnowAll(sentinels), Timeout);
         var cache = Own((RedisClient)new RedisConnectionOptions
         {
             // One that is not there: the next is asked.
@@ -45,12 +45,12 @@ public sealed class RedisSentinelSpecs : IAsyncDisposable
             Service = RedisSentinel.Service,
             Password = Password,
         }.Create("c", new ConnectionEnvironment(TimeProvider.System, _log.CreateLogger("test"))));
-        await Eventually.Holds("the first value to be taken", () => SetsAsync(cache, "before"), Patience);
+        await Eventually.Holds("the first value to be taken", () => SetsAsync(cache, "before"), Timeout);
         Assert.Equal("before", await AskAsync(master.Port, "GET", "value"));
-        await Eventually.Holds("the replica to have it", async () => await AskAsync(replica.Port, "GET", "value") == "before", Patience);
+        await Eventually.Holds("the replica to have it", async () => await AskAsync(replica.Port, "GET", "value") == "before", Timeout);
 
         await master.Kill();
-        await Eventually.Holds($"the replica to take values; the log says: {string.Join("; ", _log.Lines)}", () => SetsAsync(cache, "after"), Patience);
+        await Eventually.Holds($"the replica to take values; the log says: {string.Join("; ", _log.Lines)}", () => SetsAsync(cache, "after"), Timeout);
         Assert.Equal("after", await AskAsync(replica.Port, "GET", "value"));
         Assert.Equal("after", Encoding.UTF8.GetString((await cache.GetAsync("value", Cancel))!));
         Assert.Empty(_log.Containing(Password));

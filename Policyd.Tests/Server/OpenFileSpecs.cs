@@ -9,7 +9,7 @@ namespace Policyd.Tests.Server;
 /// <summary>A server that may open few files: it says so at its start, and with just enough it serves whom it has room for.</summary>
 public sealed class OpenFileSpecs : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(1);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
 
@@ -35,7 +35,7 @@ public sealed class OpenFileSpecs : IDisposable
     public async Task Server_that_may_open_too_few_files_says_what_it_needs_and_ends_with_71(int limit)
     {
         await using var server = Start(limit);
-        Assert.Equal(71, await server.Exits(s_patience));
+        Assert.Equal(71, await server.Exits(s_timeout));
         var line = Assert.Single(server.Lines, line => line.Contains("limit of open files", StringComparison.Ordinal));
         Assert.Contains($"is {limit}", line, StringComparison.Ordinal);
         Assert.Contains("LimitNOFILE", line, StringComparison.Ordinal);
@@ -58,7 +58,7 @@ public sealed class OpenFileSpecs : IDisposable
 
             await server.Prints("connections are open, all that the limit of open files leaves room for");
             var answered = 0;
-            await Eventually.Holds("the first ones to be answered", () => (answered = clients.Count(client => client.Available > 0)) >= 20, s_patience);
+            await Eventually.Holds("the first ones to be answered", () => (answered = clients.Count(client => client.Available > 0)) >= 20, s_timeout);
             Assert.InRange(answered, 20, 250);
             var counter = await Command.RunAsync("", "counter", "list", "client_address", "-c", _folder["p.hocon"]);
             Assert.Equal((0, ""), (counter.ExitCode, counter.Error));
@@ -74,7 +74,7 @@ public sealed class OpenFileSpecs : IDisposable
                 }
 
                 return clients.Count == 0;
-            }, s_patience);
+            }, s_timeout);
         }
         finally
         {

@@ -46,14 +46,14 @@ public sealed class ServeSpecs : IDisposable
         await using var slow = new ScriptedServer(_ =>
         {
             asked.SetResult();
-            go.Wait(Eventually.Patience);
+            go.Wait(Eventually.Timeout);
             return "action=reject at last\n\n";
         });
         await using var server = Start(await WriteAsync($"{{ name = p, module = Proxy, host = \"{slow.Address}\" }}"));
         var endpoint = await ListeningAsync(server);
         await using var client = await PolicyClient.ConnectAsync(endpoint, Cancellation);
         var answer = client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToBytes(), Cancellation).AsTask();
-        await asked.Task.WaitAsync(Eventually.Patience, Cancellation);
+        await asked.Task.WaitAsync(Eventually.Timeout, Cancellation);
         server.Terminate();
         await server.Prints("draining");
         await Eventually.Holds("the listener to be closed", () => !FreePort.Answers(endpoint.Port));
@@ -102,7 +102,7 @@ public sealed class ServeSpecs : IDisposable
     public async Task A_service_of_systemd_tells_when_it_is_ready_and_when_it_stops()
     {
         var path = Path.Combine(_folder, "notify");
-        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = (int)Eventually.Patience.TotalMilliseconds };
+        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = (int)Eventually.Timeout.TotalMilliseconds };
         systemd.Bind(new UnixDomainSocketEndPoint(path));
         var file = await WriteAsync(AddScoreHeader);
         await using var server = ProcessUnderTest.Start(

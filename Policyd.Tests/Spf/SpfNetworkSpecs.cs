@@ -11,7 +11,7 @@ namespace Policyd.Tests.Spf;
 public sealed class SpfNetworkSpecs
 {
     // Of the request; a quarter of it stays for the answer, also on a busy machine.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(20);
 
     [Theory]
     [InlineData("Silence", "30s")]
@@ -21,14 +21,14 @@ public sealed class SpfNetworkSpecs
     public async Task Policy_that_cannot_be_had_defers_within_the_deadline(string fault, string timeout)
     {
         await using var server = new ScriptedDnsServer { Fault = Enum.Parse<DnsFault>(fault) };
-        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, timeout, s_patience, "a@sender.test"), StringComparison.Ordinal);
+        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, timeout, s_timeout, "a@sender.test"), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Silence_within_a_policy_is_a_temporary_error_too()
     {
         await using var server = new ScriptedDnsServer().Txt("sender.test", "v=spf1 include:away.test -all").With(DnsFault.Silence, "away.test");
-        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, "300ms", s_patience, "a@sender.test"), StringComparison.Ordinal);
+        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, "300ms", s_timeout, "a@sender.test"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -36,7 +36,7 @@ public sealed class SpfNetworkSpecs
     {
         var networks = Enumerable.Range(0, 100).Select(number => $"ip4:10.0.{number}.0/24 ").ToArray();
         await using var server = new ScriptedDnsServer { Fault = DnsFault.Truncate }.Txt("sender.test", ["v=spf1 ", .. networks, "ip4:192.0.", "2.7 -all"]);
-        Assert.Equal("dunno", await AskAsync(server, "15s", s_patience, "a@sender.test"));
+        Assert.Equal("dunno", await AskAsync(server, "15s", s_timeout, "a@sender.test"));
         Assert.True(server.TcpQueries > 0);
     }
 
@@ -110,12 +110,12 @@ public sealed class SpfNetworkSpecs
         TimeProvider.System,
         new LogCapture().CreateLogger("dns"));
 
-    private static async Task<string?> AskAsync(ScriptedDnsServer server, string timeout, TimeSpan patience, string sender)
+    private static async Task<string?> AskAsync(ScriptedDnsServer server, string dnsTimeout, TimeSpan timeout, string sender)
     {
-        await using var resolver = Resolver(server, timeout);
+        await using var resolver = Resolver(server, dnsTimeout);
         await using var policy = PolicyUnderTest.Of(
             "policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF } ] } ] }", new ModelEnvironment { Dns = resolver });
-        policy.Timeout = patience;
+        policy.Timeout = timeout;
         var answer = await policy.AskAsync(("sender", sender));
         Assert.Null(policy.Last.Failure);
         return answer ?? "dunno";

@@ -23,7 +23,7 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
         { name = g2, module = Greylist, score = 1, ticket { module = Sql } }
         """;
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(2);
     private int _mails;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -37,7 +37,7 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
         await using var ownMariaDb = new MariaDbServer();
         var dsn = kind == "MariaDB" ? await ownMariaDb.NewDatabase() : await ownPostgres.NewDatabase();
         await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), Plugins);
-        await Eventually.Holds("greylisting", async () => await AskAsync(policy) == Deferred, s_patience);
+        await Eventually.Holds("greylisting", async () => await AskAsync(policy) == Deferred, s_timeout);
         await RoundAsync(policy, "well");
         var frozen = kind == "MariaDB" ? ownMariaDb.Freeze() : ownPostgres.Freeze();
         try
@@ -50,7 +50,7 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
             ProcessUnderTest.Thaw(frozen);
         }
 
-        await Eventually.Holds("greylisting again", async () => await AskAsync(policy) == Deferred, s_patience);
+        await Eventually.Holds("greylisting again", async () => await AskAsync(policy) == Deferred, s_timeout);
     }
 
     [Theory]
@@ -166,11 +166,11 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
             Assert.Equal("dunno", await policy.AskAsync(("client_address", "192.0.2.1")));
         }
 
-        await Eventually.Holds("the refusal in the log", () => policy.Server.Lines.Any(line => line.Contains("read-only", StringComparison.Ordinal)), s_patience);
+        await Eventually.Holds("the refusal in the log", () => policy.Server.Lines.Any(line => line.Contains("read-only", StringComparison.Ordinal)), s_timeout);
         await ExecuteAsync(database, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$");
         await CountIsAsync(policy, database, 21);
         policy.Server.Terminate();
-        Assert.Equal(0, await policy.Server.Exits(s_patience));
+        Assert.Equal(0, await policy.Server.Exits(s_timeout));
     }
 
     private static Task CountIsAsync(SqlPolicy policy, SqlDatabase database, long expected) => Eventually.Settles(() => $"{expected} mails in the table; the server printed:\n{string.Join('\n', policy.Server.Lines.TakeLast(20))}", async () =>
@@ -186,7 +186,7 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
         {
             return false;
         }
-    }, s_patience);
+    }, s_timeout);
 
     private static async Task ExecuteAsync(SqlDatabase database, string sql)
     {

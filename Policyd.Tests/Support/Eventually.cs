@@ -5,20 +5,20 @@ namespace Policyd.Tests.Support;
 /// <summary>Waits for a condition, never for a time: the message of a failure says what was waited for.</summary>
 internal static class Eventually
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
-    public static Task Holds(string whatFor, Func<bool> condition, TimeSpan? patience = null) =>
-        Holds(whatFor, () => Task.FromResult(condition()), patience);
+    public static Task Holds(string whatFor, Func<bool> condition, TimeSpan? timeout = null) =>
+        Holds(whatFor, () => Task.FromResult(condition()), timeout);
 
-    public static Task Holds(string whatFor, Func<Task<bool>> condition, TimeSpan? patience = null) => Settles(() => whatFor, condition, patience);
+    public static Task Holds(string whatFor, Func<Task<bool>> condition, TimeSpan? timeout = null) => Settles(() => whatFor, condition, timeout);
 
     /// <summary>As <see cref="Holds(string, Func{Task{bool}}, TimeSpan?)"/>; what was waited for is told as it is in the end.</summary>
-    public static async Task Settles(Func<string> whatFor, Func<Task<bool>> condition, TimeSpan? patience = null)
+    public static async Task Settles(Func<string> whatFor, Func<Task<bool>> condition, TimeSpan? timeout = null)
     {
         var waited = Stopwatch.StartNew();
         while (!await condition())
         {
-            if (waited.Elapsed > (patience ?? Patience))
+            if (waited.Elapsed > (timeout ?? Timeout))
             {
                 Assert.Fail($"waited {waited.Elapsed.TotalSeconds:F0} s in vain for: {whatFor()}");
             }
@@ -28,11 +28,11 @@ internal static class Eventually
     }
 
     /// <summary>Awaits a task that must end; says what it was when it does not.</summary>
-    public static async Task<T> Ends<T>(string what, Task<T> task, TimeSpan? patience = null)
+    public static async Task<T> Ends<T>(string what, Task<T> task, TimeSpan? timeout = null)
     {
         try
         {
-            return await task.WaitAsync(patience ?? Patience, TestContext.Current.CancellationToken);
+            return await task.WaitAsync(timeout ?? Timeout, TestContext.Current.CancellationToken);
         }
         catch (TimeoutException)
         {

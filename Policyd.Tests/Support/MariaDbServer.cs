@@ -9,7 +9,7 @@ namespace Policyd.Tests.Support;
 public sealed class MariaDbServer : IAsyncDisposable
 {
     // After a kill it recovers before it listens, and the machine may be busy.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
     private readonly SemaphoreSlim _starting = new(1, 1);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
@@ -51,14 +51,14 @@ public sealed class MariaDbServer : IAsyncDisposable
             _process = ProcessUnderTest.Start(
                 mariadbd,
                 ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0", .. MoreOptions]);
-            await _process.Listens("MariaDB", _port, s_patience);
+            await _process.Listens("MariaDB", _port, s_timeout);
             if (isNew)
             {
                 // It listens on its port before it does on its socket.
                 await Eventually.Holds(
                     "MariaDB to take connections on its socket",
                     async () => (await ProcessUnderTest.Run(Needs.Program("mariadb"), "--no-defaults", "-S", _folder["data/s.sock"], "-u", "root", "-e", "SELECT 1")).ExitCode == 0,
-                    s_patience);
+                    s_timeout);
                 await Execute("CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'");
             }
         }
@@ -81,7 +81,7 @@ public sealed class MariaDbServer : IAsyncDisposable
         if (_process is { } process)
         {
             signal(process);
-            await process.Exits(s_patience);
+            await process.Exits(s_timeout);
             await process.DisposeAsync();
             _process = null;
         }

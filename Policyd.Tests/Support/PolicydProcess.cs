@@ -4,7 +4,7 @@ namespace Policyd.Tests.Support;
 internal static class PolicydProcess
 {
     // Nothing is compiled ahead of time, and the machine may be busy with other tests.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(1);
 
     public static string Executable => Path.Combine(AppContext.BaseDirectory, "policyd");
 
@@ -23,8 +23,8 @@ internal static class PolicydProcess
         () => Task.FromResult(process.HasExited
             ? throw new InvalidOperationException($"policyd ended with {process.ExitCode}; it printed:\n{string.Join('\n', process.Lines)}")
             : !OperatingSystem.IsLinux() || ListeningSockets.Of(process.Id).Any(socket => socket.EndsWith($":{port}", StringComparison.Ordinal))),
-        s_patience);
+        s_timeout);
 
     /// <inheritdoc cref="ProcessUnderTest.Listens"/>
-    public static Task Listens(ProcessUnderTest process, int port) => process.Listens("policyd", port, s_patience);
+    public static Task Listens(ProcessUnderTest process, int port) => process.Listens("policyd", port, s_timeout);
 }

@@ -9,7 +9,7 @@ namespace Policyd.Tests.Support;
 public sealed class PostgresServer : IAsyncDisposable
 {
     // After a kill it recovers before it listens, and the machine may be busy.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
     private readonly SemaphoreSlim _starting = new(1, 1);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
@@ -63,7 +63,7 @@ public sealed class PostgresServer : IAsyncDisposable
             await Eventually.Settles(
                 () => $"PostgreSQL to take connections; it printed:\n{string.Join('\n', _process.Lines)}",
                 async () => (await ProcessUnderTest.Run(Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", "SELECT 1")).ExitCode == 0,
-                s_patience);
+                s_timeout);
         }
         finally
         {
@@ -74,7 +74,7 @@ public sealed class PostgresServer : IAsyncDisposable
     internal Task Stop() => End(pid => ProcessUnderTest.Run("/bin/kill", "-INT", pid.ToString(CultureInfo.InvariantCulture)));
 
     /// <summary>SIGKILL for the server and the processes of its connections, in whatever they are doing: nothing is flushed that was not flushed before.</summary>
-    internal Task Kill() => End(pid => ProcessUnderTest.KillTree(pid, s_patience));
+    internal Task Kill() => End(pid => ProcessUnderTest.KillTree(pid, s_timeout));
 
     /// <summary>SIGSTOP for the server and the processes of its connections; <see cref="ProcessUnderTest.Thaw"/> lets them go on.</summary>
     internal IReadOnlyCollection<int> Freeze() =>
@@ -88,7 +88,7 @@ public sealed class PostgresServer : IAsyncDisposable
             // runuser waits for its child; the server itself is what its own file names. Without runuser nobody might take note of its
             // end, and it would not start while there is still a process of that number.
             await end(int.Parse((await File.ReadAllLinesAsync(_folder["data/postmaster.pid"]))[0], CultureInfo.InvariantCulture));
-            await process.Exits(s_patience);
+            await process.Exits(s_timeout);
             await process.DisposeAsync();
             _process = null;
         }

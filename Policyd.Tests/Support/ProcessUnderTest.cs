@@ -65,22 +65,22 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         return (code, string.Join('\n', process.Lines));
     }
 
-    public async Task<string> Prints(string part, TimeSpan? patience = null)
+    public async Task<string> Prints(string part, TimeSpan? timeout = null)
     {
         string? found = null;
         await Eventually.Settles(
             () => $"\"{part}\" from the process; it printed:\n{Printed}",
             () => Task.FromResult((found = _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))) is not null || _process.HasExited),
-            patience);
+            timeout);
         return found ?? _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))
             ?? throw new InvalidOperationException($"the process ended without \"{part}\"; it printed:\n{Printed}");
     }
 
     /// <summary>Waits until the port takes connections; says what the process printed when it does not, at once when it has ended.</summary>
-    public Task Listens(string name, int port, TimeSpan? patience = null) => Eventually.Settles(
+    public Task Listens(string name, int port, TimeSpan? timeout = null) => Eventually.Settles(
         () => $"{name} to listen on {port}; it printed:\n{Printed}",
         () => Task.FromResult(FreePort.Answers(port) || (HasExited ? throw new InvalidOperationException($"{name} ended with {ExitCode}; it printed:\n{Printed}") : false)),
-        patience);
+        timeout);
 
     public void Terminate() => Signal(SigTerm);
 
@@ -89,10 +89,10 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     public void HangUp() => Signal(SigHup);
 
     /// <summary>SIGKILL for a process and for all that it has started, all at once; over when none of them runs any more.</summary>
-    public static Task KillTree(int root, TimeSpan patience)
+    public static Task KillTree(int root, TimeSpan timeout)
     {
         var tree = SignalTree(root, SigKill);
-        return Eventually.Holds("all processes that were killed to be gone", () => !Stats().Any(one => tree.Contains(one.Id) && !one.IsZombie), patience);
+        return Eventually.Holds("all processes that were killed to be gone", () => !Stats().Any(one => tree.Contains(one.Id) && !one.IsZombie), timeout);
     }
 
     /// <summary>SIGSTOP for a process and for all that it has started: sockets stay open, and nothing is said on them.</summary>
@@ -124,9 +124,9 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         return tree;
     }
 
-    public async Task<int> Exits(TimeSpan? patience = null)
+    public async Task<int> Exits(TimeSpan? timeout = null)
     {
-        using var deadline = new CancellationTokenSource(patience ?? Eventually.Patience);
+        using var deadline = new CancellationTokenSource(timeout ?? Eventually.Timeout);
         try
         {
             await _process.WaitForExitAsync(deadline.Token);

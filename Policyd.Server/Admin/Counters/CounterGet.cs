@@ -4,7 +4,7 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Server.Admin.Counters;
 
 /// <summary><c>counter.get</c>: what a key has counted and reserved, asked of its owner. A key that was never counted has zeros.</summary>
-internal sealed class CounterGet(CounterDesk desk) : IAdminCommand
+internal sealed class CounterGet(CounterAdmin admin) : IAdminCommand
 {
     public string Name => "counter.get";
 
@@ -12,21 +12,21 @@ internal sealed class CounterGet(CounterDesk desk) : IAdminCommand
 
     public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
     {
-        var table = desk.Table(arguments.RequiredText("table"), arguments.Text("db"));
+        var table = admin.Table(arguments.RequiredText("table"), arguments.Text("db"));
         var key = new CounterKey(table.Connection, table.Table, arguments.RequiredText("key"));
         var windows = new List<CounterWindowReport>();
-        foreach (var chosen in desk.Windows(table, arguments.Text("window")))
+        foreach (var chosen in admin.Windows(table, arguments.Text("window")))
         {
-            if (await (await desk.CountersAsync()).InspectAsync(key, chosen.Window, ct) is not { Value.State: CounterState.Known } seen)
+            if (await (await admin.CountersAsync()).InspectAsync(key, chosen.Window, ct) is not { Value.State: CounterState.Known } seen)
             {
-                throw CounterDesk.Away(table.Connection, $", and {key.Key} is not in memory");
+                throw CounterAdmin.Away(table.Connection, $", and {key.Key} is not in memory");
             }
 
             windows.Add(new CounterWindowReport(
                 chosen.Report,
                 SumsReport.Of(seen.Value.Total),
                 new ReservedReport(seen.Mails, SumsReport.Of(seen.Reserved)),
-                CounterDesk.Quotas(table, chosen, key.Key, seen.Value.Total)));
+                CounterAdmin.Quotas(table, chosen, key.Key, seen.Value.Total)));
         }
 
         return CounterReports.ToNode(new GetReport(table.Connection, table.Table, key.Key, windows), CounterReports.Default.GetReport);

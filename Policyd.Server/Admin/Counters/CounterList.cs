@@ -7,7 +7,7 @@ namespace Policyd.Server.Admin.Counters;
 /// <c>counter.list</c>: the largest counters of a window, from the table. What is on its way is written first, so that the list shows what
 /// the owners know.
 /// </summary>
-internal sealed class CounterList(CounterDesk desk) : IAdminCommand
+internal sealed class CounterList(CounterAdmin admin) : IAdminCommand
 {
     private const int MostRows = 10_000;
     private static readonly TimeSpan s_flush = TimeSpan.FromSeconds(5);
@@ -17,19 +17,19 @@ internal sealed class CounterList(CounterDesk desk) : IAdminCommand
     public IReadOnlyList<string> Arguments { get; } = ["table", "db", "window", "by", "limit"];
 
     /// <summary>A table of millions is read from end to end to be ordered.</summary>
-    public TimeSpan Patience => TimeSpan.FromSeconds(60);
+    public TimeSpan Timeout => TimeSpan.FromSeconds(60);
 
     public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
     {
-        var table = desk.Table(arguments.RequiredText("table"), arguments.Text("db"));
-        var window = desk.Window(table, arguments.Text("window"));
+        var table = admin.Table(arguments.RequiredText("table"), arguments.Text("db"));
+        var window = admin.Window(table, arguments.Text("window"));
         var by = arguments.Text("by") ?? MetricNames.All[0];
         var metric = MetricNames.Parse(by)
             ?? throw new AdminException(AdminError.BadRequest, $"there is no metric \"{by}\"; there are {string.Join(", ", MetricNames.All)}");
         var limit = arguments.Number("limit", MostRows) ?? 20;
-        if (!await (await desk.CountersAsync()).FlushAsync(table.Connection, s_flush))
+        if (!await (await admin.CountersAsync()).FlushAsync(table.Connection, s_flush))
         {
-            throw CounterDesk.Away(table.Connection, ", or too slow to write what is on its way");
+            throw CounterAdmin.Away(table.Connection, ", or too slow to write what is on its way");
         }
 
         var rows = await ReadAsync(table.Connection, table.Table, window.Window.Range, metric, (int)limit, ct);
@@ -39,8 +39,8 @@ internal sealed class CounterList(CounterDesk desk) : IAdminCommand
             window.Report,
             by,
             limit,
-            CounterDesk.Quotas(table, window),
-            [.. rows.Select(row => new RowReport(row.Key, SumsReport.Of(row.Total), CounterDesk.Quotas(table, window, row.Key, row.Total)))]);
+            CounterAdmin.Quotas(table, window),
+            [.. rows.Select(row => new RowReport(row.Key, SumsReport.Of(row.Total), CounterAdmin.Quotas(table, window, row.Key, row.Total)))]);
         return CounterReports.ToNode(report, CounterReports.Default.ListReport);
     }
 
@@ -48,7 +48,7 @@ internal sealed class CounterList(CounterDesk desk) : IAdminCommand
     {
         try
         {
-            return await desk.Store(connection).ListAsync(table, times, metric, limit, ct);
+            return await admin.Store(connection).ListAsync(table, times, metric, limit, ct);
         }
         catch (CounterStoreException failure)
         {

@@ -8,7 +8,7 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Server.Admin.Counters;
 
 /// <summary><c>counter.set</c>: some sums of a counter become what the operator says, through the key's owner; the log tells who did it.</summary>
-internal sealed partial class CounterSet(CounterDesk desk, ILoggerFactory loggers) : IAdminCommand
+internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory loggers) : IAdminCommand
 {
     private readonly ILogger _logger = loggers.CreateLogger("policyd");
 
@@ -18,21 +18,21 @@ internal sealed partial class CounterSet(CounterDesk desk, ILoggerFactory logger
 
     public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
     {
-        var table = desk.Table(arguments.RequiredText("table"), arguments.Text("db"));
+        var table = admin.Table(arguments.RequiredText("table"), arguments.Text("db"));
         var key = new CounterKey(table.Connection, table.Table, arguments.RequiredText("key"));
-        var window = desk.Window(table, arguments.Text("window"));
+        var window = admin.Window(table, arguments.Text("window"));
         var (amounts, which) = Sums(arguments);
         var since = TimeProvider.System.GetTimestamp();
-        var changed = await (await desk.CountersAsync()).SetAsync(key, window.Window, amounts, which, ct);
+        var changed = await (await admin.CountersAsync()).SetAsync(key, window.Window, amounts, which, ct);
         switch (changed?.State)
         {
             case null:
-                throw CounterDesk.Away(table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may be made yet");
+                throw CounterAdmin.Away(table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may be made yet");
             case CounterState.Unavailable:
-                throw CounterDesk.Away(table.Connection, "; nothing was changed");
+                throw CounterAdmin.Away(table.Connection, "; nothing was changed");
             case CounterState.Deferred:
                 Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), "to be written when the database is back");
-                throw CounterDesk.Away(table.Connection, "; the change is kept and written when it is back, unless the server stops before");
+                throw CounterAdmin.Away(table.Connection, "; the change is kept and written when it is back, unless the server stops before");
             default:
                 Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), Text(changed.After));
                 var report = new SetReport(table.Connection, table.Table, key.Key, window.Report, SumsReport.Of(changed.Before), SumsReport.Of(changed.After));

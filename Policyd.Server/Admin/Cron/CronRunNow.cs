@@ -6,10 +6,10 @@ using Policyd.Configuration;
 namespace Policyd.Server.Admin.Cron;
 
 /// <summary><c>cron.run</c>: a task now, after those that run or wait already; answered at its end.</summary>
-internal sealed partial class CronRunNow(CronDesk desk, ILoggerFactory loggers) : IAdminCommand
+internal sealed partial class CronRunNow(CronAdmin admin, ILoggerFactory loggers) : IAdminCommand
 {
-    // Below the client's own patience, so that it hears from the server that the task goes on.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(75);
+    // Below the client's own timeout, so that it hears from the server that the task goes on.
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(75);
 
     private readonly ILogger _logger = loggers.CreateLogger("policyd");
 
@@ -17,12 +17,12 @@ internal sealed partial class CronRunNow(CronDesk desk, ILoggerFactory loggers) 
 
     public IReadOnlyList<string> Arguments { get; } = ["task"];
 
-    public TimeSpan Patience => s_patience + TimeSpan.FromSeconds(5);
+    public TimeSpan Timeout => s_timeout + TimeSpan.FromSeconds(5);
 
     public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
     {
         var name = arguments.RequiredText("task");
-        switch (await desk.AskAsync(clockwork => clockwork.RunAsync(name, s_patience)))
+        switch (await admin.AskAsync(scheduler => scheduler.RunAsync(name, s_timeout)))
         {
             case CronProtocol.TaskRan ran:
                 Ran(_logger, ran.Run.Task, caller.Text);
@@ -31,7 +31,7 @@ internal sealed partial class CronRunNow(CronDesk desk, ILoggerFactory loggers) 
                 var hint = OptionNames.DidYouMean(name, none.Known);
                 throw new AdminException(AdminError.NotFound, $"there is no task \"{name}\"{(hint.Length > 0 ? hint : ".")} There are: {string.Join(", ", none.Known)}");
             case var other:
-                throw new InvalidOperationException($"the clockwork answered {other.GetType().Name}");
+                throw new InvalidOperationException($"the cron scheduler answered {other.GetType().Name}");
         }
     }
 

@@ -240,9 +240,9 @@ public sealed class AccountingAndQuotaSpecs
     [Theory]
     [InlineData("wait = 50ms")]
     [InlineData("timeout = 300ms")]
-    public async Task Counters_that_hang_are_waited_for_only_so_long_and_the_mail_goes_on(string patience)
+    public async Task Counters_that_hang_are_waited_for_only_so_long_and_the_mail_goes_on(string timeout)
     {
-        await using var policy = new CountingPolicy(Quota(patience) + $"{{ name = acct, module = Accounting, fields = client_address, {patience} }}");
+        await using var policy = new CountingPolicy(Quota(timeout) + $"{{ name = acct, module = Accounting, fields = client_address, {timeout} }}");
         policy.Counters.Hangs = true;
         Assert.Equal("dunno", await policy.AskAsync("a.1", Client));
         Assert.Null(policy.Last.Failure);

@@ -4,11 +4,11 @@ using Policyd.Plugins.Chain;
 
 namespace Policyd.Server.Admin.Cron;
 
-/// <summary>The clockwork of the running server, and what to tell when there is none or it does not answer.</summary>
-internal sealed class CronDesk(IPolicyServerHandle server, Plugins.Model.PolicyServerModel model)
+/// <summary>The cron scheduler of the running server, and what to tell when there is none or it does not answer.</summary>
+internal sealed class CronAdmin(IPolicyServerHandle server, Plugins.Model.PolicyServerModel model)
 {
-    /// <exception cref="AdminException">The server has no clockwork, is still starting, or its ledger's database is away.</exception>
-    public async Task<T> AskAsync<T>(Func<CronClockwork, Task<T>> question)
+    /// <exception cref="AdminException">The server has no scheduler, is still starting, or its ledger's database is away.</exception>
+    public async Task<T> AskAsync<T>(Func<CronScheduler, Task<T>> question)
     {
         if (!model.Cron.Runs)
         {

@@ -11,20 +11,20 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Actors.Cron;
 
 /// <summary>
-/// Starts the clockwork and asks it: alone on this node, or, where the server is a cluster, once in all of it. A ledger whose database is
+/// Starts the cron scheduler and asks it: alone on this node, or, where the server is a cluster, once in all of it. A ledger whose database is
 /// away is tried again until it is there; meanwhile no task runs, for nobody could note that it did.
 /// </summary>
-public sealed class CronClockwork
+public sealed class CronScheduler
 {
-    private const string Name = "clockwork";
+    private const string Name = "cron-scheduler";
     private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMinutes(1);
 
     private readonly Task<IActorRef> _actor;
 
-    private CronClockwork(Task<IActorRef> actor) => _actor = actor;
+    private CronScheduler(Task<IActorRef> actor) => _actor = actor;
 
-    /// <summary>What an actor system needs for the clockwork of this model.</summary>
+    /// <summary>What an actor system needs for the cron scheduler of this model.</summary>
     internal static Config AkkaSettings(PolicyServerModel model)
     {
         var common = ConfigurationFactory.ParseString("""
@@ -40,25 +40,25 @@ public sealed class CronClockwork
     }
 
     /// <summary>Begins to start; requests are served meanwhile.</summary>
-    internal static CronClockwork Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
+    internal static CronScheduler Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
     {
         var ledgerLog = new CronLedgerLog(HasDatabase(model) ? model.Sql.Database(model.Cron.Db).Description : "memory", logger);
         var props = CronActor.Props(model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock, ledgerLog);
         var supervised = BackoffSupervisor.Props(Backoff.OnStop(props, Name, s_firstWait, s_longestWait, 0.2, -1));
-        return new CronClockwork(StartAsync(system, model, supervised, clustered, ledgerLog));
+        return new CronScheduler(StartAsync(system, model, supervised, clustered, ledgerLog));
     }
 
     /// <summary>The tasks, with their last runs and next times.</summary>
-    /// <param name="patience">How long to wait.</param>
-    /// <exception cref="TimeoutException">The clockwork does not run, since its ledger's database is away.</exception>
-    public async Task<CronProtocol.TaskList> ListAsync(TimeSpan patience) =>
-        await AskAsync<CronProtocol.TaskList>(new CronProtocol.ListTasks(), patience).ConfigureAwait(false);
+    /// <param name="timeout">How long to wait.</param>
+    /// <exception cref="TimeoutException">The cron scheduler does not run, since its ledger's database is away.</exception>
+    public async Task<CronProtocol.TaskList> ListAsync(TimeSpan timeout) =>
+        await AskAsync<CronProtocol.TaskList>(new CronProtocol.ListTasks(), timeout).ConfigureAwait(false);
 
     /// <summary>Runs a task now and waits for its end: <see cref="CronProtocol.TaskRan"/> or <see cref="CronProtocol.NoSuchTask"/>.</summary>
     /// <param name="task">The task.</param>
-    /// <param name="patience">How long to wait.</param>
-    /// <exception cref="TimeoutException">The clockwork does not run, or the task has not ended in time.</exception>
-    public Task<ICronMessage> RunAsync(string task, TimeSpan patience) => AskAsync<ICronMessage>(new CronProtocol.RunTask(task), patience);
+    /// <param name="timeout">How long to wait.</param>
+    /// <exception cref="TimeoutException">The cron scheduler does not run, or the task has not ended in time.</exception>
+    public Task<ICronMessage> RunAsync(string task, TimeSpan timeout) => AskAsync<ICronMessage>(new CronProtocol.RunTask(task), timeout);
 
     private static bool HasDatabase(PolicyServerModel model) => model.Sql.Contains(model.Cron.Db);
 
@@ -69,19 +69,19 @@ public sealed class CronClockwork
             await PrepareAsync(system, model.Sql.Database(model.Cron.Db), ledgerLog).ConfigureAwait(false);
         }
 
-        return clustered ? ClusterClockwork.Start(system, props, Name) : system.ActorOf(props, Name + "-supervisor");
+        return clustered ? ClusterCronScheduler.Start(system, props, Name) : system.ActorOf(props, Name + "-supervisor");
     }
 
     private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, CronLedgerLog ledgerLog)
     {
-        var backOff = new GrowingPause(s_firstWait, s_longestWait);
+        var backOff = new ExponentialDelay(s_firstWait, s_longestWait);
         while (!system.WhenTerminated.IsCompleted)
         {
             try
             {
-                using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+                using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(30));
                 // Away from the caller: SQLite opens its file before it returns.
-                await Task.Run(() => CronLedgerStore.PrepareAsync(database, patience.Token), patience.Token).ConfigureAwait(false);
+                await Task.Run(() => CronLedgerStore.PrepareAsync(database, timeout.Token), timeout.Token).ConfigureAwait(false);
                 return;
             }
             catch (Exception e) when (e is DbException or OperationCanceledException or TimeoutException or InvalidOperationException)
@@ -94,18 +94,18 @@ public sealed class CronClockwork
         throw new OperationCanceledException("the server stops");
     }
 
-    private async Task<T> AskAsync<T>(ICronMessage question, TimeSpan patience)
+    private async Task<T> AskAsync<T>(ICronMessage question, TimeSpan timeout)
     {
         var asked = DateTime.UtcNow;
-        var actor = await _actor.WaitAsync(patience).ConfigureAwait(false);
-        var left = patience - (DateTime.UtcNow - asked);
+        var actor = await _actor.WaitAsync(timeout).ConfigureAwait(false);
+        var left = timeout - (DateTime.UtcNow - asked);
         try
         {
             return await actor.Ask<T>(question, left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(1)).ConfigureAwait(false);
         }
         catch (AskTimeoutException e)
         {
-            throw new TimeoutException($"the clockwork {Waited.TimedOut(patience)}", e);
+            throw new TimeoutException($"the cron scheduler {Waited.TimedOut(timeout)}", e);
         }
     }
 }

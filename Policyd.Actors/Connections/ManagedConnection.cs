@@ -1,10 +1,10 @@
 namespace Policyd.Actors.Connections;
 
 /// <summary>
-/// The one deadline of a connection. Its stream sets it with a plain write, the registry's single timer reads it: a
+/// What the connection manager knows of one connection: its deadline, above all. Its stream sets it with a plain write, the manager's one timer reads it: a
 /// scheduled and cancelled timer for each request would cost more than the request's own work.
 /// </summary>
-internal sealed class ConnectionWatch(long acceptedAt)
+internal sealed class ManagedConnection(long acceptedAt)
 {
     private const long Never = long.MaxValue;
     private long _deadline = Never;

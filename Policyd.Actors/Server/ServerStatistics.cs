@@ -1,7 +1,7 @@
 namespace Policyd.Actors.Server;
 
 /// <summary>What the server has done since its start. Each is written by many threads and read by the handle and the meter.</summary>
-internal sealed class ServerCounters
+internal sealed class ServerStatistics
 {
     private long _requests;
     private long _inFlight;

@@ -10,7 +10,7 @@ namespace Policyd.Server.Admin.Counters;
 /// What the counter commands have in common: which table and window an operator means, the quotas on them, and the counters of the
 /// running server.
 /// </summary>
-internal sealed class CounterDesk(PolicyServerModel model, IPolicyServerHandle server)
+internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle server)
 {
     private readonly IReadOnlyList<CounterTableEntry> _tables = CounterCatalog.Of(model);
 

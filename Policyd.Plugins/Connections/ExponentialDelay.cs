@@ -3,7 +3,7 @@ namespace Policyd.Plugins.Connections;
 /// <summary>How long to wait before a source that is away is tried again: each wait is twice the one before, up to the longest. For one caller at a time.</summary>
 /// <param name="first">The first wait.</param>
 /// <param name="longest">The longest.</param>
-public sealed class GrowingPause(TimeSpan first, TimeSpan longest)
+public sealed class ExponentialDelay(TimeSpan first, TimeSpan longest)
 {
     private TimeSpan? _next;
 

@@ -6,30 +6,30 @@ namespace Policyd.Actors.Connections;
 /// Every open connection of the server: the bound on their number, the one timer that looks at their deadlines, and the
 /// drain. Thread-safe; streams enter and leave it, nobody waits in it.
 /// </summary>
-internal sealed class ConnectionRegistry : IDisposable
+internal sealed class ConnectionManager : IDisposable
 {
     /// <summary>How late a deadline may be noticed.</summary>
     public static readonly TimeSpan Resolution = TimeSpan.FromMilliseconds(100);
 
-    private readonly ConcurrentDictionary<ConnectionWatch, bool> _watches = new();
+    private readonly ConcurrentDictionary<ManagedConnection, bool> _connections = new();
     private readonly TaskCompletionSource _empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Timer _timer;
     private readonly int _maximum;
     private int _count;
     private volatile bool _draining;
 
-    public ConnectionRegistry(int maximum)
+    public ConnectionManager(int maximum)
     {
         _maximum = maximum;
-        _timer = new Timer(static state => ((ConnectionRegistry)state!).Tick(), this, Resolution, Resolution);
+        _timer = new Timer(static state => ((ConnectionManager)state!).Tick(), this, Resolution, Resolution);
     }
 
     public int Count => Volatile.Read(ref _count);
 
     public bool IsDraining => _draining;
 
-    /// <summary>A watch for a new connection, or null when the server is full or stops.</summary>
-    public ConnectionWatch? TryEnter()
+    /// <summary>A place for a new connection, or null when the server is full or stops.</summary>
+    public ManagedConnection? TryEnter()
     {
         if (_draining)
         {
@@ -42,15 +42,15 @@ internal sealed class ConnectionRegistry : IDisposable
             return null;
         }
 
-        var watch = new ConnectionWatch(Environment.TickCount64);
-        _watches[watch] = true;
-        return watch;
+        var connection = new ManagedConnection(Environment.TickCount64);
+        _connections[connection] = true;
+        return connection;
     }
 
     /// <summary>The connection is closed. Harmless when called twice.</summary>
-    public void Leave(ConnectionWatch watch)
+    public void Leave(ManagedConnection connection)
     {
-        if (_watches.TryRemove(watch, out _) && Interlocked.Decrement(ref _count) == 0 && _draining)
+        if (_connections.TryRemove(connection, out _) && Interlocked.Decrement(ref _count) == 0 && _draining)
         {
             _empty.TrySetResult();
         }
@@ -65,9 +65,9 @@ internal sealed class ConnectionRegistry : IDisposable
             _empty.TrySetResult();
         }
 
-        foreach (var (watch, _) in _watches)
+        foreach (var (connection, _) in _connections)
         {
-            watch.Signal(ConnectionSignal.Drain);
+            connection.Signal(ConnectionSignal.Drain);
         }
 
         return _empty.Task;
@@ -78,9 +78,9 @@ internal sealed class ConnectionRegistry : IDisposable
     private void Tick()
     {
         var now = Environment.TickCount64;
-        foreach (var (watch, _) in _watches)
+        foreach (var (connection, _) in _connections)
         {
-            watch.Tick(now);
+            connection.Tick(now);
         }
     }
 }
