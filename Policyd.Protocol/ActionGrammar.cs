@@ -31,7 +31,7 @@ public sealed class ActionGrammar
     // A word that is shown to the operator may come from a stranger's server.
     private const int MostShown = 60;
 
-    private const string UseClass = "define a class in smtpd_restriction_classes and name that instead";
+    private const string UseClass = "define a class in smtpd_restriction_classes and use its name instead";
 
     private static readonly char[] ListSeparators = [' ', '\t', ','];
 
@@ -103,7 +103,7 @@ public sealed class ActionGrammar
         var kind = KindOf(action);
         if (IsReplyCode(word) && rest.IsEmpty)
         {
-            problem = $"\"{word}\" without a text is a permit to Postfix; write {word} and a text behind it";
+            problem = $"Postfix treats \"{word}\" without a text as permit; write {word} followed by a text";
             return ActionVerdict.Wrong;
         }
 
@@ -148,19 +148,19 @@ public sealed class ActionGrammar
     {
         if (action.Length == 0)
         {
-            return "the action is empty, which Postfix takes as a permit; say dunno for nothing";
+            return "the action is empty, which Postfix treats as permit; for no decision use dunno";
         }
 
         if (char.IsWhiteSpace(action[0]))
         {
-            return "the action begins with a space, which Postfix answers with 451";
+            return "the action begins with a space; Postfix would answer the client with 451";
         }
 
         foreach (var rune in action.EnumerateRunes())
         {
             if (Rune.IsControl(rune))
             {
-                return "the action holds a control character or line end; it must be one line of text";
+                return "the action contains a control character or line end; it must be one line of text";
             }
 
             if (rune == Rune.ReplacementChar)
@@ -174,9 +174,9 @@ public sealed class ActionGrammar
 
     private static string? CheckArgument(ActionKind kind, ReadOnlySpan<char> word, ReadOnlySpan<char> rest) => kind switch
     {
-        ActionKind.Prepend when !IsHeader(rest) => "PREPEND wants a header, such as PREPEND X-Name: value",
-        ActionKind.Filter when !IsTransport(rest) => "FILTER wants transport:destination",
-        ActionKind.Redirect or ActionKind.Bcc when !IsAddress(rest) => $"{word} wants an address, user@domain",
+        ActionKind.Prepend when !IsHeader(rest) => "PREPEND needs a header, such as PREPEND X-Name: value",
+        ActionKind.Filter when !IsTransport(rest) => "FILTER needs transport:destination",
+        ActionKind.Redirect or ActionKind.Bcc when !IsAddress(rest) => $"{word} needs an address, user@domain",
         _ => null,
     };
 
@@ -197,13 +197,13 @@ public sealed class ActionGrammar
             }
             else if (SmtpdRestrictions.TakingArgument.Contains(word) && ++index == words.Length)
             {
-                problem = $"\"{word}\" wants an argument behind it";
+                problem = $"\"{word}\" needs an argument after it";
             }
         }
 
         // Postfix looks for a colon anywhere in the list before it looks at the words: tables must be opened before smtpd gives up its rights.
-        problem ??= words.Length == 0 ? "the action names nothing"
-            : action.Contains(':', StringComparison.Ordinal) ? $"\"{Shortened(action)}\" holds a colon, which Postfix takes for a lookup table and answers with 451; {UseClass}"
+        problem ??= words.Length == 0 ? "the action contains only separators"
+            : action.Contains(':', StringComparison.Ordinal) ? $"\"{Shortened(action)}\" contains a colon, so Postfix would treat it as a lookup table and answer the client with 451; {UseClass}"
             : null;
         return problem is null ? ActionVerdict.Fits : ActionVerdict.Wrong;
     }
@@ -215,27 +215,27 @@ public sealed class ActionGrammar
         var shown = Shortened(word);
         if (word.Contains(':', StringComparison.Ordinal))
         {
-            return $"\"{shown}\" is a lookup table, which Postfix answers with 451 in an action; {UseClass}";
+            return $"\"{shown}\" is a lookup table; Postfix allows none in an action and would answer the client with 451; {UseClass}";
         }
 
         if (IsDigits(word))
         {
-            return $"\"{shown}\" with a text is no action; a reply code is 4NN or 5NN";
+            return $"\"{shown}\" with a text is not an action; a reply code is 4NN or 5NN";
         }
 
         if (IsHangup(word))
         {
-            return "HANGUP is an unsupported test feature of Postfix; 421 or 521 and a text disconnect";
+            return "HANGUP is an unsupported test feature of Postfix; to disconnect, use 421 or 521 followed by a text";
         }
 
         if (inList && Words.ContainsKey(word))
         {
-            return $"\"{word}\" is an action of its own; Postfix knows only restrictions in a list";
+            return $"\"{word}\" must stand alone; Postfix allows only restrictions in a list";
         }
 
         return Suggestion(word) is { } close
-            ? $"\"{shown}\" is no action that Postfix knows; did you mean {close}?"
-            : $"\"{shown}\" is no action that Postfix knows; if it is one of your smtpd_restriction_classes, name it in restriction_classes";
+            ? $"\"{shown}\" is not a Postfix action; did you mean {close}?"
+            : $"\"{shown}\" is not a Postfix action; if it is one of your smtpd_restriction_classes, add it to restriction_classes";
     }
 
     private static string Shortened(string text) => text.Length <= MostShown ? text : text[..MostShown] + "…";

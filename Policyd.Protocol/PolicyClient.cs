@@ -69,7 +69,7 @@ public sealed class PolicyClient : IAsyncDisposable
     {
         if (!IsUsable)
         {
-            throw new PolicyClientException($"the connection to {_endpoint} takes no more requests: it was closed, or is out of step");
+            throw new PolicyClientException($"the connection to {_endpoint} cannot be used any more: it was closed, or an earlier request failed");
         }
 
         _isBroken = true;
@@ -123,7 +123,7 @@ public sealed class PolicyClient : IAsyncDisposable
             filled += read;
             if (PolicyReply.TryRead(_buffer.AsSpan(0, filled), out var action, out _))
             {
-                return action ?? throw new PolicyClientException($"the answer of {_endpoint} names no action");
+                return action ?? throw new PolicyClientException($"the answer of {_endpoint} contains no action");
             }
         }
     }

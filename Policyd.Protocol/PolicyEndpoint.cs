@@ -68,13 +68,13 @@ public sealed record PolicyEndpoint
         host = bracketed ? host[1..^1] : host;
         if (!ushort.TryParse(rest[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port))
         {
-            error = $"\"{Shown(text)}\" has no port from 0 to 65535; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
+            error = $"\"{Shown(text)}\" has no port from 0 to 65535; expected HOST:PORT, [V6]:PORT, PORT or unix:/path";
         }
         else if (bracketed ? !IPAddress.TryParse(host, out var v6) || v6.AddressFamily != AddressFamily.InterNetworkV6 : !IsHost(host))
         {
             error = host.Contains(':', StringComparison.Ordinal) && !bracketed
-                ? $"\"{Shown(text)}\": an IPv6 address is written in brackets, [::1]:12345"
-                : $"\"{Shown(text)}\" names no host; HOST:PORT, [V6]:PORT, PORT or unix:/path is expected";
+                ? $"\"{Shown(text)}\": write an IPv6 address in brackets, such as [::1]:12345"
+                : $"\"{Shown(text)}\" has no host; expected HOST:PORT, [V6]:PORT, PORT or unix:/path";
         }
         else
         {

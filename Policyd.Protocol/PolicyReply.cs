@@ -18,7 +18,7 @@ public static class PolicyReply
         ArgumentException.ThrowIfNullOrEmpty(action);
         if (action.AsSpan().IndexOfAny('\n', '\r', '\0') >= 0)
         {
-            throw new ArgumentException("an action is one line", nameof(action));
+            throw new ArgumentException("an action must be one line", nameof(action));
         }
 
         var bytes = new byte[Prefix.Length + Encoding.UTF8.GetByteCount(action) + End.Length];

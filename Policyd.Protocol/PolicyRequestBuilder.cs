@@ -19,12 +19,12 @@ public sealed class PolicyRequestBuilder
         ArgumentNullException.ThrowIfNull(value);
         if (name.AsSpan().IndexOfAny("=\r\n\0") >= 0)
         {
-            throw new ArgumentException("a name holds no '=', line end or NUL", nameof(name));
+            throw new ArgumentException("a name must not contain '=', a line end or NUL", nameof(name));
         }
 
         if (value.AsSpan().IndexOfAny('\r', '\n', '\0') >= 0)
         {
-            throw new ArgumentException("a value holds no line end or NUL", nameof(value));
+            throw new ArgumentException("a value must not contain a line end or NUL", nameof(value));
         }
 
         Encoding.UTF8.GetBytes(name, _bytes);

@@ -23,7 +23,7 @@ public static class PolicyRequestReader
         request = null;
         var bytes = frame.Span;
         error = bytes.Length > limits.MaxRequestBytes ? TooLarge(limits)
-            : bytes.Contains((byte)0) ? new RequestError(RequestErrorKind.Nul, "the request holds a NUL byte")
+            : bytes.Contains((byte)0) ? new RequestError(RequestErrorKind.Nul, "the request contains a NUL byte")
             : null;
         if (error is not null)
         {

@@ -82,7 +82,7 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
             var array = value as HoconArrayValue ?? FromNumberedKeys(value);
             if (array is null)
             {
-                diagnostics.Error(part.Position, $"{Describe(value)} cannot be joined to {Describe(values.First(other => other.Value!.GetType() != value!.GetType()).Value)} in the value that begins at {concatenation.Position.RelativeTo(part.Position)}; a comma or a new line may be missing");
+                diagnostics.Error(part.Position, $"{Describe(value)} cannot be concatenated with {Describe(values.First(other => other.Value!.GetType() != value!.GetType()).Value)} in the value that begins at {concatenation.Position.RelativeTo(part.Position)}; a comma or a newline may be missing");
                 return HoconFailure.Instance;
             }
 
@@ -125,7 +125,7 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
     {
         if (!_reported)
         {
-            diagnostics.Error(position, $"joined values grow too large (more than {options.MaxBytes} characters or {options.MaxNodes} elements)");
+            diagnostics.Error(position, $"the concatenated value is too large (more than {options.MaxBytes} characters or {options.MaxNodes} elements)");
         }
 
         _reported = true;

@@ -109,7 +109,7 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
 
                 if (!reported)
                 {
-                    diagnostics.Error(Here, $"'{c}' may not stand outside quotes: put the text in \"double quotes\"");
+                    diagnostics.Error(Here, $"'{c}' is not allowed outside quotes; put the text in \"double quotes\"");
                 }
 
                 reported = true;
@@ -147,7 +147,7 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         {
             if (_at >= text.Length || text[_at] == '\n')
             {
-                diagnostics.Error(start, "unclosed string that began here (a string over several lines stands in \"\"\"triple quotes\"\"\")");
+                diagnostics.Error(start, "this string is not closed (put a string of several lines in \"\"\"triple quotes\"\"\")");
                 return value.ToString();
             }
 
@@ -207,7 +207,7 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
             return;
         }
 
-        diagnostics.Error(position, $"unknown escape \\{c}: a backslash is written \\\\ (or use \"\"\"triple quotes\"\"\", where it is itself)");
+        diagnostics.Error(position, $"unknown escape \\{c}: write a backslash as \\\\, or use \"\"\"triple quotes\"\"\", which have no escapes");
         value.Append('\\').Append(c);
     }
 
@@ -220,7 +220,7 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         var close = text.IndexOf("\"\"\"", _at, StringComparison.Ordinal);
         if (close < 0)
         {
-            diagnostics.Error(start, "unclosed \"\"\" string that began here");
+            diagnostics.Error(start, "this \"\"\" string is not closed");
             AdvanceTo(text.Length);
             return text[begin..];
         }
@@ -263,7 +263,7 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         {
             if (_at >= text.Length || text[_at] == '\n')
             {
-                diagnostics.Error(start, "expected '}' to close the substitution that began here");
+                diagnostics.Error(start, "expected '}' to close the substitution that begins here");
                 return new HoconToken(HoconTokenKind.Substitution, "", start, null, optional);
             }
 
@@ -307,7 +307,7 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
 
     private HoconToken BadSubstitution(SourcePosition start, char c, bool optional)
     {
-        diagnostics.Error(Here, $"'{c}' may not stand in the path of a substitution outside quotes");
+        diagnostics.Error(Here, $"'{c}' is not allowed outside quotes in the path of a substitution");
         while (_at < text.Length && text[_at] is not ('}' or '\n'))
         {
             _at++;

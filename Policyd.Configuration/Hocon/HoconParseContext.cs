@@ -31,13 +31,13 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
     {
         if (include.Kind is "url" or "classpath" || include.Name.Contains("://", StringComparison.Ordinal))
         {
-            Diagnostics.Error(include.Position, "include takes a file: URLs and class paths are not read");
+            Diagnostics.Error(include.Position, "include supports only files, not URLs or class paths");
             return;
         }
 
         if (include.Name.Length == 0 || include.Name.Contains('\0'))
         {
-            Diagnostics.Error(include.Position, "the name of the included file is empty or holds a NUL character");
+            Diagnostics.Error(include.Position, "the name of the included file is empty or contains a NUL character");
             return;
         }
 
@@ -67,7 +67,7 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
         var path = Candidates(include).First();
         if (Directory.Exists(path))
         {
-            Diagnostics.Error(include.Position, $"the included {Printable.Quote(include.Name)} is a folder: a file is needed");
+            Diagnostics.Error(include.Position, $"the included {Printable.Quote(include.Name)} is a folder; a file is required");
         }
         else if (include.Required)
         {
@@ -75,7 +75,7 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
         }
         else
         {
-            Diagnostics.Notice(include.Position, $"the included file {Printable.Quote(include.Name)} does not exist and is left out; write include required(…) where it must exist");
+            Diagnostics.Notice(include.Position, $"the included file {Printable.Quote(include.Name)} does not exist and is ignored; if it must exist, write include required(…)");
         }
     }
 

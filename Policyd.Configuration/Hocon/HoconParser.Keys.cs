@@ -34,9 +34,9 @@ internal sealed partial class HoconParser
 
             Diagnostics.Error(_current.Position, _current.Kind switch
             {
-                HoconTokenKind.Assign or HoconTokenKind.Append => $"unexpected '{_current.Text}': put the value before it in quotes, or separate two members by a comma or a new line",
-                HoconTokenKind.CloseArray => "this ']' closes nothing that was opened",
-                _ => $"expected a comma or a new line before {_current.Describe()}",
+                HoconTokenKind.Assign or HoconTokenKind.Append => $"unexpected '{_current.Text}': put the value before it in quotes, or separate two members with a comma or a newline",
+                HoconTokenKind.CloseArray => "this ']' has no matching '['",
+                _ => $"expected a comma or a newline before {_current.Describe()}",
             });
             if (_current.Kind == HoconTokenKind.CloseArray)
             {
@@ -74,7 +74,7 @@ internal sealed partial class HoconParser
             atNextMember = separated;
             Diagnostics.Error(
                 separated ? keyPosition : _current.Position,
-                $"expected '=', ':' or '{{' behind this key{(separated ? "" : $", found {_current.Describe()}")}");
+                $"expected '=', ':' or '{{' after this key{(separated ? "" : $", found {_current.Describe()}")}");
             return null;
         }
 
@@ -116,14 +116,14 @@ internal sealed partial class HoconParser
 
         if (_current.Kind == HoconTokenKind.Substitution)
         {
-            Diagnostics.Error(_current.Position, "a substitution may not stand in a key");
+            Diagnostics.Error(_current.Position, "a key cannot contain a substitution");
             return null;
         }
 
         if (path.IsEmpty)
         {
             Diagnostics.Error(_current.Position, _current.Kind == HoconTokenKind.CloseArray
-                ? "this ']' closes nothing that was opened"
+                ? "this ']' has no matching '['"
                 : $"expected a key, found {_current.Describe()}");
             Next();
             return null;
@@ -179,7 +179,7 @@ internal sealed partial class HoconParser
 
         if (_current.Kind != HoconTokenKind.Quoted)
         {
-            Diagnostics.Error(at, "include needs a file name in quotes, as include \"more.conf\" or include required(\"more.conf\"); a key of this name is written \"include\"");
+            Diagnostics.Error(at, "include needs a file name in quotes, such as include \"more.conf\" or include required(\"more.conf\"); to use include as a key, write \"include\"");
             return null;
         }
 

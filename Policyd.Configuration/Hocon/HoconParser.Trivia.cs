@@ -103,7 +103,7 @@ internal sealed partial class HoconParser
 
         if (comma)
         {
-            RejectCommas("one comma too many");
+            RejectCommas("extra comma");
         }
 
         return comma || newLine;

@@ -41,7 +41,7 @@ internal sealed partial class HoconParser
             SkipTrivia(atBlockStart: true);
             if (_current.Kind != HoconTokenKind.End)
             {
-                Diagnostics.Error(_current.Position, $"expected the end of the file behind the '}}' that closes the configuration, found {_current.Describe()}");
+                Diagnostics.Error(_current.Position, $"expected the end of the file after the '}}' that closes the configuration, found {_current.Describe()}");
             }
 
             return;
@@ -55,7 +55,7 @@ internal sealed partial class HoconParser
                 break;
             }
 
-            Diagnostics.Error(_current.Position, $"this '{_current.Text}' closes nothing that was opened");
+            Diagnostics.Error(_current.Position, $"this '{_current.Text}' has no matching opening bracket");
             Next();
             SkipTrivia(atBlockStart: true);
         }
@@ -152,7 +152,7 @@ internal sealed partial class HoconParser
 
         var found = _current.Kind == HoconTokenKind.End ? "" : $", found {_current.Describe()}";
         var hint = _current.Kind == HoconTokenKind.End && _outdented is var (from, to)
-            ? $" (the '}}' at {to.RelativeTo(_current.Position)} stands further left than the line {from.Line} whose object it closes: one may be missing before it)"
+            ? $" (the '}}' at {to.RelativeTo(_current.Position)} is indented less than line {from.Line}, where its object begins; a '}}' may be missing before it)"
             : "";
         Diagnostics.Error(_current.Position, $"expected {expected} opened at {open.RelativeTo(_current.Position)}{found}{hint}");
         if (_current.Kind == HoconTokenKind.End)
@@ -207,7 +207,7 @@ internal sealed partial class HoconParser
 
             if (!ParseSeparator(value) && _current.Kind is not (HoconTokenKind.CloseArray or HoconTokenKind.CloseObject or HoconTokenKind.End))
             {
-                Diagnostics.Error(_current.Position, $"expected a comma, a new line or ']' in the array opened at {array.Position.RelativeTo(_current.Position)}, found {_current.Describe()}");
+                Diagnostics.Error(_current.Position, $"expected a comma, a newline or ']' in the array opened at {array.Position.RelativeTo(_current.Position)}, found {_current.Describe()}");
                 SkipBroken();
                 ParseSeparator(null);
             }
@@ -255,7 +255,7 @@ internal sealed partial class HoconParser
             var (before, space, part) = (parts[i - 2], parts[i - 1], parts[i]);
             if (space is HoconSpace && before is HoconLiteral { IsQuoted: true } && part is HoconLiteral { IsQuoted: true })
             {
-                Warn("these two texts beside each other are one text", before, part);
+                Warn("these two adjacent texts are joined into one", before, part);
             }
         }
 
@@ -264,12 +264,12 @@ internal sealed partial class HoconParser
         {
             if (objects[i - 1] is HoconObjectLiteral && objects[i] is HoconObjectLiteral)
             {
-                Warn("these two objects beside each other are one merged object", objects[i - 1], objects[i]);
+                Warn("these two adjacent objects are merged into one", objects[i - 1], objects[i]);
             }
         }
 
         void Warn(string what, HoconExpression before, HoconExpression at) =>
-            Diagnostics.Warning(at.Position, $"{what} (the first begins at {before.Position.RelativeTo(at.Position)}); a comma or a new line may be missing before this one");
+            Diagnostics.Warning(at.Position, $"{what} (the first begins at {before.Position.RelativeTo(at.Position)}); a comma or a newline may be missing before this one");
     }
 
     private HoconExpression? ParsePart(HoconScope scope, bool isElement, ref bool failed)

@@ -56,7 +56,7 @@ internal sealed class HoconPathBuilder
         }
 
         EndElement();
-        error = "an element of the path is empty: a path neither begins nor ends with '.', and an empty element is written \"\"";
+        error = "an element of the path is empty: a path must not begin or end with '.'; write an empty element as \"\"";
         if (_emptyElement)
         {
             return false;

@@ -97,7 +97,7 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
 
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
         {
-            diagnostics.Error(deferred.Position, "substitutions refer to each other in too long a chain");
+            diagnostics.Error(deferred.Position, "the chain of substitutions that refer to each other is too long");
             return _known[deferred] = HoconFailure.Instance;
         }
 

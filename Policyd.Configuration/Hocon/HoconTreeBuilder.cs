@@ -101,7 +101,7 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
 
         if (!_tooLarge)
         {
-            diagnostics.Error(position, $"the configuration holds more than {options.MaxNodes} values");
+            diagnostics.Error(position, $"the configuration contains more than {options.MaxNodes} values");
         }
 
         _tooLarge = true;

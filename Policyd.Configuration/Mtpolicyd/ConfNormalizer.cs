@@ -9,14 +9,14 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     // What they did there, and why they need nobody here.
     private static readonly Dictionary<string, string> s_meaningless = new(StringComparer.Ordinal)
     {
-        ["min_servers"] = "there is no pool of processes",
-        ["max_servers"] = "there is no pool of processes",
-        ["min_spare_servers"] = "there is no pool of processes",
-        ["max_spare_servers"] = "there is no pool of processes",
-        ["max_requests"] = "there is no pool of processes",
+        ["min_servers"] = "policyd has no process pool",
+        ["max_servers"] = "policyd has no process pool",
+        ["min_spare_servers"] = "policyd has no process pool",
+        ["max_spare_servers"] = "policyd has no process pool",
+        ["max_requests"] = "policyd has no process pool",
         ["user"] = "the service manager sets the user (User= in the systemd unit)",
         ["group"] = "the service manager sets the group (Group= in the systemd unit)",
-        ["chroot"] = "the service manager confines the process",
+        ["chroot"] = "the service manager isolates the process",
     };
 
     private List<string>? _orphanedComments;
@@ -66,7 +66,7 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
 
         if (s_meaningless.TryGetValue(option.Name, out var why))
         {
-            diagnostics.Notice(option.Position, $"{option.Name} means nothing here and is left out: {why}");
+            diagnostics.Notice(option.Position, $"{option.Name} has no effect and is ignored: {why}");
             (_orphanedComments ??= []).AddRange(option.Comments ?? []);
         }
         else if (option.Name == "host")
@@ -74,7 +74,7 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
             (_orphanedComments ??= []).AddRange(option.Comments ?? []);
             if (!root.Items.OfType<ConfOption>().Any(other => other.Name == "port"))
             {
-                diagnostics.Notice(option.Position, "host is left out: without port, the default 127.0.0.1:12345 holds, as in mtpolicyd");
+                diagnostics.Notice(option.Position, "host is ignored because port is not set; as in mtpolicyd, the default is 127.0.0.1:12345");
             }
         }
         else if (option.Name == "port")
@@ -124,7 +124,7 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         }
         else if (members.Find(member => member.Key == name) is { } earlier)
         {
-            diagnostics.Error(section.Position, $"{section.Head} is already there at {earlier.KeyPosition.RelativeTo(section.Position)}");
+            diagnostics.Error(section.Position, $"{section.Head} is already defined at {earlier.KeyPosition.RelativeTo(section.Position)}");
         }
         else
         {
@@ -136,7 +136,7 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
     {
         if (!seen.TryAdd(key, section))
         {
-            diagnostics.Error(section.Position, $"{section.Head} is already there at {seen[key].Position.RelativeTo(section.Position)}");
+            diagnostics.Error(section.Position, $"{section.Head} is already defined at {seen[key].Position.RelativeTo(section.Position)}");
         }
         else
         {

@@ -62,7 +62,7 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         else if (line.Text.StartsWith('<'))
         {
             // The line is not shown: a secret may stand on it.
-            diagnostics.Error(line.Position, "expected '>' at the end of the section's head");
+            diagnostics.Error(line.Position, "expected '>' at the end of the section header");
         }
         else
         {
@@ -134,7 +134,7 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var name = line.Text[2..^1].Trim();
         if (_open.Count <= depth)
         {
-            diagnostics.Error(line.Position, $"</{name}> closes nothing that was opened");
+            diagnostics.Error(line.Position, $"</{name}> has no matching <{name}>");
             return;
         }
 
@@ -181,18 +181,18 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
                 return new ConfigScalar(document, ScalarKind.String, position);
             }
 
-            diagnostics.Error(position, "the text that began here is never closed: expected a line with the word behind << alone");
+            diagnostics.Error(position, "the text that begins here is never closed: expected a line that contains only the word given after <<");
         }
 
         if (raw.Length > 1 && raw[0] == '\'' && raw[^1] == '\'')
         {
-            diagnostics.Notice(position, "single quotes are part of the value, as in mtpolicyd; use double quotes to enclose it");
+            diagnostics.Notice(position, "single quotes are part of the value, as in mtpolicyd; to quote the value, use double quotes");
         }
 
         var quoted = raw.Length > 1 && raw[0] == '"' && raw[^1] == '"';
         if (!quoted && raw.StartsWith('"'))
         {
-            diagnostics.Warning(position, "a quote opens here and is not closed on this line, so it is part of the value (a '#' begins a comment even within quotes: write \\#)");
+            diagnostics.Warning(position, "this quote is not closed on its line, so it is part of the value (a '#' starts a comment even inside quotes; write \\#)");
         }
 
         var value = Unescape(quoted ? raw[1..^1] : raw);
@@ -238,7 +238,7 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
     {
         if (name.Length == 0 || name.Contains('\0'))
         {
-            diagnostics.Error(line.Position, "the name of the included file is empty or holds a NUL character");
+            diagnostics.Error(line.Position, "the name of the included file is empty or contains a NUL character");
             return;
         }
 

@@ -86,7 +86,7 @@ internal sealed class ListConverter<T>(OptionConverter item, Func<List<T>, objec
 /// <summary>An object with keys of the operator's choice.</summary>
 internal sealed class DictionaryConverter<T>(OptionConverter item) : OptionConverter
 {
-    public override string TypeName => $"an object ({item.TypeName} a key)";
+    public override string TypeName => $"an object with {item.TypeName} for each key";
 
     public override Type? NestedType => item.NestedType;
 

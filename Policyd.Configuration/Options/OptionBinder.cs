@@ -69,7 +69,7 @@ public static class OptionBinder
             fits = false;
             if (secret is not null && IsBehind(member.KeyPosition, secret.KeyPosition))
             {
-                diagnostics.Error(member.KeyPosition, $"unknown option behind \"{secret.Key}\" on its line; it may be a piece of that value, so it is not shown: put the value in \"double quotes\"");
+                diagnostics.Error(member.KeyPosition, $"unknown option after \"{secret.Key}\" on the same line; it may be part of that secret value, so it is not shown; put the value in \"double quotes\"");
                 continue;
             }
 
@@ -118,7 +118,7 @@ public static class OptionBinder
     {
         var own = new DiagnosticBag();
         var fits = BindSafely(property, given, target, source, own);
-        var expected = property.Converter is { } converter ? $"expected {converter.TypeName}, found something else" : "the value does not fit";
+        var expected = property.Converter is { } converter ? $"expected {converter.TypeName}, found something else" : "the value is not valid";
         foreach (var place in own.All.Select(found => found.Position).Distinct())
         {
             diagnostics.Error(place, $"{property.Name}: {expected} (it is secret and not shown)");
@@ -145,7 +145,7 @@ public static class OptionBinder
                 && property.Set(target, value, given.Position, diagnostics);
         }
 
-        diagnostics.Error(given.Position, $"{property.Name}: the author of {property.ClrName} gave it the type {property.ClrType}, which no option can have");
+        diagnostics.Error(given.Position, $"{property.Name}: {property.ClrName} has the type {property.ClrType}, which an option cannot have; this is an error in the plugin");
         return false;
     }
 

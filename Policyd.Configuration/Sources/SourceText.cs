@@ -19,7 +19,7 @@ internal static class SourceText
         var subject = askedAt is null ? "this file" : $"the included file {Printable.Quote(path)}";
         if (Directory.Exists(path))
         {
-            diagnostics.Error(at, $"{subject} is a folder: a file is needed");
+            diagnostics.Error(at, $"{subject} is a folder; a file is required");
             return null;
         }
 
@@ -39,7 +39,7 @@ internal static class SourceText
         }
         catch (UnauthorizedAccessException)
         {
-            diagnostics.Error(at, $"{subject} may not be read by this user ({Environment.UserName}): permission denied");
+            diagnostics.Error(at, $"{subject} cannot be read by the user {Environment.UserName}: permission denied");
         }
         catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
         {
@@ -78,7 +78,7 @@ internal static class SourceText
         var nul = bytes.IndexOf((byte)0);
         if (nul >= 0)
         {
-            diagnostics.Error(PositionOf(bytes[..nul], path), "a NUL byte: this is not a text file in UTF-8");
+            diagnostics.Error(PositionOf(bytes[..nul], path), "found a NUL byte: this is not a UTF-8 text file");
             return null;
         }
 
@@ -88,7 +88,7 @@ internal static class SourceText
         }
 
         var bad = ValidPrefix(bytes);
-        diagnostics.Error(PositionOf(bytes[..bad], path), $"byte 0x{bytes[bad]:x2} is not UTF-8: save the file in UTF-8");
+        diagnostics.Error(PositionOf(bytes[..bad], path), $"byte 0x{bytes[bad]:x2} is not valid UTF-8; save the file as UTF-8");
         return null;
     }
 

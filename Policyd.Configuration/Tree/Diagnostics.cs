@@ -69,7 +69,7 @@ public sealed class DiagnosticBag
         }
         else if (_all.Count == MaxKept)
         {
-            _all.Add(new Diagnostic(severity, position, "more of the same kind follows; correct the above first"));
+            _all.Add(new Diagnostic(severity, position, "more errors of this severity follow; fix those above first"));
         }
     }
 }

@@ -25,13 +25,13 @@ public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
 
         if (!s_units.TryGetValue(unit, out var factor))
         {
-            error = $"unknown unit {Printable.Quote(unit)} of a size: B, K, M, G, T (powers of 1024), kB, MB, GB, TB (powers of 1000)";
+            error = $"unknown size unit {Printable.Quote(unit)}; expected B, K, M, G, T (powers of 1024) or kB, MB, GB, TB (powers of 1000)";
             return false;
         }
 
         if (number < 0 || number > long.MaxValue / (decimal)factor)
         {
-            error = $"a size must lie between 0 and {long.MaxValue} bytes, found {Printable.Quote(text)}";
+            error = $"a size must be between 0 and {long.MaxValue} bytes, found {Printable.Quote(text)}";
             return false;
         }
 

@@ -51,13 +51,13 @@ public static class DurationText
         var isNanoseconds = unit is "ns" or "nano" or "nanos" or "nanosecond" or "nanoseconds";
         if (!s_ticks.TryGetValue(unit, out var ticks) && !isNanoseconds)
         {
-            error = $"unknown unit {Printable.Quote(unit)} of a duration: ms, s, m, h, d";
+            error = $"unknown duration unit {Printable.Quote(unit)}; expected ms, s, m, h or d";
             return false;
         }
 
         if (number < 0 || number > TimeSpan.MaxValue.Ticks / (decimal)Math.Max(ticks, 1))
         {
-            error = $"a duration must not be negative nor longer than {TimeSpan.MaxValue.Days} days, found {Printable.Quote(text)}";
+            error = $"a duration must be between 0 and {TimeSpan.MaxValue.Days} days, found {Printable.Quote(text)}";
             return false;
         }
 

@@ -24,7 +24,7 @@ public static class StrictJson
         catch (InvalidOperationException exception)
         {
             document.Dispose();
-            throw new JsonException("a text in it is not valid Unicode", exception);
+            throw new JsonException("it contains a string that is not valid Unicode", exception);
         }
     }
 

@@ -27,7 +27,7 @@ public sealed class ConfigurationFileSpecs : IDisposable
     {
         var absent = Path.Combine(_folder.Path, "nope.conf");
         Assert.Equal([absent + ": this file does not exist"], ConfigurationFile.Read(absent).Errors());
-        Assert.Equal([_folder.Path + ": this file is a folder: a file is needed"], ConfigurationFile.Read(_folder.Path).Errors());
+        Assert.Equal([_folder.Path + ": this file is a folder; a file is required"], ConfigurationFile.Read(_folder.Path).Errors());
     }
 
     [Fact]
@@ -46,12 +46,12 @@ public sealed class ConfigurationFileSpecs : IDisposable
 
         var path = _folder.Write("x.conf", "");
         File.SetUnixFileMode(path, UnixFileMode.None);
-        Assert.Contains("may not be read by this user", Assert.Single(ConfigurationFile.Read(path).Errors()));
+        Assert.Contains("cannot be read by the user ", Assert.Single(ConfigurationFile.Read(path).Errors()));
     }
 
     [Theory]
-    [InlineData(new byte[] { (byte)'a', (byte)'\n', 0xC3, 0xA9, 0xFF }, ":2:2: byte 0xff is not UTF-8: save the file in UTF-8")]
-    [InlineData(new byte[] { (byte)'a', 0 }, ":1:2: a NUL byte: this is not a text file in UTF-8")]
+    [InlineData(new byte[] { (byte)'a', (byte)'\n', 0xC3, 0xA9, 0xFF }, ":2:2: byte 0xff is not valid UTF-8; save the file as UTF-8")]
+    [InlineData(new byte[] { (byte)'a', 0 }, ":1:2: found a NUL byte: this is not a UTF-8 text file")]
     public void Binary_file_is_an_error_at_its_first_bad_byte(byte[] content, string expected)
     {
         var path = Path.Combine(_folder.Path, "bad.conf");

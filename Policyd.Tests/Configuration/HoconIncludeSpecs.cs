@@ -62,7 +62,7 @@ public sealed class HoconIncludeSpecs : IDisposable
         Assert.Equal(4, errors.Length);
         Assert.EndsWith("b.conf:2:1: include cycle: main.hocon -> b.conf -> main.hocon", errors[0]);
         Assert.EndsWith("b.conf:3:6: expected a value, found '}'", errors[1]);
-        Assert.EndsWith("b.conf:3:6: this '}' closes nothing that was opened", errors[2]);
-        Assert.EndsWith("main.hocon:2:1: the included \"d.conf\" is a folder: a file is needed", errors[3]);
+        Assert.EndsWith("b.conf:3:6: this '}' has no matching opening bracket", errors[2]);
+        Assert.EndsWith("main.hocon:2:1: the included \"d.conf\" is a folder; a file is required", errors[3]);
     }
 }

@@ -87,11 +87,11 @@ public sealed class HoconSpecs
         Assert.Equal(Trees.Normal(json), Trees.Hocon(hocon).Json());
 
     [Theory]
-    [InlineData("a = [1,2,3,,]", "1:12: one comma too many")]
+    [InlineData("a = [1,2,3,,]", "1:12: extra comma")]
     [InlineData("a = [,1,2,3]", "1:6: an element is missing before this comma")]
-    [InlineData("a = [1,,2,3]", "1:8: one comma too many")]
-    [InlineData("a : 1,,b : 2", "1:7: one comma too many")]
-    [InlineData("a : 1 }", "1:7: this '}' closes nothing")]
+    [InlineData("a = [1,,2,3]", "1:8: extra comma")]
+    [InlineData("a : 1,,b : 2", "1:7: extra comma")]
+    [InlineData("a : 1 }", "1:7: this '}' has no matching opening bracket")]
     [InlineData("a : { b : 1", "1:12: expected '}' to close the object opened at 1:5")]
     [InlineData("a : [ 1", "1:8: expected ']' to close the array opened at 1:5")]
     [InlineData("[1]", "1:1: the configuration must be an object")]
@@ -101,27 +101,27 @@ public sealed class HoconSpecs
     [InlineData("x = ${a..b}", "1:5: in this substitution: an element of the path is empty")]
     [InlineData("x = ${}", "1:5: in this substitution: the path is empty")]
     [InlineData("x = ${a", "1:5: expected '}' to close the substitution")]
-    [InlineData("${a} = 1", "1:1: a substitution may not stand in a key")]
-    [InlineData("x = \"abc", "1:5: unclosed string that began here")]
-    [InlineData("x = \"\"\"abc\n\n", "1:5: unclosed \"\"\" string that began here")]
+    [InlineData("${a} = 1", "1:1: a key cannot contain a substitution")]
+    [InlineData("x = \"abc", "1:5: this string is not closed")]
+    [InlineData("x = \"\"\"abc\n\n", "1:5: this \"\"\" string is not closed")]
     [InlineData("x = \"a\\qb\"", "1:7: unknown escape \\q")]
     [InlineData("x = \"a\\u12\"", "1:7: \\u needs four hexadecimal digits")]
-    [InlineData("x = ^a", "1:5: '^' may not stand outside quotes")]
+    [InlineData("x = ^a", "1:5: '^' is not allowed outside quotes")]
     [InlineData("x =\ny = 2", "2:3: unexpected '='")]
     [InlineData("x =", "1:4: expected a value, found the end of the file")]
-    [InlineData("word\ny = 2", "1:1: expected '=', ':' or '{' behind this key")]
-    [InlineData("a = { b : 1 } [ 2 ]", "1:5: an object cannot be joined to an array")]
-    [InlineData("a = [1] x", "1:9: text cannot be joined to an array")]
+    [InlineData("word\ny = 2", "1:1: expected '=', ':' or '{' after this key")]
+    [InlineData("a = { b : 1 } [ 2 ]", "1:5: an object cannot be concatenated with an array")]
+    [InlineData("a = [1] x", "1:9: text cannot be concatenated with an array")]
     [InlineData("foo : ${foo}", "1:7: ${foo} refers to itself")]
     [InlineData("a : ${b}\nb : ${c}\nc : ${a}", "3:5: ${a} refers to itself: ${b} at 1:5 -> ${c} at 2:5 -> ${a} at 3:5")]
     [InlineData("a : { b : ${a} }", "1:11: this value contains itself")]
     [InlineData("a : [${a}]", "1:6: this value contains itself")]
     [InlineData("a : ${nope}", "1:5: ${nope} is defined neither in the configuration nor in the environment")]
-    [InlineData("a = 1\na += 2", "2:6: text cannot be joined to an array")]
+    [InlineData("a = 1\na += 2", "2:6: text cannot be concatenated with an array")]
     [InlineData("include foo", "1:1: include needs a file name in quotes")]
-    [InlineData("include url(\"http://x/y\")", "1:1: include takes a file")]
-    [InlineData("include \"https://x/y.conf\"", "1:1: include takes a file")]
-    [InlineData("include classpath(\"x\")", "1:1: include takes a file")]
+    [InlineData("include url(\"http://x/y\")", "1:1: include supports only files")]
+    [InlineData("include \"https://x/y.conf\"", "1:1: include supports only files")]
+    [InlineData("include classpath(\"x\")", "1:1: include supports only files")]
     public void Error_is_reported_at_its_place_when_the_text_is_invalid(string hocon, string expected)
     {
         var errors = Trees.Hocon(hocon).Errors();
@@ -138,7 +138,7 @@ public sealed class HoconSpecs
     public void Missing_brace_is_traced_to_the_line_that_stands_too_far_left()
     {
         var errors = Trees.Hocon("policyd {\n  a {\n    b {\n      c = 1\n  }\n  d = 2\n}\n").Errors();
-        Assert.Equal(["test.hocon:8:1: expected '}' to close the object opened at 1:9 (the '}' at 5:3 stands further left than the line 3 whose object it closes: one may be missing before it)"], errors);
+        Assert.Equal(["test.hocon:8:1: expected '}' to close the object opened at 1:9 (the '}' at 5:3 is indented less than line 3, where its object begins; a '}' may be missing before it)"], errors);
     }
 
     [Fact]

@@ -87,10 +87,10 @@ public sealed class MtpolicydConfSpecs : IDisposable
     [InlineData("<virtualhost 1>\n</virtualhost>", "1:1: unknown section <virtualhost 1>; did you mean \"VirtualHost\"?")]
     [InlineData("<VirtualHost 1>\n<Plugin a>\n</VirtualHost>", "3:1: expected </Plugin> to close the section opened at 2:1, found </VirtualHost>")]
     [InlineData("<VirtualHost 1>\n", "1:1: <VirtualHost 1> is never closed")]
-    [InlineData("</Plugin>", "1:1: </Plugin> closes nothing")]
+    [InlineData("</Plugin>", "1:1: </Plugin> has no matching <Plugin>")]
     [InlineData("<VirtualHost", "1:1: expected '>'")]
-    [InlineData("<Connection a>\n</Connection>\n<Connection a>\n</Connection>", "3:1: <Connection a> is already there at 1:1")]
-    [InlineData("x = <<EOT\nabc", "1:5: the text that began here is never closed")]
+    [InlineData("<Connection a>\n</Connection>\n<Connection a>\n</Connection>", "3:1: <Connection a> is already defined at 1:1")]
+    [InlineData("x = <<EOT\nabc", "1:5: the text that begins here is never closed")]
     [InlineData("<<include nope.conf>>", "1:1: the included file \"nope.conf\" does not exist")]
     public void Error_is_reported_at_its_place(string text, string expected) =>
         Assert.Contains(Read(text).Errors(), error => error.StartsWith("test.conf:" + expected, StringComparison.Ordinal));
@@ -99,7 +99,7 @@ public sealed class MtpolicydConfSpecs : IDisposable
     public void Options_of_the_process_pool_are_a_notice()
     {
         var document = Read("max_servers = 50\nuser=x\n<VirtualHost 1>\n</VirtualHost>");
-        Assert.Equal(["test.conf:1:1: notice: max_servers", "test.conf:2:1: notice: user means "], document.Messages().Select(m => m[..34]));
+        Assert.Equal(["test.conf:1:1: notice: max_servers", "test.conf:2:1: notice: user has no"], document.Messages().Select(m => m[..34]));
         Assert.Null(document.Root.Find("policyd", "max_servers"));
     }
 

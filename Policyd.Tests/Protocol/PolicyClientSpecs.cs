@@ -26,9 +26,9 @@ public sealed class PolicyClientSpecs
     [Theory]
     [InlineData("", "without an answer")]
     [InlineData("action=du", "in the middle")]
-    [InlineData("ACTION=dunno\n\n", "names no action")]
-    [InlineData("\n", "names no action")]
-    [InlineData("\naction=dunno\n\n", "names no action")]
+    [InlineData("ACTION=dunno\n\n", "contains no action")]
+    [InlineData("\n", "contains no action")]
+    [InlineData("\naction=dunno\n\n", "contains no action")]
     [InlineData("action=dunno\r\n\r\n", "in the middle")]
     public async Task Client_says_what_is_wrong_with_the_server(string reply, string message)
     {

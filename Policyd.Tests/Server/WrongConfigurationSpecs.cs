@@ -77,8 +77,8 @@ public sealed class WrongConfigurationSpecs : IDisposable
     }
 
     [Theory]
-    [InlineData("""{ module = Action, action = dunno } { name = b, module = SetField, key = k, value = v }""", "these two objects beside each other are one merged object")]
-    [InlineData("""{ name = r, module = RegexList, key = sender, action = dunno, regex = ["^a" "^b"] }""", "these two texts beside each other are one text")]
+    [InlineData("""{ module = Action, action = dunno } { name = b, module = SetField, key = k, value = v }""", "these two adjacent objects are merged into one")]
+    [InlineData("""{ name = r, module = RegexList, key = sender, action = dunno, regex = ["^a" "^b"] }""", "these two adjacent texts are joined into one")]
     public async Task Comma_that_is_missing_in_an_array_is_told(string plugins, string expected)
     {
         var file = _folder.Write("policyd.hocon", Chain(plugins));
