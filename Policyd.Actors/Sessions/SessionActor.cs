@@ -11,21 +11,22 @@ internal sealed class SessionActor(RequestRunner runner) : UntypedActor
 {
     private static readonly SessionProtocol.Handled One = new(1);
     private readonly Queue<PendingRequest> _waiting = new();
-    private PendingRequest? _current;
+    private bool _isRunning;
     private int _handled;
 
     protected override void OnReceive(object message)
     {
         switch (message)
         {
-            case PendingRequest pending when _current is null:
+            case PendingRequest pending when !_isRunning:
                 Run(pending, null);
                 break;
             case PendingRequest pending:
                 _waiting.Enqueue(pending);
                 break;
             case SessionProtocol.Finished finished:
-                Next(finished.Session);
+                _handled++;
+                Run(Next(), finished.Session);
                 break;
             default:
                 Unhandled(message);
@@ -33,20 +34,30 @@ internal sealed class SessionActor(RequestRunner runner) : UntypedActor
         }
     }
 
-    private void Run(PendingRequest pending, Session? held)
+    /// <summary>Runs a request and those that wait after it, up to one that does not complete at once.</summary>
+    private void Run(PendingRequest? pending, Session? held)
     {
-        _current = pending;
-        var run = runner.RunAsync(pending, held);
-        if (run.IsCompletedSuccessfully)
+        while (pending is not null)
         {
-            Next(run.Result);
+            _isRunning = true;
+            var run = runner.RunAsync(pending, held);
+            if (!run.IsCompletedSuccessfully)
+            {
+                _ = TellWhenFinishedAsync(run.AsTask(), Self);
+                return;
+            }
+
+            held = run.Result;
+            _handled++;
+            pending = Next();
         }
-        else
-        {
-            var self = Self;
-            _ = TellWhenFinishedAsync(run.AsTask(), self);
-        }
+
+        _isRunning = false;
+        Context.Parent.Tell(_handled == 1 ? One : new SessionProtocol.Handled(_handled));
+        _handled = 0;
     }
+
+    private PendingRequest? Next() => _waiting.TryDequeue(out var next) ? next : null;
 
     private static async Task TellWhenFinishedAsync(Task<Session?> run, IActorRef self)
     {
@@ -58,19 +69,5 @@ internal sealed class SessionActor(RequestRunner runner) : UntypedActor
         {
             self.Tell(new SessionProtocol.Finished(null), ActorRefs.NoSender);
         }
-    }
-
-    private void Next(Session? session)
-    {
-        _current = null;
-        _handled++;
-        if (_waiting.TryDequeue(out var next))
-        {
-            Run(next, session);
-            return;
-        }
-
-        Context.Parent.Tell(_handled == 1 ? One : new SessionProtocol.Handled(_handled));
-        _handled = 0;
     }
 }

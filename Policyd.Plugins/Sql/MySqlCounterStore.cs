@@ -18,6 +18,10 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     // Such names are the whole server's, and of at most 64 characters.
     private const string LockName = "MD5(CONCAT('policyd.', DATABASE(), '.', @table))";
 
+    // Together less than a writer waits until the database counts as away, so that its log tells who holds it.
+    private const int LockSteps = 5;
+    private const int LockStepSeconds = 1;
+
     // What a collation takes for one key is the server's, and the same for all its tables.
     private readonly ConcurrentDictionary<string, (KeyFolding Folding, string? Pairs)> _foldings = new(StringComparer.Ordinal);
 
@@ -102,11 +106,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
     {
         // ALTER TABLE is no part of a transaction here: a named lock keeps two nodes apart, and each step can be done again.
-        if (await ScalarAsync(connection, $"SELECT CONVERT(GET_LOCK({LockName}, 3600), CHAR)", table, ct) != "1")
-        {
-            throw new CounterStoreException(CounterStoreFailure.Unavailable, $"another node has been preparing table {table} for an hour");
-        }
-
+        await LockAsync(connection, table, ct);
         try
         {
             var steps = await StepsAsync(connection, table, ct);
@@ -131,6 +131,28 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+
+    /// <summary>
+    /// Waits for another node that prepares the table. Each step is one short query: a caller who gives up ends the wait, and the server keeps no query of it.
+    /// A lock that stays held is an error that the caller tries again after, as with every other lock.
+    /// </summary>
+    private static async Task LockAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        for (var step = 0; step < LockSteps; step++)
+        {
+            ct.ThrowIfCancellationRequested();
+            switch (await ScalarAsync(connection, $"SELECT CONVERT(GET_LOCK({LockName}, {LockStepSeconds}), CHAR)", table, ct))
+            {
+                case "1":
+                    return;
+                case null:
+                    throw new CounterStoreException(CounterStoreFailure.Unavailable, $"the server did not lock table {table} for its preparation");
+            }
+        }
+
+        throw new CounterStoreException(
+            CounterStoreFailure.Busy, $"another node has been preparing table {table} for more than {LockSteps * LockStepSeconds} s");
+    }
 
     private static async Task<string?> ScalarAsync(DbConnection connection, string sql, string table, CancellationToken ct)
     {

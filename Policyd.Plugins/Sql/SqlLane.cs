@@ -180,19 +180,25 @@ internal sealed class SqlLane : IAsyncDisposable
     }
 
     /// <summary>Closed at once when no call runs, else at its end.</summary>
-    private async void OnGivenUp()
+    private void OnGivenUp()
     {
         _isGivenUp = true;
         if (_gate.Wait(0))
         {
-            try
-            {
-                await CloseIfGivenUpAsync().ConfigureAwait(false);
-            }
-            finally
-            {
-                _gate.Release();
-            }
+            // The one who gave it up does not wait until it is closed.
+            _ = CloseAndReleaseAsync();
+        }
+    }
+
+    private async Task CloseAndReleaseAsync()
+    {
+        try
+        {
+            await CloseIfGivenUpAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Release();
         }
     }
 

@@ -38,6 +38,28 @@ public sealed class InstanceRouterActorSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Requests_that_wait_for_their_instance_are_answered_however_many_they_are()
+    {
+        var (entered, released) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var hanging = Host(async _ =>
+        {
+            entered.TrySetResult();
+            await released.Task;
+            return PluginResult.Answer("OK");
+        });
+        var first = Ask(hanging, "one");
+        await entered.Task.WaitAsync(Eventually.Timeout, TestContext.Current.CancellationToken);
+
+        // As many as would fill the stack, if each were run within the one before it.
+        var host = Host(static _ => ServerUnderTest.Answer("OK"));
+        var waiting = Enumerable.Range(0, 100_000).Select(_ => Ask(host, "one")).ToList();
+        Assert.Single(Sessions);
+        released.SetResult();
+        Assert.Equal("OK", (await Eventually.Ends("the first answer", first)).Action);
+        Assert.All(await Eventually.Ends("the other answers", Task.WhenAll(waiting)), static outcome => Assert.Equal("OK", outcome.Action));
+    }
+
+    [Fact]
     public async Task A_session_actor_that_dies_fails_its_requests_and_the_instance_lives_on()
     {
         var entered = new TaskCompletionSource();

@@ -1,0 +1,112 @@
+using System.Data.Common;
+using System.Globalization;
+using Akka.Actor;
+using Akka.Event;
+using Policyd.Actors.Counters;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sql;
+using Policyd.Tests.Counters;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Sql;
+
+/// <summary>Another node of MariaDB holds the lock under which a counter table is prepared, and does not let go of it.</summary>
+public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
+{
+    private const string Table = "acct_sender";
+    private static readonly CounterWindow Month = new("2026-11");
+    private SqlDatabase _database = null!;
+    private ICounterStore _store = null!;
+    private DbConnection _holder = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        Assert.True(SqlDsn.TryParse(await server.NewDatabase(), out var dsn, out var error), error);
+        _database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = dsn!, User = "policyd", Password = "secret" });
+        _store = _database.CreateCounterStore();
+        _holder = await _database.OpenAsync(Cancel);
+        Assert.Equal("1", await ScalarAsync($"GET_LOCK(MD5(CONCAT('policyd.', DATABASE(), '.{Table}')), 0)"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _holder.DisposeAsync();
+        await _store.DisposeAsync();
+        await _database.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Preparation_fails_while_the_lock_is_held_and_succeeds_after_it()
+    {
+        var failure = await Assert.ThrowsAsync<CounterStoreException>(() => _store.PrepareAsync(Table, Cancel));
+        Assert.Equal(CounterStoreFailure.Busy, failure.Failure);
+        Assert.Equal($"another node has been preparing table {Table} for more than 5 s", failure.Message);
+        Assert.Equal("1", await ScalarAsync($"IS_USED_LOCK(MD5(CONCAT('policyd.', DATABASE(), '.{Table}'))) = CONNECTION_ID()"));
+
+        await ReleaseAsync();
+        Assert.NotEmpty((await _store.PrepareAsync(Table, Cancel)).Done);
+    }
+
+    [Fact]
+    public async Task Other_tables_are_prepared_and_written_while_the_lock_is_held()
+    {
+        var waiting = _store.PrepareAsync(Table, Cancel);
+        await _store.PrepareAsync("acct_other", Cancel);
+        var delta = new CounterDelta("acct_other", "a", Month.Time, new CounterAmounts(1, 1, 1, 1));
+        Assert.Single(await _store.CommitAsync(new CounterCommit(Guid.NewGuid(), 1, DateTimeOffset.UtcNow, [], [delta]), Cancel));
+
+        // On a busy machine it may have ended by itself meanwhile.
+        await ReleaseAsync();
+        Assert.True(await Record.ExceptionAsync(() => Eventually.Ends("the preparation", waiting)) is null or CounterStoreException { Failure: CounterStoreFailure.Busy });
+    }
+
+    [Fact]
+    public async Task Caller_who_gives_up_goes_on_and_leaves_no_query_at_the_server()
+    {
+        using var caller = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var preparing = _store.PrepareAsync(Table, caller.Token);
+        await Eventually.Holds("the wait for the lock to begin", async () => await WaitersAsync() == 1);
+
+        await caller.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Eventually.Ends("the preparation", preparing));
+        await Eventually.Holds("the wait for the lock to end at the server", async () => await WaitersAsync() == 0);
+    }
+
+    [Fact]
+    public async Task Writer_answers_its_mails_and_tells_who_holds_the_table_and_writes_them_later()
+    {
+        using var system = ActorSystem.Create("writer", "akka { loglevel = WARNING, stdout-loglevel = OFF, loggers = [] }");
+        var (owner, log) = (new Recorder(system), new Recorder(system));
+        system.EventStream.Subscribe(log.Self, typeof(LogEvent));
+        using var lines = new LogCapture();
+        var settings = new CounterWriterSettings("db", TimeProvider.System, static () => false);
+        var writer = system.ActorOf(CounterWriterActor.Props(new PreparedStore("db", _store, lines.CreateLogger("store")), settings));
+
+        writer.Tell(
+            new CounterWriterProtocol.Append(new CounterKey("db", Table, "a"), Month, new CounterAmounts(1, 1, 10, 10), Absolute: false, 1, ActorRefs.Nobody, false), owner.Self);
+        await Eventually.Holds("the mail to be told to go on", () => owner.All<CounterWriterProtocol.RowDeferred>().Count == 1);
+        await Eventually.Holds("the log to tell why", () => log.All<Error>().Count == 1);
+        Assert.Contains(
+            $"db: counters cannot be written, they are kept and tried again: another node has been preparing table {Table}",
+            Assert.Single(log.All<Error>()).Message.ToString(),
+            StringComparison.Ordinal);
+
+        await ReleaseAsync();
+        await Eventually.Holds("the mail to be counted", () => owner.All<CounterWriterProtocol.RowCommitted>().Count == 1);
+        await writer.GracefulStop(Eventually.Timeout);
+    }
+
+    private async Task ReleaseAsync() => Assert.Equal("1", await ScalarAsync($"RELEASE_LOCK(MD5(CONCAT('policyd.', DATABASE(), '.{Table}')))"));
+
+    private async Task<int> WaitersAsync() => int.Parse(
+        (await ScalarAsync("(SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() AND info LIKE '%GET_LOCK%')"))!, CultureInfo.InvariantCulture);
+
+    private async Task<string?> ScalarAsync(string expression)
+    {
+        await using var command = _holder.CreateCommand();
+        command.CommandText = $"SELECT CONVERT({expression}, CHAR)";
+        return await command.ExecuteScalarAsync(Cancel) as string;
+    }
+}
