@@ -36,6 +36,7 @@ public sealed class ConnectionLimitSpecs
         Assert.Equal("dunno", await server.AskAsync("good"));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Ten_thousand_idle_connections_cost_less_than_20_KB_each_and_hold_nobody_up()
     {

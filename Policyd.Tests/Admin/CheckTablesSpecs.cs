@@ -9,6 +9,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Admin;
 
 /// <summary><c>policyd check</c> tells what a start would do to the counter tables, and does nothing itself.</summary>
+[ServerTest]
 public sealed class CheckTablesSpecs : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -9,6 +9,7 @@ namespace Policyd.Tests.Admin;
 
 /// <summary><c>policyd counter</c> as an operator runs it, against the real server.</summary>
 [System.Runtime.Versioning.SupportedOSPlatform("linux")]
+[ServerTest]
 public sealed class CounterCommandSpecs : IDisposable
 {
     private const string Chain = """

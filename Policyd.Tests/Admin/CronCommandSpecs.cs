@@ -5,6 +5,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Admin;
 
 /// <summary><c>policyd cron list</c> and <c>run</c> as an operator runs them, against the real server.</summary>
+[ServerTest]
 public sealed class CronCommandSpecs : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

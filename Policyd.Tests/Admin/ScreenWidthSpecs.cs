@@ -7,6 +7,7 @@ namespace Policyd.Tests.Admin;
 
 /// <summary>What <c>policyd counter</c> and <c>policyd cron list</c> show on a real terminal (script(1) makes one), and in a pipe.</summary>
 [System.Runtime.Versioning.SupportedOSPlatform("linux")]
+[ServerTest]
 public sealed partial class ScreenWidthSpecs : IDisposable
 {
     private const string Anna = "anna.with.a.rather.long.name@department.example.org";

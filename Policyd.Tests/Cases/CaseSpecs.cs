@@ -8,6 +8,7 @@ namespace Policyd.Tests.Cases;
 /// The collected cases through the running server: the real executable, a DNS server on loopback, a real database. What each stands for is tested
 /// more widely beside the module that had the fault; here nothing is replaced.
 /// </summary>
+[ServerTest]
 public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output)
 {
     private const string Lost = "(no answer)";

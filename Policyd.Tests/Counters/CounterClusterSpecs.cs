@@ -127,6 +127,7 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
         }
     }
 
+    [SoakTest("waits until a cluster has found a killed node unreachable, 2 s")]
     [Fact]
     public async Task Node_that_is_killed_leaves_its_keys_and_its_request_ids_to_the_other()
     {

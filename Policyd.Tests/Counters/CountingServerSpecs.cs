@@ -6,6 +6,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>The real executable counts: exactly under concurrency, and durably under SIGKILL.</summary>
+[ServerTest]
 public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

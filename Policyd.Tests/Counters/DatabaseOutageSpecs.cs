@@ -6,6 +6,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>The database goes away under the whole server: every request is answered, and in the end every answered mail is counted once.</summary>
+[ServerTest]
 public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
 {
     private const int Outages = 3;

@@ -14,6 +14,7 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
 
     public async ValueTask DisposeAsync() => await _system.Terminate();
 
+    [SoakTest("a race of four threads, 50 times")]
     [Fact]
     public async Task What_was_taken_before_an_owner_left_stands_before_all_that_it_is_sent_afterwards()
     {

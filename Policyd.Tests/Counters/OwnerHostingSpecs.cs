@@ -58,6 +58,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         Assert.Empty(_node.Undelivered);
     }
 
+    [SoakTest("2,000 owners start and end twice")]
     [Fact]
     public async Task Each_of_many_keys_has_an_owner_of_its_own_that_ends_when_it_is_idle_and_comes_back()
     {

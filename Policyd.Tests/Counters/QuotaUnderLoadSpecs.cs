@@ -9,6 +9,7 @@ namespace Policyd.Tests.Counters;
 /// The real executable holds to a quota: for each sum to the mail, however many ask at one time, whatever becomes of a mail that was let in,
 /// and when the server itself dies under it.
 /// </summary>
+[ServerTest]
 public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
 {
     private const int Connections = 100;

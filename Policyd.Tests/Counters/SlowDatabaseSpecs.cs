@@ -11,6 +11,7 @@ namespace Policyd.Tests.Counters;
 /// A database that is slow, silent or away under the whole server: what is slow is waited for, what is silent holds up neither ports nor answers, and what a
 /// stop could not write is told to the mail.
 /// </summary>
+[ServerTest]
 public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output) : IDisposable
 {
     // As the log has it when a mail is answered without its count; at level 4 of the plugin.

@@ -6,6 +6,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>The running server on tables whose collation takes several spellings for one key: they share one count, exactly, whoever asks at once.</summary>
+[ServerTest]
 public sealed class SpellingsOfOneKeySpecs(MariaDbServer mariaDb, ITestOutputHelper output) : IDisposable
 {
     private const string Key = "sasl_username";

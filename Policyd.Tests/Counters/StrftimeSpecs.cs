@@ -18,6 +18,7 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
         while (<STDIN>) { chomp; my ($epoch, $pattern) = split /\t/, $_, 2; my $text = strftime($pattern, localtime($epoch)); $text =~ s/\n/<LF>/g; $text =~ s/\t/<TAB>/g; print "$text\n"; }
         """;
 
+    [ServerTest]
     [Fact]
     public async Task Every_conversion_with_flags_and_width_is_written_as_the_C_library_writes_it()
     {
@@ -41,6 +42,7 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
         }
     }
 
+    [ServerTest]
     [Fact]
     public async Task What_is_taken_for_unknown_the_C_library_copies_as_it_stands()
     {

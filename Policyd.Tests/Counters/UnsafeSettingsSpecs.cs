@@ -4,6 +4,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>A MariaDB whose settings can lose a commit that was answered: the operator is told, by each start of the server once.</summary>
+[ServerTest]
 public sealed class UnsafeSettingsSpecs : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

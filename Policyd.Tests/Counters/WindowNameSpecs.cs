@@ -13,6 +13,7 @@ public sealed class WindowNameSpecs
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    [ServerTest]
     [Fact]
     public async Task The_server_names_a_window_as_Perl_does()
     {
@@ -49,6 +50,7 @@ public sealed class WindowNameSpecs
         }
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("Accounting, fields = sender")]
     [InlineData("Quota, field = sender, metric = count, threshold = 1")]

@@ -135,6 +135,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal(["hourly", "daily"], none.Known);
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("SQLite")]
     [InlineData("PostgreSQL")]
@@ -197,6 +198,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal(catchUp ? 2 : 1, _ran.Count);
     }
 
+    [SoakTest("runs a task as often as the ledger keeps events")]
     [Fact]
     public async Task The_ledger_does_not_grow_with_the_years()
     {

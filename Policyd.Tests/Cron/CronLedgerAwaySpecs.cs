@@ -4,6 +4,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Cron;
 
 /// <summary>A ledger whose database takes no more connections, under the whole server: sentences for an operator, and the tasks run again when it does.</summary>
+[ServerTest]
 public sealed class CronLedgerAwaySpecs : IDisposable
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);

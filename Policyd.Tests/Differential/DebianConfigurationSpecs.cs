@@ -10,6 +10,7 @@ namespace Policyd.Tests.Differential;
 /// The mtpolicyd.conf that Debian's package installs: ours reads it as it is and answers as mtpolicyd does, and so it does on the file that
 /// <c>policyd convert</c> makes of it. Only user, port, memcached and database are those of the test, and names are asked of a scripted server alone.
 /// </summary>
+[ServerTest]
 public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
 {
     private const string Installed = "/etc/mtpolicyd/mtpolicyd.conf";

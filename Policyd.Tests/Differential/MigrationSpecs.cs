@@ -5,6 +5,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>What docs/migration.md promises of the counters: taken over from a real mtpolicyd, announced by <c>policyd check</c>, and still good for mtpolicyd when the operator goes back.</summary>
+[ServerTest]
 public sealed class MigrationSpecs(MariaDbServer mariaDb)
 {
     private const string Plugins = """

@@ -12,6 +12,7 @@ namespace Policyd.Tests.Differential;
 /// changes the binary. Random requests (POLICYD_DIFFERENTIAL_REQUESTS a chain, POLICYD_SEED to repeat a run) go to both, in the same
 /// order, several to a mail. What differs on purpose is listed in docs/differences.md.
 /// </summary>
+[ServerTest]
 public sealed class SameAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly string[] Helos = ["", "boo", "mail.example.com", "mx.example.org", "10.0.0.1", "Boo"];

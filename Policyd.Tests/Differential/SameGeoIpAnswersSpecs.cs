@@ -4,6 +4,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>GeoIPLookup and GeoIPAction give mtpolicyd's answers with Debian's database of countries.</summary>
+[ServerTest]
 public sealed class SameGeoIpAnswersSpecs(ITestOutputHelper output)
 {
     private const string Chain = """

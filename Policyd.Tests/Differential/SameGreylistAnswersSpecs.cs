@@ -14,6 +14,7 @@ namespace Policyd.Tests.Differential;
 /// Greylist gives mtpolicyd's answers. Instead of waiting five minutes the test makes mtpolicyd's tickets older in memcached, and sets our clock. The seconds
 /// that are left are not compared.
 /// </summary>
+[ServerTest]
 public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
 {
     private const string Database = """

@@ -3,6 +3,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>RBL, RBLAction and DBL give mtpolicyd's answers when both ask the same DNS server.</summary>
+[ServerTest]
 public sealed class SameListAnswersSpecs(ITestOutputHelper output)
 {
     private const string Tag = """

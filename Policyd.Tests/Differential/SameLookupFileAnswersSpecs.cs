@@ -5,6 +5,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>PostfixMap, SaAwlLookup and SaAwlAction give mtpolicyd's answers on the same files.</summary>
+[ServerTest]
 public sealed class SameLookupFileAnswersSpecs(ITestOutputHelper output)
 {
     private const string Tag = """

@@ -7,6 +7,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>CtIpRep, Fail2Ban and LdapUserConfig give mtpolicyd's answers, and say the same to the servers that they talk to.</summary>
+[ServerTest]
 public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
 {
     private const string Tag = """

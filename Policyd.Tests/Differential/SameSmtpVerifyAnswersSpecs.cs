@@ -14,6 +14,7 @@ namespace Policyd.Tests.Differential;
 /// is in no package of Debian: the original is given one of our own (<see cref="Library"/>), written from that library's documentation. So what is compared is what
 /// the module makes of a server's answer, and not how it is asked.
 /// </summary>
+[ServerTest]
 public sealed class SameSmtpVerifyAnswersSpecs(ITestOutputHelper output)
 {
     private const string Actions = """

@@ -13,6 +13,7 @@ namespace Policyd.Tests.Differential;
 /// SPF gives mtpolicyd's answers when both ask the same DNS server: a scripted one, to which Net::DNS is led by its environment. The words behind
 /// <c>check failed:</c> are ours and are not compared; nor is what docs/differences.md lists.
 /// </summary>
+[ServerTest]
 public sealed class SameSpfAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly Dictionary<string, string> Policies = new()

@@ -4,6 +4,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>SqlUserConfig, SqlList, Quota and Accounting give mtpolicyd's answers, each server with a database of its own that began with the same rows.</summary>
+[ServerTest]
 public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer mariaDb)
 {
     private const string Tables = """

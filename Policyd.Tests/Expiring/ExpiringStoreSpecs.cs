@@ -24,6 +24,7 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
         _folder.Dispose();
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("Memory")]
     [InlineData("SQLite")]
@@ -53,6 +54,7 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
         Assert.Equal((null, 2L), (await store.FindAsync("b", Cancel), await store.FindAsync("c", Cancel)));
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("SQLite")]
     [InlineData("PostgreSQL")]

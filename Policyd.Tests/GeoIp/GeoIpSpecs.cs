@@ -26,6 +26,7 @@ public sealed class GeoIpSpecs : IDisposable
         Assert.Equal(country, database.CountryOf(IPAddress.Parse(address)));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Countries_of_the_form_before_are_those_that_its_own_program_finds()
     {

@@ -134,6 +134,7 @@ public sealed partial class DomainTextSpecs(ITestOutputHelper output)
         }
     }
 
+    [ServerTest]
     [Fact]
     public async Task Composition_is_that_of_the_standard()
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Policyd.Plugins.LookupFiles;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.LookupFiles;
 
@@ -11,6 +12,7 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
 
     public void Dispose() => _maker.Dispose();
 
+    [ServerTest]
     [Theory]
     [InlineData("hash", 0)]
     [InlineData("btree", 0)]
@@ -26,6 +28,7 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         Assert.True(expected.Count == read.Count && expected.All(pair => read.TryGetValue(pair.Key, out var value) && value == pair.Value), $"seed {seed}: {read.Count} of {expected.Count} pairs");
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("hash")]
     [InlineData("btree")]
@@ -41,6 +44,7 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         Assert.Equal(expected.OrderBy(pair => pair.Key, StringComparer.Ordinal), BerkeleyDbFile.Read(await PostmapAsync(type, expected)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("HASH", 4321, 512)]
     [InlineData("HASH", 1234, 65536)]
@@ -57,6 +61,7 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         Assert.Equal(expected.OrderBy(pair => pair.Key, StringComparer.Ordinal), BerkeleyDbFile.Read(await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("hash")]
     [InlineData("btree")]
@@ -102,6 +107,7 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         Assert.Throws<InvalidDataException>(() => BerkeleyDbFile.Read(Encoding.ASCII.GetBytes(new string('x', 4096))));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Text_is_read_as_postmap_reads_it()
     {

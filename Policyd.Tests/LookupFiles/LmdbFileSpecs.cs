@@ -7,6 +7,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.LookupFiles;
 
 /// <summary>Files that the real postmap has made, whole, damaged, and while it writes to them.</summary>
+[ServerTest]
 public sealed class LmdbFileSpecs : IDisposable
 {
     private const int PageSizeAt = 40;

@@ -13,6 +13,7 @@ public sealed class LookupModuleSpecs : IDisposable
 
     public void Dispose() => _maker.Dispose();
 
+    [ServerTest]
     [Theory]
     [InlineData("203.0.113.7", "matches")]      // the network of three octets
     [InlineData("203.0.114.7", "other")]        // its REJECT stands before the OK of 203.0
@@ -34,6 +35,7 @@ public sealed class LookupModuleSpecs : IDisposable
         Assert.Equal(answer is null ? "dunno" : "PREPEND X: " + answer, await policy.AskAsync(("client_address", client)));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Map_scores_once_a_mail_and_a_user_can_be_left_out()
     {
@@ -47,6 +49,7 @@ public sealed class LookupModuleSpecs : IDisposable
         Assert.Equal(-3, PerlNumber.Parse(policy.Session["score"]));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Map_that_is_rewritten_is_read_again_and_a_broken_one_leaves_the_last_good()
     {
@@ -65,6 +68,7 @@ public sealed class LookupModuleSpecs : IDisposable
         await Eventually.Holds("the repaired map to be read", async () => await policy.AskAsync() == "reject");
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("lmdb:", "")]
     [InlineData("", ".lmdb")]
@@ -118,6 +122,7 @@ public sealed class LookupModuleSpecs : IDisposable
         Assert.Contains("maps of type cdb cannot be read", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("bad@example.org", "192.0.2.7", "reject bad@example.org from 192.0.2.7: 9.5")]
     [InlineData("BAD@example.org", "192.0.200.1", "reject BAD@example.org from 192.0.200.1: 9.5")]  // SpamAssassin keeps a /16
@@ -142,6 +147,7 @@ public sealed class LookupModuleSpecs : IDisposable
         Assert.Equal(answer ?? "dunno", await policy.AskAsync(("sender", sender), ("client_address", client)));
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("mode = passive, score = 4", null, 4)]
     [InlineData("mode = passive, score_factor = 0.5", null, 4.75)]

@@ -15,6 +15,7 @@ public sealed class MemcachedSpecs
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    [ServerTest]
     [Fact]
     public async Task Values_are_set_added_found_and_forgotten()
     {
@@ -35,6 +36,7 @@ public sealed class MemcachedSpecs
         Assert.Null(await client.GetAsync("a", Cancel));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Callers_at_once_each_get_their_own()
     {
@@ -49,6 +51,7 @@ public sealed class MemcachedSpecs
         })));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Tickets_are_added_once_and_go_by_themselves()
     {
@@ -65,6 +68,7 @@ public sealed class MemcachedSpecs
         await Eventually.Holds("the ticket to go", async () => await store.FindAsync("b", Cancel) is null);
     }
 
+    [ServerTest]
     [Fact]
     public async Task A_session_without_values_is_not_stored_unless_it_replaces_one()
     {
@@ -84,6 +88,7 @@ public sealed class MemcachedSpecs
         Assert.Equal(0, (await store.LoadAsync("m", Cancel)).Count);
     }
 
+    [ServerTest]
     [Fact]
     public async Task A_session_is_seen_by_another_server_and_mail_goes_on_while_memcached_is_killed_and_started()
     {
@@ -116,6 +121,7 @@ public sealed class MemcachedSpecs
         Assert.Equal("reject 2", await one.AskAsync("after"));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Greylist_and_honeypot_keep_theirs_in_memcached_and_let_mail_go_on_without_it()
     {
@@ -134,6 +140,7 @@ public sealed class MemcachedSpecs
         Assert.Equal("reject trapped by honeypod", await AskAsync(policy, "192.0.2.9", "trap@example.org"));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Greylist_remembers_in_memcached_for_longer_than_the_thirty_days_that_are_a_span_there()
     {

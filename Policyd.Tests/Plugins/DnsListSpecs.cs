@@ -121,6 +121,7 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
         Summary.Line(output, $"dns: eight lists of 100 ms each: {first.Elapsed.TotalMilliseconds:F0} ms the first time, {second.Elapsed.TotalMilliseconds:F2} ms from the cache");
     }
 
+    [SoakTest("waits for the deadline of a request of 5 s")]
     [Fact]
     public async Task Silent_server_delays_the_answer_and_does_not_change_it()
     {
@@ -137,6 +138,7 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
         Summary.Line(output, $"dns: a silent server, time-out 30 s, a request of 5 s: {waited.Elapsed.TotalMilliseconds:F0} ms");
     }
 
+    [ServerTest]
     [Fact]
     public async Task Real_server_is_understood()
     {

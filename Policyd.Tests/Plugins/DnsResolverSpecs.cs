@@ -209,6 +209,7 @@ public sealed class DnsResolverSpecs
         Assert.Equal(1, server.Queries);
     }
 
+    [SoakTest("waits for the share of 20 s that a silent server may take")]
     [Theory]
     [InlineData(DnsFault.Silence)]
     [InlineData(DnsFault.ServFail)]
@@ -259,6 +260,7 @@ public sealed class DnsResolverSpecs
         Assert.Single(log.Containing("dead.test answers again"));
     }
 
+    [SoakTest("waits for two timeouts of 1 s, one after the other")]
     [Fact]
     public async Task Silent_zone_is_asked_by_one_lookup_also_when_that_lasts_longer_than_the_pause()
     {

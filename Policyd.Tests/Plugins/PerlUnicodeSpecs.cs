@@ -31,6 +31,7 @@ public sealed class PerlUnicodeSpecs
         "?", "\u0378", "\ue000", "\U000F0000", "\U00010400\U00010428", "\U00010400", "〇", "々", "\ufffd",
     ];
 
+    [ServerTest]
     [Fact]
     public async Task Patterns_match_what_perl_matches()
     {
@@ -40,6 +41,7 @@ public sealed class PerlUnicodeSpecs
             while (my $p = <STDIN>) { chomp $p; my $r = qr/(?a)$p/; print join("", map { /$r/ ? 1 : 0 } @t), "\n" }
             """;
         var codes = string.Join('|', s_texts.Select(static text => string.Join(' ', text.EnumerateRunes().Select(static rune => rune.Value.ToString("x")))));
+        TestKinds.MayStart("perl");
         using var perl = Process.Start(new ProcessStartInfo(Needs.Program("perl"), ["-e", script])
         {
             RedirectStandardInput = true,

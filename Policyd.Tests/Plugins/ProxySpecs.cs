@@ -43,6 +43,7 @@ public sealed class ProxySpecs
         Assert.InRange(Warnings(policy), 1, 3);
     }
 
+    [SoakTest("waits for two timeouts of 1.5 s, one after the other")]
     [Fact]
     public async Task Mails_at_once_are_one_probe()
     {
@@ -113,6 +114,7 @@ public sealed class ProxySpecs
         Assert.All(policy.Log.Lines, static line => Assert.InRange(line.Message.Length, 0, 1000));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Server_that_asks_itself_ends_after_a_few_requests()
     {
@@ -145,6 +147,7 @@ public sealed class ProxySpecs
         Assert.DoesNotContain(server.Lines, static line => line.Contains("timed out", StringComparison.Ordinal));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Server_asks_itself_about_the_same_mail_and_waits_for_no_session()
     {

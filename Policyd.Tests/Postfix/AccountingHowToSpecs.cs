@@ -7,6 +7,7 @@ namespace Policyd.Tests.Postfix;
 /// docs/accounting-and-quota.md, followed word for word: its SQL, its main.cf and its two configurations, taken from the page itself. Only
 /// ports, the database's address and the limits (a few mails instead of thousands) are other ones.
 /// </summary>
+[ServerTest]
 public sealed partial class AccountingHowToSpecs : IDisposable
 {
     private const string Refusal = "you exceeded your monthly limit, please insert coin";

@@ -3,6 +3,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Postfix;
 
 /// <summary>A real Postfix asks a real policyd, and does what it says. The rows of SMTPD_POLICY_README's conformance that concern a server.</summary>
+[ServerTest]
 public sealed class PostfixObeysSpecs(PostfixFixture fixture)
 {
     private const string DefaultAction = "451 4.3.5 <";

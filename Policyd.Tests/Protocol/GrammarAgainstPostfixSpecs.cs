@@ -12,6 +12,7 @@ namespace Policyd.Tests.Protocol;
 /// The grammar held against a real Postfix: each action is answered to it as it stands, and what the SMTP client then sees tells
 /// whether Postfix obeyed. Behind the policy service stands <c>reject</c>, so that a permit (250) and no opinion (554) differ.
 /// </summary>
+[ServerTest]
 public sealed class GrammarAgainstPostfixSpecs
 {
     private const string Permit = "250 ";

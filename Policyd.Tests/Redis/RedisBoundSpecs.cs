@@ -72,6 +72,7 @@ public sealed class RedisBoundSpecs : IAsyncDisposable
         });
     }
 
+    [ServerTest]
     [Fact]
     public async Task Value_of_a_hundred_megabytes_is_an_error_of_its_key_and_is_not_read()
     {
@@ -107,6 +108,7 @@ public sealed class RedisBoundSpecs : IAsyncDisposable
         }
     }
 
+    [ServerTest]
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -7,6 +7,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Redis;
 
 /// <summary>A master, its replica and three sentinels, all real: the master dies, and nobody has to tell the server.</summary>
+[ServerTest]
 public sealed class RedisSentinelSpecs : IAsyncDisposable
 {
     private const string Password = "s3cret";

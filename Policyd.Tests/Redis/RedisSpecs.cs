@@ -24,6 +24,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         }
     }
 
+    [ServerTest]
     [Fact]
     public async Task A_value_is_kept_added_once_removed_and_goes_after_its_time()
     {
@@ -41,6 +42,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         await Eventually.Holds("the value to go", async () => await cache.GetAsync("short", Cancel) is null);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Any_key_and_any_bytes_are_held_and_a_thousand_callers_get_each_his_own()
     {
@@ -63,6 +65,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         }));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Tickets_and_sessions_rest_there_and_two_servers_share_them()
     {
@@ -88,6 +91,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         await Assert.ThrowsAsync<CacheException>(async () => await store.LoadAsync("bad", Cancel));
     }
 
+    [ServerTest]
     [Fact]
     public async Task A_server_that_is_away_fails_at_once_is_logged_once_and_serves_again_when_it_is_back()
     {
@@ -123,6 +127,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         Assert.NotEmpty(_log.Containing("connection c: "));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Redis_is_reached_by_its_socket_with_its_password_and_in_its_database_and_a_wrong_password_is_never_shown()
     {
@@ -140,6 +145,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         Assert.Empty(_log.Containing("wr0ng").Concat(_log.Containing("s3cret")));
     }
 
+    [ServerTest]
     [Fact]
     public async Task A_key_of_another_program_spoils_only_itself()
     {
@@ -151,6 +157,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         Assert.Empty(_log.Lines);
     }
 
+    [ServerTest]
     [Fact]
     public async Task The_auto_whitelist_counts_exactly_in_Redis_and_forgets_after_its_time()
     {

@@ -9,6 +9,7 @@ namespace Policyd.Tests.Remote;
 /// <summary>Fail2Ban against a real fail2ban without any action, and against sockets that speak nonsense.</summary>
 public sealed class Fail2BanSpecs
 {
+    [SoakTest("waits for two timeouts of 2 s, one after the other")]
     [Fact]
     public async Task Mails_at_once_are_one_probe_of_a_fail2ban_that_says_nothing()
     {
@@ -44,6 +45,7 @@ public sealed class Fail2BanSpecs
         Assert.Equal(1, most);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Client_is_banned_once_a_mail()
     {
@@ -55,6 +57,7 @@ public sealed class Fail2BanSpecs
         Assert.Equal("192.0.2.7", Assert.Single(await fail2Ban.BannedAsync("policyd")));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Jail_that_is_not_there_is_told_in_its_words()
     {

@@ -13,6 +13,7 @@ namespace Policyd.Tests.Remote;
 /// <summary>LdapUserConfig against a real slapd, and against servers that are none.</summary>
 public sealed class LdapSpecs
 {
+    [ServerTest]
     [Theory]
     [InlineData(false, false)]
     [InlineData(true, false)]
@@ -28,6 +29,7 @@ public sealed class LdapSpecs
         Assert.Null(policy.Value.Session["telephoneNumber"]);
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("nobody", "no entry for nobody")]
     [InlineData("*", "no entry for *")]
@@ -42,6 +44,7 @@ public sealed class LdapSpecs
         Assert.NotEmpty(policy.Value.Log.Containing(line));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Two_entries_are_none()
     {
@@ -52,6 +55,7 @@ public sealed class LdapSpecs
         Assert.NotEmpty(policy.Value.Log.Containing("several entries for Twin"));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Escaped_value_finds_what_holds_brackets_and_stars()
     {
@@ -61,6 +65,7 @@ public sealed class LdapSpecs
         Assert.Equal("5", policy.Value.Session["employeenumber"]);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Bind_shows_what_is_hidden_from_others()
     {
@@ -73,6 +78,7 @@ public sealed class LdapSpecs
         Assert.Equal("7", bound.Value.Session["employeenumber"]);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Wrong_password_is_logged_once_and_never_shown()
     {
@@ -88,6 +94,7 @@ public sealed class LdapSpecs
         Assert.Empty(policy.Value.Log.Containing("hunter2"));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Certificate_of_an_unknown_authority_is_refused()
     {
@@ -98,6 +105,7 @@ public sealed class LdapSpecs
         Assert.NotEmpty(policy.Value.Log.Containing("TLS: "));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Server_without_tls_is_not_asked_in_the_clear()
     {
@@ -108,6 +116,7 @@ public sealed class LdapSpecs
         Assert.NotEmpty(policy.Value.Log.Containing("refuses StartTLS"));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Killed_and_restarted_under_load_leaves_no_request_without_an_answer()
     {
@@ -157,7 +166,9 @@ public sealed class LdapSpecs
     public async Task Server_that_speaks_nonsense_or_nothing_costs_no_answer(string answer, bool closes)
     {
         await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(answer), closes);
-        foreach (var starttls in new[] { "0", "1" })
+        await Task.WhenAll(CostsNoAnswer("0"), CostsNoAnswer("1"));
+
+        async Task CostsNoAnswer(string starttls)
         {
             await using var policy = Policy(server.Port, $"starttls = {starttls}, timeout = 1s");
             Assert.Equal("dunno", await Eventually.Ends("the answer", policy.Value.AskAsync(("sasl_username", "alice"))));

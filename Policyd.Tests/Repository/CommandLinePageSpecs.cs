@@ -5,6 +5,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Repository;
 
 /// <summary>docs/command-line.md against the executable: every verb has its place there, with every option that its help shows.</summary>
+[ServerTest]
 public sealed partial class CommandLinePageSpecs
 {
     [Fact]

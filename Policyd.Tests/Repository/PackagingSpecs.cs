@@ -21,6 +21,7 @@ public sealed class PackagingSpecs
         Assert.DoesNotContain("/opt/", text, StringComparison.Ordinal);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Systemd_finds_nothing_wrong_with_the_unit()
     {
@@ -49,6 +50,7 @@ public sealed class PackagingSpecs
         Assert.Contains("policyd client", Text(service["healthcheck"]["test"][1]), StringComparison.Ordinal);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Health_check_of_the_compose_file_asks_a_server_that_counts_and_leaves_no_trace()
     {

@@ -1,7 +1,8 @@
-using Xunit;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
+[ServerTest]
 public sealed class ClientSpecs
 {
     private const string TwoRequests = "client_address=192.0.2.1\n\n\nclient_address=192.0.2.2\nsender=a@example.org=x\n\n";

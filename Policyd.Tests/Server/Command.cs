@@ -13,6 +13,7 @@ internal static class Command
 
     public static async Task<CommandResult> RunAsync(string input, params string[] arguments)
     {
+        TestKinds.MayStart(PolicydProcess.Executable);
         var start = new ProcessStartInfo(PolicydProcess.Executable, arguments)
         {
             RedirectStandardInput = true,

@@ -3,6 +3,7 @@ using Xunit;
 
 namespace Policyd.Tests.Server;
 
+[ServerTest]
 public sealed class CommandLineSpecs : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("policyd-cli-").FullName;

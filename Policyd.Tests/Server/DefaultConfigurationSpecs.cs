@@ -5,6 +5,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Server;
 
 /// <summary>The configuration that comes with the server, as it is but for its ports, its DNS server and its folder.</summary>
+[ServerTest]
 public sealed class DefaultConfigurationSpecs : IDisposable
 {
     private const string Unlisted = "PREPEND X-MtScore: NO score=0";

@@ -8,6 +8,7 @@ namespace Policyd.Tests.Server;
 /// Strangers whose DNS records are made to cost all they can, at a running server, while other mails come: listed clients are caught, and innocent ones have
 /// their whole answer. How long the slowest waited is printed; what came decides.
 /// </summary>
+[ServerTest]
 public sealed class DnsAttackSpecs(ITestOutputHelper output) : IAsyncDisposable
 {
     private const int Mails = 40;

@@ -4,6 +4,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Server;
 
 /// <summary>What DNS lists answer when they refuse, and domains beyond ASCII, each through the running server with a DNS server on loopback.</summary>
+[ServerTest]
 public sealed class ListsAndNamesSpecs
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

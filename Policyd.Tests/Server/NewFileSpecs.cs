@@ -6,6 +6,7 @@ namespace Policyd.Tests.Server;
 
 /// <summary>The files that the running server makes, whatever the umask it was started with.</summary>
 [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
+[ServerTest]
 public sealed class NewFileSpecs : IDisposable
 {
     private const UnixFileMode Mine = UnixFileMode.UserRead | UnixFileMode.UserWrite;

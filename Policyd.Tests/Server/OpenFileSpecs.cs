@@ -7,6 +7,7 @@ using Xunit;
 namespace Policyd.Tests.Server;
 
 /// <summary>A server that may open few files: it says so at its start, and with just enough it serves whom it has room for.</summary>
+[ServerTest]
 public sealed class OpenFileSpecs : IDisposable
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(1);

@@ -22,6 +22,7 @@ public sealed class OpenPortsSpecs : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [ServerTest]
     [Fact]
     public async Task Counting_server_with_periodic_tasks_and_lookups_under_way_opens_the_configured_ports_and_no_other()
     {
@@ -45,6 +46,7 @@ public sealed class OpenPortsSpecs : IDisposable
         Assert.DoesNotContain(server.Lines, line => line.Contains("akka", StringComparison.OrdinalIgnoreCase));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Server_that_does_not_count_opens_the_configured_ports_and_no_other()
     {
@@ -53,6 +55,7 @@ public sealed class OpenPortsSpecs : IDisposable
         Assert.Equal([$"tcp 127.0.0.1:{_port}"], ListeningSockets.Of(server.Id));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Operators_commands_on_tcp_are_one_port_more_and_settings_of_akka_without_a_cluster_are_none()
     {
@@ -66,6 +69,7 @@ public sealed class OpenPortsSpecs : IDisposable
         await server.Prints("akka { cluster } has no effect");
     }
 
+    [ServerTest]
     [Fact]
     public async Task Port_of_a_configured_cluster_is_told_and_a_node_that_the_cluster_removes_ends_with_70()
     {
@@ -95,6 +99,7 @@ public sealed class OpenPortsSpecs : IDisposable
         await other.Terminate();
     }
 
+    [ServerTest]
     [Fact]
     public async Task Node_of_a_cluster_ends_with_0_when_it_is_told_to()
     {

@@ -8,6 +8,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Server;
 
 /// <summary>A mail is found in the log of the running server, and its line says what was decided and why.</summary>
+[ServerTest]
 public sealed class RequestLineSpecs : IDisposable
 {
     private const string Chain = """

@@ -106,6 +106,7 @@ public sealed partial class SecretSpecs : IDisposable
         second line {{Marker}}{{"\"\"\""}}
         """;
 
+    [ServerTest]
     [Fact]
     public async Task Dump_and_check_show_no_secret_whatever_its_form()
     {
@@ -173,6 +174,7 @@ public sealed partial class SecretSpecs : IDisposable
         return string.Join('\n', document.Diagnostics.All);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Verbs_show_no_secret_in_their_errors()
     {
@@ -223,6 +225,7 @@ public sealed partial class SecretSpecs : IDisposable
         Assert.DoesNotContain(Marker, errors, StringComparison.OrdinalIgnoreCase);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Log_of_a_server_whose_backends_are_all_away_shows_no_secret_at_its_highest_level()
     {

@@ -8,6 +8,7 @@ using Xunit;
 namespace Policyd.Tests.Server;
 
 /// <summary>The built executable as a server: started, asked, signalled.</summary>
+[ServerTest]
 public sealed class ServeSpecs : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("policyd-serve-").FullName;

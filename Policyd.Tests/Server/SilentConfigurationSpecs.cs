@@ -3,6 +3,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Server;
 
 /// <summary>Configurations that are in order and yet do nothing, or not what was meant: <c>policyd check</c> and the start warn at the place, with advice.</summary>
+[ServerTest]
 public sealed class SilentConfigurationSpecs : IDisposable
 {
     private const string Header = "{ module = AddScoreHeader }";

@@ -4,6 +4,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Server;
 
 /// <summary>memcached, Redis, LDAP and the database are each killed and started again under one loaded server: every request is answered.</summary>
+[ServerTest]
 public sealed class SourcesKilledSpecs(ITestOutputHelper output) : IAsyncDisposable
 {
     private const int Connections = 16;

@@ -6,6 +6,7 @@ using Xunit;
 namespace Policyd.Tests.Server;
 
 /// <summary>Whoever reaches the port cannot fill the log: each kind of trouble has a line at once, and then one in ten seconds with a count.</summary>
+[ServerTest]
 public sealed class TroubleLogSpecs : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -3,6 +3,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Server;
 
 /// <summary>What is wrong with a configuration is an error at its place, whoever finds it, and all of it at once: through the real command.</summary>
+[ServerTest]
 public sealed class WrongConfigurationSpecs : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -38,6 +38,7 @@ public sealed class SmtpVerifyDnsSpecs
         { "EHLO", "<close>" },
     };
 
+    [SoakTest("waits for the share of 16 s that a silent server may take")]
     [Theory]
     [MemberData(nameof(Turns))]
     public async Task Next_server_is_tried_when_one_turns_us_away(string command, string reply)
@@ -163,6 +164,7 @@ public sealed class SmtpVerifyDnsSpecs
         Assert.Equal("defer T the mail server of x.test cannot be reached", await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));
     }
 
+    [SoakTest("waits for a timeout of 6 s")]
     [Fact]
     public async Task Domain_with_a_hundred_silent_servers_ends_in_time()
     {

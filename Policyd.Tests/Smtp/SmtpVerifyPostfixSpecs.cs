@@ -8,6 +8,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Smtp;
 
 /// <summary>SMTPVerify asks a real Postfix: one smtpd that offers STARTTLS, with recipients that it knows, does not know and puts off, and one without TLS.</summary>
+[ServerTest]
 public sealed class SmtpVerifyPostfixSpecs
 {
     private const string Options = "sender_field = sender, recipient_field = recipient, temp_fail_action = \"defer T %MSG%\", perm_fail_action = \"reject P %MSG%\", has_starttls_score = 10, no_starttls_score = 20";

@@ -13,6 +13,7 @@ public sealed class SpfNetworkSpecs
     // Of the request; a quarter of it stays for the answer, also on a busy machine.
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(20);
 
+    [SoakTest("waits for the deadline of a request of 20 s")]
     [Theory]
     [InlineData("Silence", "30s")]
     [InlineData("Silence", "300ms")]
@@ -40,6 +41,7 @@ public sealed class SpfNetworkSpecs
         Assert.True(server.TcpQueries > 0);
     }
 
+    [SoakTest("waits for a lookup that times out after 2 s")]
     [Theory]
     [InlineData("mx")]
     [InlineData("ptr")]

@@ -9,6 +9,7 @@ namespace Policyd.Tests.Spf;
 /// and asked for again over TCP, is part of it. One server takes all cases. The cases of a scenario are asked together, each at a virtual host of its own, so
 /// that each result is found in the log; between scenarios, whose zones contradict each other, the resolver's small cache is filled with other names.
 /// </summary>
+[ServerTest]
 public sealed partial class SpfSuiteServerSpecs(ITestOutputHelper output) : IDisposable
 {
     private const int CasesOfTheSuite = 203;

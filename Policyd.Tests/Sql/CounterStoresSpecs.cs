@@ -52,6 +52,7 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
         Assert.Contains("read-only", failure.Message, StringComparison.Ordinal);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Full_disk_refuses_whole_commits_and_goes_on_when_there_is_room()
     {
@@ -139,6 +140,7 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
 }
 
 /// <summary>MariaDB, and tables that mtpolicyd wrote there: MyISAM, 32 bits, case-insensitive.</summary>
+[ServerTest]
 public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStoreSpecs
 {
     [Fact]
@@ -266,6 +268,7 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
 }
 
 /// <summary>PostgreSQL, which mtpolicyd never had a schema for.</summary>
+[ServerTest]
 public sealed class PostgresCounterStoreSpecs(PostgresServer server) : CounterStoreSpecs
 {
     [Fact]

@@ -21,6 +21,7 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgr
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    [ServerTest]
     [Theory]
     [InlineData("latin1", "latin1_swedish_ci")]
     [InlineData("latin1", "latin1_german1_ci")]
@@ -56,6 +57,7 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgr
         await HoldsAsync(database, info, "`key`", collation.Contains("_as_", StringComparison.Ordinal) ? "\u1100" : "\0");
     }
 
+    [ServerTest]
     [Fact]
     public async Task Pairs_of_letters_that_are_one_letter_are_warned_of()
     {
@@ -75,6 +77,7 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgr
         await HoldsAsync(database, await store.PrepareAsync(Table, Cancel), "\"key\"");
     }
 
+    [ServerTest]
     [Theory]
     [InlineData("varchar(255)", false)]
     [InlineData("varchar(255) COLLATE \"C\"", false)]
@@ -102,6 +105,7 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgr
         await CountsOnAsync(store, info, spellings);
     }
 
+    [ServerTest]
     [Fact]
     public async Task Collation_that_tells_only_case_apart_has_one_owner_for_more_keys()
     {
@@ -112,6 +116,7 @@ public sealed class KeyFoldingSpecs(MariaDbServer mariaDb, PostgresServer postgr
         Assert.All(s_spellings, key => Assert.Equal("jose", CounterKeyText.ForTable(key, info)));
     }
 
+    [ServerTest]
     [Fact]
     public async Task Rows_that_stand_under_another_spelling_are_read_and_counted_on()
     {

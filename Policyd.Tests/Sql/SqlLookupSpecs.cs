@@ -6,6 +6,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Sql;
 
 /// <summary>SqlUserConfig, SqlList and Greylist of the running server on real databases: values that a column cannot hold, types, dead connections, <c>check</c>.</summary>
+[ServerTest]
 public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgres)
 {
     private const string UserConfig = """

@@ -10,6 +10,7 @@ namespace Policyd.Tests.Sql;
 /// Databases that hold their connections and say nothing: each request is answered in its time, the modules share what they know of the database, and
 /// all is used again when it answers. And connections that only serve to read.
 /// </summary>
+[ServerTest]
 public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output)
 {
     private const int Clients = 16;

@@ -35,6 +35,7 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
 
     public static ProcessUnderTest Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? workingFolder = null)
     {
+        TestKinds.MayStart(program);
         var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardError = true,
