@@ -25,7 +25,7 @@ internal sealed class AddressTags(IReadOnlyList<AddressTag> leftOut, string deli
     {
         if (leftOut.Contains(AddressTag.Extension) && (delimiters.Length == 0 || delimiters.Any(static letter => !char.IsAscii(letter) || char.IsAsciiLetterOrDigit(letter) || letter is '@' or '"' or ' ')))
         {
-            setup.Error("recipient_delimiter", "give one or more characters that are no letters or digits, such as + or +-");
+            setup.Error("recipient_delimiter", "set one or more characters that are not letters or digits, such as + or +-");
         }
 
         return new AddressTags(leftOut, delimiters);

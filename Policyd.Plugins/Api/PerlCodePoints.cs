@@ -21,7 +21,7 @@ internal static partial class PerlCodePoints
         (set, isNegated) = (null, text[at + 1] == 'P');
         if (at + 2 >= text.Length)
         {
-            return $@"\{text[at + 1]} has no property behind it";
+            return $@"\{text[at + 1]} has no property after it";
         }
 
         var isBraced = text[at + 2] == '{';

@@ -42,7 +42,7 @@ public sealed class PerlRegex : IOptionValue<PerlRegex>
         }
         catch (RegexParseException e)
         {
-            error = $"\"{text}\" is no regular expression: {e.Error} near character {Math.Min(e.Offset, text.Length)}";
+            error = $"\"{text}\" is not a valid regular expression: {e.Error} near character {Math.Min(e.Offset, text.Length)}";
             return false;
         }
     }

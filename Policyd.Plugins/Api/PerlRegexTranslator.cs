@@ -299,7 +299,7 @@ internal sealed class PerlRegexTranslator
         var match = Regex.Match(_text[_at..], @"^\\g(?:\{([0-9]+)\}|([0-9]+)|\{([A-Za-z_]\w*)\})");
         if (!match.Success)
         {
-            Refuse(@"only \gN, \g{N} and \g{name} are supported of \g");
+            Refuse(@"of \g, only \gN, \g{N} and \g{name} are supported");
             return;
         }
 

@@ -21,11 +21,11 @@ public abstract class Plugin
     public int LogLevel { get; set; } = 4;
 
     /// <summary>What happens when the plugin fails.</summary>
-    [Description("when the plugin fails: fail (no answer, the connection is closed), continue, or an action to answer")]
+    [Description("what to do when the plugin fails: fail (close the connection without an answer), continue, or an action to return")]
     public OnError OnError { get; set; } = OnError.Fail;
 
     /// <summary>How long the plugin may take; zero: what is left of the request's time.</summary>
-    [Description("how long the plugin may take before it counts as failed; 0: what is left of request_timeout")]
+    [Description("the plugin fails when it takes longer than this; 0: the time left of request_timeout")]
     public TimeSpan Timeout { get; set; }
 
     // The action last found to fit the grammar: nearly every plugin answers the same text again and again.

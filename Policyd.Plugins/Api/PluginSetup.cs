@@ -213,13 +213,13 @@ public sealed class PluginSetup
         var subject = $"plugin {Plugin.Name}: {option}";
         if (!Connections.TryGetValue(connection, out var other))
         {
-            var known = Connections.Count == 0 ? "" : $"; there are {string.Join(", ", Connections.Keys)}";
+            var known = Connections.Count == 0 ? "" : $"; available: {string.Join(", ", Connections.Keys)}";
             var hint = EditDistance.Closest(connection, Connections.Keys) is { } close ? $"; did you mean {close}?" : known;
             Diagnostics.Error(Section.PositionOf(option), $"{subject}: there is no connection \"{connection}\"{hint}");
         }
         else if (!other.Module.Equals(module, StringComparison.OrdinalIgnoreCase))
         {
-            Diagnostics.Error(Section.PositionOf(option), $"{subject}: the connection \"{connection}\" has the module {other.Module}; one with module = {module} is needed");
+            Diagnostics.Error(Section.PositionOf(option), $"{subject}: the connection \"{connection}\" has module = {other.Module}, but this option needs module = {module}");
         }
     }
 }

@@ -36,7 +36,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
 
     /// <inheritdoc/>
     public static IReadOnlyList<OptionKey> KeysOf(string name) =>
-        [new OptionKey(name, typeof(T)), new OptionKey("uc_" + name, typeof(string), $"the session's key whose value stands before {name}")];
+        [new OptionKey(name, typeof(T)), new OptionKey("uc_" + name, typeof(string), $"the session key whose value overrides {name}")];
 
     /// <inheritdoc/>
     public static UserOption<T> Bind(OptionReader reader, UserOption<T>? current)
@@ -66,7 +66,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
             return value!;
         }
 
-        context.Log(PolicyLogLevel.Warning, null, $"the session's {SessionKey} = \"{text}\" does not fit the option {Name}; its own value is used");
+        context.Log(PolicyLogLevel.Warning, null, $"{SessionKey} = \"{text}\" in the session is not a valid value of the option {Name}; the option's own value is used");
         return Default;
     }
 
@@ -109,7 +109,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
             return (TextParser)maker.MakeGenericMethod(type).Invoke(null, [])!;
         }
 
-        throw new NotSupportedException($"{type.Name} is no type that a user option can have");
+        throw new NotSupportedException($"{type.Name} is not a type that a user option can have");
     }
 
     private static TextParser OfOptionValue<TValue>() where TValue : IOptionValue<TValue> =>

@@ -41,7 +41,7 @@ public readonly record struct Variable : IOptionValue<Variable>
         var name = text[(colon + 1)..];
         if (scope is not ("request" or "r" or "session" or "s"))
         {
-            error = $"\"{scope}\" is no scope of a variable; expected request:NAME, r:NAME, session:NAME or s:NAME";
+            error = $"\"{scope}\" is not a scope of a variable; expected request:NAME, r:NAME, session:NAME or s:NAME";
         }
         else if (name.Length == 0)
         {

@@ -15,7 +15,7 @@ internal sealed class CacheExpiringStore(IValueCache cache) : IExpiringStore
 
     public async ValueTask<long?> FindAsync(string key, CancellationToken ct) =>
         await cache.GetAsync(Prefix + key, ct).ConfigureAwait(false) is { } text
-            ? Utf8Parser.TryParse(text, out long value, out var read) && read == text.Length ? value : throw new CacheException("what the cache holds for a ticket is no number")
+            ? Utf8Parser.TryParse(text, out long value, out var read) && read == text.Length ? value : throw new CacheException("the cached value of a ticket is not a number")
             : null;
 
     public async ValueTask AddAsync(string key, long value, TimeSpan life, CancellationToken ct) =>

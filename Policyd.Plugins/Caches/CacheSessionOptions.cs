@@ -14,18 +14,18 @@ public sealed class CacheSessionOptions
     public string Redis { get; set; } = "redis";
 
     /// <summary>How long a session lives after its last request.</summary>
-    [Description("how long a session lives after its last request")]
+    [Description("how long a session is kept after its last request")]
     public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(300);
 
     /// <summary>mtpolicyd's pause between two tries to lock a session. Accepted; the lock here is the instance's actor.</summary>
-    [Description("accepted for mtpolicyd's sake; requests of an instance wait for each other without it")]
+    [Description("accepted for compatibility with mtpolicyd, without effect; requests of one instance always wait for each other")]
     public int LockWait { get; set; } = 50;
 
     /// <summary>mtpolicyd's number of tries. Accepted, as <see cref="LockWait"/>.</summary>
-    [Description("accepted, as lock_wait")]
+    [Description("accepted for compatibility with mtpolicyd, without effect")]
     public int LockMaxRetry { get; set; } = 50;
 
     /// <summary>How long mtpolicyd's lock holds, in seconds. Accepted, as <see cref="LockWait"/>.</summary>
-    [Description("accepted, as lock_wait")]
+    [Description("accepted for compatibility with mtpolicyd, without effect")]
     public int LockTimeout { get; set; } = 10;
 }

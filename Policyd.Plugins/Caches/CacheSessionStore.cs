@@ -26,7 +26,7 @@ internal sealed class CacheSessionStore(IValueCache cache, TimeSpan expire) : IS
         }
         catch (JsonException exception)
         {
-            throw new CacheException("what the cache holds for a session is none", exception);
+            throw new CacheException("the cached value is not a session", exception);
         }
     }
 

@@ -34,7 +34,7 @@ internal sealed class FailureLog(TimeProvider clock)
             ChainLog.Write(
                 logger,
                 LogLevel.Warning,
-                new PluginMessage(virtualHost, "", plugin, string.Create(CultureInfo.InvariantCulture, $"works again after {after.TotalSeconds:0.0} s, in which it failed {count} times")));
+                new PluginMessage(virtualHost, "", plugin, string.Create(CultureInfo.InvariantCulture, $"works again after {after.TotalSeconds:0.0} s and {count} failures")));
         }
     }
 }

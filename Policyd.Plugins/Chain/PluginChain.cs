@@ -214,7 +214,7 @@ public sealed class PluginChain
 
     private static bool IsPast(PluginContext context) => context.Clock.GetTimestamp() >= context.DeadlineTimestamp;
 
-    private static PluginFailedException TooLate(Plugin plugin) => new(plugin.Name, "was not run: the time for the request was over");
+    private static PluginFailedException TooLate(Plugin plugin) => new(plugin.Name, "was not run because the request had timed out");
 
     private PluginResult Checked(Plugin plugin, PluginResult result, RequestRun run)
     {

@@ -28,7 +28,7 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
             }
             else if (ConnectionModules.NewOptions(module) is not { } options)
             {
-                diagnostics.Error(section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known are {known}");
+                diagnostics.Error(section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known modules: {known}");
             }
             else
             {
@@ -39,7 +39,7 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
                 }
                 catch (Exception e)
                 {
-                    diagnostics.Error(section.Position, $"connection {member.Key}: it cannot be made: {ConfigurationFault.Of(e)}");
+                    diagnostics.Error(section.Position, $"connection {member.Key}: it cannot be created: {ConfigurationFault.Of(e)}");
                 }
             }
         }

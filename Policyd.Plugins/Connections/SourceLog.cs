@@ -14,7 +14,7 @@ namespace Policyd.Plugins.Connections;
 public sealed class SourceLog(string source, TimeProvider clock)
 {
     private readonly LogThrottle _throttle = new(clock);
-    private volatile string _why = "is away";
+    private volatile string _why = "is unavailable";
 
     /// <summary>A call goes on without the source.</summary>
     /// <param name="logger">The log.</param>
@@ -71,5 +71,5 @@ public sealed class SourceLog(string source, TimeProvider clock)
         leftOut == 0 ? $"{source}: {_why}" : string.Create(CultureInfo.InvariantCulture, $"{source}: {_why} ({leftOut} more since the last line)");
 
     private string BackLine(TimeSpan after, long count) =>
-        string.Create(CultureInfo.InvariantCulture, $"{source}: answers again after {after.TotalSeconds:0.0} s, in which {count} went on without it");
+        string.Create(CultureInfo.InvariantCulture, $"{source}: answers again after {after.TotalSeconds:0.0} s; {count} calls went on without it");
 }

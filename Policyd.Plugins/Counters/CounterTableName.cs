@@ -37,13 +37,13 @@ public static class CounterTableName
         {
             if (!char.IsAsciiLetterOrDigit(c) && c is not ('_' or '-' or '$'))
             {
-                return $"'{Printable(name)}' cannot name a table: only letters, digits, '_', '-' and '$' may be in it";
+                return $"'{Printable(name)}' is not a valid table name: only letters, digits, '_', '-' and '$' are allowed";
             }
         }
 
         if (char.IsAsciiDigit(name[0]) || name[0] is '-' or '$')
         {
-            return $"'{name}' cannot name a table: it must begin with a letter or '_'";
+            return $"'{name}' is not a valid table name: it must begin with a letter or '_'";
         }
 
         return name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase) || string.Equals(name, Commits, StringComparison.OrdinalIgnoreCase)

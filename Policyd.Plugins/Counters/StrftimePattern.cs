@@ -47,7 +47,7 @@ internal sealed class StrftimePattern
         }
 
         error = parts.Sum(part => part.Text?.Length ?? part.Conversion.Width) > MostLetters
-            ? $"its texts are longer than the {MostLetters} letters of the table's column"
+            ? $"its texts are longer than the column of the table ({MostLetters} characters)"
             : null;
         parsed = error is null ? new StrftimePattern(parts) : null;
         return error is null;
@@ -74,14 +74,14 @@ internal sealed class StrftimePattern
         conversion = default;
         if (at == pattern.Length)
         {
-            return $"\"{pattern[start..]}\" at its end names no conversion; a percent sign itself is %%";
+            return $"\"{pattern[start..]}\" at the end is not a conversion; write a percent sign as %%";
         }
 
         var letter = pattern[at++];
         var known = modifier switch { 'E' => KnownAfterE, 'O' => KnownAfterO, _ => Known };
         if (!known.Contains(letter, StringComparison.Ordinal))
         {
-            return $"\"{pattern[start..at]}\" is no conversion of strftime{Advice(letter, modifier)}";
+            return $"\"{pattern[start..at]}\" is not a conversion of strftime{Advice(letter, modifier)}";
         }
 
         conversion = new StrftimeConversion(letter, pad, upper, swap, width);
@@ -93,8 +93,8 @@ internal sealed class StrftimePattern
         var other = char.IsAsciiLetterUpper(letter) ? char.ToLowerInvariant(letter) : char.ToUpperInvariant(letter);
         return modifier != '\0' && Known.Contains(letter, StringComparison.Ordinal) ? $"; did you mean %{letter}?"
             : Known.Contains(other, StringComparison.Ordinal) ? $"; did you mean %{other}?"
-            : letter == '+' ? "; the flag + and the conversion %+ are not glibc's"
-            : string.Create(CultureInfo.InvariantCulture, $"; there are {string.Join(' ', Known.AsEnumerable())} with the flags _ - 0 ^ # and a width");
+            : letter == '+' ? "; glibc has neither the flag + nor the conversion %+"
+            : string.Create(CultureInfo.InvariantCulture, $"; available: {string.Join(' ', Known.AsEnumerable())} with the flags _ - 0 ^ # and a width");
     }
 }
 

@@ -66,7 +66,7 @@ public sealed class WindowAge
             }
             else if (Digits(part.Conversion) is not { } digits || (digits.Varies && (MayTouch(parts.ElementAtOrDefault(at - 1), true) || MayTouch(parts.ElementAtOrDefault(at + 1), false))))
             {
-                error = $"of windows with %{part.Conversion.Letter} in time_pattern \"{pattern}\" it cannot be told when they were";
+                error = $"time_pattern \"{pattern}\" contains %{part.Conversion.Letter}, so the date of a window cannot be read from its text";
                 return false;
             }
             else
@@ -76,7 +76,7 @@ public sealed class WindowAge
             }
         }
 
-        error = Tells(has) ? null : $"windows of time_pattern \"{pattern}\" come again: it names no year, or leaves one out between year and its smallest part";
+        error = Tells(has) ? null : $"windows of time_pattern \"{pattern}\" repeat: it needs the year and every unit from the year down to its smallest unit";
         age = error is null ? new WindowAge(new Regex(regex.Append("\\z").ToString(), RegexOptions.CultureInvariant), has) : null;
         return error is null;
     }

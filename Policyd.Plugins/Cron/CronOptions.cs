@@ -10,19 +10,19 @@ public sealed class CronOptions
     public static IReadOnlyList<string> UsualTasks { get; } = [.. CronSection.Usual.Select(task => task.Name)];
 
     /// <summary>Whether the server runs the tasks itself.</summary>
-    [Description("off: the server runs no task; a crontab with policyd cron does")]
+    [Description("off: the server runs no tasks; run policyd cron from a crontab instead")]
     public bool Enabled { get; set; } = true;
 
     /// <summary>Whether a tick that was missed is made good.</summary>
-    [Description("whether a task whose time came while the server was down runs once at its start")]
+    [Description("on: a task that was due while the server was down runs once at the start")]
     public bool CatchUp { get; set; }
 
     /// <summary>The connection that keeps the ledger.</summary>
-    [Description("the SQL connection that keeps the ledger of the runs; without one it is kept in memory")]
+    [Description("the SQL connection that stores the record of runs; default: in memory")]
     public string Db { get; set; } = "db";
 
     /// <summary>The zone in which the expressions are read; null: the system's.</summary>
-    [Description("the time zone of the expressions, such as Europe/Berlin; the system's unless given")]
+    [Description("the time zone of the expressions, such as Europe/Berlin; default: the system's")]
     public string? TimeZone { get; set; }
 
     /// <summary>Whether there is anything for the server to run.</summary>

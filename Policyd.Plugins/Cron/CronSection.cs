@@ -41,7 +41,7 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
 
         if (options.CatchUp && !connections.Contains(options.Db))
         {
-            diagnostics.Warning(section.PositionOf("catch_up"), "cron: catch_up: without a SQL connection (db) a restart forgets what has run, and nothing can be caught up");
+            diagnostics.Warning(section.PositionOf("catch_up"), "cron: catch_up has no effect without a SQL connection (db): a restart forgets which tasks have run");
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
             return zone;
         }
 
-        diagnostics.Error(section.PositionOf("time_zone"), $"cron: time_zone: the system knows no zone \"{options.TimeZone}\"");
+        diagnostics.Error(section.PositionOf("time_zone"), $"cron: time_zone: the system has no time zone \"{options.TimeZone}\"");
         return TimeZoneInfo.Utc;
     }
 
@@ -92,7 +92,7 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
         }
         else if (member.Key.Length == 0 || member.Key.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('-' or '_')))
         {
-            diagnostics.Error(member.KeyPosition, $"cron: \"{member.Key}\" is no name of a task: letters, digits, - and _ are");
+            diagnostics.Error(member.KeyPosition, $"cron: \"{member.Key}\" is not a valid task name; use letters, digits, - and _");
         }
         else if (scalar.Text is "off" or "false" or "no")
         {

@@ -42,7 +42,7 @@ public sealed class CronTask
             var schedule = CronExpression.Parse(expression, fields == 6 ? CronFormat.IncludeSeconds : CronFormat.Standard);
             if (schedule.GetNextOccurrence(DateTimeOffset.UnixEpoch, zone) is null)
             {
-                error = $"\"{expression}\" never comes";
+                error = $"\"{expression}\" never matches any time";
                 return false;
             }
 
@@ -51,7 +51,7 @@ public sealed class CronTask
         }
         catch (CronFormatException e)
         {
-            error = $"\"{expression}\" is no cron expression: {e.Message}";
+            error = $"\"{expression}\" is not a valid cron expression: {e.Message}";
             return false;
         }
     }

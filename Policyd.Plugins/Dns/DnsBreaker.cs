@@ -11,7 +11,7 @@ internal sealed class DnsBreaker(string zone, TimeProvider clock, ILogger logger
     private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromMinutes(1);
     private static readonly Action<ILogger, string, int, double, Exception?> s_opened = LoggerMessage.Define<string, int, double>(
-        LogLevel.Warning, new EventId(1, "ZoneSilent"), "dns: {Zone} has not answered {Count} times in a row; it is asked again after {Seconds} s, until then it counts as not answering");
+        LogLevel.Warning, new EventId(1, "ZoneSilent"), "dns: {Zone} has not answered {Count} times in a row; no query is sent to it for {Seconds} s");
     private static readonly Action<ILogger, string, Exception?> s_closed = LoggerMessage.Define<string>(
         LogLevel.Warning, new EventId(2, "ZoneBack"), "dns: {Zone} answers again");
 

@@ -9,7 +9,7 @@ namespace Policyd.Plugins.Dns;
 internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
 {
     private static readonly Action<ILogger, string, string, string, long, Exception?> s_line = LoggerMessage.Define<string, string, string, long>(
-        LogLevel.Warning, new EventId(3, "LookupLeftOut"), "dns: a lookup for {Kind} under {Zone} was left out, since {Bound}; so were {Count} more since the last such line");
+        LogLevel.Warning, new EventId(3, "LookupLeftOut"), "dns: a lookup for {Kind} under {Zone} was skipped because {Bound} ({Count} more since the last line)");
 
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Kind, DnsBound Bound), Row> _rows = [];
@@ -55,10 +55,10 @@ internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
 
     private static string Words(DnsBound bound) => bound switch
     {
-        DnsBound.All => "too many are under way",
-        DnsBound.Zone => "too many of this zone are under way",
-        DnsBound.Client => "too many of its client are under way",
-        _ => "its request has asked too much",
+        DnsBound.All => "too many lookups are in progress",
+        DnsBound.Zone => "too many lookups of this zone are in progress",
+        DnsBound.Client => "too many lookups of its client are in progress",
+        _ => "its request has reached its limit of lookups",
     };
 
     private sealed class Row(LogThrottle log)

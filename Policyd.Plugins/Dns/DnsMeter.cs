@@ -15,14 +15,14 @@ internal sealed class DnsMeter : IDisposable
 
     public DnsMeter(Func<int> cached, Func<int> silentZones, DnsLeftOut leftOut)
     {
-        _meter.CreateObservableCounter("policyd.dns.lookups", () => Lookups, "{lookup}", "Questions that were sent.");
-        _meter.CreateObservableCounter("policyd.dns.hits", () => Hits, "{lookup}", "Questions answered from the cache.");
-        _meter.CreateObservableCounter("policyd.dns.joined", () => Volatile.Read(ref _joined), "{lookup}", "Questions that waited for the same question of another.");
-        _meter.CreateObservableCounter("policyd.dns.timeouts", () => Volatile.Read(ref _timeOuts), "{lookup}", "Lookups that nobody answered in time.");
+        _meter.CreateObservableCounter("policyd.dns.lookups", () => Lookups, "{lookup}", "Queries that were sent.");
+        _meter.CreateObservableCounter("policyd.dns.hits", () => Hits, "{lookup}", "Queries answered from the cache.");
+        _meter.CreateObservableCounter("policyd.dns.joined", () => Volatile.Read(ref _joined), "{lookup}", "Queries that joined an identical query in progress.");
+        _meter.CreateObservableCounter("policyd.dns.timeouts", () => Volatile.Read(ref _timeOuts), "{lookup}", "Lookups that timed out.");
         _meter.CreateObservableCounter("policyd.dns.failures", () => Volatile.Read(ref _failures), "{lookup}", "Lookups that the servers could not answer.");
-        _meter.CreateObservableCounter("policyd.dns.suppressed", () => Suppressed, "{lookup}", "Questions not sent, since their zone is silent.");
-        _meter.CreateObservableCounter("policyd.dns.left_out", leftOut.Measure, "{lookup}", "Questions not sent for want of a slot, by kind of names and by what was used up.");
-        _meter.CreateObservableUpDownCounter("policyd.dns.cached", cached, "{answer}", "Answers that are kept.");
+        _meter.CreateObservableCounter("policyd.dns.suppressed", () => Suppressed, "{lookup}", "Queries not sent because their zone does not answer.");
+        _meter.CreateObservableCounter("policyd.dns.left_out", leftOut.Measure, "{lookup}", "Lookups skipped because a limit was reached, by kind of name and by limit.");
+        _meter.CreateObservableUpDownCounter("policyd.dns.cached", cached, "{answer}", "Answers in the cache.");
         _meter.CreateObservableUpDownCounter("policyd.dns.silent_zones", silentZones, "{zone}", "Zones that do not answer.");
     }
 

@@ -12,27 +12,27 @@ public sealed class DnsOptions
     private const int Port = 53;
 
     /// <summary>The servers; empty: those of resolv.conf.</summary>
-    [Description("the DNS servers, ADDRESS[:PORT] or [V6]:PORT; none: those of /etc/resolv.conf")]
+    [Description("the DNS servers, ADDRESS[:PORT] or [V6]:PORT; default: those of /etc/resolv.conf")]
     public IReadOnlyList<string> Servers { get; set; } = [];
 
     /// <summary>The time for a lookup, all tries included.</summary>
-    [Description("the time for a lookup, all tries and servers included")]
+    [Description("the timeout of a lookup, including all retries and servers")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>How often a question is repeated.</summary>
-    [Description("how often each server is asked again when no answer comes"), Range(0, 10)]
+    [Description("how often each server is asked again when it does not answer"), Range(0, 10)]
     public int Retries { get; set; } = 1;
 
     /// <summary>How many answers are kept, of lists and of all other names each.</summary>
-    [Description("how many answers are kept, of lists and of all other names each"), Range(16, 10_000_000)]
+    [Description("how many answers are cached, for list names and for all other names separately"), Range(16, 10_000_000)]
     public int CacheSize { get; set; } = 65536;
 
     /// <summary>How long a failure is kept.</summary>
-    [Description("how long a failure (no answer, SERVFAIL) is kept before the same is asked again")]
+    [Description("how long a failure (no answer, SERVFAIL) is cached")]
     public TimeSpan FailureTtl { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The longest time that any answer is kept.</summary>
-    [Description("the longest time that an answer is kept, whatever its TTL")]
+    [Description("the longest time that an answer is cached, even if its TTL is longer")]
     public TimeSpan MaxTtl { get; set; } = TimeSpan.FromDays(1);
 
     /// <summary>What is wrong, as the option's name and a message; null when nothing is.</summary>
@@ -42,13 +42,13 @@ public sealed class DnsOptions
         {
             if (!TryParse(server, out _))
             {
-                return ("servers", $"\"{server}\" is no address of a DNS server: ADDRESS, ADDRESS:PORT or [V6]:PORT is needed");
+                return ("servers", $"\"{server}\" is not an address of a DNS server; expected ADDRESS, ADDRESS:PORT or [V6]:PORT");
             }
         }
 
-        return Timeout <= TimeSpan.Zero || Timeout > TimeSpan.FromMinutes(5) ? ("timeout", "a time above 0 and up to 5 minutes is needed")
-            : FailureTtl < TimeSpan.Zero || FailureTtl > TimeSpan.FromHours(1) ? ("failure_ttl", "a time up to 1 hour is needed")
-            : MaxTtl < TimeSpan.Zero || MaxTtl > TimeSpan.FromDays(7) ? ("max_ttl", "a time up to 7 days is needed")
+        return Timeout <= TimeSpan.Zero || Timeout > TimeSpan.FromMinutes(5) ? ("timeout", "must be more than 0 and at most 5 minutes")
+            : FailureTtl < TimeSpan.Zero || FailureTtl > TimeSpan.FromHours(1) ? ("failure_ttl", "must be at most 1 hour")
+            : MaxTtl < TimeSpan.Zero || MaxTtl > TimeSpan.FromDays(7) ? ("max_ttl", "must be at most 7 days")
             : null;
     }
 
@@ -57,7 +57,7 @@ public sealed class DnsOptions
     {
         if (Servers.Count > 0)
         {
-            return [.. Servers.Select(server => TryParse(server, out var endpoint) ? endpoint : throw new FormatException($"\"{server}\" is no address of a DNS server"))];
+            return [.. Servers.Select(server => TryParse(server, out var endpoint) ? endpoint : throw new FormatException($"\"{server}\" is not an address of a DNS server"))];
         }
 
         var found = new List<IPEndPoint>();

@@ -148,7 +148,7 @@ internal static class DnsWire
             owner = ReadName(message, ref at);
         }
 
-        throw new DnsFormatException("aliases that lead to each other");
+        throw new DnsFormatException("aliases that form a loop");
     }
 
     private static List<RawRecord> ReadSection(ReadOnlySpan<byte> message, int count, ref int at)
@@ -282,7 +282,7 @@ internal static class DnsWire
                 at = jumps == 0 ? from : at;
                 if (target >= before || ++jumps > MostJumps)
                 {
-                    throw new DnsFormatException("a name that points forward, or too often");
+                    throw new DnsFormatException("a compressed name that points forward or contains too many pointers");
                 }
 
                 from = before = target;

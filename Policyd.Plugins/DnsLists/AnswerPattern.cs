@@ -34,12 +34,12 @@ public sealed class AnswerPattern : IOptionValue<AnswerPattern>
             error ??= ReadField(text, fields[field], ref at);
             if (error is not null)
             {
-                error = $"\"{text}\" is no pattern of answers such as 127.0.0.[2;4;6..8]: {error}";
+                error = $"\"{text}\" is not a valid answer pattern such as 127.0.0.[2;4;6..8]: {error}";
                 return false;
             }
         }
 
-        error = at < text.Length ? $"\"{text}\" is no pattern of answers such as 127.0.0.[2;4;6..8]: \"{text[at..]}\" stands behind the fourth number" : null;
+        error = at < text.Length ? $"\"{text}\" is not a valid answer pattern such as 127.0.0.[2;4;6..8]: unexpected \"{text[at..]}\" after the fourth number" : null;
         value = error is null ? new AnswerPattern(text, fields) : null;
         return error is null;
     }
@@ -92,7 +92,7 @@ public sealed class AnswerPattern : IOptionValue<AnswerPattern>
 
         if (last < first)
         {
-            return $"the range {text[begin..at]} runs backwards";
+            return $"the range {text[begin..at]} ends before it begins";
         }
 
         Array.Fill(field, true, first, last - first + 1);
@@ -108,7 +108,7 @@ public sealed class AnswerPattern : IOptionValue<AnswerPattern>
         }
 
         number = 0;
-        return at == begin ? $"a number from 0 to 255 is needed {Where(text, at)}"
+        return at == begin ? $"expected a number from 0 to 255 {Where(text, at)}"
             : at - begin > 3 || (number = int.Parse(text.AsSpan(begin, at - begin), CultureInfo.InvariantCulture)) > byte.MaxValue ? $"{text[begin..at]} is above 255"
             : null;
     }
@@ -121,8 +121,8 @@ public sealed class AnswerPattern : IOptionValue<AnswerPattern>
             return null;
         }
 
-        return $"\"{token}\" is needed {Where(text, at)}";
+        return $"expected \"{token}\" {Where(text, at)}";
     }
 
-    private static string Where(string text, int at) => at < text.Length ? $"before \"{text[at..]}\"" : "at its end";
+    private static string Where(string text, int at) => at < text.Length ? $"before \"{text[at..]}\"" : "at the end";
 }

@@ -48,7 +48,7 @@ internal sealed class Blocklist
         var answer = await AskAsync(full, DnsRecordType.A, context).ConfigureAwait(false);
         if (answer.IsTemporaryFailure)
         {
-            context?.Log((PolicyLogLevel)plugin!.LogLevel, plugin, $"{_domain.Shown} could not be asked: {(answer.Status == DnsStatus.TimedOut ? "no answer" : "server failure")}");
+            context?.Log((PolicyLogLevel)plugin!.LogLevel, plugin, $"{_domain.Shown} could not be queried: {(answer.Status == DnsStatus.TimedOut ? "no answer" : "server failure")}");
             return null;
         }
 
@@ -101,9 +101,9 @@ internal sealed class Blocklist
         if (_refusals.Warns(_domain.Shown))
         {
             var why = codes.Exists(static code => code.Meaning == AnswerMeaning.Refusal)
-                ? "the list refuses this resolver, or what it is asked"
-                : "lists answer within 127.0.0.0/8: the list is gone, or the resolver makes up answers";
-            context.Log(PolicyLogLevel.Warning, plugin, $"{_domain.Shown} answers {string.Join(", ", codes.Select(static code => code.Address))}, which is no listing: {why}");
+                ? "the list refuses this resolver or this query"
+                : "a list answers only within 127.0.0.0/8; the list is closed, or the resolver returns false answers";
+            context.Log(PolicyLogLevel.Warning, plugin, $"{_domain.Shown} answers {string.Join(", ", codes.Select(static code => code.Address))}, which is not a listing: {why}");
         }
     }
 

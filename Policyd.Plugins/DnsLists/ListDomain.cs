@@ -34,20 +34,20 @@ internal sealed class ListDomain
         var hasKey = key is { Length: > 0 };
         if (hasPlace != hasKey)
         {
-            setup.Error(hasKey ? "key" : "domain", hasKey ? $"domain has no {KeyPlace} where the key is put" : $"{KeyPlace} needs the option key");
+            setup.Error(hasKey ? "key" : "domain", hasKey ? $"domain contains no {KeyPlace} to be replaced by the key" : $"{KeyPlace} needs the option key");
             return null;
         }
 
         if (hasKey && (key!.Length > DnsName.MaxLabel || !key.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')))
         {
-            setup.Error("key", $"a key is a part of the domain: up to {DnsName.MaxLabel} letters, digits, - and _");
+            setup.Error("key", $"the key must be one label of a domain: up to {DnsName.MaxLabel} letters, digits, - and _");
             return null;
         }
 
         var shown = Map(domain, SecretOptionAttribute.Mask);
         if (Map(domain, key) is not { } mapped || mapped.Contains('%', StringComparison.Ordinal) || !DnsName.TryNormalize(mapped, out var name))
         {
-            setup.Error("domain", $"\"{SecretLabelsAttribute.HideLabels(shown ?? domain)}\" is no domain name");
+            setup.Error("domain", $"\"{SecretLabelsAttribute.HideLabels(shown ?? domain)}\" is not a domain name");
             return null;
         }
 

@@ -17,7 +17,7 @@ internal sealed class ListRefusals : IAsyncDisposable
     public ListRefusals(TimeProvider clock)
     {
         _clock = clock;
-        _counter = _meter.CreateCounter<long>("policyd.dns.list_refusals", "{answer}", "Answers by which a DNS list refuses to be asked.");
+        _counter = _meter.CreateCounter<long>("policyd.dns.list_refusals", "{answer}", "Answers by which a DNS list refuses a query.");
     }
 
     /// <summary>Counts a refusal.</summary>

@@ -35,7 +35,7 @@ internal static class Fail2BanClient
             var read = await socket.ReceiveAsync(reply.AsMemory(length), ct).ConfigureAwait(false);
             if (read == 0)
             {
-                throw new InvalidDataException("the connection was closed within the reply");
+                throw new InvalidDataException("the connection was closed in the middle of the reply");
             }
 
             // The end may come in two pieces: look for it from where its first byte may be.
@@ -44,7 +44,7 @@ internal static class Fail2BanClient
             var end = reply.AsSpan(from, length - from).IndexOf(Fail2BanProtocol.End);
             if (end >= 0)
             {
-                return Fail2BanProtocol.Read(reply.AsSpan(0, from + end)) ?? throw new InvalidDataException("the reply is none of fail2ban's");
+                return Fail2BanProtocol.Read(reply.AsSpan(0, from + end)) ?? throw new InvalidDataException("the reply is not in fail2ban's format");
             }
         }
     }

@@ -22,7 +22,7 @@ internal static class CountryDatabase
             return new MmdbCountries(bytes);
         }
 
-        return LegacyCountries.TryRead(bytes) ?? throw new IOException("it is no database of countries");
+        return LegacyCountries.TryRead(bytes) ?? throw new IOException("it is not a country database");
     }
 }
 
@@ -41,7 +41,7 @@ internal sealed class MmdbCountries : ICountryDatabase
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // The reader has many exceptions for a file that is damaged somewhere.
-            throw new IOException($"the database of countries is damaged: {e.Message}", e);
+            throw new IOException($"the country database is damaged: {e.Message}", e);
         }
     }
 

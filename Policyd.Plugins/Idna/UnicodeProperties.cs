@@ -64,7 +64,7 @@ internal sealed class UnicodeProperties
         set = null;
         if (property.Length == 0 || !_properties.TryGetValue(Loose(property), out var values))
         {
-            error = $"\"{property}\" is none of the properties General_Category, Script, Script_Extensions and Block";
+            error = $"\"{property}\" is not a supported property; supported are General_Category, Script, Script_Extensions and Block";
             return false;
         }
 

@@ -85,7 +85,7 @@ internal sealed class LdapChannel : IAsyncDisposable
                     // Another server may know more; to ask it is not ours.
                     break;
                 default:
-                    throw new LdapException($"the server answered a search with an operation {kind}");
+                    throw new LdapException($"the server answered a search with the operation {kind}");
             }
         }
 
@@ -120,7 +120,7 @@ internal sealed class LdapChannel : IAsyncDisposable
         if (_filled > 0)
         {
             // Somebody on the way could have put it there, to be taken for an answer that came under TLS.
-            throw new LdapException("the server sent more before TLS had begun");
+            throw new LdapException("the server sent data before TLS was established");
         }
 
         var tls = new SslStream(_stream, leaveInnerStreamOpen: false);
@@ -163,7 +163,7 @@ internal sealed class LdapChannel : IAsyncDisposable
         var (got, content) = await ReceiveAsync(id, ct).ConfigureAwait(false);
         return got == kind
             ? Decode(content, static reader => LdapMessages.ReadResult(reader, []))
-            : throw new LdapException($"the server answered with an operation {got} where {kind} belongs");
+            : throw new LdapException($"the server answered with the operation {got} instead of {kind}");
     }
 
     private async Task SendAsync(byte[] message, CancellationToken ct)
@@ -198,7 +198,7 @@ internal sealed class LdapChannel : IAsyncDisposable
         {
             var (of, kind, content) = LdapMessages.Open(message);
             return of == id ? (kind, content)
-                : throw new LdapException(of == 0 ? "the server ends the connection" : "the server answered what was not asked");
+                : throw new LdapException(of == 0 ? "the server ends the connection" : "the server sent an answer without a command");
         }
         catch (AsnContentException exception)
         {

@@ -19,15 +19,15 @@ public sealed class LdapConnectionOptions : IConnectionOptions
     public int Port { get; set; } = 389;
 
     /// <summary>Whether TCP keep-alive is on.</summary>
-    [Description("whether TCP keep-alive is on")]
+    [Description("on: use TCP keep-alive")]
     public bool Keepalive { get; set; } = true;
 
     /// <summary>How long an operation may take.</summary>
-    [Description("how long an operation may take, in seconds")]
+    [Description("the timeout of an operation, in seconds")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(120);
 
     /// <summary>Who binds; null: nobody (anonymous).</summary>
-    [Description("the distinguished name to bind as; absent: anonymous")]
+    [Description("the distinguished name to bind as; default: anonymous")]
     public string? Binddn { get; set; }
 
     /// <summary>The password to bind with. Never shown.</summary>
@@ -35,11 +35,11 @@ public sealed class LdapConnectionOptions : IConnectionOptions
     public string? Password { get; set; }
 
     /// <summary>Whether the connection is secured by StartTLS (RFC 4511, section 4.14).</summary>
-    [Description("whether the connection is secured by StartTLS before the bind")]
+    [Description("on: use StartTLS before the bind")]
     public bool Starttls { get; set; } = true;
 
     /// <summary>A file of certificates in PEM; null: the system's.</summary>
-    [Description("a file with the certificates (PEM) of those who may have issued the server's; absent: those that the system trusts")]
+    [Description("a PEM file with the certificate authorities to trust; default: those of the system")]
     public string? CaFile { get; set; }
 
     internal X509Certificate2Collection? Authorities { get; private set; }
@@ -62,7 +62,7 @@ public sealed class LdapConnectionOptions : IConnectionOptions
         {
             Authorities = [];
             Authorities.ImportFromPemFile(CaFile);
-            return Authorities.Count > 0 ? null : $"ca_file: there is no certificate in {CaFile}";
+            return Authorities.Count > 0 ? null : $"ca_file: {CaFile} contains no certificate";
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException)
         {

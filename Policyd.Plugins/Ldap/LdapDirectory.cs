@@ -31,7 +31,7 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
         if (attempt.IsRefused)
         {
             _log.Away(environment.Logger, null);
-            throw new LdapException("the directory is away");
+            throw new LdapException("the directory is unavailable");
         }
 
         var since = environment.Clock.GetTimestamp();

@@ -270,5 +270,5 @@ internal ref struct LdapFilter
     }
 
     private readonly FormatException Wrong(string expected) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"\"{_text}\" is no filter: at character {_at + 1}, {expected} is expected"));
+        new(string.Create(CultureInfo.InvariantCulture, $"\"{_text}\" is not a valid filter: expected {expected} at character {_at + 1}"));
 }

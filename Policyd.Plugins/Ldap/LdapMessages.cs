@@ -91,7 +91,7 @@ internal static class LdapMessages
         var content = new AsnReader(message, AsnEncodingRules.BER).ReadSequence();
         if (!content.TryReadInt32(out var id))
         {
-            throw new AsnContentException("the message's id is no number");
+            throw new AsnContentException("the message's id is not a number");
         }
 
         var tag = content.PeekTag();

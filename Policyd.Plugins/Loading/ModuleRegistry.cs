@@ -39,7 +39,7 @@ public sealed class ModuleRegistry
             {
                 if (!all.TryAdd(name, type))
                 {
-                    throw new InvalidOperationException($"the module name {name} of {type.FullName} is taken by {all[name].FullName}");
+                    throw new InvalidOperationException($"the module name {name} of {type.FullName} is already used by {all[name].FullName}");
                 }
             }
         }
@@ -56,7 +56,7 @@ public sealed class ModuleRegistry
     public string Explain(string name)
     {
         var close = EditDistance.Closest(name, _byName.Keys);
-        return $"unknown module \"{name}\"{(close is null ? $"; known are {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"; did you mean {close}?")}";
+        return $"unknown module \"{name}\"{(close is null ? $"; known modules: {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"; did you mean {close}?")}";
     }
 
     private static IEnumerable<string> NamesOf(Type type) =>

@@ -16,7 +16,7 @@ public static class PluginFolder
     {
         if (!Directory.Exists(folder))
         {
-            errors.Add($"the folder {folder} is not there");
+            errors.Add($"the folder {folder} does not exist");
             return modules;
         }
 
@@ -47,9 +47,9 @@ public static class PluginFolder
 
     private static string Reason(Exception e) => e switch
     {
-        BadImageFormatException => "is no .NET assembly that this server can load",
+        BadImageFormatException => "is not a .NET assembly that this server can load",
         ReflectionTypeLoadException load => $"cannot be loaded: {load.LoaderExceptions.FirstOrDefault()?.Message}",
-        FileNotFoundException missing => $"needs {missing.FileName}, which is not beside it",
+        FileNotFoundException missing => $"needs {missing.FileName}, which is not in the same folder",
         _ => ConfigurationFault.Of(e),
     };
 

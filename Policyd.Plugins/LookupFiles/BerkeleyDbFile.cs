@@ -35,7 +35,7 @@ internal static class BerkeleyDbFile
     {
         if (!IsOne(file))
         {
-            throw new InvalidDataException("it is no Berkeley DB file of type hash or btree");
+            throw new InvalidDataException("it is not a Berkeley DB file of type hash or btree");
         }
 
         var pages = new Pages(file);
@@ -132,7 +132,7 @@ internal static class BerkeleyDbFile
             var (isHash, version, size) = (UInt32(file.AsSpan(12)) == HashMagic, UInt32(file.AsSpan(16)), UInt32(file.AsSpan(20)));
             if (version < (isHash ? 7u : 8u) || version > 10)
             {
-                throw new InvalidDataException($"version {version} of Berkeley DB's {(isHash ? "hash" : "btree")} files is not known");
+                throw new InvalidDataException($"version {version} of Berkeley DB's {(isHash ? "hash" : "btree")} files is not supported");
             }
 
             if (size is < 512 or > 65536 || !uint.IsPow2(size))
@@ -180,7 +180,7 @@ internal static class BerkeleyDbFile
                 var part = UInt16(page[22..]);
                 if (page[25] != Overflow || part == 0 || part > Math.Min(_size - PageHead, length - filled))
                 {
-                    throw Damaged("a chain of overflow pages that breaks off");
+                    throw Damaged("a chain of overflow pages that is incomplete");
                 }
 
                 page.Slice(PageHead, part).CopyTo(bytes.AsSpan(filled));

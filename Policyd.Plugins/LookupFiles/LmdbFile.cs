@@ -44,17 +44,17 @@ internal static class LmdbFile
     {
         if (!IsOne(head))
         {
-            throw new InvalidDataException("it is no LMDB file");
+            throw new InvalidDataException("it is not an LMDB file");
         }
 
         if (UInt32(head, PageHead) != Magic)
         {
-            throw new InvalidDataException("an LMDB file of a machine with another byte order, or of 32 bits, cannot be read");
+            throw new InvalidDataException("it is an LMDB file of a big-endian or 32-bit machine, which cannot be read");
         }
 
         if (UInt32(head, PageHead + 4) is not 1 and var version)
         {
-            throw new InvalidDataException($"version {version} of LMDB's files is not known");
+            throw new InvalidDataException($"version {version} of LMDB's files is not supported");
         }
 
         var size = UInt32(head, PageHead + 24);
@@ -74,7 +74,7 @@ internal static class LmdbFile
         var metas = new[] { file[first], file[second] };
         if (metas.Any(meta => UInt16(meta, 10) != Meta || UInt32(meta, PageHead) != Magic || UInt32(meta, PageHead + 4) != 1))
         {
-            throw Damaged("a meta page that is none");
+            throw Damaged("a meta page that is not valid");
         }
 
         var newer = metas.MaxBy(Transaction)!;
@@ -86,7 +86,7 @@ internal static class LmdbFile
         }
 
         // Whatever else may have gone wrong with a page: none is missing, and none is of another time.
-        return tree.Entries == entries ? tree.Pairs : throw Damaged($"it holds {tree.Entries} entries, and says {entries}");
+        return tree.Entries == entries ? tree.Pairs : throw Damaged($"it contains {tree.Entries} entries instead of {entries}");
     }
 
     private static bool HasMagic(ReadOnlySpan<byte> meta) => UInt32(meta, 0) is var magic && (magic == Magic || BinaryPrimitives.ReverseEndianness(magic) == Magic);
@@ -119,7 +119,7 @@ internal static class LmdbFile
             int lower = UInt16(page, 12), upper = UInt16(page, 14);
             if (lower < PageHead || upper < lower || upper > pageSize)
             {
-                throw Damaged($"page {number} has no room where its entries are");
+                throw Damaged($"page {number} has invalid bounds");
             }
 
             // Entries that lie over one another could make more of a page than there is in it.
@@ -150,7 +150,7 @@ internal static class LmdbFile
             var (valueLength, flags, keyLength) = (UInt32(node, 0), UInt16(node, 4), UInt16(node, 6));
             if (flags is not (0 or OffPage))
             {
-                throw new InvalidDataException("an LMDB file with sub-databases, or with several values for a key, is no map of Postfix's");
+                throw new InvalidDataException("it is not a Postfix map: the LMDB file has sub-databases or several values for a key");
             }
 
             var length = NodeHead + (long)keyLength + (flags == OffPage ? sizeof(ulong) : valueLength);
@@ -169,7 +169,7 @@ internal static class LmdbFile
         {
             var count = (PageHead + (long)length + pageSize - 1) / pageSize;
             var pages = Take(first, count, Overflow);
-            return UInt32(pages, 12) >= count ? pages.Slice(PageHead, (int)length) : throw Damaged("a long value that breaks off");
+            return UInt32(pages, 12) >= count ? pages.Slice(PageHead, (int)length) : throw Damaged("a long value that is incomplete");
         }
 
         private ReadOnlySpan<byte> Take(ulong first, long count, ushort kind)
@@ -183,14 +183,14 @@ internal static class LmdbFile
             {
                 if (_taken[number])
                 {
-                    throw Damaged($"page {number} is in it twice");
+                    throw Damaged($"page {number} is used twice");
                 }
 
                 _taken[number] = true;
             }
 
             var pages = file.AsSpan((int)first * pageSize, (int)count * pageSize);
-            return UInt64(pages, 0) == first && (UInt16(pages, 10) & Kinds) == kind ? pages : throw Damaged($"page {first} is not what it should be");
+            return UInt64(pages, 0) == first && (UInt16(pages, 10) & Kinds) == kind ? pages : throw Damaged($"page {first} has the wrong type");
         }
     }
 }

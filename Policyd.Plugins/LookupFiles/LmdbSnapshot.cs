@@ -9,7 +9,7 @@ internal static class LmdbSnapshot
     /// <summary>How often it is read at most. A map is read in a fraction of the time that its writer takes from one commit to the next.</summary>
     public const int Tries = 5;
 
-    /// <summary>The file's bytes; null when it is no LMDB file.</summary>
+    /// <summary>The file's bytes; null when it is not an LMDB file.</summary>
     /// <param name="file">The file, seekable and without a buffer of its own.</param>
     /// <param name="longest">How many bytes are taken at most.</param>
     /// <exception cref="InvalidDataException">It cannot be read, is too long, or was written to each time that it was read.</exception>
@@ -30,7 +30,7 @@ internal static class LmdbSnapshot
             }
         }
 
-        throw new InvalidDataException($"it was written to each of the {Tries} times that it was read");
+        throw new InvalidDataException($"it changed during each of {Tries} attempts to read it");
     }
 
     private static (byte[] First, byte[] Second)? Metas(Stream file)

@@ -57,6 +57,6 @@ internal static class LookupFile
         }
 
         var bytes = File.ReadAllBytes(path);
-        return FileVersion.Of(path) == before && bytes.Length == before.Length ? bytes : throw new InvalidDataException($"{path} is being written");
+        return FileVersion.Of(path) == before && bytes.Length == before.Length ? bytes : throw new InvalidDataException($"{path} is being written to");
     }
 }

@@ -23,7 +23,7 @@ internal sealed record PostfixMap(string Path, Func<byte[], Dictionary<string, s
             case "texthash":
                 return new PostfixMap(resolve(file), TextHashFile.Read);
             default:
-                error = $"maps of type {type} cannot be read; those of hash, btree, lmdb and texthash can";
+                error = $"maps of type {type} are not supported; use hash, btree, lmdb or texthash";
                 return null;
         }
     }

@@ -86,7 +86,7 @@ internal readonly record struct ReloadFailure(Exception Cause, bool IsRepeated, 
     {
         if (!IsRepeated)
         {
-            ChainLog.Write(logger, LogLevel.Warning, $"{plugin}: {path}: {Cause.Message}{(HasContent ? "; what was read before stays" : "")}");
+            ChainLog.Write(logger, LogLevel.Warning, $"{plugin}: {path}: {Cause.Message}{(HasContent ? "; the last valid version stays in use" : "")}");
         }
     }
 }

@@ -67,13 +67,13 @@ internal sealed class MemcachedClient : IValueCache, IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    private static CacheException Unexpected(in MemcachedReply reply) => new($"the server answered {reply.Code} where that is no answer");
+    private static CacheException Unexpected(in MemcachedReply reply) => new($"the server sent the unexpected answer {reply.Code}");
 
     private async ValueTask<MemcachedReply> AskAsync(string verb, string key, string flags, ReadOnlyMemory<byte>? value, CancellationToken ct)
     {
         if (value?.Length > MemcachedWire.MaxValueBytes)
         {
-            throw new CacheException($"a value of {value.Value.Length} bytes is more than the {MemcachedWire.MaxValueBytes} that memcached takes");
+            throw new CacheException($"a value of {value.Value.Length} bytes is larger than memcached's maximum of {MemcachedWire.MaxValueBytes}");
         }
 
         var wire = MemcachedKeys.ToWire(_options.Namespace + key);

@@ -8,23 +8,23 @@ namespace Policyd.Plugins.Memcached;
 public sealed class MemcachedConnectionOptions : IConnectionOptions
 {
     /// <summary>The servers; keys are spread over them.</summary>
-    [Description("the servers, HOST:PORT or unix:/path; keys are spread over them")]
+    [Description("the servers, HOST:PORT or unix:/path; the keys are distributed over them")]
     public IReadOnlyList<string> Servers { get; set; } = ["127.0.0.1:11211"];
 
     /// <summary>Put before every key.</summary>
-    [Description("put before every key")]
+    [Description("the prefix of every key")]
     public string Namespace { get; set; } = "";
 
     /// <summary>Whether each operation is logged.</summary>
-    [Description("whether each operation is logged")]
+    [Description("on: log each operation")]
     public bool Debug { get; set; }
 
     /// <summary>How long connecting to a server may take.</summary>
-    [Description("how long connecting to a server may take")]
+    [Description("the timeout for connecting to a server")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long an operation may take; a server that needs longer is taken for away.</summary>
-    [Description("how long an operation may take; a server that needs longer is taken for away")]
+    [Description("the timeout of an operation; a server that does not answer in time counts as unavailable")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(1);
 
     internal IReadOnlyList<PolicyEndpoint> Endpoints { get; private set; } = [];
@@ -42,14 +42,14 @@ public sealed class MemcachedConnectionOptions : IConnectionOptions
 
             if (endpoints.Contains(endpoint))
             {
-                return $"servers: {endpoint} is there twice";
+                return $"servers: {endpoint} is listed twice";
             }
 
             endpoints.Add(endpoint);
         }
 
         Endpoints = endpoints;
-        return endpoints.Count == 0 ? "servers: there is none"
+        return endpoints.Count == 0 ? "servers: the list is empty"
             : ConnectTimeout <= TimeSpan.Zero ? "connect_timeout must be more than 0"
             : Timeout <= TimeSpan.Zero ? "timeout must be more than 0"
             : null;

@@ -66,7 +66,7 @@ internal sealed class MemcachedLink
         }
         catch (Exception exception)
         {
-            link.Break(exception as CacheException ?? new CacheException("the server did not answer when it was connected", exception));
+            link.Break(exception as CacheException ?? new CacheException("the server did not answer on a new connection", exception));
             throw;
         }
     }
@@ -186,7 +186,7 @@ internal sealed class MemcachedLink
 
                 if (result.IsCompleted)
                 {
-                    Break(new CacheException(bytes.IsEmpty ? "the server closed the connection" : "the server closed the connection within an answer"), isClose: bytes.IsEmpty);
+                    Break(new CacheException(bytes.IsEmpty ? "the server closed the connection" : "the server closed the connection in the middle of an answer"), isClose: bytes.IsEmpty);
                     return;
                 }
 
@@ -210,14 +210,14 @@ internal sealed class MemcachedLink
         {
             if (!_pending.TryPeek(out pending))
             {
-                throw new CacheException("the server answered what was not asked");
+                throw new CacheException("the server sent an answer without a command");
             }
 
             // A miss has no opaque in every version.
             var fits = pending.IsNoOperation ? reply.Code == "MN" : reply.Code != "MN" && (reply.Opaque == pending.Opaque || (reply.Opaque is null && reply.Code == "EN"));
             if (!fits)
             {
-                throw new CacheException("the server answered another command than the one that was asked");
+                throw new CacheException("the server sent the answer of another command");
             }
 
             _pending.Dequeue();

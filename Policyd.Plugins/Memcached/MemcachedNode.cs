@@ -79,7 +79,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
             if (attempt.IsRefused)
             {
                 _log.Away(environment.Logger, null);
-                throw new CacheException($"memcached {endpoint} is away");
+                throw new CacheException($"memcached {endpoint} is unavailable");
             }
 
             return _connecting = ConnectAsync(attempt);
@@ -113,7 +113,7 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
         {
             if (link.IsBroken)
             {
-                throw new CacheException("the server did not keep the connection");
+                throw new CacheException("the server closed the new connection");
             }
 
             (_link, _connecting, _isAway) = (link, null, false);

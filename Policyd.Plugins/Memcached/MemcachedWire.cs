@@ -81,7 +81,7 @@ internal static class MemcachedWire
             reader.Advance(size);
             if (!reader.IsNext("\r\n"u8, advancePast: true))
             {
-                throw new CacheException("the server sent a value that is not as long as it says");
+                throw new CacheException("the server sent a value whose length differs from the stated size");
             }
         }
 
@@ -93,7 +93,7 @@ internal static class MemcachedWire
     private static int SizeOf(string[] words) =>
         words.Length < 2 || !int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var size)
             ? throw new CacheException("the server sent a value without its size")
-            : size > MaxValueBytes ? throw new CacheException($"the server sent a value of {size} bytes; at most {MaxValueBytes} are taken") : size;
+            : size > MaxValueBytes ? throw new CacheException($"the server sent a value of {size} bytes; at most {MaxValueBytes} are accepted") : size;
 
     private static uint? OpaqueOf(string[] words)
     {
@@ -103,7 +103,7 @@ internal static class MemcachedWire
             {
                 return uint.TryParse(word.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out var opaque)
                     ? opaque
-                    : throw new CacheException("the server sent an opaque that is none of ours");
+                    : throw new CacheException("the server sent an unknown opaque");
             }
         }
 

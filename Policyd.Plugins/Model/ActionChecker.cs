@@ -19,7 +19,7 @@ internal sealed class ActionChecker(ConfigFormat format, ActionGrammar grammar, 
 
         if (verdict == ActionVerdict.UnknownWord && format == ConfigFormat.Mtpolicyd)
         {
-            diagnostics.Warning(place, $"{subject}: {problem}; it is taken as one of your smtpd_restriction_classes");
+            diagnostics.Warning(place, $"{subject}: {problem}; policyd assumes that it is one of your smtpd_restriction_classes");
             Grammar = Grammar.WithRestrictionClasses(action.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries));
         }
         else

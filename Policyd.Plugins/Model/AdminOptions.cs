@@ -14,11 +14,11 @@ public sealed class AdminOptions
     public const string DefaultFolder = "/run/policyd";
 
     /// <summary>Where to listen.</summary>
-    [Description("where operators' commands are taken: unix:/path, 127.0.0.1:PORT, or off; without it admin.sock in the folder of RUNTIME_DIRECTORY or in /run/policyd")]
+    [Description("the endpoint of the admin commands: unix:/path, 127.0.0.1:PORT, or off; default: admin.sock in the folder of RUNTIME_DIRECTORY or in /run/policyd")]
     public string? Listen { get; set; }
 
     /// <summary>Whether an address that other hosts reach may be given.</summary>
-    [Description("whether listen may name an address that other hosts reach; whoever reaches it can read and change every counter")]
+    [Description("on: listen may be an address that other hosts can reach; they can then read and change every counter")]
     public bool AllowRemote { get; set; }
 
     /// <summary>Whether the endpoint is turned off.</summary>
@@ -39,7 +39,7 @@ public sealed class AdminOptions
 
         return endpoint.IsUnix || AllowRemote || IsLoopback(endpoint.Host)
             ? null
-            : $"{endpoint} can be reached from other hosts, and whoever reaches it can change every counter; name a UNIX socket or 127.0.0.1, or set allow_remote = on";
+            : $"{endpoint} can be reached from other hosts, which could then change every counter; use a UNIX socket or 127.0.0.1, or set allow_remote = on";
     }
 
     /// <summary>

@@ -27,7 +27,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
 
         if (node is not ConfigArray array)
         {
-            diagnostics.Error(node.Position, $"plugins: expected an array of plugins in their order, found {node.Describe()}");
+            diagnostics.Error(node.Position, $"plugins: expected an array of plugins, found {node.Describe()}");
             return null;
         }
 
@@ -36,7 +36,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         {
             if (item is not ConfigObject one)
             {
-                diagnostics.Error(item.Position, $"a plugin is an object {{ name, module, … }}, not {item.Describe()}");
+                diagnostics.Error(item.Position, $"a plugin must be an object {{ name, module, … }}, not {item.Describe()}");
             }
             else if (Create(one, keepsActions) is { } plugin)
             {
@@ -71,7 +71,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         catch (Exception e)
         {
             // An author's own code runs here in many places, also in getters and static members: none of them may end the start without a place.
-            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {type.FullName} cannot be made: {ConfigurationFault.Of(e)}");
+            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {type.FullName} cannot be created: {ConfigurationFault.Of(e)}");
             return null;
         }
     }
@@ -89,7 +89,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
         var place = section.PositionOf("name");
         diagnostics.Warning(
             place,
-            $"there are two plugins of the name \"{name}\" in virtual host \"{virtualHost}\" (the other at {_names[name].Position.RelativeTo(place)}): what one has done or cached for a mail counts for the other; give each a name of its own");
+            $"virtual host \"{virtualHost}\" has two plugins with the name \"{name}\" (the other at {_names[name].Position.RelativeTo(place)}); they would share results and cached values of a mail; give each its own name");
     }
 
     private Plugin? Make(Type type, string name, string module, ConfigObject section, bool keepsActions)

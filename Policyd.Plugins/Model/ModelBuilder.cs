@@ -73,7 +73,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         }
         catch (Exception e)
         {
-            _diagnostics.Error(root.PositionOf(section), $"{section}: it cannot be made: {ConfigurationFault.Of(e)}");
+            _diagnostics.Error(root.PositionOf(section), $"{section}: it cannot be created: {ConfigurationFault.Of(e)}");
             return null;
         }
     }
@@ -106,7 +106,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             }
             else if (listeners.Contains(endpoint))
             {
-                _diagnostics.Error(place, $"listen: {endpoint} is there twice");
+                _diagnostics.Error(place, $"listen: {endpoint} is listed twice");
             }
             else
             {
@@ -116,7 +116,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
 
         if (listeners.Count == 0 && !_diagnostics.HasErrors)
         {
-            _diagnostics.Error(root.PositionOf("listen"), "listen: there is nothing to listen on");
+            _diagnostics.Error(root.PositionOf("listen"), "listen: the list is empty");
         }
 
         return listeners;
@@ -155,13 +155,13 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                     }
                     else
                     {
-                        _diagnostics.Error(item.Position, $"a virtual host is an object {{ port, name, plugins }}, not {item.Describe()}");
+                        _diagnostics.Error(item.Position, $"a virtual host must be an object {{ port, name, plugins }}, not {item.Describe()}");
                     }
                 }
 
                 break;
             case null:
-                _diagnostics.Error(root.Position, "there is no virtual host: virtual_hosts = [ { name, port, plugins } ]");
+                _diagnostics.Error(root.Position, "there is no virtual host; add virtual_hosts = [ { name, port, plugins } ]");
                 break;
             case var other:
                 _diagnostics.Error(other.Position, $"virtual_hosts: expected an array, found {other.Describe()}");
@@ -188,12 +188,12 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var name = options.Name ?? (options.Port.Count > 0 ? options.Port[0] : "");
         if (hosts.Any(other => other.Name == name))
         {
-            _diagnostics.Error(section.PositionOf("name"), $"there are two virtual hosts of the name \"{name}\"");
+            _diagnostics.Error(section.PositionOf("name"), $"there are two virtual hosts with the name \"{name}\"");
         }
 
         if (hosts.SelectMany(other => other.Ports).Intersect(ports).Any() || hosts.SelectMany(other => other.Endpoints).Intersect(endpoints).Any())
         {
-            _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" is another one's already");
+            _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" already belongs to another virtual host");
         }
 
         var chain = new ChainBuilder(name, modules, environment, connections, resources, actions, _diagnostics).Build(section, keepsActions: false);
@@ -205,7 +205,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         var definitions = hosts.Select(host => (host, Serves: new VirtualHostDefinition(null!, host.Endpoints, host.Ports))).ToList();
         foreach (var listener in listeners.Where(listener => !definitions.Any(one => one.Serves.Serves(listener))))
         {
-            _diagnostics.Warning(root.PositionOf("listen"), $"no virtual host has the port of {listener}: its requests get no answer");
+            _diagnostics.Warning(root.PositionOf("listen"), $"no virtual host has the port of {listener}, so requests on it get no answer");
         }
 
         foreach (var (host, serves) in definitions.Where(one => !listeners.Any(one.Serves.Serves)))
@@ -248,7 +248,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 resources.UsedConnections.Add(shared.Redis);
                 return InCache(opened.Find<RedisClient>(shared.Redis), shared.Redis, "redis", shared, section);
             default:
-                _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known are None, Memory, Memcached and Redis");
+                _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known modules: None, Memory, Memcached and Redis");
                 break;
         }
 

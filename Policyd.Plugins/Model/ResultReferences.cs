@@ -28,16 +28,16 @@ internal sealed class ResultReferences
             if (found.Count == 0)
             {
                 var hint = EditDistance.Closest(name, known.Select(one => one.Name)) is { } close ? $"; did you mean {close}?"
-                    : known.Count > 0 ? $"; there are {string.Join(", ", known.Select(one => one.Name))}" : "";
-                diagnostics.Warning(place, $"{subject} there is no {kind} of the name \"{name}\": this plugin never acts{hint}");
+                    : known.Count > 0 ? $"; available: {string.Join(", ", known.Select(one => one.Name))}" : "";
+                diagnostics.Warning(place, $"{subject} there is no {kind} plugin \"{name}\", so this plugin never acts{hint}");
             }
             else if (found.TrueForAll(one => one.IsOff))
             {
-                diagnostics.Warning(place, $"{subject} {kind} {name} is off: this plugin never acts");
+                diagnostics.Warning(place, $"{subject} {kind} {name} is off, so this plugin never acts");
             }
             else if (StandsBefore(by, found, plugins))
             {
-                diagnostics.Warning(place, $"{subject} {kind} {name} stands after this plugin, which finds no result of it; put it before");
+                diagnostics.Warning(place, $"{subject} {kind} {name} comes after this plugin, so its result is never available; move it before this plugin");
             }
         }
     }

@@ -20,10 +20,10 @@ internal static class RootSections
                 Warn(strangers, section, diagnostics);
                 break;
             case null when meant is not null:
-                diagnostics.Error(meant.KeyPosition, $"there is no section policyd {{ }}, but one called \"{meant.Key}\"; did you mean \"policyd\"?");
+                diagnostics.Error(meant.KeyPosition, $"there is no section policyd {{ }}, but a section \"{meant.Key}\"; did you mean \"policyd\"?");
                 break;
             case null when strangers.Find(member => IsOption(member.Key)) is { } option:
-                diagnostics.Error(option.KeyPosition, $"there is no section policyd {{ }}: {option.Key} and the rest belong into it");
+                diagnostics.Error(option.KeyPosition, $"there is no section policyd {{ }}; put {option.Key} and the other options into it");
                 break;
             case null:
                 diagnostics.Error(root.Position, $"there is no section policyd {{ }}{(strangers.Count == 0 ? "" : $"; the file has {string.Join(", ", strangers.Take(5).Select(member => member.Key))}")}");
@@ -46,7 +46,7 @@ internal static class RootSections
 
             if (IsOption(member.Key))
             {
-                diagnostics.Warning(member.KeyPosition, $"{member.Key} stands outside of policyd {{ }} and has no effect here; a brace may close too early");
+                diagnostics.Warning(member.KeyPosition, $"{member.Key} is outside policyd {{ }} and has no effect; a brace may close too early");
             }
             else if (member.Value is ConfigObject && OptionNames.Closest(member.Key, s_known) is { } close)
             {

@@ -28,35 +28,35 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     private string _doneKey = "";
 
     /// <summary>Whether it counts.</summary>
-    [Description("off: do not count")]
+    [Description("off: count nothing")]
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The attributes.</summary>
-    [Description("the attributes to count by; each has a table of its own"), AttributeName]
+    [Description("the request attributes to count by; each has its own table"), AttributeName]
     public required IReadOnlyList<string> Fields { get; set; }
 
     /// <summary>The calendar window.</summary>
-    [Description("the window as strftime of local time: %Y-%m counts by month, %Y-%m-%d by day")]
+    [Description("the time window as a strftime pattern in local time: %Y-%m counts by month, %Y-%m-%d by day")]
     public string TimePattern { get; set; } = "%Y-%m";
 
     /// <summary>The rolling window.</summary>
-    [Description("count into a rolling window of this length instead, such as 1h")]
+    [Description("count in a rolling window of this length instead, such as 1h")]
     public TimeSpan? Window { get; set; }
 
     /// <summary>The beginning of the tables' names.</summary>
-    [Description("the beginning of the tables' names")]
+    [Description("the prefix of the table names")]
     public string TablePrefix { get; set; } = "acct_";
 
     /// <summary>The key.</summary>
-    [Description("the key to count under instead of the attribute's value, such as %{client_address/24/64}; fields then names the one table")]
+    [Description("the key to count by instead of the attribute's value, such as %{client_address/24/64}; fields then names the one table")]
     public KeyTemplate? Key { get; set; }
 
     /// <summary>What a sender's or recipient's key is without.</summary>
-    [Description("what is left out when a sender or recipient becomes a key: batv, srs, extension")]
+    [Description("the tags to remove from a sender or recipient before it becomes a key: batv, srs, extension")]
     public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
 
     /// <summary>What begins an extension.</summary>
-    [Description("the characters that begin an extension")]
+    [Description("the characters that start an extension")]
     public string RecipientDelimiter { get; set; } = "+";
 
     /// <summary>The connection.</summary>
@@ -64,11 +64,11 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     public string Db { get; set; } = "db";
 
     /// <summary>The longest wait for the counters.</summary>
-    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; three quarters of what is left of request_timeout unless given")]
+    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; default: three quarters of the time left of request_timeout")]
     public TimeSpan? Wait { get; set; }
 
     /// <summary>How long windows are kept.</summary>
-    [Description("windows that ended longer ago are deleted by the daily task; never unless given")]
+    [Description("the daily task deletes windows that ended longer ago than this; default: never")]
     public TimeSpan? Keep { get; set; }
 
     /// <inheritdoc/>
@@ -81,12 +81,12 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         _doneKey = Name + "-acct";
         if (Key is not null && Fields.Count != 1)
         {
-            setup.Error("fields", "with a key of its own the plugin counts into one table: name one field");
+            setup.Error("fields", "with the option key the plugin counts in one table, so name only one field");
         }
 
         if (Keep is not null && Window is not null)
         {
-            setup.Error("keep", "a rolling window keeps itself: what has left it goes with the daily task");
+            setup.Error("keep", "not allowed with a rolling window; the daily task deletes its old rows anyway");
         }
         else if (Keep is not null && !WindowAge.TryCreate(TimePattern, out _age, out var error))
         {
@@ -144,10 +144,10 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             {
                 if (timeout.Token.IsCancellationRequested)
                 {
-                    _options.GaveUp(context, this, $"{adds[index].Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}, mail goes on before it is counted");
+                    _options.GaveUp(context, this, $"{adds[index].Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; mail goes on and is counted later");
                 }
 
-                Log(context, $"{adds[index].Key.Table}: answered before it was counted");
+                Log(context, $"{adds[index].Key.Table}: answered before the mail was counted");
             }
         }
 

@@ -11,7 +11,7 @@ namespace Policyd.Plugins.Modules;
 public sealed class ActionPlugin : Plugin
 {
     /// <summary>The action.</summary>
-    [Description("the action to answer")]
+    [Description("the action to return")]
     public required ActionTemplate Action { get; set; }
 
     /// <inheritdoc/>
@@ -23,7 +23,7 @@ public sealed class ActionPlugin : Plugin
 public sealed class SetFieldPlugin : Plugin
 {
     /// <summary>The key.</summary>
-    [Description("the session's key")]
+    [Description("the session key")]
     public required string Key { get; set; }
 
     /// <summary>The value.</summary>
@@ -43,11 +43,11 @@ public sealed class SetFieldPlugin : Plugin
 public sealed class ClearFieldsPlugin : Plugin
 {
     /// <summary>Keys to remove.</summary>
-    [Description("the session's keys to remove")]
+    [Description("the session keys to remove")]
     public IReadOnlyList<string> Fields { get; set; } = [];
 
     /// <summary>Beginnings of keys to remove.</summary>
-    [Description("beginnings of keys to remove")]
+    [Description("the prefixes of session keys to remove")]
     public IReadOnlyList<string> FieldsPrefix { get; set; } = [];
 
     /// <inheritdoc/>
@@ -79,7 +79,7 @@ public sealed class ClearFieldsPlugin : Plugin
 public sealed class EvalPlugin : Plugin, INestedChain
 {
     /// <summary>The key.</summary>
-    [Description("the session's key under which the actions are kept, joined by line feeds")]
+    [Description("the session key that stores the actions; several are separated by line feeds")]
     public required string StoreIn { get; set; }
 
     /// <inheritdoc/>
@@ -93,7 +93,7 @@ public sealed class EvalPlugin : Plugin, INestedChain
     {
         if (Plugins is null)
         {
-            setup.Warning("plugins", "there is no chain to run");
+            setup.Warning("plugins", "the plugin has no nested chain (plugins) to run");
         }
     }
 
@@ -115,7 +115,7 @@ public sealed class EvalPlugin : Plugin, INestedChain
 public sealed class StressPlugin : Plugin, INestedChain
 {
     /// <summary>The action.</summary>
-    [Description("the action to answer while the request has stress=yes")]
+    [Description("the action to return while the request has stress=yes")]
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>

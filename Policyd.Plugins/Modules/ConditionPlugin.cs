@@ -21,23 +21,23 @@ public sealed class ConditionPlugin : Plugin, INestedChain
     public PerlRegex? ReMatch { get; set; }
 
     /// <summary>Greater than this number.</summary>
-    [Description("true when the value is a greater number; a text counts as the number it begins with, else 0")]
+    [Description("true when the value is a number greater than this; a text counts as the number at its start, else as 0")]
     public double? GtMatch { get; set; }
 
     /// <summary>Less than this number.</summary>
-    [Description("true when the value is a lesser number")]
+    [Description("true when the value is a number less than this")]
     public double? LtMatch { get; set; }
 
     /// <summary>Whether to act when no test is true.</summary>
-    [Description("act when none of the tests is true")]
+    [Description("on: act when none of the tests is true")]
     public bool Invert { get; set; }
 
     /// <summary>The score, added each time.</summary>
-    [Description("the score to add, each time")]
+    [Description("the score to add each time")]
     public UserOption<double?> Score { get; set; } = new(null);
 
     /// <summary>The action.</summary>
-    [Description("the action to answer")]
+    [Description("the action to return")]
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>
@@ -48,7 +48,7 @@ public sealed class ConditionPlugin : Plugin, INestedChain
     {
         if (Match is null && ReMatch is null && GtMatch is null && LtMatch is null)
         {
-            setup.Warning("key", "there is no test: none of match, re_match, gt_match and lt_match is given");
+            setup.Warning("key", "there is no test; set match, re_match, gt_match or lt_match");
         }
     }
 
@@ -59,7 +59,7 @@ public sealed class ConditionPlugin : Plugin, INestedChain
         {
             if (Logs(context))
             {
-                Log(context, $"{Key} is not there, nothing to test");
+                Log(context, $"{Key} is not set; nothing to test");
             }
 
             return default;

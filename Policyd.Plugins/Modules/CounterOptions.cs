@@ -79,12 +79,12 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
 
         if (window is { } span && span < TimeSpan.FromSeconds(1))
         {
-            setup.Error("window", "a rolling window is at least a second long");
+            setup.Error("window", "a rolling window must be at least one second long");
         }
 
         if (wait <= TimeSpan.Zero || wait > TimeSpan.FromHours(1))
         {
-            setup.Error("wait", "give more than no time and at most an hour");
+            setup.Error("wait", "must be more than 0 and at most 1 hour");
         }
 
         if (Strftime.Check(pattern) is { } unknown)
@@ -94,7 +94,7 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
 
         if (window is not null && setup.Section.Has("time_pattern"))
         {
-            setup.Error("window", "a window is either rolling (window) or one of the calendar (time_pattern)");
+            setup.Error("window", "window (rolling) and time_pattern (calendar) exclude each other; set only one");
         }
     }
 

@@ -57,33 +57,33 @@ public sealed class CtIpRepPlugin : Plugin
     public string Url { get; set; } = "http://localhost:8080/ctipd/iprep";
 
     /// <summary>The key.</summary>
-    [Description("the authentication key, where the daemon wants one"), SecretOption]
+    [Description("the authentication key, if the daemon needs one"), SecretOption]
     public string? Key { get; set; }
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text of a reject; %IP% and %REFID% are filled in")]
+    [Description("the text after reject; %IP% and %REFID% are replaced")]
     public string RejectMessage { get; set; } =
         "550 delivery from %IP% is rejected. Check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";
 
     /// <summary>The text of a defer.</summary>
-    [Description("the text of a defer; %IP% and %REFID% are filled in")]
+    [Description("the text after defer; %IP% and %REFID% are replaced")]
     public string DeferMessage { get; set; } =
         "450 delivery from %IP% is deferred,repeatedly. Send again or check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";
 
     /// <summary>What permfail does.</summary>
-    [Description("what the result permfail does: reject, defer or passive")]
+    [Description("what to do on the result permfail: reject, defer or passive")]
     public UserOption<ReputationMode> PermfailMode { get; set; } = new(ReputationMode.Reject);
 
     /// <summary>The score of permfail.</summary>
-    [Description("the score to add, once a mail, for permfail")]
+    [Description("the score to add on permfail, once per mail")]
     public double? PermfailScore { get; set; }
 
     /// <summary>What tempfail does.</summary>
-    [Description("what the result tempfail does: reject, defer or passive")]
+    [Description("what to do on the result tempfail: reject, defer or passive")]
     public UserOption<ReputationMode> TempfailMode { get; set; } = new(ReputationMode.Defer);
 
     /// <summary>The score of tempfail.</summary>
-    [Description("the score to add, once a mail, for tempfail")]
+    [Description("the score to add on tempfail, once per mail")]
     public double? TempfailScore { get; set; }
 
     /// <inheritdoc/>
@@ -96,7 +96,7 @@ public sealed class CtIpRepPlugin : Plugin
         _shown = new SecretInUrlAttribute().Hide(Url);
         if (!Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
         {
-            setup.Error("url", "this is no URL with http or https");
+            setup.Error("url", "this is not an http or https URL");
         }
         else
         {
@@ -105,7 +105,7 @@ public sealed class CtIpRepPlugin : Plugin
 
         if (Key is not null && Key.Any(char.IsControl))
         {
-            setup.Error("key", "the key holds a control character");
+            setup.Error("key", "the key contains a control character");
         }
     }
 
@@ -184,14 +184,14 @@ public sealed class CtIpRepPlugin : Plugin
             using var response = await s_http.SendAsync(request, HttpCompletionOption.ResponseContentRead, timeout.Token).ConfigureAwait(false);
             if (response.StatusCode != HttpStatusCode.OK)
             {
-                throw new InvalidDataException($"it answers with status {(int)response.StatusCode}");
+                throw new InvalidDataException($"it answered with HTTP status {(int)response.StatusCode}");
             }
 
             var text = await response.Content.ReadAsStringAsync(timeout.Token).ConfigureAwait(false);
             var action = ValueOf(text, "x-ctch-dm-action");
             if (action is not ("accept" or "permfail" or "tempfail"))
             {
-                throw new InvalidDataException("its reply has no x-ctch-dm-action of accept, permfail or tempfail");
+                throw new InvalidDataException("its reply has no x-ctch-dm-action with the value accept, permfail or tempfail");
             }
 
             attempt.Succeeded();
@@ -201,7 +201,7 @@ public sealed class CtIpRepPlugin : Plugin
         catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException or InvalidOperationException or OperationCanceledException)
         {
             attempt.Failed();
-            _log.Away(context, this, $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; nothing is known of the client");
+            _log.Away(context, this, $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; the mail goes on without a result");
             return new Reputation("", "");
         }
     }

@@ -30,7 +30,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     public required string Domain { get; set; }
 
     /// <summary>The subscriber's key.</summary>
-    [Description("the key that the list gave you; put for %KEY% in domain"), SecretOption]
+    [Description("the key that the list's operator gave you; it replaces %KEY% in domain"), SecretOption]
     public string? Key { get; set; }
 
     /// <summary>Whether it looks.</summary>
@@ -38,39 +38,39 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>What a listed sender gets.</summary>
-    [Description("reject or passive, when the sender's domain is listed")]
+    [Description("what to do when the sender's domain is listed: reject or passive")]
     public UserOption<NameListMode> SenderMode { get; set; } = new(NameListMode.Reject);
 
     /// <summary>The score of a listed sender.</summary>
-    [Description("the score to add, once a mail, when the sender's domain is listed")]
+    [Description("the score to add when the sender's domain is listed, once per mail")]
     public double SenderScore { get; set; } = 5;
 
     /// <summary>What a client with a listed name gets.</summary>
-    [Description("reject or passive, when the client's name is listed")]
+    [Description("what to do when the client's name is listed: reject or passive")]
     public UserOption<NameListMode> ReverseClientNameMode { get; set; } = new(NameListMode.Reject);
 
     /// <summary>The score of a client with a listed name.</summary>
-    [Description("the score to add, once a mail, when the client's name is listed")]
+    [Description("the score to add when the client's name is listed, once per mail")]
     public double ReverseClientNameScore { get; set; } = 2.5;
 
     /// <summary>What a client with a listed HELO gets.</summary>
-    [Description("reject or passive, when the HELO is listed")]
+    [Description("what to do when the HELO name is listed: reject or passive")]
     public UserOption<NameListMode> HeloNameMode { get; set; } = new(NameListMode.Passive);
 
     /// <summary>The score of a client with a listed HELO.</summary>
-    [Description("the score to add, once a mail, when the HELO is listed")]
+    [Description("the score to add when the HELO name is listed, once per mail")]
     public double HeloNameScore { get; set; } = 1;
 
     /// <summary>The text of the rejection.</summary>
-    [Description("the text after reject; %CHECK%, %HOSTNAME% and %INFO% (what the list says, after a comma) are filled in")]
+    [Description("the text after reject; %CHECK%, %HOSTNAME% and %INFO% (the list's text, after a comma) are replaced")]
     public string RejectMessage { get; set; } = "%CHECK% rejected (%HOSTNAME%%INFO%)";
 
     /// <summary>What counts as a listing.</summary>
-    [Description("the answers that count, as Postfix writes them: 127.0.1.[2..99]; none: all but those by which lists refuse to be asked")]
+    [Description("the answers that count as a listing, in Postfix syntax: 127.0.1.[2..99]; default: all except the answers by which lists refuse a query")]
     public IReadOnlyList<AnswerPattern> Answers { get; set; } = [];
 
     /// <summary>Which score.</summary>
-    [Description("the session's key of the score")]
+    [Description("the session key of the score")]
     public string ScoreField { get; set; } = "score";
 
     /// <inheritdoc/>

@@ -22,7 +22,7 @@ public sealed class Fail2BanPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The socket's path.</summary>
-    [Description("fail2ban's socket, which the server must be allowed to write to")]
+    [Description("fail2ban's socket; the server needs write permission")]
     public string Socket { get; set; } = "/var/run/fail2ban/fail2ban.sock";
 
     /// <summary>The jail.</summary>
@@ -41,12 +41,12 @@ public sealed class Fail2BanPlugin : Plugin
         }
         catch (ArgumentException)
         {
-            setup.Error("socket", "this can be no socket's path: it is empty or too long");
+            setup.Error("socket", "this cannot be a socket path: it is empty or too long");
         }
 
         if (Jail.Length == 0)
         {
-            setup.Error("jail", "the jail has no name");
+            setup.Error("jail", "the name of the jail is empty");
         }
     }
 

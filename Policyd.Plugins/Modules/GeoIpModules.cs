@@ -15,7 +15,7 @@ public sealed class GeoIpLookupPlugin : Plugin
     private string _resultKey = "";
 
     /// <summary>The database.</summary>
-    [Description("the database of countries: a .mmdb file of MaxMind, or a .dat file of the form before it; read anew when it changes")]
+    [Description("the country database: a MaxMind .mmdb file or a file in the older .dat format; it is read again when it changes")]
     public string Database { get; set; } = "/usr/share/GeoIP/GeoIP.dat";
 
     /// <summary>The session's key of what the lookup of a name found.</summary>
@@ -38,7 +38,7 @@ public sealed class GeoIpLookupPlugin : Plugin
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            setup.Warning("database", $"{e.Message.TrimEnd('.')}. No country is known until it can be read.");
+            setup.Warning("database", $"{e.Message.TrimEnd('.')}. Until it can be read, no country is known.");
         }
     }
 
@@ -63,11 +63,11 @@ public sealed class GeoIpActionPlugin : Plugin
     private HashSet<string> _countries = [];
 
     /// <summary>Which lookup.</summary>
-    [Description("the name of the GeoIPLookup plugin, which stands before this one")]
+    [Description("the name of the GeoIPLookup plugin; it must come before this one")]
     public required string ResultFrom { get; set; }
 
     /// <summary>The countries.</summary>
-    [Description("the countries, two letters each")]
+    [Description("the country codes, two letters each")]
     public required IReadOnlyList<string> CountryCodes { get; set; }
 
     /// <summary>Whether it acts.</summary>
@@ -75,15 +75,15 @@ public sealed class GeoIpActionPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>What a match does.</summary>
-    [Description("reject, accept or dunno (end the chain, let the mail go on), or passive (only score)")]
+    [Description("what to do on a match: reject, accept or dunno (end the chain, the mail goes on), or passive (only score)")]
     public UserOption<MatchMode> Mode { get; set; } = new(MatchMode.Reject);
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text of the reject; %CC% (the country) and %IP% are filled in")]
+    [Description("the text after reject; %CC% (the country) and %IP% are replaced")]
     public string RejectMessage { get; set; } = "delivery from %CC% (%IP%) rejected";
 
     /// <summary>The score of a match.</summary>
-    [Description("the score to add, once a mail")]
+    [Description("the score to add, once per mail")]
     public double? Score { get; set; }
 
     /// <inheritdoc/>
@@ -95,7 +95,7 @@ public sealed class GeoIpActionPlugin : Plugin
         _countries = new HashSet<string>(CountryCodes, StringComparer.OrdinalIgnoreCase);
         foreach (var code in CountryCodes.Where(static code => code.Length != 2))
         {
-            setup.Error("country_codes", $"\"{code}\" is no country: two letters are");
+            setup.Error("country_codes", $"\"{code}\" is not a country code; it needs two letters");
         }
     }
 
@@ -109,7 +109,7 @@ public sealed class GeoIpActionPlugin : Plugin
 
         if (context.Session[_resultKey] is not { } country)
         {
-            Log(context, $"there is no result of {ResultFrom}: its database is not there, or it stands after this one");
+            Log(context, $"{ResultFrom} has no result: its database cannot be read, or it comes after this plugin");
             return default;
         }
 

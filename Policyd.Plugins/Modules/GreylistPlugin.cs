@@ -48,59 +48,59 @@ public sealed class GreylistPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The score of passing.</summary>
-    [Description("the score to add when the mail passes, once a mail for all Greylists together; negative as a rule")]
+    [Description("the score to add when the mail passes, once per mail for all Greylist plugins together; usually negative")]
     public double? Score { get; set; }
 
     /// <summary>What passing does.</summary>
-    [Description("what passing does: passive (only score), accept or dunno (end the chain, let the mail go on)")]
+    [Description("what to do when the mail passes: passive (only score), accept or dunno (end the chain, the mail goes on)")]
     public GreylistMode Mode { get; set; }
 
     /// <summary>What is answered meanwhile.</summary>
-    [Description("the action while the client has to wait")]
+    [Description("the action to return while the client has to wait")]
     public ActionTemplate DeferMessage { get; set; } = new("defer greylisting is active");
 
     /// <summary>Whether the wait is told.</summary>
-    [Description("whether a client that comes too early is told how long it still has to wait")]
+    [Description("on: the answer to an early retry includes the remaining wait")]
     public bool AppendWaittime { get; set; } = true;
 
     /// <summary>Whether there is an auto-whitelist.</summary>
-    [Description("whether clients that pass are counted in the auto-whitelist")]
+    [Description("on: clients that pass are counted in the auto-whitelist")]
     public bool UseAutowl { get; set; } = true;
 
     /// <summary>How often is enough.</summary>
-    [Description("how often a client must have passed with mail of a domain to be let through at once"), Range(1, int.MaxValue)]
+    [Description("how often a client must pass with mail of a domain before the auto-whitelist lets it through"), Range(1, int.MaxValue)]
     public int AutowlThreshold { get; set; } = 3;
 
     /// <summary>Whether the auto-whitelist is asked.</summary>
-    [Description("whether the auto-whitelist lets clients through")]
+    [Description("on: the auto-whitelist lets clients through")]
     public bool QueryAutowl { get; set; } = true;
 
     /// <summary>Whether tickets are made.</summary>
-    [Description("off: only look whether there is a ticket; a mail without one goes on")]
+    [Description("off: create no tickets; a mail without a ticket goes on")]
     public bool CreateTicket { get; set; } = true;
 
     /// <summary>How long a pass is remembered.</summary>
-    [Description("how long, since its last mail, a client that has passed with a sender and a recipient need not wait again for them, such as 35d; 0: only until its next mail")]
+    [Description("how long after its last mail a client that has passed need not wait again for the same sender and recipient, such as 35d; 0: it waits again with its next mail")]
     public TimeSpan Remember { get; set; }
 
     /// <summary>The network of an IPv4 client.</summary>
-    [Description("how many bits of an IPv4 client's address count: 24 takes a network for one client"), Range(1, 32)]
+    [Description("how many bits of an IPv4 client address count: 24 treats a /24 network as one client"), Range(1, 32)]
     public int PrefixIpv4 { get; set; } = 32;
 
     /// <summary>The network of an IPv6 client.</summary>
-    [Description("how many bits of an IPv6 client's address count"), Range(1, 128)]
+    [Description("how many bits of an IPv6 client address count"), Range(1, 128)]
     public int PrefixIpv6 { get; set; } = 128;
 
     /// <summary>What a sender's or recipient's key is without.</summary>
-    [Description("what is left out when a sender or recipient becomes a key: batv, srs, extension")]
+    [Description("the tags to remove from a sender or recipient before it becomes a key: batv, srs, extension")]
     public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
 
     /// <summary>What begins an extension.</summary>
-    [Description("the characters that begin an extension")]
+    [Description("the characters that start an extension")]
     public string RecipientDelimiter { get; set; } = "+";
 
     /// <summary>The tickets.</summary>
-    [Description("where tickets rest, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached, redis")]
+    [Description("where tickets are stored, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached, redis")]
     public GreylistTicketOptions Ticket { get; set; } = new();
 
     /// <summary>The auto-whitelist.</summary>
@@ -116,12 +116,12 @@ public sealed class GreylistPlugin : Plugin
         _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db, Ticket.Memcached, Ticket.Redis)!;
         if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
         {
-            setup.Error("ticket", "min_retry_wait must be less than max_retry_wait, or nobody ever passes");
+            setup.Error("ticket", "min_retry_wait must be less than max_retry_wait, otherwise no client ever passes");
         }
 
         if (Remember < TimeSpan.Zero)
         {
-            setup.Error("remember", "give a time, such as 35d, or 0");
+            setup.Error("remember", "set a duration, such as 35d, or 0");
         }
 
         if (!UseAutowl && !QueryAutowl)
@@ -140,7 +140,7 @@ public sealed class GreylistPlugin : Plugin
         }
         else if (UseAutowl && CreateTicket)
         {
-            setup.Warning("use_autowl", $"there is no SQL connection \"{Awl.Db}\" for the auto-whitelist: clients wait for every new pair of sender and recipient");
+            setup.Warning("use_autowl", $"there is no SQL connection \"{Awl.Db}\" for the auto-whitelist; without it, clients wait for every new pair of sender and recipient");
         }
     }
 
@@ -263,19 +263,19 @@ public sealed class GreylistPlugin : Plugin
 public sealed class GreylistTicketOptions
 {
     /// <summary>Where they rest.</summary>
-    [Description("Memory; Sql: shared by the servers on one database, and kept over a restart; Memcached or Redis: shared by the servers on one of those")]
+    [Description("Memory; Sql, Memcached or Redis: servers can share the tickets, and a restart of policyd keeps them")]
     public ExpiringModule Module { get; set; }
 
     /// <summary>The wait.</summary>
-    [Description("how long a client has to wait")]
+    [Description("how long a client must wait before its retry passes")]
     public TimeSpan MinRetryWait { get; set; } = TimeSpan.FromSeconds(300);
 
     /// <summary>The life.</summary>
-    [Description("when it is too late: the client begins anew")]
+    [Description("a retry later than this counts as a first attempt")]
     public TimeSpan MaxRetryWait { get; set; } = TimeSpan.FromSeconds(7200);
 
     /// <summary>Before every key.</summary>
-    [Description("put before every ticket's key")]
+    [Description("the prefix of every ticket's key")]
     public string Prefix { get; set; } = "";
 
     /// <summary>The connection of Sql.</summary>
@@ -299,11 +299,11 @@ public sealed class GreylistAwlOptions
     public GreylistAwlModule Module { get; set; }
 
     /// <summary>The table.</summary>
-    [Description("the table; mtpolicyd's is used as it is")]
+    [Description("the table; a table of mtpolicyd is used unchanged")]
     public string AutowlTable { get; set; } = "autowl";
 
     /// <summary>The life of an entry.</summary>
-    [Description("after how many days without mail a pair is forgotten"), Range(1, 36500)]
+    [Description("how many days after the last mail an entry expires"), Range(1, 36500)]
     public int AutowlExpireDays { get; set; } = 60;
 
     /// <summary>The connection.</summary>
@@ -315,7 +315,7 @@ public sealed class GreylistAwlOptions
     public string Redis { get; set; } = "redis";
 
     /// <summary>Before every key in Redis.</summary>
-    [Description("put before every key in Redis")]
+    [Description("the prefix of every key in Redis")]
     public string Prefix { get; set; } = "awl-";
 }
 

@@ -32,23 +32,23 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The score of a trapped client.</summary>
-    [Description("the score to add for a trapped client, once a mail")]
+    [Description("the score to add for a trapped client, once per mail")]
     public double? Score { get; set; }
 
     /// <summary>What being trapped does.</summary>
-    [Description("reject, or passive: only score, and run the nested chain")]
+    [Description("reject; passive: only score and run the nested chain")]
     public HoneypotMode Mode { get; set; }
 
     /// <summary>The traps.</summary>
-    [Description("the recipients that trap")]
+    [Description("the trap addresses: a client that sends to one of them is trapped")]
     public IReadOnlyList<string> Recipients { get; set; } = [];
 
     /// <summary>The traps by expression.</summary>
-    [Description("regular expressions of recipients that trap")]
+    [Description("regular expressions for trap addresses")]
     public IReadOnlyList<PerlRegex> RecipientsRe { get; set; } = [];
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text of the reject")]
+    [Description("the text after reject")]
     public string RejectMessage { get; set; } = "trapped by honeypod";
 
     /// <summary>How long a client stays trapped.</summary>
@@ -56,7 +56,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(7200);
 
     /// <summary>Where traps rest.</summary>
-    [Description("where the trapped addresses rest: Memory; Sql, shared by the servers on one database; Memcached or Redis, shared by the servers on one of those")]
+    [Description("where trapped client addresses are stored: Memory; or Sql, Memcached or Redis, which servers can share")]
     public ExpiringModule Store { get; set; }
 
     /// <summary>The connection of Sql.</summary>
@@ -82,7 +82,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         _traps = setup.ExpiringStore("store", Store, Db, Memcached, Redis)!;
         if (Recipients.Count + RecipientsRe.Count == 0)
         {
-            setup.Warning("recipients", "there is no trap: neither recipients nor recipients_re are given");
+            setup.Warning("recipients", "there is no trap; set recipients or recipients_re");
         }
     }
 
@@ -132,7 +132,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            _log.Away(context, this, $"trapped clients are not known: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
+            _log.Away(context, this, $"it is not known which clients are trapped: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
             return isTrap;
         }
     }

@@ -62,7 +62,7 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
 
         if (parts.TrueForAll(part => part.Placeholder is null))
         {
-            error = $"\"{text}\" has no %{{attribute}}: all mail would be one key";
+            error = $"\"{text}\" has no %{{attribute}}, so all mail would have the same key";
             return false;
         }
 
@@ -138,11 +138,11 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
 
             if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter != '_'))
             {
-                error = $"\"%{{{text}}}\" names no attribute";
+                error = $"\"%{{{text}}}\" contains no attribute name";
             }
             else if (pieces.Length > 1 && (pieces.Length > 3 || placeholder.Bits4 is null || (pieces.Length == 3 && placeholder.Bits6 is null)))
             {
-                error = $"\"%{{{text}}}\": a network is written /BITS or /BITS4/BITS6, at most 32 and 128";
+                error = $"\"%{{{text}}}\": write a network as /BITS or /BITS4/BITS6, at most 32 and 128";
             }
 
             else if (!placeholder.DomainOnly && !PolicyAttributes.TryFind(name, out _))

@@ -16,19 +16,19 @@ public sealed class LdapUserConfigPlugin : Plugin
     private string[] _fields = [];
 
     /// <summary>Where to search.</summary>
-    [Description("the distinguished name below which is searched")]
+    [Description("the distinguished name at which the search starts")]
     public string Basedn { get; set; } = "";
 
     /// <summary>What to search.</summary>
-    [Description("the filter; %s is the attribute's value, escaped")]
+    [Description("the search filter; %s is replaced by the attribute's value, escaped")]
     public required string Filter { get; set; }
 
     /// <summary>The attribute of the request.</summary>
-    [Description("the request's attribute that %s stands for"), AttributeName]
+    [Description("the request attribute that replaces %s"), AttributeName]
     public string FilterField { get; set; } = "sasl_username";
 
     /// <summary>What to read.</summary>
-    [Description("the entry's attributes to set in the session, a comma list")]
+    [Description("the entry's attributes to copy to the session, separated by commas")]
     public required string ConfigFields { get; set; }
 
     /// <summary>The connection.</summary>
@@ -42,7 +42,7 @@ public sealed class LdapUserConfigPlugin : Plugin
         _fields = ConfigFields.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (_fields.Length == 0)
         {
-            setup.Error("config_fields", "no attribute is named");
+            setup.Error("config_fields", "the list of attributes is empty");
         }
 
         try
@@ -60,7 +60,7 @@ public sealed class LdapUserConfigPlugin : Plugin
     {
         if (context.Request[FilterField] is not { Length: > 0 } value)
         {
-            Log(context, $"{FilterField} is empty, nothing to look up");
+            Log(context, $"{FilterField} is empty; nothing to look up");
             return PluginResult.Continue;
         }
 
@@ -86,7 +86,7 @@ public sealed class LdapUserConfigPlugin : Plugin
     {
         if (result.Code is not (LdapResult.Success or LdapResult.SizeLimitExceeded or LdapResult.NoSuchObject))
         {
-            context.Log(PolicyLogLevel.Warning, this, $"the directory does not answer the search for {value}: {result}");
+            context.Log(PolicyLogLevel.Warning, this, $"the search for {value} failed: {result}");
         }
         else if (result.Entries.Count != 1 || result.Code == LdapResult.SizeLimitExceeded)
         {

@@ -11,15 +11,15 @@ public abstract class LookupPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The score of a match.</summary>
-    [Description("the score to add, once a mail, when it matches")]
+    [Description("the score to add on a match, once per mail")]
     public double? Score { get; set; }
 
     /// <summary>The action of a match.</summary>
-    [Description("the action to answer when it matches")]
+    [Description("the action to return on a match")]
     public ActionTemplate? MatchAction { get; set; }
 
     /// <summary>The action of no match.</summary>
-    [Description("the action to answer when it does not match")]
+    [Description("the action to return when there is no match")]
     public ActionTemplate? NotMatchAction { get; set; }
 
     private protected PluginResult Found(PluginContext context, bool matches)

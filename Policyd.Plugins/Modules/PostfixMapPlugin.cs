@@ -12,7 +12,7 @@ public sealed class PostfixMapPlugin : LookupPlugin
     private ReloadedFile<Dictionary<string, string>>? _map;
 
     /// <summary>The map.</summary>
-    [Description("the map: the .db or .lmdb file that postmap made, or its name as in main.cf, hash:FILE, btree:FILE, lmdb:FILE or texthash:FILE")]
+    [Description("the map: a .db or .lmdb file written by postmap, or a name as in main.cf: hash:FILE, btree:FILE, lmdb:FILE or texthash:FILE")]
     public required string DbFile { get; set; }
 
     /// <inheritdoc/>
@@ -24,7 +24,7 @@ public sealed class PostfixMapPlugin : LookupPlugin
             return;
         }
 
-        _map = LookupFile.Open(setup, Name, map.Path, map.Read, "Nothing matches, and nothing fails to, until it can be read.");
+        _map = LookupFile.Open(setup, Name, map.Path, map.Read, "Until it can be read, neither match_action nor not_match_action applies.");
     }
 
     /// <inheritdoc/>

@@ -30,11 +30,11 @@ public sealed class ProxyPlugin : Plugin
     public string? SocketPath { get; set; }
 
     /// <summary>Whether connections are kept.</summary>
-    [Description("keep connections open for further requests")]
+    [Description("on: keep connections open for further requests")]
     public bool Keepalive { get; set; }
 
     /// <summary>How long the other server may take.</summary>
-    [Description("how long the other server may take to answer; never more than three quarters of the plugin's own time")]
+    [Description("the timeout for the other server's answer; at most three quarters of the plugin's own time")]
     public TimeSpan Wait { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <inheritdoc/>
@@ -43,12 +43,12 @@ public sealed class ProxyPlugin : Plugin
         _backOff = new BackOff(setup.Clock);
         if (Wait <= TimeSpan.Zero)
         {
-            setup.Error("wait", "a time above 0 is needed");
+            setup.Error("wait", "must be more than 0");
         }
 
         if (Host is null == SocketPath is null)
         {
-            setup.Error("host", "exactly one of host and socket_path must be given");
+            setup.Error("host", "set exactly one of host and socket_path");
         }
         else if (SocketPath is not null)
         {
@@ -66,13 +66,13 @@ public sealed class ProxyPlugin : Plugin
         var hops = ProxyRequest.HopsOf(context.Request);
         if (hops >= ProxyRequest.MostHops)
         {
-            throw new InvalidOperationException($"the request has passed {ProxyRequest.MostHops} proxies: do the servers ask each other in a circle?");
+            throw new InvalidOperationException($"the request has passed {ProxyRequest.MostHops} proxies; the servers may be asking each other in a loop");
         }
 
         using var attempt = _backOff.Enter();
         if (attempt.IsRefused)
         {
-            throw new PolicyClientException($"{_endpoint} is away");
+            throw new PolicyClientException($"{_endpoint} is unavailable");
         }
 
         var since = context.Clock.GetTimestamp();

@@ -33,47 +33,47 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     private bool _hasOwnAction;
 
     /// <summary>Whether it checks.</summary>
-    [Description("off: do not check")]
+    [Description("off: check nothing")]
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The attribute.</summary>
-    [Description("the attribute whose counter is checked"), AttributeName]
+    [Description("the request attribute whose counter is checked"), AttributeName]
     public required UserOption<string> Field { get; set; }
 
     /// <summary>The sum.</summary>
-    [Description("what is compared: count, count_rcpt, size or size_rcpt")]
+    [Description("what is counted: count, count_rcpt, size or size_rcpt")]
     public required UserOption<CounterMetric> Metric { get; set; }
 
     /// <summary>The threshold.</summary>
-    [Description("from which sum on the action is answered; unlimited: never")]
+    [Description("the quota acts when the counter reaches this value; unlimited: never")]
     public required UserOption<QuotaLimit> Threshold { get; set; }
 
     /// <summary>The calendar window.</summary>
-    [Description("the window as strftime of local time, as Accounting has it")]
+    [Description("the time window as a strftime pattern in local time, the same as in Accounting")]
     public string TimePattern { get; set; } = "%Y-%m";
 
     /// <summary>The rolling window.</summary>
-    [Description("a rolling window of this length instead, as Accounting has it")]
+    [Description("a rolling window of this length instead, the same as in Accounting")]
     public TimeSpan? Window { get; set; }
 
     /// <summary>The action.</summary>
-    [Description("the action to answer")]
+    [Description("the action to return")]
     public UserOption<ActionTemplate> Action { get; set; } = new("defer smtp traffic quota has been exceeded");
 
     /// <summary>The beginning of the table's name.</summary>
-    [Description("the beginning of the table's name, as Accounting has it")]
+    [Description("the prefix of the table name, the same as in Accounting")]
     public string TablePrefix { get; set; } = "acct_";
 
     /// <summary>The key.</summary>
-    [Description("the key to check instead of the attribute's value, as Accounting has it; field then names the table")]
+    [Description("the key to check instead of the attribute's value, the same as in Accounting; field then names the table")]
     public KeyTemplate? Key { get; set; }
 
     /// <summary>What a sender's or recipient's key is without.</summary>
-    [Description("what is left out when a sender or recipient becomes a key, as Accounting has it: batv, srs, extension")]
+    [Description("what is left out when a sender or recipient becomes a key, the same as in Accounting: batv, srs, extension")]
     public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
 
     /// <summary>What begins an extension.</summary>
-    [Description("the characters that begin an extension, as Accounting has it")]
+    [Description("the characters that start an extension, the same as in Accounting")]
     public string RecipientDelimiter { get; set; } = "+";
 
     /// <summary>The connection.</summary>
@@ -81,19 +81,19 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     public string Db { get; set; } = "db";
 
     /// <summary>The longest wait for the counters.</summary>
-    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; three quarters of what is left of request_timeout unless given")]
+    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; default: three quarters of the time left of request_timeout")]
     public TimeSpan? Wait { get; set; }
 
     /// <summary>When to warn.</summary>
-    [Description("log a warning, once a window and key, from this fraction of the threshold on, such as 0.8"), Range(0.0, 1.0)]
+    [Description("log a warning when the counter reaches this fraction of the threshold, such as 0.8; once per window and key"), Range(0.0, 1.0)]
     public double? WarnAt { get; set; }
 
     /// <summary>What to do without a database.</summary>
-    [Description("what to answer when the counter is not known since the database is away: dunno lets the chain go on, or an action")]
+    [Description("what to do when the counter is unknown because the database is unavailable: dunno (the chain goes on) or an action to return")]
     public ActionTemplate WhenUnavailable { get; set; } = new("dunno");
 
     /// <summary>Whether it acts.</summary>
-    [Description("enforce, or observe: log and count what would have been done, and answer nothing")]
+    [Description("enforce; observe: only log what the quota would do, and return nothing")]
     public QuotaMode Mode { get; set; }
 
     /// <inheritdoc/>
@@ -143,7 +143,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         var admission = await AskAsync(context, table, key, window, metric, threshold.Value).ConfigureAwait(false);
         if (admission.State == CounterState.Unavailable)
         {
-            Log(context, $"{field} {key.Key}: the counter is not known");
+            Log(context, $"{field} {key.Key}: the counter is unknown");
             QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name));
             return Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase) ? PluginResult.Continue : PluginResult.Answer(WhenUnavailable.Text);
         }
@@ -193,7 +193,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
 
         if (admission.State == CounterState.Unavailable && timeout.Token.IsCancellationRequested)
         {
-            _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}, when_unavailable decides");
+            _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; when_unavailable applies");
         }
 
         // Also when no answer came in time: the owner may have reserved all the same.

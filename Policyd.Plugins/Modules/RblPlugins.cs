@@ -30,23 +30,23 @@ public abstract class ListPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>What a match gets.</summary>
-    [Description("reject; accept: the chain ends without an objection; passive: only the score counts")]
+    [Description("what to do on a match: reject; accept: end the chain, the mail goes on; passive: only score")]
     public UserOption<ListMode> Mode { get; set; } = new(ListMode.Reject);
 
     /// <summary>The text of the rejection.</summary>
-    [Description("the text after reject; %IP% and %INFO% (what the list says, in brackets) are filled in")]
+    [Description("the text after reject; %IP% and %INFO% (the list's text, in brackets) are replaced")]
     public string RejectMessage { get; set; } = "delivery from %IP% rejected %INFO%";
 
     /// <summary>The score of a match.</summary>
-    [Description("the score to add, once a mail, when it matches")]
+    [Description("the score to add on a match, once per mail")]
     public double? Score { get; set; }
 
     /// <summary>Which score.</summary>
-    [Description("the session's key of the score")]
+    [Description("the session key of the score")]
     public string ScoreField { get; set; } = "score";
 
     /// <summary>What counts as a listing.</summary>
-    [Description("the answers that count, as Postfix writes them: 127.0.0.[2;4;6..8]; none: all but those by which lists refuse to be asked")]
+    [Description("the answers that count as a listing, in Postfix syntax: 127.0.0.[2;4;6..8]; default: all except the answers by which lists refuse a query")]
     public IReadOnlyList<AnswerPattern> Answers { get; set; } = [];
 
     /// <inheritdoc/>
@@ -86,7 +86,7 @@ public sealed class RblPlugin : ListPlugin, IStartsLookups
     public required string Domain { get; set; }
 
     /// <summary>The subscriber's key.</summary>
-    [Description("the key that the list gave you; put for %KEY% in domain"), SecretOption]
+    [Description("the key that the list's operator gave you; it replaces %KEY% in domain"), SecretOption]
     public string? Key { get; set; }
 
     /// <inheritdoc/>
@@ -141,11 +141,11 @@ public sealed class RblActionPlugin : ListPlugin
     private string _key = "";
 
     /// <summary>The RBL plugin.</summary>
-    [Description("the name of the RBL plugin whose result counts")]
+    [Description("the name of the RBL plugin whose result is used")]
     public required string ResultFrom { get; set; }
 
     /// <summary>Which results.</summary>
-    [Description("what an address of the result must match; without it answers must be given")]
+    [Description("the regular expression that an address of the result must match; required without answers")]
     public PerlRegex? ReMatch { get; set; }
 
     /// <inheritdoc/>
@@ -156,7 +156,7 @@ public sealed class RblActionPlugin : ListPlugin
         setup.UseResultOf<RblPlugin>("result_from", ResultFrom);
         if (ReMatch is null && Answers.Count == 0)
         {
-            setup.Error("re_match", "neither re_match nor answers is given: nothing tells which results count");
+            setup.Error("re_match", "set re_match or answers to say which results match");
         }
     }
 
@@ -170,7 +170,7 @@ public sealed class RblActionPlugin : ListPlugin
 
         if (!context.Session.TryGet<ListResult>(_key, out var result) || result is null)
         {
-            Log(context, $"there is no result of {ResultFrom}");
+            Log(context, $"{ResultFrom} has no result");
             return default;
         }
 

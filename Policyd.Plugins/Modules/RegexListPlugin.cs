@@ -24,19 +24,19 @@ public sealed class RegexListPlugin : Plugin, INestedChain
     public IReadOnlyList<PerlRegex> Regex { get; set; } = [];
 
     /// <summary>A file of expressions.</summary>
-    [Description("a file of regular expressions, one a line; # begins a comment line")]
+    [Description("a file with one regular expression per line; # starts a comment line")]
     public string? File { get; set; }
 
     /// <summary>Whether to act when nothing matches.</summary>
-    [Description("act when none of them matches")]
+    [Description("on: act when none of them matches")]
     public bool Invert { get; set; }
 
     /// <summary>The score, once a mail.</summary>
-    [Description("the score to add, once a mail")]
+    [Description("the score to add, once per mail")]
     public UserOption<double?> Score { get; set; } = new(null);
 
     /// <summary>The action.</summary>
-    [Description("the action to answer")]
+    [Description("the action to return")]
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>
@@ -52,7 +52,7 @@ public sealed class RegexListPlugin : Plugin, INestedChain
         }
         else if (_list.Count == 0)
         {
-            setup.Warning("key", "the list is empty: neither regex nor file is given");
+            setup.Warning("key", "the list is empty; set regex or file");
         }
     }
 

@@ -28,7 +28,7 @@ public sealed class SaAwlLookupPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _resultKey = ResultKeyOf(Name);
-        _file = LookupFile.Open(setup, Name, setup.ResolvePath(DbFile), BerkeleyDbFile.Read, "No reputation is known until it can be read.");
+        _file = LookupFile.Open(setup, Name, setup.ResolvePath(DbFile), BerkeleyDbFile.Read, "Until it can be read, no reputation is known.");
     }
 
     /// <inheritdoc/>
@@ -93,7 +93,7 @@ public sealed class SaAwlActionPlugin : Plugin
     private ActionTemplate _reject = new("reject");
 
     /// <summary>Which lookup.</summary>
-    [Description("the name of the SaAwlLookup plugin, which stands before this one")]
+    [Description("the name of the SaAwlLookup plugin; it must come before this one")]
     public required string ResultFrom { get; set; }
 
     /// <summary>Whether it acts.</summary>
@@ -101,31 +101,31 @@ public sealed class SaAwlActionPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>What a match does.</summary>
-    [Description("reject, accept or dunno (end the chain, let the mail go on), or passive (only score)")]
+    [Description("what to do on a match: reject, accept or dunno (end the chain, the mail goes on), or passive (only score)")]
     public UserOption<MatchMode> Mode { get; set; } = new(MatchMode.Reject);
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text of the reject; %IP%, %SENDER% and %SCORE% are filled in")]
+    [Description("the text after reject; %IP%, %SENDER% and %SCORE% are replaced")]
     public string RejectMessage { get; set; } = "sender address/ip has bad reputation";
 
     /// <summary>The score of a match.</summary>
-    [Description("the score to add, once a mail")]
+    [Description("the score to add, once per mail")]
     public double? Score { get; set; }
 
     /// <summary>The part of the reputation that is added.</summary>
-    [Description("without score: SpamAssassin's score times this is added, once a mail")]
+    [Description("without score: SpamAssassin's mean score multiplied by this is added, once per mail")]
     public double? ScoreFactor { get; set; }
 
     /// <summary>How many mails are enough.</summary>
-    [Description("how many mails SpamAssassin must have seen"), Range(1, long.MaxValue)]
+    [Description("how many mails SpamAssassin must have counted"), Range(1, long.MaxValue)]
     public long MinCount { get; set; } = 10;
 
     /// <summary>The threshold.</summary>
-    [Description("the mean score from which on it matches")]
+    [Description("the threshold for the mean score")]
     public double Threshold { get; set; } = 5;
 
     /// <summary>The side of the threshold.</summary>
-    [Description("gt: on the threshold or above; lt: on it or below")]
+    [Description("gt: the mean score is at or above the threshold; lt: at or below it")]
     public SaAwlMatch Match { get; set; }
 
     /// <inheritdoc/>

@@ -19,19 +19,19 @@ public enum ScoreMatch
 public sealed class ScoreActionPlugin : Plugin, INestedChain
 {
     /// <summary>The threshold.</summary>
-    [Description("the score from which on the plugin acts")]
+    [Description("the threshold for the score")]
     public required UserOption<double> Threshold { get; set; }
 
     /// <summary>How it is compared.</summary>
-    [Description("gt: score at or above the threshold; lt: at or below it")]
+    [Description("gt: act when the score is at or above the threshold; lt: at or below it")]
     public ScoreMatch Match { get; set; }
 
     /// <summary>The action.</summary>
-    [Description("the action to answer; %IP%, %SCORE% and %SCORE_DETAIL% are filled in")]
+    [Description("the action to return; %IP%, %SCORE% and %SCORE_DETAIL% are replaced")]
     public ActionTemplate? Action { get; set; }
 
     /// <summary>Which score.</summary>
-    [Description("the session's key of the score")]
+    [Description("the session key of the score")]
     public string ScoreField { get; set; } = "score";
 
     /// <inheritdoc/>
@@ -69,7 +69,7 @@ public sealed class ScoreActionPlugin : Plugin, INestedChain
 public sealed class AddScoreHeaderPlugin : Plugin
 {
     /// <summary>From which score on the header says YES.</summary>
-    [Description("the score from which on the header says YES")]
+    [Description("the header says YES when the score reaches this value")]
     public UserOption<double> SpamScore { get; set; } = new(5);
 
     /// <summary>The header's name.</summary>
@@ -77,7 +77,7 @@ public sealed class AddScoreHeaderPlugin : Plugin
     public string HeaderName { get; set; } = "X-MtScore";
 
     /// <summary>Which score.</summary>
-    [Description("the session's key of the score")]
+    [Description("the session key of the score")]
     public string ScoreField { get; set; } = "score";
 
     /// <inheritdoc/>
@@ -85,7 +85,7 @@ public sealed class AddScoreHeaderPlugin : Plugin
     {
         if (HeaderName.Length == 0 || HeaderName.Any(c => c is <= ' ' or >= '\x7f' or ':'))
         {
-            setup.Error("header_name", $"\"{HeaderName}\" is no name of a header (RFC 5322, section 3.6.8)");
+            setup.Error("header_name", $"\"{HeaderName}\" is not a valid header name (RFC 5322, section 3.6.8)");
         }
     }
 

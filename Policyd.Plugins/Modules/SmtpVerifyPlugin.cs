@@ -33,7 +33,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public UserOption<bool> Enabled { get; set; } = new(true);
 
     /// <summary>The one server to ask.</summary>
-    [Description("the server to ask, by name or address; absent: the mail servers of the address's domain")]
+    [Description("the name or address of the server to ask; default: the mail servers of the address's domain")]
     public string? Host { get; set; }
 
     /// <summary>The servers' port.</summary>
@@ -41,19 +41,19 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public int Port { get; set; } = 25;
 
     /// <summary>The name of this host.</summary>
-    [Description("the name to greet the server with; empty: the system's")]
+    [Description("the name to send in EHLO; empty: the system's name")]
     public string HeloName { get; set; } = "";
 
     /// <summary>Where a domain may lead.</summary>
-    [Description("on: a domain may lead to loopback, private and other addresses that are not of the Internet")]
+    [Description("on: connect also to loopback, private and other addresses that are not public")]
     public bool AllowPrivate { get; set; }
 
     /// <summary>A fixed sender.</summary>
-    [Description("the address in MAIL FROM, <> for nobody; absent: that of sender_field")]
+    [Description("the address in MAIL FROM; <>: the empty sender; default: the address in sender_field")]
     public string? Sender { get; set; }
 
     /// <summary>Where the sender is.</summary>
-    [Description("the attribute whose address stands in MAIL FROM"), AttributeName]
+    [Description("the attribute whose address is sent in MAIL FROM"), AttributeName]
     public string SenderField { get; set; } = "recipient";
 
     /// <summary>Where the address is.</summary>
@@ -61,27 +61,27 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public string RecipientField { get; set; } = "sender";
 
     /// <summary>Where the size is.</summary>
-    [Description("the attribute with the mail's size, which is told to a server that wants to know it"), AttributeName]
+    [Description("the attribute with the size of the mail, which is sent to a server that offers SIZE"), AttributeName]
     public string SizeField { get; set; } = "size";
 
     /// <summary>The answer to a temporary failure.</summary>
-    [Description("the action for a temporary failure; %MSG% is the server's answer")]
+    [Description("the action to return on a temporary failure; %MSG% is the server's answer")]
     public ActionTemplate? TempFailAction { get; set; }
 
     /// <summary>The score of a temporary failure.</summary>
-    [Description("the score to add, once a mail and address, for a temporary failure")]
+    [Description("the score to add on a temporary failure, once per mail and address")]
     public double? TempFailScore { get; set; }
 
     /// <summary>The answer to a permanent failure.</summary>
-    [Description("the action for a permanent failure; %MSG% is the server's answer")]
+    [Description("the action to return on a permanent failure; %MSG% is the server's answer")]
     public ActionTemplate? PermFailAction { get; set; }
 
     /// <summary>The score of a permanent failure.</summary>
-    [Description("the score to add, once a mail and address, for a permanent failure")]
+    [Description("the score to add on a permanent failure, once per mail and address")]
     public double? PermFailScore { get; set; }
 
     /// <summary>The answer to a server without STARTTLS.</summary>
-    [Description("the action when the address is accepted and its server offers no STARTTLS")]
+    [Description("the action to return when the server accepts the address but offers no STARTTLS")]
     public ActionTemplate? NoStarttlsAction { get; set; }
 
     /// <summary>The score of STARTTLS.</summary>
@@ -93,11 +93,11 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public double? NoStarttlsScore { get; set; }
 
     /// <summary>Whether to look for TLSA records.</summary>
-    [Description("on: look for a TLSA record of the server")]
+    [Description("on: look up a TLSA record of the server")]
     public bool CheckTlsa { get; set; }
 
     /// <summary>The score of a TLSA record.</summary>
-    [Description("the score to add when there is a TLSA record that DNSSEC secures")]
+    [Description("the score to add when there is a TLSA record that DNSSEC secures (AD bit)")]
     public double? HasTlsaScore { get; set; }
 
     /// <summary>The score of no TLSA record.</summary>
@@ -105,7 +105,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public double? NoTlsaScore { get; set; }
 
     /// <summary>Whether to look for OPENPGPKEY records.</summary>
-    [Description("on: look for an OPENPGPKEY record of the address")]
+    [Description("on: look up an OPENPGPKEY record of the address")]
     public bool CheckOpenpgp { get; set; }
 
     /// <summary>The score of an OPENPGPKEY record.</summary>
@@ -117,7 +117,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public double? NoOpenpgpScore { get; set; }
 
     /// <summary>Which score.</summary>
-    [Description("the session's key of the score")]
+    [Description("the session key of the score")]
     public string ScoreField { get; set; } = "score";
 
     /// <inheritdoc/>
@@ -133,13 +133,13 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         _helo = HeloName.Length > 0 ? HeloName : System.Net.Dns.GetHostName();
         if (_helo.Any(static c => c is <= ' ' or >= '\x7f'))
         {
-            setup.Error("helo_name", $"\"{_helo}\" is no name of a host");
+            setup.Error("helo_name", $"\"{_helo}\" is not a valid host name");
         }
 
         _fixedSender = Sender is null or NoSender ? null : SmtpAddress.Parse(Sender);
         if (_fixedSender is null && Sender is not (null or NoSender))
         {
-            setup.Error("sender", $"\"{Sender}\" is no address, user@domain, nor <>");
+            setup.Error("sender", $"\"{Sender}\" is neither an address (user@domain) nor <>");
         }
     }
 
@@ -164,14 +164,14 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         // A bounce has no sender, and an address without a domain no server.
         if (context.Request[RecipientField] is not { Length: > 0 } text || !text.Contains('@', StringComparison.Ordinal))
         {
-            Log(context, $"{RecipientField} holds no address with a domain: nothing to verify");
+            Log(context, $"{RecipientField} contains no address with a domain; nothing to verify");
             return PluginResult.Continue;
         }
 
         if (SmtpAddress.Parse(text) is not { } address)
         {
-            Log(context, $"no mail can be sent to {text}");
-            return Act(context, Name, SmtpVerdict.Permanent("this is no address that mail can be sent to"));
+            Log(context, $"{text} is not a valid address");
+            return Act(context, Name, SmtpVerdict.Permanent("this is not a valid address"));
         }
 
         var verdict = await context.CachedAsync(ResultKey(text), static of => of.Plugin.VerifyAsync(of.Context, of.Address), (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
@@ -188,7 +188,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         var host = DomainText.ToAscii(Host);
         if (host is null)
         {
-            setup.Error("host", $"\"{Host}\" is no name of a host");
+            setup.Error("host", $"\"{Host}\" is not a valid host name");
         }
 
         return host;
@@ -234,7 +234,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         {
             if (Interlocked.Increment(ref _calls) > MostCalls)
             {
-                _full.Away(context, this, $"{MostCalls} addresses are being verified: nothing is known of {address.Path}");
+                _full.Away(context, this, $"{MostCalls} addresses are being verified already; {address.Path} is not verified");
                 return SmtpVerdict.Temporary("too many addresses are being verified");
             }
 
@@ -267,7 +267,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         else
         {
             attempt.Failed();
-            _log.Away(context, this, "does not answer: nothing is known of the addresses it is asked about");
+            _log.Away(context, this, "does not answer; addresses are not verified");
         }
     }
 }

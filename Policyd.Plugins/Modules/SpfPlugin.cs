@@ -94,59 +94,59 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     public bool CheckHelo { get; set; } = true;
 
     /// <summary>The score of a pass.</summary>
-    [Description("the score to add when the client may send for the domain, once a mail")]
+    [Description("the score to add on a pass (the client may send for the domain), once per mail")]
     public double? PassScore { get; set; }
 
     /// <summary>What a pass does.</summary>
-    [Description("what a pass does: passive (only score), accept or dunno (end the chain, let the mail go on)")]
+    [Description("what to do on a pass: passive (only score), accept or dunno (end the chain, the mail goes on)")]
     public UserOption<SpfPassMode> PassMode { get; set; } = new(SpfPassMode.Passive);
 
     /// <summary>The score of a softfail.</summary>
-    [Description("the score to add for a softfail, once a mail")]
+    [Description("the score to add on a softfail, once per mail")]
     public double? SoftfailScore { get; set; }
 
     /// <summary>What a softfail does.</summary>
-    [Description("what a softfail does: passive, accept, dunno or reject")]
+    [Description("what to do on a softfail: passive, accept, dunno or reject")]
     public UserOption<SpfSoftfailMode> SoftfailMode { get; set; } = new(SpfSoftfailMode.Passive);
 
     /// <summary>The score of a fail.</summary>
-    [Description("the score to add for a fail, once a mail")]
+    [Description("the score to add on a fail, once per mail")]
     public double? FailScore { get; set; }
 
     /// <summary>What a fail does.</summary>
-    [Description("what a fail does: reject or passive")]
+    [Description("what to do on a fail: reject or passive")]
     public UserOption<SpfFailMode> FailMode { get; set; } = new(SpfFailMode.Reject);
 
     /// <summary>The score of a temperror.</summary>
-    [Description("the score to add when the policy cannot be looked up, once a mail")]
+    [Description("the score to add when the policy cannot be looked up, once per mail")]
     public double? TemperrorScore { get; set; }
 
     /// <summary>What a temperror does.</summary>
-    [Description("what is done when the policy cannot be looked up: defer, reject, dunno or passive")]
+    [Description("what to do when the policy cannot be looked up: defer, reject, dunno or passive")]
     public SpfErrorMode TemperrorMode { get; set; } = SpfErrorMode.Defer;
 
     /// <summary>The score of a permerror.</summary>
-    [Description("the score to add when the policy is wrong, once a mail")]
+    [Description("the score to add when the policy is invalid, once per mail")]
     public double? PermerrorScore { get; set; }
 
     /// <summary>What a permerror does.</summary>
-    [Description("what is done when the policy is wrong: reject, defer, dunno or passive")]
+    [Description("what to do when the policy is invalid: reject, defer, dunno or passive")]
     public SpfErrorMode PermerrorMode { get; set; } = SpfErrorMode.Reject;
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text of the reject; %LOCAL_EXPL% (why) and %AUTH_EXPL% (the domain's own explanation) are filled in")]
+    [Description("the text after reject; %LOCAL_EXPL% (the reason) and %AUTH_EXPL% (the domain's own explanation) are replaced")]
     public string RejectMessage { get; set; } = "SPF validation failed: %LOCAL_EXPL%";
 
     /// <summary>The explanation of a domain that has none.</summary>
-    [Description("the explanation where the domain has none of its own; SPF's macros are expanded")]
+    [Description("the explanation for a domain that has none of its own; SPF macros are expanded")]
     public string DefaultAuthorityExplanation { get; set; } = "See http://www.%{d}/why/id=%{S};ip=%{I};r=%{R}";
 
     /// <summary>This host's name.</summary>
-    [Description("this host's name in explanations; empty: the system's")]
+    [Description("the name of this host in explanations; empty: the system's name")]
     public string Hostname { get; set; } = "";
 
     /// <summary>Who is not checked.</summary>
-    [Description("addresses and networks that are not checked, separated by commas or spaces; loopback never is"), OptionList("")]
+    [Description("addresses and networks that are not checked, separated by commas or spaces; loopback is never checked"), OptionList("")]
     public string Whitelist { get; set; } = "";
 
     /// <summary>A limit of the RFC.</summary>
@@ -158,11 +158,11 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     public int MaxNameLookupsPerTerm { get; set; } = 10;
 
     /// <summary>A limit of the RFC.</summary>
-    [Description("how many terms of a policy may have lookups that find nothing"), Range(0, 100)]
+    [Description("how many terms of a policy may cause lookups without a result"), Range(0, 100)]
     public int MaxVoidDnsLookups { get; set; } = 2;
 
     /// <summary>Which score.</summary>
-    [Description("the session's key of the score")]
+    [Description("the session key of the score")]
     public string ScoreField { get; set; } = "score";
 
     /// <inheritdoc/>
@@ -179,7 +179,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
             }
             else
             {
-                setup.Error("whitelist", $"\"{text}\" is no address and no network");
+                setup.Error("whitelist", $"\"{text}\" is neither an address nor a network");
             }
         }
 

@@ -17,11 +17,11 @@ public sealed class SqlUserConfigPlugin : Plugin
     private SqlDatabase _database = null!;
 
     /// <summary>The query.</summary>
-    [Description("the query; its one ? is the attribute's value, the first column of the first row is the JSON object")]
+    [Description("the query; its single ? is the attribute's value; the first column of the first row is the JSON object")]
     public string SqlQuery { get; set; } = "SELECT config FROM user_config WHERE address=?";
 
     /// <summary>The attribute.</summary>
-    [Description("the attribute that is looked up"), AttributeName]
+    [Description("the request attribute that is looked up"), AttributeName]
     public string Field { get; set; } = "recipient";
 
     /// <summary>The connection.</summary>
@@ -42,7 +42,7 @@ public sealed class SqlUserConfigPlugin : Plugin
     {
         if (context.Request[Field] is not { Length: > 0 } value)
         {
-            Log(context, $"{Field} is empty, nothing to look up");
+            Log(context, $"{Field} is empty; nothing to look up");
             return PluginResult.Continue;
         }
 
@@ -57,7 +57,7 @@ public sealed class SqlUserConfigPlugin : Plugin
             using var json = StrictJson.Parse(text);
             if (json.RootElement.ValueKind != JsonValueKind.Object)
             {
-                Log(context, $"the settings of {value} are no JSON object");
+                Log(context, $"the settings of {value} are not a JSON object");
                 return PluginResult.Continue;
             }
 
@@ -69,7 +69,7 @@ public sealed class SqlUserConfigPlugin : Plugin
         }
         catch (JsonException exception)
         {
-            Log(context, $"the settings of {value} are no JSON: {exception.Message}");
+            Log(context, $"the settings of {value} are not valid JSON: {exception.Message}");
         }
 
         return PluginResult.Continue;
@@ -95,11 +95,11 @@ public sealed class SqlListPlugin : LookupPlugin
     private SqlDatabase _database = null!;
 
     /// <summary>The query.</summary>
-    [Description("the query; its one ? is the attribute's value; a row is a match")]
+    [Description("the query; its single ? is the attribute's value; a row is a match")]
     public string SqlQuery { get; set; } = "SELECT client_ip FROM whitelist WHERE client_ip=INET_ATON(?)";
 
     /// <summary>The attribute.</summary>
-    [Description("the attribute that is looked up"), AttributeName]
+    [Description("the request attribute that is looked up"), AttributeName]
     public string Field { get; set; } = "client_address";
 
     /// <summary>The connection.</summary>
@@ -150,7 +150,7 @@ internal static class SqlLookup
         var query = setup.Statement("sql_query", connection, database, sql);
         if (query.ParameterCount != 1)
         {
-            setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {query.ParameterCount} placeholders (?), one is needed"));
+            setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {query.ParameterCount} placeholders (?), but needs exactly one"));
             return null;
         }
 

@@ -66,7 +66,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
 
     private static ReadOnlyMemory<byte> Bounded(ReadOnlyMemory<byte> value) => value.Length <= RedisReplyBound.MaxValueBytes ? value : throw TooLarge();
 
-    private static CacheException TooLarge() => new($"a value of more than {RedisReplyBound.MaxValueBytes} bytes; that is more than is taken");
+    private static CacheException TooLarge() => new($"the value is larger than the maximum of {RedisReplyBound.MaxValueBytes} bytes");
 
     private static TimeSpan AtLeastASecond(TimeSpan life) => life < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : life;
 
@@ -90,7 +90,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
         if (attempt.IsRefused)
         {
             _log.Away(environment.Logger, null);
-            throw new CacheException($"redis {options.Where} is away");
+            throw new CacheException($"redis {options.Where} is unavailable");
         }
 
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(ct);

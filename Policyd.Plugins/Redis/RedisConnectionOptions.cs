@@ -17,15 +17,15 @@ public sealed class RedisConnectionOptions : IConnectionOptions
     public string Server { get; set; } = "127.0.0.1:6379";
 
     /// <summary>The server's UNIX-domain socket; wins over <see cref="Server"/>.</summary>
-    [Description("the server's UNIX-domain socket, instead of server")]
+    [Description("the server's UNIX-domain socket; use this instead of server")]
     public string? Sock { get; set; }
 
     /// <summary>The sentinels that know the server.</summary>
-    [Description("the sentinels that know which server is the master, instead of server")]
+    [Description("the sentinels that tell which server is the master; use this instead of server")]
     public IReadOnlyList<string> Sentinels { get; set; } = [];
 
     /// <summary>The name under which the sentinels know the server.</summary>
-    [Description("the name under which the sentinels know the server")]
+    [Description("the sentinels' name of the service")]
     public string? Service { get; set; }
 
     /// <summary>The password. Never shown.</summary>
@@ -44,16 +44,16 @@ public sealed class RedisConnectionOptions : IConnectionOptions
     {
         if (Sentinels.Count > 0 != Service is { Length: > 0 })
         {
-            return "sentinels and service belong together";
+            return "sentinels and service must be set together";
         }
 
         if (Sentinels.Append(Server).Any(server => EndPointOf(server) is null))
         {
             // Not quoted: a password may stand in it, as in redis://:PASSWORD@HOST or HOST,password=PASSWORD.
-            return $"{(EndPointOf(Server) is null ? "server" : "sentinels")}: this is no server; write HOST, HOST:PORT or [V6]:PORT";
+            return $"{(EndPointOf(Server) is null ? "server" : "sentinels")}: not a valid address; expected HOST, HOST:PORT or [V6]:PORT";
         }
 
-        return Sock is { Length: > 100 } ? "sock: the path is longer than a socket's may be" : null;
+        return Sock is { Length: > 100 } ? "sock: the path is too long for a socket" : null;
     }
 
     /// <inheritdoc/>

@@ -46,6 +46,6 @@ internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clo
     private void Failed(string what, Exception exception)
     {
         s_failures.Add(1);
-        _log.Away(logger, $"a session was not {what}, its mail goes on without: {exception.Message}");
+        _log.Away(logger, $"a session was not {what}; its mail goes on without it: {exception.Message}");
     }
 }

@@ -262,7 +262,7 @@ public sealed class Session
     {
         if (json.ValueKind != JsonValueKind.Object)
         {
-            throw new JsonException("a session is a JSON object");
+            throw new JsonException("a session must be a JSON object");
         }
 
         foreach (var member in json.EnumerateObject())

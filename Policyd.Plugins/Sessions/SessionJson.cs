@@ -29,7 +29,7 @@ internal static class SessionJson
     {
         if (HasOwnComparer(value))
         {
-            throw Lost<T>(key, "its comparer would be the usual one");
+            throw Lost<T>(key, "its comparer would be lost");
         }
 
         if (s_isProven.TryGetValue(typeof(T), out var isProven) && isProven && IsExact(value))
@@ -50,7 +50,7 @@ internal static class SessionJson
         var json = Serialize(key, value);
         if (!ComesBack<T>(json))
         {
-            throw Lost<T>(key, "what is read back is not what was put");
+            throw Lost<T>(key, "the value that is read back differs from the stored one");
         }
 
         s_isProven[typeof(T)] = !HasOwnFields(typeof(T), []);
@@ -128,7 +128,7 @@ internal static class SessionJson
 
         if (type == typeof(object) || type.IsPointer || typeof(Delegate).IsAssignableFrom(type))
         {
-            return $"{type.Name} does not tell what it is";
+            return $"{type.Name} does not tell the type of its value";
         }
 
         JsonTypeInfo info;
@@ -154,7 +154,7 @@ internal static class SessionJson
         var type = info.Type;
         if ((type.IsInterface || type.IsAbstract) && info.PolymorphismOptions is null)
         {
-            return $"{type.Name} is an interface or abstract: nobody knows what to make of it again";
+            return $"{type.Name} is an interface or abstract, so the type to read it back as is unknown";
         }
 
         foreach (var property in info.Properties.Where(static property => property.Get is not null))
@@ -162,7 +162,7 @@ internal static class SessionJson
             // One that is computed from others needs no setter.
             if (property.Set is null && property.AssociatedParameter is null && property.AttributeProvider is PropertyInfo { } member && BackingField(member) is not null)
             {
-                return $"{type.Name}.{property.Name} cannot be set: give it a public setter, or a parameter of the constructor";
+                return $"{type.Name}.{property.Name} cannot be set; add a public setter or a parameter of the constructor";
             }
 
             if (Loss(property.PropertyType, seen) is { } inner)
@@ -223,7 +223,7 @@ internal static class SessionJson
     }
 
     private static InvalidOperationException Lost<T>(string key, string why) =>
-        new($"the session cannot keep {Shown(typeof(T))} under \"{key}\", since it would not come back as it was: {why}");
+        new($"the session cannot store {Shown(typeof(T))} under \"{key}\" because it could not be read back unchanged: {why}");
 
     private static string Shown(Type type) =>
         type.IsGenericType ? $"{type.Name.Split('`')[0]}<{string.Join(", ", type.GetGenericArguments().Select(Shown))}>" : type.Name;

@@ -53,6 +53,6 @@ internal sealed class MailExchangers(IDnsResolver dns, bool allowPrivate)
     public (IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure) Admit(string host, IEnumerable<IPAddress> addresses)
     {
         var admitted = addresses.Where(address => allowPrivate || address.IsPublic()).Take(MostAddressesOfHost).ToList();
-        return (admitted, admitted.Count > 0 ? null : SmtpVerdict.Temporary($"the mail server {host} is not on the Internet"));
+        return (admitted, admitted.Count > 0 ? null : SmtpVerdict.Temporary($"the mail server {host} has no public address"));
     }
 }

@@ -47,7 +47,7 @@ internal sealed class SmtpConversation(SmtpQuestion question)
     {
         if (!reply.IsPositive && !reply.IsTransient && !reply.IsPermanent)
         {
-            throw new SmtpException($"it answers with {reply.Code}, which means nothing here");
+            throw new SmtpException($"it answered with the unexpected code {reply.Code}");
         }
 
         switch (_state)

@@ -23,14 +23,14 @@ internal sealed class SmtpReplyReader
                 _line.Add(piece[at]);
                 if (_line.Count > MostLineBytes)
                 {
-                    throw new SmtpException("it sends a line without an end");
+                    throw new SmtpException("it sent a line that is too long");
                 }
             }
             else if (EndLine())
             {
                 if (at + 1 < piece.Length)
                 {
-                    throw new SmtpException("it says more than it was asked");
+                    throw new SmtpException("it sent a reply without a command");
                 }
 
                 var reply = new SmtpReply(_code, [.. _lines]);
@@ -68,7 +68,7 @@ internal sealed class SmtpReplyReader
         var code = ((line[0] - '0') * 100) + ((line[1] - '0') * 10) + line[2] - '0';
         if (_lines.Count > 0 && code != _code)
         {
-            throw new SmtpException("it gives two codes in one reply");
+            throw new SmtpException("it sent two codes in one reply");
         }
 
         if (_lines.Count == MostLines)

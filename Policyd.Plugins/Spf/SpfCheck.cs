@@ -17,7 +17,7 @@ internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequ
     {
         if (!SpfName.IsDomain(domain))
         {
-            return new SpfOutcome(SpfVerdict.None, $"\"{domain}\" is no domain");
+            return new SpfOutcome(SpfVerdict.None, $"\"{domain}\" is not a domain");
         }
 
         if (await lookups.PolicyAsync(domain).ConfigureAwait(false) is not { } text)
@@ -49,7 +49,7 @@ internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequ
         }
         catch (SpfSyntaxException e)
         {
-            throw new SpfErrorException(SpfVerdict.PermError, $"the policy of {domain} is wrong: {e.Message}");
+            throw new SpfErrorException(SpfVerdict.PermError, $"the policy of {domain} is invalid: {e.Message}");
         }
     }
 

@@ -56,7 +56,7 @@ internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequ
 
         _text += policy?.Length ?? 0;
         return _text > MostText && policy!.Length <= SpfRecord.MostLength
-            ? throw new SpfErrorException(SpfVerdict.PermError, $"with that of {domain} the policies are longer than {MostText} bytes")
+            ? throw new SpfErrorException(SpfVerdict.PermError, $"with the policy of {domain}, all policies together are longer than {MostText} bytes")
             : policy;
     }
 
@@ -162,7 +162,7 @@ internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequ
     {
         if (!_isVoidTerm && ++_voids > settings.MaxVoidLookups)
         {
-            throw new SpfErrorException(SpfVerdict.PermError, $"the policy has more than {settings.MaxVoidLookups} terms whose lookups find nothing");
+            throw new SpfErrorException(SpfVerdict.PermError, $"the policy has more than {settings.MaxVoidLookups} terms with lookups that find nothing");
         }
 
         _isVoidTerm = true;

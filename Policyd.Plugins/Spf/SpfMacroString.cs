@@ -44,7 +44,7 @@ internal sealed class SpfMacroString
         {
             if (text[at] is < ' ' or > '~' || (text[at] == ' ' && !isExplanation))
             {
-                throw new SpfSyntaxException($"\"{text}\" holds what is not printable ASCII");
+                throw new SpfSyntaxException($"\"{text}\" contains characters that are not printable ASCII");
             }
 
             if (text[at] != '%')
@@ -77,7 +77,7 @@ internal sealed class SpfMacroString
                     at = close;
                     break;
                 default:
-                    throw new SpfSyntaxException($"\"{text}\" has a % that begins no macro");
+                    throw new SpfSyntaxException($"\"{text}\" has a % that does not start a macro");
             }
         }
 
@@ -99,7 +99,7 @@ internal sealed class SpfMacroString
         var parsed = Parse(text);
         if (parsed._tokens is [] || (parsed._tokens[^1] is { IsExpansion: false } last && !EndsInTopLabel(last.Literal)))
         {
-            throw new SpfSyntaxException($"\"{text}\" is no domain");
+            throw new SpfSyntaxException($"\"{text}\" is not a domain");
         }
 
         return parsed;
@@ -147,7 +147,7 @@ internal sealed class SpfMacroString
         var letter = macro.Length > 0 ? char.ToLowerInvariant(macro[0]) : '\0';
         if (!"slodiphv".Contains(letter, StringComparison.Ordinal) && !(isExplanation && "crt".Contains(letter, StringComparison.Ordinal)))
         {
-            throw new SpfSyntaxException($"\"{text}\" has a macro that there is not");
+            throw new SpfSyntaxException($"\"{text}\" has an unknown macro");
         }
 
         var at = 1;
@@ -159,7 +159,7 @@ internal sealed class SpfMacroString
 
         if (at > 1 && digits == 0)
         {
-            throw new SpfSyntaxException($"\"{text}\" has a macro that keeps no part");
+            throw new SpfSyntaxException($"\"{text}\" has a macro that keeps 0 labels");
         }
 
         var reversed = at < macro.Length && macro[at] is 'r' or 'R';

@@ -69,10 +69,10 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
             switch (term[..sign].ToUpperInvariant())
             {
                 case "REDIRECT":
-                    redirect = redirect is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("redirect= is there twice");
+                    redirect = redirect is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("redirect= occurs twice");
                     break;
                 case "EXP":
-                    explanation = explanation is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("exp= is there twice");
+                    explanation = explanation is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("exp= occurs twice");
                     break;
                 default:
                     SpfMacroString.Parse(value);   // an unknown one is left alone, but must fit
@@ -113,7 +113,7 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
             case "IP6" when rest.StartsWith(':'):
                 return Network(verdict, SpfMechanism.Ip6, AddressFamily.InterNetworkV6, rest[1..], term);
             default:
-                throw new SpfSyntaxException($"\"{term}\" is no mechanism");
+                throw new SpfSyntaxException($"\"{term}\" is not a mechanism");
         }
     }
 
@@ -123,7 +123,7 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
         var bits4 = TakeBits(ref rest, "/", 32, term);
         if (rest.Length > 0 && !rest.StartsWith(':'))
         {
-            throw new SpfSyntaxException($"\"{term}\" is no mechanism");
+            throw new SpfSyntaxException($"\"{term}\" is not a mechanism");
         }
 
         return new SpfDirective(verdict, mechanism, rest.Length == 0 ? null : SpfMacroString.ParseDomain(rest[1..]), null, bits4, bits6, term);
@@ -134,12 +134,12 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
         var bits = TakeBits(ref address, "/", family == AddressFamily.InterNetwork ? 32 : 128, term);
         if (family == AddressFamily.InterNetwork ? !DottedQuad().IsMatch(address) : address.AsSpan().ContainsAny("%[]"))
         {
-            throw new SpfSyntaxException($"\"{term}\" holds no address");
+            throw new SpfSyntaxException($"\"{term}\" contains no valid address");
         }
 
         return IPAddress.TryParse(address, out var network) && network.AddressFamily == family
             ? new SpfDirective(verdict, mechanism, null, network, bits, bits, term)
-            : throw new SpfSyntaxException($"\"{term}\" holds no address");
+            : throw new SpfSyntaxException($"\"{term}\" contains no valid address");
     }
 
     // A term is a stranger's, and a record may have thousands: these look once at each character and make nothing.
@@ -168,7 +168,7 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
         var digits = text.AsSpan(at + sign.Length);
         var bits = digits.Length is 0 or > 3 || (digits.Length > 1 && digits[0] == '0') ? int.MaxValue : int.Parse(digits, CultureInfo.InvariantCulture);
         text = text[..at];
-        return bits <= most ? bits : throw new SpfSyntaxException($"\"{term}\" has a prefix that no address has");
+        return bits <= most ? bits : throw new SpfSyntaxException($"\"{term}\" has an invalid prefix length");
     }
 
     [GeneratedRegex(@"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\z)|\z)){4}\z")]

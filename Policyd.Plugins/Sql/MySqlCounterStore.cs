@@ -178,12 +178,12 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         var warnings = new List<string>();
         if (settings.TryGetValue("innodb_flush_log_at_trx_commit", out var flush) && flush is "0" or "2")
         {
-            warnings.Add($"innodb_flush_log_at_trx_commit is {flush}: a crash of the database's machine may lose the last counts; 1 keeps them");
+            warnings.Add($"innodb_flush_log_at_trx_commit is {flush}: a crash of the database host may lose the last counts; set it to 1 to prevent this");
         }
 
         if (settings.GetValueOrDefault("log_bin") == "ON" && settings.TryGetValue("sync_binlog", out var sync) && sync != "1")
         {
-            warnings.Add($"sync_binlog is {sync}: a crash of the database's machine may lose the last counts; 1 keeps them");
+            warnings.Add($"sync_binlog is {sync}: a crash of the database host may lose the last counts; set it to 1 to prevent this");
         }
 
         return warnings;
@@ -256,8 +256,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         {
             Warnings = learned.Pairs is null
                 ? []
-                : [$"collation {collation} of a counter table takes pairs of letters for one ({learned.Pairs}): a pair and its letter are one row "
-                    + "but two counters, so that a quota may let more mails in; COLLATE utf8mb4_bin for the column key has no such pairs"],
+                : [$"collation {collation} of a counter table treats some pairs of letters as one letter ({learned.Pairs}); such keys share one row "
+                    + "but have two counters, so a quota may admit too many mails; to prevent this, use COLLATE utf8mb4_bin for the column key"],
         };
     }
 
@@ -270,7 +270,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         await using var reader = await command.ExecuteReaderAsync(ct);
         if (!await reader.ReadAsync(ct) || reader.IsDBNull(0))
         {
-            throw new CounterStoreException(CounterStoreFailure.Schema, $"table {table} is no counter table: it has no text column 'key'");
+            throw new CounterStoreException(CounterStoreFailure.Schema, $"table {table} is not a counter table: it has no text column 'key'");
         }
 
         return (reader.GetString(0), reader.GetString(1), (int)Math.Min(Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), CounterKeyText.MaxLength));
@@ -295,7 +295,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         var (done, changes) = (new List<string>(), new List<string>());
         if (!string.Equals(engine, "InnoDB", StringComparison.OrdinalIgnoreCase))
         {
-            done.Add($"engine {engine}, which knows no transactions, changed to InnoDB");
+            done.Add($"engine changed from {engine}, which has no transactions, to InnoDB");
             changes.Add("ENGINE=InnoDB ROW_FORMAT=DYNAMIC");
         }
 
@@ -308,7 +308,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         if (narrow is not null)
         {
             // The id too: every upsert takes one of its numbers, and 32 bits of them would be gone in weeks.
-            done.Add($"widened to 64 bits: {narrow.Replace(",", ", ", StringComparison.Ordinal)}");
+            done.Add($"columns widened to 64 bits: {narrow.Replace(",", ", ", StringComparison.Ordinal)}");
             changes.AddRange(narrow.Split(',').Select(column => $"MODIFY {Quote(column)} bigint NOT NULL{(column == "id" ? " AUTO_INCREMENT" : "")}"));
         }
 
@@ -325,7 +325,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             ct);
         if (unique is null)
         {
-            steps.Add(($"table {table}: rows that stood twice for one key and time added to the first, and a unique key on key and time added", MergeTwins(name)));
+            steps.Add(($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));
         }
 
         return steps;

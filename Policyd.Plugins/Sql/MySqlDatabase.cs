@@ -82,7 +82,7 @@ internal sealed class MySqlDatabase : SqlDatabase
 
         if (builder.Database.Length == 0)
         {
-            throw new ArgumentException("the dsn names no database");
+            throw new ArgumentException("the dsn contains no database name");
         }
 
         builder.PersistSecurityInfo = false;

@@ -87,7 +87,7 @@ internal static class MySqlDsn
         CheckNumber(name, value, $"at character {at + 1}");
         if (name == "host" && value == "embedded")
         {
-            throw DsnSettings.Impossible(at, key, "there is no embedded server");
+            throw DsnSettings.Impossible(at, key, "policyd has no embedded server");
         }
 
         settings.Add(name, value, at);
@@ -99,15 +99,15 @@ internal static class MySqlDsn
         switch (name)
         {
             case "ssl_ca_path":
-                throw DsnSettings.Impossible(at, key, "name one file with ssl_ca_file");
+                throw DsnSettings.Impossible(at, key, "use ssl_ca_file with one file");
             case "ssl_cipher":
                 throw DsnSettings.Impossible(at, key, "the ciphers are those of the system's TLS policy");
             case "skip_secure_auth" when isOn:
-                throw DsnSettings.Impossible(at, key, "the password hash of MySQL before 4.1 is not spoken");
+                throw DsnSettings.Impossible(at, key, "the password hash of MySQL before 4.1 is not supported");
             case "embedded_options" or "embedded_groups":
-                throw DsnSettings.Impossible(at, key, "there is no embedded server");
+                throw DsnSettings.Impossible(at, key, "policyd has no embedded server");
             case "conn_attrs":
-                throw DsnSettings.Impossible(at, key, "a data source cannot hold attributes of the connection");
+                throw DsnSettings.Impossible(at, key, "a data source cannot contain attributes of the connection");
             case "skip_secure_auth":
                 break;
             default:

@@ -130,7 +130,7 @@ internal static class MySqlOptionFile
     {
         if (depth > MostDepth)
         {
-            throw new FormatException($"the option file {file} is included by more than {MostDepth} others");
+            throw new FormatException($"the option file {file} is nested more than {MostDepth} includes deep");
         }
 
         try

@@ -32,7 +32,7 @@ internal static class PerlDsn
 
         if (colon < 0)
         {
-            throw new FormatException("a DBI data source is 'dbi:DRIVER:settings', and this one has no second colon");
+            throw new FormatException("a DBI data source has the form 'dbi:DRIVER:settings'; this one has no second colon");
         }
 
         var settings = new DsnSettings();
@@ -65,7 +65,7 @@ internal static class PerlDsn
         "sqlite" => SqlProvider.SQLite,
         "pg" or "pgpp" => SqlProvider.PostgreSQL,
         "mysql" or "mariadb" or "mysqlpp" => SqlProvider.MySQL,
-        _ => throw new FormatException("unknown DBI driver at character 5: SQLite, Pg, mysql and MariaDB are known"),
+        _ => throw new FormatException("unknown DBI driver at character 5; known drivers: SQLite, Pg, mysql and MariaDB"),
     };
 
     // (RaiseError=>1,mysql_ssl=1): those of the driver mean the same as behind the colon, where the setting itself goes first.
@@ -113,9 +113,9 @@ internal sealed class DsnSettings
 {
     public Dictionary<string, string> Values { get; } = new(StringComparer.OrdinalIgnoreCase);
 
-    public static FormatException Unknown(int at, string known) => new($"the DBI data source has an unknown setting at character {at + 1}; known are {known}");
+    public static FormatException Unknown(int at, string known) => new($"the DBI data source has an unknown setting at character {at + 1}; known settings: {known}");
 
-    public static FormatException Impossible(int at, string key, string advice) => new($"the setting '{key}' at character {at + 1} cannot be honoured here: {advice}");
+    public static FormatException Impossible(int at, string key, string advice) => new($"the setting '{key}' at character {at + 1} is not supported: {advice}");
 
     public bool Has(string key) => Values.ContainsKey(key);
 

@@ -20,7 +20,7 @@ internal static class PgServiceFile
             }
         }
 
-        throw new FormatException($"the service of the data source is in none of {string.Join(", ", Files())}");
+        throw new FormatException($"the service of the data source is not defined in {string.Join(", ", Files())}");
     }
 
     private static IEnumerable<string> Files()

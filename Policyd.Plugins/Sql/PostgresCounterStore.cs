@@ -176,7 +176,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         var narrow = Metrics.Append("id").Where(c => columns.TryGetValue(c, out var type) && type is "integer" or "smallint" or "numeric").ToList();
         if (narrow.Count > 0)
         {
-            steps.Add(($"table {table}: widened to 64 bits: {string.Join(", ", narrow)}", $"ALTER TABLE {name} {string.Join(", ", narrow.Select(c => $"ALTER COLUMN {c} TYPE bigint"))}"));
+            steps.Add(($"table {table}: columns widened to 64 bits: {string.Join(", ", narrow)}", $"ALTER TABLE {name} {string.Join(", ", narrow.Select(c => $"ALTER COLUMN {c} TYPE bigint"))}"));
         }
 
         await using var unique = Command(
@@ -186,7 +186,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             ("@table", name));
         if (await unique.ExecuteScalarAsync(ct) is 0L)
         {
-            steps.Add(($"table {table}: rows that stood twice for one key and time added to the first, and a unique key on key and time added", MergeTwins(name)));
+            steps.Add(($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));
         }
 
         return steps;

@@ -79,7 +79,7 @@ internal sealed class PostgresDatabase : SqlDatabase
         Set(builder, "Password", options.Password);
         if (string.IsNullOrEmpty(builder.Host))
         {
-            throw new ArgumentException("the dsn names no host");
+            throw new ArgumentException("the dsn contains no host");
         }
 
         // A plan of an upsert is dearer than its run; 0 in the dsn turns it off for a pooler that cannot bear it.
@@ -171,14 +171,14 @@ internal sealed class PostgresDatabase : SqlDatabase
         var addresses = dsn.Get("hostaddr")?.Split(',');
         if (addresses is not null && names is not null && dsn.Get("sslmode") == "verify-full")
         {
-            throw new ArgumentException("hostaddr beside host cannot be honoured with sslmode=verify-full: the certificate would be compared with the address");
+            throw new ArgumentException("hostaddr together with host is not supported with sslmode=verify-full: the certificate would be compared with the address");
         }
 
         // libpq's default is the socket.
         var hosts = addresses ?? names ?? [File.Exists($"{DefaultSocketFolder}/.s.PGSQL.{ports[0]}") ? DefaultSocketFolder : "localhost"];
         if (ports.Length != 1 && ports.Length != hosts.Length)
         {
-            throw new ArgumentException("the dsn has another number of ports than of hosts");
+            throw new ArgumentException("the dsn has different numbers of hosts and ports");
         }
 
         builder.Host = hosts.Length == 1 ? hosts[0] : string.Join(',', hosts.Select((host, i) => $"{Bracketed(host)}:{ports[ports.Length == 1 ? 0 : i]}"));
@@ -211,7 +211,7 @@ internal sealed class PostgresDatabase : SqlDatabase
             }
             catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException)
             {
-                throw new ArgumentException($"the value of '{key}' is not one that PostgreSQL's driver knows", e);
+                throw new ArgumentException($"the value of '{key}' is not valid for the PostgreSQL driver", e);
             }
         }
     }

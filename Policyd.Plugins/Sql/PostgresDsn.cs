@@ -149,7 +149,7 @@ internal static class PostgresDsn
         // libpq would take it for a whole connection string, and here it would be shown as a name, with its password.
         if (name == "database" && (value.StartsWith("postgresql://", StringComparison.Ordinal) || value.StartsWith("postgres://", StringComparison.Ordinal)))
         {
-            throw DsnSettings.Impossible(at, "dbname", "it is a connection URI; write dbname=D;host=H;port=P, and user and password beside the dsn");
+            throw DsnSettings.Impossible(at, "dbname", "it is a connection URI; write dbname=D;host=H;port=P, and set user and password as options of the connection");
         }
 
         if (name == "port" && !value.Split(',').All(one => ushort.TryParse(one, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0))
@@ -164,7 +164,7 @@ internal static class PostgresDsn
 
         if (name == "sslmode" && value is not ("disable" or "allow" or "prefer" or "require" or "verify-ca" or "verify-full"))
         {
-            throw new FormatException($"the sslmode at character {at + 1} is none: disable, allow, prefer, require, verify-ca and verify-full are");
+            throw new FormatException($"the sslmode at character {at + 1} is not valid; expected disable, allow, prefer, require, verify-ca or verify-full");
         }
     }
 }

@@ -32,7 +32,7 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
         {
             if (!await reader.ReadAsync(ct))
             {
-                throw new CounterStoreException(CounterStoreFailure.Schema, $"table {quotedTable} is no counter table: it has no column key");
+                throw new CounterStoreException(CounterStoreFailure.Schema, $"table {quotedTable} is not a counter table: it has no column key");
             }
 
             (type, name, deterministic, collation) = (reader.GetString(0), reader.GetString(1), reader.GetBoolean(3), reader.GetString(4));
@@ -56,8 +56,8 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
                 "text",
                 length,
                 KeyFolding.OfWeights(weights, ignoresTrailingSpaces: false, hasLevels: true),
-                $"the collation {collation} of its column key is not deterministic: characters that it takes for one are known, but a character that it takes for several "
-                    + "(\u00df for ss) is another counter of the same row, so that a quota may let more mails in; a deterministic collation such as \"C\" has none of these");
+                $"the collation {collation} of its column key is not deterministic: policyd knows which single characters are equal, but not which character equals several "
+                    + "(\u00df and ss); such keys share one row but have two counters, so a quota may admit too many mails; to prevent this, use a deterministic collation such as \"C\"");
         }
 
         return type == "bpchar"

@@ -19,7 +19,7 @@ public sealed class SqlConnectionOptions
     public string? Password { get; set; }
 
     /// <summary>The kind of database, where the data source does not tell.</summary>
-    [Description("SQLite, PostgreSQL or MySQL (MariaDB too); needed only where the dsn leaves it open")]
+    [Description("SQLite, PostgreSQL or MySQL (also for MariaDB); required only when the dsn does not tell the provider")]
     public SqlProvider? Provider { get; set; }
 
     /// <summary>What is wrong with the options together; null when nothing is. The message holds no secret.</summary>

@@ -54,7 +54,7 @@ public abstract class SqlDatabase : ISqlDatabase
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (name.Contains('\0', StringComparison.Ordinal))
         {
-            throw new ArgumentException("a name in SQL cannot hold a NUL", nameof(name));
+            throw new ArgumentException("an SQL name must not contain a NUL character", nameof(name));
         }
 
         return Provider == SqlProvider.MySQL
@@ -93,7 +93,7 @@ public abstract class SqlDatabase : ISqlDatabase
         var provider = ProviderOf(options);
         if (options.Dsn.IsPerl && options.Dsn.Provider != provider)
         {
-            throw new ArgumentException($"the dsn is one of {options.Dsn.Provider}, but provider says {provider}");
+            throw new ArgumentException($"the dsn is for {options.Dsn.Provider}, but provider is set to {provider}");
         }
 
         return provider switch
@@ -116,13 +116,13 @@ public abstract class SqlDatabase : ISqlDatabase
             catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException or KeyNotFoundException)
             {
                 // A password that holds a semicolon and stands without quotes is cut there, and its rest looks like a setting.
-                var named = dsn.HoldsPasswordBeside(key) ? "a setting of the dsn (not shown: it may be a piece of the password)" : $"the dsn's '{key}'";
-                throw new ArgumentException($"{named} is not one of this provider, or its value is not one", e);
+                var named = dsn.HoldsPasswordBeside(key) ? "a setting of the dsn (not shown because it may be part of the password)" : $"the dsn's '{key}'";
+                throw new ArgumentException($"{named} is not a setting of this provider, or its value is not valid", e);
             }
         }
     }
 
     private static SqlProvider ProviderOf(SqlConnectionOptions options) =>
         options.Provider ?? options.Dsn.Provider
-        ?? throw new ArgumentException("the dsn does not tell which database it is for: add provider = SQLite, PostgreSQL or MySQL");
+        ?? throw new ArgumentException("the dsn does not tell the provider; set provider = SQLite, PostgreSQL or MySQL");
 }

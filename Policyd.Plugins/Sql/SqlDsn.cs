@@ -81,7 +81,7 @@ public sealed class SqlDsn : IOptionValue<SqlDsn>
         catch (ArgumentException)
         {
             // Its own message quotes the text, which may hold a password.
-            error = "this is neither a DBI data source (dbi:DRIVER:settings) nor a connection string (Name=value;Name=value)";
+            error = "the dsn is neither a DBI data source (dbi:DRIVER:settings) nor a connection string (Name=value;Name=value)";
             return null;
         }
 

@@ -24,7 +24,7 @@ internal sealed class SqlSource : IDisposable
     private readonly WorkThreads? _threads;
     private readonly Lock _lock = new();
     private Task _asking = Task.CompletedTask;
-    private volatile string _why = "is away";
+    private volatile string _why = "is unavailable";
     private int _givenUp;
 
     public SqlSource(SqlDatabase database)

@@ -190,7 +190,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         var twice = await CountAsync(connection, $"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} WHERE @table <> '' GROUP BY \"key\", \"time\" HAVING n > 1)", table, ct);
         if (twice > 0)
         {
-            steps.Add(($"table {table}: {twice} {(twice == 1 ? "row that stood" : "rows that stood")} twice for one key and time added to the first", MergeTwins(name)));
+            steps.Add(($"table {table}: {twice} duplicate {(twice == 1 ? "row" : "rows")} of one key and time merged", MergeTwins(name)));
         }
 
         steps.Add(($"table {table}: a unique key on key and time added", $"CREATE UNIQUE INDEX {Quote(table + "_key_time")} ON {name} (\"key\", \"time\")"));

@@ -115,7 +115,7 @@ internal sealed class SqliteDatabase : SqlDatabase
 
         if (builder.DataSource.Length == 0 || builder.DataSource == ":memory:" || builder.Mode == SqliteOpenMode.Memory)
         {
-            throw new ArgumentException("a SQLite database in memory would forget everything at each restart: name a file");
+            throw new ArgumentException("a SQLite database in memory loses everything at a restart; name a file");
         }
 
         return builder.ConnectionString;
@@ -161,7 +161,7 @@ internal sealed class SqliteDatabase : SqlDatabase
             SqliteCode.Readonly => new(CounterStoreFailure.Refused, "the file or its folder is read-only"),
             SqliteCode.Perm or SqliteCode.Auth => new(CounterStoreFailure.Refused, "access to the file is denied"),
             SqliteCode.Corrupt or SqliteCode.Notadb => new(CounterStoreFailure.Refused, "the file is damaged or not a SQLite database"),
-            SqliteCode.Cantopen => new(CounterStoreFailure.Unavailable, "the file cannot be opened: does its folder exist, and may this user write there?"),
+            SqliteCode.Cantopen => new(CounterStoreFailure.Unavailable, "the file cannot be opened; check that its folder exists and that this user can write to it"),
             SqliteCode.Ioerr => new(CounterStoreFailure.Unavailable, "the file cannot be read or written: " + e.Message, ConnectionLost: true),
             SqliteCode.Constraint => new(CounterStoreFailure.Schema, e.Message, Duplicate: e.SqliteExtendedErrorCode is SqliteCode.ConstraintPrimarykey or SqliteCode.ConstraintUnique),
             SqliteCode.Error or SqliteCode.Schema or SqliteCode.Mismatch => new(CounterStoreFailure.Schema, e.Message),

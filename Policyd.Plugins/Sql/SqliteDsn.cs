@@ -72,7 +72,7 @@ internal static class SqliteDsn
     {
         if (file.Length == 0)
         {
-            throw new FormatException("the DBI data source names no file: write dbi:SQLite:dbname=FILE");
+            throw new FormatException("the DBI data source contains no file name; write dbi:SQLite:dbname=FILE");
         }
 
         // A name that only looks like a URI, which the library would take for one.
@@ -100,7 +100,7 @@ internal static class SqliteDsn
             var slash = path.IndexOf('/', 2);
             if (slash < 0 || path[2..slash] is not ("" or "localhost"))
             {
-                throw new FormatException($"the URI at character {at + 1} is of another machine: write file:/PATH");
+                throw new FormatException($"the URI at character {at + 1} names another host; write file:/PATH");
             }
 
             path = path[slash..];
@@ -134,7 +134,7 @@ internal static class SqliteDsn
                 settings.Add("cache", parameter == "cache=shared" ? "Shared" : "Private", at);
                 break;
             default:
-                throw new FormatException($"the URI at character {at + 1} has a parameter that cannot be honoured here; mode and cache are");
+                throw new FormatException($"the URI at character {at + 1} has a parameter that is not supported; only mode and cache are");
         }
     }
 
@@ -142,7 +142,7 @@ internal static class SqliteDsn
     {
         if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var flags) || (flags & ~(ReadOnly | ReadWrite | Create | Uri)) != 0)
         {
-            throw DsnSettings.Impossible(at, "sqlite_open_flags", "1 (read-only), 2 (read and write) and 6 (and create) are");
+            throw DsnSettings.Impossible(at, "sqlite_open_flags", "only 1 (read-only), 2 (read and write) and 6 (read, write and create) are");
         }
 
         settings.Add("mode", (flags & ReadOnly) != 0 ? "ReadOnly" : (flags & (ReadWrite | Create)) == ReadWrite ? "ReadWrite" : "ReadWriteCreate", at);

@@ -23,7 +23,7 @@ public sealed class CheckTablesSpecs : IDisposable
         var before = Hash();
         var result = await Check($"dbi:SQLite:dbname={_folder["mtpolicyd.db"]}");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
-        Assert.Contains("db: at the next start: table acct_client_address: 1 row that stood twice for one key and time added to the first\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains("db: at the next start: table acct_client_address: 1 duplicate row of one key and time merged\n", result.Output, StringComparison.Ordinal);
         Assert.Contains("db: at the next start: table acct_client_address: a unique key on key and time added\n", result.Output, StringComparison.Ordinal);
         Assert.Contains("db: at the next start: table acct_sender: created\n", result.Output, StringComparison.Ordinal);
         Assert.Equal(before, Hash());

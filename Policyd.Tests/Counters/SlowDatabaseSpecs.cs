@@ -15,7 +15,7 @@ namespace Policyd.Tests.Counters;
 public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output) : IDisposable
 {
     // As the log has it when a mail is answered without its count; at level 4 of the plugin.
-    private const string Deferred = "answered before it was counted";
+    private const string Deferred = "answered before the mail was counted";
 
     // A database that was stopped starts again, and the machine may be busy.
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);

@@ -57,13 +57,13 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData("%Y-%q", "\"%q\" is no conversion of strftime; there are")]
-    [InlineData("%Y-%i", "\"%i\" is no conversion of strftime; did you mean %I?")]
-    [InlineData("%Y-%Em", "\"%Em\" is no conversion of strftime; did you mean %m?")]
-    [InlineData("%Y-%", "\"%\" at its end names no conversion; a percent sign itself is %%")]
-    [InlineData("%Y-%-05", "\"%-05\" at its end names no conversion")]
-    [InlineData("%999999999999Y", "longer than the 255 letters")]
-    [InlineData("%N", "\"%N\" is no conversion of strftime; did you mean %n?")]
+    [InlineData("%Y-%q", "\"%q\" is not a conversion of strftime; available:")]
+    [InlineData("%Y-%i", "\"%i\" is not a conversion of strftime; did you mean %I?")]
+    [InlineData("%Y-%Em", "\"%Em\" is not a conversion of strftime; did you mean %m?")]
+    [InlineData("%Y-%", "\"%\" at the end is not a conversion; write a percent sign as %%")]
+    [InlineData("%Y-%-05", "\"%-05\" at the end is not a conversion")]
+    [InlineData("%999999999999Y", "longer than the column of the table (255 characters)")]
+    [InlineData("%N", "\"%N\" is not a conversion of strftime; did you mean %n?")]
     public void What_is_no_conversion_is_told(string pattern, string error) => Assert.StartsWith(error, Strftime.Check(pattern)?.Replace("its texts are ", "", StringComparison.Ordinal), StringComparison.Ordinal);
 
     [Fact]

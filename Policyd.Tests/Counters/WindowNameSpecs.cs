@@ -65,7 +65,7 @@ public sealed class WindowNameSpecs
             """);
         var check = await Command.RunAsync("", "check", "--offline", "-c", configuration);
         Assert.Equal(78, check.ExitCode);
-        Assert.Contains($"{configuration}:4:20: plugin a: time_pattern: \"%q\" is no conversion of strftime", check.Error, StringComparison.Ordinal);
+        Assert.Contains($"{configuration}:4:20: plugin a: time_pattern: \"%q\" is not a conversion of strftime", check.Error, StringComparison.Ordinal);
     }
 
     // What has passed by then may be deleted; a minute before nothing may.

@@ -22,7 +22,7 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
         var result = await Command.RunAsync("", "check", "-c", Installed);
         Assert.Equal($"{Installed}: no errors", result.Output.Trim());
         Assert.Equal(0, result.ExitCode);
-        Assert.All(result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches("(user|group|min_servers|max_servers|min_spare_servers|max_spare_servers|max_requests) means nothing here|^.*notice", line));
+        Assert.All(result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches("(user|group|min_servers|max_servers|min_spare_servers|max_spare_servers|max_requests) has no effect and is ignored|^.*notice", line));
         Summary.Line(output, $"policyd check on Debian's mtpolicyd.conf says:\n{result.Error}{result.Output}");
     }
 

@@ -88,7 +88,7 @@ public sealed class GeoIpSpecs : IDisposable
     public void Something_else_in_the_place_of_a_database_is_told_and_not_read(string text)
     {
         File.WriteAllBytes(_folder["GeoIP.dat"], System.Text.Encoding.Latin1.GetBytes(text));
-        Assert.Contains("is no database of countries", Assert.Throws<IOException>(() => CountryDatabase.Open(_folder["GeoIP.dat"])).Message, StringComparison.Ordinal);
+        Assert.Contains("is not a country database", Assert.Throws<IOException>(() => CountryDatabase.Open(_folder["GeoIP.dat"])).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class GeoIpSpecs : IDisposable
     public async Task A_database_that_is_not_there_is_a_warning_and_mail_goes_on()
     {
         Assert.NotNull(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = GeoIPLookup, database = \"" + _folder["none.dat"] + "\" } ] } ] }", out var diagnostics));
-        Assert.Contains("No country is known", Assert.Single(diagnostics.All).Message, StringComparison.Ordinal);
+        Assert.Contains("no country is known", Assert.Single(diagnostics.All).Message, StringComparison.Ordinal);
         var policy = new PolicyUnderTest($"{{ name = geo, module = GeoIPLookup, database = \"{_folder["none.dat"]}\" }}, {{ name = act, module = GeoIPAction, result_from = geo, country_codes = SE }}");
         Assert.Equal("dunno", await policy.AskAsync());
     }
@@ -158,7 +158,7 @@ public sealed class GeoIpSpecs : IDisposable
         Assert.Equal("dunno", await AskAsync());
         await Eventually.Holds("the database to be read", () => LookAgainAsync("reject delivery from SE (89.160.20.112) rejected"));
         File.WriteAllText(_folder["countries"], "");   // as one that is just being copied
-        await Eventually.Holds("the empty one to be seen", async () => await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected") && policy.Log.Containing("is no database of countries").Any());
+        await Eventually.Holds("the empty one to be seen", async () => await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected") && policy.Log.Containing("is not a country database").Any());
 
         // An operator who has broken it must hear of it, once.
         for (var look = 0; look < 5; look++)
@@ -166,9 +166,9 @@ public sealed class GeoIpSpecs : IDisposable
             Assert.True(await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected"));
         }
 
-        var (level, line) = Assert.Single(policy.Log.Lines, line => line.Message.Contains("is no database of countries", StringComparison.Ordinal));
+        var (level, line) = Assert.Single(policy.Log.Lines, line => line.Message.Contains("is not a country database", StringComparison.Ordinal));
         Assert.Equal(Microsoft.Extensions.Logging.LogLevel.Warning, level);
-        Assert.EndsWith("what was read before stays", line, StringComparison.Ordinal);
+        Assert.EndsWith("the last valid version stays in use", line, StringComparison.Ordinal);
 
         Task<string?> AskAsync()
         {

@@ -121,8 +121,8 @@ public sealed class LmdbFileSpecs : IDisposable
     public async Task File_cut_off_anywhere_is_refused()
     {
         var good = await PostmapAsync(RandomPairs(new Random(1), 1_000));
-        AssertRefused("no LMDB file", []);
-        AssertRefused("no LMDB file", good[..150]);
+        AssertRefused("not an LMDB file", []);
+        AssertRefused("not an LMDB file", good[..150]);
         AssertRefused("second meta page is missing", good[..4096]);
         AssertRefused("second meta page is missing", good[..4200]);
         AssertRefused("is beyond its end", good[..8192]);
@@ -135,10 +135,10 @@ public sealed class LmdbFileSpecs : IDisposable
         var good = await PostmapAsync(RandomPairs(new Random(1), 1_000));
         var root = BinaryPrimitives.ReadInt32LittleEndian(Newer(good).AsSpan(RootAt));
         var places = Enumerable.Range(0, 2).Select(index => (root * 4096) + BinaryPrimitives.ReadUInt16LittleEndian(good.AsSpan((root * 4096) + 16 + (2 * index)))).ToArray();
-        AssertRefused("is in it twice", With(good, places[0], BitConverter.GetBytes(root)));
-        AssertRefused("is in it twice", With(good, places[1], good[places[0]..(places[0] + 4)]));
+        AssertRefused("is used twice", With(good, places[0], BitConverter.GetBytes(root)));
+        AssertRefused("is used twice", With(good, places[1], good[places[0]..(places[0] + 4)]));
         AssertRefused("is beyond its end", With(good, places[0], [255, 255, 255, 255, 255, 255]));
-        AssertRefused("is not what it should be", With(good, places[0], [0, 0, 0, 0]));
+        AssertRefused("has the wrong type", With(good, places[0], [0, 0, 0, 0]));
     }
 
     [Fact]
@@ -146,17 +146,17 @@ public sealed class LmdbFileSpecs : IDisposable
     {
         var good = await PostmapAsync(RandomPairs(new Random(1), 1_000));
         var newer = good.Length - Newer(good).Length;
-        AssertRefused("another byte order, or of 32 bits", With(good, 16, [0xBE, 0xEF, 0xC0, 0xDE]));
-        AssertRefused("another byte order, or of 32 bits", With(good, 12, [.. good[16..140]]));
-        AssertRefused("version 2 of LMDB's files is not known", With(good, 20, [2]));
-        AssertRefused("version 999 of LMDB's files is not known", With(good, 20, [231, 3]));
-        AssertRefused("a meta page that is none", With(good, 4096 + 16, [0]));
+        AssertRefused("big-endian or 32-bit machine", With(good, 16, [0xBE, 0xEF, 0xC0, 0xDE]));
+        AssertRefused("big-endian or 32-bit machine", With(good, 12, [.. good[16..140]]));
+        AssertRefused("version 2 of LMDB's files is not supported", With(good, 20, [2]));
+        AssertRefused("version 999 of LMDB's files is not supported", With(good, 20, [231, 3]));
+        AssertRefused("a meta page that is not valid", With(good, 4096 + 16, [0]));
         AssertRefused("pages of 4097 bytes", With(good, PageSizeAt, [1]));
         AssertRefused("a tree of 33 levels", With(good, newer + DepthAt, [33]));
-        AssertRefused("is not what it should be", With(good, newer + DepthAt, [1]));
-        AssertRefused("it holds 1000 entries, and says 1001", With(good, newer + EntriesAt, BitConverter.GetBytes(1001)));
-        AssertRefused("no LMDB file", new byte[8192]);
-        AssertRefused("no LMDB file", Encoding.ASCII.GetBytes(new string('x', 8192)));
+        AssertRefused("has the wrong type", With(good, newer + DepthAt, [1]));
+        AssertRefused("it contains 1000 entries instead of 1001", With(good, newer + EntriesAt, BitConverter.GetBytes(1001)));
+        AssertRefused("not an LMDB file", new byte[8192]);
+        AssertRefused("not an LMDB file", Encoding.ASCII.GetBytes(new string('x', 8192)));
     }
 
     [Fact]
@@ -186,7 +186,7 @@ public sealed class LmdbFileSpecs : IDisposable
         var second = await PostmapAsync(RandomPairs(new Random(2), 50));
         Array.Resize(ref first, second.Length);
         using var changing = new ChangingFile(second.Length, read => read % 5 < 3 ? first : second);
-        Assert.Contains("was written to each of the 5 times", Assert.Throws<InvalidDataException>(() => LmdbSnapshot.Take(changing, int.MaxValue)).Message, StringComparison.Ordinal);
+        Assert.Contains("changed during each of 5 attempts", Assert.Throws<InvalidDataException>(() => LmdbSnapshot.Take(changing, int.MaxValue)).Message, StringComparison.Ordinal);
         Assert.Equal(5 * LmdbSnapshot.Tries, changing.Reads);
     }
 

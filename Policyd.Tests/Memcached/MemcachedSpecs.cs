@@ -158,7 +158,7 @@ public sealed class MemcachedSpecs
     [Theory]
     [InlineData("connections { }, session_cache { module = Memcached }", "no connection \"memcached\" with module = Memcached")]
     [InlineData("connections { memcached { module = Memcached, servers = \"a:b\" } }", "has no port")]
-    [InlineData("connections { memcached { module = Memcached, servers = \"a:1,a:1\" } }", "there twice")]
+    [InlineData("connections { memcached { module = Memcached, servers = \"a:1,a:1\" } }", "is listed twice")]
     [InlineData("connections { memcached { module = Memcached, timeout = 0 } }", "timeout must be more than 0")]
     public void A_mistake_is_an_error(string section, string part)
     {

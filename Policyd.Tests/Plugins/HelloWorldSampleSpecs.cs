@@ -41,7 +41,7 @@ public sealed class HelloWorldSampleSpecs
     {
         using var folder = new TemporaryFolder();
         folder.Write("broken.dll", "not an assembly");
-        foreach (var (name, reason) in new[] { (folder.Path, "broken.dll: is no .NET assembly"), (folder["nowhere"], "is not there") })
+        foreach (var (name, reason) in new[] { (folder.Path, "broken.dll: is not a .NET assembly"), (folder["nowhere"], "does not exist") })
         {
             var document = HoconReader.Read($"policyd {{\n plugin_folder = \"{name}\"\n virtual_hosts = [ {{ name = a, port = 12345, plugins = [] }} ] }}", "hello.hocon");
             Assert.Null(PolicyServerModel.Build(document, new ModelEnvironment()));

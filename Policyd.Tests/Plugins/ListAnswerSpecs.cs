@@ -37,7 +37,7 @@ public sealed class ListAnswerSpecs
         await using var server = new ScriptedDnsServer().A(Address + list, answer);
         await using var policy = Of(server, White.Replace("LIST", list, StringComparison.Ordinal));
         Assert.Equal(isListing ? "dunno" : "reject spam", await policy.AskAsync());
-        Assert.Equal(isListing ? 0 : 1, policy.Log.Containing($"wl: {list.ToLowerInvariant()} answers {answer}, which is no listing").Count());
+        Assert.Equal(isListing ? 0 : 1, policy.Log.Containing($"wl: {list.ToLowerInvariant()} answers {answer}, which is not a listing").Count());
     }
 
     [Theory]
@@ -50,7 +50,7 @@ public sealed class ListAnswerSpecs
         await using var server = new ScriptedDnsServer().A("good.example.uribl.example", answer).Txt("good.example.uribl.example", "Query Refused");
         await using var policy = Of(server, "{ name = uribl, module = DBL, domain = uribl.example }, { name = ok, module = Action, action = dunno }");
         Assert.Equal("dunno", await policy.AskAsync(("sender", "a@good.example")));
-        Assert.Single(policy.Log.Containing($"uribl: uribl.example answers {answer}, which is no listing"));
+        Assert.Single(policy.Log.Containing($"uribl: uribl.example answers {answer}, which is not a listing"));
         Assert.Equal(0, server.CountOf("good.example.uribl.example", 16));
     }
 
@@ -68,13 +68,13 @@ public sealed class ListAnswerSpecs
             Assert.Equal("dunno", await policy.AskAsync(("sender", "a@x.example")));
         }
 
-        Assert.Equal("127.255.255.254", Assert.Single(policy.Log.Containing("which is no listing")).Split("answers ")[1].Split(',')[0]);
+        Assert.Equal("127.255.255.254", Assert.Single(policy.Log.Containing("which is not a listing")).Split("answers ")[1].Split(',')[0]);
         Assert.True(counted.Sum >= 6, $"{counted.Sum} refusals were counted");
 
         clock.Advance(TimeSpan.FromHours(1));
         policy.NewMail();
         await policy.AskAsync(("sender", "a@x.example"));
-        Assert.Equal(2, policy.Log.Containing("which is no listing").Count());
+        Assert.Equal(2, policy.Log.Containing("which is not a listing").Count());
     }
 
     [Fact]
@@ -87,7 +87,7 @@ public sealed class ListAnswerSpecs
             { name = four, module = RBLAction, result_from = bl, re_match = "[.]4$", reject_message = "four %INFO%" }
             """);
         Assert.Equal("reject four (why)", await policy.AskAsync());
-        Assert.Single(policy.Log.Containing("bl.example answers 127.0.0.1, which is no listing"));
+        Assert.Single(policy.Log.Containing("bl.example answers 127.0.0.1, which is not a listing"));
     }
 
     [Theory]
@@ -103,7 +103,7 @@ public sealed class ListAnswerSpecs
         await using var server = new ScriptedDnsServer().A(Address + "wl.example", answer).A("x.example.wl.example", answer);
         await using var policy = Of(server, White.Replace("LIST", $"wl.example, answers = \"{answers}\"", StringComparison.Ordinal));
         Assert.Equal(isListing ? "dunno" : "reject spam", await policy.AskAsync());
-        Assert.Empty(policy.Log.Containing("which is no listing"));
+        Assert.Empty(policy.Log.Containing("which is not a listing"));
 
         await using var names = Of(server, $"{{ name = dbl, module = DBL, domain = wl.example, answers = [{string.Join(", ", answers.Split(", ").Select(one => $"\"{one}\""))}] }}");
         Assert.Equal(isListing ? "reject sender rejected (x.example)" : "dunno", await names.AskAsync(("sender", "a@x.example")));
@@ -115,7 +115,7 @@ public sealed class ListAnswerSpecs
         await using var server = new ScriptedDnsServer().A(Address + "bl.example", "127.255.255.254");
         await using var policy = Of(server, "{ name = bl, module = RBL, domain = bl.example, answers = \"127.0.0.[2..11]\" }");
         Assert.Equal("dunno", await policy.AskAsync());
-        Assert.Single(policy.Log.Containing("bl.example answers 127.255.255.254, which is no listing"));
+        Assert.Single(policy.Log.Containing("bl.example answers 127.255.255.254, which is not a listing"));
     }
 
     [Theory]
@@ -148,27 +148,27 @@ public sealed class ListAnswerSpecs
     }
 
     [Theory]
-    [InlineData("", "a number from 0 to 255 is needed at its end")]
-    [InlineData("127.0.0", "\".\" is needed at its end")]
+    [InlineData("", "expected a number from 0 to 255 at the end")]
+    [InlineData("127.0.0", "expected \".\" at the end")]
     [InlineData("127.0.0.256", "256 is above 255")]
     [InlineData("127.0.0.99999999999999999999", "99999999999999999999 is above 255")]
-    [InlineData("127.0.0.[2..11", "\"]\" is needed at its end")]
-    [InlineData("127.0.0.[11..2]", "the range 11..2 runs backwards")]
-    [InlineData("127.0.0.[]", "a number from 0 to 255 is needed before \"]\"")]
-    [InlineData("127.0.0.[2;]", "a number from 0 to 255 is needed before \"]\"")]
-    [InlineData("127.0.0.2..11", "\"..11\" stands behind the fourth number")]
-    [InlineData("127.0.0.2.3", "\".3\" stands behind the fourth number")]
-    [InlineData("127.0.0.[2, 4]", "\"]\" is needed before \", 4]\"")]
-    [InlineData("127.0.0.x", "a number from 0 to 255 is needed before \"x\"")]
+    [InlineData("127.0.0.[2..11", "expected \"]\" at the end")]
+    [InlineData("127.0.0.[11..2]", "the range 11..2 ends before it begins")]
+    [InlineData("127.0.0.[]", "expected a number from 0 to 255 before \"]\"")]
+    [InlineData("127.0.0.[2;]", "expected a number from 0 to 255 before \"]\"")]
+    [InlineData("127.0.0.2..11", "unexpected \"..11\" after the fourth number")]
+    [InlineData("127.0.0.2.3", "unexpected \".3\" after the fourth number")]
+    [InlineData("127.0.0.[2, 4]", "expected \"]\" before \", 4]\"")]
+    [InlineData("127.0.0.x", "expected a number from 0 to 255 before \"x\"")]
     public void Pattern_that_is_wrong_says_where(string pattern, string error)
     {
         Assert.False(AnswerPattern.TryParse(pattern, out _, out var told));
-        Assert.Equal($"\"{pattern}\" is no pattern of answers such as 127.0.0.[2;4;6..8]: {error}", told);
+        Assert.Equal($"\"{pattern}\" is not a valid answer pattern such as 127.0.0.[2;4;6..8]: {error}", told);
     }
 
     [Theory]
     [InlineData("{ name = a, module = RBL, domain = x.example, answers = \"127.0.0.[2..300]\" }", "300 is above 255")]
-    [InlineData("{ name = a, module = RBLAction, result_from = b }", "neither re_match nor answers is given")]
+    [InlineData("{ name = a, module = RBLAction, result_from = b }", "set re_match or answers")]
     public void Configuration_with_wrong_answers_is_refused_at_its_place(string plugin, string message)
     {
         Assert.Null(PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [\n {plugin} ] }} ] }}", out var diagnostics));

@@ -26,20 +26,20 @@ public sealed class ListKeySpecs
             ] } ] }
             """);
         Assert.Equal("reject delivery from 192.0.2.7 rejected (listed: 7.2.0.192.***.zen.test)", await policy.AskAsync(("sender", "a@x.example"), ("helo_name", "y.example")));
-        Assert.Single(policy.Log.Containing("***.zen.test answers 127.255.255.254, which is no listing"));
-        Assert.Single(policy.Log.Containing("***.zen.test could not be asked"));
+        Assert.Single(policy.Log.Containing("***.zen.test answers 127.255.255.254, which is not a listing"));
+        Assert.Single(policy.Log.Containing("***.zen.test could not be queried"));
         Assert.DoesNotContain(policy.Log.Lines, line => line.Message.Contains(Secret, StringComparison.OrdinalIgnoreCase));
     }
 
     [Theory]
     [InlineData("domain = \"%KEY%.zen.test\"", "domain: %KEY% needs the option key")]
-    [InlineData("domain = zen.test, key = \"" + Secret + "\"", "key: domain has no %KEY% where the key is put")]
-    [InlineData("domain = \"%KEY%.zen.test\", key = \"" + Secret + ".x\"", "key: a key is a part of the domain: up to 63 letters, digits, - and _")]
-    [InlineData("domain = \"%KEY%.zen.test\", key = \"" + Secret + Secret + Secret + "\"", "key: a key is a part of the domain: up to 63 letters, digits, - and _")]
-    [InlineData("domain = \"" + Secret + "..zen.test\"", "domain: \"***..zen.test\" is no domain name")]
-    [InlineData("domain = \"%KEY%..zen.test\", key = \"" + Secret + "\"", "domain: \"***..zen.test\" is no domain name")]
-    [InlineData("domain = \"%key%.zen.test\"", "domain: \"%key%.zen.test\" is no domain name")]
-    [InlineData("domain = \"\"", "domain: \"\" is no domain name")]
+    [InlineData("domain = zen.test, key = \"" + Secret + "\"", "key: domain contains no %KEY% to be replaced by the key")]
+    [InlineData("domain = \"%KEY%.zen.test\", key = \"" + Secret + ".x\"", "key: the key must be one label of a domain: up to 63 letters, digits, - and _")]
+    [InlineData("domain = \"%KEY%.zen.test\", key = \"" + Secret + Secret + Secret + "\"", "key: the key must be one label of a domain: up to 63 letters, digits, - and _")]
+    [InlineData("domain = \"" + Secret + "..zen.test\"", "domain: \"***..zen.test\" is not a domain name")]
+    [InlineData("domain = \"%KEY%..zen.test\", key = \"" + Secret + "\"", "domain: \"***..zen.test\" is not a domain name")]
+    [InlineData("domain = \"%key%.zen.test\"", "domain: \"%key%.zen.test\" is not a domain name")]
+    [InlineData("domain = \"\"", "domain: \"\" is not a domain name")]
     public void Key_and_domain_that_do_not_fit_are_an_error_without_the_key(string options, string message)
     {
         foreach (var module in (string[])["RBL", "DBL"])

@@ -9,7 +9,7 @@ public sealed class ModelSpecs
 {
     [Theory]
     [InlineData("{ module = Acton, action = dunno }", "1:72", "did you mean Action?")]
-    [InlineData("{ module = Xyzzy }", "1:72", "known are")]
+    [InlineData("{ module = Xyzzy }", "1:72", "known modules: ")]
     [InlineData("{ module = Action }", "1:61", "action")]
     [InlineData("{ module = Action, action = rejct }", "1:89", "reject")]
     [InlineData("{ module = Action, action = dunno, acton = 1 }", "1:96", "unknown option")]
@@ -66,8 +66,8 @@ public sealed class ModelSpecs
         Assert.NotNull(PolicyUnderTest.Build($"policyd {{ listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"], virtual_hosts = [ {{ name = a, port = 1, plugins = [ {Lists} ] }}, {Other} ] }}", out var diagnostics));
         var warnings = diagnostics.All.Where(one => one.Message.Contains("result_from", StringComparison.Ordinal)).Select(one => one.Message).ToList();
         Assert.Equal(
-            ["plugin sbl: result_from: there is no RBL of the name \"zne\": this plugin never acts; did you mean zen?",
-             "plugin near: result_from: there is no GeoIPLookup of the name \"zen\": this plugin never acts; there are countries"],
+            ["plugin sbl: result_from: there is no RBL plugin \"zne\", so this plugin never acts; did you mean zen?",
+             "plugin near: result_from: there is no GeoIPLookup plugin \"zen\", so this plugin never acts; available: countries"],
             warnings);
     }
 
@@ -77,7 +77,7 @@ public sealed class ModelSpecs
         static int Warnings(string first, string second)
         {
             PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = x, {first} }}, {{ name = x, {second} }} ] }} ] }}", out var diagnostics);
-            return diagnostics.All.Count(one => one.Message.Contains("two plugins of the name \"x\"", StringComparison.Ordinal));
+            return diagnostics.All.Count(one => one.Message.Contains("has two plugins with the name \"x\"", StringComparison.Ordinal));
         }
 
         Assert.Equal(1, Warnings("module = SetField, key = a, value = b", "module = Action, action = dunno"));

@@ -73,7 +73,7 @@ public sealed class ModuleSpecs
     {
         var policy = new PolicyUnderTest("{ module = SetField, key = t, value = many }, { module = ScoreAction, threshold = 1, uc_threshold = t, action = reject }");
         Assert.Equal("dunno", await policy.AskAsync());
-        Assert.Single(policy.Log.Containing("does not fit the option threshold"));
+        Assert.Single(policy.Log.Containing("is not a valid value of the option threshold"));
     }
 
     [Fact]

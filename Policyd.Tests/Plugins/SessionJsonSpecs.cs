@@ -22,15 +22,15 @@ public sealed class SessionJsonSpecs
         { new GetOnly(), "GetOnly.Value cannot be set" },
         { new Hidden { Value = 1 }, "Hidden.Value is not public" },
         { new AllPrivate(3), "AllPrivate has no public property or field" },
-        { new Liar(3), "is not what was put" },
+        { new Liar(3), "differs from the stored one" },
         { new List<PrivateSetter> { new(1) }, "PrivateSetter.Value cannot be set" },
         { ("x", new PrivateSetter(1)), "PrivateSetter.Value cannot be set" },
         { new Holder { Shape = new Square() }, "IShape is an interface" },
-        { new Loose { Any = 3 }, "Object does not tell what it is" },
+        { new Loose { Any = 3 }, "Object does not tell the type of its value" },
         { new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase) { ["A"] = 1 }, "comparer" },
         { new HashSet<string>(StringComparer.OrdinalIgnoreCase) { "A" }, "comparer" },
         { IPAddress.Loopback, "" },
-        { (Action)(static () => { }), "does not tell what it is" },
+        { (Action)(static () => { }), "does not tell the type of its value" },
     };
 
     private interface IShape

@@ -174,8 +174,8 @@ public sealed class RedisSpecs : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData("sentinels = [\"127.0.0.1:26379\"]", "belong together")]
-    [InlineData("server = \"x:y:z\"", "is no server")]
+    [InlineData("sentinels = [\"127.0.0.1:26379\"]", "must be set together")]
+    [InlineData("server = \"x:y:z\"", "not a valid address")]
     public void Options_that_cannot_work_are_errors_at_the_start(string connection, string part)
     {
         Assert.Null(Plugins.PolicyUnderTest.Build($"policyd {{ connections {{ c {{ module = Redis, {connection} }} }}, virtual_hosts = [ {{ port = 12345, plugins = [] }} ] }}", out var diagnostics));

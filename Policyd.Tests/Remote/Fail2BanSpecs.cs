@@ -154,7 +154,7 @@ public sealed class Fail2BanSpecs
     public void Path_that_is_too_long_is_told_at_start()
     {
         PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = Fail2Ban, socket = \"/{new string('x', 200)}\" }} ] }} ] }}", out var diagnostics);
-        Assert.Contains(diagnostics.Errors, error => error.Message.Contains("no socket's path", StringComparison.Ordinal));
+        Assert.Contains(diagnostics.Errors, error => error.Message.Contains("cannot be a socket path", StringComparison.Ordinal));
     }
 
     private static PolicyUnderTest Policy(string socket, string jail, string options = "") =>

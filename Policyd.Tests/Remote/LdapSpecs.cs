@@ -138,7 +138,7 @@ public sealed class LdapSpecs
             return answers;
         })).ToList();
         await slapd.Kill();
-        await Eventually.Holds("a line that the directory is away", () => policy.Value.Log.Containing("connection ldap: ").Any());
+        await Eventually.Holds("a line that the directory is unavailable", () => policy.Value.Log.Containing("connection ldap: ").Any());
         await slapd.Start();
         await Eventually.Holds("answers from the directory again", () => policy.Value.Log.Containing("answers again").Any());
         await stop.CancelAsync();
@@ -249,7 +249,7 @@ public sealed class LdapSpecs
     [Theory]
     [InlineData("binddn = \"cn=a\"", "(uid=%s)", "binddn needs a password")]
     [InlineData("ca_file = \"/nonexistent.pem\"", "(uid=%s)", "ca_file: ")]
-    [InlineData("starttls = 0", "uid=%s", "is no filter")]
+    [InlineData("starttls = 0", "uid=%s", "is not a valid filter")]
     public void Mistake_in_the_options_is_told_at_start(string connection, string filter, string message)
     {
         PolicyUnderTest.Build(Configuration(389, connection, filter), out var diagnostics);

@@ -25,8 +25,8 @@ public sealed class ListsAndNamesSpecs
         Assert.Equal("reject spam", await server.AskAsync(0, ("client_address", "198.51.0.2")));
         Assert.Equal("dunno", await server.AskAsync(1, ("sender", "a@good.example")));
         Assert.Equal("reject listed", await server.AskAsync(2, ("client_address", "198.51.0.2")));
-        await server.Process.Prints("dnswl.example answers 127.0.0.255, which is no listing: the list refuses this resolver");
-        await server.Process.Prints("uribl.example answers 127.0.0.1, which is no listing: the list refuses this resolver");
+        await server.Process.Prints("dnswl.example answers 127.0.0.255, which is not a listing: the list refuses this resolver");
+        await server.Process.Prints("uribl.example answers 127.0.0.1, which is not a listing: the list refuses this resolver");
     }
 
     [Fact]

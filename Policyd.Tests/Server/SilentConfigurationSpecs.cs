@@ -14,27 +14,27 @@ public sealed class SilentConfigurationSpecs : IDisposable
 
     [Theory]
     // Quota: table, window, key, order.
-    [InlineData("""{ name = q, module = Quota, field = sender, metric = count, threshold = 1 }""", "1: plugin q: field: no Accounting counts into the table acct_sender of connection db*")]
+    [InlineData("""{ name = q, module = Quota, field = sender, metric = count, threshold = 1 }""", "1: plugin q: field: no Accounting counts in the table acct_sender of connection db*")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
         { name = a, module = Accounting, fields = [client_address] }
-        """, "1: plugin q: field: no Accounting counts into the table acct_sender*; counted are acct_client_address (db)")]
+        """, "1: plugin q: field: no Accounting counts in the table acct_sender*; counted tables: acct_client_address (db)")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1, table_prefix = quota_ }
         { name = a, module = Accounting, fields = sender }
-        """, "1: plugin q: field: no Accounting counts into the table quota_sender*")]
+        """, "1: plugin q: field: no Accounting counts in the table quota_sender*")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
         { name = a, module = Accounting, fields = sender, enabled = off }
-        """, "1: plugin q: field: no Accounting*; Accounting a, which would, is off")]
+        """, "1: plugin q: field: no Accounting*; Accounting a would, but is off")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1, time_pattern = "%Y-%m-%d" }
         { name = a, module = Accounting, fields = sender }
-        """, "1: plugin q: acct_sender is not counted by %Y-%m-%d, so this Quota never acts; Accounting a counts by %Y-%m: give both*")]
+        """, "1: plugin q: no Accounting counts acct_sender by %Y-%m-%d, so this Quota never acts; Accounting a counts by %Y-%m; give both*")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1, window = 1h }
         { name = a, module = Accounting, fields = sender, window = 2h }
-        """, "1: plugin q: acct_sender is not counted by 1h*Accounting a counts by 2h*")]
+        """, "1: plugin q: no Accounting counts acct_sender by 1h*Accounting a counts by 2h*")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1, time_pattern = "%F" }
         { name = a, module = Accounting, fields = sender, time_pattern = "%Y-%m-%d" }
@@ -42,22 +42,22 @@ public sealed class SilentConfigurationSpecs : IDisposable
     [InlineData("""
         { name = q, module = Quota, field = net, metric = count, threshold = 1, key = "%{client_address/24}" }
         { name = a, module = Accounting, fields = net, key = "%{client_address/16}" }
-        """, "1: plugin q: acct_net is counted under other keys by Accounting a*")]
+        """, "1: plugin q: Accounting a counts acct_net by another key*")]
     [InlineData("""
         { name = a, module = Accounting, fields = sender }
         { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
-        """, "2: plugin q: it stands after Accounting a*; put it before")]
+        """, "2: plugin q: it comes after Accounting a*; move it before that Accounting")]
     [InlineData("""
         { name = a, module = Accounting, fields = sender }
         { name = if, module = Condition, key = sasl_method, match = PLAIN, plugins = [ { name = q, module = Quota, field = sender, metric = count, threshold = 1 } ] }
-        """, "2: plugin q: it stands after Accounting a*")]
+        """, "2: plugin q: it comes after Accounting a*")]
     [InlineData("""
         { name = i1, module = Condition, key = sasl_method, match = PLAIN, plugins = [ { name = a1, module = Accounting, fields = sender } ] }
         { name = i2, module = Condition, key = sasl_method, match = X, plugins = [ { name = q, module = Quota, field = sender, metric = count, threshold = 1 }, { name = a2, module = Accounting, fields = sender } ] }
         """)]
 
     // Names of attributes.
-    [InlineData("""{ name = c, module = Condition, key = sasl_user, match = x, action = dunno }""", "1: plugin c: key: Postfix sends no attribute \"sasl_user\", so it is never there; did you mean \"sasl_username\"?")]
+    [InlineData("""{ name = c, module = Condition, key = sasl_user, match = x, action = dunno }""", "1: plugin c: key: Postfix sends no attribute \"sasl_user\", so it is never set; did you mean \"sasl_username\"?")]
     [InlineData("""{ name = r, module = RegexList, key = "request:Sender", regex = x, action = dunno }""", "1: plugin r: key: Postfix sends no attribute \"Sender\"*\"sender\"?")]
     [InlineData("""{ name = c, module = Condition, key = "session:anything", match = x, action = dunno }""")]
     [InlineData("""{ name = a, module = Accounting, fields = [sender, recipent] }""", "1: plugin a: fields: Postfix sends no attribute \"recipent\"*\"recipient\"?")]
@@ -68,8 +68,8 @@ public sealed class SilentConfigurationSpecs : IDisposable
     [InlineData("""
         { name = s, module = ScoreAction, threshold = 5, action = reject }
         { name = r, module = RegexList, key = sender, regex = x, score = 5 }
-        """, "1: plugin s: it stands before all that scores into score*put it after r and the others")]
-    [InlineData("""{ name = s, module = ScoreAction, threshold = 5, action = reject }""", "1: plugin s: no plugin before it scores into score: the score is always 0 here")]
+        """, "1: plugin s: it comes before every plugin that scores into score*move it after r")]
+    [InlineData("""{ name = s, module = ScoreAction, threshold = 5, action = reject }""", "1: plugin s: no plugin before it scores into score, so the score is always 0 here")]
     [InlineData("""
         { name = r, module = RegexList, key = sender, regex = x, score = 5 }
         { name = h, module = AddScoreHeader, score_field = spam }
@@ -83,11 +83,11 @@ public sealed class SilentConfigurationSpecs : IDisposable
     [InlineData("""
         { name = x, module = RegexList, key = sender, regex = x, score = 5 }
         { name = if, module = Condition, key = sender, match = x, plugins = [ { name = x, module = RegexList, key = recipient, regex = x, score = 5 } ] }
-        """, "2: there are two plugins of the name \"x\" in virtual host \"v\"*")]
+        """, "2: virtual host \"v\" has two plugins with the name \"x\"*")]
     [InlineData("""
         { module = Accounting, fields = sender }
         { module = Accounting, fields = recipient }
-        """, "2: there are two plugins of the name \"Accounting\"*")]
+        """, "2: virtual host \"v\" has two plugins with the name \"Accounting\"*")]
     [InlineData("""
         { name = g, module = Greylist, mode = passive, score = -5, create_ticket = off, query_autowl = off }
         { name = g, module = Greylist, use_autowl = on }
@@ -97,18 +97,18 @@ public sealed class SilentConfigurationSpecs : IDisposable
     [InlineData("""
         { name = sbl, module = RBLAction, result_from = zen, re_match = "2", score = 1 }
         { name = zen, module = RBL, domain = zen.example, mode = passive }
-        """, "1: plugin sbl: result_from: RBL zen stands after this plugin*")]
+        """, "1: plugin sbl: result_from: RBL zen comes after this plugin*")]
     [InlineData("""
         { name = a, module = Action, action = dunno }
         { name = b, module = SetField, key = k, value = v }
-        """, "2: plugin b: it never runs, nor does what follows in its chain: a before it (Action) always answers*")]
+        """, "2: plugin b: it never runs, and neither do the plugins after it: a before it (Action) always ends*")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1, action = reject, plugins = [ { name = n, module = Action, action = dunno } ] }
         { name = a, module = Accounting, fields = sender }
-        """, "1: plugin q: plugins: the chain never runs: the plugin has an action of its own*")]
+        """, "1: plugin q: plugins: the nested chain never runs: the plugin returns its own action*")]
     [InlineData("""{ name = c, module = Condition, key = sender, match = x }""", "1: plugin c: it has no effect*")]
     [InlineData("""{ name = zen, module = RBL, domain = zen.example, mode = passive }""", "1: plugin zen: it has no effect*")]
-    [InlineData("""{ name = b, module = SetField, key = k, value = v, timeout = 30s }""", "1: plugin b: timeout: it has no effect: request_timeout is 20s*")]
+    [InlineData("""{ name = b, module = SetField, key = k, value = v, timeout = 30s }""", "1: plugin b: timeout: it has no effect because request_timeout is shorter: 20s*")]
     public async Task Check_warns_of(string plugins, params string[] expected)
     {
         var file = _folder.Write("policyd.hocon", Chain(plugins));
@@ -130,7 +130,7 @@ public sealed class SilentConfigurationSpecs : IDisposable
         var file = _folder.Write("policyd.hocon", Chain("{ module = Action, action = dunno }", "request_timeout = 2m, connections.spare { module = Redis }"));
         var result = await Command.RunAsync("", "check", "--offline", "-c", file);
         Assert.Equal(0, result.ExitCode);
-        Assert.Contains($"{file}:3:21: warning: request_timeout: 2m is longer than the 100 s that Postfix waits", result.Error, StringComparison.Ordinal);
+        Assert.Contains($"{file}:3:21: warning: request_timeout: 2m is longer than Postfix waits by default (smtpd_policy_service_timeout, 100 s)", result.Error, StringComparison.Ordinal);
         Assert.Contains($"{file}:3:43: warning: connection spare: nothing uses it", result.Error, StringComparison.Ordinal);
     }
 

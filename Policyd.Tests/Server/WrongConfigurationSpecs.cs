@@ -22,7 +22,7 @@ public sealed class WrongConfigurationSpecs : IDisposable
         Assert.Contains(lines, line => Is(line, 5, "plugin q: db: there is no connection \"dbb\"; did you mean db?"));
         Assert.Contains(lines, line => Is(line, 5, "needs the option \"field\""));
         Assert.Contains(lines, line => Is(line, 5, "did you mean \"threshold\"?"));
-        Assert.Contains(lines, line => Is(line, 6, "plugin a: db: there is no connection \"nosuch\"; there are db"));
+        Assert.Contains(lines, line => Is(line, 6, "plugin a: db: there is no connection \"nosuch\"; available: db"));
         Assert.Contains(lines, line => Is(line, 6, "did you mean \"window\"?"));
         Assert.Contains(lines, line => Is(line, 7, "plugin l: db: there is no connection \"dbb\""));
         Assert.Contains(lines, line => Is(line, 8, "plugin h: store: there is no connection \"users\""));
@@ -56,15 +56,15 @@ public sealed class WrongConfigurationSpecs : IDisposable
         Assert.Contains(lines, line => Is(line, 5, "plugin a: the constructor of Faulty.ThrowsInConstructorPlugin failed: no luck"));
         Assert.Contains(lines, line => Is(line, 6, "plugin b cannot start: NullReferenceException:"));
         Assert.Contains(lines, line => Is(line, 7, "value: KeyNotFoundException: not today"));
-        Assert.Contains(lines, line => Is(line, 8, "plugin d: Faulty.ThrowsInGetterPlugin cannot be made: NotSupportedException: ask me not"));
+        Assert.Contains(lines, line => Is(line, 8, "plugin d: Faulty.ThrowsInGetterPlugin cannot be created: NotSupportedException: ask me not"));
         Assert.Contains(lines, line => Is(line, 9, "plugin f: db: there is no connection \"nosuch\""));
         Assert.Contains(lines, line => Is(line, 10, "plugin g: db: there is no connection \"nosuch\""));
         Assert.Equal(6, lines.Length);
     }
 
     [Theory]
-    [InlineData("polycid { virtual_hosts = [ ] }", "1:1: there is no section policyd { }, but one called \"polycid\"; did you mean \"policyd\"?")]
-    [InlineData("listen = \"127.0.0.1:1\"\nvirtual_hosts = [ ]", "1:1: there is no section policyd { }: listen and the rest belong into it")]
+    [InlineData("polycid { virtual_hosts = [ ] }", "1:1: there is no section policyd { }, but a section \"polycid\"; did you mean \"policyd\"?")]
+    [InlineData("listen = \"127.0.0.1:1\"\nvirtual_hosts = [ ]", "1:1: there is no section policyd { }; put listen and the other options into it")]
     [InlineData("policyd = 5", "1:11: policyd: expected a section { listen, virtual_hosts, … }, found a number")]
     [InlineData("policyd { virtual_host = [ { port = 12345 } ] }", "1:11: unknown option \"virtual_host\" of policyd; did you mean \"virtual_hosts\"?")]
     [InlineData("policyd { session_cache = Memory }", "1:27: session_cache: expected an object { module, … }, found a string")]
@@ -88,7 +88,7 @@ public sealed class WrongConfigurationSpecs : IDisposable
     }
 
     [Theory]
-    [InlineData("listen = [\"127.0.0.1:12345\"]", "listen stands outside of policyd { } and has no effect here")]
+    [InlineData("listen = [\"127.0.0.1:12345\"]", "listen is outside policyd { } and has no effect")]
     [InlineData("aka { loglevel = DEBUG }", "the section \"aka\" has no effect; did you mean \"akka\"?")]
     public async Task Section_beside_policyd_that_nobody_reads_is_a_warning(string text, string expected)
     {

@@ -123,7 +123,7 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     {
         await using var server = new ScriptedSmtpServer();
         var policy = Policy(server.Port, Actions + ", " + Scores);
-        Assert.Equal("reject P this is no address that mail can be sent to", await policy.AskAsync(("sender", sender)));
+        Assert.Equal("reject P this is not a valid address", await policy.AskAsync(("sender", sender)));
         Assert.Equal("v=2", policy.Session["score_detail"]);
         Assert.Equal(0, server.Connections);
     }
@@ -242,9 +242,9 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     [Theory]
     [InlineData("port = 0", "port")]
     [InlineData("port = 70000", "port")]
-    [InlineData("sender = nobody", "no address")]
-    [InlineData("sender = \"a\\r\\nDATA@x.test\"", "no address")]
-    [InlineData("helo_name = \"a b\"", "no name of a host")]
+    [InlineData("sender = nobody", "is neither an address")]
+    [InlineData("sender = \"a\\r\\nDATA@x.test\"", "is neither an address")]
+    [InlineData("helo_name = \"a b\"", "is not a valid host name")]
     [InlineData("perm_fail_action = \"rejct %MSG%\"", "did you mean")]
     [InlineData("temp_fail_action = \"%MSG%\"", "temp_fail_action")]
     public void Mistake_in_the_options_is_told_at_start(string option, string message)

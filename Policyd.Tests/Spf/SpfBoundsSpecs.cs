@@ -61,12 +61,12 @@ public sealed class SpfBoundsSpecs
         var longest = "v=spf1 ?all x=" + new string('x', 8192 - 14);
         Assert.Equal(SpfVerdict.Neutral, (await OfAsync(longest)).Verdict);
         var outcome = await OfAsync(longest + "x");
-        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is wrong: it is longer than 8192 bytes"), (outcome.Verdict, outcome.Reason));
+        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is invalid: it is longer than 8192 bytes"), (outcome.Verdict, outcome.Reason));
 
         var most = "v=spf1 ?all" + Repeat(" x=%{d}", 64 * 7);
         Assert.Equal(SpfVerdict.Neutral, (await OfAsync(most)).Verdict);
         outcome = await OfAsync(most + " y=%{d}");
-        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is wrong: it has more than 64 macros"), (outcome.Verdict, outcome.Reason));
+        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is invalid: it has more than 64 macros"), (outcome.Verdict, outcome.Reason));
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public sealed class SpfBoundsSpecs
         }
 
         var outcome = await CheckAsync(zone, "test.example");
-        Assert.Equal((SpfVerdict.PermError, "with that of i5.example the policies are longer than 32768 bytes"), (outcome.Verdict, outcome.Reason));
+        Assert.Equal((SpfVerdict.PermError, "with the policy of i5.example, all policies together are longer than 32768 bytes"), (outcome.Verdict, outcome.Reason));
         zone["i5.example"] = "v=spf1 ip4:10.0.0.1";
         Assert.Equal(SpfVerdict.Neutral, (await CheckAsync(zone, "test.example")).Verdict);
     }
@@ -125,7 +125,7 @@ public sealed class SpfBoundsSpecs
         Assert.True(check.IsCompleted, "nothing waits in this zone, so that all is on this thread");
         var bytes = GC.GetAllocatedBytesForCurrentThread() - before;
         var outcome = await check;
-        Assert.DoesNotContain("is wrong", outcome.Reason, StringComparison.Ordinal);
+        Assert.DoesNotContain("is invalid", outcome.Reason, StringComparison.Ordinal);
         Assert.Contains(zone.Asked, name => name == "i3.example");
 
         // Two hundred bytes for each byte of the records; the attack of seven thousand macros a record took hundreds of megabytes.

@@ -35,7 +35,7 @@ public sealed class SpfPluginSpecs
     [InlineData("", "a@away.test", "defer spf mfrom check failed: the policy of away.test cannot be looked up")]
     [InlineData("temperror_mode = passive", "a@away.test", "dunno")]
     [InlineData("temperror_mode = reject", "a@away.test", "reject spf mfrom check failed: the policy of away.test cannot be looked up")]
-    [InlineData("", "a@wrong.test", "reject spf mfrom check failed: the policy of wrong.test is wrong: \"ipv4:192.0.2.1\" is no mechanism")]
+    [InlineData("", "a@wrong.test", "reject spf mfrom check failed: the policy of wrong.test is invalid: \"ipv4:192.0.2.1\" is not a mechanism")]
     [InlineData("permerror_mode = dunno", "a@wrong.test", "dunno")]
     [InlineData("enabled = off", "a@fail.test", "dunno")]
     [InlineData("whitelist = \"10.0.0.0/8, 192.0.2.7\"", "a@fail.test", "dunno")]
@@ -120,12 +120,12 @@ public sealed class SpfPluginSpecs
     }
 
     [Theory]
-    [InlineData("whitelist = \"192.0.2.1/33\"", "no address and no network")]
-    [InlineData("default_authority_explanation = \"%{x}\"", "a macro that there is not")]
+    [InlineData("whitelist = \"192.0.2.1/33\"", "is neither an address nor a network")]
+    [InlineData("default_authority_explanation = \"%{x}\"", "an unknown macro")]
     [InlineData("fail_mode = rejct", "reject")]
     [InlineData("fail_mode = defer", "passive")]
     [InlineData("pass_mode = reject", "accept")]
-    [InlineData("whitelist = 10", "no address and no network")]
+    [InlineData("whitelist = 10", "is neither an address nor a network")]
     public void A_mistake_is_an_error(string options, string part)
     {
         Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = SPF, " + options + " } ] } ] }", out var diagnostics));

@@ -19,7 +19,7 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
         await Execute(MtpolicydTables.Rows);
 
         var planned = await Store.DescribePreparationAsync(Table, Cancel);
-        Assert.Contains(planned, one => one.Contains("stood twice", StringComparison.Ordinal));
+        Assert.Contains(planned, one => one.Contains("duplicate row", StringComparison.Ordinal));
         Assert.Equal(planned, (await Store.PrepareAsync(Table, Cancel)).Done);
         Assert.Equal(new CounterAmounts(7, 9, 11, 13), await Load("192.0.2.7"));
         Assert.Equal(new CounterAmounts(1, 1, 1, 1), await Load("192.0.2.8"));
@@ -101,7 +101,7 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
         await using var store = database.CreateCounterStore();
         var failure = await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync(Table, Cancel));
         Assert.Equal(CounterStoreFailure.Unavailable, failure.Failure);
-        Assert.Contains("does its folder exist", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("check that its folder exists", failure.Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_folder["not-mounted"]));
         Directory.CreateDirectory(_folder["not-mounted"]);
         Assert.NotEmpty((await store.PrepareAsync(Table, Cancel)).Done);

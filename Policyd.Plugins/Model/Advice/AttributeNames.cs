@@ -27,7 +27,7 @@ internal static class AttributeNames
                         var close = name.Length > 3 ? Array.Find(s_known, one => one.StartsWith(name, StringComparison.OrdinalIgnoreCase)) : null;
                         close ??= OptionNames.Closest(name, s_known);
                         var hint = close is null ? "" : $"; did you mean \"{close}\"?";
-                        diagnostics.Warning(place, $"plugin {placed.Name}: {option}: Postfix sends no attribute \"{name}\", so it is never there{hint}");
+                        diagnostics.Warning(place, $"plugin {placed.Name}: {option}: Postfix sends no attribute \"{name}\", so it is never set{hint}");
                     }
                 }
             }

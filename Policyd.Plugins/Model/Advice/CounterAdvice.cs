@@ -33,8 +33,8 @@ internal static class CounterAdvice
         var counting = all.FindAll(one => !one.IsOff);
         if (counting.Count == 0)
         {
-            var why = all.Count > 0 ? $"; Accounting {all[0].Name}, which would, is off" : Counted(plugins);
-            placed.Warn(diagnostics, "field", $"field: no Accounting counts into the table {table} of connection {quota.Db}, so this Quota never acts unless another server counts there{why}");
+            var why = all.Count > 0 ? $"; Accounting {all[0].Name} would, but is off" : Counted(plugins);
+            placed.Warn(diagnostics, "field", $"field: no Accounting counts in the table {table} of connection {quota.Db}, so this Quota acts only if another server counts there{why}");
             return;
         }
 
@@ -46,24 +46,24 @@ internal static class CounterAdvice
             placed.Warn(
                 diagnostics,
                 quota.Window is null ? "time_pattern" : "window",
-                $"{table} is not counted by {window.Name}, so this Quota never acts; Accounting {first.Name} counts by {KindOf(first.TimePattern, first.Window).Name}: give both the same time_pattern or window");
+                $"no Accounting counts {table} by {window.Name}, so this Quota never acts; Accounting {first.Name} counts by {KindOf(first.TimePattern, first.Window).Name}; give both the same time_pattern or window");
             return;
         }
 
         if (!same.Exists(one => KeyOf(quota.Key, quota.Field.Default) == KeyOf(((AccountingPlugin)one.Plugin).Key, quota.Field.Default)))
         {
-            placed.Warn(diagnostics, "key", $"{table} is counted under other keys by Accounting {same[0].Name}, so this Quota never acts; give both the same key");
+            placed.Warn(diagnostics, "key", $"Accounting {same[0].Name} counts {table} by another key, so this Quota never acts; give both the same key");
         }
         else if (same.Find(one => IsBefore(one, placed)) is { } before)
         {
-            placed.Warn(diagnostics, "name", $"it stands after Accounting {before.Name}, which has counted the mail already, so it does not keep it out; put it before");
+            placed.Warn(diagnostics, "name", $"it comes after Accounting {before.Name}, which has already counted the mail, so the quota is exceeded before it acts; move it before that Accounting");
         }
     }
 
     private static string Counted(IReadOnlyList<PlacedPlugin> plugins)
     {
         var counted = plugins.Select(one => one.Plugin).OfType<AccountingPlugin>().SelectMany(one => one.Fields.Select(field => $"{one.TablePrefix}{field} ({one.Db})")).Distinct().Take(8).ToList();
-        return counted.Count == 0 ? "" : $"; counted are {string.Join(", ", counted)}";
+        return counted.Count == 0 ? "" : $"; counted tables: {string.Join(", ", counted)}";
     }
 
     private static CounterWindowKind KindOf(string pattern, TimeSpan? window) => new(window is null ? pattern : null, window);

@@ -13,12 +13,12 @@ internal static class IdlePlugins
         {
             if (Ends(placed.Plugin) && Next(placed, plugins) is { } next)
             {
-                next.Warn(diagnostics, "name", $"it never runs, nor does what follows in its chain: {placed.Name} before it ({Plugin.ModuleNameOf(placed.Plugin.GetType())}) always answers and ends the chain");
+                next.Warn(diagnostics, "name", $"it never runs, and neither do the plugins after it: {placed.Name} before it ({Plugin.ModuleNameOf(placed.Plugin.GetType())}) always ends the chain");
             }
 
             if (placed.Plugin.Timeout > requestTimeout)
             {
-                placed.Warn(diagnostics, "timeout", $"timeout: it has no effect: request_timeout is {DurationText.Format(requestTimeout)}, and ends the request before");
+                placed.Warn(diagnostics, "timeout", $"timeout: it has no effect because request_timeout is shorter: {DurationText.Format(requestTimeout)}");
             }
 
             if (placed.IsOff)
@@ -28,11 +28,11 @@ internal static class IdlePlugins
 
             if (WhyChainIsIdle(placed) is { } why)
             {
-                placed.Warn(diagnostics, "plugins", $"plugins: the chain never runs: {why}");
+                placed.Warn(diagnostics, "plugins", $"plugins: the nested chain never runs: {why}");
             }
             else if (HasNoEffect(placed.Plugin, results))
             {
-                placed.Warn(diagnostics, "name", "it has no effect: nothing says what a match does (an action, a score, a nested chain)");
+                placed.Warn(diagnostics, "name", "it has no effect: set an action, a score or a nested chain for a match");
             }
         }
     }
@@ -46,7 +46,7 @@ internal static class IdlePlugins
 
     private static string? WhyChainIsIdle(PlacedPlugin placed)
     {
-        const string Action = "the plugin has an action of its own, which is answered instead; leave one of the two out";
+        const string Action = "the plugin returns its own action instead; remove either the action or the chain";
         return placed.Plugin switch
         {
             INestedChain { Plugins: null } => null,
@@ -54,7 +54,7 @@ internal static class IdlePlugins
             QuotaPlugin when placed.Section.Has("action") || placed.Section.Has("uc_action") => Action,
             ScoreActionPlugin { Action: not null } => Action,
             ConditionPlugin { Action.Default: not null } or RegexListPlugin { Action.Default: not null } or StressPlugin { Action.Default: not null } => Action,
-            HoneypotPlugin { Mode: HoneypotMode.Reject } => "with mode = reject the plugin answers; mode = passive runs the chain",
+            HoneypotPlugin { Mode: HoneypotMode.Reject } => "with mode = reject the plugin rejects instead; only mode = passive runs the chain",
             _ => null,
         };
     }

@@ -30,11 +30,11 @@ internal static class ScoreAdvice
 
             if (scorers.Find(one => one.VirtualHost == placed.VirtualHost && !one.IsWithin(placed)) is { } later)
             {
-                placed.Warn(diagnostics, "name", $"it stands before all that scores into {field}: the score is still 0 here; put it after {later.Name} and the others");
+                placed.Warn(diagnostics, "name", $"it comes before every plugin that scores into {field}, so the score is still 0 here; move it after {later.Name}");
             }
             else if (scorers.TrueForAll(one => one.IsWithin(placed)))
             {
-                placed.Warn(diagnostics, "name", $"no plugin before it scores into {field}: the score is always 0 here");
+                placed.Warn(diagnostics, "name", $"no plugin before it scores into {field}, so the score is always 0 here");
             }
         }
     }

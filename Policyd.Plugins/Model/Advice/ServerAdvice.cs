@@ -15,7 +15,7 @@ internal static class ServerAdvice
         {
             diagnostics.Warning(
                 root.PositionOf("request_timeout"),
-                $"request_timeout: {DurationText.Format(options.RequestTimeout)} is longer than the 100 s that Postfix waits (smtpd_policy_service_timeout): later answers reach nobody; give less");
+                $"request_timeout: {DurationText.Format(options.RequestTimeout)} is longer than Postfix waits by default (smtpd_policy_service_timeout, 100 s), so later answers are lost; use a shorter time");
         }
 
         resources.Results.Check(resources.Placed, diagnostics);
@@ -29,7 +29,7 @@ internal static class ServerAdvice
         {
             foreach (var unused in connections.Values.Where(one => !resources.UsedConnections.Contains(one.Name)))
             {
-                diagnostics.Warning(unused.Section.Position, $"connection {unused.Name}: nothing uses it; name it where it is meant, or leave it out");
+                diagnostics.Warning(unused.Section.Position, $"connection {unused.Name}: nothing uses it; refer to it in a plugin, or remove it");
             }
         }
     }

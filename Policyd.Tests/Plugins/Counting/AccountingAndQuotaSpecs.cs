@@ -69,7 +69,7 @@ public sealed class AccountingAndQuotaSpecs
             await policy.AskAsync($"a.{mail}", Client);
 
         Assert.Equal(isAdmitted, await policy.AskAsync("a.last", Client) == "dunno");
-        Assert.Equal(limit is "unlimitedly" or "Infinity" or "", policy.Log.Containing("does not fit the option threshold").Any());
+        Assert.Equal(limit is "unlimitedly" or "Infinity" or "", policy.Log.Containing("is not a valid value of the option threshold").Any());
     }
 
     [Fact]
@@ -327,16 +327,16 @@ public sealed class AccountingAndQuotaSpecs
     }
 
     [Theory]
-    [InlineData("fields = \"a b\"", "cannot name a table")]
-    [InlineData("fields = client_address, table_prefix = \"1-\"", "cannot name a table")]
-    [InlineData("fields = client_address, db = other", "there is no connection \"other\"; there are db")]
-    [InlineData("fields = client_address, db = cache", "has the module Memcached")]
-    [InlineData("fields = client_address, window = 1h, time_pattern = \"%Y\"", "either rolling")]
-    [InlineData("fields = client_address, keep = 90d, time_pattern = \"%m\"", "come again")]
-    [InlineData("fields = \"client_address,sender\", key = \"%{sender}\"", "name one field")]
+    [InlineData("fields = \"a b\"", "is not a valid table name")]
+    [InlineData("fields = client_address, table_prefix = \"1-\"", "is not a valid table name")]
+    [InlineData("fields = client_address, db = other", "there is no connection \"other\"; available: db")]
+    [InlineData("fields = client_address, db = cache", "has module = Memcached")]
+    [InlineData("fields = client_address, window = 1h, time_pattern = \"%Y\"", "exclude each other")]
+    [InlineData("fields = client_address, keep = 90d, time_pattern = \"%m\"", "\" repeat")]
+    [InlineData("fields = \"client_address,sender\", key = \"%{sender}\"", "name only one field")]
     [InlineData("fields = x, key = \"%{sendr}\"", "did you mean sender?")]
     [InlineData("fields = x, key = \"%{client_address/33/64}\"", "at most 32 and 128")]
-    [InlineData("fields = x, key = \"fixed\"", "would be one key")]
+    [InlineData("fields = x, key = \"fixed\"", "would have the same key")]
     public void Wrong_option_is_an_error_with_its_place(string options, string expected)
     {
         var errors = CountingPolicy.Errors($"{{ name = acct, module = Accounting, {options} }}");

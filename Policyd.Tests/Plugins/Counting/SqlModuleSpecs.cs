@@ -36,7 +36,7 @@ public sealed class SqlModuleSpecs
         await Fill(folder, $"CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('192.0.2.7', '{config}')");
         await using var policy = new CountingPolicy("{ name = uc, module = SqlUserConfig, field = client_address }, { name = a, module = Action, action = \"reject went on\" }", folder);
         Assert.Equal("reject went on", await policy.AskAsync("a.1", Client));
-        Assert.Single(policy.Log.Containing("are no JSON"));
+        Assert.Single(policy.Log.Containing("are not valid JSON"));
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class SqlModuleSpecs
 
     [Fact]
     public void Query_without_a_placeholder_is_an_error() =>
-        Assert.Contains("one is needed", CountingPolicy.Errors("{ name = l, module = SqlList, sql_query = \"SELECT 1\" }"), StringComparison.Ordinal);
+        Assert.Contains("needs exactly one", CountingPolicy.Errors("{ name = l, module = SqlList, sql_query = \"SELECT 1\" }"), StringComparison.Ordinal);
 
     [Fact]
     public async Task Cron_deletes_old_windows_and_expired_buckets_and_leaves_what_is_another_patterns()
