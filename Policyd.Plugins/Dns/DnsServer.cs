@@ -87,7 +87,7 @@ internal sealed class DnsServer(IPEndPoint endpoint, TimeProvider clock)
         var framed = new byte[question.Length + 2];
         BinaryPrimitives.WriteUInt16BigEndian(framed, (ushort)question.Length);
         question.CopyTo(framed, 2);
-        await using var stream = new NetworkStream(socket);
+        using var stream = new NetworkStream(socket);
         await stream.WriteAsync(framed, ct).ConfigureAwait(false);
         await stream.ReadExactlyAsync(framed.AsMemory(0, 2), ct).ConfigureAwait(false);
         var message = new byte[BinaryPrimitives.ReadUInt16BigEndian(framed)];

@@ -67,7 +67,7 @@ internal sealed class SqlTables(SqlDatabase database, IReadOnlyList<string> defi
 
             foreach (var definition in definitions)
             {
-                await using var command = connection.CreateCommand();
+                using var command = connection.CreateCommand();
                 command.CommandText = definition;
                 await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
             }

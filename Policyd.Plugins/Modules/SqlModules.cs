@@ -130,7 +130,8 @@ public sealed class SqlListPlugin : LookupPlugin
     // What the row holds is not read: it may be long, and a value may be one that .NET has no type for.
     private static async Task<bool> HasRowAsync(DbCommand command, CancellationToken ct)
     {
-        await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct).ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
         return await reader.ReadAsync(ct).ConfigureAwait(false);
     }
 }

@@ -39,13 +39,15 @@ public sealed class ConfiguredStatement
     /// <exception cref="SqlAwayException">The database cannot be asked.</exception>
     public async Task<StatementRefusal?> RefusalAsync(CancellationToken ct)
     {
+        SqliteDatabase? untouched = null;
         var isOpen = false;
         try
         {
-            await using var untouched = (_database as SqliteDatabase)?.ToLookAt();
-            await using var connection = await (untouched ?? _database).OpenForCallAsync(ct).ConfigureAwait(false);
+            untouched = (_database as SqliteDatabase)?.ToLookAt();
+            var connection = await (untouched ?? _database).OpenForCallAsync(ct).ConfigureAwait(false);
+            await using var _ = connection.ConfigureAwait(false);
             isOpen = true;
-            await using var command = Query.CreateCommand(connection, [.. Enumerable.Repeat<object?>("", Query.ParameterCount)]);
+            using var command = Query.CreateCommand(connection, [.. Enumerable.Repeat<object?>("", Query.ParameterCount)]);
             await command.PrepareAsync(ct).ConfigureAwait(false);
             return null;
         }
@@ -54,6 +56,13 @@ public sealed class ConfiguredStatement
             var fault = _database.Classify(e);
             return isOpen && fault.IsOfStatement ? new StatementRefusal(fault.Message, fault.IsMissingTable)
                 : throw new SqlAwayException($"{_database.Description}: {fault.Message}", e);
+        }
+        finally
+        {
+            if (untouched is not null)
+            {
+                await untouched.DisposeAsync().ConfigureAwait(false);
+            }
         }
     }
 }

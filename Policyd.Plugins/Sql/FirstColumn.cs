@@ -26,7 +26,8 @@ internal static class FirstColumn
         var before = sqlite is null ? 0 : raw.sqlite3_limit(sqlite, raw.SQLITE_LIMIT_LENGTH, Most + command.CommandText.Length);
         try
         {
-            await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct).ConfigureAwait(false);
+            var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct).ConfigureAwait(false);
+            await using var _ = reader.ConfigureAwait(false);
             return await reader.ReadAsync(ct).ConfigureAwait(false) && reader.FieldCount > 0 ? await TextAsync(reader, ct).ConfigureAwait(false) : null;
         }
         catch (SqliteException e) when (e.SqliteErrorCode == raw.SQLITE_TOOBIG)

@@ -31,7 +31,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
-        await using var command = Command(
+        using var command = Command(
             connection,
             "",
             ("@node", plan.Commit.Node.ToString("N")),
@@ -51,17 +51,18 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
         command.CommandText = sql.Append("COMMIT").ToString();
         committing();
-        await using (var reader = await command.ExecuteReaderAsync())
+        var reader = await command.ExecuteReaderAsync().ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
         {
             do
             {
-                while (await reader.ReadAsync())
+                while (await reader.ReadAsync().ConfigureAwait(false))
                 {
                     var (table, key, time) = (answers[reader.GetInt32(0)], reader.GetString(1), reader.GetString(2));
                     (table.Find(key, time) ?? table.Find(CounterKeyText.ForTable(key, table.Info), time))?.Read(Amounts(reader, 3));
                 }
             }
-            while (await reader.NextResultAsync());
+            while (await reader.NextResultAsync().ConfigureAwait(false));
         }
 
         // What the table's collation takes for the same key may be written otherwise there (an accent).
@@ -69,7 +70,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         {
             foreach (var row in table.Rows.Where(row => !row.IsRead))
             {
-                var found = await ReadOneAsync(connection, table.Info.Table, row.Id.Key, new CounterTimeRange(row.Id.Time, row.Id.Time), CancellationToken.None);
+                var found = await ReadOneAsync(connection, table.Info.Table, row.Id.Key, new CounterTimeRange(row.Id.Time, row.Id.Time), CancellationToken.None).ConfigureAwait(false);
                 row.Read(found.Count > 0 ? found[0].Total : default);
             }
         }
@@ -80,14 +81,15 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     {
         foreach (var chunk in keys.Chunk(RowsOfAStatement))
         {
-            await using var command = Command(connection, "", ("@from", times.From), ("@to", times.To));
+            using var command = Command(connection, "", ("@from", times.From), ("@to", times.To));
             var parameters = chunk.Select((key, i) => command.Bind("@k" + i.ToString(CultureInfo.InvariantCulture), key.Key).ParameterName).ToList();
             command.CommandText = $"SELECT `key`, `time`, {Columns} FROM {Quote(table.Info.Table)} WHERE `key` IN ({string.Join(',', parameters)}) AND "
                 + (times.From == times.To ? "`time` = @from" : "`time` BETWEEN @from AND @to");
             var asked = new FoldedKeys(table.Info, chunk);
-            await using (var reader = await command.ExecuteReaderAsync(ct))
+            var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+            await using (reader.ConfigureAwait(false))
             {
-                while (await reader.ReadAsync(ct))
+                while (await reader.ReadAsync(ct).ConfigureAwait(false))
                 {
                     AddLoaded(rows, asked.Take(reader.GetString(0)), reader.GetString(1), Amounts(reader, 2));
                 }
@@ -95,7 +97,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
             foreach (var (key, names) in asked.Doubtful)
             {
-                foreach (var (time, total) in await ReadOneAsync(connection, table.Info.Table, key, times, ct))
+                foreach (var (time, total) in await ReadOneAsync(connection, table.Info.Table, key, times, ct).ConfigureAwait(false))
                 {
                     AddLoaded(rows, names, time, total);
                 }
@@ -106,28 +108,28 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
     {
         // ALTER TABLE is no part of a transaction here: a named lock keeps two nodes apart, and each step can be done again.
-        await LockAsync(connection, table, ct);
+        await LockAsync(connection, table, ct).ConfigureAwait(false);
         try
         {
-            var steps = await StepsAsync(connection, table, ct);
+            var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
             foreach (var (_, sql) in steps)
             {
-                await using var command = Command(connection, sql);
+                using var command = Command(connection, sql);
                 command.CommandTimeout = 0;
-                await command.ExecuteNonQueryAsync(ct);
+                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
             }
 
-            var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct);
-            return info with { Warnings = [.. info.Warnings, .. await DurabilityWarningsAsync(connection, ct)] };
+            var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct).ConfigureAwait(false);
+            return info with { Warnings = [.. info.Warnings, .. await DurabilityWarningsAsync(connection, ct).ConfigureAwait(false)] };
         }
         finally
         {
-            await ScalarAsync(connection, $"SELECT CONVERT(RELEASE_LOCK({LockName}), CHAR)", table, CancellationToken.None);
+            await ScalarAsync(connection, $"SELECT CONVERT(RELEASE_LOCK({LockName}), CHAR)", table, CancellationToken.None).ConfigureAwait(false);
         }
     }
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
-        [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
+        [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
 
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
@@ -141,7 +143,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         for (var step = 0; step < LockSteps; step++)
         {
             ct.ThrowIfCancellationRequested();
-            switch (await ScalarAsync(connection, $"SELECT CONVERT(GET_LOCK({LockName}, {LockStepSeconds}), CHAR)", table, ct))
+            switch (await ScalarAsync(connection, $"SELECT CONVERT(GET_LOCK({LockName}, {LockStepSeconds}), CHAR)", table, ct).ConfigureAwait(false))
             {
                 case "1":
                     return;
@@ -156,9 +158,9 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     private static async Task<string?> ScalarAsync(DbConnection connection, string sql, string table, CancellationToken ct)
     {
-        await using var command = Command(connection, sql, ("@table", table));
+        using var command = Command(connection, sql, ("@table", table));
         command.CommandTimeout = 0;
-        return await command.ExecuteScalarAsync(ct) as string;
+        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
     }
 
     // These are global, so no session of ours can set them right. Without a synced binary log InnoDB's recovery rolls back
@@ -166,10 +168,11 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     private static async Task<IReadOnlyList<string>> DurabilityWarningsAsync(DbConnection connection, CancellationToken ct)
     {
         var settings = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        await using (var command = Command(connection, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog')"))
-        await using (var reader = await command.ExecuteReaderAsync(ct))
+        using var command = Command(connection, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog')");
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
         {
-            while (await reader.ReadAsync(ct))
+            while (await reader.ReadAsync(ct).ConfigureAwait(false))
             {
                 settings[reader.GetString(0)] = reader.GetString(1);
             }
@@ -220,15 +223,16 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     private async Task<List<(string Time, CounterAmounts Total)>> ReadOneAsync(DbConnection connection, string table, string key, CounterTimeRange times, CancellationToken ct)
     {
-        await using var command = Command(
+        using var command = Command(
             connection,
             $"SELECT `time`, {Columns} FROM {Quote(table)} WHERE `key` = @key AND `time` BETWEEN @from AND @to",
             ("@key", key),
             ("@from", times.From),
             ("@to", times.To));
         var rows = new List<(string, CounterAmounts)>();
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
         {
             rows.Add((reader.GetString(0), Amounts(reader, 1)));
         }
@@ -238,7 +242,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     private async Task<CounterTableInfo> InfoAsync(DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct)
     {
-        var (collation, charset, length) = await KeyColumnAsync(connection, table, ct);
+        var (collation, charset, length) = await KeyColumnAsync(connection, table, ct).ConfigureAwait(false);
         var repertoire = charset switch
         {
             "utf8mb4" => TextRepertoire.Unicode,
@@ -248,7 +252,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         };
         if (!_foldings.TryGetValue(collation, out var learned))
         {
-            learned = await MySqlKeyFolding.LearnAsync(connection, Quote(charset), collation, Quote(collation), repertoire, ct);
+            learned = await MySqlKeyFolding.LearnAsync(connection, Quote(charset), collation, Quote(collation), repertoire, ct).ConfigureAwait(false);
             _foldings[collation] = learned;
         }
 
@@ -263,12 +267,13 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     private static async Task<(string Collation, string Charset, int Length)> KeyColumnAsync(DbConnection connection, string table, CancellationToken ct)
     {
-        await using var command = Command(
+        using var command = Command(
             connection,
             "SELECT collation_name, character_set_name, character_maximum_length FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = @table AND column_name = 'key'",
             ("@table", table));
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        if (!await reader.ReadAsync(ct) || reader.IsDBNull(0))
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        if (!await reader.ReadAsync(ct).ConfigureAwait(false) || reader.IsDBNull(0))
         {
             throw new CounterStoreException(CounterStoreFailure.Schema, $"table {table} is not a counter table: it has no text column 'key'");
         }
@@ -279,7 +284,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
     {
         var name = Quote(table);
-        var engine = await ScalarAsync(connection, "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = @table", table, ct);
+        var engine = await ScalarAsync(connection, "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = @table", table, ct).ConfigureAwait(false);
         if (engine is null)
         {
             return
@@ -304,7 +309,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             "SELECT GROUP_CONCAT(column_name ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = @table "
             + "AND column_name IN ('id', 'count', 'count_rcpt', 'size', 'size_rcpt') AND data_type <> 'bigint'",
             table,
-            ct);
+            ct).ConfigureAwait(false);
         if (narrow is not null)
         {
             // The id too: every upsert takes one of its numbers, and 32 bits of them would be gone in weeks.
@@ -322,7 +327,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             "SELECT MAX(cols) FROM (SELECT GROUP_CONCAT(column_name ORDER BY column_name) AS cols FROM information_schema.statistics "
             + "WHERE table_schema = DATABASE() AND table_name = @table AND non_unique = 0 AND sub_part IS NULL GROUP BY index_name) AS keys_of_table WHERE cols = 'key,time'",
             table,
-            ct);
+            ct).ConfigureAwait(false);
         if (unique is null)
         {
             steps.Add(($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));

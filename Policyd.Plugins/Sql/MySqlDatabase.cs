@@ -54,7 +54,7 @@ internal sealed class MySqlDatabase : SqlDatabase
 
     public override ICounterStore CreateCounterStore() => new MySqlCounterStore(this);
 
-    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.Value.OpenConnectionAsync(ct);
+    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.Value.OpenConnectionAsync(ct).ConfigureAwait(false);
 
     private protected override ValueTask CloseAsync() => _source.IsValueCreated ? _source.Value.DisposeAsync() : ValueTask.CompletedTask;
 
@@ -149,13 +149,13 @@ internal sealed class MySqlDatabase : SqlDatabase
         var builder = new MySqlDataSourceBuilder(connectionString);
         builder.UseConnectionOpenedCallback(async (context, ct) =>
         {
-            await using var command = context.Connection.CreateCommand();
+            using var command = context.Connection.CreateCommand();
             command.CommandText = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'";
-            await command.ExecuteNonQueryAsync(ct);
+            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
             if (initCommand is not null)
             {
                 command.CommandText = initCommand;
-                await command.ExecuteNonQueryAsync(ct);
+                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
             }
         });
         return builder.Build();

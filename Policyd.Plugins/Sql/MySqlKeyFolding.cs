@@ -24,7 +24,7 @@ internal static class MySqlKeyFolding
     public static async Task<(KeyFolding Folding, string? Pairs)> LearnAsync(
         DbConnection connection, string charset, string collation, string quoted, TextRepertoire repertoire, CancellationToken ct)
     {
-        var pads = await ScalarAsync(connection, $"SELECT CONVERT('a' USING {charset}) = CONVERT('a ' USING {charset}) COLLATE {quoted}", ct) == "1";
+        var pads = await ScalarAsync(connection, $"SELECT CONVERT('a' USING {charset}) = CONVERT('a ' USING {charset}) COLLATE {quoted}", ct).ConfigureAwait(false) == "1";
         if (collation.EndsWith("_bin", StringComparison.Ordinal))
         {
             return (pads ? KeyFolding.TrailingSpaces : KeyFolding.Exact, null);
@@ -34,18 +34,19 @@ internal static class MySqlKeyFolding
         quoted = quoted.Replace("_ai_cs", "_ai_ci", StringComparison.Ordinal);
         var hasLevels = collation.Contains("_as_", StringComparison.Ordinal);
         var weights = new List<(int, string)>();
-        await using (var command = connection.CreateCommand())
+        using (var command = connection.CreateCommand())
         {
             command.CommandText = WeightsOf(charset, quoted, repertoire);
             command.CommandTimeout = 0;
-            await using var reader = await command.ExecuteReaderAsync(ct);
-            while (await reader.ReadAsync(ct))
+            var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+            await using var _ = reader.ConfigureAwait(false);
+            while (await reader.ReadAsync(ct).ConfigureAwait(false))
             {
                 weights.Add((Convert.ToInt32(reader.GetValue(0), CultureInfo.InvariantCulture), Units(reader.IsDBNull(1) ? "" : reader.GetString(1), hasLevels)));
             }
         }
 
-        return (KeyFolding.OfWeights(weights, pads, hasLevels), hasLevels ? null : await ScalarAsync(connection, PairsOf(charset, quoted), ct));
+        return (KeyFolding.OfWeights(weights, pads, hasLevels), hasLevels ? null : await ScalarAsync(connection, PairsOf(charset, quoted), ct).ConfigureAwait(false));
     }
 
     // Without sequences and recursion, which only some versions know. Surrogates are no characters; the last range are ideographs that stand for others.
@@ -78,8 +79,8 @@ internal static class MySqlKeyFolding
 
     private static async Task<string?> ScalarAsync(DbConnection connection, string sql, CancellationToken ct)
     {
-        await using var command = connection.CreateCommand();
+        using var command = connection.CreateCommand();
         command.CommandText = sql;
-        return await command.ExecuteScalarAsync(ct) is { } value and not DBNull ? Convert.ToString(value, CultureInfo.InvariantCulture) : null;
+        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) is { } value and not DBNull ? Convert.ToString(value, CultureInfo.InvariantCulture) : null;
     }
 }

@@ -27,7 +27,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
     protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
-        await using var batch = new NpgsqlBatch((NpgsqlConnection)connection);
+        using var batch = new NpgsqlBatch((NpgsqlConnection)connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Durable));
         batch.BatchCommands.Add(new NpgsqlBatchCommand($"INSERT INTO {Commits} (node, seq, at, ids) VALUES ($1, $2, $3, $4)")
         {
@@ -50,23 +50,24 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         }
 
         committing();
-        await using var reader = await batch.ExecuteReaderAsync();
+        var reader = await batch.ExecuteReaderAsync().ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
         foreach (var table in answers)
         {
-            while (await reader.ReadAsync())
+            while (await reader.ReadAsync().ConfigureAwait(false))
             {
                 var (key, time) = (reader.GetString(0), reader.GetString(1));
                 (table?.Find(key, time) ?? table?.Find(CounterKeyText.ForTable(key, table.Info), time))?.Read(Amounts(reader, 2));
             }
 
-            await reader.NextResultAsync();
+            await reader.NextResultAsync().ConfigureAwait(false);
         }
     }
 
     protected override async Task LoadAsync(
         DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
     {
-        await using var command = (NpgsqlCommand)connection.CreateCommand();
+        using var command = (NpgsqlCommand)connection.CreateCommand();
         var type = _keyTypes.GetValueOrDefault(table.Info.Table, "text");
         var ofTimes = times.From == times.To ? "= $2" : "COLLATE \"C\" BETWEEN $2 AND $3";
         command.CommandText = $"SELECT \"key\"::text, \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ANY($1::{type}[]) AND \"time\" {ofTimes}";
@@ -78,8 +79,9 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             command.Parameters.Add(Value(times.To, NpgsqlDbType.Text));
         }
 
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
         {
             var stored = reader.GetString(0);
             if (keys.TryGetValue(stored, out var names) || keys.TryGetValue(CounterKeyText.ForTable(stored, table.Info), out names))
@@ -91,24 +93,25 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
     protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
     {
-        await using var transaction = await connection.BeginTransactionAsync(ct);
-        await ExecuteAsync(connection, LockSchema, ct);
-        var steps = await StepsAsync(connection, table, ct);
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        await ExecuteAsync(connection, LockSchema, ct).ConfigureAwait(false);
+        var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
         foreach (var (_, sql) in steps)
         {
-            await ExecuteAsync(connection, sql, ct);
+            await ExecuteAsync(connection, sql, ct).ConfigureAwait(false);
         }
 
-        await using var encoding = Command(connection, "SELECT current_setting('server_encoding')");
-        var repertoire = await encoding.ExecuteScalarAsync(ct) switch
+        using var encoding = Command(connection, "SELECT current_setting('server_encoding')");
+        var repertoire = await encoding.ExecuteScalarAsync(ct).ConfigureAwait(false) switch
         {
             "UTF8" => TextRepertoire.Unicode,
             "LATIN1" => TextRepertoire.Latin1,
             _ => TextRepertoire.Ascii,
         };
-        var column = await PostgresKeyColumn.LearnAsync((NpgsqlConnection)connection, Quote(table), repertoire, ct);
+        var column = await PostgresKeyColumn.LearnAsync((NpgsqlConnection)connection, Quote(table), repertoire, ct).ConfigureAwait(false);
         _keyTypes[table] = column.Type;
-        await transaction.CommitAsync(ct);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
         return new CounterTableInfo(table, column.Folding, column.Length, repertoire, [.. steps.Select(step => step.Done)])
         {
             Warnings = column.Warning is { } warning ? [$"table {table}: {warning}"] : [],
@@ -116,7 +119,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     }
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
-        [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
+        [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
 
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
@@ -125,9 +128,9 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
     private static async Task ExecuteAsync(DbConnection connection, string sql, CancellationToken ct)
     {
-        await using var command = Command(connection, sql);
+        using var command = Command(connection, sql);
         command.CommandTimeout = 0;
-        await command.ExecuteNonQueryAsync(ct);
+        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
     private NpgsqlBatchCommand Upsert(string table, List<PlannedRow> rows, bool absolute)
@@ -153,10 +156,11 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     {
         var name = Quote(table);
         var columns = new Dictionary<string, string>(StringComparer.Ordinal);
-        await using (var command = Command(connection, "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(@table) AND attnum > 0 AND NOT attisdropped", ("@table", name)))
-        await using (var reader = await command.ExecuteReaderAsync(ct))
+        using var command = Command(connection, "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(@table) AND attnum > 0 AND NOT attisdropped", ("@table", name));
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
         {
-            while (await reader.ReadAsync(ct))
+            while (await reader.ReadAsync(ct).ConfigureAwait(false))
             {
                 columns.Add(reader.GetString(0), reader.GetString(1));
             }
@@ -179,12 +183,12 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             steps.Add(($"table {table}: columns widened to 64 bits: {string.Join(", ", narrow)}", $"ALTER TABLE {name} {string.Join(", ", narrow.Select(c => $"ALTER COLUMN {c} TYPE bigint"))}"));
         }
 
-        await using var unique = Command(
+        using var unique = Command(
             connection,
             "SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass(@table) AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 2 AND "
             + "(SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)) = 'key,time'",
             ("@table", name));
-        if (await unique.ExecuteScalarAsync(ct) is 0L)
+        if (await unique.ExecuteScalarAsync(ct).ConfigureAwait(false) is 0L)
         {
             steps.Add(($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));
         }

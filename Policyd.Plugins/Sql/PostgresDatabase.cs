@@ -50,15 +50,15 @@ internal sealed class PostgresDatabase : SqlDatabase
 
     public override ICounterStore CreateCounterStore() => new PostgresCounterStore(this);
 
-    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.OpenConnectionAsync(ct);
+    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.OpenConnectionAsync(ct).ConfigureAwait(false);
 
-    internal override async ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) => await _calls.OpenConnectionAsync(ct);
+    internal override async ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) => await _calls.OpenConnectionAsync(ct).ConfigureAwait(false);
 
     private protected override async ValueTask CloseAsync()
     {
         foreach (var pool in _pools)
         {
-            await pool.DisposeAsync();
+            await pool.DisposeAsync().ConfigureAwait(false);
         }
     }
 

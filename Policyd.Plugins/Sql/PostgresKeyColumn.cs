@@ -21,16 +21,19 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
         int length;
         bool deterministic;
         // Read as JSON, since servers before 12 have no such column and no such collations.
-        await using (var command = new NpgsqlCommand(
+        using var command = new NpgsqlCommand(
             "SELECT t.typname, t.oid::regtype::text, a.atttypmod, COALESCE((to_jsonb(c) ->> 'collisdeterministic')::boolean, true), "
             + "COALESCE(quote_ident(n.nspname) || '.' || quote_ident(c.collname), '') "
             + "FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_collation AS c ON c.oid = a.attcollation LEFT JOIN pg_namespace AS n ON n.oid = c.collnamespace "
             + "WHERE a.attrelid = to_regclass($1) AND a.attname = 'key' AND NOT a.attisdropped",
             connection)
-        { Parameters = { new() { Value = quotedTable } } })
-        await using (var reader = await command.ExecuteReaderAsync(ct))
         {
-            if (!await reader.ReadAsync(ct))
+            Parameters = { new() { Value = quotedTable } },
+        };
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using (reader.ConfigureAwait(false))
+        {
+            if (!await reader.ReadAsync(ct).ConfigureAwait(false))
             {
                 throw new CounterStoreException(CounterStoreFailure.Schema, $"table {quotedTable} is not a counter table: it has no column key");
             }
@@ -42,7 +45,7 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
 
         if (type == "citext")
         {
-            var lower = await ReadAsync(connection, $"SELECT n, lower(chr(n)) FROM {Characters(repertoire)} WHERE lower(chr(n)) <> chr(n)", ct);
+            var lower = await ReadAsync(connection, $"SELECT n, lower(chr(n)) FROM {Characters(repertoire)} WHERE lower(chr(n)) <> chr(n)", ct).ConfigureAwait(false);
             return new PostgresKeyColumn(name, length, KeyFolding.Of(lower, ignoresTrailingSpaces: false), null);
         }
 
@@ -51,7 +54,7 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
             var weights = await ReadAsync(
                 connection,
                 $"SELECT n, CASE WHEN chr(n) COLLATE {collation} = '' THEN '' ELSE lpad(to_hex(dense_rank() OVER (ORDER BY chr(n) COLLATE {collation})), 8, '0') END FROM {Characters(repertoire)}",
-                ct);
+                ct).ConfigureAwait(false);
             return new PostgresKeyColumn(
                 "text",
                 length,
@@ -73,10 +76,11 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
 
     private static async Task<List<(int, string)>> ReadAsync(NpgsqlConnection connection, string sql, CancellationToken ct)
     {
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+        using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         var rows = new List<(int, string)>();
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
         {
             rows.Add((reader.GetInt32(0), reader.GetString(1)));
         }

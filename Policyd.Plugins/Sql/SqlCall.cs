@@ -29,7 +29,8 @@ internal sealed class SqlCall(SqlDatabase database, bool isRepeatable)
         {
             GivenUp.ThrowIfCancellationRequested();
             IsOpening = true;
-            await using var connection = await database.OpenForCallAsync(GivenUp).ConfigureAwait(false);
+            var connection = await database.OpenForCallAsync(GivenUp).ConfigureAwait(false);
+            await using var _ = connection.ConfigureAwait(false);
             IsOpening = false;
             try
             {

@@ -31,7 +31,7 @@ internal static class SqlCalls
                     await before(connection, givenUp).ConfigureAwait(false);
                 }
 
-                await using var command = query.CreateCommand(connection, values);
+                using var command = query.CreateCommand(connection, values);
                 return await run(command, CancellationToken.None).ConfigureAwait(false);
             },
             isRepeatable,

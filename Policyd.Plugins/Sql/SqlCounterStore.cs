@@ -40,18 +40,19 @@ internal abstract class SqlCounterStore : ICounterStore
     public async Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct)
     {
         CheckName(table);
-        await EnsureCommitsTableAsync(ct);
-        await using var lane = new SqlLane(_database, BlocksItsThread);
+        await EnsureCommitsTableAsync(ct).ConfigureAwait(false);
+        var lane = new SqlLane(_database, BlocksItsThread);
+        await using var _ = lane.ConfigureAwait(false);
         var info = await lane.RunAsync(
             async (connection, token) =>
             {
-                var prepared = await PrepareAsync(connection, table, token);
+                var prepared = await PrepareAsync(connection, table, token).ConfigureAwait(false);
                 // A table of that name which is none of counters is found now, not by the first mail.
-                await using var command = Command(connection, $"SELECT {Quote("key")}, {Quote("time")}, {Columns} FROM {Quote(table)} WHERE 1 = 0");
-                await command.ExecuteNonQueryAsync(token);
+                using var command = Command(connection, $"SELECT {Quote("key")}, {Quote("time")}, {Columns} FROM {Quote(table)} WHERE 1 = 0");
+                await command.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 return prepared;
             },
-            ct);
+            ct).ConfigureAwait(false);
         _tables[table] = info;
         return info;
     }
@@ -59,7 +60,7 @@ internal abstract class SqlCounterStore : ICounterStore
     public virtual async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
     {
         CheckName(table);
-        return await DescribeAsync(_database, table, ct);
+        return await DescribeAsync(_database, table, ct).ConfigureAwait(false);
     }
 
     public async Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
@@ -72,12 +73,12 @@ internal abstract class SqlCounterStore : ICounterStore
                 var rows = new List<CounterRow>(loads.Count);
                 foreach (var (times, keys) in names)
                 {
-                    await LoadAsync(connection, planned, times, keys, rows, token);
+                    await LoadAsync(connection, planned, times, keys, rows, token).ConfigureAwait(false);
                 }
 
                 return rows;
             },
-            ct);
+            ct).ConfigureAwait(false);
     }
 
     public Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct) =>
@@ -92,11 +93,11 @@ internal abstract class SqlCounterStore : ICounterStore
             return await Writer.RunAsync(
                 async (connection, _) =>
                 {
-                    await CommitAsync(connection, plan, () => committing = true);
+                    await CommitAsync(connection, plan, () => committing = true).ConfigureAwait(false);
                     return plan.Totals();
                 },
                 ct,
-                () => committing);
+                () => committing).ConfigureAwait(false);
         }
         catch (CounterStoreException e) when (e.InnerException is { } cause && _database.Classify(cause).Duplicate)
         {
@@ -113,8 +114,8 @@ internal abstract class SqlCounterStore : ICounterStore
         () => Reader.RunAsync(
             async (connection, token) =>
             {
-                await using var command = Command(connection, $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq", ("@node", node.ToString("N")), ("@seq", sequence));
-                return await command.ExecuteScalarAsync(token) is not null;
+                using var command = Command(connection, $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq", ("@node", node.ToString("N")), ("@seq", sequence));
+                return await command.ExecuteScalarAsync(token).ConfigureAwait(false) is not null;
             },
             ct),
         ct);
@@ -123,11 +124,12 @@ internal abstract class SqlCounterStore : ICounterStore
         () => Reader.RunAsync<IReadOnlyList<CommittedIds>>(
             async (connection, token) =>
             {
-                await using var command = connection.CreateCommand();
+                using var command = connection.CreateCommand();
                 command.CommandText = SinceQuery(command, since, seen);
                 var found = new List<CommittedIds>();
-                await using var reader = await command.ExecuteReaderAsync(token);
-                while (await reader.ReadAsync(token))
+                var reader = await command.ExecuteReaderAsync(token).ConfigureAwait(false);
+                await using var _ = reader.ConfigureAwait(false);
+                while (await reader.ReadAsync(token).ConfigureAwait(false))
                 {
                     found.Add(new CommittedIds(
                         Guid.ParseExact(reader.GetString(0), "N"), reader.GetInt64(1), DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(2)), CommitPlan.Decode(reader.GetFieldValue<byte[]>(3))));
@@ -147,11 +149,11 @@ internal abstract class SqlCounterStore : ICounterStore
         do
         {
             var after = last;
-            var page = await Reader.RunAsync((connection, token) => PageAsync(connection, table, after, token), ct);
+            var page = await Reader.RunAsync((connection, token) => PageAsync(connection, table, after, token), ct).ConfigureAwait(false);
             var old = page.Where(IsOld).ToList();
             if (old.Count > 0)
             {
-                deleted += await Writer.RunAsync((connection, token) => DeleteAsync(connection, table, old, token), ct);
+                deleted += await Writer.RunAsync((connection, token) => DeleteAsync(connection, table, old, token), ct).ConfigureAwait(false);
             }
 
             last = page.Count == PurgePage ? page[^1] : null;
@@ -176,7 +178,7 @@ internal abstract class SqlCounterStore : ICounterStore
 
     public async Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct)
     {
-        await EnsureCommitsTableAsync(ct);
+        await EnsureCommitsTableAsync(ct).ConfigureAwait(false);
         var end = before.ToUnixTimeMilliseconds();
         var deleted = 0L;
         long? next;
@@ -187,12 +189,12 @@ internal abstract class SqlCounterStore : ICounterStore
                 async (connection, token) =>
                 {
                     // Up to the time of the page's last row; rows of one millisecond go together.
-                    await using var find = Command(connection, $"SELECT at FROM {Commits} WHERE at < @end ORDER BY at LIMIT 1 OFFSET {PurgePage}", ("@end", end));
-                    next = await find.ExecuteScalarAsync(token) is { } at ? Convert.ToInt64(at, CultureInfo.InvariantCulture) : null;
-                    await using var delete = Command(connection, $"DELETE FROM {Commits} WHERE at < @end", ("@end", next is { } page ? Math.Min(end, page + 1) : end));
-                    return await delete.ExecuteNonQueryAsync(token);
+                    using var find = Command(connection, $"SELECT at FROM {Commits} WHERE at < @end ORDER BY at LIMIT 1 OFFSET {PurgePage}", ("@end", end));
+                    next = await find.ExecuteScalarAsync(token).ConfigureAwait(false) is { } at ? Convert.ToInt64(at, CultureInfo.InvariantCulture) : null;
+                    using var delete = Command(connection, $"DELETE FROM {Commits} WHERE at < @end", ("@end", next is { } page ? Math.Min(end, page + 1) : end));
+                    return await delete.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 },
-                ct);
+                ct).ConfigureAwait(false);
         }
         while (next is not null);
         return deleted;
@@ -201,14 +203,15 @@ internal abstract class SqlCounterStore : ICounterStore
     public async Task<IReadOnlyList<CounterRow>> ListAsync(string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
     {
         CheckName(table);
-        await using var lane = new SqlLane(_database, BlocksItsThread);
-        return await lane.RunAsync((connection, token) => ListAsync(connection, table, times, order, limit, token), ct);
+        var lane = new SqlLane(_database, BlocksItsThread);
+        await using var _ = lane.ConfigureAwait(false);
+        return await lane.RunAsync((connection, token) => ListAsync(connection, table, times, order, limit, token), ct).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await Writer.DisposeAsync();
-        await Reader.DisposeAsync();
+        await Writer.DisposeAsync().ConfigureAwait(false);
+        await Reader.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Runs the transaction, filling in the totals of the plan's rows.</summary>
@@ -227,8 +230,9 @@ internal abstract class SqlCounterStore : ICounterStore
 
     protected async Task<IReadOnlyList<string>> DescribeAsync(SqlDatabase database, string table, CancellationToken ct)
     {
-        await using var lane = new SqlLane(database, BlocksItsThread);
-        return await lane.RunAsync((connection, token) => DescribeAsync(connection, table, token), ct);
+        var lane = new SqlLane(database, BlocksItsThread);
+        await using var _ = lane.ConfigureAwait(false);
+        return await lane.RunAsync((connection, token) => DescribeAsync(connection, table, token), ct).ConfigureAwait(false);
     }
 
     protected string Quote(string name) => _database.QuoteIdentifier(name);
@@ -330,11 +334,11 @@ internal abstract class SqlCounterStore : ICounterStore
         await Writer.RunAsync(
             async (connection, token) =>
             {
-                await using var command = Command(connection, CreateCommitsTable);
-                await command.ExecuteNonQueryAsync(token);
+                using var command = Command(connection, CreateCommitsTable);
+                await command.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 return true;
             },
-            ct);
+            ct).ConfigureAwait(false);
         _commitsTableExists = true;
     }
 
@@ -364,7 +368,7 @@ internal abstract class SqlCounterStore : ICounterStore
     private async Task<List<CounterRowId>> PageAsync(DbConnection connection, string table, CounterRowId? after, CancellationToken ct)
     {
         var (key, time) = (Quote("key"), Quote("time"));
-        await using var command = connection.CreateCommand();
+        using var command = connection.CreateCommand();
         command.CommandText = $"SELECT {key}, {time} FROM {Quote(table)}{(after is null ? "" : $" WHERE {key} >= @key AND ({key} > @key OR {time} > @time)")} ORDER BY {key}, {time} LIMIT {PurgePage}";
         if (after is { } row)
         {
@@ -373,8 +377,9 @@ internal abstract class SqlCounterStore : ICounterStore
         }
 
         var page = new List<CounterRowId>(PurgePage);
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
         {
             page.Add(new CounterRowId(reader.GetString(0), reader.GetString(1)));
         }
@@ -384,26 +389,27 @@ internal abstract class SqlCounterStore : ICounterStore
 
     private async Task<long> DeleteAsync(DbConnection connection, string table, List<CounterRowId> rows, CancellationToken ct)
     {
-        await using var transaction = await connection.BeginTransactionAsync(ct);
+        var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
         var deleted = 0L;
         foreach (var sameTime in rows.GroupBy(r => r.Time, StringComparer.Ordinal))
         {
-            await using var command = connection.CreateCommand();
+            using var command = connection.CreateCommand();
             command.Transaction = transaction;
             command.Bind("@time", sameTime.Key);
             var names = sameTime.Select((r, i) => command.Bind("@k" + i, r.Key).ParameterName).ToList();
             command.CommandText = $"DELETE FROM {Quote(table)} WHERE {Quote("time")} = @time AND {Quote("key")} IN ({string.Join(',', names)})";
-            deleted += await command.ExecuteNonQueryAsync(ct);
+            deleted += await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
 
-        await transaction.CommitAsync(CancellationToken.None);
+        await transaction.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         return deleted;
     }
 
     private async Task<IReadOnlyList<CounterRow>> ListAsync(DbConnection connection, string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
     {
         var (key, time) = (Quote("key"), Quote("time"));
-        await using var command = connection.CreateCommand();
+        using var command = connection.CreateCommand();
         command.CommandTimeout = 0;
         var tail = $" ORDER BY {Metrics[(int)order]} DESC, {key}, {time} LIMIT {Math.Max(0, limit)}";
         if (times is { } range && range.From != range.To)
@@ -423,8 +429,9 @@ internal abstract class SqlCounterStore : ICounterStore
         }
 
         var rows = new List<CounterRow>();
-        await using var reader = await command.ExecuteReaderAsync(ct);
-        while (await reader.ReadAsync(ct))
+        var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(ct).ConfigureAwait(false))
         {
             var window = times is { } asked ? asked.To : reader.GetString(1);
             rows.Add(new CounterRow(reader.GetString(0), window, Amounts(reader, 2)));

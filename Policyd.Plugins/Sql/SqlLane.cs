@@ -114,11 +114,11 @@ internal sealed class SqlLane : IAsyncDisposable
         {
             try
             {
-                await CloseIfGivenUpAsync();
-                _connection ??= await _database.OpenAsync(ct);
+                await CloseIfGivenUpAsync().ConfigureAwait(false);
+                _connection ??= await _database.OpenAsync(ct).ConfigureAwait(false);
                 ct.ThrowIfCancellationRequested();
                 // What has a socket is closed when its caller gives up; a driver that was to cancel would wait for the server.
-                return await work(_connection, _work is null ? CancellationToken.None : ct);
+                return await work(_connection, _work is null ? CancellationToken.None : ct).ConfigureAwait(false);
             }
             catch (Exception e)
             {
@@ -128,7 +128,7 @@ internal sealed class SqlLane : IAsyncDisposable
                     _database.GiveUp(failed, e);
                 }
 
-                await CloseAsync();
+                await CloseAsync().ConfigureAwait(false);
                 if (e is CounterStoreException || (e is OperationCanceledException && ct.IsCancellationRequested))
                 {
                     throw;
@@ -218,7 +218,7 @@ internal sealed class SqlLane : IAsyncDisposable
             Closing?.Invoke();
             try
             {
-                await connection.DisposeAsync();
+                await connection.DisposeAsync().ConfigureAwait(false);
             }
             catch (DbException)
             {

@@ -176,7 +176,7 @@ internal sealed class SqlSource : IDisposable
 
     private static async Task<bool> SignOfLifeAsync(DbConnection connection, CancellationToken ct)
     {
-        await using var command = connection.CreateCommand();
+        using var command = connection.CreateCommand();
         command.CommandText = "SELECT 1";
         return await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false) is not null;
     }

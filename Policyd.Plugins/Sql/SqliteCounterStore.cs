@@ -39,8 +39,9 @@ internal sealed class SqliteCounterStore : SqlCounterStore
             return [$"table {table}: created, in the new file {_database.File}"];
         }
 
-        await using var untouched = _database.ToLookAt();
-        return await DescribeAsync(untouched, table, ct);
+        var untouched = _database.ToLookAt();
+        await using var _ = untouched.ConfigureAwait(false);
+        return await DescribeAsync(untouched, table, ct).ConfigureAwait(false);
     }
 
     protected override Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
@@ -93,22 +94,22 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
     protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
     {
-        await using var transaction = ((SqliteConnection)connection).BeginTransaction(deferred: false);
-        var steps = await StepsAsync(connection, table, ct);
+        using var transaction = ((SqliteConnection)connection).BeginTransaction(deferred: false);
+        var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
         foreach (var (_, sql) in steps)
         {
-            await using var command = Command(connection, sql);
+            using var command = Command(connection, sql);
             command.CommandTimeout = 0;
-            await command.ExecuteNonQueryAsync(ct);
+            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
 
-        var folding = await FoldingAsync(connection, table, ct);
-        await transaction.CommitAsync(ct);
+        var folding = await FoldingAsync(connection, table, ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
         return DefaultInfo(table) with { Folding = folding, Done = [.. steps.Select(step => step.Done)] };
     }
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
-        [.. (await StepsAsync(connection, table, ct)).Select(step => step.Done)];
+        [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
 
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
@@ -164,7 +165,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
     {
         var name = Quote(table);
-        if (await CountAsync(connection, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(@table)", table, ct) == 0)
+        if (await CountAsync(connection, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(@table)", table, ct).ConfigureAwait(false) == 0)
         {
             // One tree instead of a table and its index: half the pages to write for a commit of keys that are far apart.
             return
@@ -180,14 +181,14 @@ internal sealed class SqliteCounterStore : SqlCounterStore
             "SELECT count(*) FROM pragma_index_list(@table) AS one WHERE one.\"unique\" = 1 AND one.partial = 0 AND "
             + "(SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
             table,
-            ct);
+            ct).ConfigureAwait(false);
         if (unique > 0)
         {
             return [];
         }
 
         var steps = new List<(string Done, string Sql)>();
-        var twice = await CountAsync(connection, $"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} WHERE @table <> '' GROUP BY \"key\", \"time\" HAVING n > 1)", table, ct);
+        var twice = await CountAsync(connection, $"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} WHERE @table <> '' GROUP BY \"key\", \"time\" HAVING n > 1)", table, ct).ConfigureAwait(false);
         if (twice > 0)
         {
             steps.Add(($"table {table}: {twice} duplicate {(twice == 1 ? "row" : "rows")} of one key and time merged", MergeTwins(name)));
@@ -200,12 +201,12 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     // The unique key's collation, which an upsert needs to be the column's too.
     private static async Task<KeyFolding> FoldingAsync(DbConnection connection, string table, CancellationToken ct)
     {
-        await using var command = Command(
+        using var command = Command(
             connection,
             "SELECT upper(part.coll) FROM pragma_index_list(@table) AS one, pragma_index_xinfo(one.name) AS part WHERE one.\"unique\" = 1 AND one.partial = 0 AND part.name = 'key' "
             + "AND (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
             ("@table", table));
-        return await command.ExecuteScalarAsync(ct) switch
+        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) switch
         {
             "NOCASE" => KeyFolding.AsciiCase,
             "RTRIM" => KeyFolding.TrailingSpaces,
@@ -225,8 +226,8 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
     private static async Task<long> CountAsync(DbConnection connection, string sql, string table, CancellationToken ct)
     {
-        await using var command = Command(connection, sql, ("@table", table));
-        return Convert.ToInt64(await command.ExecuteScalarAsync(ct), CultureInfo.InvariantCulture);
+        using var command = Command(connection, sql, ("@table", table));
+        return Convert.ToInt64(await command.ExecuteScalarAsync(ct).ConfigureAwait(false), CultureInfo.InvariantCulture);
     }
 }
 

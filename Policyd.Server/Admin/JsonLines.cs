@@ -49,7 +49,7 @@ internal sealed class LineReader(Stream stream, int longest)
 
             MakeRoom();
             searched = _end;
-            var read = await stream.ReadAsync(_buffer.AsMemory(_end), ct).ConfigureAwait(false);
+            var read = await stream.ReadAsync(_buffer.AsMemory(_end), ct);
             if (read == 0)
             {
                 return (_end > _start ? LineStatus.Cut : LineStatus.End, default);

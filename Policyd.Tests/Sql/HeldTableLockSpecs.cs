@@ -11,6 +11,7 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Sql;
 
 /// <summary>Another node of MariaDB holds the lock under which a counter table is prepared, and does not let go of it.</summary>
+[ServerTest]
 public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
 {
     private const string Table = "acct_sender";
