@@ -1,85 +1,106 @@
 using System.CommandLine;
 using System.Net;
-using System.Net.Sockets;
 using Policyd.Bench.Compare;
-using Policyd.Bench.Load;
 
 namespace Policyd.Bench.Commands;
 
-/// <summary>`compare`: starts policyd and the echo and measures them in turn.</summary>
+/// <summary>`compare`: starts one or several builds of policyd and the echo, and measures them in turn.</summary>
 internal static class CompareCommand
 {
-    private static readonly Option<string?> Policyd = new("--policyd")
+    private static readonly Option<string[]> Policyd = new("--policyd")
     {
-        Description = "The executable, or a command; {config} stands for the configuration file. Default: the one built with this program.",
+        Description = "[NAME=]COMMAND: an executable, or a command in which {config} stands for the configuration file; repeatable. Default: the one built with this program.",
+        DefaultValueFactory = _ => [],
     };
 
-    private static readonly Option<FileInfo?> Config = new("--config")
+    private static readonly Option<string[]> Config = new("--config")
     {
-        Description = "A configuration instead of the plain AddScoreHeader chain; needs --endpoint.",
+        Description = "[NAME=]FILE: a configuration for one server or for all, instead of the plain AddScoreHeader chain; repeatable. {port} in it is replaced by a free port of 127.0.0.1, {directory} by a fresh directory.",
+        DefaultValueFactory = _ => [],
     };
 
     private static readonly Option<EndPoint?> Endpoint = new("--endpoint")
     {
-        Description = "Where the server of --config listens.",
+        Description = "Where the server of a --config without {port} listens.",
         CustomParser = EndpointArgument.Parse,
     };
 
     private static readonly Option<string?> Against = new("--against")
     {
-        Description = "The command of a third server to measure, which must not leave the foreground; needs --against-endpoint.",
+        Description = "The command of another server to measure, which must not leave the foreground; needs --against-endpoint.",
     };
 
     private static readonly Option<EndPoint?> AgainstEndpoint = new("--against-endpoint")
     {
-        Description = "Where the third server listens.",
+        Description = "Where that server listens.",
         CustomParser = EndpointArgument.Parse,
     };
 
     private static readonly Option<string> Label = new("--label")
     {
         Description = "Heads the table of the result.",
-        DefaultValueFactory = _ => "server",
+        DefaultValueFactory = _ => "median (least–most)",
     };
+
+    private static readonly Option<FileInfo?> Json = new("--json") { Description = "Also write every value of every window to this file." };
 
     public static Command Create()
     {
-        var load = new LoadArguments(seconds: 5, warmup: 1);
-        var rounds = LoadArguments.Number("--rounds", "Measurements of each server.", 5, 1, 1000);
-        var command = new Command("compare", "Start policyd and the echo, load them in turn, and print the ratio. Exit code 1 when there were errors, never for the speed.")
+        var arguments = new CompareArguments();
+        var command = new Command("compare", "Start policyd and the echo, measure them in turn, and print the figures and their ratios. Exit code 1 when there were errors, never for the speed.")
         {
-            Policyd, Config, Endpoint, Against, AgainstEndpoint, Label, rounds,
+            Policyd, Config, Endpoint, Against, AgainstEndpoint, Label, Json,
         };
-        load.AddTo(command);
+        arguments.AddTo(command);
         command.Validators.Add(result =>
         {
-            RequireBoth(result, Config, Endpoint);
-            RequireBoth(result, Against, AgainstEndpoint);
+            if ((result.GetResult(Against) is null) != (result.GetResult(AgainstEndpoint) is null))
+            {
+                result.AddError($"{Against.Name} and {AgainstEndpoint.Name} need each other.");
+            }
         });
-        command.SetAction((result, cancellation) => BenchCommand.GuardAsync(result, () =>
-            RunAsync(result, load.Read(result, new IPEndPoint(IPAddress.Loopback, 0)), result.GetValue(rounds), cancellation)));
+        Json.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<FileInfo?>() is { Directory.Exists: false } file)
+            {
+                result.AddError($"--json: there is no directory {file.DirectoryName}.");
+            }
+        });
+        command.SetAction((result, cancellation) => BenchCommand.GuardAsync(result, () => RunAsync(result, arguments.Read(result), cancellation)));
         return command;
     }
 
-    private static void RequireBoth(System.CommandLine.Parsing.CommandResult result, Option one, Option other)
+    private static async Task<int> RunAsync(ParseResult result, CompareOptions options, CancellationToken cancellation)
     {
-        if ((result.GetResult(one) is null) != (result.GetResult(other) is null))
+        var console = result.InvocationConfiguration;
+        var list = new ServerList(
+            [.. result.GetValue(Policyd)!.Select(NamedValue.Parse)],
+            [.. result.GetValue(Config)!.Select(NamedValue.Parse)],
+            result.GetValue(Endpoint),
+            result.GetValue(Against),
+            result.GetValue(AgainstEndpoint));
+        IReadOnlyList<ContenderStart> servers;
+        try
         {
-            result.AddError($"{one.Name} and {other.Name} need each other.");
+            servers = list.Resolve(AppContext.BaseDirectory);
         }
-    }
+        catch (FormatException reason)
+        {
+            await console.Error.WriteLineAsync(reason.Message).ConfigureAwait(false);
+            return 1;
+        }
 
-    private static async Task<int> RunAsync(ParseResult result, LoadOptions load, int rounds, CancellationToken cancellation)
-    {
-        var output = result.InvocationConfiguration.Output;
         var directory = Directory.CreateTempSubdirectory("policyd-bench-");
         try
         {
-            var servers = await ServersAsync(result, directory.FullName, cancellation).ConfigureAwait(false);
-            var results = await Comparison.RunAsync(servers, load, rounds, directory.FullName, output.WriteLine, cancellation).ConfigureAwait(false);
-            await output.WriteLineAsync().ConfigureAwait(false);
-            await output.WriteAsync(ComparisonReport.Table(result.GetRequiredValue(Label), results)).ConfigureAwait(false);
-            return results.All(server => server.Rounds.All(round => round.Load.Errors.Total == 0)) ? 0 : 1;
+            var comparison = await Comparison.RunAsync(servers, options, directory.FullName, console.Error.WriteLine, cancellation).ConfigureAwait(false);
+            await ShowAsync(result.GetRequiredValue(Label), comparison, console.Output).ConfigureAwait(false);
+            if (result.GetValue(Json) is { } file)
+            {
+                await File.WriteAllTextAsync(file.FullName, ComparisonJson.Show(result.GetRequiredValue(Label), comparison), cancellation).ConfigureAwait(false);
+            }
+
+            return comparison.Problems.Count == 0 ? 0 : 1;
         }
         finally
         {
@@ -87,56 +108,17 @@ internal static class CompareCommand
         }
     }
 
-    private static async Task<IReadOnlyList<ContenderStart>> ServersAsync(ParseResult result, string directory, CancellationToken cancellation)
+    private static async Task ShowAsync(string label, ComparisonResult comparison, TextWriter output)
     {
-        var endpoint = result.GetValue(Endpoint) ?? FreeEndpoint();
-        var config = result.GetValue(Config)?.FullName ?? await PlainChainAsync(directory, (IPEndPoint)endpoint, cancellation).ConfigureAwait(false);
-        var echo = FreeEndpoint();
-        var servers = new List<ContenderStart>
+        await output.WriteLineAsync(FigureTable.Show(label, comparison)).ConfigureAwait(false);
+        foreach (var warmup in comparison.Warmups)
         {
-            new("policyd", PolicydCommand(result.GetValue(Policyd), config), endpoint),
-            new("echo", [Path.Combine(AppContext.BaseDirectory, "Policyd.Bench"), "echo", "--listen", echo.ToString()], echo),
-        };
-        if (result.GetValue(Against) is { } against)
-        {
-            servers.Add(new ContenderStart("against", Words(against), result.GetValue(AgainstEndpoint)!));
+            await output.WriteLineAsync($"{warmup.Server}: {(warmup.Steady ? "steady" : "not steady")} after {warmup.Windows} windows of warm-up").ConfigureAwait(false);
         }
 
-        return servers;
-    }
-
-    private static string[] PolicydCommand(string? given, string config)
-    {
-        var words = Words(given ?? Path.Combine(AppContext.BaseDirectory, "policyd"));
-        return words.Contains("{config}") ? [.. words.Select(word => word == "{config}" ? config : word)] : [.. words, "serve", "-c", config];
-    }
-
-    private static string[] Words(string command) => command.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-
-    private static async Task<string> PlainChainAsync(string directory, IPEndPoint endpoint, CancellationToken cancellation)
-    {
-        var path = Path.Combine(directory, "policyd.hocon");
-        await File.WriteAllTextAsync(
-            path,
-            $$"""
-            policyd {
-              listen = ["{{endpoint}}"]
-              log_level = 1   # without the line of each request, whose cost --config measures
-              virtual_hosts = [
-                { name = bench, port = {{endpoint.Port}}, plugins = [ { name = score, module = AddScoreHeader } ] }
-              ]
-            }
-
-            """,
-            cancellation).ConfigureAwait(false);
-        return path;
-    }
-
-    // Bound and let go: the system does not hand the port to another process soon after.
-    private static IPEndPoint FreeEndpoint()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return (IPEndPoint)socket.LocalEndPoint!;
+        foreach (var problem in comparison.Problems)
+        {
+            await output.WriteLineAsync($"problem: {problem}").ConfigureAwait(false);
+        }
     }
 }

@@ -16,10 +16,10 @@ internal static class LoadCommand
     public static Command Create()
     {
         var endpoint = EndpointArgument.Server();
-        var load = new LoadArguments(seconds: 10, warmup: 2);
-        var pid = new Option<int?>("--pid") { Description = "The server's process: its resident memory is sampled each second." };
+        var load = new LoadArguments(seconds: 10, warmup: 2, single: true);
+        var pid = new Option<int?>("--pid") { Description = "The server's process: tells its processor time for a request, and its resident memory, sampled each second." };
         var json = new Option<bool>("--json") { Description = "The summary as JSON on the standard output." };
-        var command = new Command("load", "Load a server in a closed loop and report rate, latencies and errors. Exit code 1 when there were errors.") { endpoint };
+        var command = new Command("load", "Load a server, in a closed loop or at a fixed rate, and report rate, latencies and errors. Exit code 1 when there were errors.") { endpoint };
         load.AddTo(command);
         command.Options.Add(pid);
         command.Options.Add(json);
@@ -35,7 +35,7 @@ internal static class LoadCommand
     public static string Show(LoadProgress progress)
     {
         var memory = progress.Resident is { } bytes ? $"  rss {(bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture)} MiB" : string.Empty;
-        return string.Create(CultureInfo.InvariantCulture, $"{progress.Elapsed.TotalSeconds,6:0} s  {progress.RequestsPerSecond,8:0}/s  p99 {progress.P99,7:0} µs  errors {progress.Errors}{memory}{(progress.Warming ? "  (warm-up)" : string.Empty)}");
+        return string.Create(CultureInfo.InvariantCulture, $"{progress.Elapsed.TotalSeconds,6:0} s  {progress.RequestsPerSecond,8:0}/s  p99 {progress.Latencies.P99,7:0} µs  errors {progress.Errors}{memory}{(progress.Warming ? "  (warm-up)" : string.Empty)}");
     }
 
     /// <summary>Runs a load on its own thread, for it blocks in epoll.</summary>

@@ -1,80 +1,68 @@
-using Policyd.Bench.Commands;
-using Policyd.Bench.Load;
+using System.Net.Sockets;
+using Policyd.Bench.Compare.Stages;
 
 namespace Policyd.Bench.Compare;
 
-/// <summary>One measurement of one server.</summary>
-/// <param name="ProcessorMicroseconds">Processor time of the server for one request, in microseconds.</param>
-/// <param name="ResidentBytes">The server's resident memory at the end.</param>
-public sealed record Measurement(LoadReport Load, double ProcessorMicroseconds, long ResidentBytes);
+/// <summary>How many windows a server has warmed up for, and whether its rate was steady then.</summary>
+public sealed record Warmup(string Server, int Windows, bool Steady);
 
-/// <summary>All measurements of one server, in the order of the rounds.</summary>
-public sealed record ContenderResult(string Name, TimeSpan FirstAnswer, IReadOnlyList<Measurement> Rounds);
+/// <summary>All that a comparison found.</summary>
+/// <param name="Pairs">Which servers are told as a share of which.</param>
+/// <param name="Problems">Wrong answers and stages that failed, as lines for people; empty when all is well.</param>
+public sealed record ComparisonResult(
+    IReadOnlyList<ContenderStart> Servers, IReadOnlyList<Pair> Pairs, Figures Figures, IReadOnlyList<Warmup> Warmups, IReadOnlyList<string> Problems);
 
 /// <summary>
-/// Measures the servers in turn, round by round: on a machine that is busy with other things too, only what was measured
+/// Measures the servers in turn, window by window: on a machine that is busy with other things too, only what was measured
 /// in the same minute can be held against each other.
 /// </summary>
 public static class Comparison
 {
-    /// <param name="servers">The servers; the first is held against each of the others.</param>
-    /// <param name="load">The load; its end point is replaced by each server's, and only the first has to answer as expected.</param>
+    /// <param name="servers">The servers, ours first.</param>
+    /// <param name="directory">Where they keep their files, each in a directory of its own.</param>
     /// <param name="report">Takes a line for people as each measurement ends.</param>
-    /// <exception cref="InvalidOperationException">A server cannot be started.</exception>
-    public static async Task<IReadOnlyList<ContenderResult>> RunAsync(
-        IReadOnlyList<ContenderStart> servers, LoadOptions load, int rounds, string directory, Action<string> report, CancellationToken cancellation)
+    /// <exception cref="InvalidOperationException">Nothing could be measured; the message says why.</exception>
+    public static async Task<ComparisonResult> RunAsync(
+        IReadOnlyList<ContenderStart> servers, CompareOptions options, string directory, Action<string> report, CancellationToken cancellation)
     {
-        var contenders = new List<Contender>();
-        try
+        ArgumentNullException.ThrowIfNull(options);
+        var run = new ComparisonRun(servers, options, directory, report);
+        (Stage Stages, Func<ComparisonRun, CancellationToken, Task> RunAsync)[] parts =
+        [
+            (Stage.Rates | Stage.Slow, RunningStages.RunAsync),
+            (Stage.Idle, IdleStage.RunAsync),
+            (Stage.Start, StartStage.RunAsync),
+            (Stage.Connections, ConnectionsStage.RunAsync),
+            (Stage.Memory, MemoryStage.RunAsync),
+        ];
+        foreach (var (stages, runAsync) in parts.Where(part => (part.Stages & options.Stages) != 0))
         {
-            foreach (var server in servers)
+            try
             {
-                var contender = await Contender.StartAsync(server, directory, cancellation).ConfigureAwait(false);
-                contenders.Add(contender);
-                report(FormattableString.Invariant($"{contender.Name}: first answer {contender.FirstAnswer.TotalMilliseconds:0} ms after its start"));
+                await runAsync(run, cancellation).ConfigureAwait(false);
             }
-
-            var results = contenders.ConvertAll(_ => new List<Measurement>());
-            // Round 0 is not kept: the just-in-time compiler replaces hot code in the background for its first seconds.
-            for (var round = 0; round <= rounds; round++)
+            catch (Exception reason) when (reason is SocketException or InvalidOperationException or TimeoutException or IOException)
             {
-                for (var index = 0; index < contenders.Count; index++)
-                {
-                    cancellation.ThrowIfCancellationRequested();
-                    // What our server has to answer says nothing about the others.
-                    var asked = index == 0 ? load : load with { Expect = null };
-                    var measurement = await MeasureAsync(contenders[index], asked, cancellation).ConfigureAwait(false);
-                    report(ComparisonReport.Line(round, contenders[index].Name, measurement));
-                    if (round > 0)
-                    {
-                        results[index].Add(measurement);
-                    }
-                }
-            }
-
-            return [.. contenders.Select((contender, index) => new ContenderResult(contender.Name, contender.FirstAnswer, results[index]))];
-        }
-        finally
-        {
-            foreach (var contender in contenders)
-            {
-                await contender.DisposeAsync().ConfigureAwait(false);
+                // The figures of the other stages are minutes of work.
+                run.Fail($"{(stages & options.Stages).ToString().ToLowerInvariant()}: {reason.Message}");
             }
         }
+
+        return run.Figures.All.Any()
+            ? new ComparisonResult(servers, PairsOf(servers), run.Figures, run.Warmups, run.Problems)
+            : throw new InvalidOperationException(string.Join(Environment.NewLine, run.Problems));
     }
 
-    private static async Task<Measurement> MeasureAsync(Contender contender, LoadOptions load, CancellationToken cancellation)
+    /// <summary>Each of ours as a share of each other server, and the first of ours as a share of the rest of ours.</summary>
+    public static IReadOnlyList<Pair> PairsOf(IReadOnlyList<ContenderStart> servers)
     {
-        // Warm-up and measurement are two runs, so that the processor time is that of the measured requests alone.
-        if (load.Warmup > TimeSpan.Zero)
-        {
-            _ = await LoadCommand.MeasureAsync(
-                load with { Endpoint = contender.Endpoint, Duration = load.Warmup, Requests = null, Warmup = TimeSpan.Zero }, null, cancellation).ConfigureAwait(false);
-        }
-
-        var before = contender.ProcessorTime;
-        var measured = await LoadCommand.MeasureAsync(load with { Endpoint = contender.Endpoint, Warmup = TimeSpan.Zero }, null, cancellation).ConfigureAwait(false);
-        var used = contender.ProcessorTime - before;
-        return new Measurement(measured, measured.Requests == 0 ? 0 : used.TotalMicroseconds / measured.Requests, ProcessMemory.ReadResident(contender.ProcessId));
+        ArgumentNullException.ThrowIfNull(servers);
+        var ours = servers.Where(server => server.IsOurs).ToArray();
+        var others = servers.Where(server => !server.IsOurs);
+        return
+        [
+            .. others.SelectMany(other => ours.Select(our => new Pair(our.Name, other.Name, SameKind: false))),
+            .. ours.Skip(1).Select(our => new Pair(ours[0].Name, our.Name, SameKind: true)),
+        ];
     }
 }

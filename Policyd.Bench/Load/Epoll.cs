@@ -56,9 +56,17 @@ internal sealed partial class Epoll : IDisposable
         Control(Operation.Modify, socket, watch ? Interest.Readable | Interest.Writable : Interest.Readable, tag);
 
     /// <summary>Waits for at most the given time; returns how many sockets are ready, to be named by <see cref="Tag"/>.</summary>
-    public int Wait(int milliseconds)
+    public int Wait(int milliseconds) => Checked(Wait(_descriptor, ref _events[0], MaxEvents, milliseconds));
+
+    /// <summary>The same to the nanosecond: a request that is due in half a millisecond is sent then.</summary>
+    public int Wait(TimeSpan time) => Checked(Wait(_descriptor, ref _events[0], MaxEvents, Timespec.Of(time), 0));
+
+    public int Tag(int index) => (int)BinaryPrimitives.ReadInt64LittleEndian(_events.AsSpan((index * EventSize) + DataOffset));
+
+    public void Dispose() => _ = Close(_descriptor);
+
+    private static int Checked(int ready)
     {
-        var ready = Wait(_descriptor, ref _events[0], MaxEvents, milliseconds);
         if (ready < 0 && Marshal.GetLastPInvokeError() == Interrupted)
         {
             return 0;
@@ -67,10 +75,6 @@ internal sealed partial class Epoll : IDisposable
         ThrowIfFailed(ready);
         return ready;
     }
-
-    public int Tag(int index) => (int)BinaryPrimitives.ReadInt64LittleEndian(_events.AsSpan((index * EventSize) + DataOffset));
-
-    public void Dispose() => _ = Close(_descriptor);
 
     private static void ThrowIfFailed(int result)
     {
@@ -88,6 +92,9 @@ internal sealed partial class Epoll : IDisposable
 
     [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
     private static partial int Wait(int epoll, ref byte events, int maxEvents, int milliseconds);
+
+    [LibraryImport("libc", EntryPoint = "epoll_pwait2", SetLastError = true)]
+    private static partial int Wait(int epoll, ref byte events, int maxEvents, in Timespec limit, nint signals);
 
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int Close(int descriptor);

@@ -13,7 +13,8 @@ internal enum ReplyStatus
 }
 
 /// <summary>One connection with its one request in flight: the bytes still to send and the bytes of the answer so far.</summary>
-internal sealed class LoadConnection(int number, RequestTemplate template) : IDisposable
+/// <param name="firstMail">The number of its first mail.</param>
+internal sealed class LoadConnection(int number, RequestTemplate template, long firstMail) : IDisposable
 {
     private const int MaxReply = 8192;
 
@@ -24,7 +25,7 @@ internal sealed class LoadConnection(int number, RequestTemplate template) : IDi
     private int _requestLength;
     private int _sent;
     private int _received;
-    private long _mail;
+    private long _mail = firstMail;
     private int _recipient;
 
     public int Number => number;
@@ -33,11 +34,17 @@ internal sealed class LoadConnection(int number, RequestTemplate template) : IDi
 
     public bool InFlight { get; private set; }
 
+    /// <summary>True while it stands in the queue of connections that wait for a request that is due.</summary>
+    public bool Waiting { get; set; }
+
     /// <summary>True when the request was begun inside the measured time.</summary>
     public bool Measured { get; private set; }
 
-    /// <summary>Stopwatch time at which the request in flight was begun.</summary>
+    /// <summary>Stopwatch time from which the request's latency counts: when it was sent, or when it was due.</summary>
     public long Begun { get; private set; }
+
+    /// <summary>Stopwatch time at which the request in flight was sent.</summary>
+    public long SentAt { get; private set; }
 
     public bool HasUnsent => InFlight && _sent < _requestLength;
 
@@ -53,7 +60,7 @@ internal sealed class LoadConnection(int number, RequestTemplate template) : IDi
     }
 
     /// <summary>Writes the next request into the buffer; <see cref="TrySend"/> sends it.</summary>
-    public void Begin(int key, long request, int recipientsPerInstance, bool measured, long now)
+    public void Begin(int key, long request, int recipientsPerInstance, bool measured, long begun, long now)
     {
         _requestLength = template.Write(_request, new RequestNumbers(key, request, number, _mail, _recipient));
         if (++_recipient >= recipientsPerInstance)
@@ -61,7 +68,7 @@ internal sealed class LoadConnection(int number, RequestTemplate template) : IDi
             (_mail, _recipient) = (_mail + 1, 0);
         }
 
-        (_sent, _received, InFlight, Measured, Begun) = (0, 0, true, measured, now);
+        (_sent, _received, InFlight, Measured, Begun, SentAt) = (0, 0, true, measured, begun, now);
     }
 
     /// <summary>Sends what the socket takes. False when the connection is broken.</summary>

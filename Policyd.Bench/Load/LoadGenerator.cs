@@ -4,42 +4,32 @@ using System.Text;
 
 namespace Policyd.Bench.Load;
 
-/// <summary>The state of a run, once a second.</summary>
-/// <param name="Elapsed">Since the first request.</param>
-/// <param name="Warming">The measured time has not begun.</param>
-/// <param name="RequestsPerSecond">Over the last second.</param>
-/// <param name="P99">Since the measurement, or the warm-up, began; in microseconds.</param>
-/// <param name="Resident">The server's resident bytes, when its process was named.</param>
-public sealed record LoadProgress(TimeSpan Elapsed, bool Warming, double RequestsPerSecond, double P99, long Errors, long? Resident);
-
 /// <summary>
 /// A closed loop: every connection has one request in flight and sends the next when its answer is there, as Postfix's
-/// smtpd does. One thread drives all of them and allocates nothing for a request.
+/// smtpd does. With a rate it is an open loop: each request has its time, and the next free connection carries it. One thread
+/// drives all connections and allocates nothing for a request.
 /// </summary>
 public sealed class LoadGenerator : IDisposable
 {
     private const int TickMilliseconds = 50;
 
+    // What is due at the end of the measured time and still waits for a connection gets so long.
+    private static readonly TimeSpan UnsentGrace = TimeSpan.FromSeconds(1);
+
     private readonly LoadOptions _options;
-    private readonly Action<LoadProgress>? _progress;
+    private readonly LoadProgressTeller _progress;
     private readonly LoadConnection[] _connections;
     private readonly byte[] _expected;
-    private readonly Random _random;
+    private readonly KeySequence _keys;
     private readonly Epoll _epoll = new();
     private readonly LoadTally _tally = new();
-    private readonly ProcessMemory? _memory;
+    private readonly ServerWatch? _server;
+    private readonly LoadPhases _phases;
 
-    private long _started;
-    private long _measuringSince;
-    private long _measuringUntil;
-    private bool _warming;
-    private bool _ending;
+    private RateQueue? _due;
     private long _begun;
-    private long _begunMeasured;
     private long _lastAnswerOrConnect;
     private long _nextTick;
-    private long _lastProgress;
-    private long _answersAtProgress;
 
     /// <exception cref="ArgumentException">Neither a duration nor a number of requests.</exception>
     /// <exception cref="FormatException">An attribute that cannot be sent.</exception>
@@ -52,16 +42,16 @@ public sealed class LoadGenerator : IDisposable
         }
 
         _options = options;
-        _progress = progress;
         _expected = Encoding.UTF8.GetBytes(options.Expect ?? string.Empty);
-        _random = new Random(options.Seed);
-        _memory = options.ServerPid is { } pid ? new ProcessMemory(pid) : null;
-        var template = RequestTemplate.Compile(options.Attributes, DateTimeOffset.UtcNow.ToUnixTimeSeconds());
-        _connections = new LoadConnection[options.Connections];
-        for (var number = 0; number < _connections.Length; number++)
-        {
-            _connections[number] = new LoadConnection(number, template);
-        }
+        _keys = new KeySequence(options);
+        _server = options.ServerPid is { } pid ? new ServerWatch(pid) : null;
+        _phases = new LoadPhases(options);
+        _progress = new LoadProgressTeller(options.ProgressInterval, _tally, _server, progress);
+        var now = DateTimeOffset.UtcNow;
+        var template = RequestTemplate.Compile(options.Attributes, now.ToUnixTimeSeconds());
+        // The number of a mail begins at the microsecond of the start: a run that follows within the same second repeats no instance.
+        var firstMail = now.Ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond;
+        _connections = [.. Enumerable.Range(0, options.Connections).Select(number => new LoadConnection(number, template, firstMail))];
     }
 
     /// <summary>Runs to the end, or until cancelled; then reports what was measured so far.</summary>
@@ -74,25 +64,18 @@ public sealed class LoadGenerator : IDisposable
             _epoll.Add(connection.Socket!, connection.Number);
         }
 
-        _memory?.Sample();
-        _started = Stopwatch.GetTimestamp();
-        (_lastProgress, _lastAnswerOrConnect, _nextTick) = (_started, _started, _started);
-        _warming = _options.Warmup > TimeSpan.Zero;
-        StartMeasuring(_started);
-        foreach (var connection in _connections)
+        Start(Stopwatch.GetTimestamp());
+        while (!cancellation.IsCancellationRequested && (!_phases.Ending || _connections.Any(connection => connection.InFlight && connection.Measured)))
         {
-            BeginNext(connection, _started);
-        }
-
-        while (!cancellation.IsCancellationRequested && (!_ending || _connections.Any(connection => connection.InFlight && connection.Measured)))
-        {
-            var ready = _epoll.Wait(TickMilliseconds);
+            var ready = Wait();
             for (var index = 0; index < ready; index++)
             {
                 Serve(_connections[_epoll.Tag(index)]);
             }
 
-            Tick(Stopwatch.GetTimestamp());
+            var now = Stopwatch.GetTimestamp();
+            SendDue(now);
+            Tick(now);
         }
 
         return Report();
@@ -100,15 +83,56 @@ public sealed class LoadGenerator : IDisposable
 
     public void Dispose()
     {
-        foreach (var connection in _connections)
-        {
-            connection.Dispose();
-        }
-
+        Array.ForEach(_connections, connection => connection.Dispose());
         _epoll.Dispose();
     }
 
-    private static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
+    private void Start(long now)
+    {
+        _server?.SampleMemory();
+        _server?.StartMeasuring();
+        _phases.Start(now);
+        (_lastAnswerOrConnect, _nextTick) = (now, now);
+        _progress.Restart(now);
+        _due = _options.Rate is { } rate ? new RateQueue(new RateSchedule(rate, now, Stopwatch.Frequency)) : null;
+        foreach (var connection in _connections)
+        {
+            Next(connection, now);
+        }
+
+        SendDue(now);
+    }
+
+    private int Wait() =>
+        _due is { HasWaiting: true } && !_phases.Ending ? _epoll.Wait(_due.UntilNext(_nextTick)) : _epoll.Wait(TickMilliseconds);
+
+    // In a closed loop the next request goes out at once; at a rate the connection waits for one that is due.
+    private void Next(LoadConnection connection, long now)
+    {
+        if (_due is null)
+        {
+            Begin(connection, now, now);
+        }
+        else
+        {
+            _due.Add(connection);
+        }
+    }
+
+    private void SendDue(long now)
+    {
+        if (_due is null)
+        {
+            return;
+        }
+
+        EndIfDue(Math.Min(_due.Schedule.Next, now));
+        while (!_phases.Ending && _due.TryTake(now, out var due) is { } connection)
+        {
+            Begin(connection, due, now);
+            EndIfDue(Math.Min(_due.Schedule.Next, now));
+        }
+    }
 
     private void Serve(LoadConnection connection)
     {
@@ -151,33 +175,35 @@ public sealed class LoadGenerator : IDisposable
             _tally.Unexpected(connection.Action);
         }
 
-        // A request of the warm-up that is answered later says nothing about the measured time, nor one answered after it.
-        if (connection.Measured == !_warming && now <= _measuringUntil)
+        // A request of the warm-up that is answered later says nothing about the measured time, nor does, in a closed loop, one
+        // answered after it. At a rate a late answer counts: it is the slow ones that come late.
+        if (connection.Measured == !_phases.Warming && (_due is not null || now <= _phases.MeasuringUntil))
         {
             _tally.Answered(connection.Begun, now);
         }
 
         _lastAnswerOrConnect = now;
         connection.End();
-        BeginNext(connection, now);
+        Next(connection, now);
     }
 
-    private void BeginNext(LoadConnection connection, long now)
+    private void Begin(LoadConnection connection, long begun, long now)
     {
-        if (_warming && now - _started >= Ticks(_options.Warmup))
+        if (_phases.EndWarmupIfDue(begun))
         {
-            StartMeasuringAfterWarmup(now);
+            _tally.ForgetLatencies();
+            _server?.StartMeasuring();
+            _progress.Restart(now);
         }
 
-        _ending |= !_warming && (now >= _measuringUntil || _begunMeasured >= _options.Requests);
-        if (_ending)
+        EndIfDue(begun);
+        if (_phases.Ending)
         {
             return;
         }
 
-        var key = _options.KeyOrder == KeyOrder.RoundRobin ? (int)(_begun % _options.Keys) : _random.Next(_options.Keys);
-        connection.Begin(key, _begun++, _options.RecipientsPerInstance, !_warming, now);
-        _begunMeasured += _warming ? 0 : 1;
+        connection.Begin(_keys.Next(_begun), _begun++, _options.RecipientsPerInstance, !_phases.Warming, begun, now);
+        _phases.Began();
         Send(connection);
         if (connection.HasUnsent)
         {
@@ -185,19 +211,12 @@ public sealed class LoadGenerator : IDisposable
         }
     }
 
-    private void StartMeasuringAfterWarmup(long now)
+    private void EndIfDue(long now)
     {
-        _warming = false;
-        _tally.ForgetLatencies();
-        _answersAtProgress = 0;
-        _lastProgress = now;
-        StartMeasuring(now);
-    }
-
-    private void StartMeasuring(long now)
-    {
-        _measuringSince = now;
-        _measuringUntil = !_warming && _options.Duration is { } duration ? now + Ticks(duration) : long.MaxValue;
+        if (_phases.EndIfDue(now) && _options.Requests is null)
+        {
+            _server?.EndMeasuring();
+        }
     }
 
     private void Send(LoadConnection connection)
@@ -230,25 +249,21 @@ public sealed class LoadGenerator : IDisposable
         _nextTick = now + (TickMilliseconds * Stopwatch.Frequency / 1000);
         foreach (var connection in _connections)
         {
-            if (connection.InFlight && now - connection.Begun > Ticks(_options.Timeout))
+            if (connection.InFlight && now - connection.SentAt > LoadPhases.Ticks(_options.Timeout))
             {
                 _tally.TimedOut();
                 Drop(connection);
             }
 
-            if (connection.Socket is null && !_ending)
+            if (connection.Socket is null && !_phases.Ending)
             {
                 TryConnect(connection);
             }
         }
 
-        if (now - _lastProgress >= Stopwatch.Frequency)
-        {
-            ReportProgress(now);
-        }
-
+        _progress.TellIfDue(_phases, now);
         // With every connection dead nothing comes back to notice the end of the time.
-        _ending |= !_warming && (now >= _measuringUntil || _begunMeasured >= _options.Requests);
+        EndIfDue(_due is null ? now : now - LoadPhases.Ticks(UnsentGrace));
     }
 
     private void TryConnect(LoadConnection connection)
@@ -265,23 +280,20 @@ public sealed class LoadGenerator : IDisposable
 
         _epoll.Add(connection.Socket!, connection.Number);
         _lastAnswerOrConnect = Stopwatch.GetTimestamp();
-        BeginNext(connection, _lastAnswerOrConnect);
-    }
-
-    private void ReportProgress(long now)
-    {
-        _memory?.Sample();
-        var rate = (_tally.Answers - _answersAtProgress) / Stopwatch.GetElapsedTime(_lastProgress, now).TotalSeconds;
-        (_lastProgress, _answersAtProgress) = (now, _tally.Answers);
-        _progress?.Invoke(new LoadProgress(
-            Stopwatch.GetElapsedTime(_started, now), _warming, rate, _tally.Latencies.P99, _tally.Errors.Total, _memory?.Last));
+        Next(connection, _lastAnswerOrConnect);
     }
 
     private LoadReport Report()
     {
-        var end = Math.Min(Stopwatch.GetTimestamp(), _measuringUntil);
-        _memory?.Sample();
+        var end = Math.Min(Stopwatch.GetTimestamp(), _phases.MeasuringUntil);
+        if (_due is not null && _options.Duration is not null)
+        {
+            _tally.Unsent(_due.Schedule.CountUntaken(end));
+        }
+
+        _server?.SampleMemory();
+        var seconds = Stopwatch.GetElapsedTime(_phases.MeasuringSince, end).TotalSeconds;
         return new LoadReport(
-            _tally.Answers, Stopwatch.GetElapsedTime(_measuringSince, end).TotalSeconds, _tally.Latencies, _tally.Errors, _tally.FirstWrongAnswer, _memory?.Summarize());
+            _tally.Answers, seconds, _tally.Latencies, _tally.Errors, _tally.FirstWrongAnswer, _server?.Memory(), _server?.ProcessorSeconds());
     }
 }

@@ -16,6 +16,9 @@ public sealed record LoadOptions
 
     public int Connections { get; init; } = 64;
 
+    /// <summary>Requests a second, sent when they are due whether or not the others are answered; null sends the next with each answer.</summary>
+    public double? Rate { get; init; }
+
     public TimeSpan? Duration { get; init; }
 
     public long? Requests { get; init; }
@@ -41,6 +44,9 @@ public sealed record LoadOptions
     /// <summary>How long one answer may take; after it the connection is closed and opened again.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>A process of this machine whose memory is sampled during the run.</summary>
+    /// <summary>A process of this machine whose memory is sampled during the run, and whose processor time is taken.</summary>
     public int? ServerPid { get; init; }
+
+    /// <summary>How often the state of the run is told.</summary>
+    public TimeSpan ProgressInterval { get; init; } = TimeSpan.FromSeconds(1);
 }

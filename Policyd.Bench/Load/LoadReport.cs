@@ -3,7 +3,10 @@ using System.Text;
 
 namespace Policyd.Bench.Load;
 
-/// <summary>Latencies in microseconds, from the first byte sent to the last byte of the answer.</summary>
+/// <summary>
+/// Latencies in microseconds to the last byte of the answer: from the first byte sent, and at a fixed rate from the time
+/// at which the request was due.
+/// </summary>
 public sealed record LatencySummary(double Min, double Mean, double P50, double P90, double P99, double P999, double Max)
 {
     public static LatencySummary Of(LatencyHistogram nanoseconds)
@@ -32,7 +35,14 @@ public sealed record LoadErrors
     /// <summary>Attempts to connect again that failed.</summary>
     public long Refused { get; init; }
 
-    public long Total => Closed + TimedOut + Malformed + Unexpected + Refused;
+    /// <summary>Requests of a fixed rate that were due, but found no free connection until the run's end.</summary>
+    public long Unsent { get; init; }
+
+    public long Total => Closed + TimedOut + Malformed + Unexpected + Refused + Unsent;
+
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Total}: closed {Closed}, timed out {TimedOut}, malformed {Malformed}, unexpected {Unexpected}, refused {Refused}, unsent {Unsent}");
 }
 
 /// <summary>The outcome of one run.</summary>
@@ -40,10 +50,14 @@ public sealed record LoadErrors
 /// <param name="Seconds">Length of the measured time.</param>
 /// <param name="FirstWrongAnswer">The first malformed or unexpected answer, with its control characters escaped.</param>
 /// <param name="Memory">The server's resident bytes, when its process was named.</param>
+/// <param name="ProcessorSeconds">Processor time that the server used in the measured time, when its process was named.</param>
 public sealed record LoadReport(
-    long Requests, double Seconds, LatencySummary Microseconds, LoadErrors Errors, string? FirstWrongAnswer, MemorySummary? Memory)
+    long Requests, double Seconds, LatencySummary Microseconds, LoadErrors Errors, string? FirstWrongAnswer, MemorySummary? Memory, double? ProcessorSeconds)
 {
     public double RequestsPerSecond => Seconds > 0 ? Requests / Seconds : 0;
+
+    /// <summary>The server's processor time for one answer, in microseconds.</summary>
+    public double? ProcessorMicroseconds => Requests > 0 ? ProcessorSeconds * 1e6 / Requests : null;
 
     /// <summary>The report for people.</summary>
     public string ToText()
@@ -53,10 +67,15 @@ public sealed record LoadReport(
         var latency = Microseconds;
         Line($"requests  {Requests} in {Seconds:0.00} s: {RequestsPerSecond:0} a second");
         Line($"latency   p50 {latency.P50:0} µs  p90 {latency.P90:0} µs  p99 {latency.P99:0} µs  p99.9 {latency.P999:0} µs  max {latency.Max:0} µs");
-        Line($"errors    {Errors.Total}: closed {Errors.Closed}, timed out {Errors.TimedOut}, malformed {Errors.Malformed}, unexpected {Errors.Unexpected}, refused {Errors.Refused}");
+        Line($"errors    {Errors.ToString()}");
         if (FirstWrongAnswer is not null)
         {
             Line($"          first wrong answer: {FirstWrongAnswer}");
+        }
+
+        if (ProcessorMicroseconds is { } processor)
+        {
+            Line($"processor {processor:0.0} µs a request");
         }
 
         if (Memory is not null)

@@ -28,6 +28,8 @@ internal sealed class LoadTally
 
     public void Refused() => Errors = Errors with { Refused = Errors.Refused + 1 };
 
+    public void Unsent(long requests) => Errors = Errors with { Unsent = Errors.Unsent + requests };
+
     public void Malformed(ReadOnlySpan<byte> answer)
     {
         Errors = Errors with { Malformed = Errors.Malformed + 1 };

@@ -55,6 +55,68 @@ public class LoadGeneratorSpecs
     }
 
     [Fact]
+    public async Task Rate_is_kept_and_late_answers_count_from_the_time_they_were_due()
+    {
+        // Due every 10 ms on one connection, and the first answer takes 400 ms: the other four are due long before they are sent.
+        using var server = new ScriptedServer(async number =>
+        {
+            if (number == 0)
+            {
+                await Task.Delay(400);
+            }
+
+            return Dunno;
+        });
+        var report = await RunAsync(new LoadOptions { Endpoint = server.Endpoint, Connections = 1, Requests = 5, Rate = 100 });
+        Assert.Equal((5L, 0L), (report.Requests, report.Errors.Total));
+        Assert.True(report.Microseconds.Min >= 350_000, $"the fastest took {report.Microseconds.Min} µs");
+    }
+
+    [Fact]
+    public async Task Run_at_a_rate_takes_its_time_and_sends_what_is_due_in_it()
+    {
+        using var server = new ScriptedServer(_ => new(Dunno));
+        var options = new LoadOptions
+        {
+            Endpoint = server.Endpoint,
+            Connections = 4,
+            Rate = 200,
+            Duration = TimeSpan.FromMilliseconds(500),
+            Warmup = TimeSpan.FromMilliseconds(250),
+        };
+        var report = await RunAsync(options);
+        Assert.Equal(0, report.Errors.Total);
+        // The warm-up ends with the first request that is due after it.
+        Assert.Equal((100L, 150), (report.Requests, server.Requests));
+    }
+
+    [Fact]
+    public async Task Requests_that_found_no_free_connection_are_errors()
+    {
+        var never = new TaskCompletionSource<byte[]?>();
+        using var server = new ScriptedServer(_ => new(never.Task));
+        var options = new LoadOptions
+        {
+            Endpoint = server.Endpoint,
+            Connections = 1,
+            Rate = 100,
+            Duration = TimeSpan.FromMilliseconds(200),
+            Timeout = TimeSpan.FromSeconds(3),
+        };
+        var report = await RunAsync(options);
+        Assert.Equal((0L, 1L, 19L), (report.Requests, report.Errors.TimedOut, report.Errors.Unsent));
+        never.SetResult(null);
+    }
+
+    [Fact]
+    public async Task Connection_that_is_closed_while_it_waits_comes_back()
+    {
+        using var server = new ScriptedServer(number => new(number % 5 == 4 ? null : Dunno));
+        var report = await RunAsync(new LoadOptions { Endpoint = server.Endpoint, Connections = 2, Requests = 20, Rate = 500 });
+        Assert.Equal((16L, 4L, 4L), (report.Requests, report.Errors.Closed, report.Errors.Total));
+    }
+
+    [Fact]
     public async Task Unexpected_action_is_counted_with_the_first_one_shown()
     {
         using var server = new ScriptedServer(number => new(number == 2 ? "action=reject \x01no\n\n"u8.ToArray() : Dunno));
@@ -72,6 +134,25 @@ public class LoadGeneratorSpecs
         using var server = new ScriptedServer(number => new(number == 0 ? System.Text.Encoding.UTF8.GetBytes(answer) : Dunno));
         var report = await RunAsync(new LoadOptions { Endpoint = server.Endpoint, Connections = 1, Requests = 3 });
         Assert.Equal((2L, 1L, 1L), (report.Requests, report.Errors.Malformed, report.Errors.Total));
+    }
+
+    [Fact]
+    public async Task Runs_of_the_same_second_share_no_instance()
+    {
+        var instances = new System.Collections.Concurrent.ConcurrentBag<string>();
+        using var server = new ScriptedServer((_, request) =>
+        {
+            instances.Add(request.Split('\n').Single(line => line.StartsWith("instance=", StringComparison.Ordinal)));
+            return new(Dunno);
+        });
+        const int Runs = 20;
+        for (var run = 0; run < Runs; run++)
+        {
+            var report = await RunAsync(new LoadOptions { Endpoint = server.Endpoint, Connections = 2, Requests = 10 });
+            Assert.Equal((10L, 0L), (report.Requests, report.Errors.Total));
+        }
+
+        Assert.Equal(Runs * 10, instances.Distinct().Count());
     }
 
     [Fact]
@@ -93,11 +174,12 @@ public class LoadGeneratorSpecs
     }
 
     [Fact]
-    public async Task Memory_of_the_named_process_is_reported()
+    public async Task Memory_and_processor_time_of_the_named_process_are_reported()
     {
         using var server = new ScriptedServer(_ => new(Dunno));
         var report = await RunAsync(new LoadOptions { Endpoint = server.Endpoint, Requests = 10, ServerPid = Environment.ProcessId });
         Assert.InRange(report.Memory!.Min, 1, report.Memory.Max);
+        Assert.True(report.ProcessorMicroseconds > 0, $"{report.ProcessorMicroseconds} µs a request");
     }
 
     private static async Task<LoadReport> RunAsync(LoadOptions options)

@@ -1,16 +1,22 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace Policyd.Tests.Bench;
 
-/// <summary>A server whose answers a test writes: for each request, by its number over all connections, what to send; null closes.</summary>
+/// <summary>A server whose answers a test writes: for each request, by its number over all connections and its text, what to send; null closes.</summary>
 internal sealed class ScriptedServer : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-    private readonly Func<int, ValueTask<byte[]?>> _answer;
+    private readonly Func<int, string, ValueTask<byte[]?>> _answer;
     private int _requests;
 
     public ScriptedServer(Func<int, ValueTask<byte[]?>> answer)
+        : this((number, _) => answer(number))
+    {
+    }
+
+    public ScriptedServer(Func<int, string, ValueTask<byte[]?>> answer)
     {
         _answer = answer;
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -59,8 +65,9 @@ internal sealed class ScriptedServer : IDisposable
                     continue;
                 }
 
+                var request = Encoding.UTF8.GetString(buffer, 0, received);
                 received = 0;
-                if (await _answer(Interlocked.Increment(ref _requests) - 1) is not { } answer)
+                if (await _answer(Interlocked.Increment(ref _requests) - 1, request) is not { } answer)
                 {
                     return;
                 }

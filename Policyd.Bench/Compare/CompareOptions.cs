@@ -1,0 +1,42 @@
+using Policyd.Bench.Load;
+
+namespace Policyd.Bench.Compare;
+
+/// <summary>What a comparison does and how long each part of it takes.</summary>
+public sealed record CompareOptions
+{
+    public required Stage Stages { get; init; }
+
+    /// <summary>The requests; end point and length are set for each window, and servers that are not ours may answer as they like.</summary>
+    public required LoadOptions Load { get; init; }
+
+    /// <summary>Windows of each server in the stage of the rates.</summary>
+    public int Rounds { get; init; } = 9;
+
+    /// <summary>Length of a window.</summary>
+    public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Load before each window, not counted: connections are opened, and caches still hold what the last server used.</summary>
+    public TimeSpan LeadIn { get; init; } = TimeSpan.FromSeconds(0.3);
+
+    /// <summary>The most windows that a server warms up for when its rate does not become steady.</summary>
+    public int WarmupWindows { get; init; } = 20;
+
+    public TimeSpan SlowWindow { get; init; } = TimeSpan.FromSeconds(5);
+
+    public TimeSpan IdleTime { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>From the first answer until idle time is measured: what the start has put off is done by then.</summary>
+    public TimeSpan IdleSettling { get; init; } = TimeSpan.FromSeconds(5);
+
+    public int Starts { get; init; } = 3;
+
+    public TimeSpan StartTime { get; init; } = TimeSpan.FromSeconds(15);
+
+    public int IdleConnections { get; init; } = 10_000;
+
+    public long Mails { get; init; } = 1_000_000;
+
+    /// <summary>The stage of the memory ends then, however many mails it has asked for.</summary>
+    public TimeSpan MemoryLimit { get; init; } = TimeSpan.FromMinutes(5);
+}

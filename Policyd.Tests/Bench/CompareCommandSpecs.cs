@@ -1,0 +1,69 @@
+using System.CommandLine;
+using System.Text.Json;
+using Policyd.Bench.Commands;
+using Policyd.Tests.Support;
+using Xunit;
+
+namespace Policyd.Tests.Bench;
+
+/// <summary>A whole comparison of the built server with the echo, every stage as short as it can be: what it measures says nothing, that it measures does.</summary>
+[ServerTest]
+public sealed class CompareCommandSpecs : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("policyd-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task Every_stage_measures_policyd_and_the_echo()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            Assert.Skip("the load generator needs Linux's epoll");
+        }
+
+        var file = Path.Combine(_directory, "result.json");
+        var (exit, output, error) = await InvokeAsync(
+            $"compare --stages all --json {file} --timeout 60 --expect PREPEND --connections 4 --seconds 0.3 --rounds 2 --warmup 0.1 --warmup-windows 3"
+            + " --slow-seconds 0.3 --idle-seconds 0.3 --idle-settling 0 --starts 1 --start-seconds 1 --idle-connections 20 --mails 300");
+        Assert.True(exit == 0, error + output);
+        Assert.Contains("| policyd | echo | policyd / echo |", output, StringComparison.Ordinal);
+        Assert.Contains("windows of warm-up", output, StringComparison.Ordinal);
+
+        using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+        string[] ofBoth =
+        [
+            "rates: requests/s", "rates: CPU µs/request", "rates: p50 µs", "rates: p99 µs", "rates: p99.9 µs", "rates: memory MiB", "rates: garbage bytes/request",
+            "slow: CPU µs/request at 100/s", "slow: CPU µs/request at 1000/s", "idle: memory MiB", "start: first answer ms", "start: longest ms of the first 2 s",
+        ];
+        Assert.All(ofBoth, name => Assert.True(Median(json, name, "policyd") > 0 && Median(json, name, "echo") > 0, name));
+        Assert.All(["rates: work items/request", "memory: MiB at the end"], name => Assert.True(Median(json, name, "policyd") > 0, name));
+        Assert.Equal(300, Median(json, "memory: mails", "policyd"));
+        Assert.True(Median(json, "connections: KiB for each of 20", "policyd") is not null, "memory of a connection");
+    }
+
+    [Fact]
+    public async Task Server_that_does_not_start_is_named_with_what_it_printed()
+    {
+        var (exit, output, error) = await InvokeAsync("compare --stages idle,start --policyd broken=/bin/echo");
+        Assert.Equal((1, string.Empty), (exit, output));
+        Assert.Contains("broken gave no answer", error, StringComparison.Ordinal);
+        Assert.Contains("serve -c", error, StringComparison.Ordinal);
+    }
+
+    private static double? Median(JsonDocument json, string name, string server) =>
+        json.RootElement.GetProperty("figures").EnumerateArray()
+            .Where(figure => $"{figure.GetProperty("stage")}: {figure.GetProperty("name")}" == name)
+            .Select(figure => figure.GetProperty("servers").TryGetProperty(server, out var found) ? found.GetProperty("summary").GetProperty("median").GetDouble() : (double?)null)
+            .FirstOrDefault();
+
+    private static async Task<(int Exit, string Output, string Error)> InvokeAsync(string line)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        // The load's thread tells its progress too.
+        var configuration = new InvocationConfiguration { Output = output, Error = TextWriter.Synchronized(error) };
+        var exit = await BenchCommand.Create().Parse(line).InvokeAsync(configuration, TestContext.Current.CancellationToken);
+        return (exit, output.ToString(), error.ToString());
+    }
+}
