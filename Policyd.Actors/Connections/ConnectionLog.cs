@@ -32,7 +32,7 @@ internal static partial class ConnectionLog
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "{Connections} connections are open, all that the limit of open files leaves room for: those that come on {Listener} wait (LimitNOFILE= in the unit, or ulimit -n)")]
+        Message = "{Connections} connections are open and the limit of open files allows no more; new connections on {Listener} wait (raise LimitNOFILE= in the unit, or ulimit -n)")]
     public static partial void Waiting(ILogger logger, int connections, PolicyEndpoint listener);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "listening on {Listener}")]
@@ -41,6 +41,6 @@ internal static partial class ConnectionLog
     [LoggerMessage(Level = LogLevel.Information, Message = "draining: {Connections} connections open, {InFlight} requests in flight")]
     public static partial void Draining(ILogger logger, int connections, long inFlight);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Connections} connections were still busy after {Seconds} s and are cut off")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Connections} connections were still busy after {Seconds} s and are closed")]
     public static partial void CutOff(ILogger logger, int connections, double seconds);
 }

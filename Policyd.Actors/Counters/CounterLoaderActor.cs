@@ -39,7 +39,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         _settings = settings;
         _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
         _watch = new StoreWatch(settings, this, _log);
-        _refused = new MissedAnswers(settings.Connection, "questions answered as unavailable", _log);
+        _refused = new MissedAnswers(settings.Connection, "requests answered as unavailable", _log);
         Receive<Load>(OnLoad);
         Receive<QueryDone>(OnDone);
         Receive<QueryFailed>(OnFailed);
@@ -158,7 +158,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         if (!_ended.IsCancellationRequested && (_down || _quarantined.Remove(done.Table)))
         {
             _log.Warning(
-                "{0}: the database is back, counters of {1} are being read again; {2} questions were answered as unavailable", _settings.Connection, done.Table, _refused.Total);
+                "{0}: the database is back, counters of {1} are being read again; {2} requests were answered as unavailable", _settings.Connection, done.Table, _refused.Total);
             _refused.Reset();
         }
 

@@ -29,7 +29,7 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
         Admitted => "v1",
         Inspected => "i1",
         Changed => "s2",
-        _ => throw new SerializationException($"{o.GetType()} is no counter message"),
+        _ => throw new SerializationException($"{o.GetType()} is not a counter message"),
     };
 
     public override byte[] ToBinary(object obj)
@@ -104,7 +104,7 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
                 Write(writer, changed.After);
                 break;
             default:
-                throw new SerializationException($"{obj.GetType()} is no counter message");
+                throw new SerializationException($"{obj.GetType()} is not a counter message");
         }
 
         writer.Flush();
@@ -128,7 +128,7 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
             "v1" => new Admitted(new Admission((CounterState)reader.ReadByte(), reader.ReadBoolean(), ReadAmounts(reader))),
             "i1" => new Inspected(new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader)), ReadAmounts(reader), reader.ReadInt32()),
             "s2" => new Changed((CounterState)reader.ReadByte(), ReadAmounts(reader), ReadAmounts(reader)),
-            _ => throw new SerializationException($"\"{manifest}\" is a counter message of a newer version than this one"),
+            _ => throw new SerializationException($"\"{manifest}\" is a counter message of a newer version of policyd"),
         };
     }
 

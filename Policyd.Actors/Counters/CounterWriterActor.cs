@@ -342,7 +342,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         if (!_down)
         {
             _down = true;
-            _log.Error("{0}: counters cannot be written, they are kept and tried again: {1}", _settings.Connection, _reason);
+            _log.Error("{0}: counters cannot be written; they are kept in memory and retried: {1}", _settings.Connection, _reason);
             _deferred.Told();
         }
 
@@ -386,7 +386,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         CounterMetrics.FailedCommits.Add(1);
         if (!_quarantined.IsQuarantined(refused))
         {
-            _log.Error("{0}: counters of {1} cannot be written, they are kept and tried again: {2}", _settings.Connection, refused, cause.Message);
+            _log.Error("{0}: counters of {1} cannot be written; they are kept in memory and retried: {2}", _settings.Connection, refused, cause.Message);
         }
 
         _attempt.Absorb(_gathering.TakeTable(refused));

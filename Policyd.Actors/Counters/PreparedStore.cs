@@ -72,7 +72,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
             // Silent, or locked, for all of the time.
         }
 
-        logger.LogError("{Connection}: the counter tables cannot be prepared yet, mail goes on without them: {Reason}", connection, reason);
+        logger.LogError("{Connection}: the counter tables cannot be prepared yet; mail goes on without them: {Reason}", connection, reason);
     }
 
     /// <summary>
@@ -90,7 +90,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
                 table.Key,
                 table.Sum(part => part.Mails),
                 table.Sum(part => part.Rows),
-                mayArrive ? ", unless the commit under way arrives yet" : string.Empty,
+                mayArrive ? ", unless the commit in progress still succeeds" : string.Empty,
                 reason);
         }
     }

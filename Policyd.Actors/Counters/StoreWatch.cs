@@ -56,7 +56,7 @@ internal sealed class StoreWatch(CounterWriterSettings settings, IWithTimers act
         if (_told is null && Waited >= settings.SlowAfter && _lines.Enter(out _))
         {
             _told = _doing();
-            log.Warning("{0}: the database is slow: {1} has taken {2:0.0} s so far, and mail waits for it", settings.Connection, _told, Waited.TotalSeconds);
+            log.Warning("{0}: the database is slow: {1} has taken {2:0.0} s so far and delays mail", settings.Connection, _told, Waited.TotalSeconds);
         }
 
         return Waited >= settings.AwayAfter;

@@ -110,7 +110,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
             _next[task.Name] = task.Next(now);
             if (_options.CatchUp && _ledger.HasMissed(task.Name, task.Next, now))
             {
-                Log.Info("cron: {0} was due while the server was down and runs now", task.Name);
+                Log.Info("cron: {0} was due while the server was down; it runs now", task.Name);
                 _queue.Enqueue((task.Name, now));
             }
         }
@@ -135,7 +135,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
                 _next[task.Name] = task.Next(now);
                 if (_current?.Task == task.Name || _queue.Any(one => one.Task == task.Name))
                 {
-                    Log.Warning("cron: {0} is due again and has not ended yet; this tick is left out", task.Name);
+                    Log.Warning("cron: {0} is due again but still running; this run is skipped", task.Name);
                 }
                 else
                 {

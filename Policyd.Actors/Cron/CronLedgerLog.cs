@@ -20,7 +20,7 @@ internal sealed class CronLedgerLog(string where, ILogger logger)
         _why = cause is OpenCircuitException ? _why : cause.GetBaseException().Message;
         if (_throttle.Enter(out _))
         {
-            logger.LogError("cron: the ledger in {Database} cannot be used, no task runs until it can: {Reason}", where, _why);
+            logger.LogError("cron: the ledger in {Database} is unavailable, no task runs until it is back: {Reason}", where, _why);
         }
     }
 
@@ -29,7 +29,7 @@ internal sealed class CronLedgerLog(string where, ILogger logger)
     {
         if (_throttle.Leave(out var after, out _))
         {
-            logger.LogWarning("cron: the ledger in {Database} is used again after {Seconds:0.0} s, tasks run", where, after.TotalSeconds);
+            logger.LogWarning("cron: the ledger in {Database} is available again after {Seconds:0.0} s; tasks run again", where, after.TotalSeconds);
         }
     }
 }

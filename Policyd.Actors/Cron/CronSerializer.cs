@@ -41,7 +41,7 @@ public sealed class CronSerializer(ExtendedActorSystem system) : SerializerWithS
     public override string Manifest(object o)
     {
         ArgumentNullException.ThrowIfNull(o);
-        return s_manifests.TryGetValue(o.GetType(), out var manifest) ? manifest : throw new SerializationException($"{o.GetType()} is no message of the cron scheduler");
+        return s_manifests.TryGetValue(o.GetType(), out var manifest) ? manifest : throw new SerializationException($"{o.GetType()} is not a message of the cron scheduler");
     }
 
     /// <inheritdoc/>
@@ -56,7 +56,7 @@ public sealed class CronSerializer(ExtendedActorSystem system) : SerializerWithS
     {
         if (!s_types.TryGetValue(manifest, out var type))
         {
-            throw new SerializationException($"\"{manifest}\" is no form of a message of the cron scheduler: another node may be newer");
+            throw new SerializationException($"\"{manifest}\" is not a known message of the cron scheduler; another node may run a newer version");
         }
 
         try

@@ -22,7 +22,7 @@ internal static partial class AkkaNetwork
         var seeds = Seeds(operators);
         foreach (var seed in seeds.Where(static seed => !IsAddress(seed)))
         {
-            throw new ConfigurationException($"{SeedNodes}: {LogValue.Quote(seed)} is no address of a node: akka.tcp://policyd@HOST:PORT");
+            throw new ConfigurationException($"{SeedNodes}: {LogValue.Quote(seed)} is not the address of a node; expected akka.tcp://policyd@HOST:PORT");
         }
 
         var hasSeeds = seeds.Count > 0;
@@ -45,7 +45,7 @@ internal static partial class AkkaNetwork
     private static IList<string> Seeds(Config operators) =>
         !operators.HasPath(SeedNodes) ? []
         : operators.GetValue(SeedNodes) is var value && !value.IsObject() && !(value.IsString() && value.GetString().Length > 0) ? operators.GetStringList(SeedNodes, [])
-        : throw new ConfigurationException($"{SeedNodes} is a list of addresses: [\"akka.tcp://policyd@HOST:PORT\"]");
+        : throw new ConfigurationException($"{SeedNodes} must be a list of addresses: [\"akka.tcp://policyd@HOST:PORT\"]");
 
     private static bool IsAddress(string text)
     {
@@ -92,16 +92,16 @@ internal static partial class AkkaNetwork
     private static bool Is(string kind, string provider) =>
         provider.Equals(kind, StringComparison.OrdinalIgnoreCase) || provider.Contains(kind + "ActorRefProvider", StringComparison.OrdinalIgnoreCase);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "akka listens on {Address}, as akka {{ }} asks")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "akka listens on {Address}, as configured in akka {{ }}")]
     private static partial void Listens(ILogger logger, string address);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "akka listens on {Address}, as akka {{ }} asks, without TLS: whoever reaches that port can join, also each user of this machine, and gets keys to count")]
+        Message = "akka listens on {Address}, as configured in akka {{ }}, without TLS: every host and local user that can reach this port can join the cluster and take over counters")]
     private static partial void ListensToAll(ILogger logger, string address);
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "akka {{ {Section} }} has no effect: without akka {{ cluster.seed-nodes }} this server is alone, and Akka opens no port")]
+        Message = "akka {{ {Section} }} has no effect: without akka {{ cluster.seed-nodes }} this server runs alone and Akka opens no port")]
     private static partial void WithoutEffect(ILogger logger, string section);
 }

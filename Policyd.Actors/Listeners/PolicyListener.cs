@@ -82,7 +82,7 @@ internal sealed class PolicyListener : IDisposable
 
     // The system's word for a path that leads nowhere would be "Cannot assign requested address".
     private static string Reason(Exception e, PolicyEndpoint endpoint) =>
-        e is SocketException && endpoint.IsUnix && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(endpoint.Path))) ? "its folder is not there" : e.Message;
+        e is SocketException && endpoint.IsUnix && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(endpoint.Path))) ? "its folder does not exist" : e.Message;
 
     private static Socket Create(EndPoint address, bool bothFamilies)
     {

@@ -26,7 +26,7 @@ internal static class StaleSocketFile
             return;
         }
 
-        throw new IOException("another server answers on it");
+        throw new IOException("another server is listening on it");
     }
 
     // A connect to a file that is no socket is refused too. .NET names no such file type, but only a socket cannot be opened.

@@ -176,7 +176,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         await accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!IsDraining && _system is { WhenTerminated.IsCompleted: false } system)
         {
-            Server.UnexpectedEnd.Begin(system, logger, $"no connection is accepted on {endpoint} any more ({accepting.Exception?.InnerException?.Message ?? "it was closed"})");
+            Server.UnexpectedEnd.Begin(system, logger, $"{endpoint} no longer accepts connections ({accepting.Exception?.InnerException?.Message ?? "it was closed"})");
         }
     }
 

@@ -14,7 +14,7 @@ internal static partial class UnexpectedEnd
     {
         null or CoordinatedShutdown.ClrExitReason => null,
         Failure failure => failure.Why,
-        CoordinatedShutdown.ClusterDowningReason => "the cluster took this node for dead and removed it",
+        CoordinatedShutdown.ClusterDowningReason => "the cluster considered this node down and removed it",
         CoordinatedShutdown.ClusterLeavingReason => "this node was told to leave its cluster",
         _ => "its actor system has ended",
     };
@@ -37,7 +37,7 @@ internal static partial class UnexpectedEnd
         system.ActorOf(Props.CreateBy(new Producer<Watcher>(() => new Watcher(actors, logger))), "essential-actors");
     }
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "{Why}; without it the server is of no use, and ends")]
+    [LoggerMessage(Level = LogLevel.Critical, Message = "{Why}; the server cannot work without it and stops")]
     private static partial void Ends(ILogger logger, string why);
 
     private sealed class Failure(string why) : CoordinatedShutdown.Reason

@@ -23,7 +23,7 @@ internal sealed class AdminArguments(JsonElement arguments)
     /// <summary>A text; null when it is absent.</summary>
     public string? Text(string name) => Find(name) is not { } value ? null
         : value.ValueKind == JsonValueKind.String ? value.GetString()
-        : throw Wrong($"{name} must be a text");
+        : throw Wrong($"{name} must be a string");
 
     public string RequiredText(string name) => Text(name) is { Length: > 0 } text ? text : throw Wrong($"{name} is missing");
 

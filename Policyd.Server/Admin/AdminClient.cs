@@ -25,7 +25,7 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         }
 
         var endpoint = options.Endpoint(Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY"))
-            ?? throw new CommandException(ExitCode.Unavailable, $"{configuration} turns the server's admin endpoint off (admin {{ listen = off }})");
+            ?? throw new CommandException(ExitCode.Unavailable, $"the admin endpoint is disabled in {configuration} (admin {{ listen = off }})");
         using var socket = await ConnectAsync(endpoint, cancellationToken);
         await using var stream = new NetworkStream(socket);
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -36,7 +36,7 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
             var (status, line) = await new LineReader(stream, LongestAnswer).ReadAsync(timeout.Token);
             if (status != LineStatus.Line)
             {
-                throw new CommandException(ExitCode.Protocol, $"the server at {endpoint} closed without an answer");
+                throw new CommandException(ExitCode.Protocol, $"the server at {endpoint} closed the connection without an answer");
             }
 
             using var answer = AdminMessage.Read(line);
@@ -44,15 +44,15 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.Unavailable, $"the server at {endpoint} gave no answer within {s_answering.TotalSeconds:0} s");
+            throw new CommandException(ExitCode.Unavailable, $"the server at {endpoint} did not answer within {s_answering.TotalSeconds:0} s");
         }
         catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new CommandException(ExitCode.Protocol, $"what answers at {endpoint} is no policyd");
+            throw new CommandException(ExitCode.Protocol, $"the program that answers at {endpoint} is not policyd");
         }
         catch (Exception broken) when (broken is IOException or SocketException)
         {
-            throw new CommandException(ExitCode.Unavailable, $"the server at {endpoint} went away: {broken.Message}");
+            throw new CommandException(ExitCode.Unavailable, $"the connection to the server at {endpoint} broke: {broken.Message}");
         }
     }
 
@@ -94,7 +94,7 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         SocketException { SocketErrorCode: SocketError.AccessDenied } =>
             new CommandException(ExitCode.NoPermission, $"no permission for {endpoint}: run this as root or as the server's user"),
         SocketException when endpoint.IsUnix && !File.Exists(endpoint.Path) =>
-            new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: there is no such socket; is the server running, with this configuration?"),
+            new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: the socket does not exist; check that the server runs with this configuration"),
         SocketException or ArgumentException => new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: {failure.Message}"),
         OperationCanceledException => new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint} within {s_connecting.TotalSeconds:0} s"),
         _ => null,

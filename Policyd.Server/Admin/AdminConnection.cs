@@ -50,7 +50,7 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         using var stream = new NetworkStream(socket, ownsSocket: true);
         try
         {
-            await WriteAsync(stream, AdminMessage.Error(AdminError.Busy, $"there are {limits.MostConnections} connections already; try again in a moment"), ct);
+            await WriteAsync(stream, AdminMessage.Error(AdminError.Busy, $"there are already {limits.MostConnections} connections; try again in a moment"), ct);
             await CloseAsync(stream, ct);
         }
         catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)
@@ -75,10 +75,10 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
                 answer = AdminMessage.Error(AdminError.BadRequest, "the request ended without a line feed");
                 break;
             case LineStatus.TooLong:
-                answer = AdminMessage.Error(AdminError.BadRequest, $"a request is one line of at most {limits.LongestRequest} bytes");
+                answer = AdminMessage.Error(AdminError.BadRequest, $"a request must be one line of at most {limits.LongestRequest} bytes");
                 break;
             default:
-                answer = AdminMessage.Error(AdminError.TimedOut, $"no whole request came within {limits.Timeout.TotalSeconds:0} s");
+                answer = AdminMessage.Error(AdminError.TimedOut, $"no complete request arrived within {limits.Timeout.TotalSeconds:0} s");
                 break;
         }
 
@@ -114,7 +114,7 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         }
         catch (JsonException)
         {
-            return (AdminMessage.Error(AdminError.BadRequest, "a request is one JSON object on one line: {\"command\":\"…\",\"arguments\":{…}}"), false);
+            return (AdminMessage.Error(AdminError.BadRequest, "a request must be one JSON object on one line: {\"command\":\"…\",\"arguments\":{…}}"), false);
         }
 
         using (request)
@@ -144,12 +144,12 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         }
         catch (Exception late) when (late is OperationCanceledException or TimeoutException)
         {
-            return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested ? "the server is stopping" : $"the server {Waited.TimedOut(TimeProvider.System, since)}; its log may tell why");
+            return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested ? "the server is stopping" : $"the server {Waited.TimedOut(TimeProvider.System, since)}; its log may say why");
         }
         catch (Exception defect) when (defect is not OutOfMemoryException)
         {
             Failed(logger, defect);
-            return AdminMessage.Error(AdminError.Internal, $"the server failed: {defect.GetType().Name}; its log tells more");
+            return AdminMessage.Error(AdminError.Internal, $"internal error of the server: {defect.GetType().Name}; see its log");
         }
     }
 
@@ -157,11 +157,11 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
     {
         if (!request.TryGetProperty("command", out var name) || name.ValueKind != JsonValueKind.String)
         {
-            throw new AdminException(AdminError.BadRequest, "a request names its \"command\"");
+            throw new AdminException(AdminError.BadRequest, "a request needs a \"command\"");
         }
 
         return commands.TryGetValue(name.GetString()!, out var command) ? command
-            : throw new AdminException(AdminError.UnknownCommand, $"this server knows no command of that name; it knows {string.Join(", ", commands.Keys)}");
+            : throw new AdminException(AdminError.UnknownCommand, $"unknown command; known commands: {string.Join(", ", commands.Keys)}");
     }
 
     private async Task WriteAsync(NetworkStream stream, ReadOnlyMemory<byte> bytes, CancellationToken ct)

@@ -107,10 +107,10 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "operators' commands are taken on {Endpoint}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "admin commands are accepted on {Endpoint}")]
     private static partial void Listening(ILogger logger, string endpoint);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "operators' commands (policyd counter) are not taken: {Reason}; name a place with admin {{ listen }}, or off")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "admin commands (policyd counter) are not accepted: {Reason}; set admin {{ listen }} to another endpoint, or to off")]
     private static partial void Without(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "admin: a connection could not be accepted: {Reason}")]

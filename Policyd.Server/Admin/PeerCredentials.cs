@@ -31,6 +31,6 @@ internal static class PeerCredentials
             // It has gone already; who it was matters no more.
         }
 
-        return new AdminCaller("somebody on the socket");
+        return new AdminCaller("an unknown user of the socket");
     }
 }

@@ -63,7 +63,7 @@ internal abstract class AdminVerb(TextWriter output)
         }
         catch (JsonException)
         {
-            throw new CommandException(ExitCode.Protocol, "the server's answer is of another version than this command");
+            throw new CommandException(ExitCode.Protocol, "the server's answer has an unknown format: the server and this command are of different versions");
         }
     }
 }

@@ -89,11 +89,11 @@ internal static class CheckCommand
         }
         catch (CounterStoreException away)
         {
-            return (plans, $"{connection}: warning: {away.Message}; what a start would do to its tables is not known");
+            return (plans, $"{connection}: warning: {away.Message}; the changes that a start would make to its tables are unknown");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return (plans, $"{connection}: warning: the database did not answer within {s_timeout.TotalSeconds:0} s; what a start would do to its tables is not known");
+            return (plans, $"{connection}: warning: the database did not answer within {s_timeout.TotalSeconds:0} s; the changes that a start would make to its tables are unknown");
         }
     }
 }

@@ -19,10 +19,10 @@ internal static class CheckedStatements
             switch (await asked)
             {
                 case { Away: { } reason } when away.Add(statement.Connection):
-                    diagnostics.Warning(statement.Place, $"{subject}: whether the database takes the statement is not known: {reason}");
+                    diagnostics.Warning(statement.Place, $"{subject}: the statement could not be checked: {reason}");
                     break;
                 case { Refusal: { IsMissingTable: true } refusal } when NamesOwnTable(statement, model):
-                    diagnostics.Warning(statement.Place, $"{subject}: {refusal.Message}; a start makes the table when it is first needed");
+                    diagnostics.Warning(statement.Place, $"{subject}: {refusal.Message}; the server creates the table when it is first needed");
                     break;
                 case { Refusal: { } refusal }:
                     diagnostics.Error(statement.Place, $"{subject}: the database of connection {statement.Connection} refuses the statement: {refusal.Message}");

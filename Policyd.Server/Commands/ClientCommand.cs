@@ -97,7 +97,7 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.Unavailable, $"{options.Endpoint} gave no answer within {options.Timeout.TotalSeconds:0} s");
+            throw new CommandException(ExitCode.Unavailable, $"{options.Endpoint} did not answer within {options.Timeout.TotalSeconds:0} s");
         }
     }
 
@@ -120,7 +120,7 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
             var equals = line.IndexOf('=', StringComparison.Ordinal);
             if (equals <= 0 || line.Contains('\0', StringComparison.Ordinal))
             {
-                throw new CommandException(ExitCode.DataError, $"this is no attribute, name=value is: {line}");
+                throw new CommandException(ExitCode.DataError, $"not an attribute of the form name=value: {line}");
             }
 
             attributes.Add((line[..equals], line[(equals + 1)..]));

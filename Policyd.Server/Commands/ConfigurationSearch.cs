@@ -23,7 +23,7 @@ internal static class ConfigurationSearch
     public static string Find(string? given)
     {
         var path = given ?? Places.FirstOrDefault(File.Exists)
-            ?? throw new CommandException(ExitCode.NoInput, $"there is no configuration: name one with -c FILE, or put one at {string.Join(", ", Places)}");
+            ?? throw new CommandException(ExitCode.NoInput, $"no configuration found; name one with -c FILE, or create one of {string.Join(", ", Places)}");
         Readable(path);
         return path;
     }

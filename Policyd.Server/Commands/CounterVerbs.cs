@@ -15,15 +15,15 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private readonly Option<string?> _window = new("--window", "-w")
     {
-        Description = "The window: a text of the table (2026-10), or a kind as configured (%Y-%m, 1h) for its present one. Default: the present one.",
+        Description = "The window: its text in the table (2026-10), or a configured kind (%Y-%m, 1h) for its current window. Default: the current window.",
         HelpName = "WINDOW",
     };
 
-    private readonly Option<string?> _db = new("--db") { Description = "The SQL connection, where several have such a table.", HelpName = "NAME" };
+    private readonly Option<string?> _db = new("--db") { Description = "The SQL connection, if several have a table of this name.", HelpName = "NAME" };
 
     public Command Build()
     {
-        var counter = new Command("counter", "See and set the counters of the running server.");
+        var counter = new Command("counter", "Show and change the counters of the running server.");
         PolicydCommandLine.AddHelp(counter, "  policyd counter list client_address\n  policyd counter get client_address 192.0.2.7\n  policyd counter reset client_address 192.0.2.7", "--help", "-h", "-?");
         counter.Subcommands.Add(Get());
         counter.Subcommands.Add(List());
@@ -34,7 +34,7 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Command Get()
     {
-        var verb = Verb("get", "Show what a key has counted, what is reserved, and the quotas on it.", "  policyd counter get client_address 192.0.2.7\n  policyd counter get acct_sasl_username anna --window 2026-10 --json", _table, _key);
+        var verb = Verb("get", "Show the counts of a key, its reservations and its quotas.", "  policyd counter get client_address 192.0.2.7\n  policyd counter get acct_sasl_username anna --window 2026-10 --json", _table, _key);
         verb.SetAction((result, cancellation) =>
             AskAsync("counter.get", Arguments(result, _key), result, CounterReports.Default.GetReport, report => new CounterView(Output).Write(report), cancellation));
         return verb;
@@ -42,9 +42,9 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Command List()
     {
-        var by = new Option<string?>("--by") { Description = "Which sum orders the list: count (default), count_rcpt, size, size_rcpt.", HelpName = "METRIC" };
-        var limit = new Option<long?>("--limit", "-n") { Description = "How many of the largest (default 20, at most 10000).", HelpName = "N" };
-        var verb = Verb("list", "Show the largest counters of a window, with the quotas on them.", "  policyd counter list client_address\n  policyd counter list acct_sasl_username --by size --limit 100", _table);
+        var by = new Option<string?>("--by") { Description = "The value to sort by: count (default), count_rcpt, size, size_rcpt.", HelpName = "METRIC" };
+        var limit = new Option<long?>("--limit", "-n") { Description = "The number of counters to show (default 20, at most 10000).", HelpName = "N" };
+        var verb = Verb("list", "Show the largest counters of a window and their quotas.", "  policyd counter list client_address\n  policyd counter list acct_sasl_username --by size --limit 100", _table);
         PolicydCommandLine.AddAll(verb, by, limit);
         verb.SetAction((result, cancellation) =>
         {
@@ -62,8 +62,8 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Command Set()
     {
-        var sums = new Argument<string[]>("METRIC=VALUE") { Description = "count=5, count_rcpt=…, size=…, size_rcpt=…; what is not named stays.", Arity = ArgumentArity.OneOrMore };
-        var verb = Verb("set", "Give a counter another value, through its owner in the running server.", "  policyd counter set client_address 192.0.2.7 count=900\n  policyd counter set client_address 192.0.2.7 size=0 size_rcpt=0", _table, _key);
+        var sums = new Argument<string[]>("METRIC=VALUE") { Description = "count=5, count_rcpt=…, size=…, size_rcpt=…; values that are not named stay unchanged.", Arity = ArgumentArity.OneOrMore };
+        var verb = Verb("set", "Set values of a counter in the running server.", "  policyd counter set client_address 192.0.2.7 count=900\n  policyd counter set client_address 192.0.2.7 size=0 size_rcpt=0", _table, _key);
         verb.Arguments.Add(sums);
         verb.SetAction((result, cancellation) =>
             SetAsync(result, Parse(result.GetRequiredValue(sums)), cancellation));
@@ -72,7 +72,7 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Command Reset()
     {
-        var verb = Verb("reset", "Set all sums of a counter to zero, through its owner in the running server.", "  policyd counter reset client_address 192.0.2.7", _table, _key);
+        var verb = Verb("reset", "Set all values of a counter in the running server to zero.", "  policyd counter reset client_address 192.0.2.7", _table, _key);
         verb.SetAction((result, cancellation) =>
             SetAsync(result, MetricNames.All.Select(metric => KeyValuePair.Create(metric, 0L)), cancellation));
         return verb;
@@ -99,12 +99,12 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             if (MetricNames.Parse(metric) is null)
             {
                 var hint = OptionNames.DidYouMean(metric, MetricNames.All);
-                throw new CommandException(ExitCode.Usage, $"there is no metric \"{metric}\"{(hint.Length > 0 ? hint : $"; there are {string.Join(", ", MetricNames.All)}")}");
+                throw new CommandException(ExitCode.Usage, $"there is no metric \"{metric}\"{(hint.Length > 0 ? hint : $"; available: {string.Join(", ", MetricNames.All)}")}");
             }
 
             if (equals < 0 || !long.TryParse(pair[(equals + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var value))
             {
-                throw new CommandException(ExitCode.Usage, $"{metric}=VALUE is expected, a whole number that is not negative, not \"{pair}\"");
+                throw new CommandException(ExitCode.Usage, $"expected {metric}=VALUE with a whole number of at least 0, found \"{pair}\"");
             }
 
             if (!sums.TryAdd(metric, value))

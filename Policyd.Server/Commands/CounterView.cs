@@ -46,7 +46,7 @@ internal sealed class CounterView(TextWriter output)
         FittingTable.Write(_console, columns, [.. report.Rows.Select(row => (IReadOnlyList<string>)[row.Key, .. Cells(row.Sums), .. row.Quotas.Select(UsedOf)])]);
         if (report.Rows.Count == 0)
         {
-            Line("nothing was counted in this window");
+            Line("no mail was counted in this window");
         }
 
         Notes(report.Quotas);

@@ -14,7 +14,7 @@ internal static class CronCommand
         var names = tasks.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         if (names.Length == 0)
         {
-            throw new CommandException(ExitCode.Usage, "cron needs a task: hourly, daily, weekly, monthly");
+            throw new CommandException(ExitCode.Usage, "cron needs a task: hourly, daily, weekly or monthly");
         }
 
         var configuration = LoadedConfiguration.Read(given);
@@ -32,7 +32,7 @@ internal static class CronCommand
         {
             throw new CommandException(
                 ExitCode.Usage,
-                $"there is no task \"{unknown}\"; known are {string.Join(", ", known)}, and cron {{ tasks {{ }} }} of the configuration names others{OptionNames.DidYouMean(unknown, known)}");
+                $"there is no task \"{unknown}\"; known tasks: {string.Join(", ", known)}; cron {{ tasks {{ }} }} in the configuration can add others{OptionNames.DidYouMean(unknown, known)}");
         }
 
         return await model.CronAsync(names, cancellationToken) == 0 ? ExitCode.Ok : ExitCode.Software;

@@ -12,7 +12,7 @@ internal sealed class CronVerbs(TextWriter output) : AdminVerb(output)
 {
     public Command List()
     {
-        var verb = Verb("list", "Show the tasks of the running server: last run, its length and result, next run.", "  policyd cron list");
+        var verb = Verb("list", "Show the tasks of the running server: last run, duration, result and next run.", "  policyd cron list");
         verb.SetAction((result, cancellation) => AskAsync("cron.list", [], result, CronReports.Default.CronListReport, Write, cancellation));
         return verb;
     }

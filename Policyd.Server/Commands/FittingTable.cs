@@ -34,7 +34,7 @@ internal static class FittingTable
         var leftOut = Enumerable.Range(0, columns.Count).Except(shown).Select(index => OneLine(columns[index].Header)).ToList();
         if (leftOut.Count > 0)
         {
-            console.Write(new Text($"no room for {string.Join(", ", leftOut)}: a wider screen, a pipe or --json shows all\n"));
+            console.Write(new Text($"no room for {string.Join(", ", leftOut)}; use a wider screen, a pipe or --json to see all columns\n"));
         }
     }
 

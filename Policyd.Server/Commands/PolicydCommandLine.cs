@@ -72,8 +72,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var config = ConfigOption();
         var level = LevelOption();
         var foreground = ForegroundOption();
-        var dump = new Option<bool>("--dump_vhosts", "-d") { Description = "mtpolicyd's flag for the verb dump." };
-        var cron = new Option<string?>("--cron", "-t") { Description = "mtpolicyd's flag for the verb cron.", HelpName = "TASK[,TASK]" };
+        var dump = new Option<bool>("--dump_vhosts", "-d") { Description = "Same as the verb dump (mtpolicyd's flag)." };
+        var cron = new Option<string?>("--cron", "-t") { Description = "Same as the verb cron (mtpolicyd's flag).", HelpName = "TASK[,TASK]" };
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron(), new CounterVerbs(output).Build() })
@@ -92,7 +92,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         var config = ConfigOption();
         var level = LevelOption();
-        var verb = new Command("serve", "Answer Postfix (the default verb).");
+        var verb = new Command("serve", "Run the server that answers Postfix (the default verb).");
         var foreground = ForegroundOption();
         AddAll(verb, config, level, foreground);
         AddHelp(verb, "  policyd serve -c /etc/policyd/policyd.hocon\n  policyd -c /etc/mtpolicyd/mtpolicyd.conf -l 4", "--help", "-h", "-?");
@@ -104,8 +104,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     private Command Check()
     {
         var config = ConfigOption();
-        var offline = new Option<bool>("--offline") { Description = "Do not ask the databases what a start would do to their counter tables." };
-        var verb = new Command("check", "Read a configuration and tell every error in it with file:line:column (exit 78), and what a start would do to counter tables.");
+        var offline = new Option<bool>("--offline") { Description = "Do not connect to the databases." };
+        var verb = new Command("check", "Check a configuration: print every error with file:line:column (exit code 78), and the changes that a start would make to counter tables.");
         AddAll(verb, config, offline);
         AddHelp(verb, "  policyd check -c /etc/mtpolicyd/mtpolicyd.conf && systemctl restart policyd", "--help", "-h", "-?");
         verb.SetAction((result, cancellation) => CheckCommand.RunAsync(result.GetValue(config), result.GetValue(offline), output, error, cancellation));
@@ -125,7 +125,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     private Command Dump()
     {
         var config = ConfigOption();
-        var verb = new Command("dump", "Print the virtual hosts and every effective option with its origin.");
+        var verb = new Command("dump", "Print the virtual hosts and every option in effect, with the place where it is set.");
         AddAll(verb, config);
         AddHelp(verb, "  policyd dump -c /etc/mtpolicyd/mtpolicyd.conf", "--help", "-h", "-?");
         verb.SetAction(result => DumpCommand.Run(result.GetValue(config), output, error));
@@ -138,10 +138,10 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var level = LevelOption();
         var tasks = new Argument<string?>("TASK[,TASK]")
         {
-            Description = "hourly, daily, weekly, monthly, or a task that a plugin of yours knows.",
+            Description = "hourly, daily, weekly, monthly, or a task of a third-party plugin.",
             Arity = ArgumentArity.ZeroOrOne, // list and run have none
         };
-        var verb = new Command("cron", "Run the plugins' periodic tasks once, without a server; or see and run those of the running server.");
+        var verb = new Command("cron", "Run the plugins' periodic tasks once, without a server; or show and run the tasks of the running server.");
         verb.Arguments.Add(tasks);
         AddAll(verb, config, level);
         AddHelp(verb, "  policyd cron list\n  policyd cron run daily\n  policyd cron -c /etc/mtpolicyd/mtpolicyd.conf hourly,daily", "--help", "-h", "-?");
@@ -155,9 +155,9 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
 
     private Command Client()
     {
-        var keep = new Option<bool>("--keepalive", "-k") { Description = "Ask all requests over one connection, as Postfix does." };
+        var keep = new Option<bool>("--keepalive", "-k") { Description = "Send all requests over one connection, as Postfix does." };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show what is sent and received on stderr." };
-        var verb = new Command("client", "Ask a policy server: attributes on stdin, an empty line ends a request, the action on stdout.");
+        var verb = new Command("client", "Send requests to a policy server: attributes on stdin, an empty line after each request; prints the actions on stdout.");
         AddAll(verb, _host, _socket, keep, verbose);
         AddHelp(verb, "  printf 'client_address=192.0.2.7\\n\\n' | policyd client -h 127.0.0.1:12345\n  policyd client -s /run/policyd/policy.sock -k -v < requests.txt", "--help", "-?");
         verb.SetAction((result, cancellation) =>
@@ -170,7 +170,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var (host, socket) = (result.GetValue(_host), result.GetValue(_socket));
         if (host is not null && socket is not null)
         {
-            throw new CommandException(ExitCode.Usage, "-h and -s exclude each other: there is one server to ask");
+            throw new CommandException(ExitCode.Usage, "-h and -s cannot be used together");
         }
 
         if (socket is not null)
@@ -185,7 +185,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
 
     internal static Option<string?> ConfigOption() => new("--config", "-c") { Description = "The configuration, HOCON or mtpolicyd.conf.", HelpName = "FILE" };
 
-    private static Option<bool> ForegroundOption() => new("--foreground", "-f") { Description = "Log to stdout, whatever the configuration says. (policyd always stays in the foreground.)" };
+    private static Option<bool> ForegroundOption() => new("--foreground", "-f") { Description = "Log to stdout, even if the configuration says otherwise. (policyd always stays in the foreground.)" };
 
     private static Option<int?> LevelOption()
     {
@@ -217,18 +217,18 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     }
 
     private static string RootExamples { get; } = $"""
-          policyd                                             serve the first configuration that is found (below)
-          policyd -c /etc/mtpolicyd/mtpolicyd.conf            serve mtpolicyd's own configuration as it is
-          policyd check -c policyd.hocon                      every error at once, with its place
+          policyd                                             serve the first configuration found (see below)
+          policyd -c /etc/mtpolicyd/mtpolicyd.conf            serve an unchanged configuration of mtpolicyd
+          policyd check -c policyd.hocon                      show every error with its place
           policyd convert mtpolicyd.conf > policyd.hocon
           printf 'client_address=192.0.2.7\n\n' | policyd client -h 127.0.0.1:12345
-          policyd counter list client_address                 who has sent most this month
+          policyd counter list client_address                 show who has sent the most mail this month
 
-        Configuration, when no -c is given, the first of:
+        Configuration without -c: the first of these files that exists:
           {string.Join("\n  ", ConfigurationSearch.Places)}
 
         Exit codes (sysexits.h): 0 fine, 64 usage, 65 bad input, 66 no such file, 69 server unavailable, 70 internal error,
           71 cannot listen, 73 cannot create a file, 74 I/O error, 76 bad answer, 77 no permission, 78 configuration error.
-        Signals: TERM and INT end the server after the requests in flight are answered; HUP opens the log file anew.
+        Signals: TERM and INT stop the server after it has answered the requests in flight; HUP reopens the log file.
         """;
 }

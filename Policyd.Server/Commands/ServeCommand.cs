@@ -49,13 +49,13 @@ internal sealed partial class ServeCommand(TextWriter error)
         {
             throw new CommandException(
                 ExitCode.OsError,
-                $"not started: the limit of open files is {limit}, and this configuration needs {needed} and one more for each connection; raise it with LimitNOFILE= in the unit, or with ulimit -n");
+                $"not started: the limit of open files is {limit}, but this configuration needs {needed} and one more for each connection; raise it with LimitNOFILE= in the unit, or with ulimit -n");
         }
     }
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "max_connections is {Maximum}, but the limit of open files, {Limit}, leaves room for {Room}: further ones wait; LimitNOFILE= in the unit, or ulimit -n, of {Wanted} is enough")]
+        Message = "max_connections is {Maximum}, but the limit of open files ({Limit}) allows only {Room}; further connections wait; raise the limit to {Wanted} with LimitNOFILE= in the unit, or with ulimit -n")]
     private static partial void FewConnections(ILogger logger, int maximum, int limit, int room, long wanted);
 
     [LoggerMessage(Message = "{Diagnostic}")]

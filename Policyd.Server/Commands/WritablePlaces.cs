@@ -57,18 +57,18 @@ internal static partial class WritablePlaces
     {
         if (Directory.Exists(file))
         {
-            return $"{file} is a folder; name a file";
+            return $"{file} is a folder; a file is required";
         }
 
         var folder = Path.GetDirectoryName(file)!;
         var who = $"the user {Environment.UserName}";
-        const string Advice = "check as the server's user (User= in the systemd unit), and give it the folder";
+        const string Advice = "run check as the server's user (User= in the systemd unit), and make that user the owner of the folder";
         if (!Directory.Exists(folder))
         {
             // The one folder that is made when it is first used: the one above it counts.
             return file == Path.GetFullPath(SqlConnections.FileWhoseFolderIsMade) && Allows(Path.GetDirectoryName(folder)!, WriteAccess | EnterAccess) ? null
                 : File.Exists(folder) ? $"{folder} is a file, not a folder"
-                : $"there is no folder {folder}, or {who} cannot see it; make it, or name another";
+                : $"there is no folder {folder}, or {who} cannot access it; create it, or name another";
         }
 
         if (File.Exists(file) && !Allows(file, WriteAccess))
@@ -76,7 +76,7 @@ internal static partial class WritablePlaces
             return $"{who} cannot write {file}; {Advice}";
         }
 
-        return (hasFilesBeside || !File.Exists(file)) && !Allows(folder, WriteAccess | EnterAccess) ? $"{who} cannot make files in {folder}; {Advice}" : null;
+        return (hasFilesBeside || !File.Exists(file)) && !Allows(folder, WriteAccess | EnterAccess) ? $"{who} cannot create files in {folder}; {Advice}" : null;
     }
 
     private static bool Allows(string path, int mode) => Access(path, mode) == 0;

@@ -25,7 +25,7 @@ internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationL
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.Software, "the server stopped while it was starting; the log tells why");
+            throw new CommandException(ExitCode.Software, "the server stopped during its start; see its log");
         }
     }
 

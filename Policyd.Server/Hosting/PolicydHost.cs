@@ -60,7 +60,7 @@ internal static partial class PolicydHost
         if (host.Services.GetRequiredService<IPolicyServerHandle>().UnexpectedEnd is { } why)
         {
             EndedItself(logger, why);
-            throw new CommandException(ExitCode.Software, $"the server ended by itself: {why}; the log tells more");
+            throw new CommandException(ExitCode.Software, $"the server stopped because of an error: {why}; see its log");
         }
 
         Stopped(logger);
@@ -114,10 +114,10 @@ internal static partial class PolicydHost
     [LoggerMessage(Level = LogLevel.Error, Message = "not started: {Reason}")]
     private static partial void NotStarted(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "SIGHUP: the log file is opened anew; a changed configuration needs a restart")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "SIGHUP: the log file is reopened; a changed configuration needs a restart")]
     private static partial void Reopened(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "ended by itself: {Why}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "stopped because of an error: {Why}")]
     private static partial void EndedItself(ILogger logger, string why);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "stopped")]

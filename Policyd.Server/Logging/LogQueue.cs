@@ -163,7 +163,7 @@ internal sealed class LogQueue : IDisposable
     private LogEvent DroppedLine(long dropped) => new(
         _clock.GetLocalNow(),
         LogSeverity.Warning,
-        string.Create(CultureInfo.InvariantCulture, $"log: {dropped} lines were dropped, the log could not keep up"));
+        string.Create(CultureInfo.InvariantCulture, $"log: {dropped} lines were dropped because the log could not keep up"));
 
     // One sink's failure (a full disk, a closed pipe) must neither end the writer nor keep the others from their lines.
     private void Each(Action<ILogSink, ReadOnlyMemory<LogEvent>> action, ReadOnlyMemory<LogEvent> batch)

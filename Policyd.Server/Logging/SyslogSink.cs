@@ -47,7 +47,7 @@ internal sealed class SyslogSink(string path, string program, int processId, Tim
 
     private void TellLost()
     {
-        var text = string.Create(CultureInfo.InvariantCulture, $"log: {_lost} lines were lost while syslog was away");
+        var text = string.Create(CultureInfo.InvariantCulture, $"log: {_lost} lines were lost while syslog was unavailable");
         if (TrySend(new LogEvent(clock.GetLocalNow(), LogSeverity.Warning, text)))
         {
             _lost = 0;

@@ -199,7 +199,7 @@ public sealed class AdminEndpointSpecs : IDisposable
         }
 
         Assert.Equal(
-            $"operators' commands (policyd counter) are not taken: cannot listen on unix:{_folder["none/admin.sock"]}: its folder is not there; name a place with admin {{ listen }}, or off",
+            $"admin commands (policyd counter) are not accepted: cannot listen on unix:{_folder["none/admin.sock"]}: its folder does not exist; set admin {{ listen }} to another endpoint, or to off",
             Assert.Single(_log.Lines).Message);
     }
 

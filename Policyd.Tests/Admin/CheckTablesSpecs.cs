@@ -71,7 +71,7 @@ public sealed class CheckTablesSpecs : IDisposable
         var refused = await Check($"dbi:mysql:database=x;host=127.0.0.1;port={FreePort.Next()}");
         Assert.Equal(0, refused.ExitCode);
         Assert.StartsWith("db: warning: ", refused.Error, StringComparison.Ordinal);
-        Assert.EndsWith("what a start would do to its tables is not known\n", refused.Error, StringComparison.Ordinal);
+        Assert.EndsWith("the changes that a start would make to its tables are unknown\n", refused.Error, StringComparison.Ordinal);
 
         // Takes connections, and never says a word.
         using var silent = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -79,7 +79,7 @@ public sealed class CheckTablesSpecs : IDisposable
         silent.Listen();
         var dsn = $"dbi:Pg:dbname=x;host=127.0.0.1;port={((IPEndPoint)silent.LocalEndPoint!).Port}";
         var waited = await Check(dsn);
-        Assert.Equal((0, "db: warning: the database did not answer within 5 s; what a start would do to its tables is not known\n"), (waited.ExitCode, waited.Error));
+        Assert.Equal((0, "db: warning: the database did not answer within 5 s; the changes that a start would make to its tables are unknown\n"), (waited.ExitCode, waited.Error));
 
         var offline = await Command.RunAsync("", "check", "--offline", "-c", Configure(dsn, ""));
         Assert.Equal((0, "", $"{_folder["policyd.hocon"]}: no errors\n"), (offline.ExitCode, offline.Error, offline.Output));

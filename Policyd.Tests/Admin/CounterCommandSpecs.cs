@@ -199,16 +199,16 @@ public sealed class CounterCommandSpecs : IDisposable
             { name = h, module = Accounting, fields = recipient, window = 1h }
             """);
         await using var server = await PolicydProcess.Serve(configuration, _port);
-        await Fails("there is no counter table \"clint_address\"; did you mean \"client_address\"? There are: acct_client_address, acct_sender, acct_recipient", "get", "clint_address", "x");
-        await Fails("several windows are counted in acct_sender: name one with --window; there are %Y-%m, %Y-%m-%d", "reset", "sender", "x");
-        await Fails("\"2026-1\" is no window of acct_client_address; there are %Y-%m", "set", "client_address", "x", "count=1", "--window", "2026-1");
-        await Fails("w3600:1700000000 is a part of a rolling window, which is named by its length; there are 1h", "get", "recipient", "x", "--window", "w3600:1700000000");
-        await Fails("\"2h\" is no window of acct_recipient; there are 1h", "get", "recipient", "x", "--window", "2h");
-        await Fails("the connection \"other\" has no counter table \"sender\"; there is: acct_sender", "get", "sender", "x", "--db", "other");
-        await Fails("there is no metric \"mails\"; there are count, count_rcpt, size, size_rcpt", "list", "client_address", "--by", "mails");
+        await Fails("there is no counter table \"clint_address\"; did you mean \"client_address\"? Known tables: acct_client_address, acct_sender, acct_recipient", "get", "clint_address", "x");
+        await Fails("acct_sender has several windows; name one with --window; available: %Y-%m, %Y-%m-%d", "reset", "sender", "x");
+        await Fails("\"2026-1\" is not a window of acct_client_address; available: %Y-%m", "set", "client_address", "x", "count=1", "--window", "2026-1");
+        await Fails("w3600:1700000000 is one part of a rolling window; name a rolling window by its length; available: 1h", "get", "recipient", "x", "--window", "w3600:1700000000");
+        await Fails("\"2h\" is not a window of acct_recipient; available: 1h", "get", "recipient", "x", "--window", "2h");
+        await Fails("the connection \"other\" has no counter table \"sender\"; found: acct_sender", "get", "sender", "x", "--db", "other");
+        await Fails("there is no metric \"mails\"; available: count, count_rcpt, size, size_rcpt", "list", "client_address", "--by", "mails");
         await Fails("limit must be a whole number from 0 to 10000", "list", "client_address", "--limit", "10001");
         await Fails("there is no metric \"cuont\"; did you mean \"count\"?", "set", "client_address", "x", "cuont=1");
-        await Fails("count=VALUE is expected, a whole number that is not negative, not \"count=-1\"", "set", "client_address", "x", "count=-1");
+        await Fails("expected count=VALUE with a whole number of at least 0, found \"count=-1\"", "set", "client_address", "x", "count=-1");
         await Fails("count is given twice", "set", "client_address", "x", "count=1", "count=2");
         Assert.Equal(2, (await Json(configuration, "get", "sender", "x")).GetProperty("windows").GetArrayLength());
         Assert.Equal("2026-11-05", (await Json(configuration, "reset", "sender", "x", "--window", "2026-11-05")).GetProperty("window").GetProperty("name").GetString());
@@ -240,7 +240,7 @@ public sealed class CounterCommandSpecs : IDisposable
     public async Task Without_a_server_the_command_says_where_it_looked_and_ends_with_69()
     {
         var result = await Command.RunAsync("", "counter", "get", "client_address", "x", "-c", Configure(Chain));
-        Assert.Equal((69, $"policyd: no server answers at unix:{SocketPath}: there is no such socket; is the server running, with this configuration?\n"), (result.ExitCode, result.Error));
+        Assert.Equal((69, $"policyd: no server answers at unix:{SocketPath}: the socket does not exist; check that the server runs with this configuration\n"), (result.ExitCode, result.Error));
 
         await File.WriteAllTextAsync(SocketPath, "", Cancel);
         Assert.Equal(69, (await Command.RunAsync("", "counter", "list", "client_address", "-c", Configure(Chain))).ExitCode);
@@ -264,7 +264,7 @@ public sealed class CounterCommandSpecs : IDisposable
             locking.ExecuteNonQuery();
             var result = await Command.RunAsync("", "counter", "set", "client_address", "192.0.2.7", "count=5", "-c", configuration);
             Assert.Equal(69, result.ExitCode);
-            Assert.Contains("the database of connection db is away or slow: it timed out after ", result.Error, StringComparison.Ordinal);
+            Assert.Contains("the database of connection db is unavailable or slow: it timed out after ", result.Error, StringComparison.Ordinal);
             Assert.Equal(69, (await Command.RunAsync("", "counter", "list", "client_address", "-c", configuration)).ExitCode);
             locking.CommandText = "ROLLBACK";
             locking.ExecuteNonQuery();
@@ -288,7 +288,7 @@ public sealed class CounterCommandSpecs : IDisposable
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
         await Json(configuration, "list", "client_address");
         var second = await Command.RunAsync("", "serve", "-c", configuration);
-        Assert.Equal((71, $"policyd: cannot listen on unix:{SocketPath}: another server answers on it\n"), (second.ExitCode, second.Error));
+        Assert.Equal((71, $"policyd: cannot listen on unix:{SocketPath}: another server is listening on it\n"), (second.ExitCode, second.Error));
         await Json(configuration, "list", "client_address");
     }
 

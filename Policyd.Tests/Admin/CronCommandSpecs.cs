@@ -58,7 +58,7 @@ public sealed class CronCommandSpecs : IDisposable
         await using var server = await PolicydProcess.Serve(configuration, _port);
         var result = await Command.RunAsync("", "cron", "list", "-c", configuration);
         Assert.Equal(64, result.ExitCode);
-        Assert.Contains("turns its periodic tasks off", result.Error, StringComparison.Ordinal);
+        Assert.Contains("periodic tasks are disabled", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]

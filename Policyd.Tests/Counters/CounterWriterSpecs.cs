@@ -481,7 +481,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
         Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
         await writer.GracefulStop(Eventually.Timeout);
-        await Eventually.Holds("the loss in the log", () => Lost("counters of acct_sender could not be written (mails: 1, rows: 1), unless the commit under way arrives yet: no answer, for") == 1);
+        await Eventually.Holds("the loss in the log", () => Lost("counters of acct_sender could not be written (mails: 1, rows: 1), unless the commit in progress still succeeds: no answer, for") == 1);
     }
 
     [Fact]

@@ -105,7 +105,7 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
         await using var clients = new ResendingClients(_port, clients: 4);
         await clients.More(20);
         await stopped.Stop();
-        await server.Prints("db: counters cannot be written, they are kept and tried again", s_timeout);
+        await server.Prints("db: counters cannot be written; they are kept in memory and retried", s_timeout);
         await clients.More(20);
         await clients.EndAsync();
         server.Terminate();

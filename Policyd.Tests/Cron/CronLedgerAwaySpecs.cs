@@ -33,7 +33,7 @@ public sealed class CronLedgerAwaySpecs : IDisposable
             {
                 await FillAsync(guests, SettingsOf("guest", port));
                 await kill.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-                return server.Lines.Any(line => line.Contains("cannot be used, no task runs until it can: Too many connections", StringComparison.Ordinal));
+                return server.Lines.Any(line => line.Contains("is unavailable, no task runs until it is back: Too many connections", StringComparison.Ordinal));
             }, s_timeout);
         }
         finally
@@ -44,7 +44,7 @@ public sealed class CronLedgerAwaySpecs : IDisposable
             }
         }
 
-        await server.Prints("is used again after", s_timeout);
+        await server.Prints("is available again after", s_timeout);
         Assert.DoesNotContain(server.Lines, line => line.Contains("persistenceId", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal));
     }
 

@@ -70,7 +70,7 @@ public sealed class ClientSpecs
     {
         await using var server = new ScriptedServer(static _ => "action=dunno\n\n");
         var result = await Command.RunAsync("nonsense\n\n", "client", "-h", server.Address);
-        Assert.Equal((65, "policyd: this is no attribute, name=value is: nonsense\n"), (result.ExitCode, result.Error));
+        Assert.Equal((65, "policyd: not an attribute of the form name=value: nonsense\n"), (result.ExitCode, result.Error));
         Assert.Empty(server.Connections);
     }
 }

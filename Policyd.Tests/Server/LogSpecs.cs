@@ -82,7 +82,7 @@ public sealed class LogSpecs : IDisposable
 
         Assert.Equal(12, sink.Lines.Count);
         Assert.Equal("notice line 9", sink.Lines[10]);
-        Assert.Equal("warning log: 15 lines were dropped, the log could not keep up", sink.Lines[11]);
+        Assert.Equal("warning log: 15 lines were dropped because the log could not keep up", sink.Lines[11]);
     }
 
     [Fact]
@@ -178,7 +178,7 @@ public sealed class LogSpecs : IDisposable
         sink.Write([Line("lost within the second")]);
         clock.Advance(TimeSpan.FromSeconds(2));
         sink.Write([Line("back")]);
-        Assert.EndsWith("log: 3 lines were lost while syslog was away", Receive(second), StringComparison.Ordinal);
+        Assert.EndsWith("log: 3 lines were lost while syslog was unavailable", Receive(second), StringComparison.Ordinal);
         Assert.EndsWith(": back", Receive(second), StringComparison.Ordinal);
     }
 
@@ -224,7 +224,7 @@ public sealed class LogSpecs : IDisposable
         }
 
         Assert.Equal(6, sink.Lines.Count);
-        Assert.Equal("warning log: 3 lines were dropped, the log could not keep up", sink.Lines[^1]);
+        Assert.Equal("warning log: 3 lines were dropped because the log could not keep up", sink.Lines[^1]);
     }
 
     [Fact]

@@ -57,7 +57,7 @@ public sealed class OpenFileSpecs : IDisposable
                 clients.Add(await Ask(index));
             }
 
-            await server.Prints("connections are open, all that the limit of open files leaves room for");
+            await server.Prints("connections are open and the limit of open files allows no more");
             var answered = 0;
             await Eventually.Holds("the first ones to be answered", () => (answered = clients.Count(client => client.Available > 0)) >= 20, s_timeout);
             Assert.InRange(answered, 20, 250);
@@ -83,7 +83,7 @@ public sealed class OpenFileSpecs : IDisposable
         }
 
         Assert.False(server.HasExited);
-        Assert.InRange(server.Lines.Count(line => line.Contains("leaves room for", StringComparison.Ordinal)), 2, 8);
+        Assert.InRange(server.Lines.Count(line => line.Contains("limit of open files", StringComparison.Ordinal)), 2, 8);
         Assert.DoesNotContain(server.Lines, line => line.Contains("err: ", StringComparison.Ordinal));
     }
 

@@ -65,7 +65,7 @@ public sealed class OpenPortsSpecs : IDisposable
             Counting, $"""listen = ["127.0.0.1:{_port}"]""", admin: $"127.0.0.1:{admin}", akka: $$"""remote.dot-netty.tcp { hostname = 127.0.0.1, port = {{remoting}} }, cluster.seed-nodes = []""");
         await using var server = await Serve(configuration);
         Assert.Equal(new[] { $"tcp 127.0.0.1:{_port}", $"tcp 127.0.0.1:{admin}" }.Order(StringComparer.Ordinal), ListeningSockets.Of(server.Id));
-        await server.Prints("akka { remote } has no effect: without akka { cluster.seed-nodes } this server is alone, and Akka opens no port");
+        await server.Prints("akka { remote } has no effect: without akka { cluster.seed-nodes } this server runs alone and Akka opens no port");
         await server.Prints("akka { cluster } has no effect");
     }
 
@@ -76,7 +76,7 @@ public sealed class OpenPortsSpecs : IDisposable
         var (configuration, address) = ConfigureCluster();
         await using var server = await Serve(configuration);
         Assert.Equal(new[] { $"tcp 127.0.0.1:{_port}", $"tcp 127.0.0.1:{address.Port}" }.Order(StringComparer.Ordinal), ListeningSockets.Of(server.Id));
-        await server.Prints($"akka listens on {address}, as akka {{ }} asks, without TLS");
+        await server.Prints($"akka listens on {address}, as configured in akka {{ }}, without TLS");
         await using (var client = await Connect())
         {
             Assert.Equal("dunno", await Ask(client, "a@example.com", "1"));
@@ -94,7 +94,7 @@ public sealed class OpenPortsSpecs : IDisposable
         await Eventually.Holds("the other node to be a member", () => cluster.State.Members.Count(member => member.Status == MemberStatus.Up) == 2, TimeSpan.FromMinutes(1));
         cluster.Down(address);
         Assert.Equal(70, await server.Exits(TimeSpan.FromMinutes(1)));
-        Assert.Contains(server.Lines, line => line.Contains(" err: ended by itself: the cluster took this node for dead and removed it", StringComparison.Ordinal));
+        Assert.Contains(server.Lines, line => line.Contains(" err: stopped because of an error: the cluster considered this node down and removed it", StringComparison.Ordinal));
         Assert.Equal(1, Count("a@example.com"));
         await other.Terminate();
     }

@@ -141,7 +141,7 @@ public sealed class SilentConfigurationSpecs : IDisposable
         var result = await Command.RunAsync("", "check", "--offline", "-c", file);
         Assert.Equal(0, result.ExitCode);
         Assert.Contains($"{file}:3:14: warning: log_file: there is no folder {_folder["none"]}", result.Error, StringComparison.Ordinal);
-        Assert.Contains($"pid_file: {_folder.Path} is a folder; name a file", result.Error, StringComparison.Ordinal);
+        Assert.Contains($"pid_file: {_folder.Path} is a folder; a file is required", result.Error, StringComparison.Ordinal);
         Assert.Contains($"{file}:2:42: warning: connection db: the SQLite file: there is no folder /nowhere", result.Error, StringComparison.Ordinal);
     }
 
@@ -159,8 +159,8 @@ public sealed class SilentConfigurationSpecs : IDisposable
         var file = _folder.Write("policyd.hocon", Chain("{ module = Accounting, fields = sender }", $"log_file = \"{log}\""));
         var (code, output) = await ProcessUnderTest.Run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", PolicydProcess.Executable, "check", "--offline", "-c", file);
         Assert.Equal(0, code);
-        Assert.Contains($"log_file: the user nobody cannot write {log}; check as the server's user", output, StringComparison.Ordinal);
-        Assert.Contains($"connection db: the SQLite file: the user nobody cannot make files in {_folder.Path}", output, StringComparison.Ordinal);
+        Assert.Contains($"log_file: the user nobody cannot write {log}; run check as the server's user", output, StringComparison.Ordinal);
+        Assert.Contains($"connection db: the SQLite file: the user nobody cannot create files in {_folder.Path}", output, StringComparison.Ordinal);
     }
 
     [Fact]

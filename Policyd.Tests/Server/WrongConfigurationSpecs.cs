@@ -113,7 +113,7 @@ public sealed class WrongConfigurationSpecs : IDisposable
         var file = _folder.Write("policyd.hocon", Chain("{ module = Action, action = dunno }", "cron { tasks { nightly = off } }"));
         var wrong = await Command.RunAsync("", "cron", "hurly", "-c", file);
         Assert.Equal(
-            (64, "policyd: there is no task \"hurly\"; known are hourly, daily, weekly, monthly, nightly, and cron { tasks { } } of the configuration names others; did you mean \"hourly\"?\n", ""),
+            (64, "policyd: there is no task \"hurly\"; known tasks: hourly, daily, weekly, monthly, nightly; cron { tasks { } } in the configuration can add others; did you mean \"hourly\"?\n", ""),
             (wrong.ExitCode, wrong.Error, wrong.Output));
         Assert.Equal(0, (await Command.RunAsync("", "cron", "nightly,hourly", "-c", file)).ExitCode);
     }

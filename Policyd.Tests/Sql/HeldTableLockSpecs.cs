@@ -90,7 +90,7 @@ public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
         await Eventually.Holds("the mail to be told to go on", () => owner.All<CounterWriterProtocol.RowDeferred>().Count == 1);
         await Eventually.Holds("the log to tell why", () => log.All<Error>().Count == 1);
         Assert.Contains(
-            $"db: counters cannot be written, they are kept and tried again: another node has been preparing table {Table}",
+            $"db: counters cannot be written; they are kept in memory and retried: another node has been preparing table {Table}",
             Assert.Single(log.All<Error>()).Message.ToString(),
             StringComparison.Ordinal);
 

@@ -217,7 +217,7 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             + "{ name = own, module = SqlList, sql_query = \"SELECT 1 FROM policyd_expiring WHERE name = ?\" }\n{ name = h, module = Honeypot, store = Sql, recipients = a }";
         var result = await CheckAsync(folder, dsn, right);
         Assert.True(result.ExitCode == 0, result.Error);
-        Assert.Contains("a start makes the table", result.Error, StringComparison.Ordinal);
+        Assert.Contains("the server creates the table", result.Error, StringComparison.Ordinal);
 
         result = await CheckAsync(folder, dsn, right + $"\n{{ name = bad, module = SqlUserConfig, sql_query = \"{wrong}\" }}");
         Assert.Equal(78, result.ExitCode);
@@ -231,7 +231,7 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         using var folder = new TemporaryFolder();
         var result = await CheckAsync(folder, $"dbi:Pg:dbname=x;host=127.0.0.1;port={FreePort.Next()}", "{ name = l, module = SqlList, sql_query = \"SELEKT ?\" }");
         Assert.Equal(0, result.ExitCode);
-        Assert.Matches(@"policyd\.hocon:6:\d+: warning: plugin l: sql_query: whether the database takes the statement is not known: ", result.Error);
+        Assert.Matches(@"policyd\.hocon:6:\d+: warning: plugin l: sql_query: the statement could not be checked: ", result.Error);
         result = await CheckAsync(folder, $"dbi:SQLite:{folder["none.db"]}", "{ name = l, module = SqlList, sql_query = \"SELECT ?\" }");
         Assert.Equal(0, result.ExitCode);
         Assert.False(File.Exists(folder["none.db"]));

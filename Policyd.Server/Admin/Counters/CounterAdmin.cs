@@ -25,7 +25,7 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
     {
         if (_tables.Count == 0)
         {
-            throw new AdminException(AdminError.NotFound, "no plugin of this server's configuration counts: it has no counter table");
+            throw new AdminException(AdminError.NotFound, "no plugin in this server's configuration counts, so there is no counter table");
         }
 
         var found = _tables.Where(table => table.Table == name).ToList();
@@ -38,15 +38,15 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
         {
             var known = _tables.SelectMany(table => table.Attributes.Append(table.Table)).Distinct();
             var hint = OptionNames.DidYouMean(name, known);
-            throw new AdminException(AdminError.NotFound, $"there is no counter table \"{name}\"{(hint.Length > 0 ? hint : ".")} There are: {Names(_tables)}");
+            throw new AdminException(AdminError.NotFound, $"there is no counter table \"{name}\"{(hint.Length > 0 ? hint : ".")} Known tables: {Names(_tables)}");
         }
 
         var chosen = connection is null ? found : [.. found.Where(table => table.Connection == connection)];
         return chosen switch
         {
             [var one] => one,
-            [] => throw new AdminException(AdminError.NotFound, $"the connection \"{connection}\" has no counter table \"{name}\"; there is: {Names(found)}"),
-            _ => throw new AdminException(AdminError.Ambiguous, $"\"{name}\" can be each of {Names(chosen)}: name the table, and its connection with --db"),
+            [] => throw new AdminException(AdminError.NotFound, $"the connection \"{connection}\" has no counter table \"{name}\"; found: {Names(found)}"),
+            _ => throw new AdminException(AdminError.Ambiguous, $"\"{name}\" is ambiguous: {Names(chosen)}; give the name of the table, and its connection with --db"),
         };
     }
 
@@ -62,7 +62,7 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
         {
             return table.Windows.Count > 0
                 ? [.. table.Windows.Select(kind => new ChosenWindow(kind, kind.At(now)))]
-                : throw new AdminException(AdminError.Ambiguous, $"the plugin that counts in {table.Table} does not tell its windows: name one with --window");
+                : throw new AdminException(AdminError.Ambiguous, $"the windows of {table.Table} are unknown; name one with --window");
         }
 
         if (table.Windows.FirstOrDefault(kind => kind.Name == window || IsLength(kind, window)) is { } named)
@@ -72,7 +72,7 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
 
         if (WindowAge.BucketExpiry(window) is not null)
         {
-            throw new AdminException(AdminError.BadRequest, $"{window} is a part of a rolling window, which is named by its length{Kinds(table)}");
+            throw new AdminException(AdminError.BadRequest, $"{window} is one part of a rolling window; name a rolling window by its length{Kinds(table)}");
         }
 
         // A window of the past, or one that a plugin of another server counts. Nobody's pattern has written it: a slip of the pen.
@@ -80,7 +80,7 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
         var wrote = kinds.FirstOrDefault(kind => kind.CanBe(window) == true) ?? kinds.FirstOrDefault(kind => kind.CanBe(window) is null);
         return wrote is not null || table.Windows.Count == 0
             ? [new ChosenWindow(wrote, new CounterWindow(window))]
-            : throw new AdminException(AdminError.NotFound, $"\"{window}\" is no window of {table.Table}{Kinds(table)}");
+            : throw new AdminException(AdminError.NotFound, $"\"{window}\" is not a window of {table.Table}{Kinds(table)}");
     }
 
     /// <summary>The one window that an operator means.</summary>
@@ -88,7 +88,7 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
     public ChosenWindow Window(CounterTableEntry table, string? window) => Windows(table, window) switch
     {
         [var one] => one,
-        _ => throw new AdminException(AdminError.Ambiguous, $"several windows are counted in {table.Table}: name one with --window{Kinds(table)}"),
+        _ => throw new AdminException(AdminError.Ambiguous, $"{table.Table} has several windows; name one with --window{Kinds(table)}"),
     };
 
     /// <summary>The quotas on a window, as they are configured.</summary>
@@ -99,14 +99,14 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
         [.. On(table, window).Select(quota => QuotaReport.Of(quota, new CounterKey(table.Connection, table.Table, key), total))];
 
     public static AdminException Away(string connection, string consequence) =>
-        new(AdminError.Unavailable, $"the database of connection {connection} is away{consequence}");
+        new(AdminError.Unavailable, $"the database of connection {connection} is unavailable{consequence}");
 
     private static IEnumerable<CounterQuota> On(CounterTableEntry table, ChosenWindow window) => table.Quotas.Where(quota => quota.Window == window.Kind);
 
     private static bool IsLength(CounterWindowKind kind, string window) =>
         kind.Length is { } length && DurationText.TryParse(window, out var asked, out _) && asked == length && !char.IsAsciiDigit(window[^1]);
 
-    private static string Kinds(CounterTableEntry table) => table.Windows.Count == 0 ? "" : $"; there are {string.Join(", ", table.Windows.Select(kind => kind.Name))}";
+    private static string Kinds(CounterTableEntry table) => table.Windows.Count == 0 ? "" : $"; available: {string.Join(", ", table.Windows.Select(kind => kind.Name))}";
 
     private static string Names(IReadOnlyList<CounterTableEntry> tables)
     {

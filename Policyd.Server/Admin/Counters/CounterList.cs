@@ -25,11 +25,11 @@ internal sealed class CounterList(CounterAdmin admin) : IAdminCommand
         var window = admin.Window(table, arguments.Text("window"));
         var by = arguments.Text("by") ?? MetricNames.All[0];
         var metric = MetricNames.Parse(by)
-            ?? throw new AdminException(AdminError.BadRequest, $"there is no metric \"{by}\"; there are {string.Join(", ", MetricNames.All)}");
+            ?? throw new AdminException(AdminError.BadRequest, $"there is no metric \"{by}\"; available: {string.Join(", ", MetricNames.All)}");
         var limit = arguments.Number("limit", MostRows) ?? 20;
         if (!await (await admin.CountersAsync()).FlushAsync(table.Connection, s_flush))
         {
-            throw CounterAdmin.Away(table.Connection, ", or too slow to write what is on its way");
+            throw CounterAdmin.Away(table.Connection, ", or too slow to write the pending counts");
         }
 
         var rows = await ReadAsync(table.Connection, table.Table, window.Window.Range, metric, (int)limit, ct);

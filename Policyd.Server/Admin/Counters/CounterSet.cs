@@ -27,12 +27,12 @@ internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory logg
         switch (changed?.State)
         {
             case null:
-                throw CounterAdmin.Away(table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may be made yet");
+                throw CounterAdmin.Away(table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may still be made");
             case CounterState.Unavailable:
                 throw CounterAdmin.Away(table.Connection, "; nothing was changed");
             case CounterState.Deferred:
                 Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), "to be written when the database is back");
-                throw CounterAdmin.Away(table.Connection, "; the change is kept and written when it is back, unless the server stops before");
+                throw CounterAdmin.Away(table.Connection, "; the change is kept and written when the database is back, unless the server stops before");
             default:
                 Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), Text(changed.After));
                 var report = new SetReport(table.Connection, table.Table, key.Key, window.Report, SumsReport.Of(changed.Before), SumsReport.Of(changed.After));
@@ -54,7 +54,7 @@ internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory logg
         }
 
         return which == CounterSums.None
-            ? throw new AdminException(AdminError.BadRequest, $"say what to set: {string.Join(", ", MetricNames.All)}")
+            ? throw new AdminException(AdminError.BadRequest, $"name at least one value to set: {string.Join(", ", MetricNames.All)}")
             : (new CounterAmounts(values[0], values[1], values[2], values[3]), which);
     }
 

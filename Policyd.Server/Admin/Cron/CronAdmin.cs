@@ -12,7 +12,7 @@ internal sealed class CronAdmin(IPolicyServerHandle server, Plugins.Model.Policy
     {
         if (!model.Cron.Runs)
         {
-            throw new AdminException(AdminError.NotFound, "the server's configuration turns its periodic tasks off (cron { enabled = off })");
+            throw new AdminException(AdminError.NotFound, "periodic tasks are disabled in the server's configuration (cron { enabled = off })");
         }
 
         var since = TimeProvider.System.GetTimestamp();
@@ -22,7 +22,7 @@ internal sealed class CronAdmin(IPolicyServerHandle server, Plugins.Model.Policy
         }
         catch (TimeoutException)
         {
-            throw new AdminException(AdminError.Unavailable, $"{Waited.TimedOut(TimeProvider.System, since)}: the task goes on, or the database of connection {model.Cron.Db}, which keeps the ledger, is away");
+            throw new AdminException(AdminError.Unavailable, $"{Waited.TimedOut(TimeProvider.System, since)}: the task is still running, or the database of connection {model.Cron.Db}, which holds the ledger, is unavailable");
         }
     }
 }
