@@ -37,7 +37,8 @@ internal static class DifferentialRun
             ? new DnsResolver(new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) }, TimeProvider.System, new LogCapture().CreateLogger("dns"))
             : null;
         var ourPort = FreePort.Next();
-        await using var ours = await ServerUnderTest.StartAsync(Configuration(setup, folder, "ours", ourPort, theirs.MemcachedPort), "policyd.conf", resolver, setup.Clock);
+        var (server, log) = await StartOursAsync(setup, folder, Configuration(setup, folder, "ours", ourPort, theirs.MemcachedPort), ourPort, resolver);
+        await using var ours = server;
 
         var thirdPort = FreePort.Next();
         await using var third = setup.Third is { } start ? await start(Configuration(setup, folder, "third", thirdPort, theirs.MemcachedPort), thirdPort) : null;
@@ -52,7 +53,7 @@ internal static class DifferentialRun
             foreach (var request in run.NextMail(mail))
             {
                 var answer = await askOurs.AskAsync(request);
-                run.Compare(request, await askTheirs.AskAsync(request), answer, () => Logs(theirs, ours));
+                run.Compare(request, await askTheirs.AskAsync(request), answer, () => Logs(theirs.Lines, log()));
                 if (third is not null)
                 {
                     Assert.Equal(setup.Comparable(answer), setup.Comparable(await askThird.AskAsync(request)));
@@ -68,12 +69,34 @@ internal static class DifferentialRun
         run.Finish();
     }
 
-    private static string Logs(MtpolicydProcess theirs, ServerUnderTest ours) =>
-        $"its log ends with\n{string.Join('\n', theirs.Lines.TakeLast(5))}\nour log ends with\n{string.Join('\n', ours.Log.Lines.TakeLast(10).Select(line => line.Message))}";
+    private static async Task<(IAsyncDisposable Server, Func<IEnumerable<string>> Log)> StartOursAsync(
+        DifferentialSetup setup, TemporaryFolder folder, string configuration, int port, DnsResolver? resolver)
+    {
+        if (setup.IsExecutable)
+        {
+            var process = await PolicydProcess.Serve(folder.Write("policyd.conf", configuration), port, "-l", "0");
+            return (process, () => process.Lines);
+        }
+
+        var server = await ServerUnderTest.StartAsync(configuration, "policyd.conf", resolver, setup.Clock);
+        return (server, () => server.Log.Lines.Select(line => line.Message));
+    }
+
+    private static string Logs(IEnumerable<string> theirs, IEnumerable<string> ours) =>
+        $"its log ends with\n{string.Join('\n', theirs.TakeLast(5))}\nour log ends with\n{string.Join('\n', ours.TakeLast(10))}";
 
     public static int Seed => int.TryParse(System.Environment.GetEnvironmentVariable("POLICYD_SEED"), CultureInfo.InvariantCulture, out var given) ? given : System.Environment.TickCount;
 
-    private static Dictionary<string, string>? Environment(DifferentialSetup setup) => setup.Dns is null ? null : MtpolicydProcess.AskingOnly(setup.Dns);
+    private static Dictionary<string, string> Environment(DifferentialSetup setup)
+    {
+        var environment = setup.Dns is null ? [] : MtpolicydProcess.AskingOnly(setup.Dns);
+        if (setup.PerlLibraries is { } folder)
+        {
+            environment["PERL5LIB"] = folder;
+        }
+
+        return environment;
+    }
 
     private static string Configuration(DifferentialSetup setup, TemporaryFolder folder, string side, int port, int memcachedPort) =>
         setup.ForSide(side, setup.Whole?.Invoke(port, memcachedPort) ?? MtpolicydProcess.Configuration(port, memcachedPort, "differential", setup.Plugins, setup.Connections, setup.SessionCache))

@@ -18,11 +18,17 @@ internal sealed record DifferentialSetup(string Name, string Plugins)
     /// <summary>The whole configuration instead, from the policy port and memcached's; with the same placeholders.</summary>
     public Func<int, int, string>? Whole { get; init; }
 
+    /// <summary>Our server is the executable, as an operator starts it, and not one in the tests' process.</summary>
+    public bool IsExecutable { get; init; }
+
     /// <summary>Starts a third server, of ours as well, on the configuration and the port that are given; it must answer as the second does.</summary>
     public Func<string, int, Task<IAsyncDisposable>>? Third { get; init; }
 
     /// <summary>The DNS server that both ask; null: neither asks any.</summary>
     public ScriptedDnsServer? Dns { get; init; }
+
+    /// <summary>Where mtpolicyd finds Perl libraries beside the system's; null: nowhere.</summary>
+    public string? PerlLibraries { get; init; }
 
     /// <summary>The values of each attribute, one of which a mail gets. One that stands twice comes more often.</summary>
     public required IReadOnlyDictionary<string, string[]> Attributes { get; init; }

@@ -7,22 +7,9 @@ namespace Policyd.Tests.Differential;
 [ServerTest]
 public sealed class SameGeoIpAnswersSpecs(ITestOutputHelper output)
 {
+    private static readonly string s_user = DifferentialPlugins.LenientUser("sender", "lenient@example.com");
+
     private const string Chain = """
-        <Plugin user>
-          module = "Condition"
-          key = "sender"
-          match = "lenient@example.com"
-          <Plugin set-mode>
-            module = "SetField"
-            key = "user_mode"
-            value = "passive"
-          </Plugin>
-          <Plugin set-off>
-            module = "SetField"
-            key = "user_off"
-            value = "off"
-          </Plugin>
-        </Plugin>
         <Plugin geo>
           module = "GeoIPLookup"
           database = "/usr/share/GeoIP/GeoIP.dat"
@@ -68,9 +55,6 @@ public sealed class SameGeoIpAnswersSpecs(ITestOutputHelper output)
           mode = "passive"
           score = 2
         </Plugin>
-        <Plugin tag>
-          module = "AddScoreHeader"
-        </Plugin>
         """;
 
     [Theory]
@@ -87,7 +71,7 @@ public sealed class SameGeoIpAnswersSpecs(ITestOutputHelper output)
         var random = new Random(DifferentialRun.Seed);
         string[] addresses = [.. Enumerable.Range(0, 500).Select(_ => new IPAddress((byte[])[(byte)random.Next(1, 224), (byte)random.Next(256), (byte)random.Next(256), (byte)random.Next(256)]).ToString())];
         await DifferentialRun.HoldsAsync(
-            new DifferentialSetup($"GeoIP, sessions {sessionCache}", Chain)
+            new DifferentialSetup($"GeoIP, sessions {sessionCache}", $"{s_user}\n{Chain}\n{DifferentialPlugins.Tag}")
             {
                 SessionCache = sessionCache,
                 Mails = 400,

@@ -65,9 +65,7 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
                 {Tickets}
               </Plugin>
             </Plugin>
-            <Plugin tag>
-              module = "AddScoreHeader"
-            </Plugin>
+            {DifferentialPlugins.Tag}
             """)
         {
             Connections = Database,
@@ -128,9 +126,7 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
                   score = -5
                   {Tickets}
                 </Plugin>
-                <Plugin tag>
-                  module = "AddScoreHeader"
-                </Plugin>
+                {DifferentialPlugins.Tag}
                 """)
             {
                 Connections = Database,

@@ -6,32 +6,9 @@ namespace Policyd.Tests.Differential;
 [ServerTest]
 public sealed class SameListAnswersSpecs(ITestOutputHelper output)
 {
-    private const string Tag = """
-        <Plugin tag>
-          module = "AddScoreHeader"
-        </Plugin>
-        """;
+    private static readonly string s_user = DifferentialPlugins.LenientUser("sender", "lenient@listed.test");
 
-    private const string UserOptions = """
-        <Plugin lenient>
-          module = "Condition"
-          key = "sender"
-          match = "lenient@listed.test"
-          <Plugin set-mode>
-            module = "SetField"
-            key = "user_mode"
-            value = "passive"
-          </Plugin>
-          <Plugin set-off>
-            module = "SetField"
-            key = "user_off"
-            value = "off"
-          </Plugin>
-        </Plugin>
-        """;
-
-    private const string Rejecting = UserOptions + """
-
+    private const string Rejecting = """
         <Plugin white>
           module = "RBL"
           domain = "white.test"
@@ -82,7 +59,7 @@ public sealed class SameListAnswersSpecs(ITestOutputHelper output)
           domain = "names.test"
           enabled = "off"
         </Plugin>
-        """ + "\n" + Tag;
+        """ + "\n" + DifferentialPlugins.Tag;
 
     private const string Scoring = """
         <Plugin zen>
@@ -136,7 +113,7 @@ public sealed class SameListAnswersSpecs(ITestOutputHelper output)
           threshold = 8
           action = "reject sender ip %IP% is blocked (score=%SCORE%%SCORE_DETAIL%)"
         </Plugin>
-        """ + "\n" + Tag;
+        """ + "\n" + DifferentialPlugins.Tag;
 
     private static readonly Dictionary<string, string[]> Attributes = new()
     {
@@ -157,7 +134,7 @@ public sealed class SameListAnswersSpecs(ITestOutputHelper output)
     {
         await using var dns = Zones();
         await DifferentialRun.HoldsAsync(
-            new DifferentialSetup($"DNS lists {chain}, sessions {sessionCache}", chain == "rejecting" ? Rejecting : Scoring)
+            new DifferentialSetup($"DNS lists {chain}, sessions {sessionCache}", chain == "rejecting" ? s_user + "\n" + Rejecting : Scoring)
             {
                 Dns = dns,
                 SessionCache = sessionCache,

@@ -8,29 +8,7 @@ namespace Policyd.Tests.Differential;
 [ServerTest]
 public sealed class SameLookupFileAnswersSpecs(ITestOutputHelper output)
 {
-    private const string Tag = """
-        <Plugin tag>
-          module = "AddScoreHeader"
-        </Plugin>
-        """;
-
-    private const string User = """
-        <Plugin user>
-          module = "Condition"
-          key = "recipient"
-          match = "lenient@example.org"
-          <Plugin set-off>
-            module = "SetField"
-            key = "user_off"
-            value = "off"
-          </Plugin>
-          <Plugin set-mode>
-            module = "SetField"
-            key = "user_mode"
-            value = "passive"
-          </Plugin>
-        </Plugin>
-        """;
+    private static readonly string s_user = DifferentialPlugins.LenientUser("recipient", "lenient@example.org");
 
     [Theory]
     [InlineData("match_action = \"reject on the list\"", "Memcached")]
@@ -58,14 +36,14 @@ public sealed class SameLookupFileAnswersSpecs(ITestOutputHelper output)
             """));
         await DifferentialRun.HoldsAsync(
             new DifferentialSetup($"PostfixMap {options}, sessions {sessionCache}", $"""
-                {User}
+                {s_user}
                 <Plugin map>
                   module = "PostfixMap"
                   db_file = "{map}"
                   uc_enabled = "user_off"
                   {options}
                 </Plugin>
-                {Tag}
+                {DifferentialPlugins.Tag}
                 """)
             {
                 SessionCache = sessionCache,
@@ -151,13 +129,13 @@ public sealed class SameLookupFileAnswersSpecs(ITestOutputHelper output)
         };
         await DifferentialRun.HoldsAsync(
             new DifferentialSetup($"SaAwl {chain}, sessions {sessionCache}", $"""
-                {User}
+                {s_user}
                 <Plugin awl>
                   module = "SaAwlLookup"
                   db_file = "{file}"
                 </Plugin>
                 {actions}
-                {Tag}
+                {DifferentialPlugins.Tag}
                 """)
             {
                 SessionCache = sessionCache,

@@ -10,29 +10,7 @@ namespace Policyd.Tests.Differential;
 [ServerTest]
 public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
 {
-    private const string Tag = """
-        <Plugin tag>
-          module = "AddScoreHeader"
-        </Plugin>
-        """;
-
-    private const string User = """
-        <Plugin user>
-          module = "Condition"
-          key = "recipient"
-          match = "lenient@example.org"
-          <Plugin set-off>
-            module = "SetField"
-            key = "user_off"
-            value = "off"
-          </Plugin>
-          <Plugin set-mode>
-            module = "SetField"
-            key = "user_mode"
-            value = "passive"
-          </Plugin>
-        </Plugin>
-        """;
+    private static readonly string s_user = DifferentialPlugins.LenientUser("recipient", "lenient@example.org");
 
     [Theory]
     [InlineData("", "Memcached")]
@@ -45,13 +23,13 @@ public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
         await using var daemon = new ReputationDaemon();
         await DifferentialRun.HoldsAsync(
             new DifferentialSetup($"CtIpRep {options.Replace('\n', ' ')}, sessions {sessionCache}", $"""
-                {User}
+                {s_user}
                 <Plugin reputation>
                   module = "CtIpRep"
                   url = "http://127.0.0.1:{daemon.Port}/@SIDE@/iprep"
                   {options}
                 </Plugin>
-                {Tag}
+                {DifferentialPlugins.Tag}
                 """)
             {
                 SessionCache = sessionCache,
@@ -80,7 +58,7 @@ public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
 
         await DifferentialRun.HoldsAsync(
             new DifferentialSetup($"Fail2Ban, sessions {sessionCache}", $"""
-                {User}
+                {s_user}
                 <Plugin bad>
                   module = "Condition"
                   key = "helo_name"
@@ -98,7 +76,7 @@ public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
                   match = "worse"
                   action = "reject worse than bad"
                 </Plugin>
-                {Tag}
+                {DifferentialPlugins.Tag}
                 """)
             {
                 SessionCache = sessionCache,
