@@ -59,8 +59,13 @@ internal static class MySqlOptionFile
 
     private static void Read(string file, string[] groups, Dictionary<string, string> found, int depth)
     {
+        if (depth > MostDepth)
+        {
+            throw new FormatException($"the option file {file} is nested more than {MostDepth} includes deep");
+        }
+
         var counts = false;
-        foreach (var line in Lines(file, depth).Select(static line => line.Trim()).Where(static line => line.Length > 0 && line[0] is not ('#' or ';')))
+        foreach (var line in ClientFile.Lines("option file", file, '#', ';'))
         {
             if (line[0] == '!')
             {
@@ -125,21 +130,4 @@ internal static class MySqlOptionFile
         '\\' or '"' or '\'' => letter,
         _ => null,
     };
-
-    private static string[] Lines(string file, int depth)
-    {
-        if (depth > MostDepth)
-        {
-            throw new FormatException($"the option file {file} is nested more than {MostDepth} includes deep");
-        }
-
-        try
-        {
-            return File.ReadAllLines(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new FormatException($"the option file {file} cannot be read: {e.Message}", e);
-        }
-    }
 }

@@ -34,7 +34,7 @@ internal static class PgServiceFile
     private static List<(string Key, string Value)>? Find(string service, string file)
     {
         List<(string Key, string Value)>? found = null;
-        foreach (var line in Lines(file).Select(line => line.Trim()))
+        foreach (var line in ClientFile.Lines("service file", file, '#'))
         {
             if (line.StartsWith('['))
             {
@@ -45,7 +45,7 @@ internal static class PgServiceFile
 
                 found = line == $"[{service}]" ? [] : null;
             }
-            else if (found is not null && line.Length > 0 && line[0] != '#')
+            else if (found is not null)
             {
                 var equals = line.IndexOf('=', StringComparison.Ordinal);
                 found.Add(equals > 0 ? (line[..equals].Trim().ToLowerInvariant(), line[(equals + 1)..].Trim()) : throw new FormatException($"{file}: a line of the service has no '='"));
@@ -53,17 +53,5 @@ internal static class PgServiceFile
         }
 
         return found;
-    }
-
-    private static string[] Lines(string file)
-    {
-        try
-        {
-            return File.ReadAllLines(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new FormatException($"the service file {file} cannot be read: {e.Message}", e);
-        }
     }
 }

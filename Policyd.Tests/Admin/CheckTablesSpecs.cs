@@ -107,13 +107,9 @@ public sealed class CheckTablesSpecs : IDisposable
 
     private void Write(string name, params string[] statements)
     {
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = _folder[name], Pooling = false }.ConnectionString);
-        connection.Open();
         foreach (var statement in statements)
         {
-            using var command = connection.CreateCommand();
-            command.CommandText = statement;
-            command.ExecuteNonQuery();
+            SqliteFile.Execute(_folder[name], statement);
         }
     }
 

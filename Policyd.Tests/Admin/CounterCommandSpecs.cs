@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
+using Policyd.Plugins.Counters;
 using Policyd.Protocol;
+using Policyd.Tests.Counters;
 using Policyd.Tests.Server;
 using Policyd.Tests.Support;
 
@@ -130,7 +132,7 @@ public sealed class CounterCommandSpecs : IDisposable
         Assert.Contains("before 10 2 500 1000", text);
         Assert.Contains("after 0 0 0 0", text);
         Assert.Equal("dunno", await Ask(client, "192.0.2.7", "3", 500, 2));
-        Assert.Equal((1, 2, 500, 1000), Stored("192.0.2.7"));
+        Assert.Equal(new CounterAmounts(1, 2, 500, 1000), Stored("192.0.2.7"));
         Assert.Contains("uid ", await server.Prints("set acct_client_address 192.0.2.7"), StringComparison.Ordinal);
     }
 
@@ -270,7 +272,7 @@ public sealed class CounterCommandSpecs : IDisposable
             locking.ExecuteNonQuery();
         }
 
-        await Eventually.Holds("the change in the table", () => Stored("192.0.2.7") == (5, 1, 10, 10));
+        await Eventually.Holds("the change in the table", () => Stored("192.0.2.7") == new CounterAmounts(5, 1, 10, 10));
     }
 
     [Fact]
@@ -396,23 +398,7 @@ public sealed class CounterCommandSpecs : IDisposable
                 .Add("size", $"{size}").Add("recipient_count", $"{recipients}").ToBytes(),
             Cancel);
 
-    private (long Count, long CountRcpt, long Size, long SizeRcpt) Stored(string key)
-    {
-        using var connection = new SqliteConnection($"Data Source={DatabaseFile}");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT count, count_rcpt, size, size_rcpt FROM acct_client_address WHERE \"key\" = @key";
-        command.Parameters.AddWithValue("@key", key);
-        using var reader = command.ExecuteReader();
-        return reader.Read() ? (reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3)) : default;
-    }
+    private CounterAmounts Stored(string key) => MailUnderTest.SumsOf(DatabaseFile, "client_address", key);
 
-    private long Rows(string table)
-    {
-        using var connection = new SqliteConnection($"Data Source={DatabaseFile}");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = $"SELECT count(*) FROM {table}";
-        return (long)command.ExecuteScalar()!;
-    }
+    private long Rows(string table) => SqliteFile.Number(DatabaseFile, $"SELECT count(*) FROM {table}");
 }

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -84,7 +83,7 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
     {
         using var folder = new TemporaryFolder();
         await Passes("10-strftime-gnu-flags", ["dunno"], text => text.Replace("FOLDER", folder.Path, StringComparison.Ordinal));
-        var row = Assert.Single(SqliteRows(folder["x.db"], "SELECT key, time, count FROM acct_sasl_username"));
+        var row = Assert.Single(SqliteFile.Rows(folder["x.db"], "SELECT key, time, count FROM acct_sasl_username"));
         Assert.Matches(@"^bob\|\d{4}-[1-9]\d?-[1-9]\d?\|1$", row);
     }
 
@@ -211,20 +210,4 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
     private static string DatabaseOf(string dsn) => dsn.Split('=', ';')[1];
 
     private static string PortOf(string dsn) => dsn[(dsn.LastIndexOf('=') + 1)..];
-
-    private static List<string> SqliteRows(string file, string query)
-    {
-        using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = query;
-        using var reader = command.ExecuteReader();
-        var rows = new List<string>();
-        while (reader.Read())
-        {
-            rows.Add(string.Join('|', Enumerable.Range(0, reader.FieldCount).Select(at => reader.GetValue(at))));
-        }
-
-        return rows;
-    }
 }

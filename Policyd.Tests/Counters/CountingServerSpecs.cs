@@ -121,25 +121,9 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
         var seed = Random.Shared.Next();
         var random = new Random(seed);
         var configuration = Configure("{ name = a, module = Accounting, fields = sender }");
-        var server = await PolicydProcess.Serve(configuration, _port);
+        await using var server = await RestartedPolicyd.Serve(configuration, _port);
         await using var clients = new ResendingClients(_port, clients: 12);
-        try
-        {
-            for (var kill = 0; kill < Kills; kill++)
-            {
-                await clients.More(random.Next(1, 150));
-                server.Kill();
-                await server.Exits();
-                await server.DisposeAsync();
-                server = await PolicydProcess.Serve(configuration, _port);
-            }
-
-            await clients.EndAsync();
-        }
-        finally
-        {
-            await server.DisposeAsync();
-        }
+        await KillAsync(Kills, server, clients, random);
 
         var counted = ResendingClients.Senders.Sum(Count);
         Summary.Line(output, $"killed {Kills} times (seed {seed}): {clients.Answered} mails answered, {clients.Resent} requests resent, {counted} mails counted");
@@ -154,25 +138,9 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
         var seed = Random.Shared.Next();
         var random = new Random(seed);
         var configuration = Configure($"{{ name = q, module = Quota, field = sender, metric = count, threshold = {Quota} }}, {{ name = a, module = Accounting, fields = sender }}");
-        var server = await PolicydProcess.Serve(configuration, _port);
+        await using var server = await RestartedPolicyd.Serve(configuration, _port);
         await using var clients = new ResendingClients(_port, clients: 12, Quota);
-        try
-        {
-            for (var kill = 0; kill < Kills; kill++)
-            {
-                await clients.More(random.Next(1, 150));
-                server.Kill();
-                await server.Exits();
-                await server.DisposeAsync();
-                server = await PolicydProcess.Serve(configuration, _port);
-            }
-
-            await clients.EndAsync();
-        }
-        finally
-        {
-            await server.DisposeAsync();
-        }
+        await KillAsync(Kills, server, clients, random);
 
         var counted = Query("SELECT sum(\"count\") FROM acct_sender");
         Summary.Line(output, $"quotas of {Quota} filled, killed {Kills} times (seed {seed}): {clients.Answered} mails let in, {clients.Resent} requests resent, {counted} mails counted");
@@ -223,15 +191,18 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
             PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", sender).Add("instance", instance).Add("helo_name", helo).Add("size", "10").ToBytes(),
             TestContext.Current.CancellationToken);
 
+    private static async Task KillAsync(int kills, RestartedPolicyd server, ResendingClients clients, Random random)
+    {
+        for (var kill = 0; kill < kills; kill++)
+        {
+            await clients.More(random.Next(1, 150));
+            await server.KillAndServe();
+        }
+
+        await clients.EndAsync();
+    }
+
     private long Count(string sender) => Query("SELECT sum(\"count\") FROM acct_sender WHERE \"key\" = @key", sender);
 
-    private long Query(string sql, string? key = null)
-    {
-        using var connection = new SqliteConnection($"Data Source={DatabaseFile}");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        command.Parameters.AddWithValue("@key", key ?? string.Empty);
-        return command.ExecuteScalar() as long? ?? 0;
-    }
+    private long Query(string sql, string? key = null) => SqliteFile.Number(DatabaseFile, sql, key);
 }

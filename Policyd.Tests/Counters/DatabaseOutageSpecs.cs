@@ -36,30 +36,23 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         await using var postgres = new PostgresServer();
         var dsn = await postgres.NewDatabase();
         var configuration = Configure(dsn, "postgres");
-        var server = await PolicydProcess.Serve(configuration, _port);
+        await using var server = await RestartedPolicyd.Serve(configuration, _port);
         await using var clients = new ResendingClients(_port, clients: 8);
-        try
+        for (var death = 0; death < Outages; death++)
         {
-            for (var death = 0; death < Outages; death++)
-            {
-                await clients.More(100);
-
-                // The server first, or it would answer for a database that is away what it keeps in memory alone.
-                server.Kill();
-                await Task.WhenAll(postgres.Kill(), server.Exits());
-                await server.DisposeAsync();
-                await postgres.Start();
-                server = await PolicydProcess.Serve(configuration, _port);
-            }
-
             await clients.More(100);
-            await clients.EndAsync();
-            await CountsAsync($"server and PostgreSQL killed together {Outages} times, {clients.Resent} requests resent", server, clients, dsn, "postgres");
+
+            // The server first, or it would answer for a database that is away what it keeps in memory alone.
+            await server.KillAndServe(async () =>
+            {
+                await postgres.Kill();
+                await postgres.Start();
+            });
         }
-        finally
-        {
-            await server.DisposeAsync();
-        }
+
+        await clients.More(100);
+        await clients.EndAsync();
+        await CountsAsync($"server and PostgreSQL killed together {Outages} times, {clients.Resent} requests resent", server.Process, clients, dsn, "postgres");
     }
 
     [Fact]
@@ -107,7 +100,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     public async Task Read_only_file_is_told_and_mail_goes_on()
     {
         var file = _folder["counters.db"];
-        MakeFile(file, "CREATE TABLE t (x)");
+        SqliteFile.Execute(file, "CREATE TABLE t (x)");
         await using var server = await PolicydProcess.Serve(Configure($"Data Source={file};Mode=ReadOnly", null, "provider = SQLite"), _port);
         await using var clients = new ResendingClients(_port, clients: 2);
         await clients.More(100);
@@ -124,7 +117,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         var folder = _folder["disk"];
         Directory.CreateDirectory(folder);
         var file = Path.Combine(folder, "counters.db");
-        MakeFile(file, "CREATE TABLE t (x)");
+        SqliteFile.Execute(file, "CREATE TABLE t (x)");
         var dsn = $"dbi:SQLite:dbname={file}";
         await using var clients = new ResendingClients(_port, clients: 4);
         if (with.Contains("killed", StringComparison.Ordinal))
@@ -161,7 +154,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     public async Task File_that_another_program_locks_stops_no_mail_and_when_it_lets_go_the_counts_are_right(string journal)
     {
         var file = _folder["counters.db"];
-        MakeFile(file, $"PRAGMA journal_mode = {journal}; CREATE TABLE t (x)");
+        SqliteFile.Execute(file, $"PRAGMA journal_mode = {journal}; CREATE TABLE t (x)");
         var dsn = $"Data Source={file};Default Timeout=1";
         await using var other = new SqliteConnection($"Data Source={file};Pooling=False");
         other.Open();
@@ -196,15 +189,6 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
 
     private static Task PrintsAsync(ProcessUnderTest server, string part, int times) =>
         Eventually.Settles(() => $"\"{part}\" to be printed {times} times; it printed:\n{string.Join('\n', server.Lines)}", () => Task.FromResult(server.Lines.Count(line => line.Contains(part, StringComparison.Ordinal)) >= times), s_timeout);
-
-    private static void MakeFile(string file, string sql)
-    {
-        using var made = new SqliteConnection($"Data Source={file};Pooling=False");
-        made.Open();
-        using var command = made.CreateCommand();
-        command.CommandText = sql;
-        command.ExecuteNonQuery();
-    }
 
     private static async Task MountReadOnlyAsync(string folder)
     {

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Data.Sqlite;
 using Policyd.Plugins.Counters;
 using Policyd.Protocol;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Counters;
 
@@ -63,15 +63,14 @@ internal sealed record MailUnderTest(string Sender, string Instance, int Recipie
     }
 
     /// <summary>What the SQLite file holds of a sender.</summary>
-    public static CounterAmounts SumsOf(string file, string sender)
+    public static CounterAmounts SumsOf(string file, string sender) => SumsOf(file, "sender", sender);
+
+    /// <summary>What it holds of a key in the first row of a field.</summary>
+    public static CounterAmounts SumsOf(string file, string field, string key)
     {
-        using var connection = new SqliteConnection($"Data Source={file}");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT \"count\", count_rcpt, size, size_rcpt FROM acct_sender WHERE \"key\" = @key";
-        command.Parameters.AddWithValue("@key", sender);
-        using var reader = command.ExecuteReader();
-        return reader.Read() ? new CounterAmounts(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3)) : default;
+        var rows = SqliteFile.Rows(file, $"SELECT \"count\", count_rcpt, size, size_rcpt FROM acct_{field} WHERE \"key\" = @key", key);
+        long[] sums = rows.Count == 0 ? [0, 0, 0, 0] : [.. rows[0].Split('|').Select(sum => long.Parse(sum, CultureInfo.InvariantCulture))];
+        return new CounterAmounts(sums[0], sums[1], sums[2], sums[3]);
     }
 
     private byte[] ToBytes(string state) => PolicyRequestBuilder.AccessPolicy()

@@ -146,42 +146,33 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
         var random = new Random(_seed);
         var configuration = OneHost(Quota("count", Threshold) + Accounting);
         var deferred = 0;
-        var server = await PolicydProcess.Serve(configuration, _port, "-l", "4");
-        try
+        await using var server = await RestartedPolicyd.Serve(configuration, _port, "-l", "4");
+        for (var kill = 0; kill < Kills; kill++)
         {
-            for (var kill = 0; kill < Kills; kill++)
+            var (run, admitted) = (kill, 0);
+            var mails = OnEachConnectionAsync(async connection =>
             {
-                var (run, admitted) = (kill, 0);
-                var mails = OnEachConnectionAsync(async connection =>
+                for (var number = 0; number < MailsOfEach; number++)
                 {
-                    for (var number = 0; number < MailsOfEach; number++)
+                    if (await new MailUnderTest(SenderOf(run), $"{run}.{connection}.{number}").AskUntilAnswered(_port) == "dunno")
                     {
-                        if (await new MailUnderTest(SenderOf(run), $"{run}.{connection}.{number}").AskUntilAnswered(_port) == "dunno")
-                        {
-                            Interlocked.Increment(ref admitted);
-                        }
+                        Interlocked.Increment(ref admitted);
                     }
-                });
-                var some = random.Next(1, Threshold);
-                await Eventually.Holds($"{some} mails to be let in", () => Volatile.Read(ref admitted) >= some || mails.IsCompleted, TimeSpan.FromSeconds(60));
-                server.Kill();
-                await server.Exits();
-                deferred += server.Lines.Count(IsDeferred);
-                await server.DisposeAsync();
-                server = await PolicydProcess.Serve(configuration, _port, "-l", "4");
-                await mails;
+                }
+            });
+            var some = random.Next(1, Threshold);
+            await Eventually.Holds($"{some} mails to be let in", () => Volatile.Read(ref admitted) >= some || mails.IsCompleted, TimeSpan.FromSeconds(60));
+            var killed = server.Process;
+            await server.KillAndServe();
+            deferred += killed.Lines.Count(IsDeferred);
+            await mails;
 
-                // A mail that was counted before its answer was lost, and refused when it was sent again, would be in the table alone.
-                Assert.Equal(admitted, MailUnderTest.SumsOf(DatabaseFile, SenderOf(run)).Count);
-                await using var filling = await Connect(_port);
-                await FillAsync(run, Threshold, mail => mail.Ask(filling));
-                deferred += server.Lines.Count(IsDeferred);
-                Assert.Equal(0, deferred);
-            }
-        }
-        finally
-        {
-            await server.DisposeAsync();
+            // A mail that was counted before its answer was lost, and refused when it was sent again, would be in the table alone.
+            Assert.Equal(admitted, MailUnderTest.SumsOf(DatabaseFile, SenderOf(run)).Count);
+            await using var filling = await Connect(_port);
+            await FillAsync(run, Threshold, mail => mail.Ask(filling));
+            deferred += server.Process.Lines.Count(IsDeferred);
+            Assert.Equal(0, deferred);
         }
 
         Summary.Line(output, $"killed {Kills} times while a quota of {Threshold} filled (seed {_seed}): every counted mail let in, {Threshold} counted each time, {deferred} answers deferred");

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.Data.Sqlite;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -31,18 +30,10 @@ public sealed class SpellingsOfOneKeySpecs(MariaDbServer mariaDb, ITestOutputHel
     public async Task Spellings_of_one_row_of_SQLite_are_admitted_exactly_as_often_as_the_threshold_says()
     {
         var file = _folder["counters.db"];
-        await Query($"CREATE TABLE acct_{Key} (\"key\" TEXT COLLATE NOCASE NOT NULL, \"time\" TEXT NOT NULL, count INT, count_rcpt INT, size INT, size_rcpt INT, PRIMARY KEY (\"key\", \"time\"))");
-        var rows = await AdmitsThreshold($"dsn = \"dbi:SQLite:dbname={file}\"", ["jose", "JOSE", "Jose"], () => Query($"SELECT count FROM acct_{Key}"));
+        SqliteFile.Execute(file, $"CREATE TABLE acct_{Key} (\"key\" TEXT COLLATE NOCASE NOT NULL, \"time\" TEXT NOT NULL, count INT, count_rcpt INT, size INT, size_rcpt INT, PRIMARY KEY (\"key\", \"time\"))");
+        var rows = await AdmitsThreshold($"dsn = \"dbi:SQLite:dbname={file}\"", ["jose", "JOSE", "Jose"], () =>
+            Task.FromResult(Assert.Single(SqliteFile.Rows(file, $"SELECT count FROM acct_{Key}"))));
         Assert.Equal(Threshold.ToString(CultureInfo.InvariantCulture), rows);
-
-        async Task<string> Query(string sql)
-        {
-            await using var connection = new SqliteConnection($"Data Source={file}");
-            await connection.OpenAsync(TestContext.Current.CancellationToken);
-            await using var command = connection.CreateCommand();
-            command.CommandText = sql;
-            return Convert.ToString(await command.ExecuteScalarAsync(TestContext.Current.CancellationToken), CultureInfo.InvariantCulture)!;
-        }
     }
 
     public void Dispose() => _folder.Dispose();

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Policyd.Plugins.Counters;
 using Policyd.Protocol;
 using Policyd.Tests.Server;
@@ -36,11 +35,7 @@ public sealed class WindowNameSpecs
         var after = await Perl();
         server.Terminate();
         await server.Exits();
-        using var connection = new SqliteConnection($"Data Source={folder["x.db"]};Pooling=False");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT time FROM acct_sasl_username";
-        Assert.Contains((string)command.ExecuteScalar()!, new[] { before, after });
+        Assert.Contains(Assert.Single(SqliteFile.Rows(folder["x.db"], "SELECT time FROM acct_sasl_username")), new[] { before, after });
 
         async Task<string> Perl()
         {

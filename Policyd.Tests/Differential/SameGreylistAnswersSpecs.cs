@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
-using Microsoft.Data.Sqlite;
 using Policyd.Protocol;
 using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;
@@ -155,17 +154,14 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
         </Ticket>
         """;
 
-    private static async Task PrepareAsync(string folder)
+    private static Task PrepareAsync(string folder)
     {
-        await using var database = new SqliteConnection($"Data Source={folder}/grey.sqlite;Pooling=False");
-        await database.OpenAsync(TestContext.Current.CancellationToken);
-        await using var command = database.CreateCommand();
-        command.CommandText = """
+        SqliteFile.Execute($"{folder}/grey.sqlite", """
             CREATE TABLE autowl (id INTEGER PRIMARY KEY AUTOINCREMENT, sender_domain VARCHAR(255) NOT NULL, client_ip VARCHAR(39) NOT NULL, count INT UNSIGNED NOT NULL, last_seen INTEGER NOT NULL);
             INSERT INTO autowl (sender_domain, client_ip, count, last_seen) VALUES
               ('known.test', '192.0.2.1', 5, unixepoch()), ('known.test', '2001:db8::25', 3, unixepoch()), ('seldom.test', '192.0.2.1', 1, unixepoch()), ('expired.test', '192.0.2.1', 5, 1000);
-            """;
-        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+            """);
+        return Task.CompletedTask;
     }
 
     private static string WithoutSeconds(string answer) => Seconds().Replace(answer, "(Ns left)");

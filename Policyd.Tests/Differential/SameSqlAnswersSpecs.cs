@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Differential;
@@ -159,11 +158,7 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
             return;
         }
 
-        await using var database = new SqliteConnection($"Data Source={folder}/db.sqlite;Pooling=False");
-        await database.OpenAsync(TestContext.Current.CancellationToken);
-        await using var command = database.CreateCommand();
-        command.CommandText = Tables;
-        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        SqliteFile.Execute($"{folder}/db.sqlite", Tables);
     }
 
     private async Task<string> CountsAsync(string folder, string dsn)
@@ -180,20 +175,8 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
             return string.Join('\n', rows);
         }
 
-        await using var database = new SqliteConnection($"Data Source={folder}/db.sqlite;Pooling=False");
-        await database.OpenAsync(TestContext.Current.CancellationToken);
-        foreach (var table in tables)
-        {
-            await using var command = database.CreateCommand();
-            command.CommandText = $"SELECT '{table}', \"key\", time, count, count_rcpt, size, size_rcpt FROM acct_{table} ORDER BY \"key\"";
-            await using var reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
-            while (await reader.ReadAsync(TestContext.Current.CancellationToken))
-            {
-                rows.Add(string.Join('\t', Enumerable.Range(0, reader.FieldCount).Select(reader.GetValue)));
-            }
-        }
-
-        return string.Join('\n', rows);
+        return string.Join('\n', tables.SelectMany(table => SqliteFile.Rows(
+            $"{folder}/db.sqlite", $"SELECT '{table}', \"key\", time, count, count_rcpt, size, size_rcpt FROM acct_{table} ORDER BY \"key\"", separator: '\t')));
     }
 
     private static string NameIn(string dsn) => dsn.Split("database=")[1].Split(';')[0];

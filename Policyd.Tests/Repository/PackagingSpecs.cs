@@ -78,17 +78,8 @@ public sealed class PackagingSpecs
         Assert.True(File.Exists(folder["data/var/policyd.db"]), "the counters lie in the working folder");
         server.Terminate();
         await server.Exits();
-        Assert.Equal("192.0.2.7", SqliteKeys(folder["data/var/policyd.db"]));
+        Assert.Equal(["192.0.2.7"], SqliteFile.Rows(folder["data/var/policyd.db"], "SELECT key FROM acct_client_address"));
     }
 
     private static string Text(YamlNode node) => ((YamlScalarNode)node).Value!;
-
-    private static string SqliteKeys(string file)
-    {
-        using var connection = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={file};Pooling=False");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT group_concat(key) FROM acct_client_address";
-        return (string)command.ExecuteScalar()!;
-    }
 }

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -60,11 +59,7 @@ public sealed class DefaultConfigurationSpecs : IDisposable
             Assert.Equal("dunno", await AskAsync(_counting, ("client_address", "192.0.2.1"), ("protocol_state", "END-OF-MESSAGE"), ("size", "1000")));
         }
 
-        await using var database = new SqliteConnection($"Data Source={_folder["policyd.db"]}");
-        await database.OpenAsync(Cancel);
-        await using var command = database.CreateCommand();
-        command.CommandText = "SELECT count || ' ' || size FROM acct_client_address WHERE key = '192.0.2.1'";
-        Assert.Equal("3 3000", await command.ExecuteScalarAsync(Cancel));
+        Assert.Equal(["3|3000"], SqliteFile.Rows(_folder["policyd.db"], "SELECT count, size FROM acct_client_address WHERE key = '192.0.2.1'"));
     }
 
     public void Dispose() => _folder.Dispose();

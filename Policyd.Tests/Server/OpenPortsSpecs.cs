@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Cluster;
 using Akka.Configuration;
-using Microsoft.Data.Sqlite;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -164,13 +163,5 @@ public sealed class OpenPortsSpecs : IDisposable
             PolicyRequestBuilder.AccessPolicy().Add("instance", instance).Add("client_address", "192.0.2.1").Add("sender", sender).Add("recipient", "b@example.org").Add("size", "1").ToBytes(),
             Cancel).AsTask());
 
-    private long Count(string sender)
-    {
-        using var connection = new SqliteConnection($"Data Source={_folder["counters.db"]};Pooling=False");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT COALESCE(SUM(count), 0) FROM acct_sender WHERE key = @key";
-        command.Parameters.AddWithValue("@key", sender);
-        return (long)command.ExecuteScalar()!;
-    }
+    private long Count(string sender) => SqliteFile.Number(_folder["counters.db"], "SELECT SUM(count) FROM acct_sender WHERE key = @key", sender);
 }

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;
 
@@ -19,7 +18,7 @@ public sealed class SqlModuleSpecs
     public async Task User_settings_come_into_the_session(string config, string expected)
     {
         var folder = new TemporaryFolder();
-        await Fill(folder, $"CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('192.0.2.7', {config})");
+        Fill(folder, $"CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('192.0.2.7', {config})");
         await using var policy = new CountingPolicy("{ name = uc, module = SqlUserConfig, field = client_address }", folder);
         Assert.Equal("dunno", await policy.AskAsync("a.1", Client));
         var session = policy.Last.Session;
@@ -33,7 +32,7 @@ public sealed class SqlModuleSpecs
     public async Task Settings_of_broken_text_are_no_json_and_the_mail_goes_on(string config)
     {
         var folder = new TemporaryFolder();
-        await Fill(folder, $"CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('192.0.2.7', '{config}')");
+        Fill(folder, $"CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('192.0.2.7', '{config}')");
         await using var policy = new CountingPolicy("{ name = uc, module = SqlUserConfig, field = client_address }, { name = a, module = Action, action = \"reject went on\" }", folder);
         Assert.Equal("reject went on", await policy.AskAsync("a.1", Client));
         Assert.Single(policy.Log.Containing("are not valid JSON"));
@@ -43,7 +42,7 @@ public sealed class SqlModuleSpecs
     public async Task Settings_in_a_column_of_bytes_are_text_and_null_takes_away_what_the_session_had()
     {
         var folder = new TemporaryFolder();
-        await Fill(folder, "CREATE TABLE user_config (address TEXT, config BLOB); INSERT INTO user_config VALUES ('192.0.2.7', CAST('{\"quota\":null,\"n\":\"9\"}' AS BLOB))");
+        Fill(folder, "CREATE TABLE user_config (address TEXT, config BLOB); INSERT INTO user_config VALUES ('192.0.2.7', CAST('{\"quota\":null,\"n\":\"9\"}' AS BLOB))");
         await using var policy = new CountingPolicy("{ name = q, module = SetField, key = quota, value = 5 }, { name = uc, module = SqlUserConfig, field = client_address }", folder);
         await policy.AskAsync("a.1", Client);
         Assert.Null(policy.Last.Session["quota"]);
@@ -65,7 +64,7 @@ public sealed class SqlModuleSpecs
     public async Task Field_is_bound_and_never_part_of_the_query()
     {
         var folder = new TemporaryFolder();
-        await Fill(folder, "CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('a', '{\"x\":\"1\"}')");
+        Fill(folder, "CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('a', '{\"x\":\"1\"}')");
         await using var policy = new CountingPolicy("{ name = uc, module = SqlUserConfig, field = sender }", folder);
         await policy.AskAsync("a.1", ("sender", "' OR '1'='1"));
         Assert.Equal(0, policy.Last.Session.Count);
@@ -81,7 +80,7 @@ public sealed class SqlModuleSpecs
     public async Task List_matches_any_row_whatever_it_holds(string column)
     {
         var folder = new TemporaryFolder();
-        await Fill(folder, $"CREATE TABLE list (ip TEXT, v); INSERT INTO list VALUES ('192.0.2.7', {column})");
+        Fill(folder, $"CREATE TABLE list (ip TEXT, v); INSERT INTO list VALUES ('192.0.2.7', {column})");
         await using var policy = new CountingPolicy("{ name = l, module = SqlList, sql_query = \"SELECT v FROM list WHERE ip=?\", score = 5, match_action = \"reject listed\", not_match_action = dunno }", folder);
         Assert.Equal("reject listed", await policy.AskAsync("a.1", Client));
         Assert.Equal("reject listed", await policy.AskAsync("a.1", Client));
@@ -142,12 +141,5 @@ public sealed class SqlModuleSpecs
         Assert.Equal(end, age.EndOf(text)?.ToString("yyyy-MM-dd HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture));
     }
 
-    private static async Task Fill(TemporaryFolder folder, string sql)
-    {
-        await using var connection = new SqliteConnection($"Data Source={folder["policyd.db"]}");
-        await connection.OpenAsync(TestContext.Current.CancellationToken);
-        await using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-    }
+    private static void Fill(TemporaryFolder folder, string sql) => SqliteFile.Execute(folder["policyd.db"], sql);
 }
