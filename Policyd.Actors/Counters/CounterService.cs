@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Model;
+using Policyd.Plugins.Sql;
 
 namespace Policyd.Actors.Counters;
 

@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Event;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sources;
 using static Policyd.Actors.Counters.CounterWriterProtocol;
 
 namespace Policyd.Actors.Counters;

@@ -1,5 +1,6 @@
 using Akka.Event;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;
 

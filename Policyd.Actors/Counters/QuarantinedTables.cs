@@ -1,4 +1,5 @@
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;
 

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Model;
+using Policyd.Plugins.Sources;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Actors.Cron;

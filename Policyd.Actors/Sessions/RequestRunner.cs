@@ -4,6 +4,7 @@ using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Sessions;
 

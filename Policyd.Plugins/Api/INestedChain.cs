@@ -1,5 +1,4 @@
 using Policyd.Configuration;
-using Policyd.Plugins.Chain;
 
 namespace Policyd.Plugins.Api;
 
@@ -8,7 +7,7 @@ public interface INestedChain
 {
     /// <summary>The chain; null when the section has none. Set before <see cref="Plugin.Initialize"/>.</summary>
     [NotAnOption]
-    PluginChain? Plugins { get; set; }
+    IPluginChain? Plugins { get; set; }
 
     /// <summary>Whether the actions of the chain are texts for the plugin's own use, which never go to Postfix and need not fit its grammar.</summary>
     [NotAnOption]

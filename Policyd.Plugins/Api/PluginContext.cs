@@ -51,10 +51,10 @@ public sealed class PluginContext
     }
 
     /// <summary>The name of the virtual host.</summary>
-    public string VirtualHost => _run.Host.Name;
+    public string VirtualHost => _run.VirtualHost;
 
     /// <summary>The clock.</summary>
-    public TimeProvider Clock => _run.Environment.Clock;
+    public TimeProvider Clock => _run.Clock;
 
     /// <summary>The log.</summary>
     public ILogger Logger => _run.Logger;

@@ -1,13 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Expiring;
-using Policyd.Plugins.Memcached;
-using Policyd.Plugins.Model;
-using Policyd.Plugins.Redis;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
@@ -16,17 +12,18 @@ namespace Policyd.Plugins.Api;
 /// <summary>What a plugin gets once, before the first request.</summary>
 public sealed class PluginSetup
 {
-    internal PluginSetup(Plugin plugin, ConfigObject section, string virtualHost, ModelEnvironment environment, ActionGrammar grammar, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, DiagnosticBag diagnostics)
+    // What a connection's section names for databases.
+    internal const string SqlModule = "Sql";
+
+    private readonly IPluginHost _host;
+
+    internal PluginSetup(Plugin plugin, ConfigObject section, string virtualHost, IPluginHost host)
     {
         Plugin = plugin;
         Section = section;
         VirtualHost = virtualHost;
-        Clock = environment.Clock;
-        Logger = environment.LoggerFactory.CreateLogger(typeof(Plugin).Namespace + "." + plugin.GetType().Name);
-        Grammar = grammar;
-        Connections = connections;
-        Diagnostics = diagnostics;
-        Resources = resources;
+        Logger = host.Loggers.CreateLogger(typeof(Plugin).Namespace + "." + plugin.GetType().Name);
+        _host = host;
     }
 
     /// <summary>The plugin's section, with the places of its options.</summary>
@@ -36,43 +33,43 @@ public sealed class PluginSetup
     public string VirtualHost { get; }
 
     /// <summary>The clock.</summary>
-    public TimeProvider Clock { get; }
+    public TimeProvider Clock => _host.Clock;
 
     /// <summary>The log.</summary>
     public ILogger Logger { get; }
 
     /// <summary>The grammar of actions with the operator's restriction classes.</summary>
-    public ActionGrammar Grammar { get; }
+    public ActionGrammar Grammar => _host.Grammar;
 
     /// <summary>The connections of the configuration by name.</summary>
-    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; }
+    public IReadOnlyDictionary<string, ConnectionDefinition> Connections => _host.Connections;
 
     /// <summary>The counters to ask; they may be asked from the first request on.</summary>
-    public ICounters Counters => Resources.Counters;
+    public ICounters Counters => _host.Counters;
 
     /// <summary>The server's resolver, which all plugins share: what one has asked another finds in its cache.</summary>
-    public IDnsResolver Dns => Resources.Dns;
+    public IDnsResolver Dns => _host.Dns;
 
-    internal PluginResources Resources { get; }
+    internal string PluginName => Plugin.Name;
 
     private Plugin Plugin { get; }
 
     // Set where the plugin's options do not fit: what else it says comes of that.
     internal bool TellsConnectionsOnly { get; init; }
 
-    private DiagnosticBag Diagnostics { get; }
+    private DiagnosticBag Diagnostics => _host.Diagnostics;
 
     private HashSet<(string Option, string Connection)> Missing { get; } = [];
 
     /// <summary>The database of a SQL connection; null, and an error at the option's place, when there is none of that name.</summary>
     /// <param name="option">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
-    public ISqlDatabase? Database(string option, string connection) => HasSql(option, connection) ? Resources.Sql.Database(connection) : null;
+    public ISqlDatabase? Database(string option, string connection) => HasSql(option, connection) ? _host.Database(connection) : null;
 
     /// <summary>The counter tables of a SQL connection, for housekeeping; null, and an error, when there is none of that name.</summary>
     /// <param name="option">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
-    public ICounterStore? CounterStore(string option, string connection) => HasSql(option, connection) ? Resources.Sql.CounterStore(connection) : null;
+    public ICounterHousekeeping? CounterTables(string option, string connection) => HasSql(option, connection) ? _host.CounterTables(connection) : null;
 
     /// <summary>Declares that the plugin uses a counter table, so that the server prepares it; an error when the connection is not there.</summary>
     /// <param name="connection">The name of the SQL connection, which the option <c>db</c> gave.</param>
@@ -82,11 +79,11 @@ public sealed class PluginSetup
     {
         // A table of a connection that is not there would only be missed when the server prepares it.
         HasSql("db", connection);
-        return Resources.Tables.Use(connection, table, writes);
+        return _host.UseCounterTable(connection, table, writes);
     }
 
     // For a user's own choice of field, at run time: the same object as a plugin declared, so that it knows whether anybody counts.
-    internal CounterTable FindCounterTable(string connection, string table) => Resources.Tables.Find(connection, table);
+    internal CounterTable FindCounterTable(string connection, string table) => _host.FindCounterTable(connection, table);
 
     /// <summary>Reports an error at an option's place; the server does not start.</summary>
     /// <param name="option">The option's name.</param>
@@ -122,7 +119,7 @@ public sealed class PluginSetup
     /// <param name="option">The option that names it.</param>
     /// <param name="plugin">Its name.</param>
     public void UseResultOf<T>(string option, string plugin)
-        where T : Plugin => Resources.Results.Add(typeof(T), plugin, Plugin, option, Section.PositionOf(option));
+        where T : Plugin => _host.AddResultReference(typeof(T), plugin, Plugin, option, Section.PositionOf(option));
 
     /// <summary>A path of the configuration: relative ones count from the configuration file's folder.</summary>
     /// <param name="path">The path.</param>
@@ -133,70 +130,80 @@ public sealed class PluginSetup
     }
 
     /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
-    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached, string redis) => module switch
+    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached, string redis)
     {
-        ExpiringModule.Sql => OwnDatabase(option, db, SqlExpiringStore.Table) is { } database ? new SqlExpiringStore(database, Clock) : null,
-        ExpiringModule.Memcached => Connection<MemcachedClient>(option, memcached, "Memcached") is { } client ? new CacheExpiringStore(client) : null,
-        ExpiringModule.Redis => Connection<RedisClient>(option, redis, "Redis") is { } client ? new CacheExpiringStore(client) : null,
-        _ => Resources.Memory,
-    };
+        var stores = Service<IExpiringStores>();
+        return module switch
+        {
+            ExpiringModule.Sql => OwnTable(option, db, stores.Table) is { } database ? stores.InDatabase(database, Clock) : null,
+            ExpiringModule.Memcached => Connection<IValueCache>(option, memcached, "Memcached") is { } cache ? stores.InCache(cache) : null,
+            ExpiringModule.Redis => Connection<IValueCache>(option, redis, "Redis") is { } cache ? stores.InCache(cache) : null,
+            _ => stores.Memory,
+        };
+    }
+
+    /// <inheritdoc cref="IPluginHost.Service"/>
+    internal T Service<T>()
+        where T : class => _host.Service<T>();
+
+    /// <inheritdoc cref="IPluginHost.Shared"/>
+    internal T Shared<T>(Func<T> make)
+        where T : class, IAsyncDisposable => _host.Shared(make);
 
     /// <summary>A connection other than SQL; null, and an error at the option's place, when there is none of that name and kind.</summary>
     /// <typeparam name="T">The kind of connection.</typeparam>
     /// <param name="option">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
-    /// <param name="module">The module that makes such connections, for the message.</param>
+    /// <param name="module">The module that makes such connections.</param>
     internal T? Connection<T>(string option, string connection, string module)
         where T : class
     {
-        Resources.UsedConnections.Add(connection);
-        var found = Resources.Connections.Find<T>(connection);
-        if (found is null)
+        _host.Uses(connection);
+        if (IsOf(connection, module) && _host.Connection<T>(connection) is { } found)
         {
-            NoConnection(option, connection, module);
+            return found;
         }
 
-        return found;
+        NoConnection(option, connection, module);
+        return null;
     }
 
-    /// <summary>The database of a SQL connection; null, and an error, when there is none of that name.</summary>
+    /// <summary>The database in which the plugin makes a table when it first needs it; null, and an error, when there is no SQL connection of that name.</summary>
     /// <param name="option">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
-    /// <param name="ownTable">A table that the plugin makes there when it first needs it.</param>
-    internal SqlDatabase? OwnDatabase(string option, string connection, string? ownTable = null)
+    /// <param name="table">The table.</param>
+    internal ISqlDatabase? OwnTable(string option, string connection, string table)
     {
         if (!HasSql(option, connection))
         {
             return null;
         }
 
-        if (ownTable is not null)
-        {
-            Resources.OwnTables.Add((connection, ownTable));
-        }
-
-        return Resources.Sql.Own(connection);
+        _host.AddOwnTable(connection, table);
+        return _host.Database(connection);
     }
 
-    /// <summary>Makes an operator's statement ready, and remembers where it stands: <c>policyd check</c> has the database prepare it.</summary>
+    /// <summary>
+    /// Makes an operator's statement ready, and remembers where it stands: <c>policyd check</c> has the database prepare it. Null, and an error, when
+    /// there is no SQL connection of that name.
+    /// </summary>
     /// <param name="option">The option that has it.</param>
+    /// <param name="connectionOption">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
-    /// <param name="database">The connection's database.</param>
     /// <param name="sql">The statement.</param>
-    internal SqlQuery Statement(string option, string connection, SqlDatabase database, string sql)
-    {
-        var query = SqlQuery.Parse(sql, database.Provider);
-        Resources.Statements.Add(new ConfiguredStatement(Plugin.Name, option, Section.PositionOf(option), connection, database, query));
-        return query;
-    }
+    internal ISqlStatement? Statement(string option, string connectionOption, string connection, string sql) =>
+        HasSql(connectionOption, connection) ? _host.Statement(Plugin.Name, option, Section.PositionOf(option), connection, sql) : null;
+
+    private bool IsOf(string connection, string module) =>
+        Connections.TryGetValue(connection, out var definition) && definition.Module.Equals(module, StringComparison.OrdinalIgnoreCase);
 
     private bool HasSql(string option, string connection)
     {
-        Resources.UsedConnections.Add(connection);
-        var found = Resources.Sql.Contains(connection);
+        _host.Uses(connection);
+        var found = _host.HasDatabase(connection);
         if (!found)
         {
-            NoConnection(option, connection, ConnectionModules.Sql);
+            NoConnection(option, connection, SqlModule);
         }
 
         return found;

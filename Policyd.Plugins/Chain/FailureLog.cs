@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Chain;
 

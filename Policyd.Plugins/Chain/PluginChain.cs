@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Chain;
 
@@ -9,7 +10,7 @@ namespace Policyd.Plugins.Chain;
 /// Plugins in their order. As long as every plugin completes at once the chain is a plain loop; from the first one that does not it goes
 /// on in an async method, which gives each plugin its deadline.
 /// </summary>
-public sealed class PluginChain
+public sealed class PluginChain : IPluginChain
 {
     private const int MostShown = 200;
     private readonly Plugin[] _plugins;
@@ -31,14 +32,14 @@ public sealed class PluginChain
 
     /// <summary>The plugins and those nested in them, each before its own.</summary>
     internal IEnumerable<Plugin> All =>
-        _plugins.SelectMany(static plugin => plugin is INestedChain { Plugins: { } nested } ? nested.All.Prepend(plugin) : [plugin]);
+        _plugins.SelectMany(static plugin => plugin is INestedChain { Plugins: PluginChain nested } ? nested.All.Prepend(plugin) : [plugin]);
 
     /// <summary>Runs the chain inside a plugin; what comes out becomes that plugin's own result.</summary>
     /// <param name="context">The plugin's context.</param>
     /// <exception cref="PluginFailedException">A plugin failed and has no <c>on_error</c>.</exception>
-    public ValueTask<PluginResult> RunAsync(PluginContext context) => RunAsync(context.Run, context);
+    public ValueTask<PluginResult> RunAsync(PluginContext context) => RunAsync((ChainRun)context.Run, context);
 
-    internal ValueTask<PluginResult> RunAsync(RequestRun run, PluginContext? parent)
+    internal ValueTask<PluginResult> RunAsync(ChainRun run, PluginContext? parent)
     {
         if (_starters is not null)
         {
@@ -99,7 +100,7 @@ public sealed class PluginChain
                 ChainLog.Write(cron.Logger, LogLevel.Error, $"cron of plugin {plugin.Name} failed: {e.Message}");
             }
 
-            if (plugin is INestedChain { Plugins: { } nested })
+            if (plugin is INestedChain { Plugins: PluginChain nested })
             {
                 failures += await nested.CronAsync(cron).ConfigureAwait(false);
             }
@@ -109,7 +110,7 @@ public sealed class PluginChain
     }
 
     // A head start and nothing more: the plugin asks again in its turn, and what fails then is its failure.
-    private static void StartLookups(Plugin[] starters, RequestRun run, PluginContext? parent)
+    private static void StartLookups(Plugin[] starters, ChainRun run, PluginContext? parent)
     {
         foreach (var plugin in starters)
         {
@@ -131,7 +132,7 @@ public sealed class PluginChain
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<PluginResult> ContinueAsync(RequestRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
+    private async ValueTask<PluginResult> ContinueAsync(ChainRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
     {
         var clock = run.Environment.Clock;
         var started = clock.GetTimestamp();
@@ -200,7 +201,7 @@ public sealed class PluginChain
         }
     }
 
-    private static PluginContext NewContext(Plugin plugin, RequestRun run, PluginContext? parent)
+    private static PluginContext NewContext(Plugin plugin, ChainRun run, PluginContext? parent)
     {
         var deadline = parent?.DeadlineTimestamp ?? run.Deadline;
         if (plugin.Timeout > TimeSpan.Zero)
@@ -216,14 +217,14 @@ public sealed class PluginChain
 
     private static PluginFailedException TooLate(Plugin plugin) => new(plugin.Name, "was not run because the request had timed out");
 
-    private PluginResult Checked(Plugin plugin, PluginResult result, RequestRun run)
+    private PluginResult Checked(Plugin plugin, PluginResult result, ChainRun run)
     {
         CheckActions(plugin, result, run);
         run.Host.Failures.Answered(plugin.Name, run.Host.Name, run.Logger);
         return result;
     }
 
-    private void CheckActions(Plugin plugin, PluginResult result, RequestRun run)
+    private void CheckActions(Plugin plugin, PluginResult result, ChainRun run)
     {
         if (!_checksActions)
         {
@@ -243,7 +244,7 @@ public sealed class PluginChain
         }
     }
 
-    private static void Check(Plugin plugin, string action, RequestRun run)
+    private static void Check(Plugin plugin, string action, ChainRun run)
     {
         if (ReferenceEquals(action, plugin.LastFitting))
         {
@@ -262,7 +263,7 @@ public sealed class PluginChain
     private static string Shortened(string action) => action.Length <= MostShown ? action : action[..MostShown] + "…";
 
     // What on_error says. Thrown on, the failure becomes the parent's of a nested chain, whose own on_error then decides.
-    private static PluginResult Failed(Plugin plugin, Exception e, RequestRun run, long? started = null)
+    private static PluginResult Failed(Plugin plugin, Exception e, ChainRun run, long? started = null)
     {
         var failure = e as PluginFailedException ?? new PluginFailedException(plugin.Name, What(e, run, started), e);
         run.Failed(failure);
@@ -280,7 +281,7 @@ public sealed class PluginChain
         return plugin.OnError.Action is { } action ? PluginResult.Answer(action) : PluginResult.Continue;
     }
 
-    private static string What(Exception e, RequestRun run, long? started) => e switch
+    private static string What(Exception e, ChainRun run, long? started) => e switch
     {
         OperationCanceledException when started is { } since => Waited.TimedOut(run.Environment.Clock, since),
         OperationCanceledException => "was cancelled",

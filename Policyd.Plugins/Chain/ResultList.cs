@@ -10,7 +10,7 @@ internal struct ResultList
     private bool _aborts;
 
     /// <summary>Whether the chain ends with this result.</summary>
-    public bool Take(Plugin plugin, PluginResult result, RequestRun run)
+    public bool Take(Plugin plugin, PluginResult result, ChainRun run)
     {
         if (!result.IsEmpty)
         {

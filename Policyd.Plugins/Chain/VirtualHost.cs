@@ -43,7 +43,7 @@ public sealed class VirtualHost
         var clock = _environment.Clock;
         var reserve = TimeSpan.FromTicks(Math.Min(timeout.Ticks / 10, s_mostReserve.Ticks));
         var deadline = clock.GetTimestamp() + (long)((timeout - reserve).TotalSeconds * clock.TimestampFrequency);
-        var run = new RequestRun(request, session, this, _environment, deadline);
+        var run = new ChainRun(request, session, this, _environment, deadline);
         try
         {
             var running = Chain.RunAsync(run, null);
@@ -56,7 +56,7 @@ public sealed class VirtualHost
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<ChainOutcome> AwaitAsync(RequestRun run, ValueTask<PluginResult> running)
+    private static async ValueTask<ChainOutcome> AwaitAsync(ChainRun run, ValueTask<PluginResult> running)
     {
         try
         {
@@ -68,13 +68,13 @@ public sealed class VirtualHost
         }
     }
 
-    private static ChainOutcome Outcome(RequestRun run, PluginResult result)
+    private static ChainOutcome Outcome(ChainRun run, PluginResult result)
     {
         var action = result.Single ?? ActionPrecedence.Merge(result.Actions);
         return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, run.Failure, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
     }
 
-    private static ChainOutcome Failed(RequestRun run, Exception e)
+    private static ChainOutcome Failed(ChainRun run, Exception e)
     {
         var failure = e as PluginFailedException ?? new PluginFailedException("", e.Message, e);
         var plugin = failure.Plugin.Length > 0 ? failure.Plugin : null;
@@ -88,5 +88,5 @@ public sealed class VirtualHost
     }
 
     // Now, since the next request of the mail may score before this one's line is made.
-    private static IReadOnlyList<MailScore>? Scores(RequestRun run) => RequestLogLine.IsShown(run.Logger) ? run.Session.Scores : null;
+    private static IReadOnlyList<MailScore>? Scores(ChainRun run) => RequestLogLine.IsShown(run.Logger) ? run.Session.Scores : null;
 }

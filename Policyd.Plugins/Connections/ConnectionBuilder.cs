@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 
@@ -32,7 +33,7 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
             }
             else
             {
-                definitions[member.Key] = new ConnectionDefinition(member.Key, module, section);
+                definitions[member.Key] = new ConnectionDefinition(member.Key, module, section, ConnectionModules.SchemaOf(module));
                 try
                 {
                     Add(connections, member.Key, section, options);

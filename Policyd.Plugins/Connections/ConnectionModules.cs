@@ -18,7 +18,7 @@ internal static class ConnectionModules
         ["Ldap"] = typeof(LdapConnectionOptions),
     };
 
-    public const string Sql = "Sql";
+    public const string Sql = Api.PluginSetup.SqlModule;
 
     public static IReadOnlyCollection<string> Names => s_options.Keys;
 

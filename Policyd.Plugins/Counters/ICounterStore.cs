@@ -6,10 +6,13 @@ namespace Policyd.Plugins.Counters;
 /// <see cref="OperationCanceledException"/>, but a commit that has begun is brought to its end. Keys and times may be any text:
 /// what a table cannot hold is stored as <see cref="CounterKeyText"/> says, and answers name the key as the caller wrote it.
 /// </summary>
-public interface ICounterStore : IAsyncDisposable
+public interface ICounterStore : ICounterHousekeeping, IAsyncDisposable
 {
     /// <summary>Creates the table, or takes an existing one (mtpolicyd's) over. Safe to run again, and by two nodes at once.</summary>
     Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct);
+
+    /// <inheritdoc/>
+    Task ICounterHousekeeping.EnsureTableAsync(string table, CancellationToken ct) => PrepareAsync(table, ct);
 
     /// <summary>What <see cref="PrepareAsync"/> would do, in plain sentences; empty when the table is ready. Changes nothing.</summary>
     Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct);
@@ -28,17 +31,6 @@ public interface ICounterStore : IAsyncDisposable
     /// number (whatever their time; <see cref="long.MaxValue"/> leaves the node out), of another those since <paramref name="since"/>.
     /// </summary>
     Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct);
-
-    /// <summary>
-    /// Deletes the rows of old windows in many small transactions, so that commits go on meanwhile. Answers how many.
-    /// </summary>
-    /// <param name="table">The table.</param>
-    /// <param name="isOld">Says whether the window of that text is to go; asked once for each distinct text in a page of rows.</param>
-    /// <param name="ct">Stops between two transactions.</param>
-    Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct);
-
-    /// <summary>Deletes the request ids of commits made before a time, in small transactions. Answers how many commits.</summary>
-    Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct);
 
     /// <summary>
     /// The largest counters first. With <paramref name="times"/> one row a key: the sums over those rows, its time being the

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Dns;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.DnsLists;
 
@@ -19,7 +20,7 @@ internal sealed class Blocklist
     private Blocklist(PluginSetup setup, ListDomain domain, IReadOnlyList<AnswerPattern> answers)
     {
         _dns = setup.Dns;
-        _refusals = setup.Resources.Refusals;
+        _refusals = setup.Shared(() => new ListRefusals(setup.Clock));
         _domain = domain;
         _codes = new AnswerCodes(domain.Name);
         _answers = answers;

@@ -1,11 +1,15 @@
+using System.Net;
 using System.Net.Sockets;
 
 namespace Policyd.Plugins.Fail2Ban;
 
 /// <summary>Sends one command to fail2ban, over a connection of its own: bans are rare, and fail2ban holds a thread for whoever stays.</summary>
-internal static class Fail2BanClient
+internal sealed class Fail2BanClient : IFail2Ban
 {
     private const int MaxReplyBytes = 64 * 1024;
+
+    public ValueTask<Fail2BanReply> BanAsync(string socket, string jail, IPAddress address, CancellationToken ct) =>
+        AskAsync(socket, Fail2BanProtocol.Command("set", jail, "banip", address.ToString()), ct);
 
     /// <exception cref="SocketException">fail2ban is away.</exception>
     /// <exception cref="InvalidDataException">It answered something else than a reply.</exception>

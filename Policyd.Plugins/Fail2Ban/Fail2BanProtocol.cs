@@ -110,8 +110,3 @@ internal static class Fail2BanProtocol
         _ => BinaryPrimitives.ReadInt32LittleEndian(littleEndian),
     };
 }
-
-/// <summary>A reply.</summary>
-/// <param name="Status">0: the command was done.</param>
-/// <param name="Text">The texts in it. From the network: escape it.</param>
-internal sealed record Fail2BanReply(int Status, string Text);

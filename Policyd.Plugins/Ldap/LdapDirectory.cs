@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Ldap;
 
@@ -9,7 +9,7 @@ namespace Policyd.Plugins.Ldap;
 /// A directory, as plugins ask it: a few connections that are opened when they are needed and kept. A kept one that the server has
 /// closed meanwhile is replaced unseen; a server that is away is asked again after a pause.
 /// </summary>
-internal sealed class LdapDirectory(string name, LdapConnectionOptions options, ConnectionEnvironment environment) : IAsyncDisposable
+internal sealed class LdapDirectory(string name, LdapConnectionOptions options, ConnectionEnvironment environment) : ILdapDirectory, IAsyncDisposable
 {
     private const int MostConnections = 16;
 

@@ -1,3 +1,4 @@
+using Policyd.Plugins.Modules;
 using System.Collections.Frozen;
 using System.Reflection;
 using Policyd.Plugins.Api;
@@ -17,7 +18,7 @@ public sealed class ModuleRegistry
     }
 
     /// <summary>The modules that come with the server.</summary>
-    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([]).With(PluginTypes(typeof(ModuleRegistry).Assembly));
+    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([]).With(PluginTypes(typeof(ActionPlugin).Assembly));
 
     /// <summary>The classes, by their names.</summary>
     public IReadOnlyList<Type> Modules { get; }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using Policyd.Protocol;
 
 namespace Policyd.Plugins.Logging;
 
@@ -17,8 +16,8 @@ public sealed class PluginMessage(string virtualHost, string instance, string? p
     public override void WriteText(ArrayBufferWriter<byte> line)
     {
         using var bytes = new Utf8Text(instance);
-        RequestLine.Begin(line, virtualHost, bytes.Span);
-        RequestLine.Field(line, "plugin"u8, plugin);
+        LineFields.Begin(line, virtualHost, bytes.Span);
+        LineFields.Field(line, "plugin"u8, plugin);
         line.Write(instance.Length == 0 && plugin is null ? " "u8 : ": "u8);
         using var text = new Utf8Text(message);
         if (LogEscape.Append(line, text.Span, EscapeStyle.Free, JsonMembers.MaxTextBytes))

@@ -15,7 +15,7 @@ public sealed class ReceivedRequest(string virtualHost, PolicyRequest request) :
     /// <inheritdoc/>
     public override void WriteText(ArrayBufferWriter<byte> line)
     {
-        RequestLine.Begin(line, virtualHost, request.Utf8(PolicyAttribute.Instance));
+        LineFields.Begin(line, virtualHost, request.Utf8(PolicyAttribute.Instance));
         line.Write(" request:"u8);
         var attributes = request.Utf8Attributes;
         while (attributes.MoveNext())

@@ -15,18 +15,6 @@ internal static class RequestLine
         Named(PolicyAttribute.Size), Named(PolicyAttribute.RecipientCount),
     ];
 
-    /// <summary>Appends <c>VHOST: instance=I</c>; a request that no virtual host serves has <c>-</c> in its place, an instance that is not there is left out.</summary>
-    public static void Begin(ArrayBufferWriter<byte> line, string? virtualHost, ReadOnlySpan<byte> instance)
-    {
-        LogValue.Append(line, virtualHost ?? "-");
-        line.Write(":"u8);
-
-        if (!instance.IsEmpty)
-        {
-            Field(line, "instance"u8, instance);
-        }
-    }
-
     public static void Shown(ArrayBufferWriter<byte> line, PolicyRequest request)
     {
         foreach (var (attribute, name) in s_shown)
@@ -34,31 +22,9 @@ internal static class RequestLine
             var value = request.Utf8(attribute);
             if (IsShown(request, attribute, value))
             {
-                Field(line, name, value);
+                LineFields.Field(line, name, value);
             }
         }
-    }
-
-    public static void Field(ArrayBufferWriter<byte> line, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
-    {
-        Name(line, name);
-        LogValue.Append(line, value);
-    }
-
-    public static void Field(ArrayBufferWriter<byte> line, ReadOnlySpan<byte> name, string? value)
-    {
-        if (value is not null)
-        {
-            Name(line, name);
-            LogValue.Append(line, value);
-        }
-    }
-
-    public static void Name(ArrayBufferWriter<byte> line, ReadOnlySpan<byte> name)
-    {
-        line.Write(" "u8);
-        line.Write(name);
-        line.Write("="u8);
     }
 
     /// <summary>The members that every event about a request begins with.</summary>

@@ -41,23 +41,23 @@ public sealed class RequestRecord : LogRecord
     /// <inheritdoc/>
     public override void WriteText(ArrayBufferWriter<byte> line)
     {
-        RequestLine.Begin(line, VirtualHost, Request.Utf8(PolicyAttribute.Instance));
+        LineFields.Begin(line, VirtualHost, Request.Utf8(PolicyAttribute.Instance));
         RequestLine.Shown(line, Request);
-        RequestLine.Field(line, "plugin"u8, Plugin);
-        RequestLine.Field(line, "action"u8, Action);
+        LineFields.Field(line, "plugin"u8, Plugin);
+        LineFields.Field(line, "action"u8, Action);
         if (Default is { } score)
         {
-            RequestLine.Field(line, "score"u8, score.Value);
-            RequestLine.Field(line, "score_detail"u8, score.Detail);
+            LineFields.Field(line, "score"u8, score.Value);
+            LineFields.Field(line, "score_detail"u8, score.Detail);
         }
 
         if (Others.Any())
         {
-            RequestLine.Field(line, "scores"u8, string.Join(", ", Others.Select(static other => $"{other.Field}={other.Value} [{other.Detail}]")));
+            LineFields.Field(line, "scores"u8, string.Join(", ", Others.Select(static other => $"{other.Field}={other.Value} [{other.Detail}]")));
         }
 
-        RequestLine.Field(line, "error"u8, Failure);
-        RequestLine.Name(line, "elapsed_ms"u8);
+        LineFields.Field(line, "error"u8, Failure);
+        LineFields.Name(line, "elapsed_ms"u8);
         LogNumber.Append(line, Elapsed.TotalMilliseconds, 1);
     }
 

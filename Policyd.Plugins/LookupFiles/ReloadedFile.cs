@@ -1,5 +1,6 @@
+using Policyd.Plugins.Api;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.LookupFiles;
 
@@ -13,7 +14,7 @@ namespace Policyd.Plugins.LookupFiles;
 /// <param name="betweenLooks">How long nobody looks after a look.</param>
 /// <param name="clock">The clock.</param>
 /// <param name="failed">Told of each look that failed, save of the first <see cref="Load"/>.</param>
-internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpan betweenLooks, TimeProvider clock, Action<ReloadFailure> failed)
+internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpan betweenLooks, TimeProvider clock, Action<ReloadFailure> failed) : IWatchedFile<T>
     where T : class
 {
     private readonly Lock _reading = new();
@@ -54,6 +55,29 @@ internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpa
                 _version = settled ? version : default;
             }
         }
+    }
+
+    /// <summary>The file that an option of a plugin names. One that cannot be read is a warning at the start, and later one for each of its states.</summary>
+    /// <param name="setup">The plugin's.</param>
+    /// <param name="option">The option.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="open">Reads it.</param>
+    /// <param name="betweenLooks">How long nobody looks after a look.</param>
+    /// <param name="without">What it means that it cannot be read, for the warning at the start.</param>
+    public static ReloadedFile<T> For(PluginSetup setup, string option, string path, Func<string, T> open, TimeSpan betweenLooks, string without)
+    {
+        var (name, logger) = (setup.PluginName, setup.Logger);
+        var file = new ReloadedFile<T>(path, open, betweenLooks, setup.Clock, failure => failure.Warn(logger, name, path));
+        try
+        {
+            file.Load();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            setup.Warning(option, $"{e.Message.TrimEnd('.')}. {without}");
+        }
+
+        return file;
     }
 
     private void Look()

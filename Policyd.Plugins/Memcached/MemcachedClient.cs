@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Memcached;
 

@@ -4,6 +4,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Sources;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Memcached;

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Memcached;

@@ -7,7 +7,7 @@ using Policyd.Plugins.Modules;
 namespace Policyd.Plugins.Model;
 
 // Makes the plugins of a section's "plugins", and those nested in them.
-internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, ModelEnvironment environment, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
+internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
 {
     private static readonly Type[] s_keepNothing =
         [typeof(ActionPlugin), typeof(SetFieldPlugin), typeof(ClearFieldsPlugin), typeof(EvalPlugin), typeof(StressPlugin), typeof(ConditionPlugin), typeof(ScoreActionPlugin), typeof(ProxyPlugin)];
@@ -130,7 +130,7 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, M
     // a name that nobody has belongs beside its other errors, not into the next attempt.
     private void Initialize(Plugin plugin, ConfigObject section, bool fits)
     {
-        var setup = new PluginSetup(plugin, section, virtualHost, environment, actions.Grammar, connections, resources, diagnostics) { TellsConnectionsOnly = !fits };
+        var setup = new PluginSetup(plugin, section, virtualHost, resources) { TellsConnectionsOnly = !fits };
         try
         {
             plugin.Initialize(setup);

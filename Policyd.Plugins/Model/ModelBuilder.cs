@@ -3,7 +3,6 @@ using Policyd.Configuration;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
-using Policyd.Plugins.Counters;
 using Policyd.Plugins.Cron;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Loading;
@@ -15,15 +14,30 @@ using Policyd.Protocol;
 
 namespace Policyd.Plugins.Model;
 
-// From the tree to the model. Every step reports and goes on, so that an operator sees all that is wrong at once.
-internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment environment)
+/// <summary>From a configuration to the model of its server. Every step reports and goes on, so that an operator sees all that is wrong at once.</summary>
+public sealed class ModelBuilder
 {
-    private readonly DiagnosticBag _diagnostics = document.Diagnostics;
+    private readonly ConfigDocument _document;
+    private readonly ModelEnvironment _environment;
+    private readonly DiagnosticBag _diagnostics;
 
-    public PolicyServerModel? Build()
+    private ModelBuilder(ConfigDocument document, ModelEnvironment environment)
     {
-        RootSections.Check(document.Root, _diagnostics);
-        if (document.Root["policyd"] is not ConfigObject root)
+        _document = document;
+        _environment = environment;
+        _diagnostics = document.Diagnostics;
+    }
+
+    /// <summary>Makes a model. All errors of the file are in the document's diagnostics, each with its place.</summary>
+    /// <param name="document">The configuration; its diagnostics are added to.</param>
+    /// <param name="environment">Clock, log and modules.</param>
+    /// <returns>The model; null when there are errors.</returns>
+    public static PolicyServerModel? Build(ConfigDocument document, ModelEnvironment environment) => new ModelBuilder(document, environment).Build();
+
+    private PolicyServerModel? Build()
+    {
+        RootSections.Check(_document.Root, _diagnostics);
+        if (_document.Root["policyd"] is not ConfigObject root)
         {
             return null;
         }
@@ -36,20 +50,20 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             _diagnostics.Error((root["admin"] as ConfigObject ?? root).PositionOf("listen"), $"admin: listen: {wrong}");
         }
 
-        var builder = new ConnectionBuilder(environment, _diagnostics);
+        var builder = new ConnectionBuilder(_environment, _diagnostics);
         var (connections, opened) = builder.Build(root);
-        var actions = new ActionChecker(document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
+        var actions = new ActionChecker(_document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
         {
             actions.Check("on_error", onError, root.PositionOf("on_error"));
         }
 
-        var resources = new PluginResources(environment.Counters ?? new CounterGateway(), opened, Dns(options.Dns, root, opened), environment.Clock);
-        var hosts = Hosts(root, Modules(options, root), connections, resources, actions);
+        var resources = new PluginResources(_environment, actions.Grammar, _diagnostics, connections, opened, Dns(options.Dns, root, opened));
+        var hosts = Hosts(root, Modules(options, root), resources, actions);
         Cross(listeners, hosts, root, options);
         builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
         var sessions = Guarded("session_cache", root, () => Sessions(root, opened, resources));
-        var cron = Guarded("cron", root, () => new CronSection(resources.Sql, _diagnostics).Read(root["cron"]));
+        var cron = Guarded("cron", root, () => new CronSection(opened.Sql, _diagnostics).Read(root["cron"]));
         if (_diagnostics.HasErrors || sessions is null || cron is null)
         {
             return null;
@@ -58,7 +72,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         // What can be used and is probably not what was meant. With errors it would only add to them.
         resources.UsedConnections.Add(cron.Db);
         ServerAdvice.Check(root, options, resources, connections, _diagnostics);
-        var chains = new ChainEnvironment(environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
+        var chains = new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
     }
@@ -80,7 +94,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
 
     private Lazy<IDnsResolver> Dns(DnsOptions options, ConfigObject root, ServerConnections connections)
     {
-        if (environment.Dns is { } given)
+        if (_environment.Dns is { } given)
         {
             return new Lazy<IDnsResolver>(given);
         }
@@ -88,10 +102,10 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         if (options.Check() is var (option, message))
         {
             _diagnostics.Error((root["dns"] as ConfigObject ?? root).PositionOf(option), $"dns: {option}: {message}");
-            return new Lazy<IDnsResolver>(() => new DnsResolver(new DnsOptions(), environment.Clock, environment.LoggerFactory.CreateLogger<DnsResolver>()));
+            return new Lazy<IDnsResolver>(() => new DnsResolver(new DnsOptions(), _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>()));
         }
 
-        return new Lazy<IDnsResolver>(() => connections.Own(new DnsResolver(options, environment.Clock, environment.LoggerFactory.CreateLogger<DnsResolver>())));
+        return new Lazy<IDnsResolver>(() => connections.Own(new DnsResolver(options, _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>())));
     }
 
     private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)
@@ -126,13 +140,13 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
     {
         if (options.PluginFolder is null)
         {
-            return environment.Modules;
+            return _environment.Modules;
         }
 
         var errors = new List<string>();
         var beside = Path.GetDirectoryName(root.Position.File);
         var folder = string.IsNullOrEmpty(beside) ? options.PluginFolder : Path.Combine(beside, options.PluginFolder);
-        var modules = PluginFolder.Load(folder, environment.Modules, errors);
+        var modules = PluginFolder.Load(folder, _environment.Modules, errors);
         foreach (var error in errors)
         {
             _diagnostics.Error(root.PositionOf("plugin_folder"), $"plugin_folder: {error}");
@@ -141,7 +155,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return modules;
     }
 
-    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
+    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, PluginResources resources, ActionChecker actions)
     {
         var hosts = new List<HostDraft>();
         switch (root["virtual_hosts"])
@@ -151,7 +165,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 {
                     if (item is ConfigObject section)
                     {
-                        Host(section, hosts, modules, connections, resources, actions);
+                        Host(section, hosts, modules, resources, actions);
                     }
                     else
                     {
@@ -171,7 +185,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
         return hosts;
     }
 
-    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources, ActionChecker actions)
+    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, PluginResources resources, ActionChecker actions)
     {
         var options = new HostOptions();
         OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "virtual host", ConsumedElsewhere = ["plugins"] });
@@ -196,7 +210,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
             _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" already belongs to another virtual host");
         }
 
-        var chain = new ChainBuilder(name, modules, environment, connections, resources, actions, _diagnostics).Build(section, keepsActions: false);
+        var chain = new ChainBuilder(name, modules, resources, actions, _diagnostics).Build(section, keepsActions: false);
         hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), endpoints, ports, section.Position));
     }
 
@@ -227,7 +241,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 _diagnostics.Error(given.Position, $"session_cache: expected an object {{ module, … }}, found {given.Describe()}");
             }
 
-            return memory.ToStore(environment.Clock);
+            return memory.ToStore(_environment.Clock);
         }
 
         var module = (section["module"] as ConfigScalar)?.Text ?? "Memory";
@@ -252,7 +266,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
                 break;
         }
 
-        return memory.ToStore(environment.Clock);
+        return memory.ToStore(_environment.Clock);
     }
 
     private CacheSessionOptions CacheOptions(ConfigObject section)
@@ -266,7 +280,7 @@ internal sealed class ModelBuilder(ConfigDocument document, ModelEnvironment env
     {
         if (cache is not null)
         {
-            return new FailOpenSessionStore(new CacheSessionStore(cache, options.Expire), environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"));
+            return new FailOpenSessionStore(new CacheSessionStore(cache, options.Expire), _environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"));
         }
 
         _diagnostics.Error(section.PositionOf(option), $"session_cache: there is no connection \"{connection}\" with module = {(section["module"] as ConfigScalar)?.Text}");

@@ -1,3 +1,4 @@
+using Policyd.Plugins.Modules;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
 
@@ -6,7 +7,7 @@ namespace Policyd.Plugins.Model;
 // A plugin where it stands in the configuration: what is judged when all chains are there. The order is that of the file, a plugin before those nested in it.
 internal sealed record PlacedPlugin(Plugin Plugin, ConfigObject Section, string VirtualHost, PlacedPlugin? Parent, int Order)
 {
-    private static readonly System.Reflection.Assembly s_own = typeof(PlacedPlugin).Assembly;
+    private static readonly System.Reflection.Assembly s_own = typeof(ActionPlugin).Assembly;
 
     public string Name => Plugin.Name;
 

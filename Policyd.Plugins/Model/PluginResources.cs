@@ -1,29 +1,69 @@
+using Policyd.Protocol;
+using Policyd.Configuration;
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
-using Policyd.Plugins.DnsLists;
 using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Fail2Ban;
+using Policyd.Plugins.GeoIp;
+using Policyd.Plugins.LookupFiles;
+using Policyd.Plugins.Smtp;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Plugins.Model;
 
-// What the plugins of all chains of a model share.
-internal sealed class PluginResources(ICounters counters, ServerConnections connections, Lazy<IDnsResolver> dns, TimeProvider clock)
+// What the plugins of all chains of a model share, and what they have declared while they were initialized.
+internal sealed class PluginResources : IPluginHost
 {
-    public ICounters Counters { get; } = counters;
+    private readonly Lazy<IDnsResolver> _dns;
+    private readonly Dictionary<Type, object> _services;
+    private readonly Dictionary<Type, object> _shared = [];
 
-    public ServerConnections Connections { get; } = connections;
+    public PluginResources(
+        ModelEnvironment environment,
+        ActionGrammar grammar,
+        DiagnosticBag diagnostics,
+        IReadOnlyDictionary<string, ConnectionDefinition> definitions,
+        ServerConnections connections,
+        Lazy<IDnsResolver> dns)
+    {
+        Clock = environment.Clock;
+        Loggers = environment.LoggerFactory;
+        Grammar = grammar;
+        Diagnostics = diagnostics;
+        Connections = definitions;
+        Counters = environment.Counters ?? new CounterGateway();
+        Opened = connections;
+        _dns = dns;
+        _services = new Dictionary<Type, object>
+        {
+            [typeof(IExpiringStores)] = new ExpiringStores(environment.Clock),
+            [typeof(ILookupFiles)] = new LookupFileReader(),
+            [typeof(ICountryDatabases)] = new CountryDatabases(),
+            [typeof(IMailVerifiers)] = new SmtpVerifiers(),
+            [typeof(IFail2Ban)] = new Fail2BanClient(),
+        };
+    }
+
+    public TimeProvider Clock { get; }
+
+    public ILoggerFactory Loggers { get; }
+
+    public ActionGrammar Grammar { get; }
+
+    public DiagnosticBag Diagnostics { get; }
+
+    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; }
+
+    public ICounters Counters { get; }
+
+    /// <summary>The connections themselves.</summary>
+    public ServerConnections Opened { get; }
 
     // Made when the first plugin asks for it: a configuration without lookups needs no server.
-    public IDnsResolver Dns => dns.Value;
-
-    public SqlConnections Sql => Connections.Sql;
-
-    // One for all plugins: a mail's first Greylist looks for the ticket that its second one made.
-    public MemoryExpiringStore Memory { get; } = new(clock);
-
-    // One for all plugins: a list that refuses is told of once, however many ask it.
-    public ListRefusals Refusals { get; } = connections.Own(new ListRefusals(clock));
+    public IDnsResolver Dns => _dns.Value;
 
     public CounterTableSet Tables { get; } = new();
 
@@ -39,4 +79,45 @@ internal sealed class PluginResources(ICounters counters, ServerConnections conn
 
     // The tables that a server makes for itself when it first needs them, besides those of counters.
     public HashSet<(string Connection, string Table)> OwnTables { get; } = [];
+
+    public T Service<T>()
+        where T : class => (T)_services[typeof(T)];
+
+    public T Shared<T>(Func<T> make)
+        where T : class, IAsyncDisposable
+    {
+        if (!_shared.TryGetValue(typeof(T), out var shared))
+        {
+            _shared.Add(typeof(T), shared = Opened.Own(make()));
+        }
+
+        return (T)shared;
+    }
+
+    public void Uses(string connection) => UsedConnections.Add(connection);
+
+    public T? Connection<T>(string name)
+        where T : class => Opened.Find<T>(name);
+
+    public bool HasDatabase(string connection) => Opened.Sql.Contains(connection);
+
+    public ISqlDatabase Database(string connection) => Opened.Sql.Database(connection);
+
+    public ICounterHousekeeping CounterTables(string connection) => Opened.Sql.CounterStore(connection);
+
+    public CounterTable UseCounterTable(string connection, string table, bool writes) => Tables.Use(connection, table, writes);
+
+    public CounterTable FindCounterTable(string connection, string table) => Tables.Find(connection, table);
+
+    public void AddOwnTable(string connection, string table) => OwnTables.Add((connection, table));
+
+    public ISqlStatement Statement(string plugin, string option, SourcePosition place, string connection, string sql)
+    {
+        var database = Opened.Sql.Own(connection);
+        var query = SqlQuery.Parse(sql, database.Provider);
+        Statements.Add(new ConfiguredStatement(plugin, option, place, connection, database, query));
+        return new SqlStatement(database, query);
+    }
+
+    public void AddResultReference(Type module, string name, Plugin by, string option, SourcePosition place) => Results.Add(module, name, by, option, place);
 }

@@ -30,7 +30,7 @@ public sealed class PolicyServerModel
         CounterTables = resources.Tables.Uses;
         Statements = resources.Statements;
         OwnTables = resources.OwnTables.Concat(CounterTables.Select(use => (use.Connection, use.Table))).ToHashSet();
-        ServerConnections = resources.Connections;
+        ServerConnections = resources.Opened;
         VirtualHosts = [.. hosts.Select(host => host.Host)];
         _byName = VirtualHosts.ToDictionary(host => host.Name, StringComparer.Ordinal);
         _byListener = listeners
@@ -87,13 +87,6 @@ public sealed class PolicyServerModel
 
     /// <summary>What Postfix obeys, with the operator's restriction classes.</summary>
     public ActionGrammar Grammar => Chains.Grammar;
-
-    /// <summary>Makes a model. All errors of the file are in the document's diagnostics, each with its place.</summary>
-    /// <param name="document">The configuration; its diagnostics are added to.</param>
-    /// <param name="environment">Clock, log and modules.</param>
-    /// <returns>The model; null when there are errors.</returns>
-    public static PolicyServerModel? Build(ConfigDocument document, ModelEnvironment environment) =>
-        new ModelBuilder(document, environment).Build();
 
     /// <summary>The virtual host of a request; null when there is none, and the connection is to be closed.</summary>
     /// <param name="listener">Where the connection came in: one of <see cref="Listeners"/>.</param>

@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Logging;
 
@@ -86,14 +85,4 @@ public sealed class ServerOptions
     /// <summary>The level of the log.</summary>
     [NotAnOption]
     public PolicyLogLevel Level => (PolicyLogLevel)LogLevel;
-}
-
-/// <summary>A section of <c>connections</c>, checked by the known names of its module's options.</summary>
-/// <param name="Name">The name by which plugins call it.</param>
-/// <param name="Module">Sql, Memcached, Redis or Ldap.</param>
-/// <param name="Section">Its options.</param>
-public sealed record ConnectionDefinition(string Name, string Module, ConfigObject Section)
-{
-    /// <summary>The options of its module, with what is secret among them.</summary>
-    public OptionSchema Schema => ConnectionModules.SchemaOf(Module);
 }

@@ -5,6 +5,8 @@ using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 
@@ -23,7 +25,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
-    private ICounterStore? _store;
+    private ICounterHousekeeping? _store;
     private WindowAge? _age;
     private string _doneKey = "";
 
@@ -74,7 +76,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _store = setup.CounterStore("db", Db);
+        _store = setup.CounterTables("db", Db);
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
@@ -168,7 +170,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             // The task may be the first that ever uses the database: it must not fail for want of tables.
             foreach (var field in Fields)
             {
-                await _store.PrepareAsync(TablePrefix + field, cron.Cancellation).ConfigureAwait(false);
+                await _store.EnsureTableAsync(TablePrefix + field, cron.Cancellation).ConfigureAwait(false);
             }
         }
 

@@ -83,7 +83,7 @@ public sealed class EvalPlugin : Plugin, INestedChain
     public required string StoreIn { get; set; }
 
     /// <inheritdoc/>
-    public PluginChain? Plugins { get; set; }
+    public IPluginChain? Plugins { get; set; }
 
     /// <inheritdoc/>
     public bool KeepsActions => true;
@@ -119,7 +119,7 @@ public sealed class StressPlugin : Plugin, INestedChain
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>
-    public PluginChain? Plugins { get; set; }
+    public IPluginChain? Plugins { get; set; }
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context) =>
@@ -129,7 +129,7 @@ public sealed class StressPlugin : Plugin, INestedChain
 // What a module that matched does: its action, else its chain, else nothing.
 internal static class Match
 {
-    public static ValueTask<PluginResult> RunAsync(PluginContext context, UserOption<ActionTemplate?> action, PluginChain? nested) =>
+    public static ValueTask<PluginResult> RunAsync(PluginContext context, UserOption<ActionTemplate?> action, IPluginChain? nested) =>
         action.For(context) is { } own ? new ValueTask<PluginResult>(PluginResult.Answer(own.Text))
         : nested?.RunAsync(context) ?? default;
 }

@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 
 namespace Policyd.Plugins.Modules;
 
@@ -41,7 +40,7 @@ public sealed class ConditionPlugin : Plugin, INestedChain
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>
-    public PluginChain? Plugins { get; set; }
+    public IPluginChain? Plugins { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)

@@ -5,6 +5,8 @@ using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 

@@ -5,6 +5,7 @@ using Policyd.Configuration;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 

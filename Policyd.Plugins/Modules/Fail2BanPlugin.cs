@@ -2,9 +2,9 @@ using System.ComponentModel;
 using System.Net;
 using System.Net.Sockets;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Fail2Ban;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 
@@ -16,6 +16,7 @@ public sealed class Fail2BanPlugin : Plugin
 
     private BackOff _backOff = null!;
     private SourceLog _log = null!;
+    private IFail2Ban _fail2Ban = null!;
 
     /// <summary>Whether it bans.</summary>
     [Description("off: do nothing")]
@@ -34,6 +35,7 @@ public sealed class Fail2BanPlugin : Plugin
     {
         Socket = setup.ResolvePath(Socket);
         _backOff = new BackOff(setup.Clock);
+        _fail2Ban = setup.Service<IFail2Ban>();
         _log = new SourceLog($"fail2ban at {Socket}", setup.Clock);
         try
         {
@@ -75,7 +77,7 @@ public sealed class Fail2BanPlugin : Plugin
         using var timeout = SourceTime.For(context, s_mostTime);
         try
         {
-            var reply = await Fail2BanClient.AskAsync(Socket, Fail2BanProtocol.Command("set", Jail, "banip", address.ToString()), timeout.Token).ConfigureAwait(false);
+            var reply = await _fail2Ban.BanAsync(Socket, Jail, address, timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
             _log.Back(context, this);
             context.Session.TrySet(DoneKey(address));

@@ -10,8 +10,7 @@ namespace Policyd.Plugins.Modules;
 [Module("GeoIPLookup")]
 public sealed class GeoIpLookupPlugin : Plugin
 {
-    private static readonly TimeSpan s_betweenLooks = TimeSpan.FromSeconds(10);
-    private ReloadedFile<ICountryDatabase> _database = null!;
+    private IWatchedFile<ICountryDatabase> _database = null!;
     private string _resultKey = "";
 
     /// <summary>The database.</summary>
@@ -24,22 +23,8 @@ public sealed class GeoIpLookupPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        var (name, logger, path) = (Name, setup.Logger, setup.ResolvePath(Database));
         _resultKey = ResultKeyOf(Name);
-        _database = new ReloadedFile<ICountryDatabase>(
-            path,
-            CountryDatabase.Open,
-            s_betweenLooks,
-            setup.Clock,
-            failure => failure.Warn(logger, name, path));
-        try
-        {
-            _database.Load();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            setup.Warning("database", $"{e.Message.TrimEnd('.')}. Until it can be read, no country is known.");
-        }
+        _database = setup.Service<ICountryDatabases>().Open(setup, "database", setup.ResolvePath(Database), "Until it can be read, no country is known.");
     }
 
     /// <inheritdoc/>

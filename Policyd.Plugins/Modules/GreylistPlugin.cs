@@ -6,11 +6,9 @@ using System.Text;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Idna;
-using Policyd.Plugins.Redis;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 
@@ -130,13 +128,16 @@ public sealed class GreylistPlugin : Plugin
         }
 
         var expiry = TimeSpan.FromDays(Awl.AutowlExpireDays);
+        var stores = setup.Service<IExpiringStores>();
         if (Awl.Module == GreylistAwlModule.Redis)
         {
-            _whitelist = setup.Connection<RedisClient>("awl", Awl.Redis, "Redis") is { } redis ? new RedisAutoWhitelist(redis, Awl.Prefix, expiry) : null;
+            _whitelist = setup.Connection<ICountingCache>("awl", Awl.Redis, "Redis") is { } redis ? stores.WhitelistInCache(redis, Awl.Prefix, expiry) : null;
         }
         else if (setup.Connections.ContainsKey(Awl.Db) || setup.Section.Has("awl"))
         {
-            _whitelist = setup.OwnDatabase("awl", Awl.Db, Awl.AutowlTable) is { } database ? new SqlAutoWhitelist(database, Awl.AutowlTable, expiry, setup.Clock) : null;
+            _whitelist = setup.OwnTable("awl", Awl.Db, Awl.AutowlTable) is { } database
+                ? stores.WhitelistInDatabase(database, Awl.AutowlTable, expiry, setup.Clock)
+                : null;
         }
         else if (UseAutowl && CreateTicket)
         {

@@ -1,10 +1,9 @@
 using System.ComponentModel;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Idna;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 
@@ -72,7 +71,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public string Redis { get; set; } = "redis";
 
     /// <inheritdoc/>
-    public PluginChain? Plugins { get; set; }
+    public IPluginChain? Plugins { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)

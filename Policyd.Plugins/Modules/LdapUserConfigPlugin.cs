@@ -1,8 +1,9 @@
 using System.ComponentModel;
 using System.Formats.Asn1;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Ldap;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 
@@ -12,7 +13,7 @@ public sealed class LdapUserConfigPlugin : Plugin
 {
     private const string Place = "%s";
 
-    private LdapDirectory _directory = null!;
+    private ILdapDirectory _directory = null!;
     private string[] _fields = [];
 
     /// <summary>Where to search.</summary>
@@ -38,7 +39,7 @@ public sealed class LdapUserConfigPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _directory = setup.Connection<LdapDirectory>("ldap", Ldap, "Ldap")!;
+        _directory = setup.Connection<ILdapDirectory>("ldap", Ldap, "Ldap")!;
         _fields = ConfigFields.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (_fields.Length == 0)
         {

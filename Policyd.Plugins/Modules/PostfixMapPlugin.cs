@@ -9,23 +9,15 @@ namespace Policyd.Plugins.Modules;
 [Module("PostfixMap")]
 public sealed class PostfixMapPlugin : LookupPlugin
 {
-    private ReloadedFile<Dictionary<string, string>>? _map;
+    private IWatchedFile<Dictionary<string, string>>? _map;
 
     /// <summary>The map.</summary>
     [Description("the map: a .db or .lmdb file written by postmap, or a name as in main.cf: hash:FILE, btree:FILE, lmdb:FILE or texthash:FILE")]
     public required string DbFile { get; set; }
 
     /// <inheritdoc/>
-    public override void Initialize(PluginSetup setup)
-    {
-        if (PostfixMap.Of(DbFile, setup.ResolvePath, out var error) is not { } map)
-        {
-            setup.Error("db_file", error);
-            return;
-        }
-
-        _map = LookupFile.Open(setup, Name, map.Path, map.Read, "Until it can be read, neither match_action nor not_match_action applies.");
-    }
+    public override void Initialize(PluginSetup setup) =>
+        _map = setup.Service<ILookupFiles>().PostfixMap(setup, DbFile, "Until it can be read, neither match_action nor not_match_action applies.");
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)

@@ -3,6 +3,7 @@ using System.ComponentModel;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Modules;

@@ -6,6 +6,8 @@ using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 
@@ -97,7 +99,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     public QuotaMode Mode { get; set; }
 
     /// <inheritdoc/>
-    public PluginChain? Plugins { get; set; }
+    public IPluginChain? Plugins { get; set; }
 
     /// <summary>The keys whose last mail had a threshold of its own.</summary>
     internal OwnLimits OwnLimits { get; } = new();

@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Modules;
 

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 
 namespace Policyd.Plugins.Modules;
 
@@ -40,7 +39,7 @@ public sealed class RegexListPlugin : Plugin, INestedChain
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>
-    public PluginChain? Plugins { get; set; }
+    public IPluginChain? Plugins { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)

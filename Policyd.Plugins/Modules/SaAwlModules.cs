@@ -15,7 +15,7 @@ namespace Policyd.Plugins.Modules;
 [Module("SaAwlLookup")]
 public sealed class SaAwlLookupPlugin : Plugin
 {
-    private ReloadedFile<Dictionary<string, string>>? _file;
+    private IWatchedFile<Dictionary<string, string>>? _file;
     private string _resultKey = "";
 
     /// <summary>The file.</summary>
@@ -28,7 +28,7 @@ public sealed class SaAwlLookupPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _resultKey = ResultKeyOf(Name);
-        _file = LookupFile.Open(setup, Name, setup.ResolvePath(DbFile), BerkeleyDbFile.Read, "Until it can be read, no reputation is known.");
+        _file = setup.Service<ILookupFiles>().BerkeleyDb(setup, setup.ResolvePath(DbFile), "Until it can be read, no reputation is known.");
     }
 
     /// <inheritdoc/>
@@ -42,7 +42,7 @@ public sealed class SaAwlLookupPlugin : Plugin
 
         // SpamAssassin's keys have a domain beyond ASCII as its mails had it: either as the sender writes it here, or as the DNS has it.
         var network = $"|ip={NetworkOf(client)}";
-        var key = LookupFile.Text(Encoding.UTF8.GetBytes(sender.ToLowerInvariant())) + network;
+        var key = Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(sender.ToLowerInvariant())) + network;
         key = entries.ContainsKey(key) ? key : DomainText.AddressKey(sender) + network;
         if (entries.TryGetValue(key, out var mails) && long.TryParse(mails, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0
             && entries.TryGetValue(key + "|totscore", out var total))

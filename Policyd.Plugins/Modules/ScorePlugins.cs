@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 
 namespace Policyd.Plugins.Modules;
 
@@ -35,7 +34,7 @@ public sealed class ScoreActionPlugin : Plugin, INestedChain
     public string ScoreField { get; set; } = "score";
 
     /// <inheritdoc/>
-    public PluginChain? Plugins { get; set; }
+    public IPluginChain? Plugins { get; set; }
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)

@@ -2,10 +2,10 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Idna;
 using Policyd.Plugins.Smtp;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Modules;
 
@@ -22,7 +22,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     private BackOff _backOff = null!;
     private SourceLog _log = null!;
     private SourceLog _full = null!;
-    private SmtpVerifier _verifier = null!;
+    private IMailVerifier _verifier = null!;
     private IDnsResolver _dns = null!;
     private SmtpAddress? _fixedSender;
     private string _helo = "";
@@ -129,7 +129,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         _dns = setup.Dns;
         Host = HostToAsk(setup);
         Sender = Sender is { Length: > 0 } ? Sender : null;
-        _verifier = new SmtpVerifier(_dns, new SmtpVerifierOptions(Host, Port, AllowPrivate, CheckTlsa, CheckOpenpgp));
+        _verifier = setup.Service<IMailVerifiers>().Create(_dns, new SmtpVerifierOptions(Host, Port, AllowPrivate, CheckTlsa, CheckOpenpgp));
         _helo = HeloName.Length > 0 ? HeloName : System.Net.Dns.GetHostName();
         if (_helo.Any(static c => c is <= ' ' or >= '\x7f'))
         {

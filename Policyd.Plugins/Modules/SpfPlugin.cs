@@ -6,6 +6,7 @@ using Policyd.Configuration;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Sources;
 using Policyd.Plugins.Spf;
 using Policyd.Protocol;
 

@@ -1,10 +1,10 @@
 using System.ComponentModel;
-using System.Data;
 using System.Data.Common;
 using System.Globalization;
 using System.Text.Json;
 using Policyd.Configuration;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Sources;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Plugins.Modules;
@@ -13,8 +13,7 @@ namespace Policyd.Plugins.Modules;
 [Module("SqlUserConfig")]
 public sealed class SqlUserConfigPlugin : Plugin
 {
-    private Sql.SqlQuery _query = null!;
-    private SqlDatabase _database = null!;
+    private ISqlStatement _statement = null!;
 
     /// <summary>The query.</summary>
     [Description("the query; its single ? is the attribute's value; the first column of the first row is the JSON object")]
@@ -31,10 +30,7 @@ public sealed class SqlUserConfigPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        if (SqlLookup.Prepare(setup, Db, SqlQuery) is { } prepared)
-        {
-            (_database, _query) = prepared;
-        }
+        _statement = SqlLookup.Prepare(setup, Db, SqlQuery)!;
     }
 
     /// <inheritdoc/>
@@ -46,7 +42,7 @@ public sealed class SqlUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        if (await SqlLookup.AskAsync(this, context, _database, _query, value, FirstColumn.ReadAsync).ConfigureAwait(false) is not { Length: > 0 } text)
+        if (await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.FirstTextAsync(value, ct)).ConfigureAwait(false) is not { Length: > 0 } text)
         {
             Log(context, $"no settings for {value}");
             return PluginResult.Continue;
@@ -91,8 +87,7 @@ public sealed class SqlUserConfigPlugin : Plugin
 [Module("SqlList")]
 public sealed class SqlListPlugin : LookupPlugin
 {
-    private Sql.SqlQuery _query = null!;
-    private SqlDatabase _database = null!;
+    private ISqlStatement _statement = null!;
 
     /// <summary>The query.</summary>
     [Description("the query; its single ? is the attribute's value; a row is a match")]
@@ -109,10 +104,7 @@ public sealed class SqlListPlugin : LookupPlugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        if (SqlLookup.Prepare(setup, Db, SqlQuery) is { } prepared)
-        {
-            (_database, _query) = prepared;
-        }
+        _statement = SqlLookup.Prepare(setup, Db, SqlQuery)!;
     }
 
     /// <inheritdoc/>
@@ -124,15 +116,7 @@ public sealed class SqlListPlugin : LookupPlugin
         }
 
         // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
-        return Found(context, await SqlLookup.AskAsync(this, context, _database, _query, value, HasRowAsync).ConfigureAwait(false));
-    }
-
-    // What the row holds is not read: it may be long, and a value may be one that .NET has no type for.
-    private static async Task<bool> HasRowAsync(DbCommand command, CancellationToken ct)
-    {
-        var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct).ConfigureAwait(false);
-        await using var _ = reader.ConfigureAwait(false);
-        return await reader.ReadAsync(ct).ConfigureAwait(false);
+        return Found(context, await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.HasRowAsync(value, ct)).ConfigureAwait(false));
     }
 }
 
@@ -141,46 +125,39 @@ internal static class SqlLookup
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(5);
 
-    public static (SqlDatabase Database, Sql.SqlQuery Query)? Prepare(PluginSetup setup, string connection, string sql)
+    /// <summary>The statement; null, and an error at its place, when it cannot be used.</summary>
+    public static ISqlStatement? Prepare(PluginSetup setup, string connection, string sql)
     {
-        if (setup.OwnDatabase("db", connection) is not { } database)
+        if (setup.Statement("sql_query", "db", connection, sql) is not { } statement)
         {
             return null;
         }
 
-        var query = setup.Statement("sql_query", connection, database, sql);
-        if (query.ParameterCount != 1)
+        if (statement.ParameterCount != 1)
         {
-            setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {query.ParameterCount} placeholders (?), but needs exactly one"));
+            setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {statement.ParameterCount} placeholders (?), but needs exactly one"));
             return null;
         }
 
-        return (database, query);
+        return statement;
     }
 
-    /// <summary>
-    /// What comes of the query; as of one without a row where the value is none that the column can hold. A database that is away, or silent for the
-    /// plugin's <c>timeout</c> (5 s if it has none), is a failure of the plugin.
-    /// </summary>
-    public static async ValueTask<T?> AskAsync<T>(
-        Plugin plugin, PluginContext context, SqlDatabase database, Sql.SqlQuery query, string value, Func<DbCommand, CancellationToken, Task<T>> run)
+    /// <summary>The answer. A database that is away, or silent for the plugin's <c>timeout</c> (5 s if it has none), is a failure of the plugin.</summary>
+    public static async ValueTask<T> AskAsync<T>(
+        Plugin plugin, PluginContext context, ISqlStatement statement, string value, Func<ISqlStatement, string, CancellationToken, ValueTask<T>> ask)
     {
         using var timeout = SourceTime.For(context, plugin.Timeout > TimeSpan.Zero ? plugin.Timeout : s_timeout);
         try
         {
-            return await database.CallAsync(query, [value], run, timeout.Token).ConfigureAwait(false);
-        }
-        catch (DbException exception) when (database.CannotHold(exception, [value]))
-        {
-            return default;
+            return await ask(statement, value, timeout.Token).ConfigureAwait(false);
         }
         catch (InvalidDataException exception)
         {
-            throw new InvalidOperationException($"{database.Description}: {exception.Message}", exception);
+            throw new InvalidOperationException($"{statement.Database}: {exception.Message}", exception);
         }
         catch (DbException exception)
         {
-            throw new InvalidOperationException(exception is SqlAwayException ? exception.Message : $"{database.Description}: {exception.Message}", exception);
+            throw new InvalidOperationException(exception is SqlAwayException ? exception.Message : $"{statement.Database}: {exception.Message}", exception);
         }
     }
 }

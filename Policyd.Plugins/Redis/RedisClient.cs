@@ -1,6 +1,6 @@
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 using StackExchange.Redis;
 
 namespace Policyd.Plugins.Redis;
@@ -9,7 +9,7 @@ namespace Policyd.Plugins.Redis;
 /// A connection with <c>module = Redis</c>. StackExchange.Redis keeps it open, and finds the master again through the sentinels; we add that nobody waits
 /// for a server that is known to be away.
 /// </summary>
-internal sealed class RedisClient(string name, RedisConnectionOptions options, ConnectionEnvironment environment) : IValueCache, IAsyncDisposable
+internal sealed class RedisClient(string name, RedisConnectionOptions options, ConnectionEnvironment environment) : ICountingCache, IAsyncDisposable
 {
     // As for memcached: an answer takes less than a millisecond, and a mail does not wait for one that does not come.
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);

@@ -1,18 +1,6 @@
 using System.Globalization;
-using Policyd.Plugins.Dns;
 
 namespace Policyd.Plugins.Smtp;
-
-/// <summary>What is to be asked of a server.</summary>
-/// <param name="Helo">The name to greet with.</param>
-/// <param name="Sender">Who would send; null: nobody, as of a bounce.</param>
-/// <param name="Recipient">The address that is verified.</param>
-/// <param name="Size">The mail's size in bytes; 0 when it is not known.</param>
-internal sealed record SmtpQuestion(string Helo, SmtpAddress? Sender, SmtpAddress Recipient, long Size)
-{
-    /// <summary>What may be looked up for it: that of the request.</summary>
-    public DnsBudget Lookups { get; init; } = new();
-}
 
 /// <summary>What to do next: say something, or end with what the server has decided.</summary>
 /// <param name="Say">The command, without its line end.</param>

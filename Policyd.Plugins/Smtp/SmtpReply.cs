@@ -12,6 +12,9 @@ internal sealed record SmtpReply(int Code, IReadOnlyList<string> Lines)
 
     public bool IsPermanent => Code / 100 == 5;
 
+    /// <summary>What the reply says of the address that was asked about.</summary>
+    public SmtpVerdict Verdict => new(IsPositive ? SmtpOutcome.Accepted : IsTransient ? SmtpOutcome.Temporary : SmtpOutcome.Permanent, Text);
+
     /// <summary>The texts as one line. A status code (RFC 3463) that every line repeats stands at its beginning only.</summary>
     public string Text
     {

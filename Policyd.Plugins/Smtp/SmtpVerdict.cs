@@ -33,7 +33,4 @@ internal sealed record SmtpVerdict(SmtpOutcome Outcome, string Message)
     public static SmtpVerdict Temporary(string message) => new(SmtpOutcome.Temporary, message);
 
     public static SmtpVerdict Permanent(string message) => new(SmtpOutcome.Permanent, message);
-
-    public static SmtpVerdict Of(SmtpReply reply) =>
-        new(reply.IsPositive ? SmtpOutcome.Accepted : reply.IsTransient ? SmtpOutcome.Temporary : SmtpOutcome.Permanent, reply.Text);
 }

@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Dns;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Smtp;
 
@@ -11,7 +11,7 @@ namespace Policyd.Plugins.Smtp;
 /// Asks the servers of an address, one after the other, whether one takes mail for it. The next is tried when one cannot be reached, does not speak
 /// SMTP or turns us away before we have named the address; what one says of the address holds. A failure is a verdict, never an exception.
 /// </summary>
-internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options)
+internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options) : IMailVerifier
 {
     private readonly MailExchangers _exchangers = new(dns, options.AllowPrivate);
 
@@ -91,7 +91,7 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
             {
                 var move = await SmtpCall.AskAsync(new IPEndPoint(address, options.Port), conversation, ct).ConfigureAwait(false);
                 log(string.Create(CultureInfo.InvariantCulture, $"{host} [{address}] answers {move.Decision!.Code} {move.Decision.Text}"));
-                last = SmtpVerdict.Of(move.Decision) with { HasStartTls = conversation.HasStartTls };
+                last = move.Decision.Verdict with { HasStartTls = conversation.HasStartTls };
                 if (!move.IsOfServer)
                 {
                     return (await WithTlsaAsync(last, host, question.Lookups, ct).ConfigureAwait(false), true);
@@ -166,10 +166,8 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         SmtpVerdict.Temporary($"the mail server of {address.Domain} cannot be reached") with { IsUnreachable = true };
 }
 
-/// <summary>How a plugin verifies.</summary>
-/// <param name="Host">The one server to ask; null: those of the address's domain.</param>
-/// <param name="Port">The servers' port.</param>
-/// <param name="AllowPrivate">Whether a domain may lead to addresses that are not of the Internet.</param>
-/// <param name="ChecksTlsa">Whether to look for TLSA records.</param>
-/// <param name="ChecksOpenPgp">Whether to look for OPENPGPKEY records.</param>
-internal sealed record SmtpVerifierOptions(string? Host, int Port, bool AllowPrivate, bool ChecksTlsa, bool ChecksOpenPgp);
+/// <summary>Makes the verifiers of this server's plugins.</summary>
+internal sealed class SmtpVerifiers : IMailVerifiers
+{
+    public IMailVerifier Create(IDnsResolver dns, SmtpVerifierOptions options) => new SmtpVerifier(dns, options);
+}

@@ -52,8 +52,6 @@ internal sealed class MySqlDatabase : SqlDatabase
         _source = new Lazy<MySqlDataSource>(() => Build(connectionString, initCommand), LazyThreadSafetyMode.PublicationOnly);
     }
 
-    public override ICounterStore CreateCounterStore() => new MySqlCounterStore(this);
-
     public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.Value.OpenConnectionAsync(ct).ConfigureAwait(false);
 
     private protected override ValueTask CloseAsync() => _source.IsValueCreated ? _source.Value.DisposeAsync() : ValueTask.CompletedTask;

@@ -48,8 +48,6 @@ internal sealed class PostgresDatabase : SqlDatabase
         _calls = Build(new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 0 });
     }
 
-    public override ICounterStore CreateCounterStore() => new PostgresCounterStore(this);
-
     public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.OpenConnectionAsync(ct).ConfigureAwait(false);
 
     internal override async ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) => await _calls.OpenConnectionAsync(ct).ConfigureAwait(false);

@@ -1,5 +1,4 @@
 using System.Data.Common;
-using Policyd.Plugins.Counters;
 
 namespace Policyd.Plugins.Sql;
 
@@ -39,8 +38,6 @@ public abstract class SqlDatabase : ISqlDatabase
         };
     }
 
-    /// <summary>The counter tables of this database. The caller disposes the store, which leaves the database open.</summary>
-    public abstract ICounterStore CreateCounterStore();
 
     /// <inheritdoc/>
     public abstract ValueTask<DbConnection> OpenAsync(CancellationToken ct);

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Net.Sockets;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Plugins.Sql;
 

@@ -37,8 +37,6 @@ internal sealed class SqliteDatabase : SqlDatabase
     /// <summary>The file, as it is configured.</summary>
     public string File => _file;
 
-    public override ICounterStore CreateCounterStore() => new SqliteCounterStore(this);
-
     public override ValueTask<DbConnection> OpenAsync(CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();

@@ -2,6 +2,7 @@ using Akka.Configuration;
 using Policyd.Actors.Hosting;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Model;
+using Policyd.Plugins.Sql;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

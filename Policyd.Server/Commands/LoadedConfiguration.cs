@@ -21,7 +21,7 @@ internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
     {
         // After a syntax error the tree is not what its author meant: what the model would say of it only confuses.
         var model = Document.Diagnostics.HasErrors ? null
-            : PolicyServerModel.Build(Document, loggers is null ? new ModelEnvironment() : new ModelEnvironment { LoggerFactory = loggers });
+            : ModelBuilder.Build(Document, loggers is null ? new ModelEnvironment() : new ModelEnvironment { LoggerFactory = loggers });
         if (model is null)
         {
             Document.Diagnostics.WriteTo(error);

@@ -81,7 +81,7 @@ public sealed class RequestPathAllocationSpecs
         {
             using var factory = new One(logger);
             var document = HoconReader.Read("""policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = x, port = 12345, plugins = [ { name = t, module = AddScoreHeader } ] } ] }""");
-            var model = PolicyServerModel.Build(document, new ModelEnvironment { LoggerFactory = factory })!;
+            var model = ModelBuilder.Build(document, new ModelEnvironment { LoggerFactory = factory })!;
             var outcome = new ChainOutcome("dunno", "t", null, new Session());
             model.LogReceived(model.VirtualHosts[0], request);
             model.LogRequest(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome);

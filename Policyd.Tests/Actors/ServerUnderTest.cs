@@ -53,7 +53,7 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         var log = new LogCapture();
         using var folder = new TemporaryFolder();
         var document = ConfigurationFile.Read(folder.Write(file, configuration));
-        var model = PolicyServerModel.Build(document, new ModelEnvironment
+        var model = ModelBuilder.Build(document, new ModelEnvironment
         {
             LoggerFactory = log,
             Modules = ModuleRegistry.BuiltIn.With([typeof(ScriptPlugin)]),

@@ -44,7 +44,7 @@ public sealed class HelloWorldSampleSpecs
         foreach (var (name, reason) in new[] { (folder.Path, "broken.dll: is not a .NET assembly"), (folder["nowhere"], "does not exist") })
         {
             var document = HoconReader.Read($"policyd {{\n plugin_folder = \"{name}\"\n virtual_hosts = [ {{ name = a, port = 12345, plugins = [] }} ] }}", "hello.hocon");
-            Assert.Null(PolicyServerModel.Build(document, new ModelEnvironment()));
+            Assert.Null(ModelBuilder.Build(document, new ModelEnvironment()));
             var error = Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Error);
             Assert.Equal(2, error.Position.Line);
             Assert.Contains(reason, error.Message, StringComparison.Ordinal);
@@ -55,7 +55,7 @@ public sealed class HelloWorldSampleSpecs
     public void What_the_plugin_finds_wrong_has_its_place()
     {
         var document = HoconReader.Read(Hocon($"{{ name = greet, module = HelloWorld, text = \"{new string('x', 201)}\" }}"), "hello.hocon");
-        Assert.Null(PolicyServerModel.Build(document, new ModelEnvironment()));
+        Assert.Null(ModelBuilder.Build(document, new ModelEnvironment()));
         var error = Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Error);
         Assert.Equal("hello.hocon", error.Position.File);
         Assert.Contains("longer than 200", error.Message, StringComparison.Ordinal);
@@ -74,7 +74,7 @@ public sealed class HelloWorldSampleSpecs
     private static PolicyServerModel Build(string plugins, LogCapture? log = null)
     {
         var document = HoconReader.Read(Hocon(plugins), "hello.hocon");
-        return PolicyServerModel.Build(document, new ModelEnvironment { LoggerFactory = log ?? new LogCapture() })
+        return ModelBuilder.Build(document, new ModelEnvironment { LoggerFactory = log ?? new LogCapture() })
             ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
     }
 

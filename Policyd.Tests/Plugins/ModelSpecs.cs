@@ -110,7 +110,7 @@ public sealed class ModelSpecs
               </Plugin>
             </VirtualHost>
             """, "mtpolicyd.conf");
-        var model = PolicyServerModel.Build(document, new ModelEnvironment());
+        var model = ModelBuilder.Build(document, new ModelEnvironment());
         Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
         Assert.IsType<FailOpenSessionStore>(model.Sessions);
         Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));

@@ -42,7 +42,7 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
     public static PolicyServerModel? Build(string hocon, out DiagnosticBag diagnostics, ModelEnvironment? environment = null)
     {
         var document = HoconReader.Read(hocon, "test.hocon");
-        var model = PolicyServerModel.Build(document, environment ?? new ModelEnvironment());
+        var model = ModelBuilder.Build(document, environment ?? new ModelEnvironment());
         diagnostics = document.Diagnostics;
         return model;
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Sources;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;

@@ -1,6 +1,7 @@
 using System.Text;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Redis;
 using Policyd.Plugins.Sessions;
 using Policyd.Tests.Support;
@@ -162,13 +163,13 @@ public sealed class RedisSpecs : IAsyncDisposable
     public async Task The_auto_whitelist_counts_exactly_in_Redis_and_forgets_after_its_time()
     {
         var redis = Cache(await ServerAsync());
-        var list = new RedisAutoWhitelist(redis, "awl-", TimeSpan.FromDays(60));
+        var list = new CacheAutoWhitelist(redis, "awl-", TimeSpan.FromDays(60));
         Assert.False(await list.HasPassedAsync("example.com", "192.0.2.7", 1, Cancel));
         await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => list.CountAsync("example.com", "192.0.2.7", Cancel).AsTask()));
         Assert.True(await list.HasPassedAsync("example.com", "192.0.2.7", 10, Cancel));
         Assert.False(await list.HasPassedAsync("example.com", "192.0.2.7", 11, Cancel));
         Assert.False(await list.HasPassedAsync("example.org", "192.0.2.7", 1, Cancel));
-        var brief = new RedisAutoWhitelist(redis, "brief-", TimeSpan.FromMilliseconds(1));
+        var brief = new CacheAutoWhitelist(redis, "brief-", TimeSpan.FromMilliseconds(1));
         await brief.CountAsync("example.com", "192.0.2.7", Cancel);
         await Eventually.Holds("the pair to be forgotten", async () => !await brief.HasPassedAsync("example.com", "192.0.2.7", 1, Cancel));
     }

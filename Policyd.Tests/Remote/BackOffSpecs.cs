@@ -1,4 +1,5 @@
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Remote;

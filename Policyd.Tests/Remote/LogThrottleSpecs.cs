@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Sources;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Remote;

@@ -168,7 +168,7 @@ public sealed partial class SecretSpecs : IDisposable
     {
         if (!document.Diagnostics.HasErrors)
         {
-            Assert.Null(PolicyServerModel.Build(document, new ModelEnvironment()));
+            Assert.Null(ModelBuilder.Build(document, new ModelEnvironment()));
         }
 
         return string.Join('\n', document.Diagnostics.All);

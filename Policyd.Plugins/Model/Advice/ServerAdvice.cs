@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Plugins.Api;
 
 namespace Policyd.Plugins.Model.Advice;
 

@@ -3,6 +3,7 @@ using Policyd.Actors.Hosting;
 using Policyd.Configuration;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Model;
+using Policyd.Plugins.Sql;
 
 namespace Policyd.Server.Admin.Counters;
 

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
 using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Server.Admin.Counters;
 

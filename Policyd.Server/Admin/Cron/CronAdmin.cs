@@ -1,6 +1,7 @@
 using Policyd.Actors.Cron;
 using Policyd.Actors.Hosting;
 using Policyd.Plugins.Chain;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Server.Admin.Cron;
 

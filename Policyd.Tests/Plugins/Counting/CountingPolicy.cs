@@ -34,7 +34,7 @@ internal sealed class CountingPolicy : IAsyncDisposable
     public static PolicyServerModel? Build(string plugins, out DiagnosticBag diagnostics, ModelEnvironment? environment = null, string file = "/nonexistent/policyd.db")
     {
         var document = HoconReader.Read($"policyd {{ connections {{ db {{ module = Sql, dsn = \"dbi:SQLite:dbname={file}\" }}, cache {{ module = Memcached }} }}\nvirtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}", "test.hocon");
-        var model = PolicyServerModel.Build(document, environment ?? new ModelEnvironment());
+        var model = ModelBuilder.Build(document, environment ?? new ModelEnvironment());
         diagnostics = document.Diagnostics;
         return model;
     }

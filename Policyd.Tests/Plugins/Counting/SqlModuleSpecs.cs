@@ -1,4 +1,5 @@
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins.Counting;

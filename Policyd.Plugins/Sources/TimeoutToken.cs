@@ -1,4 +1,4 @@
-namespace Policyd.Plugins.Chain;
+namespace Policyd.Plugins.Sources;
 
 /// <summary>A token that is cancelled after a time, to be disposed when the waiting is over. Long ones share their timers.</summary>
 internal readonly struct TimeoutToken : IDisposable

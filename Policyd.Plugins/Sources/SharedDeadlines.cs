@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Policyd.Plugins.Chain;
+namespace Policyd.Plugins.Sources;
 
 /// <summary>
 /// Tokens that are cancelled after a time. All that end within the same twentieth of a second are one token with one timer: a timer for

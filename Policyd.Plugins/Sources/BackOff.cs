@@ -1,4 +1,4 @@
-namespace Policyd.Plugins.Connections;
+namespace Policyd.Plugins.Sources;
 
 /// <summary>
 /// When a source that failed is asked again: after a pause that doubles with each failure, and then by one caller alone until that one knows. Without it

@@ -1,4 +1,4 @@
-namespace Policyd.Plugins.Connections;
+namespace Policyd.Plugins.Sources;
 
 /// <summary>
 /// Lets the first log line of a trouble through at once, then at most one in an interval with the count of what was left out, so that a flood does not fill

@@ -1,9 +1,9 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
+using Policyd.Plugins.Logging;
 
-namespace Policyd.Plugins.Connections;
+namespace Policyd.Plugins.Sources;
 
 /// <summary>
 /// What is logged of a source that is away: one line at once, then one every ten seconds with the count of calls that went on without it, and one when it

@@ -1,7 +1,6 @@
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 
-namespace Policyd.Plugins.Modules;
+namespace Policyd.Plugins.Sources;
 
 // How long a module waits for its source: a part of what the plugin still has, so that a silent source is noticed by the module, which
 // goes on, and not by the chain, for which a plugin past its deadline has failed.

@@ -1,10 +1,8 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Api;
-using Policyd.Plugins.Logging;
 
-namespace Policyd.Plugins.Chain;
+namespace Policyd.Plugins.Logging;
 
 // All lines of the chain go through here: what came from the network is escaped once, and a message is no format string.
 internal static partial class ChainLog

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace Policyd.Plugins.Api;
+namespace Policyd.Plugins.Logging;
 
 /// <summary>The levels of <c>log_level</c>, as mtpolicyd numbers them.</summary>
 public enum PolicyLogLevel

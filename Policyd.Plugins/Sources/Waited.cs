@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Policyd.Plugins.Chain;
+namespace Policyd.Plugins.Sources;
 
 /// <summary>How the log calls a wait that ended without an answer: with its length, so that one sees which time-out it was.</summary>
 public static class Waited

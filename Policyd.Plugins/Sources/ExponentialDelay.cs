@@ -1,4 +1,4 @@
-namespace Policyd.Plugins.Connections;
+namespace Policyd.Plugins.Sources;
 
 /// <summary>How long to wait before a source that is away is tried again: each wait is twice the one before, up to the longest. For one caller at a time.</summary>
 /// <param name="first">The first wait.</param>
