@@ -156,7 +156,7 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), $$"""
             { name = few, module = SqlUserConfig, field = sender, sql_query = "SELECT '{\"lim\":\"1\"}' WHERE ? <> ''" }
             { name = c, module = Condition, key = "session:lim", match = "1", plugins = [
-              { name = long, module = SqlUserConfig, field = recipient, sql_query = "{{query}}", on_error = continue }
+              { name = long, module = SqlUserConfig, field = recipient, sql_query = "{{query}}", timeout = 18s, on_error = continue }
             ] }
             """);
         Assert.Equal("dunno", await policy.AskAsync(("sender", "a@example.org")));
