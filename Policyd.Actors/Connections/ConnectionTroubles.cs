@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 using Policyd.Protocol;
 

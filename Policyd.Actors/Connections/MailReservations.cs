@@ -1,4 +1,4 @@
-using Policyd.Plugins.Chain;
+using Policyd.Engine.Chain;
 using Policyd.Plugins.Counters;
 using Policyd.Protocol;
 

@@ -4,7 +4,7 @@ using Akka.Streams;
 using Akka.Streams.Stage;
 using Policyd.Actors.Server;
 using Policyd.Actors.Sessions;
-using Policyd.Plugins.Chain;
+using Policyd.Engine.Chain;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Policyd.Counting.Ledger;
 using Policyd.Plugins.Counters;
 using static Policyd.Actors.Counters.CounterProtocol;
 using static Policyd.Actors.Counters.CounterWriterProtocol;

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Akka.Event;
-using Policyd.Plugins.Connections;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;
 using static Policyd.Actors.Counters.CounterWriterProtocol;

@@ -1,6 +1,7 @@
 using System.Runtime.Serialization;
 using Akka.Actor;
 using Akka.Serialization;
+using Policyd.Counting.Ledger;
 using Policyd.Plugins.Counters;
 using static Policyd.Actors.Counters.CounterProtocol;
 

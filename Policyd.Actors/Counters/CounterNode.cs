@@ -1,4 +1,6 @@
 using Akka.Actor;
+using Policyd.Counting.Ledger;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;

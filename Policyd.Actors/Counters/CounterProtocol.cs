@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Policyd.Counting.Ledger;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;

@@ -1,8 +1,10 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Store;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Actors.Counters;

@@ -1,3 +1,5 @@
+using Policyd.Counting.Ledger;
+
 namespace Policyd.Actors.Counters;
 
 /// <summary>What a writer and a loader need to know besides the store.</summary>

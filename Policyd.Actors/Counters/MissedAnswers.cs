@@ -1,5 +1,4 @@
 using Akka.Event;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;

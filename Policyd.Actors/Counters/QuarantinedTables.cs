@@ -1,4 +1,3 @@
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Akka.Actor;
 using Akka.Event;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;

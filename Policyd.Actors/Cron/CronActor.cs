@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
-using Policyd.Plugins.Cron;
+using Policyd.Engine.Cron;
 using static Policyd.Actors.Cron.CronProtocol;
 
 namespace Policyd.Actors.Cron;

@@ -1,6 +1,5 @@
 using Akka.Pattern;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Cron;

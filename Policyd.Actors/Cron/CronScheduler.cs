@@ -3,9 +3,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Pattern;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Connections;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Sources;
 using Policyd.Plugins.Sql;
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Server;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 
 namespace Policyd.Actors.Hosting;
 

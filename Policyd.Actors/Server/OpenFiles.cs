@@ -1,5 +1,5 @@
 using System.Globalization;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 
 namespace Policyd.Actors.Server;
 

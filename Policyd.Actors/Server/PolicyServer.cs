@@ -9,7 +9,7 @@ using Policyd.Actors.Cron;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Sessions;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Server;

@@ -2,7 +2,7 @@ using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Sessions;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Server;

@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
+using Policyd.Engine.Chain;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 

@@ -1,5 +1,5 @@
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Modules;
+using Policyd.Engine.Chain;
+using Policyd.Modules;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Connections;
+using Policyd.Engine.Chain;
+using Policyd.Engine.Sessions;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sources;

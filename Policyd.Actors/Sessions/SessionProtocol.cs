@@ -1,4 +1,3 @@
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Actors.Sessions;

@@ -1,7 +1,8 @@
 using BenchmarkDotNet.Attributes;
 using Policyd.Configuration;
-using Policyd.Plugins.Chain;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Building;
+using Policyd.Engine.Chain;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using BenchmarkDotNet.Attributes;
+using Policyd.Engine.Logging;
 using Policyd.Plugins.Logging;
 using Policyd.Protocol;
 

@@ -1,9 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Perl;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 

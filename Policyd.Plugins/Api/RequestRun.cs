@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Sessions;

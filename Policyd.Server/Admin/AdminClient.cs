@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 using Policyd.Protocol;
 using Policyd.Server.Commands;
 

@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Server.Admin;

@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Listeners;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 
 namespace Policyd.Server.Admin;
 

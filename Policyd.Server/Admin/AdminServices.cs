@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Admin.Cron;
 

@@ -1,7 +1,9 @@
 using Akka.Configuration;
 using Policyd.Actors.Hosting;
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Store;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 using Policyd.Server.Logging;
 

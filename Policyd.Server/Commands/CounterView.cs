@@ -1,8 +1,8 @@
 // Counters as tables for people. Keys and names come from mail clients: each text is escaped before it reaches the terminal.
 
 using System.Globalization;
+using Policyd.Modules;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Modules;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Logging;
 using Spectre.Console;

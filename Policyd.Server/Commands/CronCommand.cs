@@ -1,6 +1,6 @@
 using Policyd.Configuration;
-using Policyd.Plugins.Cron;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Cron;
+using Policyd.Engine.Model;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

@@ -2,9 +2,10 @@
 // come from". Every line ends with its origin as a comment.
 
 using Policyd.Configuration;
+using Policyd.Engine.Model;
+using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Model;
 
 namespace Policyd.Server.Commands;
 

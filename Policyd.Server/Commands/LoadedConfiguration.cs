@@ -2,7 +2,8 @@
 
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Building;
+using Policyd.Engine.Model;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

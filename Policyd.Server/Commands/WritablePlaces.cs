@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
 using Microsoft.Data.Sqlite;
 using Policyd.Configuration;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Connections;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Server.Commands;

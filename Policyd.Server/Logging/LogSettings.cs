@@ -1,5 +1,6 @@
+using Policyd.Engine.Logging;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Logging;
-using Policyd.Plugins.Model;
 using Policyd.Server.Commands;
 
 namespace Policyd.Server.Logging;

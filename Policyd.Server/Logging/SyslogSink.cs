@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using Policyd.Engine.Logging;
 using Policyd.Plugins.Logging;
 
 namespace Policyd.Server.Logging;

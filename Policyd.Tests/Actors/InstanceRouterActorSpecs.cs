@@ -1,8 +1,9 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Sessions;
+using Policyd.Engine.Chain;
+using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;

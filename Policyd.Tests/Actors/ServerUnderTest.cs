@@ -6,10 +6,11 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Configuration;
+using Policyd.Engine.Building;
+using Policyd.Engine.Loading;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
-using Policyd.Plugins.Loading;
-using Policyd.Plugins.Model;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 

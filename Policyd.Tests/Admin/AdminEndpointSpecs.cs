@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 using Policyd.Server.Admin;
 using Policyd.Tests.Support;
 

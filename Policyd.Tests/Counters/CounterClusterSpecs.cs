@@ -1,3 +1,7 @@
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;

@@ -1,5 +1,7 @@
 using CsCheck;
 using Policyd.Actors.Counters;
+using Policyd.Counting.Ledger;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Tests.Counters;

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;

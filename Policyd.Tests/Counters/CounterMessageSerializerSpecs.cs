@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
+using Policyd.Counting.Ledger;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Tests.Counters;

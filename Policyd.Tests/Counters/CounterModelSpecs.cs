@@ -1,5 +1,10 @@
 using System.Globalization;
 using Policyd.Actors.Counters;
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Ledger;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Policyd.Actors.Counters;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;
 using static Policyd.Actors.Counters.CounterWriterProtocol;

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;
 

@@ -1,3 +1,4 @@
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Tests.Counters;

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Policyd.Actors.Counters;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;
 using static Policyd.Actors.Counters.CounterProtocol;

@@ -1,6 +1,5 @@
 using Policyd.Actors;
 using Policyd.Actors.Counters;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Tests.Counters;

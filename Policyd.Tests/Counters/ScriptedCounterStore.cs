@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Tests.Counters;

@@ -1,6 +1,8 @@
 using System.Data.Common;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 using Policyd.Tests.Support;

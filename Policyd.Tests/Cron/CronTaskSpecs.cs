@@ -1,5 +1,5 @@
 using System.Globalization;
-using Policyd.Plugins.Cron;
+using Policyd.Engine.Cron;
 using Policyd.Tests.Plugins;
 
 namespace Policyd.Tests.Cron;

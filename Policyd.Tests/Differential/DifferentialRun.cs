@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Policyd.Backends.Dns;
 using Policyd.Plugins.Dns;
 using Policyd.Protocol;
 using Policyd.Tests.Actors;

@@ -1,3 +1,6 @@
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Expiring;
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Plugins.Counting;

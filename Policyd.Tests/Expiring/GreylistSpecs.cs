@@ -1,4 +1,4 @@
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;

@@ -1,6 +1,7 @@
 using System.Net;
+using Policyd.Backends.GeoIp;
+using Policyd.Engine.Model;
 using Policyd.Plugins.GeoIp;
-using Policyd.Plugins.Model;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 

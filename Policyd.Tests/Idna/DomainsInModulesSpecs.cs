@@ -1,5 +1,5 @@
+using Policyd.Modules;
 using Policyd.Plugins.Addresses;
-using Policyd.Plugins.Modules;
 using Policyd.Plugins.Smtp;
 using Policyd.Protocol;
 using Policyd.Tests.Plugins;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Policyd.Backends.LookupFiles;
 using Policyd.Plugins.LookupFiles;
 using Policyd.Tests.Support;
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
+using Policyd.Backends.LookupFiles;
 using Policyd.Plugins.LookupFiles;
 using Policyd.Tests.Support;
 

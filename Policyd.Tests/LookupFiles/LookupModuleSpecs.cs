@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Perl;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 

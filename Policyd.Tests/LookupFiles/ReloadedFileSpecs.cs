@@ -1,3 +1,4 @@
+using Policyd.Backends.LookupFiles;
 using Policyd.Plugins.LookupFiles;
 using Policyd.Tests.Support;
 

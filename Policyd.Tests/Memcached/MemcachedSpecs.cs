@@ -1,8 +1,10 @@
 using System.Text;
+using Policyd.Backends.Connections;
+using Policyd.Backends.Expiring;
+using Policyd.Backends.Memcached;
+using Policyd.Engine.Sessions;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
-using Policyd.Plugins.Memcached;
 using Policyd.Plugins.Sessions;
 using Policyd.Tests.Actors;
 using Policyd.Tests.Plugins;

@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text;
+using Policyd.Backends.Connections;
+using Policyd.Backends.Memcached;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Connections;
-using Policyd.Plugins.Memcached;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Memcached;

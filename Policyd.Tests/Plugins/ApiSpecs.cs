@@ -1,4 +1,5 @@
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Perl;
 
 namespace Policyd.Tests.Plugins;
 

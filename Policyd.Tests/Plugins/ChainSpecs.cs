@@ -1,5 +1,4 @@
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Chain;
 
 namespace Policyd.Tests.Plugins;
 

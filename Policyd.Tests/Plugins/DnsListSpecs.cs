@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using Policyd.Plugins.DnsLists;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
+using Policyd.Modules.DnsLists;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;

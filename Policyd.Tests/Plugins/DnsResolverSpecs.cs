@@ -1,4 +1,5 @@
 using System.Net;
+using Policyd.Backends.Dns;
 using Policyd.Plugins.Dns;
 using Policyd.Tests.Support;
 

@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Policyd.Backends.Dns;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Dns;
-using Policyd.Plugins.Model;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;

@@ -1,6 +1,7 @@
 using Policyd.Configuration;
+using Policyd.Engine.Building;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Model;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;

@@ -1,6 +1,6 @@
 using System.Net;
-using Policyd.Plugins.DnsLists;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
+using Policyd.Modules.DnsLists;
 using Policyd.Tests.Counters;
 using Policyd.Tests.Support;
 

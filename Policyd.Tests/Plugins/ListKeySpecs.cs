@@ -1,6 +1,6 @@
 using Policyd.Configuration;
-using Policyd.Plugins.DnsLists;
-using Policyd.Plugins.Modules;
+using Policyd.Modules;
+using Policyd.Modules.DnsLists;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;

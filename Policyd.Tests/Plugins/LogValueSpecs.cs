@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using Policyd.Engine.Logging;
 using Policyd.Plugins.Logging;
 using Policyd.Protocol;
 using Policyd.Tests.Support;

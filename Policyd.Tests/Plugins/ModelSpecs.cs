@@ -1,5 +1,7 @@
 using Policyd.Configuration;
-using Policyd.Plugins.Model;
+using Policyd.Engine.Building;
+using Policyd.Engine.Model;
+using Policyd.Engine.Sessions;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 

@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using Policyd.Configuration;
+using Policyd.Engine.Loading;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Loading;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Idna;
+using Policyd.Plugins.Perl;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;

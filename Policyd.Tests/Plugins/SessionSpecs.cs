@@ -1,4 +1,5 @@
 using CsCheck;
+using Policyd.Engine.Sessions;
 using Policyd.Plugins.Sessions;
 using Policyd.Tests.Support;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Sources;
 using Policyd.Tests.Support;
 

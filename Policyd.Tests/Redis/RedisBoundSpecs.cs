@@ -1,8 +1,8 @@
 using System.Text;
 using CsCheck;
+using Policyd.Backends.Connections;
+using Policyd.Backends.Redis;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Connections;
-using Policyd.Plugins.Redis;
 using Policyd.Tests.Support;
 using StackExchange.Redis;
 

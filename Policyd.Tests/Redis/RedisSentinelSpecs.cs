@@ -1,7 +1,7 @@
 using System.Text;
+using Policyd.Backends.Connections;
+using Policyd.Backends.Redis;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Connections;
-using Policyd.Plugins.Redis;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Redis;

@@ -1,5 +1,6 @@
 using System.Text;
 using CsCheck;
+using Policyd.Backends.Fail2Ban;
 using Policyd.Plugins.Fail2Ban;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;

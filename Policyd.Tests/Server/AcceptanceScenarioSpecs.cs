@@ -1,4 +1,5 @@
 using System.Globalization;
+using Policyd.Backends.Dns;
 using Policyd.Plugins.Dns;
 using Policyd.Protocol;
 using Policyd.Tests.Actors;

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Policyd.Engine.Logging;
 using Policyd.Plugins.Logging;
 using Policyd.Protocol;
 using Policyd.Server.Logging;

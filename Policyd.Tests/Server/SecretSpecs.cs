@@ -1,8 +1,10 @@
 using System.Text.RegularExpressions;
+using Policyd.Backends.Dsn;
 using Policyd.Configuration;
+using Policyd.Engine.Building;
+using Policyd.Engine.Loading;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Loading;
-using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 using Policyd.Tests.Support;

@@ -1,5 +1,6 @@
 using System.Net;
 using CsCheck;
+using Policyd.Backends.Smtp;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Smtp;
 

@@ -1,3 +1,4 @@
+using Policyd.Backends.Smtp;
 using Policyd.Plugins.Smtp;
 
 namespace Policyd.Tests.Smtp;

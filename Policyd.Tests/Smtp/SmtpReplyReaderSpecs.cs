@@ -1,5 +1,6 @@
 using System.Text;
 using CsCheck;
+using Policyd.Backends.Smtp;
 using Policyd.Plugins.Smtp;
 
 namespace Policyd.Tests.Smtp;

@@ -1,6 +1,6 @@
 using System.Net;
+using Policyd.Modules.Spf;
 using Policyd.Plugins.Dns;
-using Policyd.Plugins.Spf;
 
 namespace Policyd.Tests.Spf;
 

@@ -1,7 +1,8 @@
 using System.Net;
+using Policyd.Backends.Dns;
+using Policyd.Engine.Model;
+using Policyd.Modules.Spf;
 using Policyd.Plugins.Dns;
-using Policyd.Plugins.Model;
-using Policyd.Plugins.Spf;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 

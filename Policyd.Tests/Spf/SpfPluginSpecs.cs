@@ -1,6 +1,6 @@
-using Policyd.Plugins.Model;
+using Policyd.Engine.Model;
+using Policyd.Modules.Spf;
 using Policyd.Plugins.Sessions;
-using Policyd.Plugins.Spf;
 using Policyd.Tests.Plugins;
 
 namespace Policyd.Tests.Spf;

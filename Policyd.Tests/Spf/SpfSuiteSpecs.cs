@@ -1,4 +1,4 @@
-using Policyd.Plugins.Spf;
+using Policyd.Modules.Spf;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Spf;

@@ -1,5 +1,9 @@
 using System.Data.Common;
 using CsCheck;
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;

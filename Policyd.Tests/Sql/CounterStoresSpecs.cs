@@ -1,4 +1,7 @@
 using System.Data.Common;
+using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;

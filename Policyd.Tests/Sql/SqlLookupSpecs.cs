@@ -1,4 +1,6 @@
 using Npgsql;
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Server;
 using Policyd.Tests.Support;

@@ -1,3 +1,5 @@
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;

@@ -1,5 +1,7 @@
 using System.Data.Common;
 using System.Diagnostics;
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 using Policyd.Tests.Support;

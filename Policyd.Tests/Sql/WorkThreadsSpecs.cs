@@ -1,3 +1,4 @@
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;
 

@@ -1,8 +1,10 @@
 using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
+using Policyd.Backends.SqlCounters;
 using Policyd.Configuration;
+using Policyd.Counting.Store;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Model;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Server.Admin.Counters;

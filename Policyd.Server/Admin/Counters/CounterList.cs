@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Server.Admin.Counters;

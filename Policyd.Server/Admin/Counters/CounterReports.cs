@@ -4,9 +4,9 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Policyd.Engine.Model;
+using Policyd.Modules;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Model;
-using Policyd.Plugins.Modules;
 
 namespace Policyd.Server.Admin.Counters;
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
-using Policyd.Plugins.Chain;
+using Policyd.Counting.Ledger;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;
 

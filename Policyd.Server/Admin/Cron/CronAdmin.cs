@@ -1,12 +1,11 @@
 using Policyd.Actors.Cron;
 using Policyd.Actors.Hosting;
-using Policyd.Plugins.Chain;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Server.Admin.Cron;
 
 /// <summary>The cron scheduler of the running server, and what to tell when there is none or it does not answer.</summary>
-internal sealed class CronAdmin(IPolicyServerHandle server, Plugins.Model.PolicyServerModel model)
+internal sealed class CronAdmin(IPolicyServerHandle server, Engine.Model.PolicyServerModel model)
 {
     /// <exception cref="AdminException">The server has no scheduler, is still starting, or its ledger's database is away.</exception>
     public async Task<T> AskAsync<T>(Func<CronScheduler, Task<T>> question)

@@ -1,3 +1,5 @@
+using Policyd.Backends.SqlCounters;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 

@@ -1,5 +1,4 @@
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Sql;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins.Counting;

@@ -1,0 +1,110 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Policyd.Backends.Connections;
+using Policyd.Plugins.Ldap;
+using Policyd.Plugins.Sources;
+
+namespace Policyd.Backends.Ldap;
+
+/// <summary>
+/// A directory, as plugins ask it: a few connections that are opened when they are needed and kept. A kept one that the server has
+/// closed meanwhile is replaced unseen; a server that is away is asked again after a pause.
+/// </summary>
+internal sealed class LdapDirectory(string name, LdapConnectionOptions options, ConnectionEnvironment environment) : ILdapDirectory, IAsyncDisposable
+{
+    private const int MostConnections = 16;
+
+    private readonly ConcurrentBag<LdapChannel> _idle = [];
+    private readonly SemaphoreSlim _free = new(MostConnections);
+    private readonly BackOff _backOff = new(environment.Clock);
+    private readonly SourceLog _log = new(string.Create(CultureInfo.InvariantCulture, $"connection {name}: ldap://{options.Host}:{options.Port}"), environment.Clock);
+    private volatile bool _isDisposed;
+
+    /// <summary>How long an operation may take.</summary>
+    public TimeSpan Timeout => options.Timeout;
+
+    /// <summary>Searches.</summary>
+    /// <exception cref="LdapException">The directory is away; that is logged already.</exception>
+    /// <exception cref="OperationCanceledException">It did not answer in time; the same.</exception>
+    public async ValueTask<LdapResult> SearchAsync(LdapSearch search, CancellationToken ct)
+    {
+        using var attempt = _backOff.Enter();
+        if (attempt.IsRefused)
+        {
+            _log.Away(environment.Logger, null);
+            throw new LdapException("the directory is unavailable");
+        }
+
+        var since = environment.Clock.GetTimestamp();
+        await _free.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            var result = await SearchKeptAsync(search, ct).ConfigureAwait(false) ?? await SearchNewAsync(search, ct).ConfigureAwait(false);
+            attempt.Succeeded();
+            _log.Back(environment.Logger);
+            return result;
+        }
+        catch (Exception exception) when (exception is LdapException or OperationCanceledException)
+        {
+            attempt.Failed();
+            _log.Away(environment.Logger, exception is LdapException ? exception.Message : Waited.TimedOut(environment.Clock, since));
+            throw;
+        }
+        finally
+        {
+            _free.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _isDisposed = true;
+        while (_idle.TryTake(out var channel))
+        {
+            await channel.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task<LdapResult?> SearchKeptAsync(LdapSearch search, CancellationToken ct)
+    {
+        while (_idle.TryTake(out var kept))
+        {
+            try
+            {
+                return await SearchAsync(kept, search, ct).ConfigureAwait(false);
+            }
+            catch (LdapException)
+            {
+                // The server was restarted, or closes what is idle: the next one, and in the end a new one, tells what is true.
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<LdapResult> SearchNewAsync(LdapSearch search, CancellationToken ct) =>
+        await SearchAsync(await LdapChannel.OpenAsync(options, ct).ConfigureAwait(false), search, ct).ConfigureAwait(false);
+
+    private async Task<LdapResult> SearchAsync(LdapChannel channel, LdapSearch search, CancellationToken ct)
+    {
+        var isWhole = false;
+        try
+        {
+            var result = await channel.SearchAsync(search, ct).ConfigureAwait(false);
+            isWhole = true;
+            return result;
+        }
+        finally
+        {
+            if (isWhole && !_isDisposed)
+            {
+                _idle.Add(channel);
+            }
+            else
+            {
+                await channel.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+    }
+}

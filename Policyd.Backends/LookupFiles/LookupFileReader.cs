@@ -1,0 +1,22 @@
+using Policyd.Plugins.Api;
+using Policyd.Plugins.LookupFiles;
+
+namespace Policyd.Backends.LookupFiles;
+
+/// <summary>The lookup files of this server.</summary>
+internal sealed class LookupFileReader : ILookupFiles
+{
+    public IWatchedFile<Dictionary<string, string>>? PostfixMap(PluginSetup setup, string name, string without)
+    {
+        if (LookupFiles.PostfixMap.Of(name, setup.ResolvePath, out var error) is not { } map)
+        {
+            setup.Error("db_file", error);
+            return null;
+        }
+
+        return LookupFile.Open(setup, map.Path, map.Read, without);
+    }
+
+    public IWatchedFile<Dictionary<string, string>> BerkeleyDb(PluginSetup setup, string path, string without) =>
+        LookupFile.Open(setup, path, BerkeleyDbFile.Read, without);
+}

@@ -1,0 +1,288 @@
+using System.Data.Common;
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+using Policyd.Backends.Sql;
+using Policyd.Counting.Store;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Backends.SqlCounters;
+
+/// <summary>
+/// Counter tables in SQLite: one prepared upsert, run for each row. WAL lets loads go on while a commit runs; synchronous=FULL
+/// (set by the database) makes an answered commit survive a power cut.
+/// </summary>
+internal sealed class SqliteCounterStore : SqlCounterStore
+{
+    private const string Merged = "temp.policyd_merged";
+
+    // The statements are only touched in their lane. A lane that failed comes with a new connection, whose statements are prepared anew.
+    private readonly SqliteDatabase _database;
+    private readonly SqliteStatements _writing = new();
+    private readonly SqliteStatements _reading = new();
+
+    public SqliteCounterStore(SqliteDatabase database)
+        : base(database)
+    {
+        _database = database;
+        Writer.Closing += _writing.Dispose;
+        Reader.Closing += _reading.Dispose;
+    }
+
+    protected override string CreateCommitsTable =>
+        "PRAGMA journal_mode = WAL; "
+        + $"CREATE TABLE IF NOT EXISTS {Commits} (node TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, ids BLOB NOT NULL, PRIMARY KEY (node, seq)); "
+        + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
+
+    /// <summary>Looks without leaving a trace: a file that is not there is not made, and beside one that is there nothing appears.</summary>
+    public override async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
+    {
+        if (!File.Exists(_database.File))
+        {
+            return [$"table {table}: created, in the new file {_database.File}"];
+        }
+
+        var untouched = _database.ToLookAt();
+        await using var _ = untouched.ConfigureAwait(false);
+        return await DescribeAsync(untouched, table, ct).ConfigureAwait(false);
+    }
+
+    protected override Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
+    {
+        var statements = _writing.For((SqliteConnection)connection);
+        // IMMEDIATE: a transaction that begins as a reader could find at its first write that it must start anew.
+        statements["BEGIN IMMEDIATE"].Run();
+        try
+        {
+            Record(statements, plan.Commit);
+            foreach (var table in plan.Tables)
+            {
+                foreach (var row in table.Rows)
+                {
+                    Write(statements, table.Info.Table, row);
+                }
+            }
+
+            committing();
+            statements["COMMIT"].Run();
+        }
+        catch (SqliteException)
+        {
+            RollBack(statements);
+            throw;
+        }
+
+        return Task.CompletedTask;
+    }
+
+    protected override Task LoadAsync(
+        DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
+    {
+        var select = _reading.For((SqliteConnection)connection)[
+            $"SELECT \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ?1 AND \"time\" BETWEEN ?2 AND ?3"];
+        foreach (var (key, names) in keys)
+        {
+            ct.ThrowIfCancellationRequested();
+            select.Bind(1, key);
+            select.Bind(2, times.From);
+            select.Bind(3, times.To);
+            while (select.Step())
+            {
+                AddLoaded(rows, names, select.Text(0), Amounts(select, 1));
+            }
+        }
+
+        return Task.CompletedTask;
+    }
+
+    protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        using var transaction = ((SqliteConnection)connection).BeginTransaction(deferred: false);
+        var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
+        foreach (var (_, sql) in steps)
+        {
+            using var command = Command(connection, sql);
+            command.CommandTimeout = 0;
+            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+        }
+
+        var folding = await FoldingAsync(connection, table, ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
+        return DefaultInfo(table) with { Folding = folding, Done = [.. steps.Select(step => step.Done)] };
+    }
+
+    protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
+        [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
+
+    protected override CounterTableInfo DefaultInfo(string table) =>
+        new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
+
+    private static CounterAmounts Amounts(SqliteStatement statement, int first) =>
+        new(statement.Int64(first), statement.Int64(first + 1), statement.Int64(first + 2), statement.Int64(first + 3));
+
+    // Some errors (a full disk, an I/O error) have rolled back already, and ROLLBACK says so.
+    private static void RollBack(SqliteStatements statements)
+    {
+        try
+        {
+            statements["ROLLBACK"].Run();
+        }
+        catch (SqliteException)
+        {
+        }
+    }
+
+    private void Record(SqliteStatements statements, CounterCommit commit)
+    {
+        var insert = statements[$"INSERT INTO {Commits} (node, seq, at, ids) VALUES (?1, ?2, ?3, ?4)"];
+        insert.Bind(1, commit.Node.ToString("N"));
+        insert.Bind(2, commit.Sequence);
+        insert.Bind(3, commit.At.ToUnixTimeMilliseconds());
+        insert.Bind(4, CommitPlan.Encode(commit.RequestIds));
+        insert.Run();
+    }
+
+    private void Write(SqliteStatements statements, string table, PlannedRow row)
+    {
+        var upsert = statements.Upsert(table, row.Absolute, UpsertOf);
+        upsert.Bind(1, row.Id.Key);
+        upsert.Bind(2, row.Id.Time);
+        upsert.Bind(3, row.Amounts.Count);
+        upsert.Bind(4, row.Amounts.CountRcpt);
+        upsert.Bind(5, row.Amounts.Size);
+        upsert.Bind(6, row.Amounts.SizeRcpt);
+        if (upsert.Step())
+        {
+            row.Read(Amounts(upsert, 0));
+            upsert.Reset();
+        }
+    }
+
+    private string UpsertOf(string table, bool absolute)
+    {
+        var sets = Metrics.Select(m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("min", "max", m, $"excluded.{m}")}");
+        return $"INSERT INTO {Quote(table)} (\"key\", \"time\", {Columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING {Columns}";
+    }
+
+    private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        var name = Quote(table);
+        if (await CountAsync(connection, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(@table)", table, ct).ConfigureAwait(false) == 0)
+        {
+            // One tree instead of a table and its index: half the pages to write for a commit of keys that are far apart.
+            return
+            [
+                ($"table {table}: created",
+                    $"CREATE TABLE {name} (\"key\" VARCHAR(255) NOT NULL, \"time\" VARCHAR(255) NOT NULL, count BIGINT NOT NULL, count_rcpt BIGINT NOT NULL, "
+                    + "size BIGINT NOT NULL, size_rcpt BIGINT NOT NULL, PRIMARY KEY (\"key\", \"time\")) WITHOUT ROWID"),
+            ];
+        }
+
+        var unique = await CountAsync(
+            connection,
+            "SELECT count(*) FROM pragma_index_list(@table) AS one WHERE one.\"unique\" = 1 AND one.partial = 0 AND "
+            + "(SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
+            table,
+            ct).ConfigureAwait(false);
+        if (unique > 0)
+        {
+            return [];
+        }
+
+        var steps = new List<(string Done, string Sql)>();
+        var twice = await CountAsync(connection, $"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} WHERE @table <> '' GROUP BY \"key\", \"time\" HAVING n > 1)", table, ct).ConfigureAwait(false);
+        if (twice > 0)
+        {
+            steps.Add(($"table {table}: {twice} duplicate {(twice == 1 ? "row" : "rows")} of one key and time merged", MergeTwins(name)));
+        }
+
+        steps.Add(($"table {table}: a unique key on key and time added", $"CREATE UNIQUE INDEX {Quote(table + "_key_time")} ON {name} (\"key\", \"time\")"));
+        return steps;
+    }
+
+    // The unique key's collation, which an upsert needs to be the column's too.
+    private static async Task<KeyFolding> FoldingAsync(DbConnection connection, string table, CancellationToken ct)
+    {
+        using var command = Command(
+            connection,
+            "SELECT upper(part.coll) FROM pragma_index_list(@table) AS one, pragma_index_xinfo(one.name) AS part WHERE one.\"unique\" = 1 AND one.partial = 0 AND part.name = 'key' "
+            + "AND (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
+            ("@table", table));
+        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) switch
+        {
+            "NOCASE" => KeyFolding.AsciiCase,
+            "RTRIM" => KeyFolding.TrailingSpaces,
+            _ => KeyFolding.Exact,
+        };
+    }
+
+    private static string MergeTwins(string name)
+    {
+        var sums = string.Join(", ", Metrics.Select(m => $"sum({m}) AS {m}"));
+        var sets = string.Join(", ", Metrics.Select(m => $"{m} = one.{m}"));
+        return $"CREATE TEMP TABLE policyd_merged AS SELECT min(rowid) AS kept, \"key\", \"time\", {sums} FROM {name} GROUP BY \"key\", \"time\" HAVING count(*) > 1; "
+            + $"UPDATE {name} SET {sets} FROM {Merged} AS one WHERE {name}.rowid = one.kept; "
+            + $"DELETE FROM {name} WHERE rowid IN (SELECT extra.rowid FROM {name} AS extra JOIN {Merged} AS one ON extra.\"key\" = one.\"key\" AND extra.\"time\" = one.\"time\" WHERE extra.rowid <> one.kept); "
+            + $"DROP TABLE {Merged}";
+    }
+
+    private static async Task<long> CountAsync(DbConnection connection, string sql, string table, CancellationToken ct)
+    {
+        using var command = Command(connection, sql, ("@table", table));
+        return Convert.ToInt64(await command.ExecuteScalarAsync(ct).ConfigureAwait(false), CultureInfo.InvariantCulture);
+    }
+}
+
+/// <summary>The prepared statements of a lane's present connection.</summary>
+internal sealed class SqliteStatements : IDisposable
+{
+    private readonly Dictionary<string, SqliteStatement> _byText = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Table, bool Absolute), SqliteStatement> _upserts = [];
+    private SqliteConnection? _connection;
+
+    public SqliteStatement this[string sql]
+    {
+        get
+        {
+            if (!_byText.TryGetValue(sql, out var statement))
+            {
+                _byText.Add(sql, statement = new SqliteStatement(_connection!, sql));
+            }
+
+            return statement;
+        }
+    }
+
+    public SqliteStatements For(SqliteConnection connection)
+    {
+        if (!ReferenceEquals(_connection, connection))
+        {
+            Dispose();
+            _connection = connection;
+        }
+
+        return this;
+    }
+
+    /// <summary>An upsert by its table: making its text for each row to look it up would cost more than the row.</summary>
+    public SqliteStatement Upsert(string table, bool absolute, Func<string, bool, string> text)
+    {
+        if (!_upserts.TryGetValue((table, absolute), out var statement))
+        {
+            _upserts.Add((table, absolute), statement = this[text(table, absolute)]);
+        }
+
+        return statement;
+    }
+
+    public void Dispose()
+    {
+        foreach (var statement in _byText.Values)
+        {
+            statement.Dispose();
+        }
+
+        _byText.Clear();
+        _upserts.Clear();
+    }
+}

@@ -1,0 +1,235 @@
+using Policyd.Counting.Store;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Counting.Ledger;
+
+/// <summary>
+/// One window of one key in the owner's memory. A million of these may live at once, so the common case, a calendar window
+/// in which at most one mail has a reservation, holds no collection at all.
+/// </summary>
+/// <param name="name">The window's name.</param>
+/// <param name="next">The next open window of the key, of which there are hardly ever more than two.</param>
+internal sealed class OpenWindow(string name, OpenWindow? next)
+{
+    // Buckets before this were not read, or are forgotten.
+    private string _from = string.Empty;
+    private CounterAmounts _total;
+    private List<CounterRow>? _buckets;
+    private string? _firstInstance;
+    private Reservation _first;
+    private Dictionary<string, Reservation>? _others;
+    private DateTimeOffset _earliestExpiry = DateTimeOffset.MaxValue;
+    private bool _touched;
+
+    public string Name { get; } = name;
+
+    public OpenWindow? Next { get; set; } = next;
+
+    public bool Loaded { get; set; }
+
+    /// <summary>Whether all is known of what this window counts. After the clock was put back, older buckets than those at hand may be its.</summary>
+    public bool Knows(CounterWindow window) => Loaded && (window.Rolling is null || string.CompareOrdinal(window.Range.From, _from) >= 0);
+
+    public CounterAmounts InFlight { get; set; }
+
+    public int AddsInFlight { get; set; }
+
+    public CounterAmounts Reserved { get; private set; }
+
+    public int Reservations => (_firstInstance is null ? 0 : 1) + (_others?.Count ?? 0);
+
+    public bool IsQuiet => AddsInFlight == 0 && Reservations == 0;
+
+    /// <summary>What counts at a time. What was counted later than it, before the clock was put back, is no part of a rolling window.</summary>
+    public CounterAmounts Sum(CounterWindow window, DateTimeOffset now)
+    {
+        _touched = true;
+        return window.Rolling is null ? _total + InFlight : SumOfBuckets(window, now);
+    }
+
+    private CounterAmounts SumOfBuckets(CounterWindow window, DateTimeOffset now)
+    {
+        var sum = InFlight;
+        if (_buckets is null)
+        {
+            return sum;
+        }
+
+        var (first, last) = (window.Range.From, window.LastAt(now));
+        var oldest = default(string);
+        foreach (var bucket in _buckets)
+        {
+            if (string.CompareOrdinal(bucket.Time, first) < 0)
+            {
+                oldest = oldest is null || string.CompareOrdinal(bucket.Time, oldest) < 0 ? bucket.Time : oldest;
+            }
+            else if (string.CompareOrdinal(bucket.Time, last) <= 0)
+            {
+                sum += bucket.Total;
+            }
+        }
+
+        if (oldest is not null)
+        {
+            ForgetBucketsBefore(window.RowsToRead.From, oldest);
+        }
+
+        return sum;
+    }
+
+    private void ForgetBucketsBefore(string first, string oldest)
+    {
+        if (string.CompareOrdinal(oldest, first) < 0)
+        {
+            _buckets!.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, first) < 0);
+            _from = string.CompareOrdinal(first, _from) > 0 ? first : _from;
+        }
+    }
+
+    public void SetRow(CounterWindow window, CounterRow row)
+    {
+        _touched = true;
+        if (window.Rolling is null)
+        {
+            _total = row.Total;
+        }
+        else
+        {
+            SetBucket(row);
+        }
+    }
+
+    private void SetBucket(CounterRow row)
+    {
+        _buckets ??= [];
+        var index = _buckets.FindLastIndex(bucket => bucket.Time == row.Time);
+        if (index >= 0)
+        {
+            _buckets[index] = row;
+        }
+        else
+        {
+            _buckets.Add(row);
+        }
+    }
+
+    /// <summary>Rows that are about to be loaded are forgotten before: one that is no longer in SQL must not stay here.</summary>
+    public void ForgetRows(CounterTimeRange range)
+    {
+        _total = default;
+        _buckets?.Clear();
+        _from = range.From;
+    }
+
+    /// <summary>
+    /// The rows to write so that the chosen sums of the window become these. The others stay, each in its row: a bucket that is yet to
+    /// leave a rolling window keeps what it will take with it. Buckets whose time is yet to come are emptied too, or they would count when it comes.
+    /// </summary>
+    public IReadOnlyList<(string Time, CounterAmounts Amounts)> RowsFor(CounterWindow window, CounterAmounts amounts, CounterSums which)
+    {
+        if (window.Rolling is null)
+        {
+            return [(window.Time, _total.With(which, amounts))];
+        }
+
+        var newest = _buckets?.Find(bucket => bucket.Time == window.Time)?.Total ?? default;
+        var rows = new List<(string Time, CounterAmounts Amounts)> { (window.Time, newest.With(which, amounts)) };
+        var first = window.Range.From;
+        foreach (var bucket in _buckets ?? [])
+        {
+            var emptied = bucket.Total.With(which, default);
+            if (bucket.Time != window.Time && emptied != bucket.Total && string.CompareOrdinal(bucket.Time, first) >= 0)
+            {
+                rows.Add((bucket.Time, emptied));
+            }
+        }
+
+        return rows;
+    }
+
+    /// <summary>Whether anybody has asked since this was last looked at.</summary>
+    public bool TakeTouched()
+    {
+        var touched = _touched;
+        _touched = false;
+        return touched;
+    }
+
+    public CounterAmounts? ReservationOf(string instance) =>
+        _firstInstance == instance ? _first.Amounts
+        : _others is not null && _others.TryGetValue(instance, out var held) ? held.Amounts : null;
+
+    public void Hold(string instance, CounterAmounts amounts, DateTimeOffset until)
+    {
+        Drop(instance);
+        var held = new Reservation(amounts, until);
+        if (_firstInstance is null)
+        {
+            (_firstInstance, _first) = (instance, held);
+        }
+        else
+        {
+            (_others ??= []).Add(instance, held);
+        }
+
+        Reserved += amounts;
+        if (until < _earliestExpiry)
+        {
+            _earliestExpiry = until;
+        }
+    }
+
+    public void Drop(string instance)
+    {
+        if (_firstInstance == instance)
+        {
+            Reserved -= _first.Amounts;
+            _firstInstance = null;
+        }
+        else if (_others is not null && _others.Remove(instance, out var held))
+        {
+            Reserved -= held.Amounts;
+            if (_others.Count == 0)
+            {
+                _others = null;
+            }
+        }
+    }
+
+    /// <summary>Ends the reservations of mails that never came to an end. Looks only when the earliest of them can have run out.</summary>
+    public void DropExpired(DateTimeOffset now)
+    {
+        if (Reservations == 0 || now < _earliestExpiry)
+        {
+            return;
+        }
+
+        _earliestExpiry = DateTimeOffset.MaxValue;
+        if (_firstInstance is { } first)
+        {
+            DropIfExpired(first, _first, now);
+        }
+
+        if (_others is { } others)
+        {
+            foreach (var (instance, held) in others)
+            {
+                DropIfExpired(instance, held, now);
+            }
+        }
+    }
+
+    private void DropIfExpired(string instance, in Reservation held, DateTimeOffset now)
+    {
+        if (held.Until <= now)
+        {
+            Drop(instance);
+        }
+        else if (held.Until < _earliestExpiry)
+        {
+            _earliestExpiry = held.Until;
+        }
+    }
+
+    private readonly record struct Reservation(CounterAmounts Amounts, DateTimeOffset Until);
+}

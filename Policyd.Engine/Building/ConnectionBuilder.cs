@@ -1,0 +1,94 @@
+using Policyd.Backends.Connections;
+using Policyd.Backends.Sql;
+using Policyd.Configuration;
+using Policyd.Engine.Connections;
+using Policyd.Engine.Model;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Sql;
+
+namespace Policyd.Engine.Building;
+
+// From the section "connections" to connections that are not open yet.
+internal sealed class ConnectionBuilder(ModelEnvironment environment, DiagnosticBag diagnostics)
+{
+    private static readonly string[] s_own = ["module", "name"];
+    private readonly ConnectionEnvironment _environment = new(environment.Clock, environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!));
+
+    public (IReadOnlyDictionary<string, ConnectionDefinition> Definitions, ServerConnections Connections) Build(ConfigObject root)
+    {
+        var definitions = new Dictionary<string, ConnectionDefinition>(StringComparer.Ordinal);
+        var connections = new ServerConnections();
+        if (root["connections"] is { } given and not ConfigObject and not ConfigScalar { IsNull: true })
+        {
+            diagnostics.Error(given.Position, $"connections: expected an object {{ NAME {{ module, … }} }}, found {given.Describe()}");
+        }
+
+        foreach (var member in (root["connections"] as ConfigObject)?.Members ?? [])
+        {
+            var known = string.Join(", ", ConnectionModules.Names);
+            if (member.Value is not ConfigObject section || (section["module"] as ConfigScalar)?.Text is not { } module)
+            {
+                diagnostics.Error(member.Value.Position, $"connection {member.Key} needs the option \"module\": {known}");
+            }
+            else if (ConnectionModules.NewOptions(module) is not { } options)
+            {
+                diagnostics.Error(section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known modules: {known}");
+            }
+            else
+            {
+                definitions[member.Key] = new ConnectionDefinition(member.Key, module, section, ConnectionModules.SchemaOf(module));
+                try
+                {
+                    Add(connections, member.Key, section, options);
+                }
+                catch (Exception e)
+                {
+                    diagnostics.Error(section.Position, $"connection {member.Key}: it cannot be created: {ConfigurationFault.Of(e)}");
+                }
+            }
+        }
+
+        return (definitions, connections);
+    }
+
+    private void Add(ServerConnections connections, string name, ConfigObject section, object options)
+    {
+        var subject = $"connection {name}";
+        if (!OptionBinder.Bind(options, section, diagnostics, new BindingOptions { Subject = subject, ConsumedElsewhere = s_own }))
+        {
+            return;
+        }
+
+        switch (options)
+        {
+            case SqlConnectionOptions sql when sql.Check() is { } problem:
+                diagnostics.Error(section.PositionOf("dsn"), $"{subject}: dsn: {problem}");
+                break;
+            case SqlConnectionOptions sql:
+                connections.Sql.Add(name, sql);
+                break;
+            case IConnectionOptions other when other.Check() is { } problem:
+                diagnostics.Error(section.Position, $"{subject}: {problem}");
+                break;
+            case IConnectionOptions other:
+                connections.Add(name, other, _environment);
+                break;
+        }
+    }
+
+    /// <summary>Makes the connections' counter stores: what a driver refuses there is an error of the connection, not of the start.</summary>
+    public void MakeStores(ServerConnections connections, IReadOnlyDictionary<string, ConnectionDefinition> definitions, IEnumerable<string> names)
+    {
+        foreach (var name in names.Distinct().Where(connections.Sql.Contains))
+        {
+            try
+            {
+                connections.Sql.CounterStore(name);
+            }
+            catch (Exception e)
+            {
+                diagnostics.Error(definitions[name].Section.Position, $"connection {name}: its counter tables cannot be used: {ConfigurationFault.Of(e)}");
+            }
+        }
+    }
+}

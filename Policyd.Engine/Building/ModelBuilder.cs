@@ -1,0 +1,301 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Backends.Dns;
+using Policyd.Backends.Memcached;
+using Policyd.Backends.Redis;
+using Policyd.Configuration;
+using Policyd.Engine.Advice;
+using Policyd.Engine.Chain;
+using Policyd.Engine.Connections;
+using Policyd.Engine.Cron;
+using Policyd.Engine.Loading;
+using Policyd.Engine.Model;
+using Policyd.Engine.Sessions;
+using Policyd.Plugins.Caches;
+using Policyd.Plugins.Dns;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+
+namespace Policyd.Engine.Building;
+
+/// <summary>From a configuration to the model of its server. Every step reports and goes on, so that an operator sees all that is wrong at once.</summary>
+public sealed class ModelBuilder
+{
+    private readonly ConfigDocument _document;
+    private readonly ModelEnvironment _environment;
+    private readonly DiagnosticBag _diagnostics;
+
+    private ModelBuilder(ConfigDocument document, ModelEnvironment environment)
+    {
+        _document = document;
+        _environment = environment;
+        _diagnostics = document.Diagnostics;
+    }
+
+    /// <summary>Makes a model. All errors of the file are in the document's diagnostics, each with its place.</summary>
+    /// <param name="document">The configuration; its diagnostics are added to.</param>
+    /// <param name="environment">Clock, log and modules.</param>
+    /// <returns>The model; null when there are errors.</returns>
+    public static PolicyServerModel? Build(ConfigDocument document, ModelEnvironment environment) => new ModelBuilder(document, environment).Build();
+
+    private PolicyServerModel? Build()
+    {
+        RootSections.Check(_document.Root, _diagnostics);
+        if (_document.Root["policyd"] is not ConfigObject root)
+        {
+            return null;
+        }
+
+        var options = new ServerOptions();
+        OptionBinder.Bind(options, root, _diagnostics, new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts", "cron"] });
+        var listeners = Listeners(options, root);
+        if (options.Admin.Check() is { } wrong)
+        {
+            _diagnostics.Error((root["admin"] as ConfigObject ?? root).PositionOf("listen"), $"admin: listen: {wrong}");
+        }
+
+        var builder = new ConnectionBuilder(_environment, _diagnostics);
+        var (connections, opened) = builder.Build(root);
+        var actions = new ActionChecker(_document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
+        if (options.OnError.Action is { } onError)
+        {
+            actions.Check("on_error", onError, root.PositionOf("on_error"));
+        }
+
+        var resources = new PluginResources(_environment, actions.Grammar, _diagnostics, connections, opened, Dns(options.Dns, root, opened));
+        var hosts = Hosts(root, Modules(options, root), resources, actions);
+        Cross(listeners, hosts, root, options);
+        builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
+        var sessions = Guarded("session_cache", root, () => Sessions(root, opened, resources));
+        var cron = Guarded("cron", root, () => new CronSection(opened.Sql, _diagnostics).Read(root["cron"]));
+        if (_diagnostics.HasErrors || sessions is null || cron is null)
+        {
+            return null;
+        }
+
+        // What can be used and is probably not what was meant. With errors it would only add to them.
+        resources.UsedConnections.Add(cron.Db);
+        ServerAdvice.Check(root, options, resources, connections, _diagnostics);
+        var chains = new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
+        var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
+        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
+    }
+
+    // What a section's values make somebody throw is an error at the section's place; null then.
+    private T? Guarded<T>(string section, ConfigObject root, Func<T> make)
+        where T : class
+    {
+        try
+        {
+            return make();
+        }
+        catch (Exception e)
+        {
+            _diagnostics.Error(root.PositionOf(section), $"{section}: it cannot be created: {ConfigurationFault.Of(e)}");
+            return null;
+        }
+    }
+
+    private Lazy<IDnsResolver> Dns(DnsOptions options, ConfigObject root, ServerConnections connections)
+    {
+        if (_environment.Dns is { } given)
+        {
+            return new Lazy<IDnsResolver>(given);
+        }
+
+        if (options.Check() is var (option, message))
+        {
+            _diagnostics.Error((root["dns"] as ConfigObject ?? root).PositionOf(option), $"dns: {option}: {message}");
+            return new Lazy<IDnsResolver>(() => new DnsResolver(new DnsOptions(), _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>()));
+        }
+
+        return new Lazy<IDnsResolver>(() => connections.Own(new DnsResolver(options, _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>())));
+    }
+
+    private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)
+    {
+        var listeners = new List<PolicyEndpoint>();
+        for (var index = 0; index < options.Listen.Count; index++)
+        {
+            var place = root["listen"] is ConfigArray array && index < array.Items.Count ? array.Items[index].Position : root.PositionOf("listen");
+            if (!PolicyEndpoint.TryParse(options.Listen[index], out var endpoint, out var error))
+            {
+                _diagnostics.Error(place, $"listen: {error}");
+            }
+            else if (listeners.Contains(endpoint))
+            {
+                _diagnostics.Error(place, $"listen: {endpoint} is listed twice");
+            }
+            else
+            {
+                listeners.Add(endpoint);
+            }
+        }
+
+        if (listeners.Count == 0 && !_diagnostics.HasErrors)
+        {
+            _diagnostics.Error(root.PositionOf("listen"), "listen: the list is empty");
+        }
+
+        return listeners;
+    }
+
+    private ModuleRegistry Modules(ServerOptions options, ConfigObject root)
+    {
+        if (options.PluginFolder is null)
+        {
+            return _environment.Modules;
+        }
+
+        var errors = new List<string>();
+        var beside = Path.GetDirectoryName(root.Position.File);
+        var folder = string.IsNullOrEmpty(beside) ? options.PluginFolder : Path.Combine(beside, options.PluginFolder);
+        var modules = PluginFolder.Load(folder, _environment.Modules, errors);
+        foreach (var error in errors)
+        {
+            _diagnostics.Error(root.PositionOf("plugin_folder"), $"plugin_folder: {error}");
+        }
+
+        return modules;
+    }
+
+    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, PluginResources resources, ActionChecker actions)
+    {
+        var hosts = new List<HostDraft>();
+        switch (root["virtual_hosts"])
+        {
+            case ConfigArray array:
+                foreach (var item in array.Items)
+                {
+                    if (item is ConfigObject section)
+                    {
+                        Host(section, hosts, modules, resources, actions);
+                    }
+                    else
+                    {
+                        _diagnostics.Error(item.Position, $"a virtual host must be an object {{ port, name, plugins }}, not {item.Describe()}");
+                    }
+                }
+
+                break;
+            case null:
+                _diagnostics.Error(root.Position, "there is no virtual host; add virtual_hosts = [ { name, port, plugins } ]");
+                break;
+            case var other:
+                _diagnostics.Error(other.Position, $"virtual_hosts: expected an array, found {other.Describe()}");
+                break;
+        }
+
+        return hosts;
+    }
+
+    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, PluginResources resources, ActionChecker actions)
+    {
+        var options = new HostOptions();
+        OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "virtual host", ConsumedElsewhere = ["plugins"] });
+        var endpoints = new List<PolicyEndpoint>();
+        var ports = new List<int>();
+        foreach (var text in options.Port)
+        {
+            if (!VirtualHostDefinition.TryParseListener(text, endpoints, ports, out var error))
+            {
+                _diagnostics.Error(section.PositionOf("port"), $"port: {error}");
+            }
+        }
+
+        var name = options.Name ?? (options.Port.Count > 0 ? options.Port[0] : "");
+        if (hosts.Any(other => other.Name == name))
+        {
+            _diagnostics.Error(section.PositionOf("name"), $"there are two virtual hosts with the name \"{name}\"");
+        }
+
+        if (hosts.SelectMany(other => other.Ports).Intersect(ports).Any() || hosts.SelectMany(other => other.Endpoints).Intersect(endpoints).Any())
+        {
+            _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" already belongs to another virtual host");
+        }
+
+        var chain = new ChainBuilder(name, modules, resources, actions, _diagnostics).Build(section, keepsActions: false);
+        hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), endpoints, ports, section.Position));
+    }
+
+    private void Cross(List<PolicyEndpoint> listeners, List<HostDraft> hosts, ConfigObject root, ServerOptions options)
+    {
+        var definitions = hosts.Select(host => (host, Serves: new VirtualHostDefinition(null!, host.Endpoints, host.Ports))).ToList();
+        foreach (var listener in listeners.Where(listener => !definitions.Any(one => one.Serves.Serves(listener))))
+        {
+            _diagnostics.Warning(root.PositionOf("listen"), $"no virtual host has the port of {listener}, so requests on it get no answer");
+        }
+
+        foreach (var (host, serves) in definitions.Where(one => !listeners.Any(one.Serves.Serves)))
+        {
+            if (!options.VhostByPolicyContext || serves.Ports.Count + serves.Endpoints.Count > 0)
+            {
+                _diagnostics.Warning(host.Position, $"nothing listens on the port of virtual host \"{host.Name}\"");
+            }
+        }
+    }
+
+    private ISessionStore Sessions(ConfigObject root, ServerConnections opened, PluginResources resources)
+    {
+        var memory = new MemorySessionOptions();
+        if (root["session_cache"] is not ConfigObject section)
+        {
+            if (root["session_cache"] is { } given and not ConfigScalar { IsNull: true })
+            {
+                _diagnostics.Error(given.Position, $"session_cache: expected an object {{ module, … }}, found {given.Describe()}");
+            }
+
+            return memory.ToStore(_environment.Clock);
+        }
+
+        var module = (section["module"] as ConfigScalar)?.Text ?? "Memory";
+        var place = section.PositionOf("module");
+        switch (module.ToUpperInvariant())
+        {
+            case "NONE":
+                return new NoSessionStore();
+            case "MEMORY":
+                OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+                break;
+            case "MEMCACHED":
+                var shared = CacheOptions(section);
+                resources.UsedConnections.Add(shared.Memcached);
+                return InCache(opened.Find<MemcachedClient>(shared.Memcached), shared.Memcached, "memcached", shared, section);
+            case "REDIS":
+                shared = CacheOptions(section);
+                resources.UsedConnections.Add(shared.Redis);
+                return InCache(opened.Find<RedisClient>(shared.Redis), shared.Redis, "redis", shared, section);
+            default:
+                _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known modules: None, Memory, Memcached and Redis");
+                break;
+        }
+
+        return memory.ToStore(_environment.Clock);
+    }
+
+    private CacheSessionOptions CacheOptions(ConfigObject section)
+    {
+        var options = new CacheSessionOptions();
+        OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+        return options;
+    }
+
+    private ISessionStore InCache(IValueCache? cache, string connection, string option, CacheSessionOptions options, ConfigObject section)
+    {
+        if (cache is not null)
+        {
+            return new FailOpenSessionStore(new CacheSessionStore(cache, options.Expire), _environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"));
+        }
+
+        _diagnostics.Error(section.PositionOf(option), $"session_cache: there is no connection \"{connection}\" with module = {(section["module"] as ConfigScalar)?.Text}");
+        return new NoSessionStore();
+    }
+
+    private sealed record HostDraft(string Name, PluginChain Chain, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports, SourcePosition Position);
+
+    private sealed class HostOptions
+    {
+        public string? Name { get; set; }
+
+        public IReadOnlyList<string> Port { get; set; } = [];
+    }
+}

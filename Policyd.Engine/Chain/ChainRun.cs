@@ -1,0 +1,39 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Addresses;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Dns;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+
+namespace Policyd.Engine.Chain;
+
+// One request on its way through a virtual host's chain and the chains nested in it: what the chain itself has to know of it.
+internal sealed class ChainRun(PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline)
+    : RequestRun(request, session, host.Name, environment.Clock, environment.Logger)
+{
+    private DnsBudget? _lookups;
+
+    public VirtualHost Host { get; } = host;
+
+    public ChainEnvironment Environment { get; } = environment;
+
+    /// <summary>Timestamp at which plugins are given up: the request's deadline less the reserve in which the answer is sent.</summary>
+    public long Deadline { get; } = deadline;
+
+    public string? LastPlugin { get; set; }
+
+    /// <summary>The first failure of a plugin, in words for the line of the request, also when the chain went on after it.</summary>
+    public string? Failure { get; private set; }
+
+    public override DnsBudget Lookups =>
+        LazyInitializer.EnsureInitialized(ref _lookups, () => new DnsBudget(ClientAddress.Parse(Request.ClientAddress)));
+
+    public void Failed(PluginFailedException failure) =>
+        Failure ??= failure.Plugin.Length > 0 ? $"plugin {failure.Plugin} {failure.Message}" : failure.Message;
+}
+
+/// <summary>What chains of a server share.</summary>
+/// <param name="Clock">The clock.</param>
+/// <param name="Logger">The log of requests and plugins.</param>
+/// <param name="Grammar">What Postfix obeys.</param>
+public sealed record ChainEnvironment(TimeProvider Clock, ILogger Logger, ActionGrammar Grammar);

@@ -1,0 +1,63 @@
+using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Store;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sql;
+
+namespace Policyd.Engine.Connections;
+
+/// <summary>
+/// The SQL connections of a configuration. Each database and each counter store is made once, when somebody first asks for it, and
+/// connects when it is first used: a database that is away does not keep the server from starting.
+/// </summary>
+public sealed class SqlConnections : IAsyncDisposable
+{
+    private readonly Dictionary<string, Lazy<SqlDatabase>> _databases = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _settings = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Lazy<ICounterStore>> _stores = new(StringComparer.Ordinal);
+
+    /// <summary>The SQLite file of the default configuration, the only one whose folder the server makes.</summary>
+    public const string FileWhoseFolderIsMade = SqliteDatabase.DefaultFile;
+
+    /// <summary>The names of the connections.</summary>
+    public IReadOnlyCollection<string> Names => _databases.Keys;
+
+    /// <summary>Whether there is a SQL connection of that name.</summary>
+    public bool Contains(string name) => _databases.ContainsKey(name);
+
+    /// <summary>The database of a connection.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public ISqlDatabase Database(string name) => Own(name);
+
+    /// <summary>What its driver connects with, the password included: not for any eye.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public string ConnectionString(string name) => _settings[name];
+
+    /// <summary>The counter tables of a connection.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public ICounterStore CounterStore(string name) => _stores[name].Value;
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var store in _stores.Values.Where(store => store.IsValueCreated))
+        {
+            await store.Value.DisposeAsync().ConfigureAwait(false);
+        }
+
+        foreach (var database in _databases.Values.Where(database => database.IsValueCreated))
+        {
+            await database.Value.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    internal SqlDatabase Own(string name) => _databases[name].Value;
+
+    internal void Add(string name, SqlConnectionOptions options)
+    {
+        var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options));
+        _databases[name] = database;
+        _settings[name] = SqlDatabase.Settings(options);
+        _stores[name] = new Lazy<ICounterStore>(() => database.Value.CreateCounterStore());
+    }
+}

@@ -1,0 +1,65 @@
+using System.Collections.Frozen;
+using System.Reflection;
+using Policyd.Modules;
+using Policyd.Plugins.Api;
+using Policyd.Protocol;
+
+namespace Policyd.Engine.Loading;
+
+/// <summary>The modules by name. Immutable.</summary>
+public sealed class ModuleRegistry
+{
+    private readonly FrozenDictionary<string, Type> _byName;
+
+    private ModuleRegistry(IEnumerable<KeyValuePair<string, Type>> modules)
+    {
+        _byName = modules.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
+        Modules = [.. _byName.Values.Distinct().OrderBy(Plugin.ModuleNameOf, StringComparer.Ordinal)];
+    }
+
+    /// <summary>The modules that come with the server.</summary>
+    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([]).With(PluginTypes(typeof(ActionPlugin).Assembly));
+
+    /// <summary>The classes, by their names.</summary>
+    public IReadOnlyList<Type> Modules { get; }
+
+    /// <summary>The plugin classes of an assembly: public, not abstract, with a constructor that needs nothing.</summary>
+    /// <param name="assembly">The assembly.</param>
+    public static IEnumerable<Type> PluginTypes(Assembly assembly) => assembly.GetExportedTypes()
+        .Where(type => type is { IsAbstract: false, IsGenericType: false } && type.IsSubclassOf(typeof(Plugin)) && type.GetConstructor(Type.EmptyTypes) is not null);
+
+    /// <summary>These and further modules.</summary>
+    /// <param name="types">Plugin classes.</param>
+    /// <exception cref="InvalidOperationException">A name is taken.</exception>
+    public ModuleRegistry With(IEnumerable<Type> types)
+    {
+        var all = _byName.ToDictionary(StringComparer.OrdinalIgnoreCase);
+        foreach (var type in types)
+        {
+            foreach (var name in NamesOf(type))
+            {
+                if (!all.TryAdd(name, type))
+                {
+                    throw new InvalidOperationException($"the module name {name} of {type.FullName} is already used by {all[name].FullName}");
+                }
+            }
+        }
+
+        return new ModuleRegistry(all);
+    }
+
+    /// <summary>The class of a module; null when there is none.</summary>
+    /// <param name="name">The name; letter case does not matter.</param>
+    public Type? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>Why there is no such module, in words for the operator.</summary>
+    /// <param name="name">The name.</param>
+    public string Explain(string name)
+    {
+        var close = EditDistance.Closest(name, _byName.Keys);
+        return $"unknown module \"{name}\"{(close is null ? $"; known modules: {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"; did you mean {close}?")}";
+    }
+
+    private static IEnumerable<string> NamesOf(Type type) =>
+        [Plugin.ModuleNameOf(type), .. type.GetCustomAttribute<ModuleAttribute>()?.Aliases ?? []];
+}

@@ -1,0 +1,103 @@
+using System.Buffers;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sessions;
+using Policyd.Protocol;
+
+namespace Policyd.Engine.Logging;
+
+/// <summary>
+/// What became of one request: the one line that is logged for it. Immutable, and made once a request, when its answer is known; whoever
+/// else wants to tell of a decision reads it as well.
+/// </summary>
+public sealed class RequestRecord : LogRecord
+{
+    /// <summary>The name of the virtual host; null when there was none for the request.</summary>
+    public string? VirtualHost { get; init; }
+
+    /// <summary>The request.</summary>
+    public required PolicyRequest Request { get; init; }
+
+    /// <summary>The plugin that decided, or that failed; null when none said anything.</summary>
+    public string? Plugin { get; init; }
+
+    /// <summary>The action that was answered; null when the connection was closed without an answer.</summary>
+    public string? Action { get; init; }
+
+    /// <summary>What failed, also when there is an action all the same; null when nothing did.</summary>
+    public string? Failure { get; init; }
+
+    /// <summary>The scores of the mail, that of the default field first; null when nothing scored.</summary>
+    public IReadOnlyList<MailScore>? Scores { get; init; }
+
+    /// <summary>From the request's last byte to its answer.</summary>
+    public TimeSpan Elapsed { get; init; }
+
+    private MailScore? Default => Scores is [{ IsDefault: true } first, ..] ? first : null;
+
+    private IEnumerable<MailScore> Others => Scores is null ? [] : Scores.Where(static score => !score.IsDefault);
+
+    /// <inheritdoc/>
+    public override int Weight => Request.Bytes.Length;
+
+    /// <inheritdoc/>
+    public override void WriteText(ArrayBufferWriter<byte> line)
+    {
+        LineFields.Begin(line, VirtualHost, Request.Utf8(PolicyAttribute.Instance));
+        RequestLine.Shown(line, Request);
+        LineFields.Field(line, "plugin"u8, Plugin);
+        LineFields.Field(line, "action"u8, Action);
+        if (Default is { } score)
+        {
+            LineFields.Field(line, "score"u8, score.Value);
+            LineFields.Field(line, "score_detail"u8, score.Detail);
+        }
+
+        if (Others.Any())
+        {
+            LineFields.Field(line, "scores"u8, string.Join(", ", Others.Select(static other => $"{other.Field}={other.Value} [{other.Detail}]")));
+        }
+
+        LineFields.Field(line, "error"u8, Failure);
+        LineFields.Name(line, "elapsed_ms"u8);
+        LogNumber.Append(line, Elapsed.TotalMilliseconds, 1);
+    }
+
+    /// <inheritdoc/>
+    public override void WriteJson(JsonMembers members)
+    {
+        members.Text("message"u8, Action is null ? "request failed"u8 : "request answered"u8);
+        RequestLine.Begin(members, VirtualHost, Request);
+        members.Text("plugin"u8, Plugin);
+        members.Text("action"u8, Action);
+        if (Default is { } score)
+        {
+            members.Number("score"u8, score.Value);
+            members.Text("score_detail"u8, score.Detail, JsonMembers.MaxTextBytes);
+        }
+
+        WriteOtherScores(members);
+        members.Text("error"u8, Failure, JsonMembers.MaxTextBytes);
+        members.Number("elapsed_ms"u8, Elapsed.TotalMilliseconds, 3);
+        RequestLine.Attributes(members, Request);
+    }
+
+    private void WriteOtherScores(JsonMembers members)
+    {
+        if (!Others.Any())
+        {
+            return;
+        }
+
+        members.Begin("scores"u8);
+        foreach (var score in Others)
+        {
+            using var field = new Utf8Text(score.Field);
+            members.Begin(field.Span);
+            members.Number("score"u8, score.Value);
+            members.Text("score_detail"u8, score.Detail, JsonMembers.MaxTextBytes);
+            members.End();
+        }
+
+        members.End();
+    }
+}

@@ -1,0 +1,100 @@
+// What the built-in plugins do with each counter table, for operators: which windows are counted there, which quotas hold. A plugin of a
+// third party tells the server its tables, not its windows; such a table is here with none.
+using Policyd.Configuration;
+using Policyd.Engine.Chain;
+using Policyd.Modules;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Engine.Model;
+
+/// <summary>A kind of window that is counted in a table: a calendar's, or a rolling one.</summary>
+/// <param name="Pattern">The calendar window's <c>time_pattern</c>; null for a rolling one.</param>
+/// <param name="Length">The rolling window's length; null for a calendar one.</param>
+public sealed record CounterWindowKind(string? Pattern, TimeSpan? Length)
+{
+    /// <summary>As it is configured: <c>%Y-%m</c>, <c>1h</c>.</summary>
+    public string Name => Length is { } length ? DurationText.Format(length) : Pattern!;
+
+    /// <summary>The window of a time.</summary>
+    /// <param name="now">The time, in the zone whose calendar counts.</param>
+    public CounterWindow At(DateTimeOffset now) => Length is { } length ? CounterWindow.Sliding(length, now) : CounterWindow.Calendar(Pattern!, now);
+
+    /// <summary>Whether the text can name one of these windows; null when the pattern does not let that be told.</summary>
+    /// <param name="time">A text as it stands in the table's <c>time</c> column.</param>
+    public bool? CanBe(string time) =>
+        Length is not null ? false : WindowAge.TryCreate(Pattern!, out var age, out _) ? age.EndOf(time) is not null : null;
+}
+
+/// <summary>A Quota that holds on a table.</summary>
+/// <param name="VirtualHost">The virtual host of its chain.</param>
+/// <param name="Plugin">The plugin's name.</param>
+/// <param name="Metric">What it compares.</param>
+/// <param name="Threshold">Its own threshold; positive infinity when it has no limit.</param>
+/// <param name="ThresholdFromSession">The session's key that may name another for a mail; null when there is none.</param>
+/// <param name="Window">The kind of window that it compares.</param>
+/// <param name="Mode">Whether it acts.</param>
+/// <param name="OwnLimits">The keys whose last mail had a threshold of its own.</param>
+public sealed record CounterQuota(
+    string VirtualHost,
+    string Plugin,
+    CounterMetric Metric,
+    double Threshold,
+    string? ThresholdFromSession,
+    CounterWindowKind Window,
+    QuotaMode Mode,
+    OwnLimits OwnLimits);
+
+/// <summary>A counter table of the configuration.</summary>
+/// <param name="Connection">The name of the SQL connection.</param>
+/// <param name="Table">The table.</param>
+/// <param name="Attributes">What it is named for: the attributes that its plugins' <c>fields</c> and <c>field</c> name.</param>
+/// <param name="Windows">The kinds of windows that are counted or compared in it, each once.</param>
+/// <param name="Quotas">The quotas on it, in the order of the chains.</param>
+public sealed record CounterTableEntry(
+    string Connection, string Table, IReadOnlyList<string> Attributes, IReadOnlyList<CounterWindowKind> Windows, IReadOnlyList<CounterQuota> Quotas);
+
+/// <summary>The counter tables of a server, each with what its plugins do there.</summary>
+public static class CounterCatalog
+{
+    /// <summary>The tables, in the order in which the configuration names them.</summary>
+    /// <param name="model">The server.</param>
+    public static IReadOnlyList<CounterTableEntry> Of(PolicyServerModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var uses = model.VirtualHosts.SelectMany(host => host.Chain.All.SelectMany(plugin => Uses(host.Name, plugin))).ToList();
+        return
+        [
+            .. model.CounterTables.Select(use => (use.Connection, use.Table)).Distinct().Select(table =>
+            {
+                var own = uses.Where(use => use.Connection == table.Connection && use.Table == table.Table).ToList();
+                return new CounterTableEntry(
+                    table.Connection,
+                    table.Table,
+                    [.. own.Select(use => use.Attribute).Distinct()],
+                    [.. own.Select(use => use.Window).Distinct()],
+                    [.. own.Select(use => use.Quota).OfType<CounterQuota>()]);
+            }),
+        ];
+    }
+
+    private static IEnumerable<Use> Uses(string host, Plugin plugin)
+    {
+        switch (plugin)
+        {
+            case AccountingPlugin accounting:
+                var counted = new CounterWindowKind(accounting.Window is null ? accounting.TimePattern : null, accounting.Window);
+                return accounting.Fields.Select(field => new Use(accounting.Db, accounting.TablePrefix + field, field, counted, null));
+            case QuotaPlugin quota:
+                var compared = new CounterWindowKind(quota.Window is null ? quota.TimePattern : null, quota.Window);
+                var holds = quota.Enabled.Default || quota.Enabled.SessionKey is not null
+                    ? new CounterQuota(host, quota.Name, quota.Metric.Default, quota.Threshold.Default.Value, quota.Threshold.SessionKey, compared, quota.Mode, quota.OwnLimits)
+                    : null;
+                return [new Use(quota.Db, quota.TablePrefix + quota.Field.Default, quota.Field.Default, compared, holds)];
+            default:
+                return [];
+        }
+    }
+
+    private sealed record Use(string Connection, string Table, string Attribute, CounterWindowKind Window, CounterQuota? Quota);
+}

@@ -1,0 +1,129 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Backends.Expiring;
+using Policyd.Backends.Fail2Ban;
+using Policyd.Backends.GeoIp;
+using Policyd.Backends.LookupFiles;
+using Policyd.Backends.Smtp;
+using Policyd.Backends.Sql;
+using Policyd.Configuration;
+using Policyd.Engine.Connections;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Dns;
+using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Fail2Ban;
+using Policyd.Plugins.GeoIp;
+using Policyd.Plugins.LookupFiles;
+using Policyd.Plugins.Smtp;
+using Policyd.Plugins.Sql;
+using Policyd.Protocol;
+
+namespace Policyd.Engine.Model;
+
+// What the plugins of all chains of a model share, and what they have declared while they were initialized.
+internal sealed class PluginResources : IPluginHost
+{
+    private readonly Lazy<IDnsResolver> _dns;
+    private readonly Dictionary<Type, object> _services;
+    private readonly Dictionary<Type, object> _shared = [];
+
+    public PluginResources(
+        ModelEnvironment environment,
+        ActionGrammar grammar,
+        DiagnosticBag diagnostics,
+        IReadOnlyDictionary<string, ConnectionDefinition> definitions,
+        ServerConnections connections,
+        Lazy<IDnsResolver> dns)
+    {
+        Clock = environment.Clock;
+        Loggers = environment.LoggerFactory;
+        Grammar = grammar;
+        Diagnostics = diagnostics;
+        Connections = definitions;
+        Counters = environment.Counters ?? new CounterGateway();
+        Opened = connections;
+        _dns = dns;
+        _services = new Dictionary<Type, object>
+        {
+            [typeof(IExpiringStores)] = new ExpiringStores(environment.Clock),
+            [typeof(ILookupFiles)] = new LookupFileReader(),
+            [typeof(ICountryDatabases)] = new CountryDatabases(),
+            [typeof(IMailVerifiers)] = new SmtpVerifiers(),
+            [typeof(IFail2Ban)] = new Fail2BanClient(),
+        };
+    }
+
+    public TimeProvider Clock { get; }
+
+    public ILoggerFactory Loggers { get; }
+
+    public ActionGrammar Grammar { get; }
+
+    public DiagnosticBag Diagnostics { get; }
+
+    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; }
+
+    public ICounters Counters { get; }
+
+    /// <summary>The connections themselves.</summary>
+    public ServerConnections Opened { get; }
+
+    // Made when the first plugin asks for it: a configuration without lookups needs no server.
+    public IDnsResolver Dns => _dns.Value;
+
+    public CounterTableSet Tables { get; } = new();
+
+    public ResultReferences Results { get; } = new();
+
+    // In the order of the file: a plugin before those nested in it.
+    public List<PlacedPlugin> Placed { get; } = [];
+
+    // The connections that somebody has asked for.
+    public HashSet<string> UsedConnections { get; } = new(StringComparer.Ordinal);
+
+    public List<ConfiguredStatement> Statements { get; } = [];
+
+    // The tables that a server makes for itself when it first needs them, besides those of counters.
+    public HashSet<(string Connection, string Table)> OwnTables { get; } = [];
+
+    public T Service<T>()
+        where T : class => (T)_services[typeof(T)];
+
+    public T Shared<T>(Func<T> make)
+        where T : class, IAsyncDisposable
+    {
+        if (!_shared.TryGetValue(typeof(T), out var shared))
+        {
+            _shared.Add(typeof(T), shared = Opened.Own(make()));
+        }
+
+        return (T)shared;
+    }
+
+    public void Uses(string connection) => UsedConnections.Add(connection);
+
+    public T? Connection<T>(string name)
+        where T : class => Opened.Find<T>(name);
+
+    public bool HasDatabase(string connection) => Opened.Sql.Contains(connection);
+
+    public ISqlDatabase Database(string connection) => Opened.Sql.Database(connection);
+
+    public ICounterHousekeeping CounterTables(string connection) => Opened.Sql.CounterStore(connection);
+
+    public CounterTable UseCounterTable(string connection, string table, bool writes) => Tables.Use(connection, table, writes);
+
+    public CounterTable FindCounterTable(string connection, string table) => Tables.Find(connection, table);
+
+    public void AddOwnTable(string connection, string table) => OwnTables.Add((connection, table));
+
+    public ISqlStatement Statement(string plugin, string option, SourcePosition place, string connection, string sql)
+    {
+        var database = Opened.Sql.Own(connection);
+        var query = SqlQuery.Parse(sql, database.Provider);
+        Statements.Add(new ConfiguredStatement(plugin, option, place, connection, database, query));
+        return new SqlStatement(database, query);
+    }
+
+    public void AddResultReference(Type module, string name, Plugin by, string option, SourcePosition place) => Results.Add(module, name, by, option, place);
+}

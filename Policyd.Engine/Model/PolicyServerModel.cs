@@ -1,0 +1,180 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCounters;
+using Policyd.Configuration;
+using Policyd.Counting.Store;
+using Policyd.Engine.Chain;
+using Policyd.Engine.Connections;
+using Policyd.Engine.Cron;
+using Policyd.Engine.Logging;
+using Policyd.Engine.Sessions;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sessions;
+using Policyd.Plugins.Sql;
+using Policyd.Protocol;
+
+namespace Policyd.Engine.Model;
+
+/// <summary>A server as its configuration describes it: everything is made and checked, nothing listens yet.</summary>
+public sealed class PolicyServerModel
+{
+    private readonly Dictionary<PolicyEndpoint, VirtualHost> _byListener;
+    private readonly Dictionary<string, VirtualHost> _byName;
+
+    internal PolicyServerModel(ServerOptions options, IReadOnlyList<PolicyEndpoint> listeners, IReadOnlyList<VirtualHostDefinition> hosts, ISessionStore sessions, ChainEnvironment chains, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources)
+    {
+        Options = options;
+        Listeners = listeners;
+        Sessions = sessions;
+        Chains = chains;
+        Connections = connections;
+        Counters = resources.Counters;
+        CounterTables = resources.Tables.Uses;
+        Statements = resources.Statements;
+        OwnTables = resources.OwnTables.Concat(CounterTables.Select(use => (use.Connection, use.Table))).ToHashSet();
+        ServerConnections = resources.Opened;
+        VirtualHosts = [.. hosts.Select(host => host.Host)];
+        _byName = VirtualHosts.ToDictionary(host => host.Name, StringComparer.Ordinal);
+        _byListener = listeners
+            .Select(listener => (listener, host: hosts.FirstOrDefault(host => host.Serves(listener))))
+            .Where(pair => pair.host is not null)
+            .ToDictionary(pair => pair.listener, pair => pair.host!.Host);
+    }
+
+    /// <summary>The options of <c>policyd { }</c>.</summary>
+    public ServerOptions Options { get; }
+
+    /// <summary>The virtual hosts, in the order of the file.</summary>
+    public IReadOnlyList<VirtualHost> VirtualHosts { get; }
+
+    /// <summary>Where to listen.</summary>
+    public IReadOnlyList<PolicyEndpoint> Listeners { get; }
+
+    /// <summary>The connections by name.</summary>
+    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; }
+
+    /// <summary>Where sessions rest.</summary>
+    public ISessionStore Sessions { get; }
+
+    /// <summary>The counters that the plugins ask.</summary>
+    public ICounters Counters { get; }
+
+    /// <summary>Where the server attaches its counters; null when the environment gave others.</summary>
+    public CounterGateway? CounterGateway => Counters as CounterGateway;
+
+    /// <summary>The counter tables that the plugins of all chains use, each use once.</summary>
+    public IReadOnlyList<CounterTableUse> CounterTables { get; }
+
+    /// <summary>The connections themselves; whoever made the model disposes them.</summary>
+    public ServerConnections ServerConnections { get; }
+
+    /// <summary>The SQL connections.</summary>
+    public SqlConnections Sql => ServerConnections.Sql;
+
+    /// <summary>The counter stores of the connections that have counter tables.</summary>
+    public IReadOnlyDictionary<string, ICounterStore> CounterStores =>
+        CounterTables.Select(use => use.Connection).Distinct().ToDictionary(name => name, Sql.CounterStore);
+
+    /// <summary>The statements that the operator has written, each with its place.</summary>
+    public IReadOnlyList<ConfiguredStatement> Statements { get; }
+
+    /// <summary>The tables that a server makes where they are not there yet.</summary>
+    public IReadOnlySet<(string Connection, string Table)> OwnTables { get; }
+
+    /// <summary>When the periodic tasks run.</summary>
+    public CronOptions Cron { get; internal init; } = new();
+
+    /// <summary>Clock, log and grammar of the chains.</summary>
+    public ChainEnvironment Chains { get; }
+
+    /// <summary>What Postfix obeys, with the operator's restriction classes.</summary>
+    public ActionGrammar Grammar => Chains.Grammar;
+
+    /// <summary>The virtual host of a request; null when there is none, and the connection is to be closed.</summary>
+    /// <param name="listener">Where the connection came in: one of <see cref="Listeners"/>.</param>
+    /// <param name="request">The request.</param>
+    public VirtualHost? Select(PolicyEndpoint listener, PolicyRequest request) =>
+        Options.VhostByPolicyContext && request.PolicyContext is { Length: > 0 } name && _byName.TryGetValue(name, out var named)
+            ? named
+            : _byListener.GetValueOrDefault(listener);
+
+    /// <summary>Logs a request as it came, at level 4.</summary>
+    /// <param name="host">Its virtual host.</param>
+    /// <param name="request">The request.</param>
+    public void LogReceived(VirtualHost host, PolicyRequest request)
+    {
+        if (Chains.Logger.IsEnabled(LogLevel.Trace))
+        {
+            ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
+        }
+    }
+
+    /// <summary>Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells. Costs nothing when the log does not show it.</summary>
+    /// <param name="host">The virtual host; null when the request has none.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="elapsed">From arrival to answer.</param>
+    /// <param name="outcome">What came out.</param>
+    public void LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
+    {
+        if (!RequestLogLine.IsShown(Chains.Logger))
+        {
+            return;
+        }
+
+        var record = new RequestRecord
+        {
+            VirtualHost = host?.Name,
+            Request = request,
+            Plugin = outcome.Plugin,
+            Action = outcome.Action,
+            Failure = outcome.Failure,
+            Scores = outcome.Scores,
+            Elapsed = elapsed,
+        };
+        ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
+    }
+
+    /// <summary>Runs the cron of all plugins.</summary>
+    /// <param name="tasks">The tasks, such as <c>hourly</c>.</param>
+    /// <param name="ct">Cancelled when the server stops.</param>
+    /// <returns>How many plugins failed; each has left a line in the log.</returns>
+    public async ValueTask<int> CronAsync(IEnumerable<string> tasks, CancellationToken ct)
+    {
+        var failures = 0;
+        var cron = new CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
+        foreach (var host in VirtualHosts)
+        {
+            failures += await host.Chain.CronAsync(cron).ConfigureAwait(false);
+        }
+
+        return failures;
+    }
+}
+
+// A virtual host and the listeners it wants: a port of any address, or a whole endpoint.
+internal sealed record VirtualHostDefinition(VirtualHost Host, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports)
+{
+    public bool Serves(PolicyEndpoint listener) => Endpoints.Contains(listener) || (!listener.IsUnix && Ports.Contains(listener.Port));
+
+    public static bool TryParseListener(string text, List<PolicyEndpoint> endpoints, List<int> ports, out string? error)
+    {
+        error = null;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535)
+        {
+            ports.Add(port);
+        }
+        else if (PolicyEndpoint.TryParse(text, out var endpoint, out error))
+        {
+            endpoints.Add(endpoint);
+        }
+        else
+        {
+            return false;
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,90 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Policyd.Backends.Dns;
+using Policyd.Configuration;
+using Policyd.Engine.Logging;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Dns;
+using Policyd.Plugins.Logging;
+
+namespace Policyd.Engine.Model;
+
+/// <summary>The options of <c>policyd { }</c>.</summary>
+public sealed class ServerOptions
+{
+    /// <summary>Where the server listens.</summary>
+    [Description("the addresses to listen on: HOST:PORT, [V6]:PORT, unix:/path")]
+    public IReadOnlyList<string> Listen { get; set; } = ["127.0.0.1:12345"];
+
+    /// <summary>The time for a request, from its last byte to its answer.</summary>
+    [Description("the timeout of a request, from its last byte to its answer")]
+    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>When an idle connection is closed; zero: never.</summary>
+    [Description("how long a connection may be idle before it is closed; 0: never closed, as Postfix expects")]
+    public TimeSpan KeepaliveTimeout { get; set; }
+
+    /// <summary>How many requests a connection may send; 0: any number.</summary>
+    [Description("how many requests a connection may send; 0: no limit"), Range(0, int.MaxValue)]
+    public int MaxKeepalive { get; set; }
+
+    /// <summary>How many connections there may be.</summary>
+    [Description("how many connections may be open at the same time"), Range(1, int.MaxValue)]
+    public int MaxConnections { get; set; } = 16384;
+
+    /// <summary>The largest request.</summary>
+    [Description("the largest request; a larger one counts as malformed")]
+    public ByteSize MaxRequestBytes { get; set; } = new(64 * 1024);
+
+    /// <summary>Whether the request's <c>policy_context</c> names the virtual host.</summary>
+    [Description("on: a request's policy_context selects the virtual host; if there is none of that name, the port selects it")]
+    public bool VhostByPolicyContext { get; set; }
+
+    /// <summary>The level of the log, 0 to 4.</summary>
+    [Description("the log's level: 0 err, 1 warning, 2 notice, 3 info, 4 debug"), Range(0, 4)]
+    public int LogLevel { get; set; } = 2;
+
+    /// <summary>How the log's lines are written.</summary>
+    [Description("the format of the log: text, or json (one object per line; a request's object has all its attributes)")]
+    public LogFormat LogFormat { get; set; }
+
+    /// <summary>The file that the log goes to; null: the standard output or the system's log.</summary>
+    [Description("the log file")]
+    public string? LogFile { get; set; }
+
+    /// <summary>Whether the log goes to syslog, with facility mail.</summary>
+    [Description("on: log to syslog (facility mail); without this and log_file the log goes to standard output")]
+    public bool LogSyslog { get; set; }
+
+    /// <summary>The file that the process id is written to.</summary>
+    [Description("the file for the process id")]
+    public string? PidFile { get; set; }
+
+    /// <summary>The name under which the server logs.</summary>
+    [Description("the program name in the log")]
+    public string ProgramName { get; set; } = "policyd";
+
+    /// <summary>The restriction classes of the operator's main.cf, so that an action may name them.</summary>
+    [Description("the names of smtpd_restriction_classes in main.cf, which actions may use")]
+    public IReadOnlyList<string> RestrictionClasses { get; set; } = [];
+
+    /// <summary>The folder of third-party plugins.</summary>
+    [Description("the folder of third-party plugins")]
+    public string? PluginFolder { get; set; }
+
+    /// <summary>What is answered on an error outside any plugin.</summary>
+    [Description("what to do on an error outside any plugin: close the connection, or an action to return")]
+    public OnError OnError { get; set; } = OnError.Fail;
+
+    /// <summary>Where operators' commands are taken.</summary>
+    [Description("the endpoint of the admin commands: listen, allow_remote")]
+    public AdminOptions Admin { get; set; } = new();
+
+    /// <summary>How names are looked up.</summary>
+    [Description("the DNS resolver: servers, timeout, retries, cache_size, failure_ttl, max_ttl")]
+    public DnsOptions Dns { get; set; } = new();
+
+    /// <summary>The level of the log.</summary>
+    [NotAnOption]
+    public PolicyLogLevel Level => (PolicyLogLevel)LogLevel;
+}

@@ -1,0 +1,31 @@
+using System.ComponentModel;
+
+namespace Policyd.Engine.Sessions;
+
+/// <summary>The options of <c>session_cache { module = Memcached }</c> and of <c>module = Redis</c>.</summary>
+public sealed class CacheSessionOptions
+{
+    /// <summary>The connection of Memcached.</summary>
+    [Description("the Memcached connection")]
+    public string Memcached { get; set; } = "memcached";
+
+    /// <summary>The connection of Redis.</summary>
+    [Description("the Redis connection")]
+    public string Redis { get; set; } = "redis";
+
+    /// <summary>How long a session lives after its last request.</summary>
+    [Description("how long a session is kept after its last request")]
+    public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(300);
+
+    /// <summary>mtpolicyd's pause between two tries to lock a session. Accepted; the lock here is the instance's actor.</summary>
+    [Description("accepted for compatibility with mtpolicyd, without effect; requests of one instance always wait for each other")]
+    public int LockWait { get; set; } = 50;
+
+    /// <summary>mtpolicyd's number of tries. Accepted, as <see cref="LockWait"/>.</summary>
+    [Description("accepted for compatibility with mtpolicyd, without effect")]
+    public int LockMaxRetry { get; set; } = 50;
+
+    /// <summary>How long mtpolicyd's lock holds, in seconds. Accepted, as <see cref="LockWait"/>.</summary>
+    [Description("accepted for compatibility with mtpolicyd, without effect")]
+    public int LockTimeout { get; set; } = 10;
+}

@@ -1,0 +1,103 @@
+using System.ComponentModel;
+using System.Net;
+using System.Net.Sockets;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Fail2Ban;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
+
+namespace Policyd.Modules;
+
+/// <summary>Has fail2ban ban the client. Stands in the chain of a module that found the client bad; never answers.</summary>
+[Module("Fail2Ban")]
+public sealed class Fail2BanPlugin : Plugin
+{
+    private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(5);
+
+    private BackOff _backOff = null!;
+    private SourceLog _log = null!;
+    private IFail2Ban _fail2Ban = null!;
+
+    /// <summary>Whether it bans.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The socket's path.</summary>
+    [Description("fail2ban's socket; the server needs write permission")]
+    public string Socket { get; set; } = "/var/run/fail2ban/fail2ban.sock";
+
+    /// <summary>The jail.</summary>
+    [Description("the jail to ban in")]
+    public string Jail { get; set; } = "postfix";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        Socket = setup.ResolvePath(Socket);
+        _backOff = new BackOff(setup.Clock);
+        _fail2Ban = setup.Service<IFail2Ban>();
+        _log = new SourceLog($"fail2ban at {Socket}", setup.Clock);
+        try
+        {
+            _ = new UnixDomainSocketEndPoint(Socket);
+        }
+        catch (ArgumentException)
+        {
+            setup.Error("socket", "this cannot be a socket path: it is empty or too long");
+        }
+
+        if (Jail.Length == 0)
+        {
+            setup.Error("jail", "the name of the jail is empty");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        // Only what is an address is handed on: it ends up in a command that root runs.
+        if (!Enabled.For(context) || !IPAddress.TryParse(context.Request.ClientAddress, out var address) || context.Session.Has(DoneKey(address)))
+        {
+            return default;
+        }
+
+        return BanAsync(context, address);
+    }
+
+    private async ValueTask<PluginResult> BanAsync(PluginContext context, IPAddress address)
+    {
+        using var attempt = _backOff.Enter();
+        if (attempt.IsRefused)
+        {
+            _log.Away(context, this, null);
+            return PluginResult.Continue;
+        }
+
+        var since = context.Clock.GetTimestamp();
+        using var timeout = SourceTime.For(context, s_mostTime);
+        try
+        {
+            var reply = await _fail2Ban.BanAsync(Socket, Jail, address, timeout.Token).ConfigureAwait(false);
+            attempt.Succeeded();
+            _log.Back(context, this);
+            context.Session.TrySet(DoneKey(address));
+            if (reply.Status == 0)
+            {
+                Log(context, $"banned {address} in {Jail}");
+            }
+            else
+            {
+                context.Log(PolicyLogLevel.Warning, this, $"fail2ban did not ban {address} in {Jail}: {reply.Text}");
+            }
+        }
+        catch (Exception exception) when (exception is SocketException or InvalidDataException or OperationCanceledException)
+        {
+            attempt.Failed();
+            _log.Away(context, this, $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; {address} is not banned");
+        }
+
+        return PluginResult.Continue;
+    }
+
+    private string DoneKey(IPAddress address) => $"{Name}-banned-{address}";
+}

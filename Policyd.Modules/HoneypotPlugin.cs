@@ -1,0 +1,139 @@
+using System.ComponentModel;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Caches;
+using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Idna;
+using Policyd.Plugins.Perl;
+using Policyd.Plugins.Sources;
+
+namespace Policyd.Modules;
+
+/// <summary>Whether a trapped client is rejected.</summary>
+public enum HoneypotMode
+{
+    /// <summary>It is.</summary>
+    Reject,
+
+    /// <summary>Only the score is added, and the nested chain runs.</summary>
+    Passive,
+}
+
+/// <summary>Traps clients that send to addresses which nobody has: they, and all that they send for a while, are rejected.</summary>
+[Module("Honeypot")]
+public sealed class HoneypotPlugin : Plugin, INestedChain
+{
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(3);
+    private IExpiringStore _traps = null!;
+    private SourceLog _log = null!;
+    private HashSet<string> _recipients = [];
+
+    /// <summary>Whether it acts.</summary>
+    [Description("off: do nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The score of a trapped client.</summary>
+    [Description("the score to add for a trapped client, once per mail")]
+    public double? Score { get; set; }
+
+    /// <summary>What being trapped does.</summary>
+    [Description("reject; passive: only score and run the nested chain")]
+    public HoneypotMode Mode { get; set; }
+
+    /// <summary>The traps.</summary>
+    [Description("the trap addresses: a client that sends to one of them is trapped")]
+    public IReadOnlyList<string> Recipients { get; set; } = [];
+
+    /// <summary>The traps by expression.</summary>
+    [Description("regular expressions for trap addresses")]
+    public IReadOnlyList<PerlRegex> RecipientsRe { get; set; } = [];
+
+    /// <summary>The text of a reject.</summary>
+    [Description("the text after reject")]
+    public string RejectMessage { get; set; } = "trapped by honeypod";
+
+    /// <summary>How long a client stays trapped.</summary>
+    [Description("how long a client stays trapped")]
+    public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(7200);
+
+    /// <summary>Where traps rest.</summary>
+    [Description("where trapped client addresses are stored: Memory; or Sql, Memcached or Redis, which servers can share")]
+    public ExpiringModule Store { get; set; }
+
+    /// <summary>The connection of Sql.</summary>
+    [Description("the SQL connection of store = Sql")]
+    public string Db { get; set; } = "db";
+
+    /// <summary>The connection of Memcached.</summary>
+    [Description("the Memcached connection of store = Memcached")]
+    public string Memcached { get; set; } = "memcached";
+
+    /// <summary>The connection of Redis.</summary>
+    [Description("the Redis connection of store = Redis")]
+    public string Redis { get; set; } = "redis";
+
+    /// <inheritdoc/>
+    public IPluginChain? Plugins { get; set; }
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _recipients = [.. Recipients.Select(DomainText.AddressKey)];
+        _log = new SourceLog("the store of trapped clients", setup.Clock);
+        _traps = setup.ExpiringStore("store", Store, Db, Memcached, Redis)!;
+        if (Recipients.Count + RecipientsRe.Count == 0)
+        {
+            setup.Warning("recipients", "there is no trap; set recipients or recipients_re");
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        var client = context.Request.ClientAddress;
+        if (!Enabled.For(context) || client.Length == 0)
+        {
+            return PluginResult.Continue;
+        }
+
+        if (!await IsTrappedAsync(context, $"honeypot-{Name}-{client}").ConfigureAwait(false))
+        {
+            return PluginResult.Continue;
+        }
+
+        if (Mode == HoneypotMode.Reject)
+        {
+            return PluginResult.Answer("reject " + RejectMessage);
+        }
+
+        context.AddScoreOnce(Name, Score);
+
+        return Plugins is null ? PluginResult.Continue : await Plugins.RunAsync(context).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public override ValueTask CronAsync(CronContext cron) => cron.Has("hourly") ? _traps.PurgeAsync(cron.Cancellation) : ValueTask.CompletedTask;
+
+    private async ValueTask<bool> IsTrappedAsync(PluginContext context, string key)
+    {
+        var recipient = context.Request.Recipient;
+        var isTrap = recipient.Length > 0 && (_recipients.Contains(DomainText.AddressKey(recipient)) || RecipientsRe.Any(one => one.IsMatch(recipient)));
+        var since = context.Clock.GetTimestamp();
+        using var timeout = SourceTime.For(context, s_timeout);
+        try
+        {
+            if (isTrap)
+            {
+                await _traps.AddAsync(key, 1, Expire, timeout.Token).ConfigureAwait(false);
+            }
+
+            var isTrapped = isTrap || await _traps.FindAsync(key, timeout.Token).ConfigureAwait(false) is not null;
+            _log.Back(context, this);
+            return isTrapped;
+        }
+        catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
+        {
+            _log.Away(context, this, $"it is not known which clients are trapped: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
+            return isTrap;
+        }
+    }
+}

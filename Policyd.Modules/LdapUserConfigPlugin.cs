@@ -1,0 +1,109 @@
+using System.ComponentModel;
+using System.Formats.Asn1;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Ldap;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
+
+namespace Policyd.Modules;
+
+/// <summary>Reads a user's settings from a directory into the session, where options with uc_ find them.</summary>
+[Module("LdapUserConfig")]
+public sealed class LdapUserConfigPlugin : Plugin
+{
+    private const string Place = "%s";
+
+    private ILdapDirectory _directory = null!;
+    private string[] _fields = [];
+
+    /// <summary>Where to search.</summary>
+    [Description("the distinguished name at which the search starts")]
+    public string Basedn { get; set; } = "";
+
+    /// <summary>What to search.</summary>
+    [Description("the search filter; %s is replaced by the attribute's value, escaped")]
+    public required string Filter { get; set; }
+
+    /// <summary>The attribute of the request.</summary>
+    [Description("the request attribute that replaces %s"), AttributeName]
+    public string FilterField { get; set; } = "sasl_username";
+
+    /// <summary>What to read.</summary>
+    [Description("the entry's attributes to copy to the session, separated by commas")]
+    public required string ConfigFields { get; set; }
+
+    /// <summary>The connection.</summary>
+    [Description("the LDAP connection")]
+    public string Ldap { get; set; } = "ldap";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _directory = setup.Connection<ILdapDirectory>("ldap", Ldap, "Ldap")!;
+        _fields = ConfigFields.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (_fields.Length == 0)
+        {
+            setup.Error("config_fields", "the list of attributes is empty");
+        }
+
+        try
+        {
+            LdapFilter.Write(FilterFor("x"), new AsnWriter(AsnEncodingRules.BER));
+        }
+        catch (FormatException exception)
+        {
+            setup.Error("filter", exception.Message);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (context.Request[FilterField] is not { Length: > 0 } value)
+        {
+            Log(context, $"{FilterField} is empty; nothing to look up");
+            return PluginResult.Continue;
+        }
+
+        var since = context.Clock.GetTimestamp();
+        try
+        {
+            using var timeout = SourceTime.For(context, _directory.Timeout);
+
+            // Two entries are as bad as a thousand.
+            var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), timeout.Token).ConfigureAwait(false);
+            Take(context, value, result);
+        }
+        catch (Exception exception) when (exception is LdapException or OperationCanceledException)
+        {
+            // The connection warns; this is for who looks for one mail.
+            context.Log(PolicyLogLevel.Debug, this, $"no settings for {value}: {(exception is LdapException ? exception.Message : Waited.TimedOut(context.Clock, since))}");
+        }
+
+        return PluginResult.Continue;
+    }
+
+    private void Take(PluginContext context, string value, LdapResult result)
+    {
+        if (result.Code is not (LdapResult.Success or LdapResult.SizeLimitExceeded or LdapResult.NoSuchObject))
+        {
+            context.Log(PolicyLogLevel.Warning, this, $"the search for {value} failed: {result}");
+        }
+        else if (result.Entries.Count != 1 || result.Code == LdapResult.SizeLimitExceeded)
+        {
+            Log(context, $"{(result.Entries.Count == 0 ? "no entry" : "several entries")} for {value}");
+        }
+        else
+        {
+            foreach (var field in _fields)
+            {
+                if (result.Entries[0].Attributes.TryGetValue(field, out var values) && values.Count > 0 && values[0].Length > 0)
+                {
+                    context.Session[field] = values[0];
+                }
+            }
+        }
+    }
+
+    private string FilterFor(string value) => Filter.Replace(Place, LdapFilter.Escape(value), StringComparison.Ordinal);
+}

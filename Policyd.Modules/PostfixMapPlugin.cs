@@ -1,0 +1,47 @@
+using System.ComponentModel;
+using Policyd.Plugins.Addresses;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.LookupFiles;
+
+namespace Policyd.Modules;
+
+/// <summary>Whether the client's address, or a network that it is in, stands in a map of Postfix's with OK or a number.</summary>
+[Module("PostfixMap")]
+public sealed class PostfixMapPlugin : LookupPlugin
+{
+    private IWatchedFile<Dictionary<string, string>>? _map;
+
+    /// <summary>The map.</summary>
+    [Description("the map: a .db or .lmdb file written by postmap, or a name as in main.cf: hash:FILE, btree:FILE, lmdb:FILE or texthash:FILE")]
+    public required string DbFile { get; set; }
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup) =>
+        _map = setup.Service<ILookupFiles>().PostfixMap(setup, DbFile, "Until it can be read, neither match_action nor not_match_action applies.");
+
+    /// <inheritdoc/>
+    public override ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context) || ClientAddress.Parse(context.Request.ClientAddress) is null || _map?.Current is not { } map)
+        {
+            return default;
+        }
+
+        return new ValueTask<PluginResult>(Found(context, Matches(map, context.Request.ClientAddress.ToLowerInvariant())));
+    }
+
+    /// <summary>The longest that is found decides, as in Postfix's access(5): octets, or groups, are dropped from the right until one is.</summary>
+    private static bool Matches(Dictionary<string, string> map, string address)
+    {
+        var separator = address.Contains(':', StringComparison.Ordinal) ? ':' : '.';
+        for (var text = address; text.Length > 0; text = text.LastIndexOf(separator) is >= 0 and var end ? text[..end] : "")
+        {
+            if (map.TryGetValue(text, out var value))
+            {
+                return value == "OK" || (value.Length > 0 && value.All(char.IsAsciiDigit));
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,265 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Policyd.Plugins.Addresses;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
+
+namespace Policyd.Modules;
+
+/// <summary>Whether a quota acts.</summary>
+public enum QuotaMode
+{
+    /// <summary>It answers its action.</summary>
+    Enforce,
+
+    /// <summary>It logs and counts what it would have done, and answers nothing.</summary>
+    Observe,
+}
+
+/// <summary>
+/// Answers an action when a counter is at or above a threshold. Where an Accounting counts into the same table it checks and reserves: of any
+/// number of mails at one time exactly as many are let in as there is room for. It stands before that Accounting in the chain.
+/// </summary>
+[Module("Quota")]
+public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
+{
+    private CounterOptions _options = null!;
+    private ICounters _counters = null!;
+    private PluginSetup _setup = null!;
+    private QuotaWarnings? _warnings;
+    private bool _hasOwnAction;
+
+    /// <summary>Whether it checks.</summary>
+    [Description("off: check nothing")]
+    public UserOption<bool> Enabled { get; set; } = new(true);
+
+    /// <summary>The attribute.</summary>
+    [Description("the request attribute whose counter is checked"), AttributeName]
+    public required UserOption<string> Field { get; set; }
+
+    /// <summary>The sum.</summary>
+    [Description("what is counted: count, count_rcpt, size or size_rcpt")]
+    public required UserOption<CounterMetric> Metric { get; set; }
+
+    /// <summary>The threshold.</summary>
+    [Description("the quota acts when the counter reaches this value; unlimited: never")]
+    public required UserOption<QuotaLimit> Threshold { get; set; }
+
+    /// <summary>The calendar window.</summary>
+    [Description("the time window as a strftime pattern in local time, the same as in Accounting")]
+    public string TimePattern { get; set; } = "%Y-%m";
+
+    /// <summary>The rolling window.</summary>
+    [Description("a rolling window of this length instead, the same as in Accounting")]
+    public TimeSpan? Window { get; set; }
+
+    /// <summary>The action.</summary>
+    [Description("the action to return")]
+    public UserOption<ActionTemplate> Action { get; set; } = new("defer smtp traffic quota has been exceeded");
+
+    /// <summary>The beginning of the table's name.</summary>
+    [Description("the prefix of the table name, the same as in Accounting")]
+    public string TablePrefix { get; set; } = "acct_";
+
+    /// <summary>The key.</summary>
+    [Description("the key to check instead of the attribute's value, the same as in Accounting; field then names the table")]
+    public KeyTemplate? Key { get; set; }
+
+    /// <summary>What a sender's or recipient's key is without.</summary>
+    [Description("what is left out when a sender or recipient becomes a key, the same as in Accounting: batv, srs, extension")]
+    public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
+
+    /// <summary>What begins an extension.</summary>
+    [Description("the characters that start an extension, the same as in Accounting")]
+    public string RecipientDelimiter { get; set; } = "+";
+
+    /// <summary>The connection.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+
+    /// <summary>The longest wait for the counters.</summary>
+    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; default: three quarters of the time left of request_timeout")]
+    public TimeSpan? Wait { get; set; }
+
+    /// <summary>When to warn.</summary>
+    [Description("log a warning when the counter reaches this fraction of the threshold, such as 0.8; once per window and key"), Range(0.0, 1.0)]
+    public double? WarnAt { get; set; }
+
+    /// <summary>What to do without a database.</summary>
+    [Description("what to do when the counter is unknown because the database is unavailable: dunno (the chain goes on) or an action to return")]
+    public ActionTemplate WhenUnavailable { get; set; } = new("dunno");
+
+    /// <summary>Whether it acts.</summary>
+    [Description("enforce; observe: only log what the quota would do, and return nothing")]
+    public QuotaMode Mode { get; set; }
+
+    /// <inheritdoc/>
+    public IPluginChain? Plugins { get; set; }
+
+    /// <summary>The keys whose last mail had a threshold of its own.</summary>
+    internal OwnLimits OwnLimits { get; } = new();
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        // The connection first, here and in Accounting: it is told also where other options do not fit.
+        setup.Database("db", Db);
+        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
+        _options.Check(setup, "field", [Field.Default]);
+        _setup = setup;
+        setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);
+        _counters = setup.Counters;
+        _hasOwnAction = setup.Section.Has("action") || setup.Section.Has("uc_action");
+        _warnings = WarnAt is { } fraction ? new QuotaWarnings(fraction) : null;
+    }
+
+    /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        var field = Field.For(context);
+        if (!Enabled.For(context) || _options.KeyOf(context, field) is not { } key)
+        {
+            return PluginResult.Continue;
+        }
+
+        if (CounterTableName.Check(key.Table) is { } impossible)
+        {
+            throw new InvalidOperationException(impossible);
+        }
+
+        var (metric, threshold, window) = (Metric.For(context), Threshold.For(context), _options.WindowOf(context));
+        NoteOwnLimit(key, threshold);
+        if (threshold.IsUnlimited)
+        {
+            // Nobody's counter matters, nor whether the database is there.
+            return PluginResult.Continue;
+        }
+
+        var table = _setup.FindCounterTable(key.Connection, key.Table);
+        var admission = await AskAsync(context, table, key, window, metric, threshold.Value).ConfigureAwait(false);
+        if (admission.State == CounterState.Unavailable)
+        {
+            Log(context, $"{field} {key.Key}: the counter is unknown");
+            QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name));
+            return Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase) ? PluginResult.Continue : PluginResult.Answer(WhenUnavailable.Text);
+        }
+
+        var total = admission.Total[metric];
+        _warnings?.Consider(context, this, key, window, total, threshold.Value);
+        if (admission.Admitted || await IsCountedAsync(context, table, key).ConfigureAwait(false))
+        {
+            return PluginResult.Continue;
+        }
+
+        QuotaMetrics.Exceeded.Add(1, new KeyValuePair<string, object?>("plugin", Name), new KeyValuePair<string, object?>("mode", Mode));
+        if (Mode == QuotaMode.Observe)
+        {
+            context.Log(PolicyLogLevel.Notice, this, string.Create(CultureInfo.InvariantCulture, $"{field} {key.Key}: {total} of {threshold}, would answer {Action.For(context).Text}"));
+            return PluginResult.Continue;
+        }
+
+        return Plugins is not null && !_hasOwnAction
+            ? await Plugins.RunAsync(context).ConfigureAwait(false)
+            : PluginResult.Answer(Action.For(context).Text);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<Admission> AskAsync(PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
+    {
+        var instance = context.Request.Instance;
+        var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
+        var admission = new Admission(CounterState.Unavailable, true, CounterAmounts.Zero);
+        using var timeout = _options.TimeoutOf(context);
+        var since = context.Clock.GetTimestamp();
+        try
+        {
+            if (reserves)
+            {
+                admission = await _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, timeout.Token).ConfigureAwait(false);
+            }
+            else
+            {
+                var reading = await _counters.ReadAsync(key, window, timeout.Token).ConfigureAwait(false);
+                admission = new Admission(reading.State, reading.Total[metric] < threshold, reading.Total);
+            }
+        }
+        catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
+        {
+        }
+
+        if (admission.State == CounterState.Unavailable && timeout.Token.IsCancellationRequested)
+        {
+            _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; when_unavailable applies");
+        }
+
+        // Also when no answer came in time: the owner may have reserved all the same.
+        if (reserves && admission.Admitted && instance.Length > 0)
+        {
+            context.Reserved(key, window);
+        }
+
+        return admission;
+    }
+
+    private void NoteOwnLimit(CounterKey key, QuotaLimit threshold)
+    {
+        if (Threshold.SessionKey is null)
+        {
+            return;
+        }
+
+        if (threshold.Equals(Threshold.Default))
+        {
+            OwnLimits.Forget(key);
+        }
+        else
+        {
+            OwnLimits.Note(key, threshold.Value);
+        }
+    }
+
+    /// <summary>
+    /// At RCPT a mail is counted with its first recipient and asked about for each. What is counted needs no place beside its count.
+    /// </summary>
+    private static bool IsCountedBefore(PluginContext context, CounterTable table)
+    {
+        foreach (var accounting in table.Accountings)
+        {
+            if (!context.Session.Has(accounting.DoneKey))
+            {
+                return false;
+            }
+        }
+
+        return table.Accountings.Length > 0;
+    }
+
+    /// <summary>
+    /// Postfix asks again when an answer was lost. The mail that filled the quota was let in: its own count must not keep it out now, also when
+    /// it was counted by a server that has died since.
+    /// </summary>
+    private async ValueTask<bool> IsCountedAsync(PluginContext context, CounterTable table, CounterKey key)
+    {
+        if (table.Accountings.Length == 0 || context.Request.Instance.Length == 0)
+        {
+            return false;
+        }
+
+        using var timeout = _options.TimeoutOf(context);
+        var since = context.Clock.GetTimestamp();
+        try
+        {
+            UInt128[] ids = [.. table.Accountings.Select(accounting => CounterRequestId.Of(context.Request, accounting.Name, key)!.Value)];
+            return await _counters.IsCountedAsync(key, ids, timeout.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+}

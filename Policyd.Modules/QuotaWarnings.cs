@@ -1,0 +1,50 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Logging;
+
+namespace Policyd.Modules;
+
+/// <summary>Warns once a window and key when a counter comes near its threshold.</summary>
+internal sealed class QuotaWarnings(double fraction)
+{
+    // Enough for any number of users that a person would read warnings about; beyond it some are warned about twice.
+    private const int MostRemembered = 100_000;
+
+    private readonly ConcurrentDictionary<(CounterKey Key, string Window), bool> _warned = [];
+
+    public void Consider(PluginContext context, Plugin plugin, CounterKey key, CounterWindow window, long total, double threshold)
+    {
+        if (total < fraction * threshold || !_warned.TryAdd((key, PeriodOf(window, context.RequestTime)), true))
+        {
+            return;
+        }
+
+        if (_warned.Count > MostRemembered)
+        {
+            _warned.Clear();
+        }
+
+        QuotaMetrics.Warned.Add(1, new KeyValuePair<string, object?>("plugin", plugin.Name));
+        context.Log(PolicyLogLevel.Warning, plugin, string.Create(CultureInfo.InvariantCulture, $"{key.Key}: {total} of {threshold} in {window.Name}"));
+    }
+
+    /// <summary>A rolling window has no beginning: it counts as another when its length has gone by, or a user would be warned about once for ever.</summary>
+    private static string PeriodOf(CounterWindow window, DateTimeOffset now) => window.Rolling is { } span
+        ? string.Create(CultureInfo.InvariantCulture, $"{window.Name}:{now.ToUnixTimeSeconds() / (long)span.TotalSeconds}")
+        : window.Name;
+}
+
+/// <summary>What operators can watch of the quotas.</summary>
+internal static class QuotaMetrics
+{
+    private static readonly Meter Meter = new("Policyd.Quota");
+
+    public static Counter<long> Exceeded { get; } = Meter.CreateCounter<long>("policyd.quota.exceeded");
+
+    public static Counter<long> Unavailable { get; } = Meter.CreateCounter<long>("policyd.quota.unavailable");
+
+    public static Counter<long> Warned { get; } = Meter.CreateCounter<long>("policyd.quota.warned");
+}

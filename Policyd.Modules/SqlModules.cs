@@ -1,0 +1,164 @@
+using System.ComponentModel;
+using System.Data.Common;
+using System.Globalization;
+using System.Text.Json;
+using Policyd.Configuration;
+using Policyd.Plugins.Api;
+using Policyd.Plugins.Perl;
+using Policyd.Plugins.Sources;
+using Policyd.Plugins.Sql;
+
+namespace Policyd.Modules;
+
+/// <summary>Reads a user's settings, a JSON object, from a database into the session, where options with uc_ find them.</summary>
+[Module("SqlUserConfig")]
+public sealed class SqlUserConfigPlugin : Plugin
+{
+    private ISqlStatement _statement = null!;
+
+    /// <summary>The query.</summary>
+    [Description("the query; its single ? is the attribute's value; the first column of the first row is the JSON object")]
+    public string SqlQuery { get; set; } = "SELECT config FROM user_config WHERE address=?";
+
+    /// <summary>The attribute.</summary>
+    [Description("the request attribute that is looked up"), AttributeName]
+    public string Field { get; set; } = "recipient";
+
+    /// <summary>The connection.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _statement = SqlLookup.Prepare(setup, Db, SqlQuery)!;
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (context.Request[Field] is not { Length: > 0 } value)
+        {
+            Log(context, $"{Field} is empty; nothing to look up");
+            return PluginResult.Continue;
+        }
+
+        if (await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.FirstTextAsync(value, ct)).ConfigureAwait(false) is not { Length: > 0 } text)
+        {
+            Log(context, $"no settings for {value}");
+            return PluginResult.Continue;
+        }
+
+        try
+        {
+            using var json = StrictJson.Parse(text);
+            if (json.RootElement.ValueKind != JsonValueKind.Object)
+            {
+                Log(context, $"the settings of {value} are not a JSON object");
+                return PluginResult.Continue;
+            }
+
+            foreach (var setting in json.RootElement.EnumerateObject())
+            {
+                // null is no value: what the session had goes, and the option's own value counts.
+                context.Session[setting.Name] = TextOf(setting.Value);
+            }
+        }
+        catch (JsonException exception)
+        {
+            Log(context, $"the settings of {value} are not valid JSON: {exception.Message}");
+        }
+
+        return PluginResult.Continue;
+    }
+
+    /// <summary>A value as the options read it: Perl's true and false are 1 and 0.</summary>
+    private static string? TextOf(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString(),
+        JsonValueKind.True => "1",
+        JsonValueKind.False => "0",
+        JsonValueKind.Null or JsonValueKind.Undefined => null,
+        JsonValueKind.Number => value.TryGetInt64(out var whole) ? whole.ToString(CultureInfo.InvariantCulture) : PerlNumber.Format(value.GetDouble()),
+        _ => value.GetRawText(),
+    };
+}
+
+/// <summary>Whether a value is in a list that a database holds.</summary>
+[Module("SqlList")]
+public sealed class SqlListPlugin : LookupPlugin
+{
+    private ISqlStatement _statement = null!;
+
+    /// <summary>The query.</summary>
+    [Description("the query; its single ? is the attribute's value; a row is a match")]
+    public string SqlQuery { get; set; } = "SELECT client_ip FROM whitelist WHERE client_ip=INET_ATON(?)";
+
+    /// <summary>The attribute.</summary>
+    [Description("the request attribute that is looked up"), AttributeName]
+    public string Field { get; set; } = "client_address";
+
+    /// <summary>The connection.</summary>
+    [Description("the SQL connection")]
+    public string Db { get; set; } = "db";
+
+    /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        _statement = SqlLookup.Prepare(setup, Db, SqlQuery)!;
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask<PluginResult> RunAsync(PluginContext context)
+    {
+        if (!Enabled.For(context) || context.Request[Field] is not { Length: > 0 } value)
+        {
+            return PluginResult.Continue;
+        }
+
+        // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
+        return Found(context, await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.HasRowAsync(value, ct)).ConfigureAwait(false));
+    }
+}
+
+/// <summary>What both have in common: one query with one placeholder, one answer from it.</summary>
+internal static class SqlLookup
+{
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>The statement; null, and an error at its place, when it cannot be used.</summary>
+    public static ISqlStatement? Prepare(PluginSetup setup, string connection, string sql)
+    {
+        if (setup.Statement("sql_query", "db", connection, sql) is not { } statement)
+        {
+            return null;
+        }
+
+        if (statement.ParameterCount != 1)
+        {
+            setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {statement.ParameterCount} placeholders (?), but needs exactly one"));
+            return null;
+        }
+
+        return statement;
+    }
+
+    /// <summary>The answer. A database that is away, or silent for the plugin's <c>timeout</c> (5 s if it has none), is a failure of the plugin.</summary>
+    public static async ValueTask<T> AskAsync<T>(
+        Plugin plugin, PluginContext context, ISqlStatement statement, string value, Func<ISqlStatement, string, CancellationToken, ValueTask<T>> ask)
+    {
+        using var timeout = SourceTime.For(context, plugin.Timeout > TimeSpan.Zero ? plugin.Timeout : s_timeout);
+        try
+        {
+            return await ask(statement, value, timeout.Token).ConfigureAwait(false);
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new InvalidOperationException($"{statement.Database}: {exception.Message}", exception);
+        }
+        catch (DbException exception)
+        {
+            throw new InvalidOperationException(exception is SqlAwayException ? exception.Message : $"{statement.Database}: {exception.Message}", exception);
+        }
+    }
+}
