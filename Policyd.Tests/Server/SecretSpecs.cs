@@ -1,9 +1,11 @@
 using System.Text.RegularExpressions;
+using Policyd.Backends.Sql;
 using Policyd.Backends.Dsn;
 using Policyd.Configuration;
 using Policyd.Engine.Building;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
+using Policyd.Modules;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -32,10 +34,11 @@ public sealed partial class SecretSpecs : IDisposable
 
     private static IEnumerable<(string Owner, OptionDescription Option)> AllOptions()
     {
-        var assembly = typeof(ModuleRegistry).Assembly;
-        var connections = assembly.GetTypes().Where(type => type.Name.EndsWith("ConnectionOptions", StringComparison.Ordinal) && type.IsClass)
+        // The rooms that have options: what plugins use, drivers, modules, the model.
+        Type[] types = [.. new[] { typeof(Plugin), typeof(SqlConnectionOptions), typeof(ActionPlugin), typeof(ModuleRegistry) }.SelectMany(one => one.Assembly.GetTypes())];
+        var connections = types.Where(type => type.Name.EndsWith("ConnectionOptions", StringComparison.Ordinal) && type.IsClass)
             .Select(type => (Owner: type.Name[..^"ConnectionOptions".Length], Type: type));
-        var others = assembly.GetTypes().Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal)
+        var others = types.Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal)
             && !type.Name.EndsWith("ConnectionOptions", StringComparison.Ordinal) && type is { IsClass: true, IsAbstract: false }).Select(type => (Owner: "", Type: type));
         var modules = ModuleRegistry.BuiltIn.Modules.Select(type => (Owner: Plugin.ModuleNameOf(type), Type: type));
         return connections.Concat(others).Concat(modules).SelectMany(one => All(one.Owner, OptionSchema.Of(one.Type)));
