@@ -5,7 +5,6 @@ using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Actors.Counters;
 

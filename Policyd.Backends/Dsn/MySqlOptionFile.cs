@@ -1,4 +1,5 @@
 using System.Text;
+using Policyd.Backends.Sql;
 
 namespace Policyd.Backends.Dsn;
 

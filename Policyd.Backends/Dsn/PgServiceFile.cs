@@ -1,3 +1,5 @@
+using Policyd.Backends.Sql;
+
 namespace Policyd.Backends.Dsn;
 
 /// <summary>

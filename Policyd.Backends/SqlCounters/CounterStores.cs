@@ -1,6 +1,5 @@
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 
 namespace Policyd.Backends.SqlCounters;
 

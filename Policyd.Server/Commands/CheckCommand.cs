@@ -4,7 +4,6 @@ using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Sql;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

@@ -4,7 +4,6 @@ using Policyd.Backends.Expiring;
 using Policyd.Backends.Redis;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Caches;
-using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Sessions;
 using Policyd.Tests.Support;
 

@@ -5,7 +5,6 @@ using Policyd.Configuration;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Server.Admin.Counters;
 

@@ -1,7 +1,6 @@
 using Policyd.Backends.SqlCounters;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Tests.Plugins.Counting;
 

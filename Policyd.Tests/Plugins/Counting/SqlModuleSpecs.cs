@@ -1,3 +1,5 @@
+using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;
 

@@ -1,4 +1,4 @@
-namespace Policyd.Plugins.Sql;
+namespace Policyd.Backends.Dsn;
 
 /// <summary>The files in which client libraries of databases keep settings: MySQL's option files and libpq's service files.</summary>
 internal static class ClientFile
