@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
-using Akka.Event;
+using Microsoft.Extensions.Logging;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;
@@ -18,7 +18,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
 {
     private readonly PreparedStore _store;
     private readonly CounterWriterSettings _settings;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopped = new();
     private readonly CancellationTokenSource _ended = new();
     private readonly Dictionary<string, List<Waiting>> _waiting = [];
@@ -34,13 +34,14 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     private readonly StoreWatch _watch;
     private readonly MissedAnswers _refused;
 
-    public CounterLoaderActor(PreparedStore store, CounterWriterSettings settings)
+    public CounterLoaderActor(PreparedStore store, CounterWriterSettings settings, ILogger logger)
     {
         _store = store;
         _settings = settings;
+        _logger = logger;
         _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
-        _watch = new StoreWatch(settings, this, _log);
-        _refused = new MissedAnswers(settings.Connection, "requests answered as unavailable", _log);
+        _watch = new StoreWatch(settings, this, logger);
+        _refused = new MissedAnswers(settings.Connection, "requests answered as unavailable", logger);
         Receive<Load>(OnLoad);
         Receive<QueryDone>(OnDone);
         Receive<QueryFailed>(OnFailed);
@@ -50,8 +51,8 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(PreparedStore store, CounterWriterSettings settings) =>
-        Akka.Actor.Props.Create(() => new CounterLoaderActor(store, settings));
+    public static Props Props(PreparedStore store, CounterWriterSettings settings, ILogger logger) =>
+        Akka.Actor.Props.Create(() => new CounterLoaderActor(store, settings, logger));
 
     protected override void PostStop()
     {
@@ -158,8 +159,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         _watch.End();
         if (!_ended.IsCancellationRequested && (_down || _quarantined.Remove(done.Table)))
         {
-            _log.Warning(
-                "{0}: the database is back, counters of {1} are being read again; {2} requests were answered as unavailable", _settings.Connection, done.Table, _refused.Total);
+            CounterLog.ReadsBack(_logger, _settings.Connection, done.Table, _refused.Total);
             _refused.Reset();
         }
 
@@ -199,7 +199,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
 
         if (!_down)
         {
-            _log.Error("{0}: counters cannot be read: {1}", _settings.Connection, failed.Cause.Message);
+            CounterLog.CannotRead(_logger, _settings.Connection, failed.Cause.Message);
             _refused.Told();
         }
 
@@ -217,7 +217,7 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         _down = false;
         if (!_quarantined.TryGetValue(failed.Table, out var quarantined))
         {
-            _log.Error("{0}: counters of {1} cannot be read: {2}", _settings.Connection, failed.Table, failed.Cause.Message);
+            CounterLog.CannotReadTable(_logger, _settings.Connection, failed.Table, failed.Cause.Message);
             _refused.Told();
             quarantined.Pause = new ExponentialDelay(_settings.FirstBackOff, _settings.LongestBackOff);
         }

@@ -69,8 +69,8 @@ internal sealed class CounterService
             var writing = new CounterWriterSettings(name, clock, othersSeen);
             connections.Add(name, new CounterConnection(
                 prepared,
-                system.ActorOf(CounterWriterActor.Props(prepared, writing), "counter-writer-" + Uri.EscapeDataString(name)),
-                system.ActorOf(CounterLoaderActor.Props(prepared, writing), "counter-loader-" + Uri.EscapeDataString(name))));
+                system.ActorOf(CounterWriterActor.Props(prepared, writing, logger), "counter-writer-" + Uri.EscapeDataString(name)),
+                system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name))));
         }
 
         var node = clustered

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
-using Akka.Event;
+using Microsoft.Extensions.Logging;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;
@@ -24,7 +24,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
 
     private readonly PreparedStore _store;
     private readonly CounterWriterSettings _settings;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopped = new();
     private readonly ResendFilter _resends;
     private readonly Dictionary<Guid, long> _seenCommits = [];
@@ -50,14 +50,15 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private readonly List<(IActorRef Asker, FindRequests Question)> _questions = [];
     private bool _readingForQuestions;
 
-    public CounterWriterActor(PreparedStore store, CounterWriterSettings settings)
+    public CounterWriterActor(PreparedStore store, CounterWriterSettings settings, ILogger logger)
     {
         _store = store;
         _settings = settings;
+        _logger = logger;
         _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
         _quarantined = new QuarantinedTables(settings);
-        _watch = new StoreWatch(settings, this, _log);
-        _deferred = new MissedAnswers(settings.Connection, "mails answered before they were counted", _log);
+        _watch = new StoreWatch(settings, this, logger);
+        _deferred = new MissedAnswers(settings.Connection, "mails answered before they were counted", logger);
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
 
         Receive<Append>(OnAppend);
@@ -86,8 +87,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         }
     }
 
-    public static Props Props(PreparedStore store, CounterWriterSettings settings) =>
-        Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings));
+    public static Props Props(PreparedStore store, CounterWriterSettings settings, ILogger logger) =>
+        Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings, logger));
 
     protected override void PostStop()
     {
@@ -277,7 +278,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         CounterMetrics.RowsCommitted.Add(_attempt!.Rows);
         foreach (var table in _quarantined.Tables.Intersect(_attempt.Tables))
         {
-            _log.Warning("{0}: the database is back, counters of {1} are being written again", _settings.Connection, table);
+            CounterLog.TableBack(_logger, _settings.Connection, table);
             if (_quarantined.Release(table) is { IsEmpty: false } waiting)
             {
                 _parts.Enqueue(waiting);
@@ -292,7 +293,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         {
             _down = false;
             _backOff.Reset();
-            _log.Warning("{0}: the database is back, counters are being written again; {1} mails were answered before they were counted", _settings.Connection, _deferred.Total);
+            CounterLog.WritesBack(_logger, _settings.Connection, _deferred.Total);
             _deferred.Reset();
         }
 
@@ -343,7 +344,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         if (!_down)
         {
             _down = true;
-            _log.Error("{0}: counters cannot be written; they are kept in memory and retried: {1}", _settings.Connection, _reason);
+            CounterLog.CannotWrite(_logger, _settings.Connection, _reason);
             _deferred.Told();
         }
 
@@ -387,7 +388,7 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         CounterMetrics.FailedCommits.Add(1);
         if (!_quarantined.IsQuarantined(refused))
         {
-            _log.Error("{0}: counters of {1} cannot be written; they are kept in memory and retried: {2}", _settings.Connection, refused, cause.Message);
+            CounterLog.CannotWriteTable(_logger, _settings.Connection, refused, cause.Message);
         }
 
         _attempt.Absorb(_gathering.TakeTable(refused));

@@ -1,4 +1,4 @@
-using Akka.Event;
+using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;
@@ -6,8 +6,8 @@ namespace Policyd.Actors.Counters;
 /// <summary>Counts the answers that were given without the database, and tells of them from time to time, with the reason: one line for all.</summary>
 /// <param name="connection">The connection's name.</param>
 /// <param name="what">What happened to them.</param>
-/// <param name="log">The actor's.</param>
-internal sealed class MissedAnswers(string connection, string what, ILoggingAdapter log)
+/// <param name="logger">The log.</param>
+internal sealed class MissedAnswers(string connection, string what, ILogger logger)
 {
     private readonly LogThrottle _lines = new(TimeProvider.System);
     private long _untold;
@@ -27,7 +27,7 @@ internal sealed class MissedAnswers(string connection, string what, ILoggingAdap
         _untold += answers;
         if (_lines.Enter(out _))
         {
-            log.Warning("{0}: {1} more {2}: {3}", connection, _untold, what, reason);
+            CounterLog.Missed(logger, connection, _untold, what, reason);
             _untold = 0;
         }
     }

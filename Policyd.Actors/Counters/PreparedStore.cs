@@ -73,7 +73,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
             // Silent, or locked, for all of the time.
         }
 
-        logger.LogError("{Connection}: the counter tables cannot be prepared yet; mail goes on without them: {Reason}", connection, reason);
+        CounterLog.NotPrepared(logger, connection, reason);
     }
 
     /// <summary>
@@ -85,8 +85,8 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         _ = _stopped.CancelAsync();
         foreach (var table in unwritten.GroupBy(part => part.Table))
         {
-            logger.LogError(
-                "{Connection}: stopped, and counters of {Table} could not be written (mails: {Mails}, rows: {Rows}){Yet}: {Reason}",
+            CounterLog.Unwritten(
+                logger,
                 connection,
                 table.Key,
                 table.Sum(part => part.Mails),
@@ -145,12 +145,12 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         {
             foreach (var done in info.Done)
             {
-                logger.LogWarning("{Connection}: {Done}", connection, done);
+                CounterLog.TableChanged(logger, connection, done);
             }
 
             foreach (var warning in info.Warnings.Where(warning => _warned.TryAdd(warning, true)))
             {
-                logger.LogWarning("{Connection}: {Warning}", connection, warning);
+                CounterLog.TableWarning(logger, connection, warning);
             }
         }
     }

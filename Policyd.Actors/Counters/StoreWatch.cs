@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Akka.Actor;
-using Akka.Event;
+using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;
@@ -10,7 +10,7 @@ namespace Policyd.Actors.Counters;
 /// again when it has answered: the requests that wait meanwhile would be the only sign of it. The actor looks by a timer that runs
 /// as long as it waits.
 /// </summary>
-internal sealed class StoreWatch(CounterWriterSettings settings, IWithTimers actor, ILoggingAdapter log)
+internal sealed class StoreWatch(CounterWriterSettings settings, IWithTimers actor, ILogger logger)
 {
     private readonly LogThrottle _lines = new(TimeProvider.System);
     private Func<string>? _doing;
@@ -37,7 +37,7 @@ internal sealed class StoreWatch(CounterWriterSettings settings, IWithTimers act
     {
         if (_told is { } told)
         {
-            log.Warning("{0}: {1} took {2:0.0} s", settings.Connection, told, Waited.TotalSeconds);
+            CounterLog.WasSlow(logger, settings.Connection, told, Waited.TotalSeconds);
             _told = null;
         }
 
@@ -56,7 +56,7 @@ internal sealed class StoreWatch(CounterWriterSettings settings, IWithTimers act
         if (_told is null && Waited >= settings.SlowAfter && _lines.Enter(out _))
         {
             _told = _doing();
-            log.Warning("{0}: the database is slow: {1} has taken {2:0.0} s so far and delays mail", settings.Connection, _told, Waited.TotalSeconds);
+            CounterLog.IsSlow(logger, settings.Connection, _told, Waited.TotalSeconds);
         }
 
         return Waited >= settings.AwayAfter;

@@ -8,7 +8,7 @@ namespace Policyd.Actors.Cron;
 /// What an operator reads of a ledger whose database is away: a sentence with what the database said, once in a while, and one when it is used
 /// again. Outlives the scheduler, which is started anew after each failure.
 /// </summary>
-internal sealed class CronLedgerLog(string where, ILogger logger)
+internal sealed partial class CronLedgerLog(string where, ILogger logger)
 {
     private readonly LogThrottle _throttle = new(TimeProvider.System);
     private string _why = "it does not answer";
@@ -20,7 +20,7 @@ internal sealed class CronLedgerLog(string where, ILogger logger)
         _why = cause is OpenCircuitException ? _why : cause.GetBaseException().Message;
         if (_throttle.Enter(out _))
         {
-            logger.LogError("cron: the ledger in {Database} is unavailable, no task runs until it is back: {Reason}", where, _why);
+            LedgerAway(logger, where, _why);
         }
     }
 
@@ -29,7 +29,13 @@ internal sealed class CronLedgerLog(string where, ILogger logger)
     {
         if (_throttle.Leave(out var after, out _))
         {
-            logger.LogWarning("cron: the ledger in {Database} is available again after {Seconds:0.0} s; tasks run again", where, after.TotalSeconds);
+            LedgerBack(logger, where, after.TotalSeconds);
         }
     }
+
+    [LoggerMessage(EventId = 27, Level = LogLevel.Error, Message = "cron: the ledger in {Database} is unavailable, no task runs until it is back: {Reason}")]
+    private static partial void LedgerAway(ILogger logger, string database, string reason);
+
+    [LoggerMessage(EventId = 28, Level = LogLevel.Warning, Message = "cron: the ledger in {Database} is available again after {Seconds:0.0} s; tasks run again")]
+    private static partial void LedgerBack(ILogger logger, string database, double seconds);
 }

@@ -92,15 +92,17 @@ internal static partial class AkkaNetwork
     private static bool Is(string kind, string provider) =>
         provider.Equals(kind, StringComparison.OrdinalIgnoreCase) || provider.Contains(kind + "ActorRefProvider", StringComparison.OrdinalIgnoreCase);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "akka listens on {Address}, as configured in akka {{ }}")]
+    [LoggerMessage(EventId = 29, Level = LogLevel.Information, Message = "akka listens on {Address}, as configured in akka {{ }}")]
     private static partial void Listens(ILogger logger, string address);
 
     [LoggerMessage(
+        EventId = 30,
         Level = LogLevel.Warning,
         Message = "akka listens on {Address}, as configured in akka {{ }}, without TLS: every host and local user that can reach this port can join the cluster and take over counters")]
     private static partial void ListensToAll(ILogger logger, string address);
 
     [LoggerMessage(
+        EventId = 31,
         Level = LogLevel.Warning,
         Message = "akka {{ {Section} }} has no effect: without akka {{ cluster.seed-nodes }} this server runs alone and Akka opens no port")]
     private static partial void WithoutEffect(ILogger logger, string section);

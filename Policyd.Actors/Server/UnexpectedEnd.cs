@@ -37,7 +37,7 @@ internal static partial class UnexpectedEnd
         system.ActorOf(Props.CreateBy(new Producer<Watcher>(() => new Watcher(actors, logger))), "essential-actors");
     }
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "{Why}; the server cannot work without it and stops")]
+    [LoggerMessage(EventId = 32, Level = LogLevel.Critical, Message = "{Why}; the server cannot work without it and stops")]
     private static partial void Ends(ILogger logger, string why);
 
     private sealed class Failure(string why) : CoordinatedShutdown.Reason

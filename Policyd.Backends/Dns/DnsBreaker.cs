@@ -11,10 +11,6 @@ internal sealed class DnsBreaker(string zone, TimeProvider clock, ILogger logger
     public const int TimeOutsToOpen = 5;
     private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromMinutes(1);
-    private static readonly Action<ILogger, string, int, double, Exception?> s_opened = LoggerMessage.Define<string, int, double>(
-        LogLevel.Warning, new EventId(1, "ZoneSilent"), "dns: {Zone} has not answered {Count} times in a row; no query is sent to it for {Seconds} s");
-    private static readonly Action<ILogger, string, Exception?> s_closed = LoggerMessage.Define<string>(
-        LogLevel.Warning, new EventId(2, "ZoneBack"), "dns: {Zone} answers again");
 
     private readonly BackOff _backOff = new(clock, s_firstPause, s_longestPause, TimeOutsToOpen);
 
@@ -30,12 +26,12 @@ internal sealed class DnsBreaker(string zone, TimeProvider clock, ILogger logger
         {
             if (attempt.Failed())
             {
-                s_opened(logger, zone, TimeOutsToOpen, s_firstPause.TotalSeconds, null);
+                DnsLog.ZoneSilent(logger, zone, TimeOutsToOpen, s_firstPause.TotalSeconds);
             }
         }
         else if (status is not DnsStatus.ServerFailure && attempt.Succeeded())
         {
-            s_closed(logger, zone, null);
+            DnsLog.ZoneBack(logger, zone);
         }
 
         attempt.Dispose();

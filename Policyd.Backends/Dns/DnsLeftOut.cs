@@ -8,9 +8,6 @@ namespace Policyd.Backends.Dns;
 // that is not asked lets spam in, and nobody would know why.
 internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
 {
-    private static readonly Action<ILogger, string, string, string, long, Exception?> s_line = LoggerMessage.Define<string, string, string, long>(
-        LogLevel.Warning, new EventId(3, "LookupLeftOut"), "dns: a lookup for {Kind} under {Zone} was skipped because {Bound} ({Count} more since the last line)");
-
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Kind, DnsBound Bound), Row> _rows = [];
 
@@ -40,7 +37,7 @@ internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
 
         if (row.Log.Enter(out var unsaid))
         {
-            s_line(logger, kind, zone, Words(bound), unsaid, null);
+            DnsLog.LookupLeftOut(logger, kind, zone, Words(bound), unsaid);
         }
     }
 

@@ -163,7 +163,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // Nothing is expected here. Whoever waits must have an answer all the same. The name stays out of the log: a list's may have a key in it.
-            _logger.LogError(e, "dns: a lookup of {Type} records failed", lookup.Key.Type);
+            DnsLog.LookupFailed(_logger, lookup.Key.Type, e);
             reply = DnsReply.Failure;
         }
 

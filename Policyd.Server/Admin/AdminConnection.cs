@@ -183,9 +183,9 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "admin: the connection of {Caller} ended: {Reason}")]
+    [LoggerMessage(EventId = 1, Level = LogLevel.Debug, Message = "admin: the connection of {Caller} ended: {Reason}")]
     private static partial void Gone(ILogger logger, string caller, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "admin: a command failed")]
+    [LoggerMessage(EventId = 2, Level = LogLevel.Error, Message = "admin: a command failed")]
     private static partial void Failed(ILogger logger, Exception defect);
 }

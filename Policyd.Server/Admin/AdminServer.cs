@@ -107,12 +107,12 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "admin commands are accepted on {Endpoint}")]
+    [LoggerMessage(EventId = 3, Level = LogLevel.Information, Message = "admin commands are accepted on {Endpoint}")]
     private static partial void Listening(ILogger logger, string endpoint);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "admin commands (policyd counter) are not accepted: {Reason}; set admin {{ listen }} to another endpoint, or to off")]
+    [LoggerMessage(EventId = 4, Level = LogLevel.Information, Message = "admin commands (policyd counter) are not accepted: {Reason}; set admin {{ listen }} to another endpoint, or to off")]
     private static partial void Without(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "admin: a connection could not be accepted: {Reason}")]
+    [LoggerMessage(EventId = 5, Level = LogLevel.Warning, Message = "admin: a connection could not be accepted: {Reason}")]
     private static partial void NotAccepted(ILogger logger, string reason);
 }

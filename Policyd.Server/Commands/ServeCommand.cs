@@ -54,13 +54,14 @@ internal sealed partial class ServeCommand(TextWriter error)
     }
 
     [LoggerMessage(
+        EventId = 8,
         Level = LogLevel.Warning,
         Message = "max_connections is {Maximum}, but the limit of open files ({Limit}) allows only {Room}; further connections wait; raise the limit to {Wanted} with LimitNOFILE= in the unit, or with ulimit -n")]
     private static partial void FewConnections(ILogger logger, int maximum, int limit, int room, long wanted);
 
-    [LoggerMessage(Message = "{Diagnostic}")]
+    [LoggerMessage(EventId = 9, Message = "{Diagnostic}")]
     private static partial void Diagnosed(ILogger logger, LogLevel level, string diagnostic);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "serving {Path}, virtual hosts: {VirtualHosts}")]
+    [LoggerMessage(EventId = 10, Level = LogLevel.Information, Message = "serving {Path}, virtual hosts: {VirtualHosts}")]
     private static partial void Serving(ILogger logger, string path, string virtualHosts);
 }

@@ -111,15 +111,15 @@ internal static partial class PolicydHost
         _ => null,
     };
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "not started: {Reason}")]
+    [LoggerMessage(EventId = 11, Level = LogLevel.Error, Message = "not started: {Reason}")]
     private static partial void NotStarted(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "SIGHUP: the log file is reopened; a changed configuration needs a restart")]
+    [LoggerMessage(EventId = 12, Level = LogLevel.Information, Message = "SIGHUP: the log file is reopened; a changed configuration needs a restart")]
     private static partial void Reopened(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "stopped because of an error: {Why}")]
+    [LoggerMessage(EventId = 13, Level = LogLevel.Error, Message = "stopped because of an error: {Why}")]
     private static partial void EndedItself(ILogger logger, string why);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "stopped")]
+    [LoggerMessage(EventId = 14, Level = LogLevel.Information, Message = "stopped")]
     private static partial void Stopped(ILogger logger);
 }

@@ -113,7 +113,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         var prepared = new PreparedStore("db", _store, NullLogger.Instance);
         var settings = new CounterWriterSettings("db", TimeProvider.System, static () => false);
         var connection = new CounterConnection(
-            prepared, _system.ActorOf(CounterWriterActor.Props(prepared, settings)), _system.ActorOf(CounterLoaderActor.Props(prepared, settings)));
+            prepared, _system.ActorOf(CounterWriterActor.Props(prepared, settings, NullLogger.Instance)), _system.ActorOf(CounterLoaderActor.Props(prepared, settings, NullLogger.Instance)));
         var node = new CounterNode(
             new Dictionary<string, CounterConnection> { ["db"] = connection }, new CounterSettings(), TimeProvider.System, static () => false);
         owners = node.Owners;

@@ -1,5 +1,5 @@
 using Akka.Actor;
-using Akka.Event;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
 using Policyd.Counting.Store;
@@ -20,21 +20,20 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
     private readonly ScriptedCounterStore _store = new();
     private readonly SetClock _clock = new();
     private readonly Recorder _owner;
-    private readonly Recorder _log;
+    private readonly LogCapture _lines = new();
 
-    public CounterLoaderSpecs()
-    {
-        _owner = new Recorder(_system);
-        _log = new Recorder(_system);
-        _system.EventStream.Subscribe(_log.Self, typeof(LogEvent));
-    }
+    public CounterLoaderSpecs() => _owner = new Recorder(_system);
 
     public static TheoryData<CounterStoreFailure> Failures =>
         [CounterStoreFailure.Unavailable, CounterStoreFailure.Refused, CounterStoreFailure.Schema];
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
-    public async ValueTask DisposeAsync() => await _system.Terminate();
+    public async ValueTask DisposeAsync()
+    {
+        await _system.Terminate();
+        _lines.Dispose();
+    }
 
     [Fact]
     public async Task Keys_that_come_while_a_query_runs_share_the_next_one()
@@ -211,12 +210,12 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
         Assert.Empty(_owner.All<LoadFailed>());
     }
 
-    private int Lines(string part) => _log.All<Warning>().Count(line => line.Message.ToString()!.Contains(part, StringComparison.Ordinal));
+    private int Lines(string part) => _lines.Lines.Count(line => line.Level == LogLevel.Warning && line.Message.Contains(part, StringComparison.Ordinal));
 
     private IActorRef Loader(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
     {
         var settings = new CounterWriterSettings("db", _clock, static () => false);
-        return _system.ActorOf(CounterLoaderActor.Props(new PreparedStore("db", _store, NullLogger.Instance), change?.Invoke(settings) ?? settings));
+        return _system.ActorOf(CounterLoaderActor.Props(new PreparedStore("db", _store, NullLogger.Instance), change?.Invoke(settings) ?? settings, _lines.CreateLogger("loader")));
     }
 
     private void Load(IActorRef loader, string key, string table = Table) => loader.Tell(new Load(new CounterKey("db", table, key), Month), _owner.Self);

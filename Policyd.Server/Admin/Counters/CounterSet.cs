@@ -62,6 +62,6 @@ internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory logg
     private static string Text(CounterAmounts sums) =>
         string.Create(CultureInfo.InvariantCulture, $"count={sums.Count} count_rcpt={sums.CountRcpt} size={sums.Size} size_rcpt={sums.SizeRcpt}");
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "admin: {Caller} set {Table} {Key} of {Window}: {Before} -> {After}")]
+    [LoggerMessage(EventId = 6, Level = LogLevel.Information, Message = "admin: {Caller} set {Table} {Key} of {Window}: {Before} -> {After}")]
     private static partial void Set(ILogger logger, string caller, string table, string key, string window, string before, string after);
 }

@@ -35,6 +35,6 @@ internal sealed partial class CronRunNow(CronAdmin admin, ILoggerFactory loggers
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "cron: {Task} was run for {Caller}")]
+    [LoggerMessage(EventId = 7, Level = LogLevel.Information, Message = "cron: {Task} was run for {Caller}")]
     private static partial void Ran(ILogger logger, string task, string caller);
 }
