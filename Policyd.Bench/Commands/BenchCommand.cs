@@ -24,6 +24,11 @@ public static class BenchCommand
         {
             return await action().ConfigureAwait(false);
         }
+        catch (OperationCanceledException)
+        {
+            await result.InvocationConfiguration.Error.WriteLineAsync("Cancelled.").ConfigureAwait(false);
+            return Failed;
+        }
         catch (Exception reason) when (reason is SocketException or InvalidOperationException or PlatformNotSupportedException or IOException or TimeoutException)
         {
             await result.InvocationConfiguration.Error.WriteLineAsync(reason.Message).ConfigureAwait(false);

@@ -9,13 +9,15 @@ internal static class CompareCommand
 {
     private static readonly Option<string[]> Policyd = new("--policyd")
     {
-        Description = "[NAME=]COMMAND: an executable, or a command in which {config} stands for the configuration file; repeatable. Default: the one built with this program.",
+        Description = "[NAME=]COMMAND: an executable, or a command in which {config} stands for the configuration file; repeatable. "
+            + "Default: the one built with this program.",
         DefaultValueFactory = _ => [],
     };
 
     private static readonly Option<string[]> Config = new("--config")
     {
-        Description = "[NAME=]FILE: a configuration for one server or for all, instead of the plain AddScoreHeader chain; repeatable. {port} in it is replaced by a free port of 127.0.0.1, {directory} by a fresh directory.",
+        Description = "[NAME=]FILE: a configuration for one server or for all, instead of the plain AddScoreHeader chain; repeatable. "
+            + "{port} in it is replaced by a free port of 127.0.0.1, {directory} by a fresh directory.",
         DefaultValueFactory = _ => [],
     };
 
@@ -47,7 +49,10 @@ internal static class CompareCommand
     public static Command Create()
     {
         var arguments = new CompareArguments();
-        var command = new Command("compare", "Start policyd and the echo, measure them in turn, and print the figures and their ratios. Exit code 1 when there were errors, never for the speed.")
+        var command = new Command(
+            "compare",
+            "Start policyd and the echo, measure them in turn, and print the figures and their ratios. "
+            + "Exit code 1 when there were errors, never for the speed.")
         {
             Policyd, Config, Endpoint, Against, AgainstEndpoint, Label, Json,
         };
@@ -111,9 +116,14 @@ internal static class CompareCommand
     private static async Task ShowAsync(string label, ComparisonResult comparison, TextWriter output)
     {
         await output.WriteLineAsync(FigureTable.Show(label, comparison)).ConfigureAwait(false);
-        foreach (var warmup in comparison.Warmups)
+        foreach (var (server, windows, steady) in comparison.Warmups)
         {
-            await output.WriteLineAsync($"{warmup.Server}: {(warmup.Steady ? "steady" : "not steady")} after {warmup.Windows} windows of warm-up").ConfigureAwait(false);
+            await output.WriteLineAsync($"{server}: {(steady ? "steady" : "not steady")} after {windows} windows of warm-up").ConfigureAwait(false);
+        }
+
+        foreach (var (name, value) in comparison.Environment)
+        {
+            await output.WriteLineAsync($"environment: {name}={value}").ConfigureAwait(false);
         }
 
         foreach (var problem in comparison.Problems)

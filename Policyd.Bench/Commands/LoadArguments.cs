@@ -16,7 +16,8 @@ internal sealed class LoadArguments
     private readonly Option<long?> _requests = new("--requests") { Description = "End after so many requests instead of after --seconds." };
     private readonly Option<double?> _rate = new("--rate")
     {
-        Description = "Send so many requests a second, each at its time whether or not the others are answered; a latency counts from that time. Default: each connection sends the next with the answer.",
+        Description = "Send so many requests a second, each at its time whether or not the others are answered; a latency counts from that time. "
+            + "Default: each connection sends the next with the answer.",
     };
 
     private readonly Option<double> _warmup;

@@ -7,10 +7,17 @@ namespace Policyd.Bench.Compare;
 public sealed record Warmup(string Server, int Windows, bool Steady);
 
 /// <summary>All that a comparison found.</summary>
+/// <param name="Environment">Settings of the .NET runtime that every server has inherited; figures with any are not those of a default start.</param>
 /// <param name="Pairs">Which servers are told as a share of which.</param>
 /// <param name="Problems">Wrong answers and stages that failed, as lines for people; empty when all is well.</param>
 public sealed record ComparisonResult(
-    IReadOnlyList<ContenderStart> Servers, IReadOnlyList<Pair> Pairs, Figures Figures, IReadOnlyList<Warmup> Warmups, IReadOnlyList<string> Problems);
+    CompareOptions Options,
+    IReadOnlyDictionary<string, string> Environment,
+    IReadOnlyList<ContenderStart> Servers,
+    IReadOnlyList<Pair> Pairs,
+    Figures Figures,
+    IReadOnlyList<Warmup> Warmups,
+    IReadOnlyList<string> Problems);
 
 /// <summary>
 /// Measures the servers in turn, window by window: on a machine that is busy with other things too, only what was measured
@@ -23,7 +30,11 @@ public static class Comparison
     /// <param name="report">Takes a line for people as each measurement ends.</param>
     /// <exception cref="InvalidOperationException">Nothing could be measured; the message says why.</exception>
     public static async Task<ComparisonResult> RunAsync(
-        IReadOnlyList<ContenderStart> servers, CompareOptions options, string directory, Action<string> report, CancellationToken cancellation)
+        IReadOnlyList<ContenderStart> servers,
+        CompareOptions options,
+        string directory,
+        Action<string> report,
+        CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(options);
         var run = new ComparisonRun(servers, options, directory, report);
@@ -49,7 +60,7 @@ public static class Comparison
         }
 
         return run.Figures.All.Any()
-            ? new ComparisonResult(servers, PairsOf(servers), run.Figures, run.Warmups, run.Problems)
+            ? new ComparisonResult(options, InheritedSettings.Read(), servers, PairsOf(servers), run.Figures, run.Warmups, run.Problems)
             : throw new InvalidOperationException(string.Join(Environment.NewLine, run.Problems));
     }
 

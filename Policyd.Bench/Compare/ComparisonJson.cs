@@ -23,7 +23,14 @@ public static class ComparisonJson
             {
                 Label = label,
                 Time = DateTimeOffset.UtcNow,
-                Machine = new { Processors = Environment.ProcessorCount, System = RuntimeInformation.OSDescription, Runtime = RuntimeInformation.FrameworkDescription },
+                Machine = new
+                {
+                    Processors = Environment.ProcessorCount,
+                    System = RuntimeInformation.OSDescription,
+                    Runtime = RuntimeInformation.FrameworkDescription,
+                    result.Environment,
+                },
+                Options = OptionsOf(result.Options),
                 Servers = result.Servers.Select(server => new { server.Name, Command = string.Join(' ', server.Command) }),
                 result.Warmups,
                 Figures = result.Figures.All.Select(figure => new
@@ -38,6 +45,22 @@ public static class ComparisonJson
             Json);
     }
 
+    private static object OptionsOf(CompareOptions options) => new
+    {
+        Stages = options.Stages.ToString().ToLowerInvariant(),
+        options.Load.Connections,
+        options.Load.Keys,
+        options.Load.RecipientsPerInstance,
+        options.Rounds,
+        Seconds = options.Window.TotalSeconds,
+        WarmupSeconds = options.LeadIn.TotalSeconds,
+        SlowSeconds = options.SlowWindow.TotalSeconds,
+        IdleSeconds = options.IdleTime.TotalSeconds,
+        options.Starts,
+        StartSeconds = options.StartTime.TotalSeconds,
+    };
+
     private static Dictionary<string, object> Named(IEnumerable<(string Name, IReadOnlyList<double> Values)> all) =>
-        all.Where(one => one.Values.Count > 0).ToDictionary(one => one.Name, one => (object)new { Summary = Spread.Of(one.Values), one.Values });
+        all.Where(one => one.Values.Count > 0)
+            .ToDictionary(one => one.Name, one => (object)new { Summary = Spread.Of(one.Values), one.Values });
 }

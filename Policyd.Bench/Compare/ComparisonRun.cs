@@ -43,7 +43,8 @@ internal sealed class ComparisonRun(IReadOnlyList<ContenderStart> servers, Compa
     }
 
     /// <summary>Loads a server for one window, and keeps what went wrong.</summary>
-    public async Task<LoadReport> LoadAsync(Contender contender, LoadOptions load, Action<LoadProgress>? progress, CancellationToken cancellation)
+    public async Task<LoadReport> LoadAsync(
+        Contender contender, LoadOptions load, Action<LoadProgress>? progress, CancellationToken cancellation)
     {
         var expect = contender.Start.IsOurs ? load.Expect : null;
         var asked = load with { Endpoint = contender.Endpoint, Expect = expect, ServerPid = contender.ProcessId };

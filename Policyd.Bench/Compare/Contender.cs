@@ -10,7 +10,8 @@ namespace Policyd.Bench.Compare;
 /// <param name="Command">Program and arguments; the word {config} stands for the file of <paramref name="Configuration"/>.</param>
 /// <param name="Configuration">Text of a configuration that is written anew for each start; {directory} in it is a fresh directory.</param>
 /// <param name="IsOurs">True for policyd: the stages of its memory are for it, and its answers are checked.</param>
-public sealed record ContenderStart(string Name, IReadOnlyList<string> Command, EndPoint Endpoint, string? Configuration = null, bool IsOurs = false)
+public sealed record ContenderStart(
+    string Name, IReadOnlyList<string> Command, EndPoint Endpoint, string? Configuration = null, bool IsOurs = false)
 {
     /// <summary>The words that start it in <paramref name="directory"/>, with its configuration written there.</summary>
     public async Task<IReadOnlyList<string>> PrepareAsync(string directory, CancellationToken cancellation)
@@ -21,7 +22,8 @@ public sealed record ContenderStart(string Name, IReadOnlyList<string> Command, 
         }
 
         var file = Path.Combine(directory, "policyd.hocon");
-        await File.WriteAllTextAsync(file, Configuration.Replace("{directory}", directory, StringComparison.Ordinal), cancellation).ConfigureAwait(false);
+        var text = Configuration.Replace("{directory}", directory, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(file, text, cancellation).ConfigureAwait(false);
         return [.. Command.Select(word => word == "{config}" ? file : word)];
     }
 }
@@ -117,7 +119,8 @@ public sealed partial class Contender : IAsyncDisposable
             }
             catch (SocketException reason) when (_process.HasExited || clock.Elapsed > AnswerTimeout)
             {
-                throw new InvalidOperationException($"{Name} gave no answer ({reason.Message}). It printed last: {await LastLinesAsync(cancellation).ConfigureAwait(false)}");
+                var printed = await LastLinesAsync(cancellation).ConfigureAwait(false);
+                throw new InvalidOperationException($"{Name} gave no answer ({reason.Message}). It printed last: {printed}");
             }
             catch (SocketException)
             {

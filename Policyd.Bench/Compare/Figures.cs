@@ -13,7 +13,8 @@ public sealed record Pair(string Ours, string Theirs, bool SameKind)
     public override string ToString() => $"{Ours} / {Theirs}";
 }
 
-/// <summary>All that a comparison has measured: for each figure and each server a value for each window, in the order of the rounds.</summary>
+/// <summary>All that a comparison has measured: for each figure and each server a value for each window, in the
+/// order of the rounds.</summary>
 public sealed class Figures
 {
     private readonly List<Figure> _order = [];
@@ -38,7 +39,8 @@ public sealed class Figures
     }
 
     /// <summary>The values of one server; none when it was not measured.</summary>
-    public IReadOnlyList<double> Values(Figure figure, string server) => _values.TryGetValue((figure, server), out var values) ? values : [];
+    public IReadOnlyList<double> Values(Figure figure, string server) =>
+        _values.TryGetValue((figure, server), out var values) ? values : [];
 
     /// <summary>
     /// Ours divided by theirs, window against window of the same round, because only what was measured at the same time can be held

@@ -84,7 +84,9 @@ public sealed record ServerList(
 
     // A server is started in a directory of its own, where the path of the caller leads nowhere.
     private static string[] Words(string command) =>
-        [.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word.Contains('/', StringComparison.Ordinal) && File.Exists(word) ? Path.GetFullPath(word) : word)];
+        [.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => IsPath(word) ? Path.GetFullPath(word) : word)];
+
+    private static bool IsPath(string word) => word.Contains('/', StringComparison.Ordinal) && File.Exists(word);
 
     private static IPEndPoint TakePort(List<int> taken)
     {
@@ -97,7 +99,8 @@ public sealed record ServerList(
     {
         if (Config.Select(config => config.Name).GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice)
         {
-            throw new FormatException(twice.Key is { } name ? $"--config is given twice for {name}." : "--config is given twice: write NAME=FILE for each server.");
+            throw new FormatException(
+                twice.Key is { } name ? $"--config is given twice for {name}." : "--config is given twice: write NAME=FILE for each server.");
         }
 
         if (Config.FirstOrDefault(config => config.Name is { } name && !names.Contains(name)) is { Name: { } unknown })
@@ -108,7 +111,9 @@ public sealed record ServerList(
 
     private ContenderStart OurServer(string name, string[] words, List<int> ports)
     {
-        var file = Config.Where(config => config.Name == name).Concat(Config.Where(config => config.Name is null)).Select(config => config.Value).FirstOrDefault();
+        // Its own before the common one.
+        var candidates = Config.Where(config => config.Name is null || config.Name == name).OrderBy(config => config.Name is null);
+        var file = candidates.Select(config => config.Value).FirstOrDefault();
         var text = file is null ? PlainChain : Read(file);
         string[] command = words.Contains(ConfigWord) ? words : [.. words, "serve", "-c", ConfigWord];
         if (text.Contains(Port, StringComparison.Ordinal))
@@ -120,7 +125,8 @@ public sealed record ServerList(
 
         // As it is, where it is: an include in it is relative to its directory.
         var path = Path.GetFullPath(file!);
-        var endpoint = Endpoint ?? throw new FormatException($"{file} does not take its port as {{port}}: --endpoint tells where the server listens.");
+        var endpoint = Endpoint
+            ?? throw new FormatException($"{file} does not take its port as {{port}}: --endpoint tells where the server listens.");
         return new ContenderStart(name, [.. command.Select(word => word == ConfigWord ? path : word)], endpoint, IsOurs: true);
     }
 

@@ -1,6 +1,7 @@
 namespace Policyd.Bench.Compare;
 
-/// <summary>What several measurements of one thing amount to: the median, which one disturbed window does not move, and the range.</summary>
+/// <summary>What several measurements of one thing amount to: the median, which one disturbed window
+/// does not move, and the range.</summary>
 public sealed record Spread(double Median, double Min, double Max)
 {
     /// <exception cref="ArgumentException">No value.</exception>

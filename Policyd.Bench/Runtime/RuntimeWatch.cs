@@ -1,4 +1,5 @@
 using System.Diagnostics.Tracing;
+using System.Globalization;
 using Microsoft.Diagnostics.NETCore.Client;
 using Microsoft.Diagnostics.Tracing;
 using Microsoft.Diagnostics.Tracing.Parsers;
@@ -39,7 +40,8 @@ public sealed class RuntimeWatch : IAsyncDisposable
         EventPipeSession session;
         try
         {
-            session = await new DiagnosticsClient(pid).StartEventPipeSessionAsync(providers, requestRundown: false, token: cancellation).ConfigureAwait(false);
+            var starting = new DiagnosticsClient(pid).StartEventPipeSessionAsync(providers, requestRundown: false, token: cancellation);
+            session = await starting.ConfigureAwait(false);
         }
         catch (ServerNotAvailableException)
         {
@@ -125,7 +127,8 @@ public sealed class RuntimeWatch : IAsyncDisposable
             && outer["Payload"] is IDictionary<string, object> counter
             && counter.TryGetValue("Increment", out var increment))
         {
-            _tally.Count((string)counter["Name"], Convert.ToDouble(increment, System.Globalization.CultureInfo.InvariantCulture), report.TimeStamp.ToUniversalTime());
+            var grown = Convert.ToDouble(increment, CultureInfo.InvariantCulture);
+            _tally.Count((string)counter["Name"], grown, report.TimeStamp.ToUniversalTime());
         }
     }
 }

@@ -1,4 +1,5 @@
 using Policyd.Bench.Compare;
+using Policyd.Bench.Load;
 using Xunit;
 
 namespace Policyd.Tests.Bench;
@@ -96,7 +97,9 @@ public class ComparisonStatisticsSpecs
 
         var endpoint = new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 1);
         ContenderStart[] servers = [new("policyd", ["policyd"], endpoint, IsOurs: true), new("echo", ["echo"], endpoint)];
-        var result = new ComparisonResult(servers, Comparison.PairsOf(servers), figures, [new Warmup("policyd", 4, true)], []);
+        var options = new CompareOptions { Stages = Stage.Rates | Stage.Idle, Load = new LoadOptions { Endpoint = endpoint } };
+        var result = new ComparisonResult(
+            options, new Dictionary<string, string>(), servers, Comparison.PairsOf(servers), figures, [new Warmup("policyd", 4, true)], []);
         Assert.Equal(
             """
             | plain | policyd | echo | policyd / echo |
@@ -114,5 +117,14 @@ public class ComparisonStatisticsSpecs
         Assert.Equal(3, first.GetProperty("ratios").GetProperty("policyd / echo").GetProperty("values").GetArrayLength());
     }
 
-    private static RateSample[] Samples(params double[] rates) => [.. rates.Select((rate, index) => new RateSample(TimeSpan.FromSeconds(index + 1), rate))];
+    [Fact]
+    public void Settings_of_the_runtime_are_told_and_those_of_its_commands_are_not()
+    {
+        KeyValuePair<string, string>[] variables =
+            [new("PATH", "/bin"), new("DOTNET_ROOT", "/usr"), new("DOTNET_CLI_HOME", "/tmp"), new("DOTNET_gcServer", "1"), new("COMPlus_TieredPGO", "0")];
+        Assert.Equal(["COMPlus_TieredPGO", "DOTNET_gcServer"], InheritedSettings.Choose(variables).Keys);
+    }
+
+    private static RateSample[] Samples(params double[] rates) =>
+        [.. rates.Select((rate, index) => new RateSample(TimeSpan.FromSeconds(index + 1), rate))];
 }

@@ -12,12 +12,14 @@ internal static class ConnectionsStage
         foreach (var server in run.Servers)
         {
             await using var contender = await run.StartAsync(server, cancellation).ConfigureAwait(false);
-            var idle = await IdleConnections.MeasureAsync(
-                contender.Endpoint, count, askOnce: true, contender.ProcessId, hold: Task.CompletedTask, cancellation).ConfigureAwait(false);
+            var measuring = IdleConnections.MeasureAsync(
+                contender.Endpoint, count, askOnce: true, contender.ProcessId, hold: Task.CompletedTask, cancellation);
+            var idle = await measuring.ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
             if (idle.Closed > 0 || idle.Answer.Requests != 1)
             {
-                run.Fail($"{server.Name}: {idle.Closed} of {count} idle connections were closed; a fresh one was {(idle.Answer.Requests == 1 ? "answered" : "not answered")}");
+                var fresh = idle.Answer.Requests == 1 ? "answered" : "not answered";
+                run.Fail($"{server.Name}: {idle.Closed} of {count} idle connections were closed; a fresh one was {fresh}");
             }
 
             run.Figures.Add(each, server.Name, idle.BytesPerConnection!.Value / 1024);

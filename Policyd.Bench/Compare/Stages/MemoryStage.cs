@@ -2,7 +2,8 @@ using Policyd.Bench.Load;
 
 namespace Policyd.Bench.Compare.Stages;
 
-/// <summary>Whether a server holds its size over many mails, each with an instance of its own. The echo keeps nothing, so it is not asked.</summary>
+/// <summary>Whether a server holds its size over many mails, each with an instance of its own. The echo keeps nothing, so
+/// it is not asked.</summary>
 internal static class MemoryStage
 {
     private static readonly Figure Mails = new(Stage.Memory, "mails", 0);
@@ -17,7 +18,13 @@ internal static class MemoryStage
         {
             await using var contender = await run.StartAsync(server, cancellation).ConfigureAwait(false);
             var samples = new List<double>();
-            var load = run.Options.Load with { Requests = run.Options.Mails, Duration = run.Options.MemoryLimit, Warmup = TimeSpan.Zero, RecipientsPerInstance = 1 };
+            var load = run.Options.Load with
+            {
+                Requests = run.Options.Mails,
+                Duration = run.Options.MemoryLimit,
+                Warmup = TimeSpan.Zero,
+                RecipientsPerInstance = 1,
+            };
             var measured = await run.LoadAsync(contender, load, Sample, cancellation).ConfigureAwait(false);
             var memory = measured.Memory!;
             run.Figures.Add(Mails, server.Name, measured.Requests);
@@ -34,7 +41,8 @@ internal static class MemoryStage
             void Sample(LoadProgress progress)
             {
                 samples.Add(progress.Resident ?? 0);
-                run.Report($"memory      {server.Name,-10} {progress.Elapsed.TotalSeconds,6:0} s  {progress.RequestsPerSecond,8:0}/s  {progress.Resident / 1048576.0:0.0} MiB");
+                var (seconds, resident) = (progress.Elapsed.TotalSeconds, progress.Resident / 1048576.0);
+                run.Report($"memory      {server.Name,-10} {seconds,6:0} s  {progress.RequestsPerSecond,8:0}/s  {resident:0.0} MiB");
             }
         }
     }

@@ -42,7 +42,8 @@ internal static class RunningStages
     }
 
     /// <summary>The servers of a round, in every other one from the last: what drifts during a round then favours none of them.</summary>
-    public static IEnumerable<Contender> InTurn(IReadOnlyList<Contender> contenders, int round) => round % 2 == 0 ? contenders : contenders.Reverse();
+    public static IEnumerable<Contender> InTurn(IReadOnlyList<Contender> contenders, int round) =>
+        round % 2 == 0 ? contenders : contenders.Reverse();
 
     private static async Task WarmUpAsync(ComparisonRun run, Contender contender, CancellationToken cancellation)
     {

@@ -47,11 +47,13 @@ internal static class StartStage
         early ??= all.Microseconds;
         run.Figures.Add(Percentile99, server.Name, early.P99 / 1000);
         run.Figures.Add(Longest, server.Name, early.Max / 1000);
-        if (RiseTime.Find(samples) is { } rise)
+        var steady = (contender.FirstAnswer + RiseTime.Find(samples))?.TotalSeconds;
+        if (steady is { } seconds)
         {
-            run.Figures.Add(FullSpeed, server.Name, (contender.FirstAnswer + rise).TotalSeconds);
+            run.Figures.Add(FullSpeed, server.Name, seconds);
         }
 
-        run.Report($"start       {server.Name,-10} steady {(contender.FirstAnswer + RiseTime.Find(samples))?.TotalSeconds:0.0} s after its start; its first 2 s: p99 {early.P99 / 1000:0.0} ms, longest {early.Max / 1000:0.0} ms");
+        run.Report($"{"start",-11} {server.Name,-10} steady {steady:0.0} s after its start");
+        run.Report($"{"",-11} {server.Name,-10} first 2 s of load: p99 {early.P99 / 1000:0.0} ms, longest {early.Max / 1000:0.0} ms");
     }
 }
