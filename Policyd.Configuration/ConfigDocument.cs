@@ -1,3 +1,5 @@
+using Policyd.Configuration.Tree;
+
 namespace Policyd.Configuration;
 
 /// <summary>The language that a configuration was written in.</summary>

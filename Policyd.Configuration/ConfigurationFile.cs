@@ -1,4 +1,8 @@
 using System.Text.RegularExpressions;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Mtpolicyd;
+using Policyd.Configuration.Sources;
+using Policyd.Configuration.Tree;
 
 namespace Policyd.Configuration;
 

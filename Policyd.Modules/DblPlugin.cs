@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Net;
 using System.Text;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Modules.DnsLists;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Idna;

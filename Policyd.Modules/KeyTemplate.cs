@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Idna;
 using Policyd.Protocol;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 
 namespace Policyd.Modules;
 

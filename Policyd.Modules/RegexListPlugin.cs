@@ -1,5 +1,7 @@
 using System.ComponentModel;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Perl;
 

@@ -3,6 +3,8 @@ using System.ComponentModel.DataAnnotations;
 using System.Net;
 using System.Text;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Modules.Spf;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;

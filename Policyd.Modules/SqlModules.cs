@@ -3,6 +3,7 @@ using System.Data.Common;
 using System.Globalization;
 using System.Text.Json;
 using Policyd.Configuration;
+using Policyd.Configuration.Values;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Perl;
 using Policyd.Plugins.Sources;

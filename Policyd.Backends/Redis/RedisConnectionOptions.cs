@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Policyd.Backends.Connections;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Protocol;
 using StackExchange.Redis;
 

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Sql;

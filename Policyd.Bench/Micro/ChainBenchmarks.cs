@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Model;

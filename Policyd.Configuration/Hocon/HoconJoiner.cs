@@ -1,6 +1,7 @@
 using System.Globalization;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 // Joins values that stand beside each other: strings to a string, arrays to an array, objects to a merged object. It also bounds what
 // joining can make, since ten lines that each double the one before ask for a terabyte.

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 // Text to tokens. Malformed strings and substitutions are reported here and still give a token, so that the parser goes on and finds the
 // next error; nothing is thrown.

@@ -1,4 +1,7 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Sources;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 /// <summary>An include statement.</summary>
 /// <param name="Name">The name in quotes.</param>

@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 // Members of an object: keys, which are paths, and include statements.
 internal sealed partial class HoconParser

@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 // Comments, blank lines, separators, and where to go on after an error.
 internal sealed partial class HoconParser

@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 // Tokens to expressions, by recursive descent. After an error it goes on behind the broken member, so that one run shows all errors.
 // Keys and includes are in HoconParser.Keys.cs; comments and separators in HoconParser.Trivia.cs.

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 // Puts a path together from the pieces of a key or a substitution: a dot separates elements outside quotes only, white space within
 // belongs to the element, and an empty element must be quoted.

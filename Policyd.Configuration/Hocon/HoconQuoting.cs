@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 // How keys and scalars are written: bare where that reads well and means the same, in triple quotes where backslashes or several lines
 // would need escaping, else as in JSON.

@@ -1,4 +1,7 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Sources;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 /// <summary>
 /// Reads HOCON to the Lightbend specification (https://github.com/lightbend/config/blob/main/HOCON.md) into a tree that knows its places.

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 // Works out substitutions and joins. The rules are the specification's: a substitution looks forward to the final value of its path; when
 // that would go round in a circle it looks back, to what the key was before the definition that is being worked out. So a definition

@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 /// <summary>
 /// Where the parser stands: in which object and under which keys. Substitutions of an included file are looked up below the place of the

@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 // What the parser hands to the resolver: expressions, in which a key keeps every definition it was given, in order. Nothing is merged or
 // looked up yet, since a substitution may ask for what a key was before its last definition.

@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 // What an unquoted word is. Both languages use it, so that a converted file keeps its kinds of values.
 internal static class HoconText

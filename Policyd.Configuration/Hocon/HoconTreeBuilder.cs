@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 // Values to the tree that everybody else sees. A substitution met again while the tree below it is being built would go on for ever, as in
 // a = { b = ${a} }: that is the one circle which looking back cannot break.

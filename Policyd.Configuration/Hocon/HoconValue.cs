@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Hocon;
 
 // What an expression comes to when it is worked out as far as its kind and no further: the members of an object stay unevaluated, so that
 // an object may refer to its own members.

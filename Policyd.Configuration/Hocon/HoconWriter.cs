@@ -1,6 +1,7 @@
 using System.Text;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Hocon;
 
 /// <summary>Writes a tree as HOCON for people, comments included; or as JSON, for a program.</summary>
 public static class HoconWriter

@@ -1,6 +1,7 @@
 using System.Text;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Mtpolicyd;
 
 /// <summary>One line as the language sees it.</summary>
 /// <param name="Text">Its content without comment, continued lines joined; empty for a blank line.</param>

@@ -1,4 +1,8 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Mtpolicyd;
 
 // Sections and options of mtpolicyd.conf to the tree that HOCON gives: policyd { listen, …, connections {}, session_cache {},
 // virtual_hosts [ { port, name, plugins [ … ] } ] }.

@@ -1,6 +1,9 @@
 using System.Text;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Sources;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Mtpolicyd;
 
 // Logical lines to sections and options. What a value is, is as mtpolicyd 2.05 prints it with -d: double quotes around it go, single ones
 // stay; \\ \" \$ \# lose their backslash, and every other backslash stays, so that regular expressions come through.

@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Mtpolicyd;
 
 // mtpolicyd.conf as it was written: options and sections in their order, before it is known what they mean.
 internal abstract record ConfItem(string Name, SourcePosition Position)

@@ -1,4 +1,7 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Sources;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Mtpolicyd;
 
 /// <summary>Reads mtpolicyd.conf as it is, into the tree that the same configuration in HOCON would give.</summary>
 /// <remarks>It never throws for what it reads: a bad file gives diagnostics and the tree of what could be understood.</remarks>

@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Hocon;
+
+namespace Policyd.Configuration.Mtpolicyd;
 
 /// <summary>Turns an mtpolicyd.conf into HOCON text, comments kept.</summary>
 public static class MtpolicydConverter

@@ -1,6 +1,8 @@
 using System.Globalization;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 // Lists, dictionaries, nested options, and raw nodes.
 

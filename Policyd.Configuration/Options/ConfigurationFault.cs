@@ -1,6 +1,6 @@
 using System.Reflection;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>What an exception of somebody's code says to an operator who reads it behind a place of his configuration.</summary>
 public static class ConfigurationFault

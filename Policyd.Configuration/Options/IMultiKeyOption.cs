@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>
 /// A type of option that is read from more than one key of its section, as a user option is from <c>X</c> and <c>uc_X</c>.

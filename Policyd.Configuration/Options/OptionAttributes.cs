@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>Gives an option (or the value of an enum) another name than the one in C# in snake_case, and further names by which a file may call it.</summary>
 /// <param name="name">The name.</param>

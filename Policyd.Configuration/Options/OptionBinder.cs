@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Options;
 
 /// <summary>What surrounds a binding.</summary>
 public sealed record BindingOptions

@@ -1,4 +1,6 @@
-namespace Policyd.Configuration;
+using Policyd.Configuration.Tree;
+
+namespace Policyd.Configuration.Options;
 
 // From a node of the tree to a value of one type, and back to text. There is one converter a type; OptionConverters makes and keeps them.
 internal abstract class OptionConverter

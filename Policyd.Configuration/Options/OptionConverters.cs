@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 // Which converter a type has. Made once a type: reflection is what start-up time goes into.
 internal static class OptionConverters

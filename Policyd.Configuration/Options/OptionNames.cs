@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>Names of options: from properties to the file, and from a wrong one to the one that was meant.</summary>
 public static class OptionNames

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>Gives an <see cref="IMultiKeyOption{TSelf}"/> the values of its keys.</summary>
 public sealed class OptionReader

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Reflection;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>One key that a type of options has.</summary>
 /// <param name="Name">The key as the file has it.</param>

@@ -1,8 +1,11 @@
 using System.Globalization;
 using System.Numerics;
 using System.Reflection;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Tree;
+using Policyd.Configuration.Values;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 // The scalar types that every option may have.
 internal static class ScalarConverters

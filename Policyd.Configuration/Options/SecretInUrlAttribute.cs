@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>
 /// The option is a URL. Hidden are user and password before the host, the values of the query, the fragment, and each part of the path that

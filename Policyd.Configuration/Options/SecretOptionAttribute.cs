@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>
 /// The option's value is a secret: a password, a key, a token. It is masked wherever a value is shown: <c>policyd dump</c>, and what is wrong

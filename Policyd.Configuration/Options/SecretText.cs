@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Options;
 
 /// <summary>
 /// The last net under <see cref="SecretOptionAttribute"/>: in a value that nobody declared secret, what stands before the host of an address

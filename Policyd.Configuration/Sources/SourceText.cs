@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.Unicode;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Sources;
 
 // From a path to text, for both languages. Whatever a path can be but a readable text file (absent, a folder, forbidden, huge, binary)
 // ends here as a diagnostic, so that no reader ever meets it.

@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>A list of values, in the order of the file.</summary>
 public sealed class ConfigArray : ConfigNode

@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>
 /// A value of a configuration, whichever language it was written in: an object, an array or a scalar. It is immutable and knows

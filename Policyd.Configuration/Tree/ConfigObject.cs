@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>One key of an object with its value.</summary>
 /// <param name="Key">The key, unquoted; one element of a path, it may hold any character.</param>

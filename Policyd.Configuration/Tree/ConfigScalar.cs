@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>What a scalar looked like in the file. A binder may still read a string as a number: <c>port = "12345"</c> is common.</summary>
 [SuppressMessage("Naming", "CA1720", Justification = "String is what JSON calls it.")]

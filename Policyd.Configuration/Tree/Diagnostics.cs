@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>How much a diagnostic matters.</summary>
 public enum Severity

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>Makes text from a file fit for a terminal or a log: a file may hold an escape sequence, a message must not.</summary>
 internal static class Printable

@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>The place in a file where a piece of configuration was written, so that every error can name it.</summary>
 /// <param name="File">The file as the reader was given it (a path, or a label such as <c>&lt;text&gt;</c>).</param>

@@ -1,6 +1,8 @@
 using System.Globalization;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Values;
 
 /// <summary>
 /// A number of bytes, written as HOCON does: <c>512K</c>, <c>64MiB</c>, <c>10 MB</c>; a bare number is bytes. One letter, and the forms with

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Policyd.Configuration.Tree;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Values;
 
 /// <summary>
 /// Durations as text: <c>20s</c>, <c>500 ms</c>, <c>2 hours</c>; a bare number is seconds, as everywhere in mtpolicyd.conf

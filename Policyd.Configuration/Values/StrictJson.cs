@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Values;
 
 /// <summary>
 /// Reads JSON whose texts are all valid Unicode. .NET finds a lone surrogate (<c>"\ud800"</c>) or broken UTF-8 only when a text is asked for, with an

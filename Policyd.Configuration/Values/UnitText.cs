@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Values;
 
 // A number and the name of a unit behind it, with white space around and between: the specification's "units format".
 internal static class UnitText

@@ -1,5 +1,7 @@
 using System.Reflection;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 using Policyd.Modules;
 using Policyd.Plugins.Api;

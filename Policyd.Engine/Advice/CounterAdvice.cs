@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 using Policyd.Modules;
 using Policyd.Plugins.Counters;

@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
+using Policyd.Configuration.Values;
 using Policyd.Engine.Model;
 using Policyd.Modules;
 using Policyd.Plugins.Api;

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 using Policyd.Modules;
 using Policyd.Plugins.Api;

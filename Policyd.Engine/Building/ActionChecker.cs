@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Protocol;
 
 namespace Policyd.Engine.Building;

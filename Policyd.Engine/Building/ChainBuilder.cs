@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;

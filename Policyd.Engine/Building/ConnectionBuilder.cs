@@ -1,6 +1,8 @@
 using Policyd.Backends.Connections;
 using Policyd.Backends.Sql;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Api;

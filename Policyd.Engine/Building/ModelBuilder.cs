@@ -3,6 +3,8 @@ using Policyd.Backends.Dns;
 using Policyd.Backends.Memcached;
 using Policyd.Backends.Redis;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Advice;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Connections;

@@ -1,10 +1,11 @@
 using System.Runtime.CompilerServices;
-using Policyd.Plugins.Api;
 using Policyd.Backends.Ldap;
 using Policyd.Backends.Memcached;
 using Policyd.Backends.Redis;
 using Policyd.Backends.Sql;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Sql;
 

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 
 namespace Policyd.Engine.Cron;
 

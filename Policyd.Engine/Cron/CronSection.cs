@@ -1,5 +1,7 @@
 using Policyd.Backends.Sql;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Plugins.Sql;
 

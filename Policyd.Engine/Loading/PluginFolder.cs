@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.Loader;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Plugins.Api;
 
 namespace Policyd.Engine.Loading;

@@ -6,6 +6,7 @@ using Policyd.Backends.LookupFiles;
 using Policyd.Backends.Smtp;
 using Policyd.Backends.Sql;
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;

@@ -2,6 +2,8 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Policyd.Backends.Dns;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Values;
 using Policyd.Engine.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Policyd.Configuration;
+using Policyd.Configuration.Values;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Engine.Sessions;

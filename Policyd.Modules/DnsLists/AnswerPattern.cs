@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 
 namespace Policyd.Modules.DnsLists;
 

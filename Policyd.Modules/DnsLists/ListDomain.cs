@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Idna;

@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 
 namespace Policyd.Modules.DnsLists;
 

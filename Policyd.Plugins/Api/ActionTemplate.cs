@@ -1,5 +1,6 @@
 using System.Text;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;

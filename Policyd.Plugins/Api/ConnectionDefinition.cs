@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 
 namespace Policyd.Plugins.Api;
 

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Api;

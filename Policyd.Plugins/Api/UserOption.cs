@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Reflection;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Api;

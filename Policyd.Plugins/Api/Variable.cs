@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;

@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 
 namespace Policyd.Plugins.Ldap;
 

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 
 namespace Policyd.Plugins.Perl;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Policyd.Configuration;
+using Policyd.Configuration.Options;
 
 namespace Policyd.Server.Admin;
 

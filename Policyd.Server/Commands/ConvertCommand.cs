@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Mtpolicyd;
+using Policyd.Configuration.Tree;
 
 namespace Policyd.Server.Commands;
 

@@ -4,6 +4,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Server.Admin.Counters;
 
 namespace Policyd.Server.Commands;

@@ -1,4 +1,6 @@
+using Policyd.Configuration.Options;
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Model;
 using Policyd.Server.Logging;

@@ -2,6 +2,9 @@
 // come from". Every line ends with its origin as a comment.
 
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;

@@ -2,6 +2,9 @@
 
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
 using Policyd.Engine.Model;
 using Policyd.Server.Logging;

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Server;
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Server.Admin;
 using Policyd.Server.Hosting;
 using Policyd.Server.Logging;

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.Data.Sqlite;
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Sql;

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Sessions;
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Model;

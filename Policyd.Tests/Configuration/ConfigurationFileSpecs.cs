@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
 using Policyd.Tests.Support;
 using Xunit;
 

@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Mtpolicyd;
 using Policyd.Tests.Support;
 using Xunit;
 

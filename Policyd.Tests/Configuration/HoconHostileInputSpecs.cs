@@ -3,6 +3,9 @@ using System.Text;
 using System.Text.Json;
 using CsCheck;
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Mtpolicyd;
+using Policyd.Configuration.Tree;
 using Xunit;
 
 namespace Policyd.Tests.Configuration;

@@ -1,4 +1,5 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
 using Xunit;
 
 namespace Policyd.Tests.Configuration;

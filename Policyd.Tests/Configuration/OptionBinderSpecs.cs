@@ -2,6 +2,9 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.CodeAnalysis;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
+using Policyd.Configuration.Values;
 using Xunit;
 
 namespace Policyd.Tests.Configuration;

@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Xunit;
 using static Policyd.Tests.Configuration.OptionBinderSpecs;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Policyd.Configuration;
+using Policyd.Configuration.Values;
 
 namespace Policyd.Tests.Configuration;
 

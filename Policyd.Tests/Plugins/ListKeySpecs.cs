@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Modules;
 using Policyd.Modules.DnsLists;
 using Policyd.Tests.Support;

@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Mtpolicyd;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
 using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;

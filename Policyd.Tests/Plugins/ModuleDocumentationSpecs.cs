@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Engine.Loading;
 using Policyd.Plugins.Api;
 using Policyd.Tests.Support;

@@ -1,4 +1,6 @@
 using Policyd.Configuration;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Loading;

@@ -89,7 +89,7 @@ public sealed class RedisBoundSpecs : IAsyncDisposable
         for (var i = 0; i < 5; i++)
         {
             var error = await Assert.ThrowsAsync<CacheException>(async () => await cache.GetAsync("huge", Cancel));
-            Assert.Contains("more than 1000000 bytes", error.Message, StringComparison.Ordinal);
+            Assert.Contains("larger than the maximum of 1000000 bytes", error.Message, StringComparison.Ordinal);
             Assert.NotNull(await cache.GetAsync("good", Cancel));
         }
 

@@ -146,7 +146,7 @@ public sealed class CommandLineSpecs : IDisposable
         var converted = await Command.RunAsync("", "convert", Debian);
         Assert.Equal(0, converted.ExitCode);
         Assert.Contains("list.dnswl.org", converted.Output, StringComparison.Ordinal);
-        var read = Policyd.Configuration.HoconReader.Read(converted.Output);
+        var read = Policyd.Configuration.Hocon.HoconReader.Read(converted.Output);
         Assert.Empty(read.Diagnostics.Errors);
     }
 

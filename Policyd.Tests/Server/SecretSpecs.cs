@@ -1,7 +1,8 @@
 using System.Text.RegularExpressions;
-using Policyd.Backends.Sql;
 using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Engine.Building;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;

@@ -2,6 +2,8 @@ using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
 using Policyd.Backends.SqlCounters;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
+using Policyd.Configuration.Values;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;

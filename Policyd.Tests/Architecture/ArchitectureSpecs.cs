@@ -1,0 +1,103 @@
+using System.Reflection.Metadata;
+using System.Text.RegularExpressions;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Architecture;
+
+/// <summary>
+/// The arrows between projects, and between the folders of each, point one way; docs/architecture.md has the reason of each project.
+/// </summary>
+public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
+{
+    private static readonly Dictionary<string, string[]> s_mayUse = new(StringComparer.Ordinal)
+    {
+        ["Policyd.Protocol"] = [],
+        ["Policyd.Configuration"] = [],
+        ["Policyd.Plugins"] = ["Policyd.Protocol", "Policyd.Configuration"],
+        ["Policyd.Counting"] = ["Policyd.Plugins"],
+        ["Policyd.Modules"] = ["Policyd.Plugins"],
+        ["Policyd.Backends"] = ["Policyd.Plugins", "Policyd.Counting"],
+        ["Policyd.Engine"] = ["Policyd.Backends", "Policyd.Modules"],
+        ["Policyd.Actors"] = ["Policyd.Engine"],
+        ["Policyd.Server"] = ["Policyd.Actors"],
+    };
+
+    private static readonly string[] s_drivers =
+        ["Microsoft.Data.Sqlite", "SQLitePCLRaw.core", "Npgsql", "MySqlConnector", "StackExchange.Redis", "MaxMind.Db"];
+
+    private static IEnumerable<string> Assemblies =>
+        s_mayUse.Keys.Select(static project => Path.Combine(AppContext.BaseDirectory, (project == "Policyd.Server" ? "policyd" : project) + ".dll"));
+
+    /// <summary>A project may also use what those that it may use may use.</summary>
+    private static HashSet<string> Reach(string project) => [.. s_mayUse[project].SelectMany(used => Reach(used).Append(used))];
+
+    [Fact]
+    public void Project_uses_only_what_it_may_use()
+    {
+        var dependencies = new Dependencies(Assemblies);
+        var wrong = dependencies.ByNamespace.SelectMany(static uses => uses.Select(to => (From: uses.Key, To: to)))
+            .Where(static use => Dependencies.ProjectOf(use.From) != Dependencies.ProjectOf(use.To))
+            .Where(static use => !Reach(Dependencies.ProjectOf(use.From)).Contains(Dependencies.ProjectOf(use.To)))
+            .Select(use => $"{use.From} uses {use.To}: {dependencies.Example(use.From, use.To)}");
+        Assert.Equal([], wrong);
+    }
+
+    [Fact]
+    public void Folders_of_a_project_do_not_use_each_other_in_a_circle()
+    {
+        var dependencies = new Dependencies(Assemblies);
+        Print(dependencies);
+        var circles = new Circles(dependencies.ByNamespace, static (from, to) => Dependencies.ProjectOf(from) == Dependencies.ProjectOf(to));
+        Assert.Equal([], circles.All.Select(circle => string.Join('\n', Arrows(dependencies, circle))));
+    }
+
+    [Fact]
+    public void Only_backends_have_drivers()
+    {
+        var wrong = from file in Assemblies
+                    let name = Path.GetFileNameWithoutExtension(file)
+                    where name != "Policyd.Backends"
+                    from used in References(file)
+                    where s_drivers.Contains(used)
+                    select $"{name} uses {used}";
+        Assert.Equal([], wrong);
+    }
+
+    [Fact]
+    public void Namespace_is_that_of_the_folder()
+    {
+        var root = Path.GetDirectoryName(FilesAbove.OfTheRepository("PolicydActors.sln"))!;
+        var wrong = from project in s_mayUse.Keys.Append("Policyd.Tests").Append("Policyd.Bench")
+                    from file in Directory.EnumerateFiles(Path.Combine(root, project), "*.cs", SearchOption.AllDirectories)
+                    let path = Path.GetRelativePath(root, file)
+                    where !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal)
+                    let name = Namespace().Match(File.ReadAllText(file))
+                    where name.Success && name.Groups[1].Value != Path.GetDirectoryName(path)!.Replace('/', '.')
+                    select $"{path}: {name.Groups[1].Value}";
+        Assert.Equal([], wrong);
+    }
+
+    [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
+    private static partial Regex Namespace();
+
+    private static IEnumerable<string> Arrows(Dependencies dependencies, IReadOnlyCollection<string> circle) =>
+        from a in circle
+        from b in dependencies.ByNamespace[a].Where(circle.Contains).Distinct()
+        select $"{a} -> {b}: {dependencies.Example(a, b)}";
+
+    private static List<string> References(string file)
+    {
+        using var stream = File.OpenRead(file);
+        using var portable = new System.Reflection.PortableExecutable.PEReader(stream);
+        var reader = portable.GetMetadataReader();
+        return [.. reader.AssemblyReferences.Select(one => reader.GetString(reader.GetAssemblyReference(one).Name))];
+    }
+
+    private void Print(Dependencies dependencies)
+    {
+        foreach (var uses in dependencies.ByNamespace.OrderBy(static uses => uses.Key, StringComparer.Ordinal))
+        {
+            output.WriteLine($"{uses.Key} -> {string.Join(", ", uses.Distinct().Order(StringComparer.Ordinal))}");
+        }
+    }
+}
