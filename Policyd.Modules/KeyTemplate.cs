@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text;
 using Policyd.Configuration;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Values;
+using Policyd.Modules.Addresses;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Idna;
 using Policyd.Protocol;

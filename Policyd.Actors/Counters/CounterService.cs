@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Network;
 using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;

@@ -5,6 +5,7 @@ using Akka.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
+using Policyd.Actors.Network;
 using Policyd.Actors.Server;
 using Policyd.Engine.Model;
 

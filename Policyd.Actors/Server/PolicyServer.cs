@@ -8,6 +8,7 @@ using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
+using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
 using Policyd.Engine.Model;
 using Policyd.Protocol;

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Policyd.Configuration;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Values;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Dsn;

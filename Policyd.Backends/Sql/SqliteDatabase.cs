@@ -18,6 +18,13 @@ internal sealed class SqliteDatabase : SqlDatabase
 
     private const int LockWaitSeconds = 5;
 
+    /// <summary>The file that a connection writes to; null when it only reads, or when the file is given as a URI.</summary>
+    public static string? WrittenFile(string connectionString)
+    {
+        var settings = new SqliteConnectionStringBuilder(connectionString);
+        return settings.Mode == SqliteOpenMode.ReadOnly || settings.DataSource.StartsWith("file:", StringComparison.OrdinalIgnoreCase) ? null : settings.DataSource;
+    }
+
     // With the defaults (2 MB, 1000 pages) commits of many keys spend their time copying the same pages out of the log and
     // reading them back. A log of 32 MB takes a fraction of a second to read after a crash.
     private const int CacheKiB = 32 * 1024;

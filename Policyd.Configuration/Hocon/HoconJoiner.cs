@@ -1,4 +1,5 @@
 using System.Globalization;
+using Policyd.Configuration.Sources;
 using Policyd.Configuration.Tree;
 
 namespace Policyd.Configuration.Hocon;

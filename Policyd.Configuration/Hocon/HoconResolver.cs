@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Policyd.Configuration.Sources;
 using Policyd.Configuration.Tree;
 
 namespace Policyd.Configuration.Hocon;

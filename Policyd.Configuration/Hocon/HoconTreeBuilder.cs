@@ -1,3 +1,4 @@
+using Policyd.Configuration.Sources;
 using Policyd.Configuration.Tree;
 
 namespace Policyd.Configuration.Hocon;

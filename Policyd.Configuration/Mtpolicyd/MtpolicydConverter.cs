@@ -1,4 +1,5 @@
 using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Tree;
 
 namespace Policyd.Configuration.Mtpolicyd;
 

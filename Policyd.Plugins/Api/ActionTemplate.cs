@@ -1,6 +1,7 @@
 using System.Text;
 using Policyd.Configuration;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Values;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Reflection;
 using Policyd.Configuration;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Values;
 using Policyd.Plugins.Logging;
 
 namespace Policyd.Plugins.Api;

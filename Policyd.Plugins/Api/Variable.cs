@@ -1,5 +1,6 @@
 using Policyd.Configuration;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Values;
 using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
 using Policyd.Server.Commands;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Admin;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Policyd.Server.Hosting;
 
 namespace Policyd.Server.Admin;
 

@@ -1,4 +1,5 @@
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Server;
 
 namespace Policyd.Server.Admin;
 

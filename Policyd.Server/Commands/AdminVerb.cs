@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Policyd.Server.Admin;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 

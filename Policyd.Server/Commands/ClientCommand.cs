@@ -4,6 +4,7 @@
 
 using System.Globalization;
 using Policyd.Protocol;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 

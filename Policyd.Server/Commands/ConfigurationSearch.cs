@@ -3,6 +3,8 @@
 // last, so that `policyd` alone shows something.
 
 using Policyd.Configuration;
+using Policyd.Configuration.Tree;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 

@@ -1,6 +1,7 @@
 using Policyd.Configuration;
 using Policyd.Configuration.Mtpolicyd;
 using Policyd.Configuration.Tree;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 

@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Server.Admin.Counters;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 

@@ -1,8 +1,9 @@
-using Policyd.Configuration.Options;
 using Policyd.Configuration;
+using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Model;
+using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

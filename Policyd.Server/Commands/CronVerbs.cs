@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Policyd.Server.Admin.Cron;
+using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

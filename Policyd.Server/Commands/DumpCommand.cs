@@ -9,6 +9,7 @@ using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 

@@ -7,6 +7,7 @@ using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
 using Policyd.Engine.Model;
+using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

@@ -4,6 +4,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using Policyd.Protocol;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Microsoft.Data.Sqlite;
 using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
@@ -29,7 +28,7 @@ internal static partial class WritablePlaces
         Check("pid_file", model.Options.PidFile, section.PositionOf("pid_file"));
         foreach (var name in model.OwnTables.Select(own => own.Connection).Distinct().Where(model.Sql.Contains))
         {
-            if (SqliteFile(model, name) is { } file)
+            if (model.Sql.WrittenFile(name) is { } file)
             {
                 Check($"connection {name}: the SQLite file", file, model.Connections[name].Section.PositionOf("dsn"), hasFilesBeside: true);
             }
@@ -42,17 +41,6 @@ internal static partial class WritablePlaces
                 diagnostics.Warning(place, $"{subject}: {problem}");
             }
         }
-    }
-
-    private static string? SqliteFile(PolicyServerModel model, string name)
-    {
-        if (model.Sql.Database(name).Provider != SqlProvider.SQLite)
-        {
-            return null;
-        }
-
-        var settings = new SqliteConnectionStringBuilder(model.Sql.ConnectionString(name));
-        return settings.Mode == SqliteOpenMode.ReadOnly || settings.DataSource.StartsWith("file:", StringComparison.OrdinalIgnoreCase) ? null : settings.DataSource;
     }
 
     private static string? Problem(string file, bool hasFilesBeside)

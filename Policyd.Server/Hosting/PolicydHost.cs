@@ -11,7 +11,9 @@ using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
+using Policyd.Actors.Server;
 using Policyd.Server.Commands;
+using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Hosting;

@@ -2,6 +2,7 @@ using Policyd.Engine.Logging;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Logging;
 using Policyd.Server.Commands;
+using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Logging;
 

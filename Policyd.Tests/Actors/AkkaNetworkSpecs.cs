@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Configuration;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Network;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Actors;

@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Server;
 using Policyd.Configuration;
 using Policyd.Engine.Building;
 using Policyd.Engine.Loading;

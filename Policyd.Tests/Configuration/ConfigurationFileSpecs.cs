@@ -1,5 +1,6 @@
 using Policyd.Configuration;
 using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Tree;
 using Policyd.Tests.Support;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using Policyd.Configuration;
 using Policyd.Configuration.Hocon;
 using Policyd.Configuration.Mtpolicyd;
+using Policyd.Configuration.Tree;
 using Policyd.Tests.Support;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Policyd.Configuration;
 using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Sources;
 using Policyd.Configuration.Tree;
 using Xunit;
 

@@ -6,6 +6,7 @@ using Akka.Event;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Network;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;

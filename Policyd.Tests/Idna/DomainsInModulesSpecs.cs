@@ -1,4 +1,5 @@
 using Policyd.Modules;
+using Policyd.Modules.Addresses;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Smtp;
 using Policyd.Protocol;

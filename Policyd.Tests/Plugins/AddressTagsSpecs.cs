@@ -1,3 +1,4 @@
+using Policyd.Modules.Addresses;
 using Policyd.Plugins.Addresses;
 using Policyd.Tests.Plugins.Counting;
 

@@ -3,6 +3,7 @@ using Policyd.Backends.Dsn;
 using Policyd.Backends.Sql;
 using Policyd.Configuration;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;

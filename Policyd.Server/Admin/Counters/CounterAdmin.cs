@@ -1,5 +1,6 @@
 using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Server;
 using Policyd.Backends.SqlCounters;
 using Policyd.Configuration;
 using Policyd.Configuration.Options;

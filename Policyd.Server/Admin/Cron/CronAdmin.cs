@@ -1,5 +1,6 @@
 using Policyd.Actors.Cron;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Server;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Server.Admin.Cron;

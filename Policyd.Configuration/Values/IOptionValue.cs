@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Policyd.Configuration.Options;
+namespace Policyd.Configuration.Values;
 
 /// <summary>A type of option that is made from one text, such as a regular expression or an address.</summary>
 /// <typeparam name="TSelf">The type itself.</typeparam>

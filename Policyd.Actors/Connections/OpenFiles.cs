@@ -1,7 +1,7 @@
 using System.Globalization;
 using Policyd.Engine.Model;
 
-namespace Policyd.Actors.Server;
+namespace Policyd.Actors.Connections;
 
 /// <summary>
 /// How many descriptors the process may have (RLIMIT_NOFILE; .NET raises the soft limit to the hard one at its start), and what a

@@ -1,4 +1,4 @@
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Sources;
 
 /// <summary>Bounds and surroundings of a reader. The defaults are right for a server; a test sets its own environment.</summary>
 public sealed record ConfigurationReadOptions

@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
 
-namespace Policyd.Actors.Server;
+namespace Policyd.Actors.Connections;
 
 /// <summary>The meter "Policyd". Nothing is computed for an instrument that nobody listens to.</summary>
 internal sealed class ServerMeter : IDisposable

@@ -1,9 +1,10 @@
 using Akka.Actor;
 using Akka.Configuration;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Hosting;
 using Policyd.Plugins.Logging;
 
-namespace Policyd.Actors.Hosting;
+namespace Policyd.Actors.Network;
 
 /// <summary>
 /// Whether others reach this server through Akka. Only the operator's <c>akka { }</c> says so, with seed nodes or with a provider: a server that is alone

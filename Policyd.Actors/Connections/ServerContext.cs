@@ -1,11 +1,10 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
-using Policyd.Actors.Connections;
 using Policyd.Actors.Sessions;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
 
-namespace Policyd.Actors.Server;
+namespace Policyd.Actors.Connections;
 
 /// <summary>What every connection of a server shares. Immutable but for its counters.</summary>
 internal sealed class ServerContext : IDisposable

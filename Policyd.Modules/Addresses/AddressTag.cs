@@ -1,4 +1,4 @@
-namespace Policyd.Plugins.Addresses;
+namespace Policyd.Modules.Addresses;
 
 /// <summary>What mail servers put into the local part of an address, so that one person has many addresses.</summary>
 public enum AddressTag

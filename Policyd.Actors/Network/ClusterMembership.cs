@@ -1,7 +1,7 @@
 using Akka.Actor;
 using Akka.Cluster;
 
-namespace Policyd.Actors.Hosting;
+namespace Policyd.Actors.Network;
 
 /// <summary>A node's way into its cluster. Apart from the server, so that one that is alone never loads what a cluster needs.</summary>
 internal static class ClusterMembership

@@ -1,4 +1,4 @@
-namespace Policyd.Server.Commands;
+namespace Policyd.Server.ExitCodes;
 
 /// <summary>What the process ends with: the codes of sysexits.h, which Postfix's own tools use.</summary>
 internal static class ExitCode

@@ -1,7 +1,7 @@
 using System.Buffers;
 using Policyd.Plugins.Api;
 
-namespace Policyd.Plugins.Addresses;
+namespace Policyd.Modules.Addresses;
 
 /// <summary>
 /// Leaves out of an address what differs from mail to mail, so that a sender or recipient is one key. Nothing proves a tag, and nothing needs to: who

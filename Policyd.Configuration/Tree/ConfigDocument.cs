@@ -1,6 +1,4 @@
-using Policyd.Configuration.Tree;
-
-namespace Policyd.Configuration;
+namespace Policyd.Configuration.Tree;
 
 /// <summary>The language that a configuration was written in.</summary>
 public enum ConfigFormat

@@ -1,11 +1,13 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Server;
 using Policyd.Engine.Model;
+using Policyd.Server.Admin;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Admin.Cron;
 
-namespace Policyd.Server.Admin;
+namespace Policyd.Server.Hosting;
 
 /// <summary>The admin endpoint and all of its commands. A new command is one line here.</summary>
 internal static class AdminServices

@@ -2,7 +2,7 @@ using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
 using Policyd.Protocol;
 
-namespace Policyd.Actors.Hosting;
+namespace Policyd.Actors.Server;
 
 /// <summary>The running server, for the host that started it.</summary>
 public interface IPolicyServerHandle

@@ -1,4 +1,4 @@
-namespace Policyd.Actors.Server;
+namespace Policyd.Actors.Connections;
 
 /// <summary>What the server has done since its start. Each is written by many threads and read by the handle and the meter.</summary>
 internal sealed class ServerStatistics
