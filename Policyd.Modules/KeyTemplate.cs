@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Policyd.Configuration;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Modules.Addresses;
 using Policyd.Plugins.Addresses;

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Policyd.Configuration;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Modules;

@@ -1,6 +1,5 @@
 using System.Data.Common;
 using Policyd.Configuration;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Plugins.Sql;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 
 namespace Policyd.Configuration.Values;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using Policyd.Configuration;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Modules.DnsLists;

@@ -1,6 +1,5 @@
 using System.Text;
 using Policyd.Configuration;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Protocol;
 

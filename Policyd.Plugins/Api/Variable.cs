@@ -1,5 +1,4 @@
 using Policyd.Configuration;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Protocol;
 

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Policyd.Configuration;
-using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Plugins.Perl;

@@ -1,5 +1,6 @@
 using System.Reflection.Metadata;
 using System.Text.RegularExpressions;
+using Policyd.Modules;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Architecture;
