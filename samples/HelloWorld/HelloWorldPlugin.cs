@@ -14,15 +14,15 @@ public sealed class HelloWorldPlugin : Plugin
     public UserOption<bool> Enabled { get; set; } = true;
 
     /// <summary>What it does with a mail.</summary>
-    [Description("reject: answer the text; header: put it into a header; passive: only score")]
+    [Description("reject: reject with the text; header: add a header with the text; passive: only score")]
     public UserOption<HelloMode> Mode { get; set; } = HelloMode.Reject;
 
     /// <summary>What it says.</summary>
-    [Description("the text of the reject or of the header")]
+    [Description("the text after reject, or of the header")]
     public string Text { get; set; } = "Hello World!";
 
     /// <summary>What it adds to the score.</summary>
-    [Description("the score to add, once a mail")]
+    [Description("the score to add, once per mail")]
     public double? Score { get; set; }
 
     /// <inheritdoc/>
