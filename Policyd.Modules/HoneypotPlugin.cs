@@ -132,7 +132,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            _log.Away(context, this, $"it is not known which clients are trapped: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
+            _log.Away(context, this, $"the trapped clients are unknown: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
             return isTrap;
         }
     }

@@ -71,7 +71,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     public KeyTemplate? Key { get; set; }
 
     /// <summary>What a sender's or recipient's key is without.</summary>
-    [Description("what is left out when a sender or recipient becomes a key, the same as in Accounting: batv, srs, extension")]
+    [Description("the tags to remove from a sender or recipient before it becomes a key, the same as in Accounting: batv, srs, extension")]
     public IReadOnlyList<AddressTag> LeaveOut { get; set; } = [];
 
     /// <summary>What begins an extension.</summary>

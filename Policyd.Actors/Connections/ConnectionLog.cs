@@ -27,7 +27,7 @@ internal static partial class ConnectionLog
     [LoggerMessage(EventId = 7, Level = LogLevel.Error, Message = "cannot accept a connection on {Listener}: {Error} ({Suppressed} more since the last line)")]
     public static partial void AcceptFailed(ILogger logger, PolicyEndpoint listener, string error, long suppressed);
 
-    [LoggerMessage(EventId = 8, Level = LogLevel.Warning, Message = "{More} more {What} since the last line about one")]
+    [LoggerMessage(EventId = 8, Level = LogLevel.Warning, Message = "{More} more {What} since the last such line")]
     public static partial void More(ILogger logger, long more, string what);
 
     [LoggerMessage(

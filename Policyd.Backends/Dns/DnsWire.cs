@@ -263,7 +263,7 @@ internal static class DnsWire
         {
             if (from >= message.Length)
             {
-                throw new DnsFormatException("a name beyond the message");
+                throw new DnsFormatException("a name that extends beyond the message");
             }
 
             int length = message[from++];
@@ -276,7 +276,7 @@ internal static class DnsWire
             {
                 if (from >= message.Length)
                 {
-                    throw new DnsFormatException("a name beyond the message");
+                    throw new DnsFormatException("a name that extends beyond the message");
                 }
 
                 var target = ((length & 0x3f) << 8) | message[from++];

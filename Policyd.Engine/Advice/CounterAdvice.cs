@@ -58,7 +58,7 @@ internal static class CounterAdvice
         }
         else if (same.Find(one => IsBefore(one, placed)) is { } before)
         {
-            placed.Warn(diagnostics, "name", $"it comes after Accounting {before.Name}, which has already counted the mail, so the quota is exceeded before it acts; move it before that Accounting");
+            placed.Warn(diagnostics, "name", $"it comes after Accounting {before.Name}, which has already counted the mail, so even a mail that this Quota refuses is counted; move it before that Accounting");
         }
     }
 
