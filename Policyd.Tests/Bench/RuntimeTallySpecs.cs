@@ -73,6 +73,7 @@ public class RuntimeTallySpecs
     [ServerTest]
     public async Task Process_without_a_runtime_has_no_figures()
     {
+        TestKinds.MayStart("/bin/sleep");
         using var process = System.Diagnostics.Process.Start("/bin/sleep", ["60"]);
         try
         {
