@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Policyd.Modules.Addresses;
-using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Logging;
@@ -18,10 +17,10 @@ namespace Policyd.Modules;
 public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 {
     // Postfix asks again at most some 200 s later; two hours leave room for any clock.
-    private static readonly TimeSpan RequestIdsKept = TimeSpan.FromHours(2);
+    private static readonly TimeSpan s_requestIdsKept = TimeSpan.FromHours(2);
 
     // Another node, whose clock is behind, may still count into a bucket or read it.
-    private static readonly TimeSpan ClocksApart = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan s_clocksApart = TimeSpan.FromMinutes(5);
 
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
@@ -176,7 +175,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 
         if (cron.Has("hourly"))
         {
-            await _store.PurgeRequestIdsAsync(now - RequestIdsKept, cron.Cancellation).ConfigureAwait(false);
+            await _store.PurgeRequestIdsAsync(now - s_requestIdsKept, cron.Cancellation).ConfigureAwait(false);
         }
 
         if (cron.Has("daily"))
@@ -197,7 +196,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     {
         var now = clock.GetLocalNow();
         var last = Keep is { } ahead && now < DateTimeOffset.MaxValue - ahead ? _age?.EndOf(Strftime.Format(TimePattern, now + ahead)) : null;
-        return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + ClocksApart < now || WindowAge.IsFarAhead(time, now)
+        return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + s_clocksApart < now || WindowAge.IsFarAhead(time, now)
             : Keep is { } keep && _age?.EndOf(time) is { } end && (now.DateTime - end > keep || end > last);
     }
 

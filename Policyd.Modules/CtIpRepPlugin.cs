@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Net;
 using System.Text;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sources;
@@ -44,7 +43,6 @@ public sealed class CtIpRepPlugin : Plugin
     private BackOff _backOff = null!;
     private SourceLog _log = null!;
     private Uri _address = null!;
-    private string _shown = "";
     private ActionTemplate _reject = "";
     private ActionTemplate _defer = "";
 
@@ -93,7 +91,6 @@ public sealed class CtIpRepPlugin : Plugin
         _log = new SourceLog("ctipd", setup.Clock);
         _reject = "reject " + RejectMessage;
         _defer = "defer " + DeferMessage;
-        _shown = new SecretInUrlAttribute().Hide(Url);
         if (!Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
         {
             setup.Error("url", "this is not an http or https URL");

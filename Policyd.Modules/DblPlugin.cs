@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Net;
 using System.Text;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Modules.DnsLists;
 using Policyd.Plugins.Api;

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 using Policyd.Modules.Addresses;
 using Policyd.Plugins.Addresses;
@@ -116,12 +115,12 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
 
     private sealed record Placeholder(string Attribute, bool DomainOnly, int? Bits4, int? Bits6)
     {
-        private static readonly string[] Addresses = ["sender", "recipient", "sasl_username", "sasl_sender"];
-        private static readonly string[] Hosts = ["helo_name", "client_name", "reverse_client_name"];
+        private static readonly string[] s_addresses = ["sender", "recipient", "sasl_username", "sasl_sender"];
+        private static readonly string[] s_hosts = ["helo_name", "client_name", "reverse_client_name"];
 
-        public static bool IsAddress(string attribute) => Addresses.Contains(attribute);
+        public static bool IsAddress(string attribute) => s_addresses.Contains(attribute);
 
-        public static bool IsHost(string attribute) => Hosts.Contains(attribute);
+        public static bool IsHost(string attribute) => s_hosts.Contains(attribute);
 
         public static bool TryParse(string text, out Placeholder? placeholder, out string? error)
         {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Modules;

@@ -40,11 +40,11 @@ internal sealed class QuotaWarnings(double fraction)
 /// <summary>What operators can watch of the quotas.</summary>
 internal static class QuotaMetrics
 {
-    private static readonly Meter Meter = new("Policyd.Quota");
+    private static readonly Meter s_meter = new("Policyd.Quota");
 
-    public static Counter<long> Exceeded { get; } = Meter.CreateCounter<long>("policyd.quota.exceeded");
+    public static Counter<long> Exceeded { get; } = s_meter.CreateCounter<long>("policyd.quota.exceeded");
 
-    public static Counter<long> Unavailable { get; } = Meter.CreateCounter<long>("policyd.quota.unavailable");
+    public static Counter<long> Unavailable { get; } = s_meter.CreateCounter<long>("policyd.quota.unavailable");
 
-    public static Counter<long> Warned { get; } = Meter.CreateCounter<long>("policyd.quota.warned");
+    public static Counter<long> Warned { get; } = s_meter.CreateCounter<long>("policyd.quota.warned");
 }

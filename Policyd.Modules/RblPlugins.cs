@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Net;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Modules.DnsLists;
 using Policyd.Plugins.Addresses;

@@ -2,7 +2,6 @@ using System.ComponentModel;
 using System.Data.Common;
 using System.Globalization;
 using System.Text.Json;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Perl;

@@ -33,9 +33,9 @@ public sealed class ActionGrammar
 
     private const string UseClass = "define a class in smtpd_restriction_classes and use its name instead";
 
-    private static readonly char[] ListSeparators = [' ', '\t', ','];
+    private static readonly char[] s_listSeparators = [' ', '\t', ','];
 
-    private static readonly FrozenDictionary<string, ActionKind> Words = new Dictionary<string, ActionKind>(StringComparer.OrdinalIgnoreCase)
+    private static readonly FrozenDictionary<string, ActionKind> s_words = new Dictionary<string, ActionKind>(StringComparer.OrdinalIgnoreCase)
     {
         ["OK"] = ActionKind.Ok,
         ["RELAY"] = ActionKind.Relay,
@@ -54,8 +54,8 @@ public sealed class ActionGrammar
         ["REDIRECT"] = ActionKind.Redirect,
     }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
 
-    private static readonly FrozenDictionary<string, ActionKind>.AlternateLookup<ReadOnlySpan<char>> WordsBySpan =
-        Words.GetAlternateLookup<ReadOnlySpan<char>>();
+    private static readonly FrozenDictionary<string, ActionKind>.AlternateLookup<ReadOnlySpan<char>> s_wordsBySpan =
+        s_words.GetAlternateLookup<ReadOnlySpan<char>>();
 
     private readonly FrozenSet<string> _classes;
 
@@ -71,7 +71,7 @@ public sealed class ActionGrammar
     public static ActionKind KindOf(ReadOnlySpan<char> action)
     {
         var word = FirstWord(action);
-        return WordsBySpan.TryGetValue(word, out var kind) ? kind
+        return s_wordsBySpan.TryGetValue(word, out var kind) ? kind
             : IsDigits(action) ? ActionKind.Ok
             : IsReplyCode(word) && !action[word.Length..].IsWhiteSpace() ? ActionKind.ReplyCode
             : ActionKind.Restriction;
@@ -183,7 +183,7 @@ public sealed class ActionGrammar
     private ActionVerdict JudgeRestrictions(string action, out string? problem)
     {
         problem = null;
-        var words = action.Split(ListSeparators, StringSplitOptions.RemoveEmptyEntries);
+        var words = action.Split(s_listSeparators, StringSplitOptions.RemoveEmptyEntries);
         for (var index = 0; index < words.Length && problem is null; index++)
         {
             var word = words[index];
@@ -228,7 +228,7 @@ public sealed class ActionGrammar
             return "HANGUP is an unsupported test feature of Postfix; to disconnect, use 421 or 521 followed by a text";
         }
 
-        if (inList && Words.ContainsKey(word))
+        if (inList && s_words.ContainsKey(word))
         {
             return $"\"{word}\" must stand alone; Postfix allows only restrictions in a list";
         }
@@ -241,7 +241,7 @@ public sealed class ActionGrammar
     private static string Shortened(string text) => text.Length <= MostShown ? text : text[..MostShown] + "…";
 
     private string? Suggestion(string word) =>
-        EditDistance.Closest(word.ToLowerInvariant(), Words.Keys.Select(one => one.ToLowerInvariant()).Concat(SmtpdRestrictions.All).Concat(_classes));
+        EditDistance.Closest(word.ToLowerInvariant(), s_words.Keys.Select(one => one.ToLowerInvariant()).Concat(SmtpdRestrictions.All).Concat(_classes));
 
     /// <summary>As Postfix cuts it: a comma belongs to the word here, so that "dunno,reject" is a list, and one that it does not know.</summary>
     private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> action)

@@ -9,23 +9,23 @@ namespace Policyd.Protocol;
 /// </summary>
 public static class PolicyAttributes
 {
-    private static readonly string[] Names = [.. Enum.GetNames<PolicyAttribute>().Select(SnakeCase)];
-    private static readonly (byte[] Name, PolicyAttribute Attribute)[][] ByLength = IndexByLength();
-    private static readonly FrozenDictionary<string, PolicyAttribute> ByName =
+    private static readonly string[] s_names = [.. Enum.GetNames<PolicyAttribute>().Select(SnakeCase)];
+    private static readonly (byte[] Name, PolicyAttribute Attribute)[][] s_byLength = IndexByLength();
+    private static readonly FrozenDictionary<string, PolicyAttribute> s_byName =
         Enum.GetValues<PolicyAttribute>().ToFrozenDictionary(NameOf, StringComparer.Ordinal);
 
     /// <summary>How many attributes have a name of their own here.</summary>
-    public static int Count => Names.Length;
+    public static int Count => s_names.Length;
 
     /// <summary>The name on the wire, such as <c>client_address</c>.</summary>
-    public static string NameOf(PolicyAttribute attribute) => Names[(int)attribute];
+    public static string NameOf(PolicyAttribute attribute) => s_names[(int)attribute];
 
     /// <summary>Finds the attribute of a name in ASCII bytes; names are case-sensitive.</summary>
     public static bool TryFind(ReadOnlySpan<byte> name, out PolicyAttribute attribute)
     {
-        if (name.Length < ByLength.Length)
+        if (name.Length < s_byLength.Length)
         {
-            foreach (var (known, found) in ByLength[name.Length])
+            foreach (var (known, found) in s_byLength[name.Length])
             {
                 if (name.SequenceEqual(known))
                 {
@@ -43,7 +43,7 @@ public static class PolicyAttributes
     public static bool TryFind(string name, out PolicyAttribute attribute)
     {
         ArgumentNullException.ThrowIfNull(name);
-        return ByName.TryGetValue(name, out attribute);
+        return s_byName.TryGetValue(name, out attribute);
     }
 
     private static string SnakeCase(string member)
@@ -64,7 +64,7 @@ public static class PolicyAttributes
 
     private static (byte[] Name, PolicyAttribute Attribute)[][] IndexByLength()
     {
-        var known = Names.Select((name, index) => (Name: Encoding.ASCII.GetBytes(name), Attribute: (PolicyAttribute)index)).ToArray();
+        var known = s_names.Select((name, index) => (Name: Encoding.ASCII.GetBytes(name), Attribute: (PolicyAttribute)index)).ToArray();
         return [.. Enumerable.Range(0, known.Max(one => one.Name.Length) + 1)
             .Select(length => known.Where(one => one.Name.Length == length).ToArray())];
     }

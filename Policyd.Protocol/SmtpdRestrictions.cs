@@ -8,7 +8,7 @@ namespace Policyd.Protocol;
 /// </summary>
 internal static class SmtpdRestrictions
 {
-    private static readonly string[] WithArgument =
+    private static readonly string[] s_withArgument =
     [
         "check_ccert_access", "check_client_a_access", "check_client_access", "check_client_mx_access", "check_client_ns_access",
         "check_etrn_access", "check_helo_a_access", "check_helo_access", "check_helo_mx_access", "check_helo_ns_access",
@@ -20,7 +20,7 @@ internal static class SmtpdRestrictions
         "reject_rhsbl_recipient", "reject_rhsbl_reverse_client", "reject_rhsbl_sender", "sleep",
     ];
 
-    private static readonly string[] Alone =
+    private static readonly string[] s_alone =
     [
         "defer", "defer_if_permit", "defer_if_reject", "defer_unauth_destination", "permit", "permit_auth_destination",
         "permit_inet_interfaces", "permit_mx_backup", "permit_mynetworks", "permit_naked_ip_address",
@@ -36,7 +36,7 @@ internal static class SmtpdRestrictions
         "reject_unverified_sender", "warn_if_reject",
     ];
 
-    public static FrozenSet<string> TakingArgument { get; } = WithArgument.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+    public static FrozenSet<string> TakingArgument { get; } = s_withArgument.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
-    public static FrozenSet<string> All { get; } = WithArgument.Concat(Alone).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+    public static FrozenSet<string> All { get; } = s_withArgument.Concat(s_alone).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 }

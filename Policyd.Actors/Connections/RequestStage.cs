@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using Akka.Streams;
 using Akka.Streams.Stage;
-using Policyd.Actors.Server;
 using Policyd.Actors.Sessions;
 using Policyd.Engine.Chain;
 using Policyd.Plugins.Logging;

@@ -1,8 +1,6 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Network;
-using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
@@ -60,7 +58,7 @@ internal sealed class CounterService
     {
         // Another node's owners may have counted for a key before it comes here; a server that is alone has none beside it.
         var clustered = AkkaNetwork.IsClustered(system);
-        Func<bool> othersSeen = clustered ? CounterShards.SeeOthers(system) : static () => false;
+        var othersSeen = clustered ? CounterShards.SeeOthers(system) : static () => false;
         var connections = new Dictionary<string, CounterConnection>();
         var preparing = new List<Task>();
         foreach (var (name, store) in stores)

@@ -21,7 +21,7 @@ internal static class CounterShards
     }
 
     /// <summary>What an owner tells its shard when it would end.</summary>
-    public static object Passivation(CounterKey key) => s_passivate;
+    public static object Passivation(CounterKey _) => s_passivate;
 
     /// <summary>The shard region. To be started before the node joins: a member is asked at once to store where shards are, and the others wait for it.</summary>
     public static async Task<IActorRef> StartAsync(ActorSystem system, CounterNode node)

@@ -3,7 +3,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 

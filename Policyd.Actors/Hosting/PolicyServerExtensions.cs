@@ -18,7 +18,7 @@ public static class PolicyServerExtensions
     public static readonly TimeSpan FlushGrace = TimeSpan.FromSeconds(10);
 
     // For a host that stops Akka without having drained: below the phase's own time-out, which would cut the drain off.
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(20);
 
     /// <summary>The whole of it: an actor system with our settings, the server in it, and its handle as a service.</summary>
     /// <param name="services">The host's services.</param>
@@ -83,7 +83,7 @@ public static class PolicyServerExtensions
         AkkaNetwork.Tell(system, operators, loggers.CreateLogger("Policyd.Server"));
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceRequestsDone, "drain", async () =>
         {
-            await server.DrainAsync(Grace).ConfigureAwait(false);
+            await server.DrainAsync(s_grace).ConfigureAwait(false);
             return Akka.Done.Instance;
         });
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceStop, "flush-counters", async () =>

@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using Akka.Streams;
 using Akka.Streams.Stage;
 using Policyd.Actors.Connections;
-using Policyd.Actors.Server;
 
 namespace Policyd.Actors.Listeners;
 
@@ -13,7 +12,7 @@ namespace Policyd.Actors.Listeners;
 /// </summary>
 internal sealed class AcceptStage(PolicyListener listener, ServerContext server) : GraphStage<SourceShape<AcceptedConnection>>
 {
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_retryDelay = TimeSpan.FromMilliseconds(100);
     private readonly Outlet<AcceptedConnection> _out = new("Accept.out");
 
     public override SourceShape<AcceptedConnection> Shape => new(_out);
@@ -59,7 +58,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
             if (_server.Connections.Count >= _server.Room && !_server.Connections.IsDraining)
             {
                 _server.Troubles.Waiting(_server.Room, _listener.Bound);
-                ScheduleOnce(RetryTimer, RetryDelay);
+                ScheduleOnce(RetryTimer, s_retryDelay);
                 return;
             }
 
@@ -113,7 +112,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
 
             _server.Troubles.AcceptFailed(_listener.Bound, error.ToString());
 
-            ScheduleOnce(RetryTimer, RetryDelay);
+            ScheduleOnce(RetryTimer, s_retryDelay);
         }
     }
 }

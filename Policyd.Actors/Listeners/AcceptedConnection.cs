@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Policyd.Actors.Connections;
-using Policyd.Actors.Server;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Listeners;

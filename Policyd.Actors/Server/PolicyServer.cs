@@ -6,7 +6,6 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;

@@ -1,6 +1,5 @@
 using Policyd.Engine.Chain;
 using Policyd.Modules;
-using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Sessions;

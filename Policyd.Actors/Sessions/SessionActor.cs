@@ -9,7 +9,7 @@ namespace Policyd.Actors.Sessions;
 /// </summary>
 internal sealed class SessionActor(RequestRunner runner) : UntypedActor
 {
-    private static readonly SessionProtocol.Handled One = new(1);
+    private static readonly SessionProtocol.Handled s_one = new(1);
     private readonly Queue<PendingRequest> _waiting = new();
     private bool _isRunning;
     private int _handled;
@@ -53,7 +53,7 @@ internal sealed class SessionActor(RequestRunner runner) : UntypedActor
         }
 
         _isRunning = false;
-        Context.Parent.Tell(_handled == 1 ? One : new SessionProtocol.Handled(_handled));
+        Context.Parent.Tell(_handled == 1 ? s_one : new SessionProtocol.Handled(_handled));
         _handled = 0;
     }
 

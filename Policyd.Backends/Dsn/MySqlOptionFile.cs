@@ -1,5 +1,4 @@
 using System.Text;
-using Policyd.Backends.Sql;
 
 namespace Policyd.Backends.Dsn;
 
@@ -41,7 +40,7 @@ internal static class MySqlOptionFile
     public static IReadOnlyDictionary<string, string> Read(string? file, string? group)
     {
         var found = new Dictionary<string, string>(StringComparer.Ordinal);
-        string[] groups = group is null ? s_groups : [.. s_groups, group];
+        var groups = group is null ? s_groups : [.. s_groups, group];
         foreach (var one in file is null ? UsualFiles().Where(File.Exists) : [file])
         {
             Read(one, groups, found, 0);

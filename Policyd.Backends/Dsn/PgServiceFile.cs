@@ -1,5 +1,3 @@
-using Policyd.Backends.Sql;
-
 namespace Policyd.Backends.Dsn;
 
 /// <summary>

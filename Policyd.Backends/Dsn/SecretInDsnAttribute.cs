@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 
 namespace Policyd.Backends.Dsn;

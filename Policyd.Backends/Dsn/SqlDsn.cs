@@ -1,5 +1,4 @@
 using System.Data.Common;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 using Policyd.Plugins.Sql;
 
@@ -12,7 +11,7 @@ namespace Policyd.Backends.Dsn;
 /// </summary>
 public sealed class SqlDsn : IOptionValue<SqlDsn>
 {
-    private static readonly string[] DatabaseNames = ["database", "dbname", "db"];
+    private static readonly string[] s_databaseNames = ["database", "dbname", "db"];
 
     private readonly Dictionary<string, string> _settings;
 
@@ -50,7 +49,7 @@ public sealed class SqlDsn : IOptionValue<SqlDsn>
     internal bool HoldsPasswordBeside(string setting) => _settings.Keys.Any(key => key != setting
         && (key.Contains("pass", StringComparison.OrdinalIgnoreCase) || key.Contains("pwd", StringComparison.OrdinalIgnoreCase)));
 
-    internal string? Database => DatabaseNames.Select(Get).FirstOrDefault(v => v is not null);
+    internal string? Database => s_databaseNames.Select(Get).FirstOrDefault(v => v is not null);
 
     internal string? Get(string key) => _settings.TryGetValue(key, out var value) && value.Length > 0 ? value : null;
 

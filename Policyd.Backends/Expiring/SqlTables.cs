@@ -1,7 +1,6 @@
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 using Policyd.Backends.Sql;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Expiring;
 

@@ -3,7 +3,6 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Policyd.Backends.Connections;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 
 namespace Policyd.Backends.Ldap;

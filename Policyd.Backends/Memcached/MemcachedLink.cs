@@ -20,7 +20,6 @@ internal sealed class MemcachedLink
 
     private readonly Lock _lock = new();
     private readonly Queue<Pending> _pending = new();
-    private readonly Socket _socket;
     private readonly NetworkStream _stream;
     private readonly TimeSpan _timeout;
     private readonly TimeProvider _clock;
@@ -33,7 +32,6 @@ internal sealed class MemcachedLink
 
     private MemcachedLink(Socket socket, TimeSpan timeout, TimeProvider clock, Action<MemcachedLink, CacheException, bool> onBroken)
     {
-        _socket = socket;
         _stream = new NetworkStream(socket, ownsSocket: true);
         (_timeout, _clock, _onBroken) = (timeout, clock, onBroken);
     }

@@ -3,7 +3,6 @@ using System.ComponentModel.DataAnnotations;
 using System.Net;
 using System.Net.Sockets;
 using Policyd.Backends.Connections;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Protocol;
 using StackExchange.Redis;

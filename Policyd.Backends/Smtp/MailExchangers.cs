@@ -1,5 +1,4 @@
 using System.Net;
-using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Smtp;
 

@@ -31,11 +31,10 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
     private async Task<SmtpVerdict> AskServersAsync(SmtpQuestion question, Action<string> log, TimeSpan time, CancellationToken ct)
     {
         var began = Stopwatch.GetTimestamp();
-        SmtpVerdict? last = null;
         try
         {
             var (hosts, failure) = await HostsAsync(question, ct).ConfigureAwait(false);
-            last = failure;
+            var last = failure;
             for (var number = 0; number < hosts.Count; number++)
             {
                 // One that hangs has half of what is left, so that the next one has its turn.

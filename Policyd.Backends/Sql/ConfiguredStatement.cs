@@ -1,5 +1,4 @@
 using System.Data.Common;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Plugins.Sql;
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using MySqlConnector;
 using Policyd.Backends.Dsn;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Sql;
@@ -14,7 +13,7 @@ namespace Policyd.Backends.Sql;
 /// </summary>
 internal sealed class MySqlDatabase : SqlDatabase
 {
-    private static readonly string[] Sockets = ["/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"];
+    private static readonly string[] s_sockets = ["/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"];
 
     // Numbers that the driver has no names for: mariadb.com/kb/en/mariadb-error-codes, dev.mysql.com/doc/mysql-errors.
     private const int ReadOnlyMode = 1836;
@@ -166,7 +165,7 @@ internal sealed class MySqlDatabase : SqlDatabase
     {
         var host = dsn.Get("host") ?? "localhost";
         // libmysqlclient and libmariadb take 'localhost' for the socket, whatever the port: its accounts are others than those of 127.0.0.1.
-        var socket = dsn.Get("socket") ?? (host == "localhost" ? Sockets.FirstOrDefault(File.Exists) : null);
+        var socket = dsn.Get("socket") ?? (host == "localhost" ? s_sockets.FirstOrDefault(File.Exists) : null);
         builder.Server = socket ?? host;
         builder.ConnectionProtocol = socket is null ? MySqlConnectionProtocol.Tcp : MySqlConnectionProtocol.UnixSocket;
         builder.Port = uint.Parse(dsn.Get("port") ?? "3306", CultureInfo.InvariantCulture);
@@ -205,7 +204,7 @@ internal sealed class MySqlDatabase : SqlDatabase
             : IsOn(dsn, "ssl_optional") ? MySqlSslMode.Preferred : MySqlSslMode.Required;
     }
 
-    private static bool IsOn(SqlDsn dsn, string key) => dsn.Get(key) is { } value and not "0";
+    private static bool IsOn(SqlDsn dsn, string key) => dsn.Get(key) is not (null or "0");
 
     private static uint? Seconds(SqlDsn dsn, string key) => dsn.Get(key) is { } text ? uint.Parse(text, CultureInfo.InvariantCulture) : null;
 

@@ -2,7 +2,6 @@ using System.Data.Common;
 using Npgsql;
 using Policyd.Backends.Dsn;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Sql;

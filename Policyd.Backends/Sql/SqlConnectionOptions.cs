@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using Policyd.Backends.Dsn;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Plugins.Sql;
 

@@ -1,5 +1,4 @@
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 
 namespace Policyd.Backends.Sql;
 

@@ -1,7 +1,6 @@
 using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Sql;

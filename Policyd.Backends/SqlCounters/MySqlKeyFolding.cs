@@ -1,7 +1,6 @@
 using System.Data.Common;
 using System.Globalization;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 
 namespace Policyd.Backends.SqlCounters;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Npgsql;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 
 namespace Policyd.Backends.SqlCounters;
 

@@ -1,7 +1,6 @@
 using System.Data.Common;
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 
 namespace Policyd.Backends.SqlCounters;
 

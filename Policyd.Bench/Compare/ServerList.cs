@@ -115,7 +115,7 @@ public sealed record ServerList(
         var candidates = Config.Where(config => config.Name is null || config.Name == name).OrderBy(config => config.Name is null);
         var file = candidates.Select(config => config.Value).FirstOrDefault();
         var text = file is null ? PlainChain : Read(file);
-        string[] command = words.Contains(ConfigWord) ? words : [.. words, "serve", "-c", ConfigWord];
+        var command = words.Contains(ConfigWord) ? words : [.. words, "serve", "-c", ConfigWord];
         if (text.Contains(Port, StringComparison.Ordinal))
         {
             var own = TakePort(ports);

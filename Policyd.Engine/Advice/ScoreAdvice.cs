@@ -1,5 +1,4 @@
 using System.Reflection;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 using Policyd.Modules;

@@ -1,12 +1,10 @@
 using Policyd.Backends.Connections;
 using Policyd.Backends.Sql;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Engine.Building;
 

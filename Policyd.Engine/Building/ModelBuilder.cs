@@ -2,7 +2,6 @@ using Microsoft.Extensions.Logging;
 using Policyd.Backends.Dns;
 using Policyd.Backends.Memcached;
 using Policyd.Backends.Redis;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Advice;
@@ -14,7 +13,6 @@ using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Dns;
-using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
 namespace Policyd.Engine.Building;

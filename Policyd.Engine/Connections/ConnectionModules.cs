@@ -3,11 +3,8 @@ using Policyd.Backends.Ldap;
 using Policyd.Backends.Memcached;
 using Policyd.Backends.Redis;
 using Policyd.Backends.Sql;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Ldap;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Engine.Connections;
 

@@ -1,5 +1,4 @@
 using Policyd.Backends.Connections;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Engine.Connections;
 

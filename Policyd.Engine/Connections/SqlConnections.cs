@@ -1,7 +1,6 @@
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
-using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Engine.Connections;

@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 
 namespace Policyd.Engine.Cron;

@@ -1,9 +1,6 @@
-using Policyd.Backends.Sql;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Engine.Cron;
 

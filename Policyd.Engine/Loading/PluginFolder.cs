@@ -1,6 +1,5 @@
 using System.Reflection;
 using System.Runtime.Loader;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Plugins.Api;
 

@@ -1,8 +1,6 @@
 // What the built-in plugins do with each counter table, for operators: which windows are counted there, which quotas hold. A plugin of a
 // third party tells the server its tables, not its windows; such a table is here with none.
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
-using Policyd.Engine.Chain;
 using Policyd.Modules;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;

@@ -1,4 +1,3 @@
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Modules;
 using Policyd.Plugins.Api;

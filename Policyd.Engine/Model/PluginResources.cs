@@ -5,7 +5,6 @@ using Policyd.Backends.GeoIp;
 using Policyd.Backends.LookupFiles;
 using Policyd.Backends.Smtp;
 using Policyd.Backends.Sql;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Plugins.Api;

@@ -1,8 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Sql;
-using Policyd.Backends.SqlCounters;
-using Policyd.Configuration;
 using Policyd.Counting.Store;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Connections;
@@ -12,8 +10,6 @@ using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Logging;
-using Policyd.Plugins.Sessions;
-using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
 namespace Policyd.Engine.Model;

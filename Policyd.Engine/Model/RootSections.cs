@@ -1,4 +1,3 @@
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 

@@ -1,12 +1,10 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Policyd.Backends.Dns;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Engine.Logging;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Dns;
 using Policyd.Plugins.Logging;
 
 namespace Policyd.Engine.Model;

@@ -1,7 +1,5 @@
 using System.ComponentModel;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
-using Policyd.Plugins.Sessions;
 
 namespace Policyd.Engine.Sessions;
 

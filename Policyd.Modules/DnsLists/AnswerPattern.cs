@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Modules.DnsLists;

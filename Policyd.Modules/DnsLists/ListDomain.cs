@@ -1,4 +1,3 @@
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;

@@ -1,5 +1,4 @@
 using System.Text;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 using Policyd.Protocol;
 

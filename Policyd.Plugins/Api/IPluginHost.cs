@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;

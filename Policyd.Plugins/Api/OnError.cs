@@ -1,4 +1,3 @@
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Plugins.Api;

@@ -1,8 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
-using Microsoft.Extensions.Logging;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Plugins.Logging;
 

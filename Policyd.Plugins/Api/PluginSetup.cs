@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Counters;

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Reflection;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Plugins.Logging;

@@ -9,7 +9,7 @@ namespace Policyd.Plugins.Counters;
 /// </summary>
 public static class Strftime
 {
-    private static readonly CultureInfo C = CultureInfo.InvariantCulture;
+    private static readonly CultureInfo s_invariant = CultureInfo.InvariantCulture;
 
     /// <summary>What is wrong with a pattern; null when it is one. An unknown conversion is wrong, though glibc would copy it.</summary>
     /// <param name="pattern">For example <c>%Y-%m</c>.</param>
@@ -37,10 +37,10 @@ public static class Strftime
 
     private static StringBuilder Append(StringBuilder text, StrftimeConversion conversion, DateTimeOffset t) => conversion.Letter switch
     {
-        'a' => Name(text, conversion, t.ToString("ddd", C)),
-        'A' => Name(text, conversion, t.ToString("dddd", C)),
-        'b' or 'h' => Name(text, conversion, t.ToString("MMM", C)),
-        'B' => Name(text, conversion, t.ToString("MMMM", C)),
+        'a' => Name(text, conversion, t.ToString("ddd", s_invariant)),
+        'A' => Name(text, conversion, t.ToString("dddd", s_invariant)),
+        'b' or 'h' => Name(text, conversion, t.ToString("MMM", s_invariant)),
+        'B' => Name(text, conversion, t.ToString("MMMM", s_invariant)),
         'p' => conversion.Swap ? Words(text, conversion with { Upper = false }, HalfOf(t).ToLowerInvariant()) : Words(text, conversion, HalfOf(t)),
         'P' => Words(text, conversion with { Upper = false }, HalfOf(t).ToLowerInvariant()),
         'Z' => conversion.Swap ? Words(text, conversion with { Upper = false }, LocalZone.NameAt(t).ToLowerInvariant()) : Words(text, conversion, LocalZone.NameAt(t)),
@@ -50,7 +50,7 @@ public static class Strftime
         'r' => Words(text, conversion, Format("%I:%M:%S %p", t)),
         'R' => Words(text, conversion, Format("%H:%M", t)),
         'T' or 'X' => Words(text, conversion, Format("%H:%M:%S", t)),
-        's' => Words(text, conversion, t.ToUnixTimeSeconds().ToString(C)),
+        's' => Words(text, conversion, t.ToUnixTimeSeconds().ToString(s_invariant)),
         'n' => Words(text, conversion, "\n"),
         't' => Words(text, conversion, "\t"),
         '%' => Words(text, conversion, "%"),
@@ -93,7 +93,7 @@ public static class Strftime
     private static StringBuilder Number(StringBuilder text, StrftimeConversion conversion, (int Value, int Digits) number)
     {
         var pad = conversion.Pad == '\0' && conversion.Letter is 'e' or 'k' or 'l' ? '_' : conversion.Pad;
-        var digits = number.Value.ToString(C);
+        var digits = number.Value.ToString(s_invariant);
         var least = pad == '-' ? conversion.Width : Math.Max(number.Digits, conversion.Width);
         return text.Append(pad is '_' or '-' ? ' ' : '0', Math.Max(0, least - digits.Length)).Append(digits);
     }

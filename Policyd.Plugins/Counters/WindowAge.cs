@@ -87,17 +87,29 @@ public sealed class WindowAge
     {
         var match = _text.Match(text);
         if (!match.Success)
+        {
             return null;
+        }
+
         int Part(char unit, int absent) => _has.Contains(unit) ? int.Parse(match.Groups[unit.ToString()].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture) : absent;
         try
         {
             if (_has.Contains('s'))
+            {
                 return DateTimeOffset.FromUnixTimeSeconds(long.Parse(match.Groups["s"].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture)).LocalDateTime.AddSeconds(1);
+            }
+
             if (_has.Contains('G'))
+            {
                 return ISOWeek.ToDateTime(Part('G', 1), Part('V', 1), DayOfWeek.Monday).AddDays(7);
+            }
+
             var year = _has.Contains('Y') ? Part('Y', 1) : 2000 + Part('y', 0);
             if (_has.Contains('W') || _has.Contains('U'))
+            {
                 return EndOfWeek(year, _has.Contains('W') ? Part('W', 0) : Part('U', 0), _has.Contains('W') ? DayOfWeek.Monday : DayOfWeek.Sunday);
+            }
+
             var start = _has.Contains('j')
                 ? new DateTime(year, 1, 1).AddDays(Part('j', 1) - 1)
                 : new DateTime(year, Part('m', 1), Part('d', 1));
@@ -121,7 +133,10 @@ public sealed class WindowAge
             || !long.TryParse(text.AsSpan(1, colon - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
             || !long.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var start)
             || seconds is 0 or > 1_000_000_000)
+        {
             return null;
+        }
+
         var span = TimeSpan.FromSeconds(seconds);
         return DateTimeOffset.FromUnixTimeSeconds(start) + span + CounterWindow.BucketLength(span);
     }
@@ -185,16 +200,28 @@ public sealed class WindowAge
     private static bool Tells(HashSet<char> has)
     {
         if (has.Contains('s'))
+        {
             return true;
+        }
+
         if (has.Contains('G') || has.Contains('V'))
+        {
             return has.SetEquals("GV");
+        }
+
         var units = new HashSet<char>(has.Select(c => c == 'Y' ? 'y' : c));
         if (units.Contains('W') || units.Contains('U'))
+        {
             return units.Count == 2 && units.Contains('y');
+        }
+
         if (units.Remove('j'))
         {
             if (units.Contains('m') || units.Contains('d'))
+            {
                 return false;
+            }
+
             units.UnionWith("md");
         }
 

@@ -1,6 +1,3 @@
-using Policyd.Configuration;
-using Policyd.Configuration.Tree;
-
 namespace Policyd.Plugins.Ldap;
 
 /// <summary>A search below <paramref name="Base"/>.</summary>

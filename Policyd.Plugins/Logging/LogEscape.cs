@@ -21,9 +21,9 @@ internal enum EscapeStyle
 
 internal static class LogEscape
 {
-    private static readonly SearchValues<byte> Printable = SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Select(static code => (byte)code)]);
+    private static readonly SearchValues<byte> s_printable = SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Select(static code => (byte)code)]);
 
-    private static readonly SearchValues<byte> PrintableUnquoted =
+    private static readonly SearchValues<byte> s_printableUnquoted =
         SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Select(static code => (byte)code).Where(static code => code is not ((byte)'"' or (byte)'\\'))]);
 
     /// <summary>Appends a value, escaped.</summary>
@@ -34,7 +34,7 @@ internal static class LogEscape
     /// <returns>Whether the value was cut at that bound.</returns>
     public static bool Append(ArrayBufferWriter<byte> line, ReadOnlySpan<byte> value, EscapeStyle style, int most)
     {
-        var asIs = style == EscapeStyle.Free ? Printable : PrintableUnquoted;
+        var asIs = style == EscapeStyle.Free ? s_printable : s_printableUnquoted;
         var json = style == EscapeStyle.Json;
         Span<byte> escaped = stackalloc byte[16];
         while (!value.IsEmpty)

@@ -12,7 +12,7 @@ public static class LogValue
     /// <summary>The most bytes of a value in a line. One that is longer ends with <c>"...</c>, the dots behind its closing quote.</summary>
     public const int MaxBytes = 400;
 
-    private static readonly SearchValues<byte> Bare =
+    private static readonly SearchValues<byte> s_bare =
         SearchValues.Create([.. Enumerable.Range(0x21, 0x5e).Select(static code => (byte)code).Where(static code => code is not ((byte)'"' or (byte)'\\' or (byte)'='))]);
 
     /// <summary>Appends a value.</summary>
@@ -21,7 +21,7 @@ public static class LogValue
     /// <param name="most">The most bytes between the quotes.</param>
     public static void Append(ArrayBufferWriter<byte> line, ReadOnlySpan<byte> value, int most = MaxBytes)
     {
-        if (!value.IsEmpty && value.Length <= most && !value.ContainsAnyExcept(Bare))
+        if (!value.IsEmpty && value.Length <= most && !value.ContainsAnyExcept(s_bare))
         {
             line.Write(value);
             return;

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Plugins.Perl;

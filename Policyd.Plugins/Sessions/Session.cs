@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Plugins.Sessions;

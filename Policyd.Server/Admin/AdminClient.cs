@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
-using Policyd.Server.Commands;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Admin;

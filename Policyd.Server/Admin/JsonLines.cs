@@ -4,7 +4,6 @@
 using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Policyd.Configuration;
 using Policyd.Configuration.Values;
 
 namespace Policyd.Server.Admin;

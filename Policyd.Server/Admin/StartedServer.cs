@@ -1,4 +1,3 @@
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Server;
 
 namespace Policyd.Server.Admin;

@@ -1,10 +1,7 @@
 using Akka.Configuration;
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Network;
-using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;
-using Policyd.Plugins.Counters;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 

@@ -1,5 +1,4 @@
 using Policyd.Backends.Sql;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Sql;

@@ -1,4 +1,3 @@
-using Policyd.Configuration;
 using Policyd.Configuration.Mtpolicyd;
 using Policyd.Configuration.Tree;
 using Policyd.Server.ExitCodes;

@@ -3,7 +3,6 @@
 
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.ExitCodes;

@@ -1,14 +1,12 @@
 // What the server would do with a configuration, defaults included: the answer to "which value counts, and where does it
 // come from". Every line ends with its origin as a comment.
 
-using Policyd.Configuration;
 using Policyd.Configuration.Hocon;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Caches;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;

@@ -1,7 +1,6 @@
 // From a file to a model, for every verb that needs one.
 
 using Microsoft.Extensions.Logging;
-using Policyd.Configuration;
 using Policyd.Configuration.Hocon;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;

@@ -1,10 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Hosting;
-using Policyd.Actors.Server;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
-using Policyd.Server.Admin;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Hosting;
 using Policyd.Server.Logging;

@@ -1,9 +1,7 @@
 using System.Runtime.InteropServices;
-using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Server.Commands;
 

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Server;
 using Policyd.Engine.Model;
 using Policyd.Server.Admin;

@@ -1,7 +1,5 @@
 using Microsoft.Extensions.Hosting;
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Server;
-using Policyd.Server.Commands;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Hosting;

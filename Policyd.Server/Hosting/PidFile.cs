@@ -1,5 +1,4 @@
 using System.Globalization;
-using Policyd.Server.Commands;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Hosting;

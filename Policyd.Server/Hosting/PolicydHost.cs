@@ -12,7 +12,6 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Server;
-using Policyd.Server.Commands;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 

@@ -1,7 +1,5 @@
 using Policyd.Engine.Logging;
 using Policyd.Engine.Model;
-using Policyd.Plugins.Logging;
-using Policyd.Server.Commands;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Logging;

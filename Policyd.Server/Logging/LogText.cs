@@ -12,13 +12,13 @@ internal static class LogText
     /// <summary>The longest text of one line, in UTF-16 units; rsyslog's own limit on a message is 8 KiB.</summary>
     public const int MaxLength = 8000;
 
-    private static readonly SearchValues<char> Suspect = SearchValues.Create(
+    private static readonly SearchValues<char> s_suspect = SearchValues.Create(
         [.. Enumerable.Range(0, char.MaxValue + 1).Select(code => (char)code).Where(c => NeedsEscape(c) || char.IsSurrogate(c))]);
 
     /// <summary>The text on one line: whatever could forge, hide or reorder something is written as <c>\n</c>, <c>\x1b</c> or <c>\u202e</c>.</summary>
     public static string OneLine(string text)
     {
-        if (text.Length <= MaxLength && !text.AsSpan().ContainsAny(Suspect))
+        if (text.Length <= MaxLength && !text.AsSpan().ContainsAny(s_suspect))
         {
             return text;
         }

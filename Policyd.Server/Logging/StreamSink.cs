@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using Policyd.Engine.Logging;
-using Policyd.Plugins.Logging;
 
 namespace Policyd.Server.Logging;
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using Policyd.Engine.Logging;
-using Policyd.Plugins.Logging;
 
 namespace Policyd.Server.Logging;
 

@@ -91,7 +91,9 @@ public sealed class AddressTagsSpecs
         string[] senders = ["prvs=0001abcdef=Ann@A.Example", "SRS0=Hx1y=TT=A.Example=Ann@b.example", "Ann+shop@A.Example"];
         var answers = new List<string?>();
         foreach (var sender in senders)
+        {
             answers.Add(await policy.AskAsync(sender, ("sender", sender), ("recipient", "bob-" + sender.Length + "@b.example")));
+        }
 
         Assert.Equal(["dunno", "dunno"], answers.Take(2));
         Assert.StartsWith("defer", answers[2], StringComparison.Ordinal);

@@ -63,7 +63,9 @@ public sealed class PerlUnicodeSpecs
             for (var text = 0; text < s_texts.Length; text++)
             {
                 if (regex.IsMatch(s_texts[text]) != (expected[index][text] == '1'))
+                {
                     wrong.Add($"{s_patterns[index]} on {s_texts[text]}: Perl says {expected[index][text]}");
+                }
             }
         }
 
@@ -82,10 +84,16 @@ public sealed class PerlUnicodeSpecs
         {
             var columns = line.Split('#')[0].Split(';', StringSplitOptions.TrimEntries);
             if (columns.Length < 2)
+            {
                 continue;
+            }
+
             var ends = columns[0].Split("..");
             if (!values.TryGetValue(columns[1], out var ranges))
+            {
                 values.Add(columns[1], ranges = []);
+            }
+
             ranges.Add((Convert.ToInt32(ends[0], 16), Convert.ToInt32(ends[^1], 16)));
         }
 

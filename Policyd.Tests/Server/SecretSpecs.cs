@@ -118,7 +118,7 @@ public sealed partial class SecretSpecs : IDisposable
     public async Task Dump_and_check_show_no_secret_whatever_its_form()
     {
         var file = _folder.Write("p.hocon", Configuration(FreePort.Next(), FreePort.Next()));
-        foreach (string[] verb in new string[][] { ["check"], ["check", "--offline"] })
+        foreach (var verb in new string[][] { ["check"], ["check", "--offline"] })
         {
             var result = await Command.RunAsync("", [.. verb, "-c", file]);
             Assert.Equal(0, result.ExitCode);

@@ -25,13 +25,17 @@ internal sealed class InMemoryCounters : ICounters
         get
         {
             lock (_lock)
+            {
                 return _rows.GetValueOrDefault((key, time));
+            }
         }
 
         set
         {
             lock (_lock)
+            {
                 _rows[(key, time)] = value;
+            }
         }
     }
 
@@ -40,7 +44,9 @@ internal sealed class InMemoryCounters : ICounters
         get
         {
             lock (_lock)
+            {
                 return [.. _rows.Keys];
+            }
         }
     }
 
@@ -49,7 +55,9 @@ internal sealed class InMemoryCounters : ICounters
         get
         {
             lock (_lock)
+            {
                 return _reservations.Count;
+            }
         }
     }
 
@@ -58,18 +66,29 @@ internal sealed class InMemoryCounters : ICounters
     public ValueTask<Admission> ReserveAsync(CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct) => Answer("reserve", key, () =>
     {
         if (State == CounterState.Unavailable)
+        {
             return new Admission(State, true, default);
+        }
+
         var total = Sum(key, window);
         foreach (var ((reserved, by), held) in _reservations)
         {
             if (reserved == key && by != instance)
+            {
                 total += held;
+            }
         }
 
         if (total[metric] >= threshold)
+        {
             return new Admission(State, false, total);
+        }
+
         if (instance.Length > 0)
+        {
             _reservations[(key, instance)] = CounterAmounts.Max(amounts, _reservations.GetValueOrDefault((key, instance)));
+        }
+
         return new Admission(State, true, total);
     }, ct);
 
@@ -78,7 +97,10 @@ internal sealed class InMemoryCounters : ICounters
         Ids.Enqueue(requestId);
         _reservations.Remove((key, instance));
         if (requestId is not { } id || _ids.Add(id))
+        {
             _rows[(key, window.Time)] = _rows.GetValueOrDefault((key, window.Time)) + amounts;
+        }
+
         return new CounterReading(State, Sum(key, window));
     }, ct);
 
@@ -88,7 +110,9 @@ internal sealed class InMemoryCounters : ICounters
     public void Release(CounterKey key, string instance)
     {
         lock (_lock)
+        {
             _reservations.Remove((key, instance));
+        }
     }
 
     private CounterAmounts Sum(CounterKey key, CounterWindow window) => _rows
@@ -99,9 +123,14 @@ internal sealed class InMemoryCounters : ICounters
     {
         Calls.Enqueue($"{call} {key.Table} {key.Key}");
         if (Hangs)
+        {
             await Task.Delay(System.Threading.Timeout.Infinite, ct);
+        }
+
         await Task.Yield();
         lock (_lock)
+        {
             return answer();
+        }
     }
 }

@@ -49,7 +49,7 @@ internal static class RunningStages
     {
         var options = run.Options;
         var length = options.Window < LongestWarmupWindow ? options.Window : LongestWarmupWindow;
-        LoadOptions load = options.Load with { Duration = length, Requests = null, Warmup = TimeSpan.Zero };
+        var load = options.Load with { Duration = length, Requests = null, Warmup = TimeSpan.Zero };
         var rate = new SteadyRate();
         while (rate.Windows < options.WarmupWindows && !rate.IsSteady)
         {

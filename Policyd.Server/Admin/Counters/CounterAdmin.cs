@@ -1,8 +1,5 @@
 using Policyd.Actors.Counters;
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Server;
-using Policyd.Backends.SqlCounters;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Counting.Store;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
-using Policyd.Actors.Counters;
 using Policyd.Counting.Ledger;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;

@@ -1,5 +1,4 @@
 using Policyd.Actors.Cron;
-using Policyd.Actors.Hosting;
 using Policyd.Actors.Server;
 using Policyd.Plugins.Sources;
 

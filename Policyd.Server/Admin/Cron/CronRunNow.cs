@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Cron;
-using Policyd.Configuration;
 using Policyd.Configuration.Options;
 
 namespace Policyd.Server.Admin.Cron;

@@ -16,7 +16,10 @@ public sealed class AccountingAndQuotaSpecs
     {
         await using var policy = new CountingPolicy(Accounting);
         for (var request = 0; request < 2; request++)
+        {
             Assert.Equal("dunno", await policy.AskAsync("a.1", Client, ("sasl_username", "bob"), ("recipient_count", "3"), ("size", "100")));
+        }
+
         await policy.AskAsync("a.2", Client, ("sasl_username", ""), ("recipient_count", "0"));
 
         Assert.Equal(new CounterAmounts(2, 4, 100, 300), policy.Counters[CountingPolicy.Client("192.0.2.7"), "2026-11"]);
@@ -45,7 +48,10 @@ public sealed class AccountingAndQuotaSpecs
         await using var policy = new CountingPolicy(Quota() + Accounting);
         var answers = new List<string?>();
         for (var mail = 1; mail <= 5; mail++)
+        {
             answers.Add(await policy.AskAsync($"a.{mail}", Client));
+        }
+
         policy.Clock.Now = new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero);
         answers.Add(await policy.AskAsync("b.1", Client));
 
@@ -68,7 +74,9 @@ public sealed class AccountingAndQuotaSpecs
         var set = $"{{ name = set, module = SetField, key = limit, value = \"{limit}\" }}\n";
         await using var policy = new CountingPolicy(set + Quota("uc_threshold = limit", threshold: 3) + Accounting);
         for (var mail = 1; mail <= mails; mail++)
+        {
             await policy.AskAsync($"a.{mail}", Client);
+        }
 
         Assert.Equal(isAdmitted, await policy.AskAsync("a.last", Client) == "dunno");
         Assert.Equal(limit is "unlimitedly" or "Infinity" or "", policy.Log.Containing("is not a valid value of the option threshold").Any());
@@ -174,7 +182,10 @@ public sealed class AccountingAndQuotaSpecs
             await using var policy = new CountingPolicy($"{{ name = q, module = Quota, field = client_address, metric = {metric}, threshold = {threshold}, action = \"reject full\" }}\n{Accounting}");
             string? last = null;
             for (var mail = 1; mail <= 3; mail++)
+            {
                 last = await policy.AskAsync($"a.{mail}", Client, ("recipient_count", "3"), ("size", "100"));
+            }
+
             Assert.Equal(action, last);
         }
     }
@@ -218,12 +229,18 @@ public sealed class AccountingAndQuotaSpecs
     {
         await using var policy = new CountingPolicy(Quota("warn_at = 0.5", 4) + Accounting);
         for (var mail = 1; mail <= 4; mail++)
+        {
             await policy.AskAsync($"a.{mail}", Client);
+        }
+
         Assert.Single(policy.Log.Containing("192.0.2.7: 2 of 4"));
         Assert.Empty(policy.Log.Containing("192.0.2.7: 3 of 4"));
         policy.Clock.Now += TimeSpan.FromDays(30);
         for (var mail = 1; mail <= 3; mail++)
+        {
             await policy.AskAsync($"b.{mail}", Client);
+        }
+
         Assert.Equal(2, policy.Log.Containing("192.0.2.7: 2 of 4").Count());
     }
 

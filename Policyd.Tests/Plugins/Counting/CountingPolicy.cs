@@ -52,9 +52,15 @@ internal sealed class CountingPolicy : IAsyncDisposable
     {
         var request = PolicyRequestBuilder.AccessPolicy().Add("instance", instance);
         foreach (var (name, value) in attributes)
+        {
             request.Add(name, value);
+        }
+
         if (!_sessions.TryGetValue(instance, out var session) || instance.Length == 0)
+        {
             session = new Session();
+        }
+
         Last = await Model.VirtualHosts[0].RunAsync(request.ToRequest(), session, TimeSpan.FromSeconds(20));
         _sessions[instance] = Last.Session;
         return Last.Action;
