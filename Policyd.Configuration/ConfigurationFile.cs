@@ -8,9 +8,9 @@ namespace Policyd.Configuration;
 
 /// <summary>Reads a configuration file in whichever of the two languages it is written.</summary>
 /// <remarks>
-/// The rule: <c>.hocon</c> and <c>.json</c> are HOCON. Of any other file, the first line decides that only one of the languages has: a line that
-/// begins with <c>&lt;</c> makes it an mtpolicyd.conf, a line with a key and an opening bracket (or a bracket alone) makes it HOCON. When
-/// there is no such line it is HOCON.
+/// The rule: <c>.hocon</c> and <c>.json</c> are HOCON. Of any other file, the first line decides that only one of the languages has: a line
+/// that begins with <c>&lt;</c> makes it an mtpolicyd.conf, a line with a key and an opening bracket (or a bracket alone) makes it HOCON.
+/// When there is no such line it is HOCON.
 /// </remarks>
 public static partial class ConfigurationFile
 {

@@ -65,7 +65,9 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     public string Db { get; set; } = "db";
 
     /// <summary>The longest wait for the counters.</summary>
-    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; default: three quarters of the time left of request_timeout")]
+    [Description(
+        "the longest wait for the counters; after it they count as unavailable and the mail goes on; default: three quarters of "
+            + "the time left of request_timeout")]
     public TimeSpan? Wait { get; set; }
 
     /// <summary>How long windows are kept.</summary>
@@ -121,7 +123,8 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds[count++] = new PendingAdd(key, _counters.AddAsync(key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), timeout.Token));
+                adds[count++] = new PendingAdd(key, _counters.AddAsync(
+                    key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), timeout.Token));
             }
         }
 
@@ -145,7 +148,11 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             {
                 if (timeout.Token.IsCancellationRequested)
                 {
-                    _options.GaveUp(context, this, $"{adds[index].Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; mail goes on and is counted later");
+                    _options.GaveUp(
+                        context,
+                        this,
+                        $"{adds[index].Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; "
+                            + $"mail goes on and is counted later");
                 }
 
                 Log(context, $"{adds[index].Key.Table}: answered before the mail was counted");
@@ -182,20 +189,26 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         {
             foreach (var field in Fields)
             {
-                var purged = await _store.PurgeWindowsAsync(TablePrefix + field, IsOld(cron.Clock), cron.Cancellation).ConfigureAwait(false);
-                ChainLog.Write(cron.Logger, Microsoft.Extensions.Logging.LogLevel.Information, string.Create(CultureInfo.InvariantCulture, $"{Name}: {purged} old rows of {TablePrefix}{field} deleted"));
+                var purged = await _store.PurgeWindowsAsync(TablePrefix + field, IsOld(cron.Clock), cron.Cancellation)
+                    .ConfigureAwait(false);
+                ChainLog.Write(
+                    cron.Logger,
+                    Microsoft.Extensions.Logging.LogLevel.Information,
+                    string.Create(CultureInfo.InvariantCulture, $"{Name}: {purged} old rows of {TablePrefix}{field} deleted"));
             }
         }
     }
 
     /// <summary>
-    /// Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's. Windows as far ahead as
-    /// others are kept were counted by a clock that was wrong.
+    /// Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.
+    /// Windows as far ahead as others are kept were counted by a clock that was wrong.
     /// </summary>
     private Func<string, bool> IsOld(TimeProvider clock)
     {
         var now = clock.GetLocalNow();
-        var last = Keep is { } ahead && now < DateTimeOffset.MaxValue - ahead ? _age?.EndOf(Strftime.Format(TimePattern, now + ahead)) : null;
+        var last = Keep is { } ahead && now < DateTimeOffset.MaxValue - ahead
+            ? _age?.EndOf(Strftime.Format(TimePattern, now + ahead))
+            : null;
         return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + s_clocksApart < now || WindowAge.IsFarAhead(time, now)
             : Keep is { } keep && _age?.EndOf(time) is { } end && (now.DateTime - end > keep || end > last);
     }

@@ -12,20 +12,26 @@ namespace Policyd.Modules;
 /// What Accounting and Quota have in common: which table, which key in it, and which window. A Quota reads what an Accounting
 /// with the same options counts.
 /// </summary>
-internal sealed class CounterOptions(string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan? wait, AddressTags tags)
+internal sealed class CounterOptions(
+    string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan? wait, AddressTags tags)
 {
-    // Of what the request has left: a quota that waits for a slow database leaves a quarter to its accounting, and that one a quarter to what follows.
+    // Of what the request has left: a quota that waits for a slow database leaves a quarter to its accounting, and that one a quarter to
+    // what follows.
     private const double ShareOfTime = 0.75;
 
     private readonly ConcurrentDictionary<string, string> _tables = new(StringComparer.Ordinal);
     private readonly LogThrottle _gaveUp = new(TimeProvider.System);
     private LastWindow? _last;
 
-    /// <summary>The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.</summary>
+    /// <summary>
+    /// The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.
+    /// </summary>
     public CounterKey? KeyOf(PluginContext context, string field)
     {
         var text = key is null ? KeyTemplate.ValueOf(context.Request, field, tags) : key.Fill(context.Request, tags);
-        return string.IsNullOrWhiteSpace(text) ? null : new CounterKey(connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, prefix), text);
+        return string.IsNullOrWhiteSpace(text)
+            ? null
+            : new CounterKey(connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, prefix), text);
     }
 
     /// <summary>The window that the request counts into: computed here, once, by the node that received it.</summary>
@@ -36,7 +42,8 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
         var second = now.UtcTicks / TimeSpan.TicksPerSecond;
         if (Volatile.Read(ref _last) is not { } last || last.Second != second || last.Offset != now.Offset)
         {
-            last = new LastWindow(second, now.Offset, window is { } span ? CounterWindow.Sliding(span, now) : CounterWindow.Calendar(pattern, now));
+            last = new LastWindow(
+                second, now.Offset, window is { } span ? CounterWindow.Sliding(span, now) : CounterWindow.Calendar(pattern, now));
             Volatile.Write(ref _last, last);
         }
 
@@ -47,8 +54,9 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
         CounterAmounts.OfMail(context.Request.RecipientCount, context.Request.Size);
 
     /// <summary>
-    /// How long the counters are waited for: as long as <c>wait</c> says, else most of the time that the request has left, so that the plugins after this one have some.
-    /// Never until the very end of it, which is the plugin's promise as <see cref="IKeepsItsTime"/>: past its deadline the mail would fail where it should go on.
+    /// How long the counters are waited for: as long as <c>wait</c> says, else most of the time that the request has left, so that the
+    /// plugins after this one have some. Never until the very end of it, which is the plugin's promise as <see cref="IKeepsItsTime"/>: past
+    /// its deadline the mail would fail where it should go on.
     /// </summary>
     public TimeoutToken TimeoutOf(PluginContext context)
     {
@@ -57,12 +65,18 @@ internal sealed class CounterOptions(string connection, string prefix, KeyTempla
         return TimeoutToken.For(wait < most ? wait.Value : most, context.Clock);
     }
 
-    /// <summary>Tells, as a warning once in a while, that mails go on since the counters did not answer in time. The counters tell themselves why a database is away.</summary>
+    /// <summary>
+    /// Tells, as a warning once in a while, that mails go on since the counters did not answer in time. The counters tell themselves why a
+    /// database is away.
+    /// </summary>
     public void GaveUp(PluginContext context, Plugin plugin, string what)
     {
         if (_gaveUp.Enter(out var leftOut))
         {
-            context.Log(PolicyLogLevel.Warning, plugin, leftOut == 0 ? what : string.Create(CultureInfo.InvariantCulture, $"{what} ({leftOut} more since the last line)"));
+            context.Log(
+                PolicyLogLevel.Warning,
+                plugin,
+                leftOut == 0 ? what : string.Create(CultureInfo.InvariantCulture, $"{what} ({leftOut} more since the last line)"));
         }
     }
 

@@ -61,12 +61,14 @@ public sealed class CtIpRepPlugin : Plugin
     /// <summary>The text of a reject.</summary>
     [Description("the text after reject; %IP% and %REFID% are replaced")]
     public string RejectMessage { get; set; } =
-        "550 delivery from %IP% is rejected. Check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";
+        "550 delivery from %IP% is rejected. Check at "
+            + "http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";
 
     /// <summary>The text of a defer.</summary>
     [Description("the text after defer; %IP% and %REFID% are replaced")]
     public string DeferMessage { get; set; } =
-        "450 delivery from %IP% is deferred,repeatedly. Send again or check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";
+        "450 delivery from %IP% is deferred,repeatedly. Send again or check at "
+            + "http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";
 
     /// <summary>What permfail does.</summary>
     [Description("what to do on the result permfail: reject, defer or passive")]
@@ -134,7 +136,10 @@ public sealed class CtIpRepPlugin : Plugin
 
     private async ValueTask<PluginResult> AskAsync(PluginContext context, IPAddress address)
     {
-        var reply = await context.CachedAsync(Name + "-result", static of => of.Plugin.FetchAsync(of.Context, of.Address), (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
+        var reply = await context.CachedAsync(
+            Name + "-result",
+            static of => of.Plugin.FetchAsync(of.Context, of.Address),
+            (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
         var reference = reply.Reference;
         switch (reply.Action)
         {
@@ -174,11 +179,15 @@ public sealed class CtIpRepPlugin : Plugin
         try
         {
             var key = Key is { Length: > 0 } ? $"x-ctch-key: {Key}\r\n" : "";
-            using var body = new StringContent($"x-ctch-request-type: classifyip\r\nx-ctch-pver: 1.0\r\n{key}\r\nx-ctch-ip: {address}\r\n", Encoding.ASCII, "application/x-www-form-urlencoded");
+            using var body = new StringContent(
+                $"x-ctch-request-type: classifyip\r\nx-ctch-pver: 1.0\r\n{key}\r\nx-ctch-ip: {address}\r\n",
+                Encoding.ASCII,
+                "application/x-www-form-urlencoded");
             using var request = new HttpRequestMessage(HttpMethod.Post, _address) { Content = body };
 
             // The whole reply within the deadline and the bound: a daemon that drips bytes holds nobody.
-            using var response = await s_http.SendAsync(request, HttpCompletionOption.ResponseContentRead, timeout.Token).ConfigureAwait(false);
+            using var response = await s_http.SendAsync(request, HttpCompletionOption.ResponseContentRead, timeout.Token)
+                .ConfigureAwait(false);
             if (response.StatusCode != HttpStatusCode.OK)
             {
                 throw new InvalidDataException($"it answered with HTTP status {(int)response.StatusCode}");
@@ -195,10 +204,15 @@ public sealed class CtIpRepPlugin : Plugin
             _log.Back(context, this);
             return new Reputation(action, ValueOf(text, "x-ctch-refid") ?? "");
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException or InvalidOperationException or OperationCanceledException)
+        catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException
+            or InvalidOperationException or OperationCanceledException)
         {
             attempt.Failed();
-            _log.Away(context, this, $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; the mail goes on without a result");
+            _log.Away(
+                context,
+                this,
+                $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; the "
+                    + $"mail goes on without a result");
             return new Reputation("", "");
         }
     }

@@ -66,7 +66,9 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     public string RejectMessage { get; set; } = "%CHECK% rejected (%HOSTNAME%%INFO%)";
 
     /// <summary>What counts as a listing.</summary>
-    [Description("the answers that count as a listing, in Postfix syntax: 127.0.1.[2..99]; default: all except the answers by which lists refuse a query")]
+    [Description(
+        "the answers that count as a listing, in Postfix syntax: 127.0.1.[2..99]; default: all except the answers "
+            + "by which lists refuse a query")]
     public IReadOnlyList<AnswerPattern> Answers { get; set; } = [];
 
     /// <summary>Which score.</summary>
@@ -99,13 +101,20 @@ public sealed class DblPlugin : Plugin, IStartsLookups
             return PluginResult.Continue;
         }
 
-        return await CheckAsync(context, "sender", DomainText.DomainOf(context.Request.Sender), SenderMode, SenderScore).ConfigureAwait(false)
-            ?? await CheckAsync(context, "reverse_client_name", context.Request["reverse_client_name"], ReverseClientNameMode, ReverseClientNameScore).ConfigureAwait(false)
+        return await CheckAsync(context, "sender", DomainText.DomainOf(context.Request.Sender), SenderMode, SenderScore).ConfigureAwait(
+            false)
+            ?? await CheckAsync(
+                context,
+                "reverse_client_name",
+                context.Request["reverse_client_name"],
+                ReverseClientNameMode,
+                ReverseClientNameScore).ConfigureAwait(false)
             ?? await CheckAsync(context, "helo_name", context.Request["helo_name"], HeloNameMode, HeloNameScore).ConfigureAwait(false)
             ?? PluginResult.Continue;
     }
 
-    private async ValueTask<PluginResult?> CheckAsync(PluginContext context, string check, string? host, UserOption<NameListMode> mode, double score)
+    private async ValueTask<PluginResult?> CheckAsync(
+        PluginContext context, string check, string? host, UserOption<NameListMode> mode, double score)
     {
         if (NameOf(host) is not { } name)
         {
@@ -132,7 +141,9 @@ public sealed class DblPlugin : Plugin, IStartsLookups
         var who = $"{Name}-{check}";
         context.AddScoreOnce(who, score != 0 ? score : null, ScoreField);
 
-        return mode.For(context) == NameListMode.Reject ? PluginResult.Answer(_reject.Fill(Place, (check, Ascii.IsValid(host) ? host! : name, result.Info))) : null;
+        return mode.For(context) == NameListMode.Reject
+            ? PluginResult.Answer(_reject.Fill(Place, (check, Ascii.IsValid(host) ? host! : name, result.Info)))
+            : null;
     }
 
     private void Start(PluginContext context, string? host)

@@ -56,7 +56,9 @@ public sealed class Fail2BanPlugin : Plugin
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         // Only what is an address is handed on: it ends up in a command that root runs.
-        if (!Enabled.For(context) || !IPAddress.TryParse(context.Request.ClientAddress, out var address) || context.Session.Has(DoneKey(address)))
+        if (!Enabled.For(context)
+            || !IPAddress.TryParse(context.Request.ClientAddress, out var address)
+            || context.Session.Has(DoneKey(address)))
         {
             return default;
         }
@@ -93,7 +95,8 @@ public sealed class Fail2BanPlugin : Plugin
         catch (Exception exception) when (exception is SocketException or InvalidDataException or OperationCanceledException)
         {
             attempt.Failed();
-            _log.Away(context, this, $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; {address} is not banned");
+            var reason = exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message;
+            _log.Away(context, this, $"{reason}; {address} is not banned");
         }
 
         return PluginResult.Continue;

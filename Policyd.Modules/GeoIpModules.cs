@@ -24,13 +24,16 @@ public sealed class GeoIpLookupPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _resultKey = ResultKeyOf(Name);
-        _database = setup.Service<ICountryDatabases>().Open(setup, "database", setup.ResolvePath(Database), "Until it can be read, no country is known.");
+        _database = setup.Service<ICountryDatabases>()
+            .Open(setup, "database", setup.ResolvePath(Database), "Until it can be read, no country is known.");
     }
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        if (_database.Current is { } database && !context.Session.Has(_resultKey) && IPAddress.TryParse(context.Request.ClientAddress, out var address))
+        if (_database.Current is { } database
+            && !context.Session.Has(_resultKey)
+            && IPAddress.TryParse(context.Request.ClientAddress, out var address))
         {
             context.Session[_resultKey] = database.CountryOf(address) ?? "";
         }

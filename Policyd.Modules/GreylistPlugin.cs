@@ -79,7 +79,9 @@ public sealed class GreylistPlugin : Plugin
     public bool CreateTicket { get; set; } = true;
 
     /// <summary>How long a pass is remembered.</summary>
-    [Description("how long after its last mail a client that has passed need not wait again for the same sender and recipient, such as 35d; 0: it waits again with its next mail")]
+    [Description(
+        "how long after its last mail a client that has passed need not wait again for the same sender and recipient, such as 35d; 0: it "
+            + "waits again with its next mail")]
     public TimeSpan Remember { get; set; }
 
     /// <summary>The network of an IPv4 client.</summary>
@@ -99,7 +101,8 @@ public sealed class GreylistPlugin : Plugin
     public string RecipientDelimiter { get; set; } = "+";
 
     /// <summary>The tickets.</summary>
-    [Description("where tickets are stored, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached, redis")]
+    [Description(
+        "where tickets are stored, and how long a client waits: module, min_retry_wait, max_retry_wait, prefix, db, memcached, redis")]
     public GreylistTicketOptions Ticket { get; set; } = new();
 
     /// <summary>The auto-whitelist.</summary>
@@ -132,7 +135,9 @@ public sealed class GreylistPlugin : Plugin
         var stores = setup.Service<IExpiringStores>();
         if (Awl.Module == GreylistAwlModule.Redis)
         {
-            _whitelist = setup.Connection<ICountingCache>("awl", Awl.Redis, "Redis") is { } redis ? stores.WhitelistInCache(redis, Awl.Prefix, expiry) : null;
+            _whitelist = setup.Connection<ICountingCache>("awl", Awl.Redis, "Redis") is { } redis
+                ? stores.WhitelistInCache(redis, Awl.Prefix, expiry)
+                : null;
         }
         else if (setup.Connections.ContainsKey(Awl.Db) || setup.Section.Has("awl"))
         {
@@ -142,7 +147,10 @@ public sealed class GreylistPlugin : Plugin
         }
         else if (UseAutowl && CreateTicket)
         {
-            setup.Warning("use_autowl", $"there is no SQL connection \"{Awl.Db}\" for the auto-whitelist; without it, clients wait for every new pair of sender and recipient");
+            setup.Warning(
+                "use_autowl",
+                $"there is no SQL connection \"{Awl.Db}\" for the auto-whitelist; without it, clients wait for every "
+                    + $"new pair of sender and recipient");
         }
     }
 
@@ -167,13 +175,20 @@ public sealed class GreylistPlugin : Plugin
         using var timeout = SourceTime.For(context, s_timeout);
         try
         {
-            var result = await JudgeAsync(context, new Triplet(triplet, passedKey, DomainText.Key(DomainText.DomainOf(sender)), client), timeout.Token).ConfigureAwait(false);
+            var result = await JudgeAsync(
+                context,
+                new Triplet(triplet, passedKey, DomainText.Key(DomainText.DomainOf(sender)), client),
+                timeout.Token).ConfigureAwait(false);
             _log.Back(context, this);
             return result;
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            _log.Away(context, this, $"the mail goes on without greylisting: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
+            _log.Away(
+                context,
+                this,
+                $"the mail goes on without greylisting: "
+                    + $"{(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
             return PluginResult.Continue;
         }
     }
@@ -192,12 +207,15 @@ public sealed class GreylistPlugin : Plugin
     }
 
     private static string Hash(string sender, string client, string recipient) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{DomainText.AddressKey(sender)}\0{client}\0{DomainText.AddressKey(recipient)}")));
+        Convert.ToHexStringLower(
+            SHA256.HashData(Encoding.UTF8.GetBytes($"{DomainText.AddressKey(sender)}\0{client}\0{DomainText.AddressKey(recipient)}")));
 
     private async ValueTask<PluginResult> JudgeAsync(PluginContext context, Triplet triplet, CancellationToken ct)
     {
         var counts = _whitelist is not null && triplet.Domain.Length > 0;
-        if (counts && QueryAutowl && await _whitelist!.HasPassedAsync(triplet.Domain, triplet.Client, AutowlThreshold, ct).ConfigureAwait(false))
+        if (counts
+            && QueryAutowl
+            && await _whitelist!.HasPassedAsync(triplet.Domain, triplet.Client, AutowlThreshold, ct).ConfigureAwait(false))
         {
             return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
         }
@@ -210,7 +228,8 @@ public sealed class GreylistPlugin : Plugin
                 return PluginResult.Continue;
             }
 
-            await _tickets.AddAsync(triplet.Key, now + (long)Ticket.MinRetryWait.TotalSeconds, Ticket.MaxRetryWait, ct).ConfigureAwait(false);
+            await _tickets.AddAsync(triplet.Key, now + (long)Ticket.MinRetryWait.TotalSeconds, Ticket.MaxRetryWait, ct)
+                .ConfigureAwait(false);
             return PluginResult.Answer(DeferMessage.Text);
         }
 
@@ -223,12 +242,16 @@ public sealed class GreylistPlugin : Plugin
                 await _tickets.SetAsync(triplet.Key, validFrom, Ticket.MaxRetryWait, ct).ConfigureAwait(false);
             }
 
-            return PluginResult.Answer(AppendWaittime ? string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({validFrom - now}s left)") : DeferMessage.Text);
+            return PluginResult.Answer(AppendWaittime
+                ? string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({validFrom - now}s left)")
+                : DeferMessage.Text);
         }
 
-        // A ticket that stays is one that has been waited for: the same mail comes again when its connection broke before DATA, and a sender writes to
-        // the same recipient again. Each mail of theirs begins its time anew.
-        var taken = Remember > TimeSpan.Zero ? _tickets.SetAsync(triplet.Key, AlwaysValid, Remember, ct) : _tickets.RemoveAsync(triplet.Key, ct);
+        // A ticket that stays is one that has been waited for: the same mail comes again when its connection broke before DATA, and a
+        // sender writes to the same recipient again. Each mail of theirs begins its time anew.
+        var taken = Remember > TimeSpan.Zero
+            ? _tickets.SetAsync(triplet.Key, AlwaysValid, Remember, ct)
+            : _tickets.RemoveAsync(triplet.Key, ct);
         await taken.ConfigureAwait(false);
         return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
     }

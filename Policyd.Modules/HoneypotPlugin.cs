@@ -111,12 +111,14 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     }
 
     /// <inheritdoc/>
-    public override ValueTask CronAsync(CronContext cron) => cron.Has("hourly") ? _traps.PurgeAsync(cron.Cancellation) : ValueTask.CompletedTask;
+    public override ValueTask CronAsync(CronContext cron) =>
+        cron.Has("hourly") ? _traps.PurgeAsync(cron.Cancellation) : ValueTask.CompletedTask;
 
     private async ValueTask<bool> IsTrappedAsync(PluginContext context, string key)
     {
         var recipient = context.Request.Recipient;
-        var isTrap = recipient.Length > 0 && (_recipients.Contains(DomainText.AddressKey(recipient)) || RecipientsRe.Any(one => one.IsMatch(recipient)));
+        var isTrap = recipient.Length > 0
+            && (_recipients.Contains(DomainText.AddressKey(recipient)) || RecipientsRe.Any(one => one.IsMatch(recipient)));
         var since = context.Clock.GetTimestamp();
         using var timeout = SourceTime.For(context, s_timeout);
         try
@@ -132,7 +134,11 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)
         {
-            _log.Away(context, this, $"the trapped clients are unknown: {(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
+            _log.Away(
+                context,
+                this,
+                $"the trapped clients are unknown: "
+                    + $"{(e is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : e.Message)}");
             return isTrap;
         }
     }

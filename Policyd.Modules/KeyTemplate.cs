@@ -9,9 +9,9 @@ using Policyd.Protocol;
 namespace Policyd.Modules;
 
 /// <summary>
-/// A counter's key made of attributes: <c>%{sasl_username}</c>, <c>%{sender_domain}</c> and <c>%{recipient_domain}</c> (what stands behind the
-/// last <c>@</c>), <c>%{client_address/24/64}</c> (the network: bits of IPv4, bits of IPv6). Addresses and names of hosts are lower-cased, and
-/// domains beyond ASCII are put as the DNS has them, so that one user is one key however he writes himself.
+/// A counter's key made of attributes: <c>%{sasl_username}</c>, <c>%{sender_domain}</c> and <c>%{recipient_domain}</c> (what stands behind
+/// the last <c>@</c>), <c>%{client_address/24/64}</c> (the network: bits of IPv4, bits of IPv6). Addresses and names of hosts are
+/// lower-cased, and domains beyond ASCII are put as the DNS has them, so that one user is one key however he writes himself.
 /// </summary>
 public sealed class KeyTemplate : IOptionValue<KeyTemplate>
 {
@@ -96,14 +96,16 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
     }
 
     /// <summary>
-    /// The key where there is no template: an attribute's value as Postfix sent it, as mtpolicyd counts. Only a domain beyond ASCII is put as the
-    /// DNS has it: who sends from it could else choose among many keys.
+    /// The key where there is no template: an attribute's value as Postfix sent it, as mtpolicyd counts. Only a domain beyond ASCII is put
+    /// as the DNS has it: who sends from it could else choose among many keys.
     /// </summary>
     internal static string? ValueOf(PolicyRequest request, string attribute, AddressTags tags)
     {
         var value = tags.Without(attribute, request[attribute]);
         var domain = (value?.LastIndexOf('@') ?? -1) + 1;
-        return value is not null && !Ascii.IsValid(value.AsSpan(domain)) && (domain > 0 ? Placeholder.IsAddress(attribute) : Placeholder.IsHost(attribute))
+        return value is not null
+            && !Ascii.IsValid(value.AsSpan(domain))
+            && (domain > 0 ? Placeholder.IsAddress(attribute) : Placeholder.IsHost(attribute))
             ? string.Concat(value.AsSpan(0, domain), DomainText.Key(value[domain..]))
             : value;
     }
@@ -141,7 +143,8 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
             {
                 error = $"\"%{{{text}}}\" contains no attribute name";
             }
-            else if (pieces.Length > 1 && (pieces.Length > 3 || placeholder.Bits4 is null || (pieces.Length == 3 && placeholder.Bits6 is null)))
+            else if (pieces.Length > 1
+                && (pieces.Length > 3 || placeholder.Bits4 is null || (pieces.Length == 3 && placeholder.Bits6 is null)))
             {
                 error = $"\"%{{{text}}}\": write a network as /BITS or /BITS4/BITS6, at most 32 and 128";
             }
@@ -174,7 +177,9 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
         }
 
         private static int? Bits(string[] pieces, int index, int most) =>
-            pieces.Length > index && int.TryParse(pieces[index], NumberStyles.None, CultureInfo.InvariantCulture, out var bits) && bits <= most ? bits : null;
+            pieces.Length > index
+                && int.TryParse(pieces[index], NumberStyles.None, CultureInfo.InvariantCulture, out var bits)
+                && bits <= most ? bits : null;
 
         private static string Network(string text, int bits4, int bits6)
         {

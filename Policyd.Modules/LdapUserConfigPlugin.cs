@@ -71,13 +71,17 @@ public sealed class LdapUserConfigPlugin : Plugin
             using var timeout = SourceTime.For(context, _directory.Timeout);
 
             // Two entries are as bad as a thousand.
-            var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), timeout.Token).ConfigureAwait(false);
+            var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), timeout.Token)
+                .ConfigureAwait(false);
             Take(context, value, result);
         }
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
         {
             // The connection warns; this is for who looks for one mail.
-            context.Log(PolicyLogLevel.Debug, this, $"no settings for {value}: {(exception is LdapException ? exception.Message : Waited.TimedOut(context.Clock, since))}");
+            context.Log(
+                PolicyLogLevel.Debug,
+                this,
+                $"no settings for {value}: {(exception is LdapException ? exception.Message : Waited.TimedOut(context.Clock, since))}");
         }
 
         return PluginResult.Continue;

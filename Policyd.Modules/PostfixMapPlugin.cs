@@ -12,12 +12,14 @@ public sealed class PostfixMapPlugin : LookupPlugin
     private IWatchedFile<Dictionary<string, string>>? _map;
 
     /// <summary>The map.</summary>
-    [Description("the map: a .db or .lmdb file written by postmap, or a name as in main.cf: hash:FILE, btree:FILE, lmdb:FILE or texthash:FILE")]
+    [Description(
+        "the map: a .db or .lmdb file written by postmap, or a name as in main.cf: hash:FILE, btree:FILE, lmdb:FILE or texthash:FILE")]
     public required string DbFile { get; set; }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup) =>
-        _map = setup.Service<ILookupFiles>().PostfixMap(setup, DbFile, "Until it can be read, neither match_action nor not_match_action applies.");
+        _map = setup.Service<ILookupFiles>()
+            .PostfixMap(setup, DbFile, "Until it can be read, neither match_action nor not_match_action applies.");
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
@@ -30,7 +32,9 @@ public sealed class PostfixMapPlugin : LookupPlugin
         return new ValueTask<PluginResult>(Found(context, Matches(map, context.Request.ClientAddress.ToLowerInvariant())));
     }
 
-    /// <summary>The longest that is found decides, as in Postfix's access(5): octets, or groups, are dropped from the right until one is.</summary>
+    /// <summary>
+    /// The longest that is found decides, as in Postfix's access(5): octets, or groups, are dropped from the right until one is.
+    /// </summary>
     private static bool Matches(Dictionary<string, string> map, string address)
     {
         var separator = address.Contains(':', StringComparison.Ordinal) ? ':' : '.';

@@ -7,8 +7,9 @@ using Policyd.Protocol;
 namespace Policyd.Modules;
 
 /// <summary>
-/// Asks another policy server and answers its action. One that is not there, or says nothing, is asked again after a pause; meanwhile the plugin fails at once.
-/// One that closes the connection has only refused this request: who sends the mail must not be able to keep the others' from being asked about.
+/// Asks another policy server and answers its action. One that is not there, or says nothing, is asked again after a pause; meanwhile the
+/// plugin fails at once. One that closes the connection has only refused this request: who sends the mail must not be able to keep the
+/// others' from being asked about.
 /// </summary>
 [Module("Proxy")]
 public sealed class ProxyPlugin : Plugin
@@ -65,7 +66,8 @@ public sealed class ProxyPlugin : Plugin
         var hops = ProxyRequest.HopsOf(context.Request);
         if (hops >= ProxyRequest.MostHops)
         {
-            throw new InvalidOperationException($"the request has passed {ProxyRequest.MostHops} proxies; the servers may be asking each other in a loop");
+            throw new InvalidOperationException(
+                $"the request has passed {ProxyRequest.MostHops} proxies; the servers may be asking each other in a loop");
         }
 
         using var attempt = _backOff.Enter();

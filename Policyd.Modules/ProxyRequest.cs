@@ -5,9 +5,9 @@ using Policyd.Protocol;
 namespace Policyd.Modules;
 
 /// <summary>
-/// What Proxy sends on: the request as it came, and how many Proxies it has passed. Two servers that ask each other, or one that asks itself, would make
-/// requests without end; the number is in the request because nothing else goes round with it. A client may send any number: too high a one costs
-/// its own request, too low a one a few requests more.
+/// What Proxy sends on: the request as it came, and how many Proxies it has passed. Two servers that ask each other, or one that asks
+/// itself, would make requests without end; the number is in the request because nothing else goes round with it. A client may send any
+/// number: too high a one costs its own request, too low a one a few requests more.
 /// </summary>
 public static class ProxyRequest
 {
@@ -20,8 +20,8 @@ public static class ProxyRequest
     private static readonly byte[] s_start = Encoding.ASCII.GetBytes(HopsAttribute + "=");
 
     /// <summary>
-    /// What the request's session is known by: its instance. One that has passed Proxies has a session of its own for each: requests of one session wait for
-    /// each other, and it would wait for the very request that a Proxy of this server sends it for.
+    /// What the request's session is known by: its instance. One that has passed Proxies has a session of its own for each: requests of one
+    /// session wait for each other, and it would wait for the very request that a Proxy of this server sends it for.
     /// </summary>
     /// <param name="request">The request.</param>
     public static string SessionOf(PolicyRequest request)
@@ -32,7 +32,9 @@ public static class ProxyRequest
             : request.Instance;
     }
 
-    /// <summary>How many Proxies the request has passed; none when the attribute is absent, as many as there may be when it is no such number.</summary>
+    /// <summary>
+    /// How many Proxies the request has passed; none when the attribute is absent, as many as there may be when it is no such number.
+    /// </summary>
     /// <param name="request">The request.</param>
     public static int HopsOf(PolicyRequest request) =>
         request[HopsAttribute] is not { } text ? 0

@@ -21,8 +21,8 @@ public enum QuotaMode
 }
 
 /// <summary>
-/// Answers an action when a counter is at or above a threshold. Where an Accounting counts into the same table it checks and reserves: of any
-/// number of mails at one time exactly as many are let in as there is room for. It stands before that Accounting in the chain.
+/// Answers an action when a counter is at or above a threshold. Where an Accounting counts into the same table it checks and reserves: of
+/// any number of mails at one time exactly as many are let in as there is room for. It stands before that Accounting in the chain.
 /// </summary>
 [Module("Quota")]
 public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
@@ -82,15 +82,19 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     public string Db { get; set; } = "db";
 
     /// <summary>The longest wait for the counters.</summary>
-    [Description("the longest wait for the counters; after it they count as unavailable and the mail goes on; default: three quarters of the time left of request_timeout")]
+    [Description(
+        "the longest wait for the counters; after it they count as unavailable and the mail goes on; default: three quarters of "
+            + "the time left of request_timeout")]
     public TimeSpan? Wait { get; set; }
 
     /// <summary>When to warn.</summary>
-    [Description("log a warning when the counter reaches this fraction of the threshold, such as 0.8; once per window and key"), Range(0.0, 1.0)]
+    [Description("log a warning when the counter reaches this fraction of the threshold, such as 0.8; once per window and key"),
+     Range(0.0, 1.0)]
     public double? WarnAt { get; set; }
 
     /// <summary>What to do without a database.</summary>
-    [Description("what to do when the counter is unknown because the database is unavailable: dunno (the chain goes on) or an action to return")]
+    [Description(
+        "what to do when the counter is unknown because the database is unavailable: dunno (the chain goes on) or an action to return")]
     public ActionTemplate WhenUnavailable { get; set; } = new("dunno");
 
     /// <summary>Whether it acts.</summary>
@@ -146,7 +150,9 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         {
             Log(context, $"{field} {key.Key}: the counter is unknown");
             QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name));
-            return Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase) ? PluginResult.Continue : PluginResult.Answer(WhenUnavailable.Text);
+            return Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase)
+                ? PluginResult.Continue
+                : PluginResult.Answer(WhenUnavailable.Text);
         }
 
         var total = admission.Total[metric];
@@ -159,7 +165,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         QuotaMetrics.Exceeded.Add(1, new KeyValuePair<string, object?>("plugin", Name), new KeyValuePair<string, object?>("mode", Mode));
         if (Mode == QuotaMode.Observe)
         {
-            context.Log(PolicyLogLevel.Notice, this, string.Create(CultureInfo.InvariantCulture, $"{field} {key.Key}: {total} of {threshold}, would answer {Action.For(context).Text}"));
+            context.Log(PolicyLogLevel.Notice, this, string.Create(
+                CultureInfo.InvariantCulture, $"{field} {key.Key}: {total} of {threshold}, would answer {Action.For(context).Text}"));
             return PluginResult.Continue;
         }
 
@@ -169,7 +176,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Admission> AskAsync(PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
+    private async ValueTask<Admission> AskAsync(
+        PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
         var instance = context.Request.Instance;
         var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
@@ -180,7 +188,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         {
             if (reserves)
             {
-                admission = await _counters.ReserveAsync(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, timeout.Token).ConfigureAwait(false);
+                admission = await _counters.ReserveAsync(
+                    key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, timeout.Token).ConfigureAwait(false);
             }
             else
             {
@@ -240,8 +249,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     }
 
     /// <summary>
-    /// Postfix asks again when an answer was lost. The mail that filled the quota was let in: its own count must not keep it out now, also when
-    /// it was counted by a server that has died since.
+    /// Postfix asks again when an answer was lost. The mail that filled the quota was let in: its own count must not keep it out now, also
+    /// when it was counted by a server that has died since.
     /// </summary>
     private async ValueTask<bool> IsCountedAsync(PluginContext context, CounterTable table, CounterKey key)
     {

@@ -28,10 +28,15 @@ internal sealed class QuotaWarnings(double fraction)
         }
 
         QuotaMetrics.Warned.Add(1, new KeyValuePair<string, object?>("plugin", plugin.Name));
-        context.Log(PolicyLogLevel.Warning, plugin, string.Create(CultureInfo.InvariantCulture, $"{key.Key}: {total} of {threshold} in {window.Name}"));
+        context.Log(
+            PolicyLogLevel.Warning,
+            plugin,
+            string.Create(CultureInfo.InvariantCulture, $"{key.Key}: {total} of {threshold} in {window.Name}"));
     }
 
-    /// <summary>A rolling window has no beginning: it counts as another when its length has gone by, or a user would be warned about once for ever.</summary>
+    /// <summary>
+    /// A rolling window has no beginning: it counts as another when its length has gone by, or a user would be warned about once for ever.
+    /// </summary>
     private static string PeriodOf(CounterWindow window, DateTimeOffset now) => window.Rolling is { } span
         ? string.Create(CultureInfo.InvariantCulture, $"{window.Name}:{now.ToUnixTimeSeconds() / (long)span.TotalSeconds}")
         : window.Name;

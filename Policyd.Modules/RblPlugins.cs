@@ -47,7 +47,9 @@ public abstract class ListPlugin : Plugin
     public string ScoreField { get; set; } = "score";
 
     /// <summary>What counts as a listing.</summary>
-    [Description("the answers that count as a listing, in Postfix syntax: 127.0.0.[2;4;6..8]; default: all except the answers by which lists refuse a query")]
+    [Description(
+        "the answers that count as a listing, in Postfix syntax: 127.0.0.[2;4;6..8]; default: all except the answers "
+            + "by which lists refuse a query")]
     public IReadOnlyList<AnswerPattern> Answers { get; set; } = [];
 
     /// <inheritdoc/>
@@ -183,6 +185,7 @@ public sealed class RblActionPlugin : ListPlugin
     {
         return Answers.Count == 0
             ? result.Addresses
-            : result.Addresses.Concat(result.Others ?? []).Where(address => IPAddress.TryParse(address, out var parsed) && Answers.Any(pattern => pattern.Matches(parsed)));
+            : result.Addresses.Concat(result.Others ?? [])
+                .Where(address => IPAddress.TryParse(address, out var parsed) && Answers.Any(pattern => pattern.Matches(parsed)));
     }
 }

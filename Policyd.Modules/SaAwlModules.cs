@@ -36,7 +36,10 @@ public sealed class SaAwlLookupPlugin : Plugin
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         var sender = context.Request.Sender;
-        if (sender.Length == 0 || context.Session.Has(_resultKey) || ClientAddress.Parse(context.Request.ClientAddress) is not { } client || _file?.Current is not { } entries)
+        if (sender.Length == 0
+            || context.Session.Has(_resultKey)
+            || ClientAddress.Parse(context.Request.ClientAddress) is not { } client
+            || _file?.Current is not { } entries)
         {
             return default;
         }
@@ -45,8 +48,10 @@ public sealed class SaAwlLookupPlugin : Plugin
         var network = $"|ip={NetworkOf(client)}";
         var key = Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(sender.ToLowerInvariant())) + network;
         key = entries.ContainsKey(key) ? key : DomainText.AddressKey(sender) + network;
-        if (entries.TryGetValue(key, out var mails) && long.TryParse(mails, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count > 0
-            && entries.TryGetValue(key + "|totscore", out var total))
+        if (entries.TryGetValue(key, out var mails)
+            && long.TryParse(mails, NumberStyles.None, CultureInfo.InvariantCulture, out var count)
+            && count > 0
+                && entries.TryGetValue(key + "|totscore", out var total))
         {
             context.Session.Set(_resultKey, new SaAwlResult(count, PerlNumber.Parse(total) / count));
         }
@@ -54,8 +59,8 @@ public sealed class SaAwlLookupPlugin : Plugin
         return default;
     }
 
-    // SpamAssassin's auto_whitelist_ipv4_mask_len (16) and auto_whitelist_ipv6_mask_len (48): the octets or groups that are left. It writes those
-    // of IPv6 with all their digits, in capitals, without the zero groups at their end: 2001:0DB8:000A::, 2001:0DB8::.
+    // SpamAssassin's auto_whitelist_ipv4_mask_len (16) and auto_whitelist_ipv6_mask_len (48): the octets or groups that are left. It writes
+    // those of IPv6 with all their digits, in capitals, without the zero groups at their end: 2001:0DB8:000A::, 2001:0DB8::.
     private static string NetworkOf(System.Net.IPAddress client)
     {
         if (client.AddressFamily == AddressFamily.InterNetwork)
@@ -140,7 +145,10 @@ public sealed class SaAwlActionPlugin : Plugin
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        if (!Enabled.For(context) || !context.Session.TryGet<SaAwlResult>(_resultKey, out var known) || known is null || known.Count < MinCount)
+        if (!Enabled.For(context)
+            || !context.Session.TryGet<SaAwlResult>(_resultKey, out var known)
+            || known is null
+            || known.Count < MinCount)
         {
             return default;
         }

@@ -15,7 +15,8 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
 {
     private const string NoSender = "<>";
 
-    // Calls that wait for strangers must not use up the descriptors of the server. Two servers that verify each other's senders call without end, too.
+    // Calls that wait for strangers must not use up the descriptors of the server. Two servers that verify each other's senders call
+    // without end, too.
     private const int MostCalls = 200;
     private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(30);
 
@@ -129,7 +130,8 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         _dns = setup.Dns;
         Host = HostToAsk(setup);
         Sender = Sender is { Length: > 0 } ? Sender : null;
-        _verifier = setup.Service<IMailVerifiers>().Create(_dns, new SmtpVerifierOptions(Host, Port, AllowPrivate, CheckTlsa, CheckOpenpgp));
+        _verifier = setup.Service<IMailVerifiers>()
+            .Create(_dns, new SmtpVerifierOptions(Host, Port, AllowPrivate, CheckTlsa, CheckOpenpgp));
         _helo = HeloName.Length > 0 ? HeloName : System.Net.Dns.GetHostName();
         if (_helo.Any(static c => c is <= ' ' or >= '\x7f'))
         {
@@ -146,8 +148,11 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     /// <inheritdoc/>
     public void StartLookups(PluginContext context)
     {
-        if (Host is null && Enabled.For(context) && context.Request[RecipientField] is { Length: > 0 } text && !context.Session.Has(ResultKey(text))
-            && SmtpAddress.Parse(text) is { Literal: null } address)
+        if (Host is null
+            && Enabled.For(context)
+            && context.Request[RecipientField] is { Length: > 0 } text
+            && !context.Session.Has(ResultKey(text))
+                && SmtpAddress.Parse(text) is { Literal: null } address)
         {
             _ = _dns.ResolveAsync(address.Domain, DnsRecordType.Mx, context.Lookups, CancellationToken.None).AsTask();
         }
@@ -174,7 +179,10 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
             return Act(context, Name, SmtpVerdict.Permanent("this is not a valid address"));
         }
 
-        var verdict = await context.CachedAsync(ResultKey(text), static of => of.Plugin.VerifyAsync(of.Context, of.Address), (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
+        var verdict = await context.CachedAsync(
+            ResultKey(text),
+            static of => of.Plugin.VerifyAsync(of.Context, of.Address),
+            (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
         return Act(context, $"{Name}-{text}", verdict);
     }
 
@@ -238,10 +246,15 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
                 return SmtpVerdict.Temporary("too many addresses are being verified");
             }
 
-            var size = long.TryParse(context.Request[SizeField], NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
+            var size = long.TryParse(context.Request[SizeField], NumberStyles.None, CultureInfo.InvariantCulture, out var bytes)
+                ? bytes
+                : 0;
             var sender = Sender is not null ? _fixedSender : SmtpAddress.Parse(context.Request[SenderField] ?? "");
             var question = new SmtpQuestion(_helo, sender, address, size) { Lookups = context.Lookups };
-            var verdict = await _verifier.VerifyAsync(question, line => Log(context, $"{address.Path}: {line}"), SourceTime.Of(context.Remaining, s_mostTime)).ConfigureAwait(false);
+            var verdict = await _verifier.VerifyAsync(
+                question,
+                line => Log(context, $"{address.Path}: {line}"),
+                SourceTime.Of(context.Remaining, s_mostTime)).ConfigureAwait(false);
             _full.Back(context, this);
             Learn(context, attempt, verdict);
             return verdict;

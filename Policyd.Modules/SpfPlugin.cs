@@ -214,7 +214,10 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
         foreach (var (scope, identity, bytes) in IdentitiesOf(context))
         {
-            if (!context.Session.Has(ResultKey(scope)) && SpfName.DomainOf(identity, bytes) is var domain && SpfName.IsDomain(domain) && DnsName.TryOfBytes(domain, out var name))
+            if (!context.Session.Has(ResultKey(scope))
+                && SpfName.DomainOf(identity, bytes) is var domain
+                && SpfName.IsDomain(domain)
+                && DnsName.TryOfBytes(domain, out var name))
             {
                 _ = _dns.ResolveAsync(name, DnsRecordType.Txt, context.Lookups, CancellationToken.None).AsTask();
             }
@@ -232,9 +235,19 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
         var helo = SpfText.OfBytes(context.Request.Utf8(PolicyAttribute.HeloName));
         foreach (var (scope, identity, bytes) in IdentitiesOf(context))
         {
-            var request = new SpfRequest(address, SpfName.DomainOf(identity, bytes), bytes, SpfName.HostOf(context.Request.HeloName, helo), _explains) { Lookups = context.Lookups };
+            var request = new SpfRequest(
+                address,
+                SpfName.DomainOf(identity, bytes),
+                bytes,
+                SpfName.HostOf(context.Request.HeloName, helo),
+                _explains)
+            {
+                Lookups = context.Lookups,
+            };
             var outcome = await context.CachedAsync(
-                ResultKey(scope), static of => of.Plugin.CheckAsync(of.Context, of.Request), (Plugin: this, Context: context, Request: request)).ConfigureAwait(false);
+                ResultKey(scope),
+                static of => of.Plugin.CheckAsync(of.Context, of.Request),
+                (Plugin: this, Context: context, Request: request)).ConfigureAwait(false);
             if (Logs(context))
             {
                 Log(context, $"{scope} {identity}: {outcome.Verdict}, {outcome.Reason}");
@@ -258,7 +271,9 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     private string ResultKey(string scope) => $"spf-{Name}-{scope}-result";
 
-    /// <summary>HELO, and the sender or, for a bounce, the postmaster of HELO (RFC 7208, section 2.4): as text, and as the bytes that came.</summary>
+    /// <summary>
+    /// HELO, and the sender or, for a bounce, the postmaster of HELO (RFC 7208, section 2.4): as text, and as the bytes that came.
+    /// </summary>
     private IEnumerable<(string Scope, string Identity, string Bytes)> IdentitiesOf(PluginContext context)
     {
         var (helo, sender) = (context.Request.HeloName, context.Request.Sender);
@@ -279,7 +294,9 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     /// <summary>The client's address; null when it is none, or one that is not checked.</summary>
     private IPAddress? AddressOf(PluginContext context) =>
-        ClientAddress.Parse(context.Request.ClientAddress) is { } address && !IPAddress.IsLoopback(address) && !_whitelist.Exists(network => network.Contains(address)) ? address : null;
+        ClientAddress.Parse(context.Request.ClientAddress) is { } address
+            && !IPAddress.IsLoopback(address)
+            && !_whitelist.Exists(network => network.Contains(address)) ? address : null;
 
     private PluginResult? Judge(PluginContext context, string scope, string identity, SpfOutcome outcome)
     {
@@ -318,7 +335,9 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
             "AUTH_EXPL" => of.Explanation,
             _ => null,
         },
-        (Local: SpfText.Printable($"the client may not use '{identity}' ({scope}): {outcome.Reason}", Encoding.UTF8), outcome.Explanation)));
+        (
+            Local: SpfText.Printable($"the client may not use '{identity}' ({scope}): {outcome.Reason}", Encoding.UTF8),
+            outcome.Explanation)));
 
     private static PluginResult? Fail(SpfErrorMode mode, string scope, SpfOutcome outcome) => mode switch
     {

@@ -43,7 +43,8 @@ public sealed class SqlUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        if (await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.FirstTextAsync(value, ct)).ConfigureAwait(false) is not { Length: > 0 } text)
+        if (await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.FirstTextAsync(value, ct))
+            .ConfigureAwait(false) is not { Length: > 0 } text)
         {
             Log(context, $"no settings for {value}");
             return PluginResult.Continue;
@@ -79,7 +80,8 @@ public sealed class SqlUserConfigPlugin : Plugin
         JsonValueKind.True => "1",
         JsonValueKind.False => "0",
         JsonValueKind.Null or JsonValueKind.Undefined => null,
-        JsonValueKind.Number => value.TryGetInt64(out var whole) ? whole.ToString(CultureInfo.InvariantCulture) : PerlNumber.Format(value.GetDouble()),
+        JsonValueKind.Number =>
+            value.TryGetInt64(out var whole) ? whole.ToString(CultureInfo.InvariantCulture) : PerlNumber.Format(value.GetDouble()),
         _ => value.GetRawText(),
     };
 }
@@ -117,7 +119,8 @@ public sealed class SqlListPlugin : LookupPlugin
         }
 
         // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
-        return Found(context, await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.HasRowAsync(value, ct)).ConfigureAwait(false));
+        return Found(context, await SqlLookup.AskAsync(
+            this, context, _statement, value, static (one, value, ct) => one.HasRowAsync(value, ct)).ConfigureAwait(false));
     }
 }
 
@@ -136,16 +139,23 @@ internal static class SqlLookup
 
         if (statement.ParameterCount != 1)
         {
-            setup.Error("sql_query", string.Create(CultureInfo.InvariantCulture, $"the query has {statement.ParameterCount} placeholders (?), but needs exactly one"));
+            setup.Error("sql_query", string.Create(
+                CultureInfo.InvariantCulture, $"the query has {statement.ParameterCount} placeholders (?), but needs exactly one"));
             return null;
         }
 
         return statement;
     }
 
-    /// <summary>The answer. A database that is away, or silent for the plugin's <c>timeout</c> (5 s if it has none), is a failure of the plugin.</summary>
+    /// <summary>
+    /// The answer. A database that is away, or silent for the plugin's <c>timeout</c> (5 s if it has none), is a failure of the plugin.
+    /// </summary>
     public static async ValueTask<T> AskAsync<T>(
-        Plugin plugin, PluginContext context, ISqlStatement statement, string value, Func<ISqlStatement, string, CancellationToken, ValueTask<T>> ask)
+        Plugin plugin,
+        PluginContext context,
+        ISqlStatement statement,
+        string value,
+        Func<ISqlStatement, string, CancellationToken, ValueTask<T>> ask)
     {
         using var timeout = SourceTime.For(context, plugin.Timeout > TimeSpan.Zero ? plugin.Timeout : s_timeout);
         try
@@ -158,7 +168,8 @@ internal static class SqlLookup
         }
         catch (DbException exception)
         {
-            throw new InvalidOperationException(exception is SqlAwayException ? exception.Message : $"{statement.Database}: {exception.Message}", exception);
+            throw new InvalidOperationException(
+                exception is SqlAwayException ? exception.Message : $"{statement.Database}: {exception.Message}", exception);
         }
     }
 }

@@ -35,7 +35,8 @@ public sealed class ActionGrammar
 
     private static readonly char[] s_listSeparators = [' ', '\t', ','];
 
-    private static readonly FrozenDictionary<string, ActionKind> s_words = new Dictionary<string, ActionKind>(StringComparer.OrdinalIgnoreCase)
+    private static readonly FrozenDictionary<string, ActionKind> s_words = new Dictionary<string, ActionKind>(
+        StringComparer.OrdinalIgnoreCase)
     {
         ["OK"] = ActionKind.Ok,
         ["RELAY"] = ActionKind.Relay,
@@ -201,10 +202,13 @@ public sealed class ActionGrammar
             }
         }
 
-        // Postfix looks for a colon anywhere in the list before it looks at the words: tables must be opened before smtpd gives up its rights.
+        // Postfix looks for a colon anywhere in the list before it looks at the words: tables must be opened before smtpd gives up its
+        // rights.
         problem ??= words.Length == 0 ? "the action contains only separators"
-            : action.Contains(':', StringComparison.Ordinal) ? $"\"{Shortened(action)}\" contains a colon, so Postfix would treat it as a lookup table and answer the client with 451; {UseClass}"
-            : null;
+            : action.Contains(':', StringComparison.Ordinal)
+                ? $"\"{Shortened(action)}\" contains a colon, so Postfix would treat it as a lookup table and answer "
+                    + $"the client with 451; {UseClass}"
+                : null;
         return problem is null ? ActionVerdict.Fits : ActionVerdict.Wrong;
     }
 
@@ -241,9 +245,12 @@ public sealed class ActionGrammar
     private static string Shortened(string text) => text.Length <= MostShown ? text : text[..MostShown] + "…";
 
     private string? Suggestion(string word) =>
-        EditDistance.Closest(word.ToLowerInvariant(), s_words.Keys.Select(one => one.ToLowerInvariant()).Concat(SmtpdRestrictions.All).Concat(_classes));
+        EditDistance.Closest(
+            word.ToLowerInvariant(), s_words.Keys.Select(one => one.ToLowerInvariant()).Concat(SmtpdRestrictions.All).Concat(_classes));
 
-    /// <summary>As Postfix cuts it: a comma belongs to the word here, so that "dunno,reject" is a list, and one that it does not know.</summary>
+    /// <summary>
+    /// As Postfix cuts it: a comma belongs to the word here, so that "dunno,reject" is a list, and one that it does not know.
+    /// </summary>
     private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> action)
     {
         var end = action.IndexOfAny(' ', '\t');
@@ -278,5 +285,6 @@ public sealed class ActionGrammar
 
     private static bool IsTransport(ReadOnlySpan<char> rest) => rest.IndexOf(':') > 0 && !rest.Contains(' ');
 
-    private static bool IsAddress(ReadOnlySpan<char> rest) => rest.IndexOf('@') > 0 && rest.LastIndexOf('@') < rest.Length - 1 && !rest.Contains(' ');
+    private static bool IsAddress(ReadOnlySpan<char> rest) =>
+        rest.IndexOf('@') > 0 && rest.LastIndexOf('@') < rest.Length - 1 && !rest.Contains(' ');
 }

@@ -21,7 +21,9 @@ public enum ActionKind
     /// <summary><c>DEFER_IF_PERMIT [text]</c>: a later permit becomes a defer.</summary>
     DeferIfPermit,
 
-    /// <summary><c>4NN text</c> or <c>5NN text</c>: refuse with this code; 421 and 521 disconnect. Without a text it is <see cref="Ok"/>.</summary>
+    /// <summary>
+    /// <c>4NN text</c> or <c>5NN text</c>: refuse with this code; 421 and 521 disconnect. Without a text it is <see cref="Ok"/>.
+    /// </summary>
     ReplyCode,
 
     /// <summary><c>BCC user@domain</c>.</summary>

@@ -9,7 +9,8 @@ internal static class EditDistance
         // Short words lie close together: with two slips "wand" would be "warn", and no operator could name a class so.
         var allowed = word.Length < 6 ? 1 : 2;
         return candidates
-            .Where(candidate => Math.Abs(candidate.Length - word.Length) <= allowed)   // the rest costs too much to measure: a word may come from a stranger
+            // the rest costs too much to measure: a word may come from a stranger
+            .Where(candidate => Math.Abs(candidate.Length - word.Length) <= allowed)
             .Select(candidate => (Candidate: candidate, Distance: Between(word, candidate)))
             .Where(one => one.Distance > 0 && one.Distance <= allowed)
             .OrderBy(one => one.Distance)

@@ -69,7 +69,8 @@ public sealed class PolicyClient : IAsyncDisposable
     {
         if (!IsUsable)
         {
-            throw new PolicyClientException($"the connection to {_endpoint} cannot be used any more: it was closed, or an earlier request failed");
+            throw new PolicyClientException(
+                $"the connection to {_endpoint} cannot be used any more: it was closed, or an earlier request failed");
         }
 
         _isBroken = true;

@@ -97,7 +97,9 @@ public sealed record PolicyEndpoint
     public async ValueTask<EndPoint> ResolveAsync(CancellationToken cancellationToken) =>
         (await ResolveAllAsync(cancellationToken).ConfigureAwait(false))[0];
 
-    /// <summary>A socket that is connected there. Tries a name's addresses one after the other: a server may listen on its IPv6 address alone.</summary>
+    /// <summary>
+    /// A socket that is connected there. Tries a name's addresses one after the other: a server may listen on its IPv6 address alone.
+    /// </summary>
     /// <exception cref="SocketException">No server answers there, or the name is not known.</exception>
     public async ValueTask<Socket> ConnectAsync(CancellationToken cancellationToken)
     {

@@ -20,13 +20,17 @@ public sealed class PolicyRequest
         _known = known;
     }
 
-    /// <summary>The lines as they came, each with its line end, without the empty line that closes them: with one LF more it is the request again.</summary>
+    /// <summary>
+    /// The lines as they came, each with its line end, without the empty line that closes them: with one LF more it is the request again.
+    /// </summary>
     public ReadOnlyMemory<byte> Bytes => _bytes;
 
     /// <summary>How many different attributes there are.</summary>
     public int Count => Attributes.Count();
 
-    /// <summary>All attributes in the order of arrival; one that came several times stands once, at its first place, with its last value.</summary>
+    /// <summary>
+    /// All attributes in the order of arrival; one that came several times stands once, at its first place, with its last value.
+    /// </summary>
     public IEnumerable<KeyValuePair<string, string>> Attributes
     {
         get

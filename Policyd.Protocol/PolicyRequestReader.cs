@@ -4,14 +4,17 @@ using System.Text;
 
 namespace Policyd.Protocol;
 
-/// <summary>Reads the bytes of one request into a <see cref="PolicyRequest"/>, in one pass, and says clearly what is wrong with a bad one.</summary>
+/// <summary>
+/// Reads the bytes of one request into a <see cref="PolicyRequest"/>, in one pass, and says clearly what is wrong with a bad one.
+/// </summary>
 public static class PolicyRequestReader
 {
     private const int ShownBytes = 40;
 
     /// <summary>
     /// Reads one frame, with or without its closing empty line; the request keeps <paramref name="frame"/>, which must not change any more.
-    /// LF and CRLF end a line; a repeated name keeps its last value; a value may be empty, may hold further <c>=</c>, and need not be UTF-8.
+    /// LF and CRLF end a line; a repeated name keeps its last value; a value may be empty, may hold further <c>=</c>, and need not be
+    /// UTF-8.
     /// </summary>
     public static bool TryRead(
         ReadOnlyMemory<byte> frame,
@@ -76,7 +79,8 @@ public static class PolicyRequestReader
         {
             return new RequestError(
                 RequestErrorKind.NameTooLong,
-                string.Create(CultureInfo.InvariantCulture, $"an attribute's name is longer than {limits.MaxNameBytes} bytes: \"{Show(line)}\""));
+                string.Create(
+                    CultureInfo.InvariantCulture, $"an attribute's name is longer than {limits.MaxNameBytes} bytes: \"{Show(line)}\""));
         }
 
         if (PolicyAttributes.TryFind(line[..equal], out var attribute))

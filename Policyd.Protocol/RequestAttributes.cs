@@ -52,7 +52,8 @@ public ref struct RequestAttributes
         return false;
     }
 
-    // Each with its last value. One pass, since a stranger decides how many there are; as Latin-1 every sequence of bytes is a name of its own.
+    // Each with its last value. One pass, since a stranger decides how many there are; as Latin-1 every sequence of bytes is a name of its
+    // own.
     private static Dictionary<string, Range> OthersOf(PolicyRequest request)
     {
         var others = new Dictionary<string, Range>(StringComparer.Ordinal);

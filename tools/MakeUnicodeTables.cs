@@ -1,5 +1,5 @@
-// Writes Policyd.Plugins/Idna/unicode-tables.bin and unicode-properties.bin beside it from the files of the Unicode Consortium that Debian's packages
-// unicode-data and unicode-idna have. Run it from the repository's root when Debian has a new version:
+// Writes Policyd.Plugins/Idna/unicode-tables.bin and unicode-properties.bin beside it from the files of the Unicode Consortium that
+// Debian's packages unicode-data and unicode-idna have. Run it from the repository's root when Debian has a new version:
 //
 //     apt-get install unicode-data unicode-idna
 //     dotnet run tools/MakeUnicodeTables.cs [/usr/share/unicode]
@@ -36,8 +36,8 @@ using (var writer = new BinaryWriter(File.Create(target)))
 
 Console.WriteLine($"{target}: {new FileInfo(target).Length} bytes");
 
-// What UTS 46 makes of each code point, with the processing that Postfix asks for: non-transitional, so that deviations stay as they are, and
-// without the rules of STD3.
+// What UTS 46 makes of each code point, with the processing that Postfix asks for: non-transitional, so that deviations stay as they are,
+// and without the rules of STD3.
 void WriteMapping(BinaryWriter writer)
 {
     const int Valid = 0, Disallowed = 1, Ignored = 2, FirstMapping = 3;
@@ -260,7 +260,8 @@ Dictionary<string, SortedSet<int>> Binary()
 {
     string[] kept = ["Alphabetic", "Uppercase", "Lowercase", "White_Space", "Emoji", "Emoji_Presentation", "Extended_Pictographic"];
     var values = new Dictionary<string, SortedSet<int>>();
-    foreach (var (first, last, columns) in Lines("DerivedCoreProperties.txt").Concat(Lines("PropList.txt")).Concat(Lines("emoji/emoji-data.txt")))
+    foreach (var (first, last, columns) in Lines("DerivedCoreProperties.txt").Concat(Lines("PropList.txt"))
+        .Concat(Lines("emoji/emoji-data.txt")))
     {
         if (kept.Contains(columns[0]))
         {

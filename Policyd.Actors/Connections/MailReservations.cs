@@ -64,5 +64,6 @@ internal sealed class MailReservations(ICounters counters)
     }
 
     private static bool IsRefused(in ChainOutcome outcome) =>
-        outcome.Action is null || ActionGrammar.KindOf(outcome.Action) is ActionKind.Reject or ActionKind.Defer or ActionKind.DeferIfPermit or ActionKind.ReplyCode;
+        outcome.Action is null || ActionGrammar.KindOf(outcome.Action) is ActionKind.Reject or ActionKind.Defer or ActionKind.DeferIfPermit
+            or ActionKind.ReplyCode;
 }

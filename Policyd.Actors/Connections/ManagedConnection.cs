@@ -1,8 +1,8 @@
 namespace Policyd.Actors.Connections;
 
 /// <summary>
-/// What the connection manager knows of one connection: its deadline, above all. Its stream sets it with a plain write, the manager's one timer reads it: a
-/// scheduled and cancelled timer for each request would cost more than the request's own work.
+/// What the connection manager knows of one connection: its deadline, above all. Its stream sets it with a plain write, the manager's one
+/// timer reads it: a scheduled and cancelled timer for each request would cost more than the request's own work.
 /// </summary>
 internal sealed class ManagedConnection(long acceptedAt)
 {

@@ -22,7 +22,8 @@ public static class OpenFiles
     {
         try
         {
-            var line = File.ReadLines("/proc/self/limits").FirstOrDefault(line => line.StartsWith("Max open files", StringComparison.Ordinal));
+            var line = File.ReadLines("/proc/self/limits")
+                .FirstOrDefault(line => line.StartsWith("Max open files", StringComparison.Ordinal));
             var soft = line?.Split(' ', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(3);
             return int.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) ? limit : int.MaxValue;
         }
@@ -32,7 +33,9 @@ public static class OpenFiles
         }
     }
 
-    /// <summary>What a configuration needs besides the connections of its clients: the runtime, listeners, databases and caches, and a reserve.</summary>
+    /// <summary>
+    /// What a configuration needs besides the connections of its clients: the runtime, listeners, databases and caches, and a reserve.
+    /// </summary>
     /// <param name="model">The configuration.</param>
     public static int NeededBy(PolicyServerModel model)
     {

@@ -19,7 +19,8 @@ internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeou
 
     public override FlowShape<ReadOnlyMemory<byte>, PolicyRequest> Shape => new(_in, _out);
 
-    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, limits, (long)receiveTimeout.TotalMilliseconds, connection);
+    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) =>
+        new Logic(this, limits, (long)receiveTimeout.TotalMilliseconds, connection);
 
     private sealed class Logic : InAndOutGraphStageLogic
     {

@@ -110,8 +110,8 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         }
 
         /// <summary>
-        /// The client has gone with a reset: its machine died, or it did not wait for the answer. No request is asked for meanwhile: the socket is
-        /// read and written between requests alone.
+        /// The client has gone with a reset: its machine died, or it did not wait for the answer. No request is asked for meanwhile: the
+        /// socket is read and written between requests alone.
         /// </summary>
         public override void OnDownstreamFinish(Exception cause)
         {
@@ -220,7 +220,10 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _server.Troubles.AskedTooLong(asking.VirtualHost.Name, LogValue.Quote(asking.Instance), seconds);
             var failure = string.Create(CultureInfo.InvariantCulture, $"no result within {seconds} s");
             _server.Model.LogRequest(
-                asking.VirtualHost, asking.Request, Stopwatch.GetElapsedTime(_askedAt), new ChainOutcome(_server.OnErrorAction, null, failure, s_noSession));
+                asking.VirtualHost,
+                asking.Request,
+                Stopwatch.GetElapsedTime(_askedAt),
+                new ChainOutcome(_server.OnErrorAction, null, failure, s_noSession));
             AnswerError(canAnswer: true);
         }
 

@@ -15,10 +15,15 @@ internal sealed class ServerMeter : IDisposable
     {
         _meter.CreateObservableCounter("policyd.requests", () => statistics.Requests, "{request}", "Requests received.");
         _meter.CreateObservableUpDownCounter("policyd.requests.active", () => statistics.InFlight, "{request}", "Requests in flight.");
-        _meter.CreateObservableCounter("policyd.requests.malformed", () => statistics.MalformedRequests, "{request}", "Malformed requests.");
+        _meter.CreateObservableCounter(
+            "policyd.requests.malformed", () => statistics.MalformedRequests, "{request}", "Malformed requests.");
         _meter.CreateObservableCounter("policyd.requests.timeouts", () => statistics.TimeOuts, "{request}", "Requests that timed out.");
         _meter.CreateObservableUpDownCounter("policyd.connections", connections, "{connection}", "Open connections.");
-        _meter.CreateObservableCounter("policyd.connections.refused", () => statistics.RefusedConnections, "{connection}", "Connections refused because max_connections was reached.");
+        _meter.CreateObservableCounter(
+            "policyd.connections.refused",
+            () => statistics.RefusedConnections,
+            "{connection}",
+            "Connections refused because max_connections was reached.");
         _actions = _meter.CreateCounter<long>("policyd.actions", "{action}", "Answers by virtual host and first word of the action.");
         _duration = _meter.CreateHistogram<double>("policyd.request.duration", "s", "The time from a request's last byte to its answer.");
     }

@@ -72,7 +72,9 @@ internal sealed class CommitBatch
         }
     }
 
-    /// <summary>Takes back the adds of requests that turn out to be counted already, by an earlier life of this server or by another node.</summary>
+    /// <summary>
+    /// Takes back the adds of requests that turn out to be counted already, by an earlier life of this server or by another node.
+    /// </summary>
     public int Retract(Predicate<UInt128> counted) => _entries.RemoveAll(entry =>
     {
         if (!counted(entry.RequestId))
@@ -191,7 +193,9 @@ internal sealed class CommitBatch
         return answered;
     }
 
-    /// <summary>An operator's set makes nothing of the adds before it. Their ids stay: a resend of one of them must not add to what was set.</summary>
+    /// <summary>
+    /// An operator's set makes nothing of the adds before it. Their ids stay: a resend of one of them must not add to what was set.
+    /// </summary>
     private void SettleEntries(Row row)
     {
         for (var i = 0; i < _entries.Count; i++)

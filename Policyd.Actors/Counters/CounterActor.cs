@@ -137,7 +137,13 @@ internal sealed class CounterActor : UntypedActor
         {
             case Reserve reserve:
                 asker.Tell(new Admitted(_ledger.Reserve(
-                    reserve.Window, reserve.Metric, reserve.Threshold, reserve.Amounts, reserve.Instance, _node.Steady.Now, _node.CountsUntil)));
+                    reserve.Window,
+                    reserve.Metric,
+                    reserve.Threshold,
+                    reserve.Amounts,
+                    reserve.Instance,
+                    _node.Steady.Now,
+                    _node.CountsUntil)));
                 break;
             case Read read:
                 asker.Tell(new Reading(new CounterReading(CounterState.Known, _ledger.Read(read.Window, _node.CountsUntil))));
@@ -173,7 +179,8 @@ internal sealed class CounterActor : UntypedActor
         foreach (var (time, amounts) in rows)
         {
             _ledger.BeginAdd(set.Window, default, instance: string.Empty);
-            Write(new Append(set.Key, set.Window with { Time = time }, amounts, Absolute: true, RequestId: null, ActorRefs.Nobody, !_hasWritten));
+            Write(new Append(
+                set.Key, set.Window with { Time = time }, amounts, Absolute: true, RequestId: null, ActorRefs.Nobody, !_hasWritten));
         }
     }
 
@@ -375,7 +382,9 @@ internal sealed class CounterActor : UntypedActor
         _ledger.ForgetUntouched(now);
     }
 
-    /// <summary>What was sent directly before the gate closed stands between this and <see cref="Drained"/>: it is done before the end.</summary>
+    /// <summary>
+    /// What was sent directly before the gate closed stands between this and <see cref="Drained"/>: it is done before the end.
+    /// </summary>
     private void OnDrain(Drain drain)
     {
         _leavesDeferred |= drain.IsForGood;

@@ -10,8 +10,9 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// Reads the rows of keys that are touched for the first time: while one query runs the next keys gather, so that a
-/// thousand new keys cost a few queries. A database that is slow, or whose lock somebody holds, is waited for. While it is away every load is
-/// refused at once, save one that is let through after a back-off to see whether it is back. A table that alone cannot be read is refused alone.
+/// thousand new keys cost a few queries. A database that is slow, or whose lock somebody holds, is waited for. While it is away every load
+/// is refused at once, save one that is let through after a back-off to see whether it is back. A table that alone cannot be read is
+/// refused alone.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
 internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
@@ -68,7 +69,8 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     private void OnLoad(Load load)
     {
         var now = _settings.Steady.Now;
-        if ((_down && (_loading || now < _retryAt)) || (_quarantined.TryGetValue(load.Key.Table, out var quarantined) && now < quarantined.RetryAt))
+        if ((_down && (_loading || now < _retryAt))
+            || (_quarantined.TryGetValue(load.Key.Table, out var quarantined) && now < quarantined.RetryAt))
         {
             Sender.Tell(new LoadFailed(load.Window));
             _refused.Add(1, _reason);
@@ -114,10 +116,11 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// A lock that somebody holds is waited for, and a connection that died while nobody used it is replaced once; both only while there is time: a query that
-    /// hangs would keep all other keys waiting.
+    /// A lock that somebody holds is waited for, and a connection that died while nobody used it is replaced once; both only while there is
+    /// time: a query that hangs would keep all other keys waiting.
     /// </summary>
-    private async Task<IReadOnlyList<CounterRow>> QueryAsync(string table, CounterLoad[] ranges, bool triesAgain, CancellationToken stopped, CancellationToken ended)
+    private async Task<IReadOnlyList<CounterRow>> QueryAsync(
+        string table, CounterLoad[] ranges, bool triesAgain, CancellationToken stopped, CancellationToken ended)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(stopped, ended);
         timeout.CancelAfter(_settings.AwayAfter);
@@ -171,7 +174,9 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         var rows = done.Rows.Count == 0 ? null : done.Rows.ToLookup(row => row.Key);
         foreach (var one in done.Batch)
         {
-            one.Owner.Tell(new Loaded(one.Window, rows is null || !rows.Contains(one.Key) ? [] : [.. rows[one.Key].Where(row => Covers(one.Window.RowsToRead, row.Time))]));
+            one.Owner.Tell(new Loaded(
+                one.Window,
+                rows is null || !rows.Contains(one.Key) ? [] : [.. rows[one.Key].Where(row => Covers(one.Window.RowsToRead, row.Time))]));
         }
 
         LoadNext();

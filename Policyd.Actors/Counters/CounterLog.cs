@@ -8,7 +8,10 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal static partial class CounterLog
 {
-    [LoggerMessage(EventId = 13, Level = LogLevel.Error, Message = "{Connection}: the counter tables cannot be prepared yet; mail goes on without them: {Reason}")]
+    [LoggerMessage(
+        EventId = 13,
+        Level = LogLevel.Error,
+        Message = "{Connection}: the counter tables cannot be prepared yet; mail goes on without them: {Reason}")]
     public static partial void NotPrepared(ILogger logger, string connection, string reason);
 
     [LoggerMessage(EventId = 14, Level = LogLevel.Warning, Message = "{Connection}: {Done}")]
@@ -23,19 +26,29 @@ internal static partial class CounterLog
         Message = "{Connection}: stopped, and counters of {Table} could not be written (mails: {Mails}, rows: {Rows}){Yet}: {Reason}")]
     public static partial void Unwritten(ILogger logger, string connection, string table, long mails, int rows, string yet, string reason);
 
-    [LoggerMessage(EventId = 17, Level = LogLevel.Error, Message = "{Connection}: counters cannot be written; they are kept in memory and retried: {Reason}")]
+    [LoggerMessage(
+        EventId = 17,
+        Level = LogLevel.Error,
+        Message = "{Connection}: counters cannot be written; they are kept in memory and retried: {Reason}")]
     public static partial void CannotWrite(ILogger logger, string connection, string reason);
 
-    [LoggerMessage(EventId = 18, Level = LogLevel.Error, Message = "{Connection}: counters of {Table} cannot be written; they are kept in memory and retried: {Reason}")]
+    [LoggerMessage(
+        EventId = 18,
+        Level = LogLevel.Error,
+        Message = "{Connection}: counters of {Table} cannot be written; they are kept in memory and retried: {Reason}")]
     public static partial void CannotWriteTable(ILogger logger, string connection, string table, string reason);
 
     [LoggerMessage(
         EventId = 19,
         Level = LogLevel.Warning,
-        Message = "{Connection}: the database is back, counters are being written again; {Mails} mails were answered before they were counted")]
+        Message = "{Connection}: the database is back, counters are being written again; {Mails} mails were "
+            + "answered before they were counted")]
     public static partial void WritesBack(ILogger logger, string connection, long mails);
 
-    [LoggerMessage(EventId = 20, Level = LogLevel.Warning, Message = "{Connection}: the database is back, counters of {Table} are being written again")]
+    [LoggerMessage(
+        EventId = 20,
+        Level = LogLevel.Warning,
+        Message = "{Connection}: the database is back, counters of {Table} are being written again")]
     public static partial void TableBack(ILogger logger, string connection, string table);
 
     [LoggerMessage(EventId = 21, Level = LogLevel.Error, Message = "{Connection}: counters cannot be read: {Reason}")]
@@ -47,13 +60,17 @@ internal static partial class CounterLog
     [LoggerMessage(
         EventId = 23,
         Level = LogLevel.Warning,
-        Message = "{Connection}: the database is back, counters of {Table} are being read again; {Requests} requests were answered as unavailable")]
+        Message = "{Connection}: the database is back, counters of {Table} are being read again; {Requests} "
+            + "requests were answered as unavailable")]
     public static partial void ReadsBack(ILogger logger, string connection, string table, long requests);
 
     [LoggerMessage(EventId = 24, Level = LogLevel.Warning, Message = "{Connection}: {More} more {What}: {Reason}")]
     public static partial void Missed(ILogger logger, string connection, long more, string what, string reason);
 
-    [LoggerMessage(EventId = 25, Level = LogLevel.Warning, Message = "{Connection}: the database is slow: {Work} has taken {Seconds:0.0} s so far and delays mail")]
+    [LoggerMessage(
+        EventId = 25,
+        Level = LogLevel.Warning,
+        Message = "{Connection}: the database is slow: {Work} has taken {Seconds:0.0} s so far and delays mail")]
     public static partial void IsSlow(ILogger logger, string connection, string work, double seconds);
 
     [LoggerMessage(EventId = 26, Level = LogLevel.Warning, Message = "{Connection}: {Work} took {Seconds:0.0} s")]

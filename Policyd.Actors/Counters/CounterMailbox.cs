@@ -9,7 +9,8 @@ namespace Policyd.Actors.Counters;
 /// The mailbox of an owner: unbounded, in a ring that begins with room for four. Akka's own begins with some 1.2 KB, which a million
 /// owners pay for and hardly one of them fills; what lives that long is copied by each collection until it is old.
 /// </summary>
-internal sealed class CounterMailbox(Settings settings, Config config) : MailboxType(settings, config), IProducesMessageQueue<CounterMailbox.Ring>
+internal sealed class CounterMailbox(Settings settings, Config config)
+    : MailboxType(settings, config), IProducesMessageQueue<CounterMailbox.Ring>
 {
     /// <summary>What Props call it by.</summary>
     public const string Id = "counter-mailbox";

@@ -117,17 +117,25 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
         using var reader = new BinaryReader(new MemoryStream(bytes));
         return manifest switch
         {
-            "V1" => new Reserve(ReadKey(reader), ReadWindow(reader), (CounterMetric)reader.ReadByte(), reader.ReadDouble(), ReadAmounts(reader), reader.ReadString()),
+            "V1" => new Reserve(
+                ReadKey(reader),
+                ReadWindow(reader),
+                (CounterMetric)reader.ReadByte(),
+                reader.ReadDouble(),
+                ReadAmounts(reader),
+                reader.ReadString()),
             "A1" => new Add(ReadKey(reader), ReadWindow(reader), ReadAmounts(reader), reader.ReadString(), ReadRequestId(reader)),
             "R1" => new Read(ReadKey(reader), ReadWindow(reader)),
-            "F1" => new FindCounted(ReadKey(reader), [.. Enumerable.Range(0, reader.ReadInt32()).Select(_ => ReadRequestId(reader) ?? default)]),
+            "F1" => new FindCounted(
+                ReadKey(reader), [.. Enumerable.Range(0, reader.ReadInt32()).Select(_ => ReadRequestId(reader) ?? default)]),
             "L1" => new Release(ReadKey(reader), reader.ReadString()),
             "I1" => new Inspect(ReadKey(reader), ReadWindow(reader)),
             "S2" => new SetSums(ReadKey(reader), ReadWindow(reader), ReadAmounts(reader), (CounterSums)reader.ReadByte()),
             "r1" => new Reading(new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader))),
             "f1" => new Counted(reader.ReadBoolean()),
             "v1" => new Admitted(new Admission((CounterState)reader.ReadByte(), reader.ReadBoolean(), ReadAmounts(reader))),
-            "i1" => new Inspected(new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader)), ReadAmounts(reader), reader.ReadInt32()),
+            "i1" => new Inspected(
+                new CounterReading((CounterState)reader.ReadByte(), ReadAmounts(reader)), ReadAmounts(reader), reader.ReadInt32()),
             "s2" => new Changed((CounterState)reader.ReadByte(), ReadAmounts(reader), ReadAmounts(reader)),
             _ => throw new SerializationException($"\"{manifest}\" is a counter message of a newer version of policyd"),
         };

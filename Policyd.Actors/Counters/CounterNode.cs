@@ -6,7 +6,8 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>What the owners on one node share: the writer, the loader and the store of each connection, and the settings.</summary>
-internal sealed class CounterNode(IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock, Func<bool> mayBeElsewhere)
+internal sealed class CounterNode(
+    IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock, Func<bool> mayBeElsewhere)
 {
     // Clocks of nodes that are kept right differ by far less.
     private static readonly TimeSpan s_clocksApart = TimeSpan.FromSeconds(2);

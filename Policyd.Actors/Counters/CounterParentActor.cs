@@ -4,9 +4,10 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The parent of all owners on a server that is alone: what a shard region is in a cluster, without a port, a cluster and their state. It only sees the
-/// first message for a key and those for an owner that is ending; all others go straight to the owner (<see cref="LocalOwners"/>).
-/// An owner lives, or ends: one that says it is quiet is told to drain, what comes for it meanwhile is held, and its next life begins with that.
+/// The parent of all owners on a server that is alone: what a shard region is in a cluster, without a port, a cluster and their state. It
+/// only sees the first message for a key and those for an owner that is ending; all others go straight to the owner
+/// (<see cref="LocalOwners"/>). An owner lives, or ends: one that says it is quiet is told to drain, what comes for it meanwhile is held,
+/// and its next life begins with that.
 /// </summary>
 internal sealed class CounterParentActor : UntypedActor
 {
@@ -21,7 +22,8 @@ internal sealed class CounterParentActor : UntypedActor
         _props = CounterActor.Props(node);
     }
 
-    public static Props Props(CounterNode node) => Akka.Actor.Props.CreateBy(new Producer<CounterParentActor>(() => new CounterParentActor(node)));
+    public static Props Props(CounterNode node) =>
+        Akka.Actor.Props.CreateBy(new Producer<CounterParentActor>(() => new CounterParentActor(node)));
 
     protected override void OnReceive(object message)
     {
@@ -62,7 +64,9 @@ internal sealed class CounterParentActor : UntypedActor
         }
     }
 
-    /// <summary>A key may be any text from strangers, so that it is no part of the name, which Akka makes: unique, short, and fit for a path.</summary>
+    /// <summary>
+    /// A key may be any text from strangers, so that it is no part of the name, which Akka makes: unique, short, and fit for a path.
+    /// </summary>
     private Owner Begin(CounterKey key, IForCounter first, IActorRef asker)
     {
         var owner = new Owner(key, Context.ActorOf(_props));
@@ -112,7 +116,9 @@ internal sealed class CounterParentActor : UntypedActor
         TellWhenAllHaveEnded();
     }
 
-    /// <summary>The server stops, and no request is under way: who begins a life from now on is told to end behind its first messages.</summary>
+    /// <summary>
+    /// The server stops, and no request is under way: who begins a life from now on is told to end behind its first messages.
+    /// </summary>
     private void OnDrainAll()
     {
         (_waitForAll ??= []).Add(Sender);
@@ -133,7 +139,9 @@ internal sealed class CounterParentActor : UntypedActor
         }
     }
 
-    /// <summary>An owner's place; also the message that its end sends, so that the end of one of a million is found without a second table.</summary>
+    /// <summary>
+    /// An owner's place; also the message that its end sends, so that the end of one of a million is found without a second table.
+    /// </summary>
     private sealed class Owner(CounterKey key, IActorRef actor) : INoSerializationVerificationNeeded
     {
         public CounterKey Key { get; } = key;

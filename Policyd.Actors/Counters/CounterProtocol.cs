@@ -106,7 +106,8 @@ public static class CounterProtocol
     }
 
     /// <summary>
-    /// Comes from time to time (<see cref="PassivationActor"/>): an owner that nobody has asked since the one before ends, if nothing would be lost. Local.
+    /// Comes from time to time (<see cref="PassivationActor"/>): an owner that nobody has asked since the one before ends, if nothing would
+    /// be lost. Local.
     /// </summary>
     public sealed class LookWhetherIdle : INoSerializationVerificationNeeded
     {

@@ -8,8 +8,8 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// Starts what counts: the writers and loaders of this node, and the owners of keys, under a parent of ours on a server that is alone and under
-/// Cluster Sharding in a cluster. Only for a configuration that has a counter table.
+/// Starts what counts: the writers and loaders of this node, and the owners of keys, under a parent of ours on a server that is alone and
+/// under Cluster Sharding in a cluster. Only for a configuration that has a counter table.
 /// </summary>
 internal sealed class CounterService
 {
@@ -34,7 +34,9 @@ internal sealed class CounterService
 
     public OwnedCounters Counters { get; }
 
-    /// <summary>Without one of these nothing is counted. A shard region is none of them: it ends with its membership, which says so itself.</summary>
+    /// <summary>
+    /// Without one of these nothing is counted. A shard region is none of them: it ends with its membership, which says so itself.
+    /// </summary>
     public IEnumerable<IActorRef> Actors =>
         [.. _node.Connections.SelectMany(static one => new[] { one.Writer, one.Loader }), .. _drainsOwners ? new[] { _owners } : []];
 
@@ -64,7 +66,8 @@ internal sealed class CounterService
         foreach (var (name, store) in stores)
         {
             var prepared = new PreparedStore(name, store, logger);
-            preparing.Add(prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
+            preparing.Add(
+                prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
             var writing = new CounterWriterSettings(name, clock, othersSeen);
             connections.Add(name, new CounterConnection(
                 prepared,
@@ -76,7 +79,9 @@ internal sealed class CounterService
             ? new CounterNode(connections, settings, clock, othersSeen) { Passivation = CounterShards.Passivation }
             : new CounterNode(connections, settings, clock, othersSeen);
         system.ActorOf(PassivationActor.Props(node.Owners, settings), "counter-idle-owners");
-        var owners = clustered ? await CounterShards.StartAsync(system, node).ConfigureAwait(false) : system.ActorOf(CounterParentActor.Props(node), "counters");
+        var owners = clustered
+            ? await CounterShards.StartAsync(system, node).ConfigureAwait(false)
+            : system.ActorOf(CounterParentActor.Props(node), "counters");
 
         // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
         await Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits)).ConfigureAwait(false);
@@ -84,8 +89,8 @@ internal sealed class CounterService
     }
 
     /// <summary>
-    /// Writes what is on its way, after the last request. Returns when it is written, the database has turned out to be away or the grace time is over; a
-    /// writer says in the log what it could not. The owners of a cluster drain later, when their shards are handed over.
+    /// Writes what is on its way, after the last request. Returns when it is written, the database has turned out to be away or the grace
+    /// time is over; a writer says in the log what it could not. The owners of a cluster drain later, when their shards are handed over.
     /// </summary>
     public async Task FlushAsync(TimeSpan grace)
     {
@@ -119,7 +124,8 @@ internal sealed class CounterService
     private async Task<bool> FlushWritersAsync(CancellationToken ct)
     {
         var flushed = await Task.WhenAll(_node.Connections.Select(
-            connection => connection.Writer.Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), ct))).ConfigureAwait(false);
+            connection => connection.Writer.Ask<CounterWriterProtocol.Flushed>(new CounterWriterProtocol.Flush(), ct)))
+                .ConfigureAwait(false);
         return Array.TrueForAll(flushed, static one => one.Written);
     }
 }

@@ -5,8 +5,8 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The owners of a cluster: entities of one shard region, so that a key has one owner in all of it. Apart from <see cref="CounterService"/>, so
-/// that a server that is alone never loads what a cluster needs.
+/// The owners of a cluster: entities of one shard region, so that a key has one owner in all of it. Apart from
+/// <see cref="CounterService"/>, so that a server that is alone never loads what a cluster needs.
 /// </summary>
 internal static class CounterShards
 {
@@ -23,7 +23,10 @@ internal static class CounterShards
     /// <summary>What an owner tells its shard when it would end.</summary>
     public static object Passivation(CounterKey _) => s_passivate;
 
-    /// <summary>The shard region. To be started before the node joins: a member is asked at once to store where shards are, and the others wait for it.</summary>
+    /// <summary>
+    /// The shard region. To be started before the node joins: a member is asked at once to store where shards are, and the others wait for
+    /// it.
+    /// </summary>
     public static async Task<IActorRef> StartAsync(ActorSystem system, CounterNode node)
     {
         var sharding = ClusterSharding.Get(system);

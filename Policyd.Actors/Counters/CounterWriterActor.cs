@@ -13,8 +13,8 @@ namespace Policyd.Actors.Counters;
 /// batch gathers. No timer: an idle server commits at once, a busy one commits big batches. One of these on each
 /// node for each connection. An attempt goes through three steps, each of which may fail and is begun again after a back-off:
 /// is it committed already (after a failure only), which of its requests were counted elsewhere, commit. A table that the
-/// database refuses is set apart and tried by itself, so that the others go on. A database that is slow, or whose lock somebody holds, is waited
-/// for; it is away when it says so twice, or nothing for a long time. Then mails are answered before they are counted.
+/// database refuses is set apart and tried by itself, so that the others go on. A database that is slow, or whose lock somebody holds, is
+/// waited for; it is away when it says so twice, or nothing for a long time. Then mails are answered before they are counted.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
 internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
@@ -93,7 +93,10 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     protected override void PostStop()
     {
         _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
-        _store.Stop(Pending.SelectMany(batch => batch.Unwritten), _mayBeCommitted || _watch.Waited > TimeSpan.Zero, _saidSomething || _down ? _reason : "no answer yet");
+        _store.Stop(
+            Pending.SelectMany(batch => batch.Unwritten),
+            _mayBeCommitted || _watch.Waited > TimeSpan.Zero,
+            _saidSomething || _down ? _reason : "no answer yet");
     }
 
     private void OnAppend(Append add)
@@ -132,8 +135,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// Answered from memory where that is enough. Where the database must be asked the question waits for the commit that is under way: what is
-    /// read takes requests out of batches, and one that is being written can no longer be changed.
+    /// Answered from memory where that is enough. Where the database must be asked the question waits for the commit that is under way:
+    /// what is read takes requests out of batches, and one that is being written can no longer be changed.
     /// </summary>
     private void OnFind(FindRequests find)
     {
@@ -179,7 +182,8 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
             _readingForQuestions = true;
             _watch.Begin(static () => "reading what is counted");
             var token = _stopped.Token;
-            Task.Run(() => ReadRequestIdsAsync(token), token).PipeTo(Self, Self, ids => new ReadForQuestions(ids), _ => new ReadForQuestions(null));
+            Task.Run(() => ReadRequestIdsAsync(token), token)
+                .PipeTo(Self, Self, ids => new ReadForQuestions(ids), _ => new ReadForQuestions(null));
             return;
         }
 
@@ -230,7 +234,9 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         Run(ct => _store.CommitAsync(commit, ct), totals => new Committed(totals), committing: true);
     }
 
-    /// <summary>The connection had broken in COMMIT. If the batch did get in, only its totals are not known: a commit of nothing reads them.</summary>
+    /// <summary>
+    /// The connection had broken in COMMIT. If the batch did get in, only its totals are not known: a commit of nothing reads them.
+    /// </summary>
     private void OnCommittedBefore(CommittedBefore answer)
     {
         _mayBeCommitted = false;
@@ -252,7 +258,9 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
     private Task<IReadOnlyList<CommittedIds>> ReadRequestIdsAsync(CancellationToken ct) =>
         _store.RequestIdsSinceAsync(_settings.Clock.GetUtcNow() - _settings.ResendWindow, _seenCommits, ct);
 
-    /// <summary>What others have counted is counted: their requests are known from now on, and taken out of what is not written yet.</summary>
+    /// <summary>
+    /// What others have counted is counted: their requests are known from now on, and taken out of what is not written yet.
+    /// </summary>
     private void Learn(IReadOnlyList<CommittedIds> commits)
     {
         var now = _settings.Steady.Now;
@@ -368,7 +376,9 @@ internal sealed class CounterWriterActor : ReceiveActor, IWithTimers
         }
     }
 
-    /// <summary>Nothing was applied. One table's trouble is not the others': each is written by itself, and the one that is refused waits.</summary>
+    /// <summary>
+    /// Nothing was applied. One table's trouble is not the others': each is written by itself, and the one that is refused waits.
+    /// </summary>
     private void OnRefused(Exception cause)
     {
         _watch.End();

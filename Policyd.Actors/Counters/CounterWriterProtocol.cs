@@ -7,7 +7,9 @@ namespace Policyd.Actors.Counters;
 /// <summary>Between an owner and the writer and loader of its own node. None of this ever crosses nodes.</summary>
 internal static class CounterWriterProtocol
 {
-    /// <summary>An owner's add (or, when <paramref name="Absolute"/>, an operator's set); <paramref name="Asker"/> waits for the commit.</summary>
+    /// <summary>
+    /// An owner's add (or, when <paramref name="Absolute"/>, an operator's set); <paramref name="Asker"/> waits for the commit.
+    /// </summary>
     public sealed record Append(
         CounterKey Key,
         CounterWindow Window,
@@ -36,9 +38,11 @@ internal static class CounterWriterProtocol
 
     /// <summary>
     /// To the owner: the database is away; the adds are kept and will be written, their askers should not wait for it.
-    /// <paramref name="Resent"/> is what of them was counted before, and so is in flight no more: it would weigh on the key as long as the outage lasts.
+    /// <paramref name="Resent"/> is what of them was counted before, and so is in flight no more: it would weigh on the key as long as the
+    /// outage lasts.
     /// </summary>
-    public sealed record RowDeferred(CounterWindow Window, CounterAmounts Resent, IReadOnlyList<IActorRef> Askers) : INoSerializationVerificationNeeded;
+    public sealed record RowDeferred(CounterWindow Window, CounterAmounts Resent, IReadOnlyList<IActorRef> Askers)
+        : INoSerializationVerificationNeeded;
 
     /// <summary>Asks the loader for the rows of a window; <see cref="Loaded"/> or <see cref="LoadFailed"/> comes back.</summary>
     public sealed record Load(CounterKey Key, CounterWindow Window) : INoSerializationVerificationNeeded;
@@ -48,15 +52,17 @@ internal static class CounterWriterProtocol
     public sealed record LoadFailed(CounterWindow Window) : INoSerializationVerificationNeeded;
 
     /// <summary>
-    /// The server stops: to the loader, which refuses what it is asked for from now on. What stands behind a load in its owner is an add to be written, for which there
-    /// may be no other time.
+    /// The server stops: to the loader, which refuses what it is asked for from now on. What stands behind a load in its owner is an add to
+    /// be written, for which there may be no other time.
     /// </summary>
     public sealed class EndLoads : INoSerializationVerificationNeeded
     {
         public static readonly EndLoads Instance = new();
     }
 
-    /// <summary>Answered with <see cref="Flushed"/> when all that was added before is written, or the database has turned out to be away.</summary>
+    /// <summary>
+    /// Answered with <see cref="Flushed"/> when all that was added before is written, or the database has turned out to be away.
+    /// </summary>
     public sealed record Flush : INoSerializationVerificationNeeded;
 
     /// <param name="Written">False when the database is away, or refuses one of the tables.</param>

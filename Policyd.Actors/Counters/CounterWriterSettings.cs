@@ -25,8 +25,8 @@ internal sealed record CounterWriterSettings(string Connection, TimeProvider Clo
     public TimeSpan SlowAfter { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// From when on a database that says nothing counts as away: longer than a busy machine needs for a commit, a load or a table, and no longer than Quota and
-    /// Accounting wait with the default <c>request_timeout</c>.
+    /// From when on a database that says nothing counts as away: longer than a busy machine needs for a commit, a load or a table, and no
+    /// longer than Quota and Accounting wait with the default <c>request_timeout</c>.
     /// </summary>
     public TimeSpan AwayAfter { get; init; } = TimeSpan.FromSeconds(15);
 

@@ -5,9 +5,9 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The mailbox gates of the owners that live on this node. A message to one of them goes straight into its mailbox: through the shard region and the shard
-/// it would pass two more mailboxes, which all traffic of the node shares. A message to a key that has no owner here goes through the region, which starts
-/// an owner or finds it on another node.
+/// The mailbox gates of the owners that live on this node. A message to one of them goes straight into its mailbox: through the shard
+/// region and the shard it would pass two more mailboxes, which all traffic of the node shares. A message to a key that has no owner here
+/// goes through the region, which starts an owner or finds it on another node.
 /// </summary>
 internal sealed class LocalOwners
 {

@@ -3,7 +3,10 @@ using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
-/// <summary>The way into an owner's mailbox. Closing it waits for the senders that are in it, so that no message is sent to an actor that has stopped.</summary>
+/// <summary>
+/// The way into an owner's mailbox. Closing it waits for the senders that are in it, so that no message is sent to an actor that has
+/// stopped.
+/// </summary>
 internal sealed class MailboxGate(CounterKey key, IActorRef actor)
 {
     // The number of senders at the moment. Once closed, int.MinValue is added to it.

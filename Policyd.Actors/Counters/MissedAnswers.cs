@@ -3,7 +3,9 @@ using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;
 
-/// <summary>Counts the answers that were given without the database, and tells of them from time to time, with the reason: one line for all.</summary>
+/// <summary>
+/// Counts the answers that were given without the database, and tells of them from time to time, with the reason: one line for all.
+/// </summary>
 /// <param name="connection">The connection's name.</param>
 /// <param name="what">What happened to them.</param>
 /// <param name="logger">The log.</param>

@@ -4,9 +4,12 @@ using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
-/// <summary>The counters as plugins see them: each call goes to the owner of the key, wherever that is, and ends when its caller's timeout does.</summary>
+/// <summary>
+/// The counters as plugins see them: each call goes to the owner of the key, wherever that is, and ends when its caller's timeout does.
+/// </summary>
 /// <param name="system">The actor system.</param>
-/// <param name="owners">Knows the way to each owner, and starts the one that is not there: the parent of them all, or the shard region.</param>
+/// <param name="owners">Knows the way to each owner, and starts the one that is not there: the parent of them all, or the shard
+/// region.</param>
 /// <param name="node">What the owners here share.</param>
 internal sealed class OwnedCounters(ActorSystem system, IActorRef owners, CounterNode node) : ICounters
 {
@@ -14,27 +17,45 @@ internal sealed class OwnedCounters(ActorSystem system, IActorRef owners, Counte
     private readonly ActorPath _replies = ((ExtendedActorSystem)system).Provider.TempPath();
 
     public ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
-        AskAsync(new CounterProtocol.Read(node.Normalize(key), window), new ReadingReply(_replies, _provider, CounterState.Unavailable), ct);
+        AskAsync(
+            new CounterProtocol.Read(node.Normalize(key), window), new ReadingReply(_replies, _provider, CounterState.Unavailable), ct);
 
     public ValueTask<Admission> ReserveAsync(
-        CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct) =>
-        AskAsync(new CounterProtocol.Reserve(node.Normalize(key), window, metric, threshold, amounts, instance), new AdmissionReply(_replies, _provider), ct);
+        CounterKey key,
+        CounterWindow window,
+        CounterMetric metric,
+        double threshold,
+        CounterAmounts amounts,
+        string instance,
+        CancellationToken ct) =>
+        AskAsync(
+            new CounterProtocol.Reserve(node.Normalize(key), window, metric, threshold, amounts, instance),
+            new AdmissionReply(_replies, _provider),
+            ct);
 
     // Nobody's answer is not nobody's work: the owner has the add and will commit it.
     public ValueTask<CounterReading> AddAsync(
         CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
-        AskAsync(new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId), new ReadingReply(_replies, _provider, CounterState.Deferred), ct);
+        AskAsync(
+            new CounterProtocol.Add(node.Normalize(key), window, amounts, instance, requestId),
+            new ReadingReply(_replies, _provider, CounterState.Deferred),
+            ct);
 
     public async ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct) =>
-        await AskAsync(new CounterProtocol.FindCounted(node.Normalize(key), requestIds), ct).ConfigureAwait(false) is CounterProtocol.Counted { Yes: true };
+        await AskAsync(new CounterProtocol.FindCounted(node.Normalize(key), requestIds), ct).ConfigureAwait(
+            false) is CounterProtocol.Counted { Yes: true };
 
     /// <summary>What an operator sees of a counter; null when its owner did not answer in time.</summary>
     public async ValueTask<CounterProtocol.Inspected?> InspectAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
         await AskAsync(new CounterProtocol.Inspect(node.Normalize(key), window), ct).ConfigureAwait(false) as CounterProtocol.Inspected;
 
-    /// <summary>An operator's word: the chosen sums of the window become these. Null when there was no answer in time: it may happen yet.</summary>
-    public async ValueTask<CounterProtocol.Changed?> SetAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, CounterSums which, CancellationToken ct) =>
-        await AskAsync(new CounterProtocol.SetSums(node.Normalize(key), window, amounts, which), ct).ConfigureAwait(false) as CounterProtocol.Changed;
+    /// <summary>
+    /// An operator's word: the chosen sums of the window become these. Null when there was no answer in time: it may happen yet.
+    /// </summary>
+    public async ValueTask<CounterProtocol.Changed?> SetAsync(
+        CounterKey key, CounterWindow window, CounterAmounts amounts, CounterSums which, CancellationToken ct) =>
+        await AskAsync(new CounterProtocol.SetSums(node.Normalize(key), window, amounts, which), ct).ConfigureAwait(
+            false) as CounterProtocol.Changed;
 
     public void Release(CounterKey key, string instance)
     {
@@ -45,7 +66,8 @@ internal sealed class OwnedCounters(ActorSystem system, IActorRef owners, Counte
         }
     }
 
-    private ValueTask<ICounterMessage?> AskAsync(IForCounter message, CancellationToken ct) => AskAsync(message, new MessageReply(_replies, _provider), ct);
+    private ValueTask<ICounterMessage?> AskAsync(IForCounter message, CancellationToken ct) =>
+        AskAsync(message, new MessageReply(_replies, _provider), ct);
 
     private ValueTask<T> AskAsync<T>(IForCounter message, OwnerReply<T> reply, CancellationToken ct)
     {

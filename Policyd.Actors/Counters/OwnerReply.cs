@@ -23,7 +23,9 @@ internal abstract class OwnerReply<T>(ActorPath path, IActorRefProvider provider
     /// <summary>What an answer tells the asker; null is an answer that did not come in time.</summary>
     public abstract T Read(ICounterMessage? answer);
 
-    /// <summary>The answer, or what is told without one when none came before the token was cancelled. To be asked for once, and awaited once.</summary>
+    /// <summary>
+    /// The answer, or what is told without one when none came before the token was cancelled. To be asked for once, and awaited once.
+    /// </summary>
     public ValueTask<T> Until(CancellationToken ct)
     {
         _givingUp = ct.UnsafeRegister(static self => ((OwnerReply<T>)self!).Answer(null), this);
@@ -62,7 +64,8 @@ internal abstract class OwnerReply<T>(ActorPath path, IActorRefProvider provider
 /// <param name="path">Where answers go.</param>
 /// <param name="provider">The system's.</param>
 /// <param name="otherwise">What the counter is without an answer.</param>
-internal sealed class ReadingReply(ActorPath path, IActorRefProvider provider, CounterState otherwise) : OwnerReply<CounterReading>(path, provider)
+internal sealed class ReadingReply(ActorPath path, IActorRefProvider provider, CounterState otherwise)
+    : OwnerReply<CounterReading>(path, provider)
 {
     public override CounterReading Read(ICounterMessage? answer) =>
         (answer as CounterProtocol.Reading)?.Value ?? new CounterReading(otherwise, default);

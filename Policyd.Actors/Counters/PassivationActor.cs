@@ -3,9 +3,10 @@ using Akka.Actor;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// Passivation of idle owners. One sweep over this node's owners takes <see cref="CounterSettings.PassivateAfter"/>: each owner is told to check whether it
-/// is idle. A timer in each owner would cost more memory than the counts that it holds. With more owners than <see cref="CounterSettings.OwnersAtEase"/> the
-/// sweep is faster in proportion: strangers who send from new addresses all the time must not fill the memory with owners.
+/// Passivation of idle owners. One sweep over this node's owners takes <see cref="CounterSettings.PassivateAfter"/>: each owner is told to
+/// check whether it is idle. A timer in each owner would cost more memory than the counts that it holds. With more owners than
+/// <see cref="CounterSettings.OwnersAtEase"/> the sweep is faster in proportion: strangers who send from new addresses all the time must
+/// not fill the memory with owners.
 /// </summary>
 internal sealed class PassivationActor : UntypedActor, IWithTimers
 {
@@ -51,7 +52,9 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
         return (count * Math.Max(count, _settings.OwnersAtEase) / _settings.OwnersAtEase / StepsInASweep) + 1;
     }
 
-    /// <summary>Null at the end of a sweep. The next sweep begins with the next step, so that one step never checks an owner twice.</summary>
+    /// <summary>
+    /// Null at the end of a sweep. The next sweep begins with the next step, so that one step never checks an owner twice.
+    /// </summary>
     private MailboxGate? NextOwner()
     {
         _sweep ??= _owners.All.GetEnumerator();

@@ -8,8 +8,8 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// A store whose tables are created, or taken over from mtpolicyd, before they are first used. That may be long after the
-/// start: the database can be away then. What was done to a table is logged once. A table is prepared by one call at a time, which goes on when those who wait
-/// for it have given up: to take over a large table takes longer than a mail waits.
+/// start: the database can be away then. What was done to a table is logged once. A table is prepared by one call at a time, which goes on
+/// when those who wait for it have given up: to take over a large table takes longer than a mail waits.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "Its writer stops it.")]
 internal sealed class PreparedStore(string connection, ICounterStore store, ILogger logger)
@@ -42,7 +42,9 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         }
     }
 
-    /// <summary>The server's start: begins to prepare the tables, and says when the database is away or, after a while, has not answered.</summary>
+    /// <summary>
+    /// The server's start: begins to prepare the tables, and says when the database is away or, after a while, has not answered.
+    /// </summary>
     public async Task BeginAsync(IReadOnlyCollection<string> tables, TimeSpan timeout)
     {
         using var deadline = new CancellationTokenSource(timeout);
@@ -76,8 +78,8 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
     }
 
     /// <summary>
-    /// The writer's end: nobody waits for a table any more, and what could not be written is told. Not through Akka's log, whose lines of the last moment are lost
-    /// when the system ends.
+    /// The writer's end: nobody waits for a table any more, and what could not be written is told. Not through Akka's log, whose lines of
+    /// the last moment are lost when the system ends.
     /// </summary>
     public void Stop(IEnumerable<(string Table, int Rows, long Mails)> unwritten, bool mayArrive, string reason)
     {
@@ -103,7 +105,8 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
 
     public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => store.IsCommittedAsync(node, sequence, ct);
 
-    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) =>
+    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(
+        DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) =>
         store.RequestIdsSinceAsync(since, seen, ct);
 
     private async Task<T> PreparedAsync<T>(IEnumerable<string> tables, Func<Task<T>> work, CancellationToken ct)

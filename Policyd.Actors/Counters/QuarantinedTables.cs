@@ -3,8 +3,8 @@ using Policyd.Plugins.Sources;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The tables whose commits the database refuses (no permission, not a counter table) while it takes others: what each has gathered, and when
-/// it is tried again.
+/// The tables whose commits the database refuses (no permission, not a counter table) while it takes others: what each has gathered, and
+/// when it is tried again.
 /// </summary>
 internal sealed class QuarantinedTables(CounterWriterSettings settings)
 {
@@ -17,7 +17,8 @@ internal sealed class QuarantinedTables(CounterWriterSettings settings)
     public bool IsQuarantined(string table) => _tables.ContainsKey(table);
 
     /// <summary>Where an add to this table goes; null when nothing is wrong with it.</summary>
-    public CommitBatch? Of(string table) => _tables.Count > 0 && _tables.TryGetValue(table, out var quarantined) ? quarantined.Waiting : null;
+    public CommitBatch? Of(string table) =>
+        _tables.Count > 0 && _tables.TryGetValue(table, out var quarantined) ? quarantined.Waiting : null;
 
     /// <summary>The batch waits, with what gathered behind it meanwhile. Returns all of it, and for how long.</summary>
     public (CommitBatch Waiting, TimeSpan Wait) Quarantine(string table, CommitBatch batch)

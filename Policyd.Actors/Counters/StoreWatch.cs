@@ -6,8 +6,8 @@ using Policyd.Plugins.Sources;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// How long a writer or a loader has been waiting for the database. One that is only slow is told while it is, with what it was asked for, and
-/// again when it has answered: the requests that wait meanwhile would be the only sign of it. The actor looks by a timer that runs
+/// How long a writer or a loader has been waiting for the database. One that is only slow is told while it is, with what it was asked for,
+/// and again when it has answered: the requests that wait meanwhile would be the only sign of it. The actor looks by a timer that runs
 /// as long as it waits.
 /// </summary>
 internal sealed class StoreWatch(CounterWriterSettings settings, IWithTimers actor, ILogger logger)

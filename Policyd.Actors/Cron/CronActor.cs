@@ -8,8 +8,8 @@ using static Policyd.Actors.Cron.CronProtocol;
 namespace Policyd.Actors.Cron;
 
 /// <summary>
-/// The cron scheduler: one in the whole cluster. It wakes at the next task's time, writes the run into its ledger before it begins, and runs
-/// one task at a time: two that come at midnight must not purge the same table at once. A ledger that cannot be written stops it,
+/// The cron scheduler: one in the whole cluster. It wakes at the next task's time, writes the run into its ledger before it begins, and
+/// runs one task at a time: two that come at midnight must not purge the same table at once. A ledger that cannot be written stops it,
 /// and its supervisor starts it again after a while: a tick that nobody could note down would run twice.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
@@ -50,7 +50,8 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
         Command<Wake>(_ => OnWake());
         Command<Finished>(OnFinished);
         Command<ListTasks>(_ => Sender.Tell(new TaskList(
-            [.. _options.Tasks.Select(task => new CronTaskStatus(task.Name, task.Expression, _ledger[task.Name]?.LastRun, _next[task.Name]))])));
+            [.. _options.Tasks.Select(
+                task => new CronTaskStatus(task.Name, task.Expression, _ledger[task.Name]?.LastRun, _next[task.Name]))])));
         Command<RunTask>(OnRunTask);
         Command<SaveSnapshotSuccess>(saved =>
         {
@@ -73,7 +74,8 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog) =>
+    public static Props Props(
+        CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog) =>
         Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock, ledgerLog)));
 
     // Akka stops the actor after each of these, and would log them as events, sequence numbers and the driver's exception.
@@ -225,5 +227,6 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
         public static readonly Wake Instance = new();
     }
 
-    private sealed record Finished(int Failures, string? Error, IReadOnlyList<(string Task, IActorRef Asker)> Asked) : INoSerializationVerificationNeeded;
+    private sealed record Finished(int Failures, string? Error, IReadOnlyList<(string Task, IActorRef Asker)> Asked)
+        : INoSerializationVerificationNeeded;
 }

@@ -75,7 +75,9 @@ internal sealed class CronLedger
         }
     }
 
-    /// <summary>Whether a tick came and was not run to its end before the given moment: the server was down, or went down under it.</summary>
+    /// <summary>
+    /// Whether a tick came and was not run to its end before the given moment: the server was down, or went down under it.
+    /// </summary>
     public bool HasMissed(string task, Func<DateTimeOffset, DateTimeOffset?> next, DateTimeOffset now) =>
         this[task] is { } entry
         && (entry.LastRun is { Result: CronResult.Interrupted, Scheduled: not null } || next(entry.LastScheduled ?? entry.Since) <= now);

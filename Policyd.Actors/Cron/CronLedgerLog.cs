@@ -5,8 +5,8 @@ using Policyd.Plugins.Sources;
 namespace Policyd.Actors.Cron;
 
 /// <summary>
-/// What an operator reads of a ledger whose database is away: a sentence with what the database said, once in a while, and one when it is used
-/// again. Outlives the scheduler, which is started anew after each failure.
+/// What an operator reads of a ledger whose database is away: a sentence with what the database said, once in a while, and one when it is
+/// used again. Outlives the scheduler, which is started anew after each failure.
 /// </summary>
 internal sealed partial class CronLedgerLog(string where, ILogger logger)
 {
@@ -33,9 +33,15 @@ internal sealed partial class CronLedgerLog(string where, ILogger logger)
         }
     }
 
-    [LoggerMessage(EventId = 27, Level = LogLevel.Error, Message = "cron: the ledger in {Database} is unavailable, no task runs until it is back: {Reason}")]
+    [LoggerMessage(
+        EventId = 27,
+        Level = LogLevel.Error,
+        Message = "cron: the ledger in {Database} is unavailable, no task runs until it is back: {Reason}")]
     private static partial void LedgerAway(ILogger logger, string database, string reason);
 
-    [LoggerMessage(EventId = 28, Level = LogLevel.Warning, Message = "cron: the ledger in {Database} is available again after {Seconds:0.0} s; tasks run again")]
+    [LoggerMessage(
+        EventId = 28,
+        Level = LogLevel.Warning,
+        Message = "cron: the ledger in {Database} is available again after {Seconds:0.0} s; tasks run again")]
     private static partial void LedgerBack(ILogger logger, string database, double seconds);
 }

@@ -1,6 +1,8 @@
 namespace Policyd.Actors.Cron;
 
-/// <summary>Marks what may cross from one node to another or rest in the ledger; <see cref="CronSerializer"/> knows each by a short manifest.</summary>
+/// <summary>
+/// Marks what may cross from one node to another or rest in the ledger; <see cref="CronSerializer"/> knows each by a short manifest.
+/// </summary>
 public interface ICronMessage;
 
 /// <summary>What the cron scheduler is asked, and what it answers. docs/cron.md tells the states and failures.</summary>
@@ -12,7 +14,9 @@ public static class CronProtocol
     /// <summary>The tasks in the order of the configuration.</summary>
     public sealed record TaskList(IReadOnlyList<CronTaskStatus> Tasks) : ICronMessage;
 
-    /// <summary>Runs a task now, after those that run or wait already. Answered with <see cref="TaskRan"/> at its end, or <see cref="NoSuchTask"/>.</summary>
+    /// <summary>
+    /// Runs a task now, after those that run or wait already. Answered with <see cref="TaskRan"/> at its end, or <see cref="NoSuchTask"/>.
+    /// </summary>
     public sealed record RunTask(string Name) : ICronMessage;
 
     /// <summary>The task has run.</summary>
@@ -52,4 +56,5 @@ public enum CronResult
 /// <param name="Duration">How long it took; null while it runs or when it was interrupted.</param>
 /// <param name="Result">How it ended.</param>
 /// <param name="Failures">How many plugins failed.</param>
-public sealed record CronRun(string Task, DateTimeOffset? Scheduled, DateTimeOffset Started, TimeSpan? Duration, CronResult Result, int Failures);
+public sealed record CronRun(
+    string Task, DateTimeOffset? Scheduled, DateTimeOffset Started, TimeSpan? Duration, CronResult Result, int Failures);

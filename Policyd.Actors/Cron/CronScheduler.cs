@@ -10,8 +10,8 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Actors.Cron;
 
 /// <summary>
-/// Starts the cron scheduler and asks it: alone on this node, or, where the server is a cluster, once in all of it. A ledger whose database is
-/// away is tried again until it is there; meanwhile no task runs, for nobody could note that it did.
+/// Starts the cron scheduler and asks it: alone on this node, or, where the server is a cluster, once in all of it. A ledger whose database
+/// is away is tried again until it is there; meanwhile no task runs, for nobody could note that it did.
 /// </summary>
 public sealed class CronScheduler
 {
@@ -42,7 +42,8 @@ public sealed class CronScheduler
     internal static CronScheduler Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
     {
         var ledgerLog = new CronLedgerLog(HasDatabase(model) ? model.Sql.Database(model.Cron.Db).Description : "memory", logger);
-        var props = CronActor.Props(model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock, ledgerLog);
+        var props = CronActor.Props(
+            model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock, ledgerLog);
         var supervised = BackoffSupervisor.Props(Backoff.OnStop(props, Name, s_firstWait, s_longestWait, 0.2, -1));
         return new CronScheduler(StartAsync(system, model, supervised, clustered, ledgerLog));
     }
@@ -53,7 +54,9 @@ public sealed class CronScheduler
     public async Task<CronProtocol.TaskList> ListAsync(TimeSpan timeout) =>
         await AskAsync<CronProtocol.TaskList>(new CronProtocol.ListTasks(), timeout).ConfigureAwait(false);
 
-    /// <summary>Runs a task now and waits for its end: <see cref="CronProtocol.TaskRan"/> or <see cref="CronProtocol.NoSuchTask"/>.</summary>
+    /// <summary>
+    /// Runs a task now and waits for its end: <see cref="CronProtocol.TaskRan"/> or <see cref="CronProtocol.NoSuchTask"/>.
+    /// </summary>
     /// <param name="task">The task.</param>
     /// <param name="timeout">How long to wait.</param>
     /// <exception cref="TimeoutException">The cron scheduler does not run, or the task has not ended in time.</exception>
@@ -61,7 +64,8 @@ public sealed class CronScheduler
 
     private static bool HasDatabase(PolicyServerModel model) => model.Sql.Contains(model.Cron.Db);
 
-    private static async Task<IActorRef> StartAsync(ActorSystem system, PolicyServerModel model, Props props, bool clustered, CronLedgerLog ledgerLog)
+    private static async Task<IActorRef> StartAsync(
+        ActorSystem system, PolicyServerModel model, Props props, bool clustered, CronLedgerLog ledgerLog)
     {
         if (HasDatabase(model))
         {

@@ -41,7 +41,9 @@ public sealed class CronSerializer(ExtendedActorSystem system) : SerializerWithS
     public override string Manifest(object o)
     {
         ArgumentNullException.ThrowIfNull(o);
-        return s_manifests.TryGetValue(o.GetType(), out var manifest) ? manifest : throw new SerializationException($"{o.GetType()} is not a message of the cron scheduler");
+        return s_manifests.TryGetValue(o.GetType(), out var manifest)
+            ? manifest
+            : throw new SerializationException($"{o.GetType()} is not a message of the cron scheduler");
     }
 
     /// <inheritdoc/>
@@ -56,7 +58,8 @@ public sealed class CronSerializer(ExtendedActorSystem system) : SerializerWithS
     {
         if (!s_types.TryGetValue(manifest, out var type))
         {
-            throw new SerializationException($"\"{manifest}\" is not a known message of the cron scheduler; another node may run a newer version");
+            throw new SerializationException(
+                $"\"{manifest}\" is not a known message of the cron scheduler; another node may run a newer version");
         }
 
         try

@@ -1,6 +1,8 @@
 namespace Policyd.Actors.Hosting;
 
-/// <summary>Akka's settings for a server that others reach. Everything here can be overridden in the configuration's <c>akka { }</c>.</summary>
+/// <summary>
+/// Akka's settings for a server that others reach. Everything here can be overridden in the configuration's <c>akka { }</c>.
+/// </summary>
 internal static class NetworkSettings
 {
     /// <summary>For Akka's remoting: on loopback unless the configuration says otherwise, and for no message but ours.</summary>

@@ -14,7 +14,10 @@ namespace Policyd.Actors.Hosting;
 /// <summary>Puts the policy server into a host.</summary>
 public static class PolicyServerExtensions
 {
-    /// <summary>How long the last counts may take to be written, after the last answer. A host's own time for its stop must be longer, or they are lost unsaid.</summary>
+    /// <summary>
+    /// How long the last counts may take to be written, after the last answer. A host's own time for its stop must be longer, or they are
+    /// lost unsaid.
+    /// </summary>
     public static readonly TimeSpan FlushGrace = TimeSpan.FromSeconds(10);
 
     // For a host that stops Akka without having drained: below the phase's own time-out, which would cut the drain off.
@@ -36,7 +39,8 @@ public static class PolicyServerExtensions
     /// <param name="builder">The actor system's.</param>
     /// <param name="model">What to serve.</param>
     /// <param name="akka">The <c>akka { }</c> section of the configuration as HOCON or JSON: it overrides our settings.</param>
-    public static AkkaConfigurationBuilder WithPolicyServer(this AkkaConfigurationBuilder builder, PolicyServerModel model, string? akka = null) =>
+    public static AkkaConfigurationBuilder WithPolicyServer(
+        this AkkaConfigurationBuilder builder, PolicyServerModel model, string? akka = null) =>
         builder.WithPolicyServer(model, out _, akka);
 
     /// <inheritdoc cref="WithPolicyServer(AkkaConfigurationBuilder, PolicyServerModel, string?)"/>

@@ -7,12 +7,19 @@ namespace Policyd.Actors.Listeners;
 /// <summary>A bound and listening socket, and what was asked for. Disposing it unbinds, and removes the file of a UNIX socket.</summary>
 internal sealed class PolicyListener : IDisposable
 {
-    /// <summary>Connections that may wait for an accept: every smtpd of a large Postfix at once, a hundred a service and endpoint by default.</summary>
+    /// <summary>
+    /// Connections that may wait for an accept: every smtpd of a large Postfix at once, a hundred a service and endpoint by default.
+    /// </summary>
     public const int Backlog = 4096;
 
     // Postfix connects as its own user; who may reach the socket is told by its folder, as in Postfix's own queue.
     private const UnixFileMode Anybody =
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+        UnixFileMode.UserRead
+            | UnixFileMode.UserWrite
+            | UnixFileMode.GroupRead
+            | UnixFileMode.GroupWrite
+            | UnixFileMode.OtherRead
+            | UnixFileMode.OtherWrite;
 
     private int _disposed;
 
@@ -36,7 +43,8 @@ internal sealed class PolicyListener : IDisposable
     /// <param name="mode">Who may connect to a UNIX socket. Nobody can before it is set: the socket does not listen until then.</param>
     /// <param name="backlog">Connections that may wait for an accept.</param>
     /// <param name="cancellationToken">Ends the look-up of a name.</param>
-    public static async Task<PolicyListener> BindAsync(PolicyEndpoint endpoint, UnixFileMode mode, int backlog, CancellationToken cancellationToken)
+    public static async Task<PolicyListener> BindAsync(
+        PolicyEndpoint endpoint, UnixFileMode mode, int backlog, CancellationToken cancellationToken)
     {
         Socket? socket = null;
         try
@@ -82,7 +90,9 @@ internal sealed class PolicyListener : IDisposable
 
     // The system's word for a path that leads nowhere would be "Cannot assign requested address".
     private static string Reason(Exception e, PolicyEndpoint endpoint) =>
-        e is SocketException && endpoint.IsUnix && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(endpoint.Path))) ? "its folder does not exist" : e.Message;
+        e is SocketException && endpoint.IsUnix && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(endpoint.Path)))
+            ? "its folder does not exist"
+            : e.Message;
 
     private static Socket Create(EndPoint address, bool bothFamilies)
     {

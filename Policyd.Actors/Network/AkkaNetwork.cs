@@ -7,8 +7,8 @@ using Policyd.Plugins.Logging;
 namespace Policyd.Actors.Network;
 
 /// <summary>
-/// Whether others reach this server through Akka. Only the operator's <c>akka { }</c> says so, with seed nodes or with a provider: a server that is alone
-/// opens no port but those of its own configuration, and can be joined by nobody.
+/// Whether others reach this server through Akka. Only the operator's <c>akka { }</c> says so, with seed nodes or with a provider: a server
+/// that is alone opens no port but those of its own configuration, and can be joined by nobody.
 /// </summary>
 internal static partial class AkkaNetwork
 {
@@ -23,7 +23,8 @@ internal static partial class AkkaNetwork
         var seeds = Seeds(operators);
         foreach (var seed in seeds.Where(static seed => !IsAddress(seed)))
         {
-            throw new ConfigurationException($"{SeedNodes}: {LogValue.Quote(seed)} is not the address of a node; expected akka.tcp://policyd@HOST:PORT");
+            throw new ConfigurationException(
+                $"{SeedNodes}: {LogValue.Quote(seed)} is not the address of a node; expected akka.tcp://policyd@HOST:PORT");
         }
 
         var hasSeeds = seeds.Count > 0;
@@ -45,8 +46,9 @@ internal static partial class AkkaNetwork
     // Another kind of value reads as an empty list, and the server would be alone where it should join.
     private static IList<string> Seeds(Config operators) =>
         !operators.HasPath(SeedNodes) ? []
-        : operators.GetValue(SeedNodes) is var value && !value.IsObject() && !(value.IsString() && value.GetString().Length > 0) ? operators.GetStringList(SeedNodes, [])
-        : throw new ConfigurationException($"{SeedNodes} must be a list of addresses: [\"akka.tcp://policyd@HOST:PORT\"]");
+        : operators.GetValue(SeedNodes) is var value && !value.IsObject() && !(value.IsString() && value.GetString().Length > 0)
+            ? operators.GetStringList(SeedNodes, [])
+            : throw new ConfigurationException($"{SeedNodes} must be a list of addresses: [\"akka.tcp://policyd@HOST:PORT\"]");
 
     private static bool IsAddress(string text)
     {
@@ -91,7 +93,8 @@ internal static partial class AkkaNetwork
 
     /// <summary>Providers have a short name, and the name of their type.</summary>
     private static bool Is(string kind, string provider) =>
-        provider.Equals(kind, StringComparison.OrdinalIgnoreCase) || provider.Contains(kind + "ActorRefProvider", StringComparison.OrdinalIgnoreCase);
+        provider.Equals(kind, StringComparison.OrdinalIgnoreCase)
+            || provider.Contains(kind + "ActorRefProvider", StringComparison.OrdinalIgnoreCase);
 
     [LoggerMessage(EventId = 29, Level = LogLevel.Information, Message = "akka listens on {Address}, as configured in akka {{ }}")]
     private static partial void Listens(ILogger logger, string address);
@@ -99,12 +102,14 @@ internal static partial class AkkaNetwork
     [LoggerMessage(
         EventId = 30,
         Level = LogLevel.Warning,
-        Message = "akka listens on {Address}, as configured in akka {{ }}, without TLS: every host and local user that can reach this port can join the cluster and take over counters")]
+        Message = "akka listens on {Address}, as configured in akka {{ }}, without TLS: every host and local user that can reach this port "
+            + "can join the cluster and take over counters")]
     private static partial void ListensToAll(ILogger logger, string address);
 
     [LoggerMessage(
         EventId = 31,
         Level = LogLevel.Warning,
-        Message = "akka {{ {Section} }} has no effect: without akka {{ cluster.seed-nodes }} this server runs alone and Akka opens no port")]
+        Message = "akka {{ {Section} }} has no effect: without akka {{ cluster.seed-nodes }} this server "
+            + "runs alone and Akka opens no port")]
     private static partial void WithoutEffect(ILogger logger, string section);
 }

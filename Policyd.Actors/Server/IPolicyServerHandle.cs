@@ -25,7 +25,9 @@ public interface IPolicyServerHandle
     /// <summary>Connections refused since the start, for <c>max_connections</c>.</summary>
     long ConnectionsRefused { get; }
 
-    /// <summary>What an operator does with the counters; null while the server starts, and when its configuration has no counter table.</summary>
+    /// <summary>
+    /// What an operator does with the counters; null while the server starts, and when its configuration has no counter table.
+    /// </summary>
     CounterOperations? Counters { get; }
 
     /// <summary>The periodic tasks; null while the server starts, and when its configuration turns them off.</summary>

@@ -176,7 +176,10 @@ internal sealed class PolicyServer : IPolicyServerHandle
         await accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!IsDraining && _system is { WhenTerminated.IsCompleted: false } system)
         {
-            Server.UnexpectedEnd.Begin(system, logger, $"{endpoint} no longer accepts connections ({accepting.Exception?.InnerException?.Message ?? "it was closed"})");
+            Server.UnexpectedEnd.Begin(
+                system,
+                logger,
+                $"{endpoint} no longer accepts connections ({accepting.Exception?.InnerException?.Message ?? "it was closed"})");
         }
     }
 

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Policyd.Actors.Server;
 
 /// <summary>
-/// The end that nobody asked for: the cluster removed this node, or something without which no mail is answered has ended. The host makes an exit code
-/// of it, so that a service manager starts the server again instead of taking it for stopped.
+/// The end that nobody asked for: the cluster removed this node, or something without which no mail is answered has ended. The host makes
+/// an exit code of it, so that a service manager starts the server again instead of taking it for stopped.
 /// </summary>
 internal static partial class UnexpectedEnd
 {

@@ -57,7 +57,9 @@ internal sealed class InstanceRouterActor : UntypedActor
     {
         var now = Environment.TickCount64;
         Lease? lease = null;
-        if (pending.Instance.Length > 0 && _instances.TryGetValue(pending.Instance, out lease) && now - lease.Since > _settings.StuckAfterMilliseconds)
+        if (pending.Instance.Length > 0
+            && _instances.TryGetValue(pending.Instance, out lease)
+            && now - lease.Since > _settings.StuckAfterMilliseconds)
         {
             SessionLog.Replaced(_logger, LogValue.Quote(pending.Instance), (now - lease.Since) / 1000);
             Abandon(lease);

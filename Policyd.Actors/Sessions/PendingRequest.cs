@@ -17,7 +17,9 @@ internal sealed class PendingRequest(PolicyRequest request, VirtualHost virtualH
 
     public VirtualHost VirtualHost { get; } = virtualHost;
 
-    /// <summary>What its session is known by. Empty outside a mail transaction: then the request shares no session with any other.</summary>
+    /// <summary>
+    /// What its session is known by. Empty outside a mail transaction: then the request shares no session with any other.
+    /// </summary>
     public string Instance { get; } = ProxyRequest.SessionOf(request);
 
     /// <summary><see cref="Environment.TickCount64"/> past which nobody waits for the answer.</summary>

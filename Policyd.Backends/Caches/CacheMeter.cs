@@ -10,7 +10,8 @@ internal sealed class CacheMeter
     private CacheMeter(string name, string product)
     {
         Commands = s_meter.CreateCounter<long>($"policyd.{name}.commands", "{command}", $"Commands for {product} servers.");
-        Failures = s_meter.CreateCounter<long>($"policyd.{name}.failures", "{command}", "Commands that failed, or were not sent because their server is unavailable.");
+        Failures = s_meter.CreateCounter<long>(
+            $"policyd.{name}.failures", "{command}", "Commands that failed, or were not sent because their server is unavailable.");
     }
 
     public static CacheMeter Memcached { get; } = new("memcached", "memcached");

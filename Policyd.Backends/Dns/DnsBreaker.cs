@@ -4,8 +4,8 @@ using Policyd.Plugins.Sources;
 
 namespace Policyd.Backends.Dns;
 
-// A zone that does not answer must not cost every mail the whole time-out. After some time-outs in a row one question is sent in each pause, which
-// doubles while it stays silent, and none beside it, however long it takes.
+// A zone that does not answer must not cost every mail the whole time-out. After some time-outs in a row one question is sent in each
+// pause, which doubles while it stays silent, and none beside it, however long it takes.
 internal sealed class DnsBreaker(string zone, TimeProvider clock, ILogger logger)
 {
     public const int TimeOutsToOpen = 5;

@@ -2,9 +2,9 @@ using Policyd.Plugins.Dns;
 
 namespace Policyd.Backends.Dns;
 
-// Answers until their time to live is over, the least recently used going first when there are too many, or when together they are larger than a
-// kilobyte each: a stranger's names have records as large as he likes. Not safe by itself: the resolver's lock is around it, since "in the cache",
-// "already asked" and "to be asked" must be one decision.
+// Answers until their time to live is over, the least recently used going first when there are too many, or when together they are larger
+// than a kilobyte each: a stranger's names have records as large as he likes. Not safe by itself: the resolver's lock is around it, since
+// "in the cache", "already asked" and "to be asked" must be one decision.
 internal sealed class DnsCache(int size, TimeProvider clock)
 {
     private const long BytesOfAnswer = 1024;

@@ -4,8 +4,8 @@ using Policyd.Plugins.Sources;
 
 namespace Policyd.Backends.Dns;
 
-// Lookups that were not sent for want of a slot, by kind of names and by what was used up: each is counted, and the log has a line every ten seconds. A list
-// that is not asked lets spam in, and nobody would know why.
+// Lookups that were not sent for want of a slot, by kind of names and by what was used up: each is counted, and the log has a line every
+// ten seconds. A list that is not asked lets spam in, and nobody would know why.
 internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
 {
     private readonly Lock _lock = new();
@@ -46,7 +46,9 @@ internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
         lock (_lock)
         {
             return [.. _rows.Select(static row => new Measurement<long>(
-                row.Value.Count, new KeyValuePair<string, object?>("names", row.Key.Kind), new KeyValuePair<string, object?>("bound", row.Key.Bound.ToString().ToLowerInvariant())))];
+                row.Value.Count,
+                new KeyValuePair<string, object?>("names", row.Key.Kind),
+                new KeyValuePair<string, object?>("bound", row.Key.Bound.ToString().ToLowerInvariant())))];
         }
     }
 

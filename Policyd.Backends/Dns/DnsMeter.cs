@@ -18,11 +18,18 @@ internal sealed class DnsMeter : IDisposable
     {
         _meter.CreateObservableCounter("policyd.dns.lookups", () => Lookups, "{lookup}", "Queries that were sent.");
         _meter.CreateObservableCounter("policyd.dns.hits", () => Hits, "{lookup}", "Queries answered from the cache.");
-        _meter.CreateObservableCounter("policyd.dns.joined", () => Volatile.Read(ref _joined), "{lookup}", "Queries that joined an identical query in progress.");
+        _meter.CreateObservableCounter(
+            "policyd.dns.joined", () => Volatile.Read(ref _joined), "{lookup}", "Queries that joined an identical query in progress.");
         _meter.CreateObservableCounter("policyd.dns.timeouts", () => Volatile.Read(ref _timeOuts), "{lookup}", "Lookups that timed out.");
-        _meter.CreateObservableCounter("policyd.dns.failures", () => Volatile.Read(ref _failures), "{lookup}", "Lookups that the servers could not answer.");
-        _meter.CreateObservableCounter("policyd.dns.suppressed", () => Suppressed, "{lookup}", "Queries not sent because their zone does not answer.");
-        _meter.CreateObservableCounter("policyd.dns.left_out", leftOut.Measure, "{lookup}", "Lookups skipped because a limit was reached, by kind of name and by limit.");
+        _meter.CreateObservableCounter(
+            "policyd.dns.failures", () => Volatile.Read(ref _failures), "{lookup}", "Lookups that the servers could not answer.");
+        _meter.CreateObservableCounter(
+            "policyd.dns.suppressed", () => Suppressed, "{lookup}", "Queries not sent because their zone does not answer.");
+        _meter.CreateObservableCounter(
+            "policyd.dns.left_out",
+            leftOut.Measure,
+            "{lookup}",
+            "Lookups skipped because a limit was reached, by kind of name and by limit.");
         _meter.CreateObservableUpDownCounter("policyd.dns.cached", cached, "{answer}", "Answers in the cache.");
         _meter.CreateObservableUpDownCounter("policyd.dns.silent_zones", silentZones, "{zone}", "Zones that do not answer.");
     }

@@ -57,7 +57,9 @@ public sealed class DnsOptions
     {
         if (Servers.Count > 0)
         {
-            return [.. Servers.Select(server => TryParse(server, out var endpoint) ? endpoint : throw new FormatException($"\"{server}\" is not an address of a DNS server"))];
+            return [.. Servers.Select(server => TryParse(server, out var endpoint)
+                ? endpoint
+                : throw new FormatException($"\"{server}\" is not an address of a DNS server"))];
         }
 
         var found = new List<IPEndPoint>();
@@ -84,7 +86,9 @@ public sealed class DnsOptions
     internal static bool TryParse(string text, [NotNullWhen(true)] out IPEndPoint? endpoint)
     {
         endpoint = null;
-        if (IPAddress.TryParse(text, out var bare) && (bare.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || text.Count(c => c == '.') == 3) && !text.StartsWith('['))
+        if (IPAddress.TryParse(text, out var bare)
+            && (bare.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || text.Count(c => c == '.') == 3)
+            && !text.StartsWith('['))
         {
             endpoint = new IPEndPoint(bare, Port);
             return true;
@@ -97,14 +101,17 @@ public sealed class DnsOptions
         {
             host = text;
         }
-        else if (colon < 0 || !int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out port) || port is < 1 or > ushort.MaxValue)
+        else if (colon < 0
+            || !int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out port)
+            || port is < 1 or > ushort.MaxValue)
         {
             return false;
         }
 
         var bracketed = host.StartsWith('[') && host.EndsWith(']');
         if (!IPAddress.TryParse(bracketed ? host[1..^1] : host, out var address)
-            || bracketed != (address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6) || (!bracketed && host.Count(c => c == '.') != 3))
+            || bracketed != (address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6)
+                || (!bracketed && host.Count(c => c == '.') != 3))
         {
             return false;
         }

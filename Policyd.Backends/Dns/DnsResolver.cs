@@ -39,18 +39,23 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         _strangers = new DnsShare("strangers", MostOfStrangers, MostOfStrangersZone, MostOfClient, new DnsCache(options.CacheSize, clock));
         LeftOut = new DnsLeftOut(clock, logger);
         Meter = new DnsMeter(
-            () => Locked(() => _lists.Answers.Count + _strangers.Answers.Count), () => Locked(() => _zones.Values.Count(static zone => zone.IsOpen)), LeftOut);
+            () => Locked(() => _lists.Answers.Count + _strangers.Answers.Count),
+            () => Locked(() => _zones.Values.Count(static zone => zone.IsOpen)),
+            LeftOut);
     }
 
     public DnsMeter Meter { get; }
 
     public DnsLeftOut LeftOut { get; }
 
-    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) => ResolveAsync(name, type, null, null, ct);
+    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) =>
+        ResolveAsync(name, type, null, null, ct);
 
-    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) => ResolveAsync(name, type, null, budget, ct);
+    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) =>
+        ResolveAsync(name, type, null, budget, ct);
 
-    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, CancellationToken ct) => ResolveAsync(name, type, zone, null, ct);
+    public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, CancellationToken ct) =>
+        ResolveAsync(name, type, zone, null, ct);
 
     private ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, DnsBudget? budget, CancellationToken ct)
     {
@@ -162,7 +167,8 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // Nothing is expected here. Whoever waits must have an answer all the same. The name stays out of the log: a list's may have a key in it.
+            // Nothing is expected here. Whoever waits must have an answer all the same. The name stays out of the log: a list's may have a
+            // key in it.
             DnsLog.LookupFailed(_logger, lookup.Key.Type, e);
             reply = DnsReply.Failure;
         }

@@ -2,9 +2,9 @@ using Policyd.Plugins.Dns;
 
 namespace Policyd.Backends.Dns;
 
-// Lookups under way, and answers, of one kind of names. Those of the operator's lists and those that strangers chose have a share each, which the other
-// cannot fill: a sender whose records lead to a thousand silent names would otherwise switch all lists off. Within a share no zone has more than its part, and
-// no client: one that has many domains would take the lookups of all other mails.
+// Lookups under way, and answers, of one kind of names. Those of the operator's lists and those that strangers chose have a share each,
+// which the other cannot fill: a sender whose records lead to a thousand silent names would otherwise switch all lists off. Within a share
+// no zone has more than its part, and no client: one that has many domains would take the lookups of all other mails.
 // Not safe by itself: the resolver's lock is around it.
 internal sealed class DnsShare(string kind, int slots, int slotsOfZone, int slotsOfClient, DnsCache answers)
 {

@@ -51,7 +51,9 @@ internal static class DnsWire
         return message;
     }
 
-    /// <summary>Whether a message is the answer to a question at all: else it is a stray or a forgery, and the right one may still come.</summary>
+    /// <summary>
+    /// Whether a message is the answer to a question at all: else it is a stray or a forgery, and the right one may still come.
+    /// </summary>
     public static bool Answers(ReadOnlySpan<byte> message, ushort id, DnsKey key)
     {
         if (message.Length < HeaderLength || BinaryPrimitives.ReadUInt16BigEndian(message) != id || (message[2] & 0xf8) != 0x80)
@@ -115,13 +117,15 @@ internal static class DnsWire
 
         if (records.Count > 0)
         {
-            return new DnsReply(new DnsAnswer(DnsStatus.Found, records) { IsAuthenticated = (message[3] & AuthenticData) != 0 }, Seconds(ttl));
+            return new DnsReply(
+                new DnsAnswer(DnsStatus.Found, records) { IsAuthenticated = (message[3] & AuthenticData) != 0 }, Seconds(ttl));
         }
 
         var authority = ReadSection(message, ReadCount(message, 8), ref at);
         if (authority.Find(static record => record.Type == TypeAuthority) is not { } start)
         {
-            // A server that only points to others knows nothing itself. Without SOA a negative answer is not to be kept (RFC 2308, section 5).
+            // A server that only points to others knows nothing itself. Without SOA a negative answer is not to be kept (RFC 2308, section
+            // 5).
             var points = code == 0 && (message[2] & 0x04) == 0 && authority.Exists(static record => record.Type == TypeNameServer);
             return points ? DnsReply.Failure : new DnsReply(DnsReply.None(code == 3), TimeSpan.Zero);
         }
@@ -138,7 +142,8 @@ internal static class DnsWire
         for (var steps = 0; steps < MostAliases; steps++)
         {
             var from = owner;
-            if (answers.Find(record => record.Type == TypeAlias && record.Owner.Equals(from, StringComparison.OrdinalIgnoreCase)) is not { } alias)
+            if (answers.Find(record => record.Type == TypeAlias
+                && record.Owner.Equals(from, StringComparison.OrdinalIgnoreCase)) is not { } alias)
             {
                 return owner;
             }
@@ -249,8 +254,8 @@ internal static class DnsWire
         return BinaryPrimitives.ReadUInt16BigEndian(message[(at - 2)..]);
     }
 
-    // Compressed names (RFC 1035, section 4.1.4). A pointer must lead further back than where it stands, so it ends; and a chain of thousands, which a
-    // message has room for, is no name of anybody's, but each record of it would walk them all.
+    // Compressed names (RFC 1035, section 4.1.4). A pointer must lead further back than where it stands, so it ends; and a chain of
+    // thousands, which a message has room for, is no name of anybody's, but each record of it would walk them all.
     private static string ReadName(ReadOnlySpan<byte> message, ref int at)
     {
         var name = new StringBuilder(64);

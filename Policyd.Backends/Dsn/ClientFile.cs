@@ -12,7 +12,9 @@ internal static class ClientFile
     {
         try
         {
-            return [.. File.ReadAllLines(file).Select(static line => line.Trim()).Where(line => line.Length > 0 && !comments.Contains(line[0]))];
+            return [.. File.ReadAllLines(file)
+                .Select(static line => line.Trim())
+                .Where(line => line.Length > 0 && !comments.Contains(line[0]))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

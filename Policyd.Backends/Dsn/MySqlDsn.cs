@@ -3,27 +3,32 @@ using System.Globalization;
 namespace Policyd.Backends.Dsn;
 
 /// <summary>
-/// The data sources of DBD::mysql and DBD::MariaDB: settings between semicolons or colons; values without a name are database, host and port in
-/// this order; an IPv6 address stands in brackets. Settings may have the prefix of either driver.
+/// The data sources of DBD::mysql and DBD::MariaDB: settings between semicolons or colons; values without a name are database, host and
+/// port in this order; an IPv6 address stands in brackets. Settings may have the prefix of either driver.
 /// </summary>
 internal static class MySqlDsn
 {
-    private const string Known = "database (db, dbname), host (hostname), port, user, password, and with the prefix mysql_ or mariadb_ socket, ssl, ssl_ca_file, ssl_client_key, "
-        + "ssl_client_cert, ssl_verify_server_cert, ssl_optional, connect_timeout, read_timeout, write_timeout, compression, init_command, server_pubkey, get_server_pubkey, read_default_file, read_default_group";
+    private const string Known =
+        "database (db, dbname), host (hostname), port, user, password, and with the prefix mysql_ or mariadb_ socket, ssl, "
+            + "ssl_ca_file, ssl_client_key, "
+            + "ssl_client_cert, ssl_verify_server_cert, ssl_optional, connect_timeout, read_timeout, write_timeout, compression, "
+            + "init_command, server_pubkey, get_server_pubkey, read_default_file, read_default_group";
 
     private static readonly string[] s_inOrder = ["database", "host", "port"];
     private static readonly string[] s_prefixes = ["mysql_", "mariadb_"];
 
     private static readonly HashSet<string> s_honoured = new(StringComparer.Ordinal)
     {
-        "socket", "ssl", "ssl_ca_file", "ssl_client_key", "ssl_client_cert", "ssl_verify_server_cert", "ssl_optional", "connect_timeout", "read_timeout",
+        "socket", "ssl", "ssl_ca_file", "ssl_client_key", "ssl_client_cert", "ssl_verify_server_cert", "ssl_optional", "connect_timeout",
+        "read_timeout",
         "write_timeout", "compression", "init_command", "server_pubkey", "get_server_pubkey", "read_default_file", "read_default_group",
     };
 
     // How the Perl driver works inside, or what is always so here.
     private static readonly HashSet<string> s_ignored = new(StringComparer.Ordinal)
     {
-        "enable_utf8", "enable_utf8mb4", "auto_reconnect", "multi_statements", "server_prepare", "server_prepare_disable_fallback", "bind_type_guessing",
+        "enable_utf8", "enable_utf8mb4", "auto_reconnect", "multi_statements", "server_prepare", "server_prepare_disable_fallback",
+        "bind_type_guessing",
         "bind_comment_placeholders", "no_autocommit_cmd", "client_found_rows", "use_result", "local_infile", "max_allowed_packet",
     };
 
@@ -142,7 +147,8 @@ internal static class MySqlDsn
             throw new FormatException($"the port {where} is not a number from 1 to 65535");
         }
 
-        if (name.EndsWith("_timeout", StringComparison.Ordinal) && (!uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) || seconds > 86400))
+        if (name.EndsWith("_timeout", StringComparison.Ordinal)
+            && (!uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) || seconds > 86400))
         {
             throw new FormatException($"the time {where} is not a number of seconds up to 86400");
         }

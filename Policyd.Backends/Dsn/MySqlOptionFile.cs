@@ -3,9 +3,10 @@ using System.Text;
 namespace Policyd.Backends.Dsn;
 
 /// <summary>
-/// The option files of MySQL's and MariaDB's client libraries (dev.mysql.com/doc/refman/8.0/en/option-files.html), which a data source names with
-/// <c>mysql_read_default_file</c> and <c>mysql_read_default_group</c>: what it does not say itself stands there. The groups that every client reads
-/// count, and the named one; of an option that is given twice the later one.
+/// The option files of MySQL's and MariaDB's client libraries (dev.mysql.com/doc/refman/8.0/en/option-files.html), which a data source
+/// names with
+/// <c>mysql_read_default_file</c> and <c>mysql_read_default_group</c>: what it does not say itself stands there. The groups that every
+/// client reads count, and the named one; of an option that is given twice the later one.
 /// </summary>
 internal static class MySqlOptionFile
 {
@@ -98,7 +99,8 @@ internal static class MySqlOptionFile
         return words switch
         {
             ["!include", var file] => [file],
-            ["!includedir", var folder] => Directory.Exists(folder) ? Directory.GetFiles(folder, "*.cnf").Order(StringComparer.Ordinal) : [],
+            ["!includedir", var folder] =>
+                Directory.Exists(folder) ? Directory.GetFiles(folder, "*.cnf").Order(StringComparer.Ordinal) : [],
             _ => [],
         };
     }

@@ -3,8 +3,8 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Backends.Dsn;
 
 /// <summary>
-/// A data source in DBI's form, <c>dbi:DRIVER(ATTRIBUTES):REST</c>, as DBI, DBD::mysql, DBD::MariaDB, DBD::Pg and DBD::SQLite document it. What is
-/// documented there is honoured, or is an error with its place; nothing is read as something else in silence.
+/// A data source in DBI's form, <c>dbi:DRIVER(ATTRIBUTES):REST</c>, as DBI, DBD::mysql, DBD::MariaDB, DBD::Pg and DBD::SQLite document it.
+/// What is documented there is honoured, or is an error with its place; nothing is read as something else in silence.
 /// </summary>
 internal static class PerlDsn
 {
@@ -13,8 +13,10 @@ internal static class PerlDsn
     // Of DBI itself: what they ask for has no meaning here, or is always so.
     private static readonly HashSet<string> s_dbi = new(StringComparer.OrdinalIgnoreCase)
     {
-        "RaiseError", "PrintError", "PrintWarn", "RaiseWarn", "AutoCommit", "Warn", "ShowErrorStatement", "ChopBlanks", "TraceLevel", "FetchHashKeyName", "LongReadLen",
-        "LongTruncOk", "HandleError", "InactiveDestroy", "AutoInactiveDestroy", "RowCacheSize", "Taint", "TaintIn", "TaintOut", "Profile", "ReadOnly", "Callbacks",
+        "RaiseError", "PrintError", "PrintWarn", "RaiseWarn", "AutoCommit", "Warn", "ShowErrorStatement", "ChopBlanks", "TraceLevel",
+        "FetchHashKeyName", "LongReadLen",
+        "LongTruncOk", "HandleError", "InactiveDestroy", "AutoInactiveDestroy", "RowCacheSize", "Taint", "TaintIn", "TaintOut", "Profile",
+        "ReadOnly", "Callbacks",
     };
 
     /// <exception cref="FormatException">It is none; the message tells where, and holds no value.</exception>
@@ -115,9 +117,11 @@ internal sealed class DsnSettings
 {
     public Dictionary<string, string> Values { get; } = new(StringComparer.OrdinalIgnoreCase);
 
-    public static FormatException Unknown(int at, string known) => new($"the DBI data source has an unknown setting at character {at + 1}; known settings: {known}");
+    public static FormatException Unknown(int at, string known) =>
+        new($"the DBI data source has an unknown setting at character {at + 1}; known settings: {known}");
 
-    public static FormatException Impossible(int at, string key, string advice) => new($"the setting '{key}' at character {at + 1} is not supported: {advice}");
+    public static FormatException Impossible(int at, string key, string advice) =>
+        new($"the setting '{key}' at character {at + 1} is not supported: {advice}");
 
     public bool Has(string key) => Values.ContainsKey(key);
 

@@ -1,7 +1,8 @@
 namespace Policyd.Backends.Dsn;
 
 /// <summary>
-/// libpq's service files (postgresql.org/docs/current/libpq-pgservice.html): sections of settings, in the file that PGSERVICEFILE names, else in
+/// libpq's service files (postgresql.org/docs/current/libpq-pgservice.html): sections of settings, in the file that PGSERVICEFILE names,
+/// else in
 /// <c>~/.pg_service.conf</c>, else in <c>pg_service.conf</c> of the folder PGSYSCONFDIR (Debian's: /etc/postgresql-common).
 /// </summary>
 internal static class PgServiceFile
@@ -26,7 +27,9 @@ internal static class PgServiceFile
     private static IEnumerable<string> Files()
     {
         var own = Environment.GetEnvironmentVariable("PGSERVICEFILE");
-        yield return string.IsNullOrEmpty(own) ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".pg_service.conf") : own;
+        yield return string.IsNullOrEmpty(own)
+            ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".pg_service.conf")
+            : own;
         var system = Environment.GetEnvironmentVariable("PGSYSCONFDIR");
         yield return Path.Combine(string.IsNullOrEmpty(system) ? DebianFolder : system, "pg_service.conf");
     }
@@ -48,7 +51,9 @@ internal static class PgServiceFile
             else if (found is not null)
             {
                 var equals = line.IndexOf('=', StringComparison.Ordinal);
-                found.Add(equals > 0 ? (line[..equals].Trim().ToLowerInvariant(), line[(equals + 1)..].Trim()) : throw new FormatException($"{file}: a line of the service has no '='"));
+                found.Add(equals > 0
+                    ? (line[..equals].Trim().ToLowerInvariant(), line[(equals + 1)..].Trim())
+                    : throw new FormatException($"{file}: a line of the service has no '='"));
             }
         }
 

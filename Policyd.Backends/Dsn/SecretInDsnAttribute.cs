@@ -13,12 +13,17 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
 {
     private static readonly HashSet<string> s_open = new(StringComparer.OrdinalIgnoreCase)
     {
-        "database", "dbname", "db", "initial catalog", "data source", "datasource", "filename", "mode", "cache", "default timeout", "foreign keys",
-        "host", "hostname", "hostaddr", "server", "address", "addr", "network address", "port", "protocol", "connectionprotocol", "connection protocol",
+        "database", "dbname", "db", "initial catalog", "data source", "datasource", "filename", "mode", "cache", "default timeout",
+        "foreign keys",
+        "host", "hostname", "hostaddr", "server", "address", "addr", "network address", "port", "protocol", "connectionprotocol",
+        "connection protocol",
         "user", "username", "user id", "userid", "uid", "user name",
-        "sslmode", "ssl mode", "mysql_ssl", "mariadb_ssl", "mysql_socket", "mariadb_socket", "timeout", "connect_timeout", "connect timeout",
-        "connection timeout", "connectiontimeout", "mysql_connect_timeout", "mariadb_connect_timeout", "command timeout", "pooling", "maximum pool size",
-        "minimum pool size", "max pool size", "min pool size", "charset", "character set", "search path", "timezone", "max auto prepare", "application name",
+        "sslmode", "ssl mode", "mysql_ssl", "mariadb_ssl", "mysql_socket", "mariadb_socket", "timeout", "connect_timeout",
+        "connect timeout",
+        "connection timeout", "connectiontimeout", "mysql_connect_timeout", "mariadb_connect_timeout", "command timeout", "pooling",
+        "maximum pool size",
+        "minimum pool size", "max pool size", "min pool size", "charset", "character set", "search path", "timezone", "max auto prepare",
+        "application name",
     };
 
     /// <inheritdoc/>
@@ -70,10 +75,12 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
     }
 
     // The name of a setting that nobody knows may itself be a piece of a password.
-    private static bool IsSecretName(string name) => name.Replace(" ", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal).ToLowerInvariant() is
-        "password" or "pwd" or "pass" or "passfile" or "passphrase" or "sslpassword" or "certificatepassword" or "options";
+    private static bool IsSecretName(string name) =>
+        name.Replace(" ", "", StringComparison.Ordinal).Replace("_", "", StringComparison.Ordinal).ToLowerInvariant() is
+            "password" or "pwd" or "pass" or "passfile" or "passphrase" or "sslpassword" or "certificatepassword" or "options";
 
-    // DBD::Pg separates settings by spaces, too, and DBD::mysql by colons. Within quotes nothing ends a setting; quotes that are not closed hold all the rest.
+    // DBD::Pg separates settings by spaces, too, and DBD::mysql by colons. Within quotes nothing ends a setting; quotes that are not closed
+    // hold all the rest.
     private static List<string> Parts(string text, DsnForm form)
     {
         var parts = new List<string>();
@@ -94,7 +101,9 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
             {
                 quote = c;
             }
-            else if (c == ';' || (form == DsnForm.Pg && char.IsWhiteSpace(c)) || (form == DsnForm.MySql && c == ':' && !IsInBrackets(text, at)))
+            else if (c == ';'
+                || (form == DsnForm.Pg && char.IsWhiteSpace(c))
+                || (form == DsnForm.MySql && c == ':' && !IsInBrackets(text, at)))
             {
                 parts.Add(text[begin..at]);
                 begin = at + 1;
@@ -106,9 +115,12 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
     }
 
     // An IPv6 address has colons of its own.
-    private static bool IsInBrackets(string text, int at) => text.LastIndexOf('[', at) is >= 0 and var open && text.IndexOf(']', open) > at && !text.AsSpan(open, at - open).ContainsAny(';', '=');
+    private static bool IsInBrackets(string text, int at) => text.LastIndexOf('[', at) is >= 0 and var open
+        && text.IndexOf(']', open) > at
+        && !text.AsSpan(open, at - open).ContainsAny(';', '=');
 
-    [GeneratedRegex(@"\A(?<driver>dbi:[A-Za-z0-9_]+)(?:\((?<attributes>[^)]*)\))?:", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"\A(?<driver>dbi:[A-Za-z0-9_]+)(?:\((?<attributes>[^)]*)\))?:", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Driver();
 
     [GeneratedRegex(@"\A\s*[A-Za-z_ ]+\s*\z", RegexOptions.CultureInvariant)]

@@ -5,7 +5,8 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Backends.Dsn;
 
 /// <summary>
-/// The <c>dsn</c> of a Sql connection: Perl's DBI form, as mtpolicyd has it and its drivers document it (<c>dbi:mysql:database=D;host=H</c>,
+/// The <c>dsn</c> of a Sql connection: Perl's DBI form, as mtpolicyd has it and its drivers document it
+/// (<c>dbi:mysql:database=D;host=H</c>,
 /// <c>dbi:SQLite:dbname=FILE</c>, <c>dbi:Pg:dbname=D</c>), or .NET's (<c>Data Source=var/policyd.db</c>). Its text form never shows
 /// a password.
 /// </summary>
@@ -54,7 +55,8 @@ public sealed class SqlDsn : IOptionValue<SqlDsn>
     internal string? Get(string key) => _settings.TryGetValue(key, out var value) && value.Length > 0 ? value : null;
 
     private static bool IsSecret(string key) =>
-        key.Replace(" ", "", StringComparison.Ordinal).ToLowerInvariant() is "password" or "pwd" or "pass" or "user" or "uid" or "userid" or "username" or "passfile" or "sslpassword";
+        key.Replace(" ", "", StringComparison.Ordinal).ToLowerInvariant() is "password" or "pwd" or "pass" or "user" or "uid" or "userid"
+            or "username" or "passfile" or "sslpassword";
 
     private static SqlDsn? ParsePerl(string text, out string? error)
     {
@@ -103,13 +105,15 @@ public sealed class SqlDsn : IOptionValue<SqlDsn>
 
     private static SqlProvider? Guess(Dictionary<string, string> settings)
     {
-        if (settings.ContainsKey("host") && settings.Keys.Any(k => k is "username" or "search path" or "timezone" or "ssl mode" or "passfile"))
+        if (settings.ContainsKey("host")
+            && settings.Keys.Any(k => k is "username" or "search path" or "timezone" or "ssl mode" or "passfile"))
         {
             return settings.ContainsKey("username") && !settings.ContainsKey("uid") ? SqlProvider.PostgreSQL : null;
         }
 
         var file = settings.GetValueOrDefault("data source") ?? settings.GetValueOrDefault("filename");
-        return file is not null && !settings.Keys.Any(k => k is "database" or "port" or "uid" or "user id" or "user" or "username" or "initial catalog")
+        return file is not null
+            && !settings.Keys.Any(k => k is "database" or "port" or "uid" or "user id" or "user" or "username" or "initial catalog")
             ? SqlProvider.SQLite
             : null;
     }

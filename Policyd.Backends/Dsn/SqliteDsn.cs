@@ -3,7 +3,8 @@ using System.Globalization;
 namespace Policyd.Backends.Dsn;
 
 /// <summary>
-/// The data sources of DBD::SQLite: a file's name as it is, or settings between semicolons of which one names the file. A name that begins with
+/// The data sources of DBD::SQLite: a file's name as it is, or settings between semicolons of which one names the file. A name that begins
+/// with
 /// <c>file:</c> is a URI (sqlite.org/uri.html).
 /// </summary>
 internal static class SqliteDsn
@@ -18,7 +19,8 @@ internal static class SqliteDsn
 
     private static readonly HashSet<string> s_ignored = new(StringComparer.OrdinalIgnoreCase)
     {
-        "sqlite_unicode", "sqlite_string_mode", "sqlite_use_immediate_transaction", "sqlite_see_if_its_a_number", "sqlite_allow_multiple_statements",
+        "sqlite_unicode", "sqlite_string_mode", "sqlite_use_immediate_transaction", "sqlite_see_if_its_a_number",
+        "sqlite_allow_multiple_statements",
         "sqlite_extended_result_codes", "sqlite_prefer_numeric_type", "sqlite_defensive",
     };
 
@@ -64,7 +66,8 @@ internal static class SqliteDsn
         }
     }
 
-    private static string KeyOf(string part) => part.IndexOf('=', StringComparison.Ordinal) is >= 0 and var equals ? part[..equals].Trim() : "";
+    private static string KeyOf(string part) =>
+        part.IndexOf('=', StringComparison.Ordinal) is >= 0 and var equals ? part[..equals].Trim() : "";
 
     private static bool IsFile(string key) => key.ToLowerInvariant() is "db" or "dbname" or "database" or "uri";
 
@@ -140,11 +143,16 @@ internal static class SqliteDsn
 
     private static void AddFlags(DsnSettings settings, string value, int at)
     {
-        if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var flags) || (flags & ~(ReadOnly | ReadWrite | Create | Uri)) != 0)
+        if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var flags)
+            || (flags & ~(ReadOnly | ReadWrite | Create | Uri)) != 0)
         {
-            throw DsnSettings.Impossible(at, "sqlite_open_flags", "only 1 (read-only), 2 (read and write) and 6 (read, write and create) are");
+            throw DsnSettings.Impossible(
+                at, "sqlite_open_flags", "only 1 (read-only), 2 (read and write) and 6 (read, write and create) are");
         }
 
-        settings.Add("mode", (flags & ReadOnly) != 0 ? "ReadOnly" : (flags & (ReadWrite | Create)) == ReadWrite ? "ReadWrite" : "ReadWriteCreate", at);
+        settings.Add(
+            "mode",
+            (flags & ReadOnly) != 0 ? "ReadOnly" : (flags & (ReadWrite | Create)) == ReadWrite ? "ReadWrite" : "ReadWriteCreate",
+            at);
     }
 }

@@ -19,5 +19,6 @@ internal sealed class ExpiringStores(TimeProvider clock) : IExpiringStores
     public IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry, TimeProvider clock) =>
         new SqlAutoWhitelist((SqlDatabase)database, table, expiry, clock);
 
-    public IAutoWhitelist WhitelistInCache(ICountingCache cache, string prefix, TimeSpan expiry) => new CacheAutoWhitelist(cache, prefix, expiry);
+    public IAutoWhitelist WhitelistInCache(ICountingCache cache, string prefix, TimeSpan expiry) =>
+        new CacheAutoWhitelist(cache, prefix, expiry);
 }

@@ -3,7 +3,8 @@ using Policyd.Plugins.Expiring;
 namespace Policyd.Backends.Expiring;
 
 /// <summary>
-/// In this server's memory, bounded by a number of entries: past it the oldest goes. A restart forgets them, and other servers do not see them.
+/// In this server's memory, bounded by a number of entries: past it the oldest goes. A restart forgets them, and other servers do not see
+/// them.
 /// </summary>
 internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000) : IExpiringStore
 {
@@ -90,8 +91,8 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
         DropOldest(now);
     }
 
-    // The order is that of putting; an entry that was removed or put anew since has another number, and is not meant. Behind one that lives long
-    // such places gather, so the order is made anew when most of it is of no use.
+    // The order is that of putting; an entry that was removed or put anew since has another number, and is not meant. Behind one that lives
+    // long such places gather, so the order is made anew when most of it is of no use.
     private void DropOldest(TimeSpan now)
     {
         if (_order.Count > 2 * (_entries.Count + 1_000))
@@ -127,7 +128,8 @@ internal sealed class MemoryExpiringStore(TimeProvider clock, int most = 500_000
         }
     }
 
-    private bool IsMeant((string Key, long Number) place, out Entry entry) => _entries.TryGetValue(place.Key, out entry) && entry.Number == place.Number;
+    private bool IsMeant((string Key, long Number) place, out Entry entry) =>
+        _entries.TryGetValue(place.Key, out entry) && entry.Number == place.Number;
 
     private readonly record struct Entry(long Value, TimeSpan Until, long Number);
 }

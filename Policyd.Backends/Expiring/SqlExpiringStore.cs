@@ -6,8 +6,8 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Backends.Expiring;
 
 /// <summary>
-/// In a table of its own, <c>policyd_expiring</c>: shared by all servers on the database, and kept over a restart. A statement each; two servers
-/// that add the same key at one time end with one row.
+/// In a table of its own, <c>policyd_expiring</c>: shared by all servers on the database, and kept over a restart. A statement each; two
+/// servers that add the same key at one time end with one row.
 /// </summary>
 internal sealed class SqlExpiringStore : IExpiringStore
 {
@@ -27,18 +27,25 @@ internal sealed class SqlExpiringStore : IExpiringStore
         var isMySql = database.Provider == SqlProvider.MySQL;
         _clock = clock;
         _tables = new SqlTables(database, isMySql
-            ? ["CREATE TABLE IF NOT EXISTS policyd_expiring (name VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, value BIGINT NOT NULL, expires BIGINT NOT NULL, INDEX policyd_expiring_expires (expires)) ENGINE = InnoDB"]
-            : [$"CREATE TABLE IF NOT EXISTS policyd_expiring (name VARCHAR(255){(database.Provider == SqlProvider.PostgreSQL ? " COLLATE \"C\"" : "")} NOT NULL PRIMARY KEY, value BIGINT NOT NULL, expires BIGINT NOT NULL)",
+            ? ["CREATE TABLE IF NOT EXISTS policyd_expiring (name VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, "
+                + "value BIGINT NOT NULL, expires BIGINT NOT NULL, INDEX policyd_expiring_expires (expires)) ENGINE = InnoDB"]
+            : [$"CREATE TABLE IF NOT EXISTS policyd_expiring (name "
+                + $"VARCHAR(255){(database.Provider == SqlProvider.PostgreSQL ? " COLLATE \"C\"" : "")} NOT NULL PRIMARY KEY, value BIGINT "
+                + $"NOT NULL, expires BIGINT NOT NULL)",
                "CREATE INDEX IF NOT EXISTS policyd_expiring_expires ON policyd_expiring (expires)"]);
         _find = _tables.Query("SELECT value FROM policyd_expiring WHERE name = ? AND expires > ?");
 
         // One that has run out and is not purged yet is written over; one that lives stays.
         _add = _tables.Query(isMySql
-            ? "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE value = IF(expires > ?, value, VALUES(value)), expires = IF(expires > ?, expires, VALUES(expires))"
-            : "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value, expires = excluded.expires WHERE policyd_expiring.expires <= ?");
+            ? "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE value = IF(expires > ?, value, "
+                + "VALUES(value)), expires = IF(expires > ?, expires, VALUES(expires))"
+            : "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = "
+                + "excluded.value, expires = excluded.expires WHERE policyd_expiring.expires <= ?");
         _set = _tables.Query(isMySql
-            ? "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE value = VALUES(value), expires = VALUES(expires)"
-            : "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value, expires = excluded.expires");
+            ? "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE value = "
+                + "VALUES(value), expires = VALUES(expires)"
+            : "INSERT INTO policyd_expiring (name, value, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = "
+                + "excluded.value, expires = excluded.expires");
         _remove = _tables.Query("DELETE FROM policyd_expiring WHERE name = ?");
         _purge = _tables.Query("DELETE FROM policyd_expiring WHERE expires <= ?");
     }
@@ -48,7 +55,9 @@ internal sealed class SqlExpiringStore : IExpiringStore
     private long Now => _clock.GetUtcNow().ToUnixTimeSeconds();
 
     public async ValueTask<long?> FindAsync(string key, CancellationToken ct) =>
-        await _tables.ScalarAsync(_find, ct, Name(key), Now).ConfigureAwait(false) is { } value ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : null;
+        await _tables.ScalarAsync(_find, ct, Name(key), Now).ConfigureAwait(false) is { } value
+            ? Convert.ToInt64(value, CultureInfo.InvariantCulture)
+            : null;
 
     public async ValueTask AddAsync(string key, long value, TimeSpan life, CancellationToken ct)
     {
@@ -62,7 +71,8 @@ internal sealed class SqlExpiringStore : IExpiringStore
     public async ValueTask SetAsync(string key, long value, TimeSpan life, CancellationToken ct) =>
         await _tables.ExecuteAsync(_set, ct, Name(key), value, Now + (long)life.TotalSeconds).ConfigureAwait(false);
 
-    public async ValueTask RemoveAsync(string key, CancellationToken ct) => await _tables.ExecuteAsync(_remove, ct, Name(key)).ConfigureAwait(false);
+    public async ValueTask RemoveAsync(string key, CancellationToken ct) =>
+        await _tables.ExecuteAsync(_remove, ct, Name(key)).ConfigureAwait(false);
 
     public async ValueTask PurgeAsync(CancellationToken ct) => await _tables.ExecuteAsync(_purge, ct, Now).ConfigureAwait(false);
 }

@@ -5,8 +5,9 @@ using System.Text;
 namespace Policyd.Backends.Expiring;
 
 /// <summary>
-/// Keys as every table can hold them, whatever its character set and width, and as no collation takes for another's: printable ASCII, the rest of its
-/// UTF-8 bytes as <c>%XX</c>. A sender would otherwise choose a domain that the table has no characters for, and the lookup would fail.
+/// Keys as every table can hold them, whatever its character set and width, and as no collation takes for another's: printable ASCII, the
+/// rest of its UTF-8 bytes as <c>%XX</c>. A sender would otherwise choose a domain that the table has no characters for, and the lookup
+/// would fail.
 /// </summary>
 internal static class SqlKeyText
 {

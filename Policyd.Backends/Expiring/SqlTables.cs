@@ -17,11 +17,13 @@ internal sealed class SqlTables(SqlDatabase database, IReadOnlyList<string> defi
     /// <summary>Runs a statement that may run twice and comes to the same.</summary>
     /// <returns>How many rows it changed: none where a value is not one that the table can hold.</returns>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
-    public Task<int> ExecuteAsync(SqlQuery query, CancellationToken ct, params object?[] values) => ExecuteAsync(query, isRepeatable: true, values, ct);
+    public Task<int> ExecuteAsync(SqlQuery query, CancellationToken ct, params object?[] values) =>
+        ExecuteAsync(query, isRepeatable: true, values, ct);
 
     /// <summary>Runs a statement that adds to what is there: never a second time when it may have been done.</summary>
     /// <inheritdoc cref="ExecuteAsync(SqlQuery, CancellationToken, object?[])"/>
-    public Task<int> ExecuteOnceAsync(SqlQuery query, CancellationToken ct, params object?[] values) => ExecuteAsync(query, isRepeatable: false, values, ct);
+    public Task<int> ExecuteOnceAsync(SqlQuery query, CancellationToken ct, params object?[] values) =>
+        ExecuteAsync(query, isRepeatable: false, values, ct);
 
     /// <summary>The first column of the first row; null when there is none.</summary>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
@@ -29,7 +31,8 @@ internal sealed class SqlTables(SqlDatabase database, IReadOnlyList<string> defi
     {
         try
         {
-            return await database.CallAsync(query, values, static (command, ct) => command.ExecuteScalarAsync(ct), ct, PrepareAsync).ConfigureAwait(false) is { } value and not DBNull ? value : null;
+            return await database.CallAsync(query, values, static (command, ct) => command.ExecuteScalarAsync(ct), ct, PrepareAsync)
+                .ConfigureAwait(false) is { } value and not DBNull ? value : null;
         }
         catch (DbException e) when (database.CannotHold(e, values))
         {
@@ -41,7 +44,13 @@ internal sealed class SqlTables(SqlDatabase database, IReadOnlyList<string> defi
     {
         try
         {
-            return await database.CallAsync(query, values, static (command, ct) => command.ExecuteNonQueryAsync(ct), ct, PrepareAsync, isRepeatable).ConfigureAwait(false);
+            return await database.CallAsync(
+                query,
+                values,
+                static (command, ct) => command.ExecuteNonQueryAsync(ct),
+                ct,
+                PrepareAsync,
+                isRepeatable).ConfigureAwait(false);
         }
         catch (DbException e) when (database.CannotHold(e, values))
         {

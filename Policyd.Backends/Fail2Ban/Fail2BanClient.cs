@@ -4,7 +4,9 @@ using Policyd.Plugins.Fail2Ban;
 
 namespace Policyd.Backends.Fail2Ban;
 
-/// <summary>Sends one command to fail2ban, over a connection of its own: bans are rare, and fail2ban holds a thread for whoever stays.</summary>
+/// <summary>
+/// Sends one command to fail2ban, over a connection of its own: bans are rare, and fail2ban holds a thread for whoever stays.
+/// </summary>
 internal sealed class Fail2BanClient : IFail2Ban
 {
     private const int MaxReplyBytes = 64 * 1024;
@@ -49,7 +51,8 @@ internal sealed class Fail2BanClient : IFail2Ban
             var end = reply.AsSpan(from, length - from).IndexOf(Fail2BanProtocol.End);
             if (end >= 0)
             {
-                return Fail2BanProtocol.Read(reply.AsSpan(0, from + end)) ?? throw new InvalidDataException("the reply is not in fail2ban's format");
+                return Fail2BanProtocol.Read(reply.AsSpan(0, from + end))
+                    ?? throw new InvalidDataException("the reply is not in fail2ban's format");
             }
         }
     }

@@ -5,8 +5,8 @@ using Policyd.Plugins.Fail2Ban;
 namespace Policyd.Backends.Fail2Ban;
 
 /// <summary>
-/// What fail2ban's socket speaks: a command is the pickle of a list of texts, the reply the pickle of a pair, a number that is 0 when it was
-/// done and a value; each is followed by <see cref="End"/>. Unpickling as Python does builds any object that the bytes name: here only
+/// What fail2ban's socket speaks: a command is the pickle of a list of texts, the reply the pickle of a pair, a number that is 0 when it
+/// was done and a value; each is followed by <see cref="End"/>. Unpickling as Python does builds any object that the bytes name: here only
 /// numbers and texts are read, nothing is ever made of them.
 /// </summary>
 internal static class Fail2BanProtocol
@@ -82,7 +82,8 @@ internal static class Fail2BanProtocol
         0x8c or (byte)'U' => rest.Length > 0 ? (1, rest[0]) : null,
         (byte)'X' => rest.Length >= 4 && BinaryPrimitives.ReadInt32LittleEndian(rest) is >= 0 and var length ? (4, length) : null,
         (byte)'c' => EndOfLines(rest, 2) is { } end ? (0, end) : null,
-        (byte)'(' or (byte)')' or (byte)'t' or 0x85 or 0x86 or 0x87 or (byte)']' or (byte)'}' or (byte)'a' or (byte)'e' or (byte)'s' or (byte)'u'
+        (byte)'(' or (byte)')' or (byte)'t' or 0x85 or 0x86 or 0x87 or (byte)']' or (byte)'}' or (byte)'a' or (byte)'e' or (byte)'s'
+            or (byte)'u'
             or (byte)'R' or (byte)'b' or 0x81 or 0x93 or 0x94 or (byte)'N' or 0x88 or 0x89 => (0, 0),
         _ => null,
     };

@@ -52,14 +52,18 @@ internal sealed class MmdbCountries : ICountryDatabase
     }
 
     /// <summary>What stands before the metadata of every such file.</summary>
-    public static ReadOnlySpan<byte> Marker => [0xab, 0xcd, 0xef, (byte)'M', (byte)'a', (byte)'x', (byte)'M', (byte)'i', (byte)'n', (byte)'d', (byte)'.', (byte)'c', (byte)'o', (byte)'m'];
+    public static ReadOnlySpan<byte> Marker => [
+        0xab, 0xcd, 0xef, (byte)'M', (byte)'a', (byte)'x', (byte)'M', (byte)'i', (byte)'n', (byte)'d', (byte)'.', (byte)'c', (byte)'o',
+        (byte)'m'
+    ];
 
     public string? CountryOf(IPAddress address)
     {
         try
         {
             return _reader.Find<Dictionary<string, object>>(address) is { } record
-                && (record.GetValueOrDefault("country") ?? record.GetValueOrDefault("registered_country")) is IDictionary<string, object> country
+                && (record.GetValueOrDefault("country")
+                    ?? record.GetValueOrDefault("registered_country")) is IDictionary<string, object> country
                 && country.TryGetValue("iso_code", out var code)
                     ? code as string
                     : null;

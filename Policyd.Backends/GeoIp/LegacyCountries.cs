@@ -5,8 +5,9 @@ using Policyd.Plugins.GeoIp;
 namespace Policyd.Backends.GeoIp;
 
 /// <summary>
-/// MaxMind's former form of a country database (GeoIP.dat, GeoIPv6.dat), as Debian's package geoip-database has it: a binary tree over the bits of
-/// an address, two numbers of three bytes a node. A number at or above the beginning of the countries is a leaf: the index of a country.
+/// MaxMind's former form of a country database (GeoIP.dat, GeoIPv6.dat), as Debian's package geoip-database has it: a binary tree over the
+/// bits of an address, two numbers of three bytes a node. A number at or above the beginning of the countries is a leaf: the index of a
+/// country.
 /// </summary>
 internal sealed class LegacyCountries : ICountryDatabase
 {
@@ -35,7 +36,10 @@ internal sealed class LegacyCountries : ICountryDatabase
         _isV6 = isV6;
     }
 
-    /// <summary>Null when the bytes are no such database. Its kind stands behind three bytes of ones near the end; a file without them is one of countries.</summary>
+    /// <summary>
+    /// Null when the bytes are no such database. Its kind stands behind three bytes of ones near the end; a file without them is one of
+    /// countries.
+    /// </summary>
     public static LegacyCountries? TryRead(byte[] bytes)
     {
         if (bytes.Length < NodeBytes)
@@ -84,8 +88,8 @@ internal sealed class LegacyCountries : ICountryDatabase
     }
 
     /// <summary>
-    /// Whether each number that can be reached is a node of the file or a country, and one of them is a country. A file may lack all that names its kind, so that else any text in its place would be
-    /// read, and know no country.
+    /// Whether each number that can be reached is a node of the file or a country, and one of them is a country. A file may lack all that
+    /// names its kind, so that else any text in its place would be read, and know no country.
     /// </summary>
     private static bool IsTreeOfCountries(byte[] bytes)
     {

@@ -138,10 +138,16 @@ internal sealed class LdapChannel : IAsyncDisposable
 
     private static SslClientAuthenticationOptions TlsOptions(LdapConnectionOptions options)
     {
-        var tls = new SslClientAuthenticationOptions { TargetHost = options.Host, CertificateRevocationCheckMode = X509RevocationMode.NoCheck };
+        var tls = new SslClientAuthenticationOptions
+        {
+            TargetHost = options.Host, CertificateRevocationCheckMode = X509RevocationMode.NoCheck
+        };
         if (options.Authorities is { } authorities)
         {
-            tls.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            tls.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck
+            };
             tls.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
         }
 

@@ -10,14 +10,16 @@ namespace Policyd.Backends.Ldap;
 /// A directory, as plugins ask it: a few connections that are opened when they are needed and kept. A kept one that the server has
 /// closed meanwhile is replaced unseen; a server that is away is asked again after a pause.
 /// </summary>
-internal sealed class LdapDirectory(string name, LdapConnectionOptions options, ConnectionEnvironment environment) : ILdapDirectory, IAsyncDisposable
+internal sealed class LdapDirectory(string name, LdapConnectionOptions options, ConnectionEnvironment environment)
+    : ILdapDirectory, IAsyncDisposable
 {
     private const int MostConnections = 16;
 
     private readonly ConcurrentBag<LdapChannel> _idle = [];
     private readonly SemaphoreSlim _free = new(MostConnections);
     private readonly BackOff _backOff = new(environment.Clock);
-    private readonly SourceLog _log = new(string.Create(CultureInfo.InvariantCulture, $"connection {name}: ldap://{options.Host}:{options.Port}"), environment.Clock);
+    private readonly SourceLog _log = new(
+        string.Create(CultureInfo.InvariantCulture, $"connection {name}: ldap://{options.Host}:{options.Port}"), environment.Clock);
     private volatile bool _isDisposed;
 
     /// <summary>How long an operation may take.</summary>

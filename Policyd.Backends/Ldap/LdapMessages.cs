@@ -107,7 +107,8 @@ internal static class LdapMessages
 
     private static string ReadText(AsnReader reader) => Encoding.UTF8.GetString(reader.ReadOctetString());
 
-    private static void WriteText(AsnWriter writer, string text, Asn1Tag? tag = null) => writer.WriteOctetString(Encoding.UTF8.GetBytes(text), tag);
+    private static void WriteText(AsnWriter writer, string text, Asn1Tag? tag = null) =>
+        writer.WriteOctetString(Encoding.UTF8.GetBytes(text), tag);
 
     private static byte[] Message(int id, Action<AsnWriter> write)
     {

@@ -3,10 +3,10 @@ using System.Buffers.Binary;
 namespace Policyd.Backends.LookupFiles;
 
 /// <summary>
-/// Reads a Berkeley DB file of type hash or btree as a whole, as postmap and SpamAssassin make them (hash versions 7 to 10, btree 8 to 10; either byte
-/// order; any page size). Every pair stands on a leaf page or, when it is long, in a chain of overflow pages, so the index above them is not needed:
-/// the pages are gone through in their order, which no damage can make endless. Layout: Berkeley DB's db_page.h, as its documentation of the file formats
-/// describes it.
+/// Reads a Berkeley DB file of type hash or btree as a whole, as postmap and SpamAssassin make them (hash versions 7 to 10, btree 8 to 10;
+/// either byte order; any page size). Every pair stands on a leaf page or, when it is long, in a chain of overflow pages, so the index
+/// above them is not needed: the pages are gone through in their order, which no damage can make endless. Layout: Berkeley DB's db_page.h,
+/// as its documentation of the file formats describes it.
 /// </summary>
 internal static class BerkeleyDbFile
 {
@@ -152,12 +152,15 @@ internal static class BerkeleyDbFile
 
         public ReadOnlySpan<byte> this[int page] => _file.AsSpan(page * _size, _size);
 
-        public int UInt16(ReadOnlySpan<byte> at) => _bigEndian ? BinaryPrimitives.ReadUInt16BigEndian(at) : BinaryPrimitives.ReadUInt16LittleEndian(at);
+        public int UInt16(ReadOnlySpan<byte> at) =>
+            _bigEndian ? BinaryPrimitives.ReadUInt16BigEndian(at) : BinaryPrimitives.ReadUInt16LittleEndian(at);
 
-        public uint UInt32(ReadOnlySpan<byte> at) => _bigEndian ? BinaryPrimitives.ReadUInt32BigEndian(at) : BinaryPrimitives.ReadUInt32LittleEndian(at);
+        public uint UInt32(ReadOnlySpan<byte> at) =>
+            _bigEndian ? BinaryPrimitives.ReadUInt32BigEndian(at) : BinaryPrimitives.ReadUInt32LittleEndian(at);
 
         /// <summary>
-        /// What the chain of overflow pages holds that an item of 12 bytes names. Every page gives at least a byte, so a chain that bites its tail ends as well.
+        /// What the chain of overflow pages holds that an item of 12 bytes names. Every page gives at least a byte, so a chain that bites
+        /// its tail ends as well.
         /// </summary>
         public byte[] Chain(ReadOnlySpan<byte> item)
         {

@@ -4,10 +4,11 @@ using System.Collections;
 namespace Policyd.Backends.LookupFiles;
 
 /// <summary>
-/// Reads an LMDB file as a whole, as Postfix's postmap makes it: one data file of a little-endian machine of 64 bits, without sub-databases and without
-/// several values for a key. Unlike a Berkeley DB file it is full of pages that are not in use any more, since what is deleted or rewritten stays until its
-/// place is needed; so the tree is gone down from the root that the newer of the two meta pages names. No page is taken twice, which ends every loop and keeps
-/// what is read below the size of the file. Layout: LMDB's mdb.c, where the structures of pages, nodes and metas are documented.
+/// Reads an LMDB file as a whole, as Postfix's postmap makes it: one data file of a little-endian machine of 64 bits, without sub-databases
+/// and without several values for a key. Unlike a Berkeley DB file it is full of pages that are not in use any more, since what is deleted
+/// or rewritten stays until its place is needed; so the tree is gone down from the root that the newer of the two meta pages names. No page
+/// is taken twice, which ends every loop and keeps what is read below the size of the file. Layout: LMDB's mdb.c, where the structures of
+/// pages, nodes and metas are documented.
 /// </summary>
 internal static class LmdbFile
 {
@@ -34,10 +35,12 @@ internal static class LmdbFile
     private const ushort OffPage = 0x01;
 
     /// <summary>Whether the file says that it is one, be it of a kind that cannot be read.</summary>
-    public static bool IsOne(ReadOnlySpan<byte> file) => file.Length >= HeadLength && (HasMagic(file[PageHead..]) || HasMagic(file[PageHeadOf32Bits..]));
+    public static bool IsOne(ReadOnlySpan<byte> file) =>
+        file.Length >= HeadLength && (HasMagic(file[PageHead..]) || HasMagic(file[PageHeadOf32Bits..]));
 
     /// <summary>
-    /// Where the two metas stand, the heads of their pages with them. Each commit writes one of them as its last, so they tell whether a file has changed.
+    /// Where the two metas stand, the heads of their pages with them. Each commit writes one of them as its last, so they tell whether a
+    /// file has changed.
     /// </summary>
     /// <exception cref="InvalidDataException">It is no such file, or one that cannot be read.</exception>
     public static (Range First, Range Second) Metas(ReadOnlySpan<byte> head)
@@ -58,7 +61,9 @@ internal static class LmdbFile
         }
 
         var size = UInt32(head, PageHead + 24);
-        return size is >= 512 and <= 32768 && uint.IsPow2(size) ? (..HeadLength, (int)size..((int)size + HeadLength)) : throw Damaged($"pages of {size} bytes");
+        return size is >= 512 and <= 32768 && uint.IsPow2(size)
+            ? (..HeadLength, (int)size..((int)size + HeadLength))
+            : throw Damaged($"pages of {size} bytes");
     }
 
     /// <summary>All pairs, each byte as one character (Latin-1), without the zero byte that Postfix may end keys and values with.</summary>
@@ -89,7 +94,8 @@ internal static class LmdbFile
         return tree.Entries == entries ? tree.Pairs : throw Damaged($"it contains {tree.Entries} entries instead of {entries}");
     }
 
-    private static bool HasMagic(ReadOnlySpan<byte> meta) => UInt32(meta, 0) is var magic && (magic == Magic || BinaryPrimitives.ReverseEndianness(magic) == Magic);
+    private static bool HasMagic(ReadOnlySpan<byte> meta) =>
+        UInt32(meta, 0) is var magic && (magic == Magic || BinaryPrimitives.ReverseEndianness(magic) == Magic);
 
     private static ulong Transaction(byte[] meta) => UInt64(meta, PageHead + 128);
 
@@ -160,7 +166,8 @@ internal static class LmdbFile
             }
 
             var value = node[(NodeHead + keyLength)..(int)length];
-            Pairs[LookupFile.Text(node.Slice(NodeHead, keyLength))] = LookupFile.Text(flags == OffPage ? OverflowValue(UInt64(value, 0), valueLength) : value);
+            Pairs[LookupFile.Text(node.Slice(NodeHead, keyLength))] = LookupFile.Text(
+                flags == OffPage ? OverflowValue(UInt64(value, 0), valueLength) : value);
             Entries++;
             return (int)length;
         }
@@ -190,7 +197,9 @@ internal static class LmdbFile
             }
 
             var pages = file.AsSpan((int)first * pageSize, (int)count * pageSize);
-            return UInt64(pages, 0) == first && (UInt16(pages, 10) & Kinds) == kind ? pages : throw Damaged($"page {first} has the wrong type");
+            return UInt64(pages, 0) == first && (UInt16(pages, 10) & Kinds) == kind
+                ? pages
+                : throw Damaged($"page {first} has the wrong type");
         }
     }
 }

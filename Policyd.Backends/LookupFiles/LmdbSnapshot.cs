@@ -1,12 +1,15 @@
 namespace Policyd.Backends.LookupFiles;
 
 /// <summary>
-/// Takes an LMDB file into memory as one commit left it, while Postfix may write to it: it does so in place. A commit overwrites no page of the one before
-/// it, and names the new root in a meta page as its last write. So what was read is whole when both metas are afterwards what they were before.
+/// Takes an LMDB file into memory as one commit left it, while Postfix may write to it: it does so in place. A commit overwrites no page of
+/// the one before it, and names the new root in a meta page as its last write. So what was read is whole when both metas are afterwards
+/// what they were before.
 /// </summary>
 internal static class LmdbSnapshot
 {
-    /// <summary>How often it is read at most. A map is read in a fraction of the time that its writer takes from one commit to the next.</summary>
+    /// <summary>
+    /// How often it is read at most. A map is read in a fraction of the time that its writer takes from one commit to the next.
+    /// </summary>
     public const int Tries = 5;
 
     /// <summary>The file's bytes; null when it is not an LMDB file.</summary>
@@ -23,8 +26,13 @@ internal static class LmdbSnapshot
             }
 
             var length = file.Length;   // Postfix only ever lets it grow, so what the metas name is in it
-            var bytes = new byte[length <= longest ? length : throw new InvalidDataException($"it is larger than {longest / 1024 / 1024} MiB")];
-            if (ReadAt(file, 0, bytes) == length && Metas(file) is { } after && before.First.SequenceEqual(after.First) && before.Second.SequenceEqual(after.Second))
+            var bytes = new byte[length <= longest
+                ? length
+                : throw new InvalidDataException($"it is larger than {longest / 1024 / 1024} MiB")];
+            if (ReadAt(file, 0, bytes) == length
+                && Metas(file) is { } after
+                && before.First.SequenceEqual(after.First)
+                && before.Second.SequenceEqual(after.Second))
             {
                 return bytes;
             }

@@ -3,7 +3,9 @@ using Policyd.Plugins.Api;
 
 namespace Policyd.Backends.LookupFiles;
 
-/// <summary>A file of keys and values that a plugin looks things up in, read as a whole: at the start, and again when it has changed.</summary>
+/// <summary>
+/// A file of keys and values that a plugin looks things up in, read as a whole: at the start, and again when it has changed.
+/// </summary>
 internal static class LookupFile
 {
     // Beyond it a file is no map of addresses any more, and reading it at each change would cost more than it is worth.
@@ -15,7 +17,8 @@ internal static class LookupFile
     /// <param name="path">The file.</param>
     /// <param name="read">What its bytes hold.</param>
     /// <param name="without">What it means that it cannot be read, for the warning at the start.</param>
-    public static ReloadedFile<Dictionary<string, string>> Open(PluginSetup setup, string path, Func<byte[], Dictionary<string, string>> read, string without) =>
+    public static ReloadedFile<Dictionary<string, string>> Open(
+        PluginSetup setup, string path, Func<byte[], Dictionary<string, string>> read, string without) =>
         ReloadedFile<Dictionary<string, string>>.For(setup, "db_file", path, one => read(ReadWhole(one)), s_betweenLooks, without);
 
     /// <summary>A key or a value, each byte as one character (Latin-1), without the zero byte that Postfix may end it with.</summary>
@@ -38,6 +41,8 @@ internal static class LookupFile
         }
 
         var bytes = File.ReadAllBytes(path);
-        return FileVersion.Of(path) == before && bytes.Length == before.Length ? bytes : throw new InvalidDataException($"{path} is being written to");
+        return FileVersion.Of(path) == before && bytes.Length == before.Length
+            ? bytes
+            : throw new InvalidDataException($"{path} is being written to");
     }
 }

@@ -1,7 +1,8 @@
 namespace Policyd.Backends.LookupFiles;
 
 /// <summary>
-/// Which file a Postfix map's name means and how it is read: <c>hash:FILE</c> and <c>btree:FILE</c> are FILE.db, <c>lmdb:FILE</c> is FILE.lmdb,
+/// Which file a Postfix map's name means and how it is read: <c>hash:FILE</c> and <c>btree:FILE</c> are FILE.db, <c>lmdb:FILE</c> is
+/// FILE.lmdb,
 /// <c>texthash:FILE</c> is FILE itself; a bare path is the file, as mtpolicyd has it, and its content says what it is.
 /// </summary>
 internal sealed record PostfixMap(string Path, Func<byte[], Dictionary<string, string>> Read)

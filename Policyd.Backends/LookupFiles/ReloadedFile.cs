@@ -6,16 +6,18 @@ using Policyd.Plugins.LookupFiles;
 namespace Policyd.Backends.LookupFiles;
 
 /// <summary>
-/// The content of a file that another program rewrites while we serve. Whoever asks gets what was read last; once in a while, and beside the
-/// requests, it is looked whether the file has changed. One that cannot be read is passed over: the last good content stays. The old object is
-/// left to the collector, since a request may be in it.
+/// The content of a file that another program rewrites while we serve. Whoever asks gets what was read last; once in a while, and beside
+/// the requests, it is looked whether the file has changed. One that cannot be read is passed over: the last good content stays. The old
+/// object is left to the collector, since a request may be in it.
 /// </summary>
 /// <param name="path">The file.</param>
-/// <param name="open">Reads it. What it throws of IOException, UnauthorizedAccessException and InvalidDataException is a file that cannot be read.</param>
+/// <param name="open">Reads it. What it throws of IOException, UnauthorizedAccessException and InvalidDataException is a file that cannot
+/// be read.</param>
 /// <param name="betweenLooks">How long nobody looks after a look.</param>
 /// <param name="clock">The clock.</param>
 /// <param name="failed">Told of each look that failed, save of the first <see cref="Load"/>.</param>
-internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpan betweenLooks, TimeProvider clock, Action<ReloadFailure> failed) : IWatchedFile<T>
+internal sealed class ReloadedFile<T>(
+    string path, Func<string, T> open, TimeSpan betweenLooks, TimeProvider clock, Action<ReloadFailure> failed) : IWatchedFile<T>
     where T : class
 {
     private readonly Lock _reading = new();
@@ -31,7 +33,8 @@ internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpa
         {
             var now = clock.GetTimestamp();
             var due = Volatile.Read(ref _lookAgainAt);
-            if (now >= due && Interlocked.CompareExchange(ref _lookAgainAt, now + (long)(betweenLooks.TotalSeconds * clock.TimestampFrequency), due) == due)
+            if (now >= due && Interlocked.CompareExchange(
+                ref _lookAgainAt, now + (long)(betweenLooks.TotalSeconds * clock.TimestampFrequency), due) == due)
             {
                 _ = Task.Run(Look);
             }
@@ -58,14 +61,17 @@ internal sealed class ReloadedFile<T>(string path, Func<string, T> open, TimeSpa
         }
     }
 
-    /// <summary>The file that an option of a plugin names. One that cannot be read is a warning at the start, and later one for each of its states.</summary>
+    /// <summary>
+    /// The file that an option of a plugin names. One that cannot be read is a warning at the start, and later one for each of its states.
+    /// </summary>
     /// <param name="setup">The plugin's.</param>
     /// <param name="option">The option.</param>
     /// <param name="path">The file.</param>
     /// <param name="open">Reads it.</param>
     /// <param name="betweenLooks">How long nobody looks after a look.</param>
     /// <param name="without">What it means that it cannot be read, for the warning at the start.</param>
-    public static ReloadedFile<T> For(PluginSetup setup, string option, string path, Func<string, T> open, TimeSpan betweenLooks, string without)
+    public static ReloadedFile<T> For(
+        PluginSetup setup, string option, string path, Func<string, T> open, TimeSpan betweenLooks, string without)
     {
         var (name, logger) = (setup.PluginName, setup.Logger);
         var file = new ReloadedFile<T>(path, open, betweenLooks, setup.Clock, failure => failure.Warn(logger, name, path));
@@ -111,7 +117,10 @@ internal readonly record struct ReloadFailure(Exception Cause, bool IsRepeated, 
     {
         if (!IsRepeated)
         {
-            ChainLog.Write(logger, LogLevel.Warning, $"{plugin}: {path}: {Cause.Message}{(HasContent ? "; the last valid version stays in use" : "")}");
+            ChainLog.Write(
+                logger,
+                LogLevel.Warning,
+                $"{plugin}: {path}: {Cause.Message}{(HasContent ? "; the last valid version stays in use" : "")}");
         }
     }
 }
@@ -127,7 +136,9 @@ internal readonly record struct FileVersion(DateTime Written, long Length)
         {
             // What a link says of itself stays as it is when the file behind it changes.
             FileSystemInfo named = new FileInfo(path);
-            return (named.LinkTarget is null ? named : named.ResolveLinkTarget(returnFinalTarget: true)) is FileInfo { Exists: true } file ? new(file.LastWriteTimeUtc, file.Length) : s_absent;
+            return (named.LinkTarget is null ? named : named.ResolveLinkTarget(returnFinalTarget: true)) is FileInfo { Exists: true } file
+                ? new(file.LastWriteTimeUtc, file.Length)
+                : s_absent;
         }
         catch (IOException)
         {
@@ -136,8 +147,8 @@ internal readonly record struct FileVersion(DateTime Written, long Length)
     }
 
     /// <summary>
-    /// Whether whatever is written from now on gives the file another time. File systems count it in ticks, of a second at the coarsest: of a file that was
-    /// written to just now, what comes behind our back in the same tick would never be seen.
+    /// Whether whatever is written from now on gives the file another time. File systems count it in ticks, of a second at the coarsest: of
+    /// a file that was written to just now, what comes behind our back in the same tick would never be seen.
     /// </summary>
     public bool IsSettled(DateTimeOffset now) => (now.UtcDateTime - Written).Duration() > TimeSpan.FromSeconds(1);
 }

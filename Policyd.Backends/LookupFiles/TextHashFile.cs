@@ -3,8 +3,8 @@ using System.Text;
 namespace Policyd.Backends.LookupFiles;
 
 /// <summary>
-/// Reads what postmap reads (postmap(1), "INPUT FILE FORMAT"): a key, blanks, a value; comments; a line that begins with a blank goes on with the
-/// one before it. Keys are folded to lower case, as postmap folds them; of a key that stands twice the first counts.
+/// Reads what postmap reads (postmap(1), "INPUT FILE FORMAT"): a key, blanks, a value; comments; a line that begins with a blank goes on
+/// with the one before it. Keys are folded to lower case, as postmap folds them; of a key that stands twice the first counts.
 /// </summary>
 internal static class TextHashFile
 {

@@ -69,15 +69,18 @@ internal sealed class MemcachedClient : IValueCache, IAsyncDisposable
 
     private static CacheException Unexpected(in MemcachedReply reply) => new($"the server sent the unexpected answer {reply.Code}");
 
-    private async ValueTask<MemcachedReply> AskAsync(string verb, string key, string flags, ReadOnlyMemory<byte>? value, CancellationToken ct)
+    private async ValueTask<MemcachedReply> AskAsync(
+        string verb, string key, string flags, ReadOnlyMemory<byte>? value, CancellationToken ct)
     {
         if (value?.Length > MemcachedWire.MaxValueBytes)
         {
-            throw new CacheException($"a value of {value.Value.Length} bytes is larger than memcached's maximum of {MemcachedWire.MaxValueBytes}");
+            throw new CacheException(
+                $"a value of {value.Value.Length} bytes is larger than memcached's maximum of {MemcachedWire.MaxValueBytes}");
         }
 
         var wire = MemcachedKeys.ToWire(_options.Namespace + key);
-        var reply = await _nodes[MemcachedKeys.ServerOf(_hashes, wire)].AskAsync(new MemcachedCommand(verb, wire, flags, value), ct).ConfigureAwait(false);
+        var reply = await _nodes[MemcachedKeys.ServerOf(_hashes, wire)].AskAsync(new MemcachedCommand(verb, wire, flags, value), ct)
+            .ConfigureAwait(false);
         if (_options.Debug)
         {
             ChainLog.Write(_environment.Logger, LogLevel.Information, $"connection {_name}: {verb} {wire}: {reply.Code}");
@@ -89,6 +92,7 @@ internal sealed class MemcachedClient : IValueCache, IAsyncDisposable
     private string Seconds(TimeSpan life)
     {
         var seconds = Math.Max(1, (long)Math.Ceiling(life.TotalSeconds));
-        return (seconds > LongestRelativeSeconds ? _environment.Clock.GetUtcNow().ToUnixTimeSeconds() + seconds : seconds).ToString(CultureInfo.InvariantCulture);
+        return (seconds > LongestRelativeSeconds ? _environment.Clock.GetUtcNow().ToUnixTimeSeconds() + seconds : seconds).ToString(
+            CultureInfo.InvariantCulture);
     }
 }

@@ -51,9 +51,15 @@ internal sealed class MemcachedLink
     /// <param name="endpoint">The server.</param>
     /// <param name="timeout">How long an answer may take.</param>
     /// <param name="clock">The clock.</param>
-    /// <param name="onBroken">Told once when the connection ends: why, and whether that is a fault: not the close of an idle connection.</param>
+    /// <param name="onBroken">Told once when the connection ends: why, and whether that is a fault: not the close of an idle
+    /// connection.</param>
     /// <param name="ct">The time for connecting.</param>
-    public static async Task<MemcachedLink> OpenAsync(PolicyEndpoint endpoint, TimeSpan timeout, TimeProvider clock, Action<MemcachedLink, CacheException, bool> onBroken, CancellationToken ct)
+    public static async Task<MemcachedLink> OpenAsync(
+        PolicyEndpoint endpoint,
+        TimeSpan timeout,
+        TimeProvider clock,
+        Action<MemcachedLink, CacheException, bool> onBroken,
+        CancellationToken ct)
     {
         var link = new MemcachedLink(await endpoint.ConnectAsync(ct).ConfigureAwait(false), timeout, clock, onBroken);
         try
@@ -184,7 +190,9 @@ internal sealed class MemcachedLink
 
                 if (result.IsCompleted)
                 {
-                    Break(new CacheException(bytes.IsEmpty ? "the server closed the connection" : "the server closed the connection in the middle of an answer"), isClose: bytes.IsEmpty);
+                    Break(new CacheException(bytes.IsEmpty
+                        ? "the server closed the connection"
+                        : "the server closed the connection in the middle of an answer"), isClose: bytes.IsEmpty);
                     return;
                 }
 
@@ -212,7 +220,9 @@ internal sealed class MemcachedLink
             }
 
             // A miss has no opaque in every version.
-            var fits = pending.IsNoOperation ? reply.Code == "MN" : reply.Code != "MN" && (reply.Opaque == pending.Opaque || (reply.Opaque is null && reply.Code == "EN"));
+            var fits = pending.IsNoOperation
+                ? reply.Code == "MN"
+                : reply.Code != "MN" && (reply.Opaque == pending.Opaque || (reply.Opaque is null && reply.Code == "EN"));
             if (!fits)
             {
                 throw new CacheException("the server sent the answer of another command");

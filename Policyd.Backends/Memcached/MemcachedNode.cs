@@ -11,7 +11,8 @@ namespace Policyd.Backends.Memcached;
 /// One server: its connection, made when it is needed. While the server is away its callers fail at once; after a pause one of them
 /// tries again, and waits for it alone.
 /// </summary>
-internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, MemcachedConnectionOptions options, ConnectionEnvironment environment)
+internal sealed class MemcachedNode(
+    string name, PolicyEndpoint endpoint, MemcachedConnectionOptions options, ConnectionEnvironment environment)
 {
     private readonly Lock _lock = new();
     private readonly BackOff _backOff = new(environment.Clock);
@@ -96,12 +97,15 @@ internal sealed class MemcachedNode(string name, PolicyEndpoint endpoint, Memcac
         using var limit = new CancellationTokenSource(options.ConnectTimeout, environment.Clock);
         try
         {
-            var link = await MemcachedLink.OpenAsync(endpoint, options.Timeout, environment.Clock, Broken, limit.Token).ConfigureAwait(false);
+            var link = await MemcachedLink.OpenAsync(endpoint, options.Timeout, environment.Clock, Broken, limit.Token)
+                .ConfigureAwait(false);
             return Connected(link, attempt);
         }
         catch (Exception exception) when (exception is SocketException or IOException or CacheException or OperationCanceledException)
         {
-            var message = exception is OperationCanceledException ? $"connecting {Waited.TimedOut(options.ConnectTimeout)}" : exception.Message;
+            var message = exception is OperationCanceledException
+                ? $"connecting {Waited.TimedOut(options.ConnectTimeout)}"
+                : exception.Message;
             Failed(attempt, message, connecting: true);
             throw new CacheException(message, exception);
         }

@@ -34,8 +34,9 @@ internal static class MemcachedWire
     {
         Encoding.ASCII.GetBytes(
             command.Key.Length == 0 ? $"{command.Verb}\r\n"
-            : command.Value is { } sized ? string.Create(CultureInfo.InvariantCulture, $"{command.Verb} {command.Key} {sized.Length} {command.Flags} O{opaque}\r\n")
-            : string.Create(CultureInfo.InvariantCulture, $"{command.Verb} {command.Key} {command.Flags} O{opaque}\r\n"),
+            : command.Value is { } sized
+                ? string.Create(CultureInfo.InvariantCulture, $"{command.Verb} {command.Key} {sized.Length} {command.Flags} O{opaque}\r\n")
+                : string.Create(CultureInfo.InvariantCulture, $"{command.Verb} {command.Key} {command.Flags} O{opaque}\r\n"),
             output);
         if (command.Value is { } value)
         {
@@ -93,7 +94,9 @@ internal static class MemcachedWire
     private static int SizeOf(string[] words) =>
         words.Length < 2 || !int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var size)
             ? throw new CacheException("the server sent a value without its size")
-            : size > MaxValueBytes ? throw new CacheException($"the server sent a value of {size} bytes; at most {MaxValueBytes} are accepted") : size;
+            : size > MaxValueBytes
+                ? throw new CacheException($"the server sent a value of {size} bytes; at most {MaxValueBytes} are accepted")
+                : size;
 
     private static uint? OpaqueOf(string[] words)
     {

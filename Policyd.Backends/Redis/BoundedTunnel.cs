@@ -8,7 +8,8 @@ namespace Policyd.Backends.Redis;
 /// <summary>Puts <see cref="RedisReplyBound"/> between each socket and the library, which has no bound of its own.</summary>
 internal sealed class BoundedTunnel : Tunnel
 {
-    public override ValueTask<Stream?> BeforeAuthenticateAsync(EndPoint endpoint, ConnectionType connectionType, Socket? socket, CancellationToken cancellationToken) =>
+    public override ValueTask<Stream?> BeforeAuthenticateAsync(
+        EndPoint endpoint, ConnectionType connectionType, Socket? socket, CancellationToken cancellationToken) =>
         new(socket is null ? null : new BoundedStream(new NetworkStream(socket, ownsSocket: true)));
 
     private sealed class BoundedStream(NetworkStream inner) : Stream
@@ -52,9 +53,11 @@ internal sealed class BoundedTunnel : Tunnel
 
         public override void Write(ReadOnlySpan<byte> buffer) => inner.Write(buffer);
 
-        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => inner.WriteAsync(buffer, offset, count, cancellationToken);
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            inner.WriteAsync(buffer, offset, count, cancellationToken);
 
-        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer, cancellationToken);
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+            inner.WriteAsync(buffer, cancellationToken);
 
         public override void Flush() => inner.Flush();
 

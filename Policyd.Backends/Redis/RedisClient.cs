@@ -7,10 +7,11 @@ using StackExchange.Redis;
 namespace Policyd.Backends.Redis;
 
 /// <summary>
-/// A connection with <c>module = Redis</c>. StackExchange.Redis keeps it open, and finds the master again through the sentinels; we add that nobody waits
-/// for a server that is known to be away.
+/// A connection with <c>module = Redis</c>. StackExchange.Redis keeps it open, and finds the master again through the sentinels; we add
+/// that nobody waits for a server that is known to be away.
 /// </summary>
-internal sealed class RedisClient(string name, RedisConnectionOptions options, ConnectionEnvironment environment) : ICountingCache, IAsyncDisposable
+internal sealed class RedisClient(string name, RedisConnectionOptions options, ConnectionEnvironment environment)
+    : ICountingCache, IAsyncDisposable
 {
     // As for memcached: an answer takes less than a millisecond, and a mail does not wait for one that does not come.
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
@@ -20,8 +21,8 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
     private readonly SemaphoreSlim _connecting = new(1);
     private ConnectionMultiplexer? _connection;
 
-    // GETRANGE, not GET: what another program has put under the key may have any size. To it an absent key is an empty value; the question which of them it is goes
-    // with it.
+    // GETRANGE, not GET: what another program has put under the key may have any size. To it an absent key is an empty value; the question
+    // which of them it is goes with it.
     public async ValueTask<byte[]?> GetAsync(string key, CancellationToken ct)
     {
         var value = await AskAsync(
@@ -65,7 +66,8 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
 
     private static byte[] Bounded(byte[] value) => value.Length <= RedisReplyBound.MaxValueBytes ? value : throw TooLarge();
 
-    private static ReadOnlyMemory<byte> Bounded(ReadOnlyMemory<byte> value) => value.Length <= RedisReplyBound.MaxValueBytes ? value : throw TooLarge();
+    private static ReadOnlyMemory<byte> Bounded(ReadOnlyMemory<byte> value) =>
+        value.Length <= RedisReplyBound.MaxValueBytes ? value : throw TooLarge();
 
     private static CacheException TooLarge() => new($"the value is larger than the maximum of {RedisReplyBound.MaxValueBytes} bytes");
 
@@ -110,7 +112,8 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
             attempt.Succeeded();
             throw new CacheException($"redis {options.Where}: {exception.Message}", exception);
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException || (exception is OperationCanceledException && !ct.IsCancellationRequested))
+        catch (Exception exception) when (exception is RedisException or TimeoutException
+            || (exception is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // The library's messages go on with its own state for pages.
             var message = exception is RedisException ? FirstSentence(exception.Message) : Waited.TimedOut(s_timeout);
@@ -146,7 +149,9 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
                 }
                 catch (OperationCanceledException)
                 {
-                    _ = connecting.ContinueWith(static late => { if (late.IsCompletedSuccessfully) { late.Result.Dispose(); } else { _ = late.Exception; } }, TaskScheduler.Default);
+                    _ = connecting.ContinueWith(
+                        static late => { if (late.IsCompletedSuccessfully) { late.Result.Dispose(); } else { _ = late.Exception; } },
+                        TaskScheduler.Default);
                     throw;
                 }
             }

@@ -74,7 +74,9 @@ public sealed class RedisConnectionOptions : IConnectionOptions
             ClientName = "policyd",
             Tunnel = new BoundedTunnel(),
         };
-        foreach (var endpoint in Sentinels.Count > 0 ? Sentinels.Select(EndPointOf) : [Sock is { } path ? new UnixDomainSocketEndPoint(path) : EndPointOf(Server)])
+        foreach (var endpoint in Sentinels.Count > 0
+            ? Sentinels.Select(EndPointOf)
+            : [Sock is { } path ? new UnixDomainSocketEndPoint(path) : EndPointOf(Server)])
         {
             configuration.EndPoints.Add(endpoint!);
         }
@@ -90,6 +92,8 @@ public sealed class RedisConnectionOptions : IConnectionOptions
             return null;
         }
 
-        return IPAddress.TryParse(endpoint.Host, out var address) ? new IPEndPoint(address, endpoint.Port) : new DnsEndPoint(endpoint.Host, endpoint.Port);
+        return IPAddress.TryParse(endpoint.Host, out var address)
+            ? new IPEndPoint(address, endpoint.Port)
+            : new DnsEndPoint(endpoint.Host, endpoint.Port);
     }
 }

@@ -1,8 +1,8 @@
 namespace Policyd.Backends.Redis;
 
 /// <summary>
-/// Follows the replies on a connection to Redis (RESP2 and RESP3) and ends it when one is larger than we ever ask for. The library behind it buffers a
-/// reply of any size, and a server that is broken, or none of ours, could fill the memory with one. Apart from any connection.
+/// Follows the replies on a connection to Redis (RESP2 and RESP3) and ends it when one is larger than we ever ask for. The library behind
+/// it buffers a reply of any size, and a server that is broken, or none of ours, could fill the memory with one. Apart from any connection.
 /// </summary>
 internal sealed class RedisReplyBound
 {

@@ -28,17 +28,25 @@ internal sealed class MailExchangers(IDnsResolver dns, bool allowPrivate)
         }
 
         var exchangers = answer.Records.OfType<MailExchangerRecord>().Where(static exchanger => exchanger.Host.Length > 0)
-            .OrderBy(static exchanger => exchanger.Preference).ThenBy(static _ => Random.Shared.Next()).Select(static exchanger => exchanger.Host).Take(MostHosts).ToList();
+            .OrderBy(static exchanger => exchanger.Preference)
+                .ThenBy(static _ => Random.Shared.Next())
+                .Select(static exchanger => exchanger.Host)
+                .Take(MostHosts)
+                .ToList();
         return exchangers.Count > 0 ? (exchangers, null) : ([], SmtpVerdict.Permanent($"the domain {domain} accepts no mail"));
     }
 
     /// <summary>A server's addresses; or why there is none that may be dialled.</summary>
-    public async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(string host, DnsBudget lookups, CancellationToken ct)
+    public async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(
+        string host, DnsBudget lookups, CancellationToken ct)
     {
         var four = dns.ResolveAsync(host, DnsRecordType.A, lookups, ct).AsTask();
         var six = dns.ResolveAsync(host, DnsRecordType.Aaaa, lookups, ct).AsTask();
         var answers = await Task.WhenAll(four, six).ConfigureAwait(false);
-        var all = answers.SelectMany(static answer => answer.Records).OfType<AddressRecord>().Select(static record => record.Address).ToList();
+        var all = answers.SelectMany(static answer => answer.Records)
+            .OfType<AddressRecord>()
+            .Select(static record => record.Address)
+            .ToList();
         if (all.Count == 0)
         {
             return ([], Array.Exists(answers, static answer => answer.IsTemporaryFailure)

@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Policyd.Backends.Smtp;
 
-/// <summary>One connection to one server, for one question. Every wait has an end: for the connection, for each reply as a whole, and the caller's.</summary>
+/// <summary>
+/// One connection to one server, for one question. Every wait has an end: for the connection, for each reply as a whole, and the caller's.
+/// </summary>
 internal sealed class SmtpCall : IDisposable
 {
     private static readonly TimeSpan s_connectTime = TimeSpan.FromSeconds(5);

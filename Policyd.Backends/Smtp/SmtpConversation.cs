@@ -6,12 +6,13 @@ namespace Policyd.Backends.Smtp;
 /// <summary>What to do next: say something, or end with what the server has decided.</summary>
 /// <param name="Say">The command, without its line end.</param>
 /// <param name="Decision">The reply that decides.</param>
-/// <param name="IsOfServer">Whether the reply is about us and not about the address: another server of the domain may have a better one.</param>
+/// <param name="IsOfServer">Whether the reply is about us and not about the address: another server of the domain may have a better
+/// one.</param>
 internal readonly record struct SmtpMove(string? Say, SmtpReply? Decision, bool IsOfServer);
 
 /// <summary>
-/// The client's side of a callout, up to RCPT TO, without any socket: a reply in, the next move out. STARTTLS is only looked for, as mtpolicyd does:
-/// nothing that needs protection is said.
+/// The client's side of a callout, up to RCPT TO, without any socket: a reply in, the next move out. STARTTLS is only looked for, as
+/// mtpolicyd does: nothing that needs protection is said.
 /// </summary>
 internal sealed class SmtpConversation(SmtpQuestion question)
 {

@@ -15,7 +15,8 @@ internal sealed record SmtpReply(int Code, IReadOnlyList<string> Lines)
     public bool IsPermanent => Code / 100 == 5;
 
     /// <summary>What the reply says of the address that was asked about.</summary>
-    public SmtpVerdict Verdict => new(IsPositive ? SmtpOutcome.Accepted : IsTransient ? SmtpOutcome.Temporary : SmtpOutcome.Permanent, Text);
+    public SmtpVerdict Verdict =>
+        new(IsPositive ? SmtpOutcome.Accepted : IsTransient ? SmtpOutcome.Temporary : SmtpOutcome.Permanent, Text);
 
     /// <summary>The texts as one line. A status code (RFC 3463) that every line repeats stands at its beginning only.</summary>
     public string Text
@@ -24,7 +25,9 @@ internal sealed record SmtpReply(int Code, IReadOnlyList<string> Lines)
         {
             var status = Lines[0].Split(' ', 2)[0] + " ";
             var isStatus = status.Length >= 6 && status[1] == '.' && status.All(static c => char.IsAsciiDigit(c) || c is '.' or ' ');
-            var text = string.Join(' ', Lines.Select((line, index) => index > 0 && isStatus && line.StartsWith(status, StringComparison.Ordinal) ? line[status.Length..] : line)).Trim();
+            var text = string.Join(' ', Lines.Select((line, index) => index > 0
+                && isStatus
+                && line.StartsWith(status, StringComparison.Ordinal) ? line[status.Length..] : line)).Trim();
             return text.Length > MostTextCharacters ? text[..MostTextCharacters] : text;
         }
     }

@@ -1,6 +1,8 @@
 namespace Policyd.Backends.Smtp;
 
-/// <summary>Makes replies of the bytes of a server, in whatever pieces they come. The server is a stranger: lines, and their number, are bounded.</summary>
+/// <summary>
+/// Makes replies of the bytes of a server, in whatever pieces they come. The server is a stranger: lines, and their number, are bounded.
+/// </summary>
 internal sealed class SmtpReplyReader
 {
     // RFC 5321, section 4.5.3.1.5, allows 512; servers that greet at length are known.
@@ -13,7 +15,8 @@ internal sealed class SmtpReplyReader
 
     /// <summary>Reads the next piece.</summary>
     /// <returns>The reply that ends with it; null when more is to come.</returns>
-    /// <exception cref="SmtpException">This is no reply, or there is more than one: nobody knows then which command the next one answers.</exception>
+    /// <exception cref="SmtpException">This is no reply, or there is more than one: nobody knows then which command the next one
+    /// answers.</exception>
     public SmtpReply? Read(ReadOnlySpan<byte> piece)
     {
         for (var at = 0; at < piece.Length; at++)
@@ -60,7 +63,11 @@ internal sealed class SmtpReplyReader
         });
         _line.Clear();
         var isLast = line.Length == 3 || (line.Length > 3 && line[3] == ' ');
-        if (line.Length < 3 || line[0] is < '2' or > '5' || !char.IsAsciiDigit(line[1]) || !char.IsAsciiDigit(line[2]) || (!isLast && line[3] != '-'))
+        if (line.Length < 3
+            || line[0] is < '2' or > '5'
+            || !char.IsAsciiDigit(line[1])
+            || !char.IsAsciiDigit(line[2])
+            || (!isLast && line[3] != '-'))
         {
             throw new SmtpException("it does not speak SMTP");
         }

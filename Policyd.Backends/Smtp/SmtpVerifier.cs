@@ -9,8 +9,9 @@ using Policyd.Plugins.Sources;
 namespace Policyd.Backends.Smtp;
 
 /// <summary>
-/// Asks the servers of an address, one after the other, whether one takes mail for it. The next is tried when one cannot be reached, does not speak
-/// SMTP or turns us away before we have named the address; what one says of the address holds. A failure is a verdict, never an exception.
+/// Asks the servers of an address, one after the other, whether one takes mail for it. The next is tried when one cannot be reached, does
+/// not speak SMTP or turns us away before we have named the address; what one says of the address holds. A failure is a verdict, never an
+/// exception.
 /// </summary>
 internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options) : IMailVerifier
 {
@@ -23,7 +24,9 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
     public async Task<SmtpVerdict> VerifyAsync(SmtpQuestion question, Action<string> log, TimeSpan time)
     {
         using var timeout = new CancellationTokenSource(time);
-        var key = options.ChecksOpenPgp ? ExistsAsync(question.Recipient.OpenPgpKeyName, DnsRecordType.OpenPgpKey, question.Lookups, timeout.Token) : Task.FromResult<bool?>(null);
+        var key = options.ChecksOpenPgp
+            ? ExistsAsync(question.Recipient.OpenPgpKeyName, DnsRecordType.OpenPgpKey, question.Lookups, timeout.Token)
+            : Task.FromResult<bool?>(null);
         var verdict = await AskServersAsync(question, log, time, timeout.Token).ConfigureAwait(false);
         return verdict with { HasOpenPgpKey = await key.ConfigureAwait(false) };
     }
@@ -68,7 +71,8 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         : question.Recipient.Literal is { } literal ? ([literal.ToString()], null)
         : await _exchangers.FindAsync(question.Recipient.Domain, question.Lookups, ct).ConfigureAwait(false);
 
-    private async Task<(SmtpVerdict Verdict, bool IsFinal)> AskHostAsync(string host, SmtpQuestion question, Action<string> log, CancellationToken ct)
+    private async Task<(SmtpVerdict Verdict, bool IsFinal)> AskHostAsync(
+        string host, SmtpQuestion question, Action<string> log, CancellationToken ct)
     {
         var last = Unreachable(question.Recipient);
         var (addresses, failure) = await AddressesAsync(host, question.Lookups, last, ct).ConfigureAwait(false);
@@ -99,7 +103,8 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
             }
             catch (Exception exception) when (exception is SocketException or SmtpException or OperationCanceledException)
             {
-                log($"{host} [{address}]: {(exception is OperationCanceledException ? Waited.TimedOut(TimeProvider.System, since) : exception.Message)}");
+                log($"{host} [{address}]: "
+                    + $"{(exception is OperationCanceledException ? Waited.TimedOut(TimeProvider.System, since) : exception.Message)}");
                 last = Unreachable(question.Recipient) with { HasStartTls = conversation.HasStartTls };
             }
         }
@@ -107,14 +112,17 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         return (await WithTlsaAsync(last, host, question.Lookups, ct).ConfigureAwait(false), false);
     }
 
-    private async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(string host, DnsBudget lookups, SmtpVerdict unreachable, CancellationToken ct)
+    private async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(
+        string host, DnsBudget lookups, SmtpVerdict unreachable, CancellationToken ct)
     {
         var literal = IPAddress.TryParse(host, out var address) ? address : null;
         try
         {
             if (options.Host is null)
             {
-                return literal is null ? await _exchangers.AddressesAsync(host, lookups, ct).ConfigureAwait(false) : _exchangers.Admit(host, [literal]);
+                return literal is null
+                    ? await _exchangers.AddressesAsync(host, lookups, ct).ConfigureAwait(false)
+                    : _exchangers.Admit(host, [literal]);
             }
 
             if (literal is not null)
@@ -153,7 +161,9 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         try
         {
             var answer = await dns.ResolveAsync(name, type, lookups, ct).ConfigureAwait(false);
-            return answer.IsTemporaryFailure ? null : answer.Status == DnsStatus.Found && (answer.IsAuthenticated || type != DnsRecordType.Tlsa);
+            return answer.IsTemporaryFailure
+                ? null
+                : answer.Status == DnsStatus.Found && (answer.IsAuthenticated || type != DnsRecordType.Tlsa);
         }
         catch (OperationCanceledException)
         {

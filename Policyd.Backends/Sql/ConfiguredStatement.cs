@@ -9,7 +9,8 @@ public sealed class ConfiguredStatement
 {
     private readonly SqlDatabase _database;
 
-    internal ConfiguredStatement(string plugin, string option, SourcePosition place, string connection, SqlDatabase database, SqlQuery query)
+    internal ConfiguredStatement(
+        string plugin, string option, SourcePosition place, string connection, SqlDatabase database, SqlQuery query)
     {
         Plugin = plugin;
         Option = option;

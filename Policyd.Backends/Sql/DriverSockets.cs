@@ -7,9 +7,10 @@ using Npgsql;
 namespace Policyd.Backends.Sql;
 
 /// <summary>
-/// Ends a connection that is waiting for its server. Neither driver can: both first ask the server, over a second connection, to stop what it does, and
-/// wait for that, in the thread that cancels. A frozen server holds it for many seconds. So the socket is closed below them, and they see a broken
-/// connection, which they take out of their pool. The fields are those of the versions in Directory.Packages.props; a test closes a connection of each.
+/// Ends a connection that is waiting for its server. Neither driver can: both first ask the server, over a second connection, to stop what
+/// it does, and wait for that, in the thread that cancels. A frozen server holds it for many seconds. So the socket is closed below them,
+/// and they see a broken connection, which they take out of their pool. The fields are those of the versions in Directory.Packages.props; a
+/// test closes a connection of each.
 /// </summary>
 internal static class DriverSockets
 {
@@ -23,7 +24,12 @@ internal static class DriverSockets
     /// <returns>Whether there was one. SQLite has none.</returns>
     public static bool Close(DbConnection connection)
     {
-        var owner = connection switch { NpgsqlConnection => s_connector?.GetValue(connection), MySqlConnection => s_session?.GetValue(connection), _ => null };
+        var owner = connection switch
+        {
+            NpgsqlConnection => s_connector?.GetValue(connection),
+            MySqlConnection => s_session?.GetValue(connection),
+            _ => null,
+        };
         var socket = owner is null ? null : (connection is NpgsqlConnection ? s_npgsqlSocket : s_mySqlSocket)?.GetValue(owner) as Socket;
         socket?.Dispose();
         return socket is not null;

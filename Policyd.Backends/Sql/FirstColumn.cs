@@ -8,8 +8,9 @@ using SQLitePCL;
 namespace Policyd.Backends.Sql;
 
 /// <summary>
-/// The first column of a statement's first row, as text, and no more of it than settings of a user need. PostgreSQL's driver reads the column piece by piece,
-/// SQLite is told the bound before it makes the row. MySQL's driver has the row in memory before anybody sees it, so that there the server's
+/// The first column of a statement's first row, as text, and no more of it than settings of a user need. PostgreSQL's driver reads the
+/// column piece by piece, SQLite is told the bound before it makes the row. MySQL's driver has the row in memory before anybody sees it, so
+/// that there the server's
 /// <c>max_allowed_packet</c> is the bound of memory.
 /// </summary>
 internal static class FirstColumn
@@ -28,7 +29,9 @@ internal static class FirstColumn
         {
             var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, ct).ConfigureAwait(false);
             await using var _ = reader.ConfigureAwait(false);
-            return await reader.ReadAsync(ct).ConfigureAwait(false) && reader.FieldCount > 0 ? await TextAsync(reader, ct).ConfigureAwait(false) : null;
+            return await reader.ReadAsync(ct).ConfigureAwait(false) && reader.FieldCount > 0
+                ? await TextAsync(reader, ct).ConfigureAwait(false)
+                : null;
         }
         catch (SqliteException e) when (e.SqliteErrorCode == raw.SQLITE_TOOBIG)
         {

@@ -23,26 +23,34 @@ internal sealed class MySqlDatabase : SqlDatabase
 
     private static readonly HashSet<MySqlErrorCode> s_modes =
     [
-        MySqlErrorCode.OptionPreventsStatement, MySqlErrorCode.CannotExecuteInReadOnlyTransaction, (MySqlErrorCode)ReadOnlyMode, MySqlErrorCode.UnknownStatementHandler,
+        MySqlErrorCode.OptionPreventsStatement, MySqlErrorCode.CannotExecuteInReadOnlyTransaction, (MySqlErrorCode)ReadOnlyMode,
+        MySqlErrorCode.UnknownStatementHandler,
     ];
 
-    // Illegal mix of collations (1267, 1270, 1271), "Incorrect string value" (1366), "Invalid … character string" (1300), MariaDB's "Cannot convert"
-    // (1977), MySQL's "Conversion … impossible for parameter" (3988), "Cannot convert string" (3854), "… cannot be used in conjunction with" (3995).
+    // Illegal mix of collations (1267, 1270, 1271), "Incorrect string value" (1366), "Invalid … character string" (1300), MariaDB's "Cannot
+    // convert" (1977), MySQL's "Conversion … impossible for parameter" (3988), "Cannot convert string" (3854), "… cannot be used in
+    // conjunction with" (3995).
     private static readonly HashSet<MySqlErrorCode> s_otherCharacters =
     [
-        (MySqlErrorCode)1267, (MySqlErrorCode)1270, (MySqlErrorCode)1271, (MySqlErrorCode)1366, (MySqlErrorCode)1300, (MySqlErrorCode)1977, (MySqlErrorCode)3988,
+        (MySqlErrorCode)1267, (MySqlErrorCode)1270, (MySqlErrorCode)1271, (MySqlErrorCode)1366, (MySqlErrorCode)1300, (MySqlErrorCode)1977,
+        (MySqlErrorCode)3988,
         (MySqlErrorCode)3854, (MySqlErrorCode)3995,
     ];
 
     // 1411: what a function such as UUID_TO_BIN does not take.
-    private static readonly HashSet<MySqlErrorCode> s_tooLong = [MySqlErrorCode.DataTooLong, MySqlErrorCode.WarningDataOutOfRange, (MySqlErrorCode)1411];
+    private static readonly HashSet<MySqlErrorCode> s_tooLong = [
+        MySqlErrorCode.DataTooLong, MySqlErrorCode.WarningDataOutOfRange, (MySqlErrorCode)1411
+    ];
 
     // Said of the server's state and not of the statement; and of one that it can run, but not prepare.
     private static readonly HashSet<MySqlErrorCode> s_passing =
     [
-        MySqlErrorCode.ConnectionCountError, MySqlErrorCode.TooManyUserConnections, MySqlErrorCode.UserLimitReached, MySqlErrorCode.LockWaitTimeout, MySqlErrorCode.LockDeadlock,
-        MySqlErrorCode.QueryInterrupted, MySqlErrorCode.ServerShutdown, MySqlErrorCode.NormalShutdown, MySqlErrorCode.UnsupportedPreparedStatement,
-        MySqlErrorCode.MaxPreparedStatementCountReached, (MySqlErrorCode)MariaDbKilled, (MySqlErrorCode)SessionKilled, (MySqlErrorCode)InteractionTimeout,
+        MySqlErrorCode.ConnectionCountError, MySqlErrorCode.TooManyUserConnections, MySqlErrorCode.UserLimitReached,
+        MySqlErrorCode.LockWaitTimeout, MySqlErrorCode.LockDeadlock,
+        MySqlErrorCode.QueryInterrupted, MySqlErrorCode.ServerShutdown, MySqlErrorCode.NormalShutdown,
+        MySqlErrorCode.UnsupportedPreparedStatement,
+        MySqlErrorCode.MaxPreparedStatementCountReached, (MySqlErrorCode)MariaDbKilled, (MySqlErrorCode)SessionKilled,
+        (MySqlErrorCode)InteractionTimeout,
     ];
 
     private readonly Lazy<MySqlDataSource> _source;
@@ -54,7 +62,8 @@ internal sealed class MySqlDatabase : SqlDatabase
         _source = new Lazy<MySqlDataSource>(() => Build(connectionString, initCommand), LazyThreadSafetyMode.PublicationOnly);
     }
 
-    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.Value.OpenConnectionAsync(ct).ConfigureAwait(false);
+    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) =>
+        await _source.Value.OpenConnectionAsync(ct).ConfigureAwait(false);
 
     private protected override ValueTask CloseAsync() => _source.IsValueCreated ? _source.Value.DisposeAsync() : ValueTask.CompletedTask;
 
@@ -95,7 +104,10 @@ internal sealed class MySqlDatabase : SqlDatabase
     {
         if (exception is not MySqlException e)
         {
-            return new SqlFault(CounterStoreFailure.Unavailable, exception.Message, ConnectionLost: true) { TimedOut = exception is TimeoutException };
+            return new SqlFault(CounterStoreFailure.Unavailable, exception.Message, ConnectionLost: true)
+            {
+                TimedOut = exception is TimeoutException
+            };
         }
 
         return Classify(e) with
@@ -109,12 +121,13 @@ internal sealed class MySqlDatabase : SqlDatabase
     }
 
     /// <summary>
-    /// A constant that cannot be converted to the column's character set is an illegal mix of collations; ASCII always can, so with ASCII alone the
-    /// statement itself is wrong.
+    /// A constant that cannot be converted to the column's character set is an illegal mix of collations; ASCII always can, so with ASCII
+    /// alone the statement itself is wrong.
     /// </summary>
     internal override bool CannotHold(Exception exception, IEnumerable<object?> values) =>
         exception is MySqlException e
-        && (s_tooLong.Contains(e.ErrorCode) || (s_otherCharacters.Contains(e.ErrorCode) && values.OfType<string>().Any(text => !System.Text.Ascii.IsValid(text))));
+        && (s_tooLong.Contains(e.ErrorCode)
+            || (s_otherCharacters.Contains(e.ErrorCode) && values.OfType<string>().Any(text => !System.Text.Ascii.IsValid(text))));
 
     private static SqlFault Classify(MySqlException e)
     {
@@ -123,15 +136,23 @@ internal sealed class MySqlDatabase : SqlDatabase
             MySqlErrorCode.LockDeadlock => new(CounterStoreFailure.Conflict, e.Message),
             MySqlErrorCode.LockWaitTimeout or MySqlErrorCode.QueryInterrupted => new(CounterStoreFailure.Busy, e.Message),
             MySqlErrorCode.DuplicateKeyEntry => new(CounterStoreFailure.Conflict, e.Message, Duplicate: true),
-            MySqlErrorCode.RecordFileFull or MySqlErrorCode.DiskFull or MySqlErrorCode.OptionPreventsStatement or (MySqlErrorCode)ReadOnlyMode or MySqlErrorCode.CannotExecuteInReadOnlyTransaction
-                or MySqlErrorCode.TableAccessDenied or MySqlErrorCode.ColumnAccessDenied or MySqlErrorCode.DatabaseAccessDenied or MySqlErrorCode.AccessDenied
+            MySqlErrorCode.RecordFileFull or MySqlErrorCode.DiskFull or MySqlErrorCode.OptionPreventsStatement
+                or (MySqlErrorCode)ReadOnlyMode or MySqlErrorCode.CannotExecuteInReadOnlyTransaction
+                or MySqlErrorCode.TableAccessDenied or MySqlErrorCode.ColumnAccessDenied or MySqlErrorCode.DatabaseAccessDenied
+                    or MySqlErrorCode.AccessDenied
                 or MySqlErrorCode.UnknownDatabase => new(CounterStoreFailure.Refused, e.Message),
-            MySqlErrorCode.NoSuchTable or MySqlErrorCode.BadFieldError or MySqlErrorCode.NoDefaultForField or MySqlErrorCode.WarningDataOutOfRange
-                or MySqlErrorCode.TruncatedWrongValueForField or MySqlErrorCode.DataTooLong or MySqlErrorCode.ParseError => new(CounterStoreFailure.Schema, e.Message),
-            MySqlErrorCode.ServerShutdown or MySqlErrorCode.NormalShutdown or MySqlErrorCode.UnableToConnectToHost or MySqlErrorCode.CommandTimeoutExpired
+            MySqlErrorCode.NoSuchTable or MySqlErrorCode.BadFieldError or MySqlErrorCode.NoDefaultForField
+                or MySqlErrorCode.WarningDataOutOfRange
+                or MySqlErrorCode.TruncatedWrongValueForField or MySqlErrorCode.DataTooLong or MySqlErrorCode.ParseError =>
+                    new(CounterStoreFailure.Schema, e.Message),
+            MySqlErrorCode.ServerShutdown or MySqlErrorCode.NormalShutdown or MySqlErrorCode.UnableToConnectToHost
+                or MySqlErrorCode.CommandTimeoutExpired
                 => new(CounterStoreFailure.Unavailable, e.Message, ConnectionLost: true),
             // Below 1000 are the driver's own: the connection broke. The rest are answers of the server.
-            var code => new(CounterStoreFailure.Unavailable, e.Message, ConnectionLost: (int)code is < 1000 or (>= 2000 and < 3000) or MariaDbKilled or SessionKilled or InteractionTimeout),
+            var code => new(
+                CounterStoreFailure.Unavailable,
+                e.Message,
+                ConnectionLost: (int)code is < 1000 or (>= 2000 and < 3000) or MariaDbKilled or SessionKilled or InteractionTimeout),
         };
     }
 
@@ -164,7 +185,8 @@ internal sealed class MySqlDatabase : SqlDatabase
     private static void FromPerl(MySqlConnectionStringBuilder builder, SqlDsn dsn)
     {
         var host = dsn.Get("host") ?? "localhost";
-        // libmysqlclient and libmariadb take 'localhost' for the socket, whatever the port: its accounts are others than those of 127.0.0.1.
+        // libmysqlclient and libmariadb take 'localhost' for the socket, whatever the port: its accounts are others than those of
+        // 127.0.0.1.
         var socket = dsn.Get("socket") ?? (host == "localhost" ? s_sockets.FirstOrDefault(File.Exists) : null);
         builder.Server = socket ?? host;
         builder.ConnectionProtocol = socket is null ? MySqlConnectionProtocol.Tcp : MySqlConnectionProtocol.UnixSocket;
@@ -188,7 +210,8 @@ internal sealed class MySqlDatabase : SqlDatabase
         Tls(builder, dsn);
     }
 
-    // As the Perl drivers have it: the name in the certificate counts only with ssl_verify_server_cert, its signer only with a file of signers.
+    // As the Perl drivers have it: the name in the certificate counts only with ssl_verify_server_cert, its signer only with a file of
+    // signers.
     private static void Tls(MySqlConnectionStringBuilder builder, SqlDsn dsn)
     {
         if (!IsOn(dsn, "ssl"))
@@ -206,8 +229,11 @@ internal sealed class MySqlDatabase : SqlDatabase
 
     private static bool IsOn(SqlDsn dsn, string key) => dsn.Get(key) is not (null or "0");
 
-    private static uint? Seconds(SqlDsn dsn, string key) => dsn.Get(key) is { } text ? uint.Parse(text, CultureInfo.InvariantCulture) : null;
+    private static uint? Seconds(SqlDsn dsn, string key) =>
+        dsn.Get(key) is { } text ? uint.Parse(text, CultureInfo.InvariantCulture) : null;
 
     private static string Describe(MySqlConnectionStringBuilder settings) =>
-        settings.ConnectionProtocol == MySqlConnectionProtocol.UnixSocket ? $"MySQL database {settings.Database} at {settings.Server}" : $"MySQL database {settings.Database} at {settings.Server}:{settings.Port}";
+        settings.ConnectionProtocol == MySqlConnectionProtocol.UnixSocket
+            ? $"MySQL database {settings.Database} at {settings.Server}"
+            : $"MySQL database {settings.Database} at {settings.Server}:{settings.Port}";
 }

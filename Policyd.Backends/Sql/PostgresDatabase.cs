@@ -15,9 +15,11 @@ internal sealed class PostgresDatabase : SqlDatabase
     // Npgsql's name of a setting, and libpq's.
     private static readonly (string Own, string Libpq)[] s_settings =
     [
-        ("Password", "password"), ("Options", "options"), ("Timeout", "connect_timeout"), ("Application Name", "application_name"), ("Passfile", "passfile"),
+        ("Password", "password"), ("Options", "options"), ("Timeout", "connect_timeout"), ("Application Name", "application_name"), (
+            "Passfile", "passfile"),
         ("SSL Certificate", "sslcert"), ("SSL Key", "sslkey"), ("SSL Password", "sslpassword"), ("Root Certificate", "sslrootcert"),
-        ("Tcp Keepalive Time", "keepalives_idle"), ("Tcp Keepalive Interval", "keepalives_interval"), ("Kerberos Service Name", "krbsrvname"),
+        ("Tcp Keepalive Time", "keepalives_idle"), ("Tcp Keepalive Interval", "keepalives_interval"), (
+            "Kerberos Service Name", "krbsrvname"),
     ];
 
     // Read-only; "cached plan must not change result type" and a prepared statement that the server no longer has; an administrator's stop.
@@ -27,20 +29,23 @@ internal sealed class PostgresDatabase : SqlDatabase
         PostgresErrorCodes.AdminShutdown, PostgresErrorCodes.CrashShutdown, PostgresErrorCodes.CannotConnectNow,
     ];
 
-    // What cannot be read as the type of the parameter, or written in the database's character set: 'abc' for an integer, a NUL, an emoji in LATIN1.
+    // What cannot be read as the type of the parameter, or written in the database's character set: 'abc' for an integer, a NUL, an emoji
+    // in LATIN1.
     private static readonly HashSet<string> s_noSuchValue =
     [
-        PostgresErrorCodes.InvalidTextRepresentation, PostgresErrorCodes.UntranslatableCharacter, PostgresErrorCodes.CharacterNotInRepertoire,
+        PostgresErrorCodes.InvalidTextRepresentation, PostgresErrorCodes.UntranslatableCharacter,
+        PostgresErrorCodes.CharacterNotInRepertoire,
         PostgresErrorCodes.StringDataRightTruncation, PostgresErrorCodes.NumericValueOutOfRange, PostgresErrorCodes.InvalidDatetimeFormat,
-        PostgresErrorCodes.DatetimeFieldOverflow, PostgresErrorCodes.InvalidTimeZoneDisplacementValue, PostgresErrorCodes.IntervalFieldOverflow,
+        PostgresErrorCodes.DatetimeFieldOverflow, PostgresErrorCodes.InvalidTimeZoneDisplacementValue,
+        PostgresErrorCodes.IntervalFieldOverflow,
     ];
 
     // With target_session_attrs a source is a view of another one, which is the one to be closed.
     private readonly List<NpgsqlDataSource> _pools = [];
     private readonly NpgsqlDataSource _source;
 
-    // Of its own, since Npgsql 10.0.3 loses its place in the protocol when the server refuses a value of a statement that it is just preparing by itself
-    // ("Received unexpected backend message DataRow").
+    // Of its own, since Npgsql 10.0.3 loses its place in the protocol when the server refuses a value of a statement that it is just
+    // preparing by itself ("Received unexpected backend message DataRow").
     private readonly NpgsqlDataSource _calls;
 
     public PostgresDatabase(string connectionString)
@@ -50,9 +55,11 @@ internal sealed class PostgresDatabase : SqlDatabase
         _calls = Build(new NpgsqlConnectionStringBuilder(connectionString) { MaxAutoPrepare = 0 });
     }
 
-    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) => await _source.OpenConnectionAsync(ct).ConfigureAwait(false);
+    public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) =>
+        await _source.OpenConnectionAsync(ct).ConfigureAwait(false);
 
-    internal override async ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) => await _calls.OpenConnectionAsync(ct).ConfigureAwait(false);
+    internal override async ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) =>
+        await _calls.OpenConnectionAsync(ct).ConfigureAwait(false);
 
     private protected override async ValueTask CloseAsync()
     {
@@ -99,13 +106,15 @@ internal sealed class PostgresDatabase : SqlDatabase
         if (exception is not PostgresException e)
         {
             var timedOut = exception is TimeoutException || exception.InnerException is TimeoutException;
-            return new SqlFault(CounterStoreFailure.Unavailable, exception.InnerException?.Message ?? exception.Message, ConnectionLost: true) { TimedOut = timedOut };
+            var message = exception.InnerException?.Message ?? exception.Message;
+            return new SqlFault(CounterStoreFailure.Unavailable, message, ConnectionLost: true) { TimedOut = timedOut };
         }
 
         if (e.InvariantSeverity is "FATAL" or "PANIC")
         {
             var refused = e.SqlState.StartsWith("28", StringComparison.Ordinal) || e.SqlState == PostgresErrorCodes.InvalidCatalogName;
-            return new SqlFault(refused ? CounterStoreFailure.Refused : CounterStoreFailure.Unavailable, e.MessageText, ConnectionLost: true) { IsAnswer = true };
+            var failure = refused ? CounterStoreFailure.Refused : CounterStoreFailure.Unavailable;
+            return new SqlFault(failure, e.MessageText, ConnectionLost: true) { IsAnswer = true };
         }
 
         return Classify(e) with
@@ -119,7 +128,8 @@ internal sealed class PostgresDatabase : SqlDatabase
     }
 
     /// <summary>
-    /// A syntax error without a place is of a value: of a jsonpath, a tsquery, an ltree. A backslash at the end of a pattern of LIKE is an error, too.
+    /// A syntax error without a place is of a value: of a jsonpath, a tsquery, an ltree. A backslash at the end of a pattern of LIKE is an
+    /// error, too.
     /// </summary>
     internal override bool CannotHold(Exception exception, IEnumerable<object?> values) =>
         exception is PostgresException e
@@ -148,17 +158,20 @@ internal sealed class PostgresDatabase : SqlDatabase
         settings.Remove(TargetSession);
         var hosts = new NpgsqlDataSourceBuilder(settings.ConnectionString).BuildMultiHost();
         _pools.Add(hosts);
-        return hosts.WithTargetSession(Enum.Parse<TargetSessionAttributes>(wanted.Replace("-", "", StringComparison.Ordinal), ignoreCase: true));
+        return hosts.WithTargetSession(
+            Enum.Parse<TargetSessionAttributes>(wanted.Replace("-", "", StringComparison.Ordinal), ignoreCase: true));
     }
 
     private static SqlFault Classify(PostgresException e)
     {
         return e.SqlState switch
         {
-            PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected => new(CounterStoreFailure.Conflict, e.MessageText),
+            PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected =>
+                new(CounterStoreFailure.Conflict, e.MessageText),
             PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled => new(CounterStoreFailure.Busy, e.MessageText),
             PostgresErrorCodes.UniqueViolation => new(CounterStoreFailure.Conflict, e.MessageText, Duplicate: true),
-            PostgresErrorCodes.DiskFull or PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.ReadOnlySqlTransaction => new(CounterStoreFailure.Refused, e.MessageText),
+            PostgresErrorCodes.DiskFull or PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.ReadOnlySqlTransaction =>
+                new(CounterStoreFailure.Refused, e.MessageText),
             _ when e.SqlState[..2] is "42" or "22" or "23" or "3F" => new(CounterStoreFailure.Schema, e.MessageText),
             _ => new(CounterStoreFailure.Unavailable, e.MessageText),
         };
@@ -171,7 +184,9 @@ internal sealed class PostgresDatabase : SqlDatabase
         var addresses = dsn.Get("hostaddr")?.Split(',');
         if (addresses is not null && names is not null && dsn.Get("sslmode") == "verify-full")
         {
-            throw new ArgumentException("hostaddr together with host is not supported with sslmode=verify-full: the certificate would be compared with the address");
+            throw new ArgumentException(
+                "hostaddr together with host is not supported with sslmode=verify-full: the certificate "
+                    + "would be compared with the address");
         }
 
         // libpq's default is the socket.
@@ -181,7 +196,9 @@ internal sealed class PostgresDatabase : SqlDatabase
             throw new ArgumentException("the dsn has different numbers of hosts and ports");
         }
 
-        builder.Host = hosts.Length == 1 ? hosts[0] : string.Join(',', hosts.Select((host, i) => $"{Bracketed(host)}:{ports[ports.Length == 1 ? 0 : i]}"));
+        builder.Host = hosts.Length == 1
+            ? hosts[0]
+            : string.Join(',', hosts.Select((host, i) => $"{Bracketed(host)}:{ports[ports.Length == 1 ? 0 : i]}"));
         builder.Port = int.Parse(ports[0], System.Globalization.CultureInfo.InvariantCulture);
         Set(builder, "Database", dsn.Database);
         Set(builder, "SSL Mode", dsn.Get("sslmode")?.Replace("-", "", StringComparison.Ordinal));
@@ -199,7 +216,8 @@ internal sealed class PostgresDatabase : SqlDatabase
     private static string Bracketed(string host) => host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host;
 
     private static string Describe(NpgsqlConnectionStringBuilder settings) =>
-        $"PostgreSQL database {settings.Database ?? settings.Username} at {settings.Host}{(settings.Host!.Contains(',', StringComparison.Ordinal) ? "" : $":{settings.Port}")}";
+        $"PostgreSQL database {settings.Database ?? settings.Username} at "
+            + $"{settings.Host}{(settings.Host!.Contains(',', StringComparison.Ordinal) ? "" : $":{settings.Port}")}";
 
     private static void Set(NpgsqlConnectionStringBuilder builder, string key, string? value)
     {

@@ -3,8 +3,13 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Policyd.Backends.Sql;
 
-/// <summary>One piece of work on a connection of the pool, which its caller may give up: then the connection is closed, whatever the driver does.</summary>
-[SuppressMessage("Reliability", "CA1001", Justification = "Its source of a token has no timer and holds no handle; who gives up may come after the end.")]
+/// <summary>
+/// One piece of work on a connection of the pool, which its caller may give up: then the connection is closed, whatever the driver does.
+/// </summary>
+[SuppressMessage(
+    "Reliability",
+    "CA1001",
+    Justification = "Its source of a token has no timer and holds no handle; who gives up may come after the end.")]
 internal sealed class SqlCall(SqlDatabase database, bool isRepeatable)
 {
     private readonly Lock _lock = new();
@@ -15,12 +20,14 @@ internal sealed class SqlCall(SqlDatabase database, bool isRepeatable)
     /// <summary>Whether what failed last was to get a connection.</summary>
     public bool IsOpening { get; private set; }
 
-    /// <summary>Cancelled when the caller no longer waits. Not for the drivers' statements: their way to cancel waits for the server.</summary>
+    /// <summary>
+    /// Cancelled when the caller no longer waits. Not for the drivers' statements: their way to cancel waits for the server.
+    /// </summary>
     public CancellationToken GivenUp => _givenUp.Token;
 
     /// <summary>
-    /// Does the work. A connection of the pool that turns out to be dead, or of no use any more, is replaced, and the work done once more where that
-    /// cannot do it twice.
+    /// Does the work. A connection of the pool that turns out to be dead, or of no use any more, is replaced, and the work done once more
+    /// where that cannot do it twice.
     /// </summary>
     /// <param name="work">The work, with the token of <see cref="GivenUp"/>.</param>
     public async Task<T> RunAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work)

@@ -10,10 +10,12 @@ internal static class SqlCalls
     /// <param name="database">The database.</param>
     /// <param name="query">The statement.</param>
     /// <param name="values">What its placeholders stand for.</param>
-    /// <param name="run">How it is run. Its token is for the driver, which is not to be asked to cancel: it would wait for the server.</param>
+    /// <param name="run">How it is run. Its token is for the driver, which is not to be asked to cancel: it would wait for the
+    /// server.</param>
     /// <param name="ct">The caller's deadline.</param>
     /// <param name="before">What the connection needs before, such as the tables.</param>
-    /// <param name="isRepeatable">Whether it may run twice; if not, it is tried again only where the server has said that it did nothing.</param>
+    /// <param name="isRepeatable">Whether it may run twice; if not, it is tried again only where the server has said that it did
+    /// nothing.</param>
     /// <exception cref="SqlAwayException">The database cannot be reached, or did not answer in time.</exception>
     /// <exception cref="DbException">The database refuses.</exception>
     public static Task<T> CallAsync<T>(

@@ -9,7 +9,8 @@ namespace Policyd.Backends.Sql;
 public sealed class SqlConnectionOptions
 {
     /// <summary>Where the database is: Perl's DBI form or a .NET connection string.</summary>
-    [Description("Data source: dbi:SQLite:dbname=FILE, dbi:mysql:database=D;host=H, dbi:Pg:dbname=D;host=H, or a .NET connection string"), SecretInDsn]
+    [Description("Data source: dbi:SQLite:dbname=FILE, dbi:mysql:database=D;host=H, dbi:Pg:dbname=D;host=H, or a .NET connection string"),
+     SecretInDsn]
     public required SqlDsn Dsn { get; set; }
 
     /// <summary>The user; wins over one in the data source.</summary>

@@ -27,7 +27,8 @@ public abstract class SqlDatabase : ISqlDatabase
     public string Description { get; }
 
     /// <summary>Makes the pool of a connection; connects to nothing yet.</summary>
-    /// <exception cref="ArgumentException">The options do not make a connection; <see cref="SqlConnectionOptions.Check"/> says it beforehand.</exception>
+    /// <exception cref="ArgumentException">The options do not make a connection; <see cref="SqlConnectionOptions.Check"/> says it
+    /// beforehand.</exception>
     public static SqlDatabase Create(SqlConnectionOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -72,7 +73,9 @@ public abstract class SqlDatabase : ISqlDatabase
     /// <summary>Closes what is open.</summary>
     private protected abstract ValueTask CloseAsync();
 
-    /// <summary>A call has failed on this connection, which is closed next: what was opened as it was must not be handed out again.</summary>
+    /// <summary>
+    /// A call has failed on this connection, which is closed next: what was opened as it was must not be handed out again.
+    /// </summary>
     internal virtual void GiveUp(DbConnection connection, Exception cause)
     {
     }
@@ -82,7 +85,9 @@ public abstract class SqlDatabase : ISqlDatabase
     /// <summary>What a driver's exception means, outside of a commit.</summary>
     internal abstract SqlFault Classify(Exception exception);
 
-    /// <summary>Whether a statement failed only since a value is none that the column, its character set or its type can hold: no row has it.</summary>
+    /// <summary>
+    /// Whether a statement failed only since a value is none that the column, its character set or its type can hold: no row has it.
+    /// </summary>
     /// <param name="exception">What the driver said.</param>
     /// <param name="values">The values that were bound.</param>
     internal virtual bool CannotHold(Exception exception, IEnumerable<object?> values) => false;
@@ -112,10 +117,13 @@ public abstract class SqlDatabase : ISqlDatabase
             {
                 builder[key] = value;
             }
-            catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException or KeyNotFoundException)
+            catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException
+                or KeyNotFoundException)
             {
                 // A password that holds a semicolon and stands without quotes is cut there, and its rest looks like a setting.
-                var named = dsn.HoldsPasswordBeside(key) ? "a setting of the dsn (not shown because it may be part of the password)" : $"the dsn's '{key}'";
+                var named = dsn.HoldsPasswordBeside(key)
+                    ? "a setting of the dsn (not shown because it may be part of the password)"
+                    : $"the dsn's '{key}'";
                 throw new ArgumentException($"{named} is not a setting of this provider, or its value is not valid", e);
             }
         }

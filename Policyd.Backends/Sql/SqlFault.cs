@@ -10,8 +10,8 @@ namespace Policyd.Backends.Sql;
 internal readonly record struct SqlFault(CounterStoreFailure Failure, string Message, bool ConnectionLost = false, bool Duplicate = false)
 {
     /// <summary>
-    /// The connection is in a mode in which it refuses what another one may take: read-only since it was opened, or with a prepared statement that no
-    /// longer fits. It must not go back to the pool. Nothing was applied.
+    /// The connection is in a mode in which it refuses what another one may take: read-only since it was opened, or with a prepared
+    /// statement that no longer fits. It must not go back to the pool. Nothing was applied.
     /// </summary>
     public bool IsOfThisConnection { get; init; }
 

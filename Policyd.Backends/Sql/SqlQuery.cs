@@ -9,7 +9,8 @@ namespace Policyd.Backends.Sql;
 
 /// <summary>
 /// A query of a configuration file with <c>?</c> placeholders, as DBI knows them, made ready for one database. Placeholders inside
-/// strings, quoted names and comments are left alone. <c>\?</c> is a question mark (an operator of PostgreSQL), as DBD::Pg has it, and so is <c>??</c>
+/// strings, quoted names and comments are left alone. <c>\?</c> is a question mark (an operator of PostgreSQL), as DBD::Pg has it, and so
+/// is <c>??</c>
 /// there. The numbered ones that the databases have themselves, <c>$1</c> of PostgreSQL and <c>?1</c> of SQLite, are placeholders too.
 /// </summary>
 public sealed class SqlQuery
@@ -24,7 +25,8 @@ public sealed class SqlQuery
     }
 
     /// <summary>
-    /// The query with the placeholders named <c>@p1</c>, <c>@p2</c>, …; in PostgreSQL's own form <c>$1</c>, <c>$2</c>, …, which its driver sends as it is.
+    /// The query with the placeholders named <c>@p1</c>, <c>@p2</c>, …; in PostgreSQL's own form <c>$1</c>, <c>$2</c>, …, which its driver
+    /// sends as it is.
     /// </summary>
     public string Text { get; }
 
@@ -53,7 +55,9 @@ public sealed class SqlQuery
             else if (IsPlaceholder(sql, i, provider))
             {
                 var end = provider == SqlProvider.MySQL ? i + 1 : EndOfNumber(sql, i + 1);
-                var number = end == i + 1 ? count + 1 : int.Parse(sql.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture);
+                var number = end == i + 1
+                    ? count + 1
+                    : int.Parse(sql.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture);
                 count = Math.Max(count, number);
                 text.Append(mark).Append(number);
                 i = end;
@@ -89,7 +93,8 @@ public sealed class SqlQuery
         return command;
     }
 
-    // A text without a type takes the one that the server infers, as with psql, libpq and DBD::Pg: it may be compared with an inet or an integer.
+    // A text without a type takes the one that the server infers, as with psql, libpq and DBD::Pg: it may be compared with an inet or an
+    // integer.
     private void Bind(DbCommand command, int number, object? value)
     {
         if (_provider != SqlProvider.PostgreSQL)
@@ -107,7 +112,10 @@ public sealed class SqlQuery
     }
 
     private static bool IsPlaceholder(string sql, int at, SqlProvider provider) =>
-        sql[at] == '?' || (provider == SqlProvider.PostgreSQL && sql[at] == '$' && (at == 0 || !SqlText.IsWord(sql[at - 1])) && EndOfNumber(sql, at + 1) > at + 1);
+        sql[at] == '?' || (provider == SqlProvider.PostgreSQL
+            && sql[at] == '$'
+            && (at == 0 || !SqlText.IsWord(sql[at - 1]))
+            && EndOfNumber(sql, at + 1) > at + 1);
 
     // Four digits: more than any database takes, and no overflow.
     private static int EndOfNumber(string sql, int start)

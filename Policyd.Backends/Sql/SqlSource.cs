@@ -6,9 +6,10 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Backends.Sql;
 
 /// <summary>
-/// How the modules of a SQL connection ask its database: each caller waits to his own deadline and no longer, whatever the driver does, and all of them
-/// share what is known of the database. One that cannot be reached, or gives no sign of life, is left alone for a pause, and then tried by one caller.
-/// A statement that is only slow is no such sign: after it the database is asked for a sign of life, and others wait for that, not for a slow statement.
+/// How the modules of a SQL connection ask its database: each caller waits to his own deadline and no longer, whatever the driver does, and
+/// all of them share what is known of the database. One that cannot be reached, or gives no sign of life, is left alone for a pause, and
+/// then tried by one caller. A statement that is only slow is no such sign: after it the database is asked for a sign of life, and others
+/// wait for that, not for a slow statement.
 /// </summary>
 internal sealed class SqlSource : IDisposable
 {
@@ -16,7 +17,8 @@ internal sealed class SqlSource : IDisposable
     private static readonly TimeSpan s_signOfLife = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(10);
 
-    // Given up and not over yet. Their connections are closed, so they end at once, except those that a driver is still opening, or SQLite's.
+    // Given up and not over yet. Their connections are closed, so they end at once, except those that a driver is still opening, or
+    // SQLite's.
     private const int MostGivenUp = 64;
 
     private readonly SqlDatabase _database;
@@ -37,7 +39,8 @@ internal sealed class SqlSource : IDisposable
 
     /// <summary>Runs a piece of work on a connection of the pool.</summary>
     /// <param name="work">The work.</param>
-    /// <param name="isRepeatable">Whether it may be done twice; if not, it is tried again only where the server has said that it did nothing.</param>
+    /// <param name="isRepeatable">Whether it may be done twice; if not, it is tried again only where the server has said that it did
+    /// nothing.</param>
     /// <param name="ct">The caller's deadline.</param>
     /// <exception cref="SqlAwayException">The database cannot be reached, or did not answer in time.</exception>
     /// <exception cref="DbException">The database refuses.</exception>
@@ -68,7 +71,9 @@ internal sealed class SqlSource : IDisposable
         catch (Exception e)
         {
             // What else is thrown is of the statement or of us: a value that .NET has no type for.
-            var fault = e is DbException or IOException or SocketException or TimeoutException or ObjectDisposedException ? _database.Classify(e) : default;
+            var fault = e is DbException or IOException or SocketException or TimeoutException or ObjectDisposedException
+                ? _database.Classify(e)
+                : default;
             if (!call.IsOpening && !fault.ConnectionLost)
             {
                 attempt.Succeeded();
@@ -84,7 +89,9 @@ internal sealed class SqlSource : IDisposable
     public void Dispose() => _threads?.End();
 
     private SqlAwayException Away(Exception? cause) =>
-        cause is null ? new SqlAwayException($"{_database.Description}: {_why}") : new SqlAwayException($"{_database.Description}: {_why}", cause);
+        cause is null
+            ? new SqlAwayException($"{_database.Description}: {_why}")
+            : new SqlAwayException($"{_database.Description}: {_why}", cause);
 
     // Away from the caller's scheduler, which may be an actor's.
     private Task<T> StartAsync<T>(SqlCall call, Func<DbConnection, CancellationToken, Task<T>> work)

@@ -21,7 +21,9 @@ internal sealed class SqliteDatabase : SqlDatabase
     public static string? WrittenFile(string connectionString)
     {
         var settings = new SqliteConnectionStringBuilder(connectionString);
-        return settings.Mode == SqliteOpenMode.ReadOnly || settings.DataSource.StartsWith("file:", StringComparison.OrdinalIgnoreCase) ? null : settings.DataSource;
+        return settings.Mode == SqliteOpenMode.ReadOnly || settings.DataSource.StartsWith("file:", StringComparison.OrdinalIgnoreCase)
+            ? null
+            : settings.DataSource;
     }
 
     // With the defaults (2 MB, 1000 pages) commits of many keys spend their time copying the same pages out of the log and
@@ -60,7 +62,8 @@ internal sealed class SqliteDatabase : SqlDatabase
             using var command = connection.CreateCommand();
             command.CommandText = _looks ? $"PRAGMA busy_timeout = {connection.DefaultTimeout * 1000}" : string.Create(
                 System.Globalization.CultureInfo.InvariantCulture,
-                $"PRAGMA busy_timeout = {connection.DefaultTimeout * 1000}; PRAGMA synchronous = FULL; PRAGMA cache_size = -{CacheKiB}; PRAGMA wal_autocheckpoint = {CheckpointPages}");
+                $"PRAGMA busy_timeout = {connection.DefaultTimeout * 1000}; PRAGMA synchronous = FULL; PRAGMA cache_size = -{CacheKiB}; "
+                    + $"PRAGMA wal_autocheckpoint = {CheckpointPages}");
             command.ExecuteNonQuery();
             return new ValueTask<DbConnection>(connection);
         }
@@ -167,9 +170,15 @@ internal sealed class SqliteDatabase : SqlDatabase
             SqliteCode.Readonly => new(CounterStoreFailure.Refused, "the file or its folder is read-only"),
             SqliteCode.Perm or SqliteCode.Auth => new(CounterStoreFailure.Refused, "access to the file is denied"),
             SqliteCode.Corrupt or SqliteCode.Notadb => new(CounterStoreFailure.Refused, "the file is damaged or not a SQLite database"),
-            SqliteCode.Cantopen => new(CounterStoreFailure.Unavailable, "the file cannot be opened; check that its folder exists and that this user can write to it"),
-            SqliteCode.Ioerr => new(CounterStoreFailure.Unavailable, "the file cannot be read or written: " + e.Message, ConnectionLost: true),
-            SqliteCode.Constraint => new(CounterStoreFailure.Schema, e.Message, Duplicate: e.SqliteExtendedErrorCode is SqliteCode.ConstraintPrimarykey or SqliteCode.ConstraintUnique),
+            SqliteCode.Cantopen => new(
+                CounterStoreFailure.Unavailable,
+                "the file cannot be opened; check that its folder exists and that this user can write to it"),
+            SqliteCode.Ioerr =>
+                new(CounterStoreFailure.Unavailable, "the file cannot be read or written: " + e.Message, ConnectionLost: true),
+            SqliteCode.Constraint => new(
+                CounterStoreFailure.Schema,
+                e.Message,
+                Duplicate: e.SqliteExtendedErrorCode is SqliteCode.ConstraintPrimarykey or SqliteCode.ConstraintUnique),
             SqliteCode.Error or SqliteCode.Schema or SqliteCode.Mismatch => new(CounterStoreFailure.Schema, e.Message),
             _ => new(CounterStoreFailure.Unavailable, e.Message),
         };

@@ -1,8 +1,9 @@
 namespace Policyd.Backends.Sql;
 
 /// <summary>
-/// A few threads for work that blocks, made as they are needed. What comes while all are at work waits its turn. They sleep as soon as there is none: the
-/// collections of .NET that one can wait at spin before that, which on two busy processors took 4 % of all time from those who had work.
+/// A few threads for work that blocks, made as they are needed. What comes while all are at work waits its turn. They sleep as soon as
+/// there is none: the collections of .NET that one can wait at spin before that, which on two busy processors took 4 % of all time from
+/// those who had work.
 /// </summary>
 internal sealed class WorkThreads(string name, int most)
 {

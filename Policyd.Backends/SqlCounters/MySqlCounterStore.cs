@@ -28,7 +28,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     private readonly ConcurrentDictionary<string, (KeyFolding Folding, string? Pairs)> _foldings = new(StringComparer.Ordinal);
 
     protected override string CreateCommitsTable =>
-        $"CREATE TABLE IF NOT EXISTS {Commits} (node char(32) NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids longblob NOT NULL, PRIMARY KEY (node, seq), KEY policyd_commits_at (at)) "
+        $"CREATE TABLE IF NOT EXISTS {Commits} (node char(32) NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids longblob NOT NULL, "
+        + $"PRIMARY KEY (node, seq), KEY policyd_commits_at (at)) "
         + "ENGINE=InnoDB CHARACTER SET ascii COLLATE ascii_bin";
 
     protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
@@ -44,7 +45,9 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         var answers = new List<PlannedTable>();
         foreach (var table in plan.Tables)
         {
-            foreach (var rows in table.Rows.GroupBy(row => row.Absolute).OrderBy(group => group.Key).SelectMany(group => group.Chunk(RowsOfAStatement)))
+            foreach (var rows in table.Rows.GroupBy(row => row.Absolute)
+                .OrderBy(group => group.Key)
+                .SelectMany(group => group.Chunk(RowsOfAStatement)))
             {
                 AppendUpsert(sql, command, table.Info.Table, rows, answers.Count);
                 answers.Add(table);
@@ -72,21 +75,33 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         {
             foreach (var row in table.Rows.Where(row => !row.IsRead))
             {
-                var found = await ReadOneAsync(connection, table.Info.Table, row.Id.Key, new CounterTimeRange(row.Id.Time, row.Id.Time), CancellationToken.None).ConfigureAwait(false);
+                var found = await ReadOneAsync(
+                    connection,
+                    table.Info.Table,
+                    row.Id.Key,
+                    new CounterTimeRange(row.Id.Time, row.Id.Time),
+                    CancellationToken.None).ConfigureAwait(false);
                 row.Read(found.Count > 0 ? found[0].Total : default);
             }
         }
     }
 
     protected override async Task LoadAsync(
-        DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
+        DbConnection connection,
+        PlannedTable table,
+        CounterTimeRange times,
+        Dictionary<string, List<string>> keys,
+        List<CounterRow> rows,
+        CancellationToken ct)
     {
         foreach (var chunk in keys.Chunk(RowsOfAStatement))
         {
             using var command = Command(connection, "", ("@from", times.From), ("@to", times.To));
-            var parameters = chunk.Select((key, i) => command.Bind("@k" + i.ToString(CultureInfo.InvariantCulture), key.Key).ParameterName).ToList();
-            command.CommandText = $"SELECT `key`, `time`, {Columns} FROM {Quote(table.Info.Table)} WHERE `key` IN ({string.Join(',', parameters)}) AND "
-                + (times.From == times.To ? "`time` = @from" : "`time` BETWEEN @from AND @to");
+            var parameters = chunk.Select((key, i) => command.Bind("@k" + i.ToString(CultureInfo.InvariantCulture), key.Key).ParameterName)
+                .ToList();
+            command.CommandText =
+                $"SELECT `key`, `time`, {Columns} FROM {Quote(table.Info.Table)} WHERE `key` IN ({string.Join(',', parameters)}) AND "
+                    + (times.From == times.To ? "`time` = @from" : "`time` BETWEEN @from AND @to");
             var asked = new FoldedKeys(table.Info, chunk);
             var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
             await using (reader.ConfigureAwait(false))
@@ -126,7 +141,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         }
         finally
         {
-            await ScalarAsync(connection, $"SELECT CONVERT(RELEASE_LOCK({LockName}), CHAR)", table, CancellationToken.None).ConfigureAwait(false);
+            await ScalarAsync(connection, $"SELECT CONVERT(RELEASE_LOCK({LockName}), CHAR)", table, CancellationToken.None).ConfigureAwait(
+                false);
         }
     }
 
@@ -137,20 +153,22 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
 
     /// <summary>
-    /// Waits for another node that prepares the table. Each step is one short query: a caller who gives up ends the wait, and the server keeps no query of it.
-    /// A lock that stays held is an error that the caller tries again after, as with every other lock.
+    /// Waits for another node that prepares the table. Each step is one short query: a caller who gives up ends the wait, and the server
+    /// keeps no query of it. A lock that stays held is an error that the caller tries again after, as with every other lock.
     /// </summary>
     private static async Task LockAsync(DbConnection connection, string table, CancellationToken ct)
     {
         for (var step = 0; step < LockSteps; step++)
         {
             ct.ThrowIfCancellationRequested();
-            switch (await ScalarAsync(connection, $"SELECT CONVERT(GET_LOCK({LockName}, {LockStepSeconds}), CHAR)", table, ct).ConfigureAwait(false))
+            switch (await ScalarAsync(
+                connection, $"SELECT CONVERT(GET_LOCK({LockName}, {LockStepSeconds}), CHAR)", table, ct).ConfigureAwait(false))
             {
                 case "1":
                     return;
                 case null:
-                    throw new CounterStoreException(CounterStoreFailure.Unavailable, $"the server did not lock table {table} for its preparation");
+                    throw new CounterStoreException(
+                        CounterStoreFailure.Unavailable, $"the server did not lock table {table} for its preparation");
             }
         }
 
@@ -170,7 +188,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     private static async Task<IReadOnlyList<string>> DurabilityWarningsAsync(DbConnection connection, CancellationToken ct)
     {
         var settings = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        using var command = Command(connection, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog')");
+        using var command = Command(
+            connection, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog')");
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
@@ -183,7 +202,9 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         var warnings = new List<string>();
         if (settings.TryGetValue("innodb_flush_log_at_trx_commit", out var flush) && flush is "0" or "2")
         {
-            warnings.Add($"innodb_flush_log_at_trx_commit is {flush}: a crash of the database host may lose the last counts; set it to 1 to prevent this");
+            warnings.Add(
+                $"innodb_flush_log_at_trx_commit is {flush}: a crash of the database host may lose the last "
+                    + $"counts; set it to 1 to prevent this");
         }
 
         if (settings.GetValueOrDefault("log_bin") == "ON" && settings.TryGetValue("sync_binlog", out var sync) && sync != "1")
@@ -208,7 +229,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             }
 
             var a = rows[i].Amounts;
-            sql.Append(i == 0 ? "" : ", ").Append(CultureInfo.InvariantCulture, $"({keys[i]}, {time}, {a.Count}, {a.CountRcpt}, {a.Size}, {a.SizeRcpt})");
+            sql.Append(i == 0 ? "" : ", ")
+                .Append(CultureInfo.InvariantCulture, $"({keys[i]}, {time}, {a.Count}, {a.CountRcpt}, {a.Size}, {a.SizeRcpt})");
         }
 
         var absolute = rows[0].Absolute;
@@ -217,13 +239,18 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         foreach (var (time, name) in times)
         {
             var ofTime = times.Count == 1 ? keys : keys.Where((_, i) => rows[i].Id.Time == time);
-            sql.Append(CultureInfo.InvariantCulture, $"SELECT {answer}, `key`, `time`, {Columns} FROM {Quote(table)} WHERE `time` = {name} AND `key` IN ({string.Join(',', ofTime)}); ");
+            sql.Append(
+                CultureInfo.InvariantCulture,
+                $"SELECT {answer}, `key`, `time`, {Columns} FROM {Quote(table)} WHERE `time` = {name} AND `key` IN "
+                    + $"({string.Join(',', ofTime)}); ");
         }
 
-        string Name(string value) => command.Bind("@v" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture), value).ParameterName;
+        string Name(string value) =>
+            command.Bind("@v" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture), value).ParameterName;
     }
 
-    private async Task<List<(string Time, CounterAmounts Total)>> ReadOneAsync(DbConnection connection, string table, string key, CounterTimeRange times, CancellationToken ct)
+    private async Task<List<(string Time, CounterAmounts Total)>> ReadOneAsync(
+        DbConnection connection, string table, string key, CounterTimeRange times, CancellationToken ct)
     {
         using var command = Command(
             connection,
@@ -254,7 +281,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         };
         if (!_foldings.TryGetValue(collation, out var learned))
         {
-            learned = await MySqlKeyFolding.LearnAsync(connection, Quote(charset), collation, Quote(collation), repertoire, ct).ConfigureAwait(false);
+            learned = await MySqlKeyFolding.LearnAsync(connection, Quote(charset), collation, Quote(collation), repertoire, ct)
+                .ConfigureAwait(false);
             _foldings[collation] = learned;
         }
 
@@ -262,38 +290,52 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         {
             Warnings = learned.Pairs is null
                 ? []
-                : [$"collation {collation} of a counter table treats some pairs of letters as one letter ({learned.Pairs}); such keys share one row "
-                    + "but have two counters, so a quota may admit too many mails; to prevent this, use COLLATE utf8mb4_bin for the column key"],
+                : [$"collation {collation} of a counter table treats some pairs of letters as one letter "
+                    + $"({learned.Pairs}); such keys share one row "
+                    + "but have two counters, so a quota may admit too many mails; to prevent this, use COLLATE "
+                    + "utf8mb4_bin for the column key"],
         };
     }
 
-    private static async Task<(string Collation, string Charset, int Length)> KeyColumnAsync(DbConnection connection, string table, CancellationToken ct)
+    private static async Task<(string Collation, string Charset, int Length)> KeyColumnAsync(
+        DbConnection connection, string table, CancellationToken ct)
     {
         using var command = Command(
             connection,
-            "SELECT collation_name, character_set_name, character_maximum_length FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = @table AND column_name = 'key'",
+            "SELECT collation_name, character_set_name, character_maximum_length FROM information_schema.columns WHERE table_schema = "
+                + "DATABASE() AND table_name = @table AND column_name = 'key'",
             ("@table", table));
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using var _ = reader.ConfigureAwait(false);
         if (!await reader.ReadAsync(ct).ConfigureAwait(false) || reader.IsDBNull(0))
         {
-            throw new CounterStoreException(CounterStoreFailure.Schema, $"table {table} is not a counter table: it has no text column 'key'");
+            throw new CounterStoreException(
+                CounterStoreFailure.Schema, $"table {table} is not a counter table: it has no text column 'key'");
         }
 
-        return (reader.GetString(0), reader.GetString(1), (int)Math.Min(Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), CounterKeyText.MaxLength));
+        return (
+            reader.GetString(0),
+            reader.GetString(1),
+            (int)Math.Min(Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), CounterKeyText.MaxLength));
     }
 
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
     {
         var name = Quote(table);
-        var engine = await ScalarAsync(connection, "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = @table", table, ct).ConfigureAwait(false);
+        var engine = await ScalarAsync(
+            connection,
+            "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = @table",
+            table,
+            ct).ConfigureAwait(false);
         if (engine is null)
         {
             return
             [
                 ($"table {table}: created",
-                    $"CREATE TABLE IF NOT EXISTS {name} (`key` varchar(255) NOT NULL, `time` varchar(255) NOT NULL, count bigint NOT NULL, count_rcpt bigint NOT NULL, "
-                    + "size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (`key`, `time`)) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC"),
+                    $"CREATE TABLE IF NOT EXISTS {name} (`key` varchar(255) NOT NULL, `time` varchar(255) NOT NULL, count bigint NOT "
+                    + $"NULL, count_rcpt bigint NOT NULL, "
+                    + "size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (`key`, `time`)) ENGINE=InnoDB CHARACTER SET utf8mb4 "
+                    + "COLLATE utf8mb4_bin ROW_FORMAT=DYNAMIC"),
             ];
         }
 
@@ -308,7 +350,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
         var narrow = await ScalarAsync(
             connection,
-            "SELECT GROUP_CONCAT(column_name ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = @table "
+            "SELECT GROUP_CONCAT(column_name ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = "
+            + "DATABASE() AND table_name = @table "
             + "AND column_name IN ('id', 'count', 'count_rcpt', 'size', 'size_rcpt') AND data_type <> 'bigint'",
             table,
             ct).ConfigureAwait(false);
@@ -316,7 +359,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         {
             // The id too: every upsert takes one of its numbers, and 32 bits of them would be gone in weeks.
             done.Add($"columns widened to 64 bits: {narrow.Replace(",", ", ", StringComparison.Ordinal)}");
-            changes.AddRange(narrow.Split(',').Select(column => $"MODIFY {Quote(column)} bigint NOT NULL{(column == "id" ? " AUTO_INCREMENT" : "")}"));
+            changes.AddRange(
+                narrow.Split(',').Select(column => $"MODIFY {Quote(column)} bigint NOT NULL{(column == "id" ? " AUTO_INCREMENT" : "")}"));
         }
 
         if (changes.Count > 0)
@@ -327,12 +371,14 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         var unique = await ScalarAsync(
             connection,
             "SELECT MAX(cols) FROM (SELECT GROUP_CONCAT(column_name ORDER BY column_name) AS cols FROM information_schema.statistics "
-            + "WHERE table_schema = DATABASE() AND table_name = @table AND non_unique = 0 AND sub_part IS NULL GROUP BY index_name) AS keys_of_table WHERE cols = 'key,time'",
+            + "WHERE table_schema = DATABASE() AND table_name = @table AND non_unique = 0 AND sub_part IS NULL GROUP BY index_name) AS "
+            + "keys_of_table WHERE cols = 'key,time'",
             table,
             ct).ConfigureAwait(false);
         if (unique is null)
         {
-            steps.Add(($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));
+            steps.Add(
+                ($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));
         }
 
         return steps;
@@ -344,9 +390,11 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         var sums = string.Join(", ", Metrics.Select(m => $"SUM({m}) AS {m}"));
         var sets = string.Join(", ", Metrics.Select(m => $"kept.{m} = one.{m}"));
         return "START TRANSACTION; DROP TEMPORARY TABLE IF EXISTS policyd_merged; "
-            + $"CREATE TEMPORARY TABLE policyd_merged AS SELECT MIN(id) AS id, `key`, `time`, {sums} FROM {name} GROUP BY `key`, `time` HAVING COUNT(*) > 1; "
+            + $"CREATE TEMPORARY TABLE policyd_merged AS SELECT MIN(id) AS id, `key`, `time`, {sums} FROM {name} GROUP BY "
+            + $"`key`, `time` HAVING COUNT(*) > 1; "
             + $"UPDATE {name} AS kept JOIN policyd_merged AS one ON kept.id = one.id SET {sets}; "
-            + $"DELETE extra FROM {name} AS extra JOIN policyd_merged AS one ON extra.`key` = one.`key` AND extra.`time` = one.`time` WHERE extra.id <> one.id; "
+            + $"DELETE extra FROM {name} AS extra JOIN policyd_merged AS one ON extra.`key` = one.`key` AND extra.`time` = "
+            + $"one.`time` WHERE extra.id <> one.id; "
             + $"COMMIT; DROP TEMPORARY TABLE policyd_merged; ALTER TABLE {name} ADD UNIQUE KEY time_key (`key`, `time`)";
     }
 }
@@ -363,7 +411,9 @@ internal sealed class FoldedKeys(CounterTableInfo table, IEnumerable<KeyValuePai
     /// takes for them (<c>jose</c> for <c>josé</c>).
     /// </summary>
     public IEnumerable<KeyValuePair<string, List<string>>> Doubtful =>
-        table.Folding.JoinsSpellings ? _byText.Where(key => !_taken.Contains(key.Key) && (_strange || !System.Text.Ascii.IsValid(key.Key))) : [];
+        table.Folding.JoinsSpellings
+            ? _byText.Where(key => !_taken.Contains(key.Key) && (_strange || !System.Text.Ascii.IsValid(key.Key)))
+            : [];
 
     public List<string> Take(string text)
     {

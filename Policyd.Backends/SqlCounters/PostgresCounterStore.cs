@@ -15,13 +15,15 @@ namespace Policyd.Backends.SqlCounters;
 internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCounterStore(database)
 {
     // A server set to synchronous_commit=off would answer before the commit is on its disk; other settings are the operator's choice.
-    private const string Durable = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+    private const string Durable =
+        "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
     // As what keys are compared: text that is given for a column of another type would be compared as text.
     private readonly ConcurrentDictionary<string, string> _keyTypes = new(StringComparer.Ordinal);
 
     protected override string CreateCommitsTable =>
-        $"{LockSchema}; CREATE TABLE IF NOT EXISTS {Commits} (node char(32) COLLATE \"C\" NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids bytea NOT NULL, PRIMARY KEY (node, seq)); "
+        $"{LockSchema}; CREATE TABLE IF NOT EXISTS {Commits} (node char(32) COLLATE \"C\" NOT NULL, seq bigint NOT NULL, at bigint NOT "
+        + $"NULL, ids bytea NOT NULL, PRIMARY KEY (node, seq)); "
         + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
 
     // CREATE TABLE IF NOT EXISTS still fails when another node creates the same table at that moment.
@@ -67,12 +69,19 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     }
 
     protected override async Task LoadAsync(
-        DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
+        DbConnection connection,
+        PlannedTable table,
+        CounterTimeRange times,
+        Dictionary<string, List<string>> keys,
+        List<CounterRow> rows,
+        CancellationToken ct)
     {
         using var command = (NpgsqlCommand)connection.CreateCommand();
         var type = _keyTypes.GetValueOrDefault(table.Info.Table, "text");
         var ofTimes = times.From == times.To ? "= $2" : "COLLATE \"C\" BETWEEN $2 AND $3";
-        command.CommandText = $"SELECT \"key\"::text, \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ANY($1::{type}[]) AND \"time\" {ofTimes}";
+        command.CommandText =
+            $"SELECT \"key\"::text, \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = "
+                + $"ANY($1::{type}[]) AND \"time\" {ofTimes}";
 
         command.Parameters.Add(Value(keys.Keys.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text));
         command.Parameters.Add(Value(times.From, NpgsqlDbType.Text));
@@ -137,10 +146,12 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
     private NpgsqlBatchCommand Upsert(string table, List<PlannedRow> rows, bool absolute)
     {
-        var sets = Metrics.Select(m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("LEAST", "GREATEST", "row." + m, "excluded." + m)}");
+        var sets = Metrics.Select(
+            m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("LEAST", "GREATEST", "row." + m, "excluded." + m)}");
         return new NpgsqlBatchCommand(
             $"INSERT INTO {Quote(table)} AS row (\"key\", \"time\", {Columns}) SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "
-            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING row.\"key\"::text, row.\"time\", {string.Join(", ", Metrics.Select(m => "row." + m))}")
+            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING row.\"key\"::text, row.\"time\", "
+            + $"{string.Join(", ", Metrics.Select(m => "row." + m))}")
         {
             Parameters =
             {
@@ -158,7 +169,11 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     {
         var name = Quote(table);
         var columns = new Dictionary<string, string>(StringComparer.Ordinal);
-        using var command = Command(connection, "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(@table) AND attnum > 0 AND NOT attisdropped", ("@table", name));
+        using var command = Command(
+            connection,
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(@table) AND "
+                + "attnum > 0 AND NOT attisdropped",
+            ("@table", name));
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
@@ -173,26 +188,34 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             return
             [
                 ($"table {table}: created",
-                    $"CREATE TABLE {name} (\"key\" varchar(255) COLLATE \"C\" NOT NULL, \"time\" varchar(255) COLLATE \"C\" NOT NULL, count bigint NOT NULL, count_rcpt bigint NOT NULL, "
+                    $"CREATE TABLE {name} (\"key\" varchar(255) COLLATE \"C\" NOT NULL, \"time\" varchar(255) COLLATE \"C\" NOT NULL, "
+                    + $"count bigint NOT NULL, count_rcpt bigint NOT NULL, "
                     + "size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (\"key\", \"time\"))"),
             ];
         }
 
         var steps = new List<(string Done, string Sql)>();
-        var narrow = Metrics.Append("id").Where(c => columns.TryGetValue(c, out var type) && type is "integer" or "smallint" or "numeric").ToList();
+        var narrow = Metrics.Append("id")
+            .Where(c => columns.TryGetValue(c, out var type) && type is "integer" or "smallint" or "numeric")
+            .ToList();
         if (narrow.Count > 0)
         {
-            steps.Add(($"table {table}: columns widened to 64 bits: {string.Join(", ", narrow)}", $"ALTER TABLE {name} {string.Join(", ", narrow.Select(c => $"ALTER COLUMN {c} TYPE bigint"))}"));
+            steps.Add((
+                $"table {table}: columns widened to 64 bits: {string.Join(", ", narrow)}",
+                $"ALTER TABLE {name} {string.Join(", ", narrow.Select(c => $"ALTER COLUMN {c} TYPE bigint"))}"));
         }
 
         using var unique = Command(
             connection,
-            "SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass(@table) AND i.indisunique AND i.indpred IS NULL AND i.indnkeyatts = 2 AND "
-            + "(SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)) = 'key,time'",
+            "SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass(@table) AND i.indisunique AND i.indpred IS "
+            + "NULL AND i.indnkeyatts = 2 AND "
+            + "(SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum "
+            + "= ANY(i.indkey)) = 'key,time'",
             ("@table", name));
         if (await unique.ExecuteScalarAsync(ct).ConfigureAwait(false) is 0L)
         {
-            steps.Add(($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));
+            steps.Add(
+                ($"table {table}: duplicate rows of one key and time merged, and a unique key on key and time added", MergeTwins(name)));
         }
 
         return steps;
@@ -202,8 +225,10 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     {
         var sums = string.Join(", ", Metrics.Select(m => $"sum({m})::bigint AS {m}"));
         var sets = string.Join(", ", Metrics.Select(m => $"{m} = one.{m}"));
-        return $"LOCK TABLE {name}; CREATE TEMP TABLE policyd_merged ON COMMIT DROP AS SELECT min(ctid) AS kept, \"key\", \"time\", {sums} FROM {name} GROUP BY \"key\", \"time\" HAVING count(*) > 1; "
-            + $"DELETE FROM {name} AS extra USING policyd_merged AS one WHERE extra.\"key\" = one.\"key\" AND extra.\"time\" = one.\"time\" AND extra.ctid <> one.kept; "
+        return $"LOCK TABLE {name}; CREATE TEMP TABLE policyd_merged ON COMMIT DROP AS SELECT min(ctid) AS kept, \"key\", \"time\", {sums} "
+            + $"FROM {name} GROUP BY \"key\", \"time\" HAVING count(*) > 1; "
+            + $"DELETE FROM {name} AS extra USING policyd_merged AS one WHERE extra.\"key\" = one.\"key\" AND extra.\"time\" = "
+            + $"one.\"time\" AND extra.ctid <> one.kept; "
             + $"UPDATE {name} AS row SET {sets} FROM policyd_merged AS one WHERE row.ctid = one.kept; "
             + $"ALTER TABLE {name} ADD UNIQUE (\"key\", \"time\")";
     }

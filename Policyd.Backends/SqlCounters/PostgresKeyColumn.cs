@@ -5,9 +5,9 @@ using Policyd.Counting.Store;
 namespace Policyd.Backends.SqlCounters;
 
 /// <summary>
-/// The column <c>key</c> of a counter table in PostgreSQL: which keys it takes for one. Nearly always a varchar of a deterministic collation, for which keys are
-/// equal when their characters are. char(n) does not count spaces at the end, citext compares in lower case, and a nondeterministic collation
-/// compares as ICU does.
+/// The column <c>key</c> of a counter table in PostgreSQL: which keys it takes for one. Nearly always a varchar of a deterministic
+/// collation, for which keys are equal when their characters are. char(n) does not count spaces at the end, citext compares in lower case,
+/// and a nondeterministic collation compares as ICU does.
 /// </summary>
 /// <param name="Type">The type as which a key is compared.</param>
 /// <param name="Length">The longest key it holds, in characters.</param>
@@ -15,7 +15,8 @@ namespace Policyd.Backends.SqlCounters;
 /// <param name="Warning">What is not known of it; null when all is.</param>
 internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Folding, string? Warning)
 {
-    public static async Task<PostgresKeyColumn> LearnAsync(NpgsqlConnection connection, string quotedTable, TextRepertoire repertoire, CancellationToken ct)
+    public static async Task<PostgresKeyColumn> LearnAsync(
+        NpgsqlConnection connection, string quotedTable, TextRepertoire repertoire, CancellationToken ct)
     {
         string type, name, collation;
         int length;
@@ -24,7 +25,8 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
         using var command = new NpgsqlCommand(
             "SELECT t.typname, t.oid::regtype::text, a.atttypmod, COALESCE((to_jsonb(c) ->> 'collisdeterministic')::boolean, true), "
             + "COALESCE(quote_ident(n.nspname) || '.' || quote_ident(c.collname), '') "
-            + "FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_collation AS c ON c.oid = a.attcollation LEFT JOIN pg_namespace AS n ON n.oid = c.collnamespace "
+            + "FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_collation AS c ON c.oid = a.attcollation LEFT "
+            + "JOIN pg_namespace AS n ON n.oid = c.collnamespace "
             + "WHERE a.attrelid = to_regclass($1) AND a.attname = 'key' AND NOT a.attisdropped",
             connection)
         {
@@ -35,7 +37,8 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
         {
             if (!await reader.ReadAsync(ct).ConfigureAwait(false))
             {
-                throw new CounterStoreException(CounterStoreFailure.Schema, $"table {quotedTable} is not a counter table: it has no column key");
+                throw new CounterStoreException(
+                    CounterStoreFailure.Schema, $"table {quotedTable} is not a counter table: it has no column key");
             }
 
             (type, name, deterministic, collation) = (reader.GetString(0), reader.GetString(1), reader.GetBoolean(3), reader.GetString(4));
@@ -45,7 +48,10 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
 
         if (type == "citext")
         {
-            var lower = await ReadAsync(connection, $"SELECT n, lower(chr(n)) FROM {Characters(repertoire)} WHERE lower(chr(n)) <> chr(n)", ct).ConfigureAwait(false);
+            var lower = await ReadAsync(
+                connection,
+                $"SELECT n, lower(chr(n)) FROM {Characters(repertoire)} WHERE lower(chr(n)) <> chr(n)",
+                ct).ConfigureAwait(false);
             return new PostgresKeyColumn(name, length, KeyFolding.Of(lower, ignoresTrailingSpaces: false), null);
         }
 
@@ -53,14 +59,17 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
         {
             var weights = await ReadAsync(
                 connection,
-                $"SELECT n, CASE WHEN chr(n) COLLATE {collation} = '' THEN '' ELSE lpad(to_hex(dense_rank() OVER (ORDER BY chr(n) COLLATE {collation})), 8, '0') END FROM {Characters(repertoire)}",
+                $"SELECT n, CASE WHEN chr(n) COLLATE {collation} = '' THEN '' ELSE lpad(to_hex(dense_rank() OVER (ORDER BY chr(n) COLLATE "
+                    + $"{collation})), 8, '0') END FROM {Characters(repertoire)}",
                 ct).ConfigureAwait(false);
             return new PostgresKeyColumn(
                 "text",
                 length,
                 KeyFolding.OfWeights(weights, ignoresTrailingSpaces: false, hasLevels: true),
-                $"the collation {collation} of its column key is not deterministic: policyd knows which single characters are equal, but not which character equals several "
-                    + "(\u00df and ss); such keys share one row but have two counters, so a quota may admit too many mails; to prevent this, use a deterministic collation such as \"C\"");
+                $"the collation {collation} of its column key is not deterministic: policyd knows which single characters are equal, but "
+                    + $"not which character equals several "
+                    + "(\u00df and ss); such keys share one row but have two counters, so a quota may admit too many mails; to prevent "
+                    + "this, use a deterministic collation such as \"C\"");
         }
 
         return type == "bpchar"
@@ -71,7 +80,9 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
     private static string Characters(TextRepertoire repertoire)
     {
         var last = repertoire switch { TextRepertoire.Unicode => 0x1FFFF, TextRepertoire.Latin1 => 0xFF, _ => 0x7F };
-        return string.Create(CultureInfo.InvariantCulture, $"(SELECT n FROM generate_series(1, {last}) AS n WHERE n NOT BETWEEN 55296 AND 57343) AS characters");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"(SELECT n FROM generate_series(1, {last}) AS n WHERE n NOT BETWEEN 55296 AND 57343) AS characters");
     }
 
     private static async Task<List<(int, string)>> ReadAsync(NpgsqlConnection connection, string sql, CancellationToken ct)

@@ -51,7 +51,8 @@ internal abstract class SqlCounterStore : ICounterStore
             {
                 var prepared = await PrepareAsync(connection, table, token).ConfigureAwait(false);
                 // A table of that name which is none of counters is found now, not by the first mail.
-                using var command = Command(connection, $"SELECT {Quote("key")}, {Quote("time")}, {Columns} FROM {Quote(table)} WHERE 1 = 0");
+                using var command = Command(
+                    connection, $"SELECT {Quote("key")}, {Quote("time")}, {Columns} FROM {Quote(table)} WHERE 1 = 0");
                 await command.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 return prepared;
             },
@@ -106,7 +107,8 @@ internal abstract class SqlCounterStore : ICounterStore
         {
             if (await IsCommittedAsync(commit.Node, commit.Sequence, ct).ConfigureAwait(false))
             {
-                throw new CounterStoreException(CounterStoreFailure.AlreadyCommitted, $"commit {commit.Sequence} of this process is already in the database", cause);
+                throw new CounterStoreException(
+                    CounterStoreFailure.AlreadyCommitted, $"commit {commit.Sequence} of this process is already in the database", cause);
             }
 
             throw;
@@ -117,13 +119,18 @@ internal abstract class SqlCounterStore : ICounterStore
         () => Reader.RunAsync(
             async (connection, token) =>
             {
-                using var command = Command(connection, $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq", ("@node", node.ToString("N")), ("@seq", sequence));
+                using var command = Command(
+                    connection,
+                    $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq",
+                    ("@node", node.ToString("N")),
+                    ("@seq", sequence));
                 return await command.ExecuteScalarAsync(token).ConfigureAwait(false) is not null;
             },
             ct),
         ct);
 
-    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) => WithCommitsTableAsync(
+    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(
+        DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) => WithCommitsTableAsync(
         () => Reader.RunAsync<IReadOnlyList<CommittedIds>>(
             async (connection, token) =>
             {
@@ -135,7 +142,10 @@ internal abstract class SqlCounterStore : ICounterStore
                 while (await reader.ReadAsync(token).ConfigureAwait(false))
                 {
                     found.Add(new CommittedIds(
-                        Guid.ParseExact(reader.GetString(0), "N"), reader.GetInt64(1), DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(2)), CommitPlan.Decode(reader.GetFieldValue<byte[]>(3))));
+                        Guid.ParseExact(reader.GetString(0), "N"),
+                        reader.GetInt64(1),
+                        DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(2)),
+                        CommitPlan.Decode(reader.GetFieldValue<byte[]>(3))));
                 }
 
                 return found;
@@ -156,7 +166,8 @@ internal abstract class SqlCounterStore : ICounterStore
             var old = page.Where(IsOld).ToList();
             if (old.Count > 0)
             {
-                deleted += await Writer.RunAsync((connection, token) => DeleteAsync(connection, table, old, token), ct).ConfigureAwait(false);
+                deleted += await Writer.RunAsync((connection, token) => DeleteAsync(connection, table, old, token), ct)
+                    .ConfigureAwait(false);
             }
 
             last = page.Count == PurgePage ? page[^1] : null;
@@ -192,9 +203,13 @@ internal abstract class SqlCounterStore : ICounterStore
                 async (connection, token) =>
                 {
                     // Up to the time of the page's last row; rows of one millisecond go together.
-                    using var find = Command(connection, $"SELECT at FROM {Commits} WHERE at < @end ORDER BY at LIMIT 1 OFFSET {PurgePage}", ("@end", end));
-                    next = await find.ExecuteScalarAsync(token).ConfigureAwait(false) is { } at ? Convert.ToInt64(at, CultureInfo.InvariantCulture) : null;
-                    using var delete = Command(connection, $"DELETE FROM {Commits} WHERE at < @end", ("@end", next is { } page ? Math.Min(end, page + 1) : end));
+                    using var find = Command(
+                        connection, $"SELECT at FROM {Commits} WHERE at < @end ORDER BY at LIMIT 1 OFFSET {PurgePage}", ("@end", end));
+                    next = await find.ExecuteScalarAsync(token).ConfigureAwait(false) is { } at
+                        ? Convert.ToInt64(at, CultureInfo.InvariantCulture)
+                        : null;
+                    using var delete = Command(
+                        connection, $"DELETE FROM {Commits} WHERE at < @end", ("@end", next is { } page ? Math.Min(end, page + 1) : end));
                     return await delete.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 },
                 ct).ConfigureAwait(false);
@@ -203,12 +218,14 @@ internal abstract class SqlCounterStore : ICounterStore
         return deleted;
     }
 
-    public async Task<IReadOnlyList<CounterRow>> ListAsync(string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
+    public async Task<IReadOnlyList<CounterRow>> ListAsync(
+        string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
     {
         CheckName(table);
         var lane = new SqlLane(_database, BlocksItsThread);
         await using var _ = lane.ConfigureAwait(false);
-        return await lane.RunAsync((connection, token) => ListAsync(connection, table, times, order, limit, token), ct).ConfigureAwait(false);
+        return await lane.RunAsync((connection, token) => ListAsync(connection, table, times, order, limit, token), ct)
+            .ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -223,7 +240,13 @@ internal abstract class SqlCounterStore : ICounterStore
     /// <param name="committing">Called right before a COMMIT may reach the database.</param>
     protected abstract Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing);
 
-    protected abstract Task LoadAsync(DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct);
+    protected abstract Task LoadAsync(
+        DbConnection connection,
+        PlannedTable table,
+        CounterTimeRange times,
+        Dictionary<string, List<string>> keys,
+        List<CounterRow> rows,
+        CancellationToken ct);
 
     protected abstract Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct);
 
@@ -240,7 +263,9 @@ internal abstract class SqlCounterStore : ICounterStore
 
     protected string Quote(string name) => _database.QuoteIdentifier(name);
 
-    /// <summary>A sum that stays at the largest number instead of overflowing, which would fail the whole commit, again and again.</summary>
+    /// <summary>
+    /// A sum that stays at the largest number instead of overflowing, which would fail the whole commit, again and again.
+    /// </summary>
     protected static string Saturated(string least, string greatest, string old, string added) =>
         $"{least}({old}, 9223372036854775807 - {greatest}({added}, 0)) + {added}";
 
@@ -269,7 +294,8 @@ internal abstract class SqlCounterStore : ICounterStore
     }
 
     /// <summary>Asked-for names by stored key: several may share a row where the table ignores case.</summary>
-    private static Dictionary<CounterTimeRange, Dictionary<string, List<string>>> NamesByStoredKey(IEnumerable<CounterLoad> loads, CounterTableInfo table)
+    private static Dictionary<CounterTimeRange, Dictionary<string, List<string>>> NamesByStoredKey(
+        IEnumerable<CounterLoad> loads, CounterTableInfo table)
     {
         var names = new Dictionary<CounterTimeRange, Dictionary<string, List<string>>>();
         foreach (var load in loads)
@@ -372,7 +398,10 @@ internal abstract class SqlCounterStore : ICounterStore
     {
         var (key, time) = (Quote("key"), Quote("time"));
         using var command = connection.CreateCommand();
-        command.CommandText = $"SELECT {key}, {time} FROM {Quote(table)}{(after is null ? "" : $" WHERE {key} >= @key AND ({key} > @key OR {time} > @time)")} ORDER BY {key}, {time} LIMIT {PurgePage}";
+        command.CommandText =
+            $"SELECT {key}, {time} FROM "
+                + $"{Quote(table)}{(after is null ? "" : $" WHERE {key} >= @key AND ({key} > @key OR {time} > @time)")} ORDER BY "
+                + $"{key}, {time} LIMIT {PurgePage}";
         if (after is { } row)
         {
             command.Bind("@key", row.Key);
@@ -401,7 +430,8 @@ internal abstract class SqlCounterStore : ICounterStore
             command.Transaction = transaction;
             command.Bind("@time", sameTime.Key);
             var names = sameTime.Select((r, i) => command.Bind("@k" + i, r.Key).ParameterName).ToList();
-            command.CommandText = $"DELETE FROM {Quote(table)} WHERE {Quote("time")} = @time AND {Quote("key")} IN ({string.Join(',', names)})";
+            command.CommandText =
+                $"DELETE FROM {Quote(table)} WHERE {Quote("time")} = @time AND {Quote("key")} IN ({string.Join(',', names)})";
             deleted += await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
 
@@ -409,7 +439,8 @@ internal abstract class SqlCounterStore : ICounterStore
         return deleted;
     }
 
-    private async Task<IReadOnlyList<CounterRow>> ListAsync(DbConnection connection, string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
+    private async Task<IReadOnlyList<CounterRow>> ListAsync(
+        DbConnection connection, string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
     {
         var (key, time) = (Quote("key"), Quote("time"));
         using var command = connection.CreateCommand();
@@ -420,11 +451,15 @@ internal abstract class SqlCounterStore : ICounterStore
             command.Bind("@from", range.From);
             command.Bind("@to", range.To);
             var sums = string.Join(", ", Metrics.Select(m => $"{SumOf(m)} AS {m}"));
-            command.CommandText = $"SELECT * FROM (SELECT {key}, MAX({time}) AS {time}, {sums} FROM {Quote(table)} WHERE {time} BETWEEN @from AND @to GROUP BY {key}) AS sums" + tail;
+            command.CommandText =
+                $"SELECT * FROM (SELECT {key}, MAX({time}) AS {time}, {sums} FROM {Quote(table)} WHERE {time} BETWEEN @from "
+                    + $"AND @to GROUP BY {key}) AS sums"
+                    + tail;
         }
         else
         {
-            command.CommandText = $"SELECT {key}, {time}, {Columns} FROM {Quote(table)}{(times is null ? "" : $" WHERE {time} = @from")}" + tail;
+            command.CommandText = $"SELECT {key}, {time}, {Columns} FROM {Quote(table)}{(times is null ? "" : $" WHERE {time} = @from")}"
+                + tail;
             if (times is { } one)
             {
                 command.Bind("@from", one.From);

@@ -6,9 +6,10 @@ namespace Policyd.Backends.SqlCounters;
 
 /// <summary>
 /// One connection that is kept open and used by one call at a time. After any failure it is given up, also when another lane of the same
-/// database failed, and another is opened: for the next call, and for this one where the connection turned out to be dead. Drivers' exceptions come out as <see cref="CounterStoreException"/>. With a thread of
-/// its own (SQLite, whose calls block for as long as the disk takes) no thread of the pool is held. A caller who gives up goes on at once, and the
-/// connection is closed under the driver, which would wait for its server: see <see cref="DriverSockets"/>.
+/// database failed, and another is opened: for the next call, and for this one where the connection turned out to be dead. Drivers'
+/// exceptions come out as <see cref="CounterStoreException"/>. With a thread of its own (SQLite, whose calls block for as long as the disk
+/// takes) no thread of the pool is held. A caller who gives up goes on at once, and the connection is closed under the driver, which would
+/// wait for its server: see <see cref="DriverSockets"/>.
 /// </summary>
 internal sealed class SqlLane : IAsyncDisposable
 {
@@ -28,14 +29,19 @@ internal sealed class SqlLane : IAsyncDisposable
         database.GivenUp += OnGivenUp;
     }
 
-    /// <summary>The connection is about to be closed: statements that were prepared on it must go before it, or SQLite keeps its files open for them.</summary>
+    /// <summary>
+    /// The connection is about to be closed: statements that were prepared on it must go before it, or SQLite keeps its files open for
+    /// them.
+    /// </summary>
     public event Action? Closing;
 
     /// <summary>Runs a piece of work on the connection.</summary>
     /// <param name="work">The work; it leaves no transaction open when it succeeds, and may be done twice unless it commits.</param>
-    /// <param name="committing">Asked when the connection broke: whether a COMMIT may have reached the database. Such work is waited for to its end.</param>
+    /// <param name="committing">Asked when the connection broke: whether a COMMIT may have reached the database. Such work is waited for to
+    /// its end.</param>
     /// <param name="ct">Ends the wait for the lane and, unless it commits, the work.</param>
-    public async Task<T> RunAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, CancellationToken ct, Func<bool>? committing = null)
+    public async Task<T> RunAsync<T>(
+        Func<DbConnection, CancellationToken, Task<T>> work, CancellationToken ct, Func<bool>? committing = null)
     {
         await _gate.WaitAsync(ct).ConfigureAwait(false);
         var running = LeaveAfterAsync(work, committing, ct);
@@ -51,7 +57,8 @@ internal sealed class SqlLane : IAsyncDisposable
         catch (OperationCanceledException) when (!running.IsCompleted)
         {
             Interrupt();
-            _ = running.ContinueWith(static ended => _ = ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            _ = running.ContinueWith(
+                static ended => _ = ended.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
             throw;
         }
     }
@@ -85,13 +92,16 @@ internal sealed class SqlLane : IAsyncDisposable
         }
     }
 
-    private async Task<T> LeaveAfterAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
+    private async Task<T> LeaveAfterAsync<T>(
+        Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
     {
         try
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             // Away from the caller's scheduler, which may be an actor's.
-            return await (_work is null ? Task.Run(() => AttemptAsync(work, committing, ct), CancellationToken.None) : OnThreadAsync(work, committing, ct)).ConfigureAwait(false);
+            return await (_work is null
+                ? Task.Run(() => AttemptAsync(work, committing, ct), CancellationToken.None)
+                : OnThreadAsync(work, committing, ct)).ConfigureAwait(false);
         }
         finally
         {
@@ -108,7 +118,8 @@ internal sealed class SqlLane : IAsyncDisposable
         }
     }
 
-    // A kept connection that turns out to be dead, or of no use any more, is replaced, and the work done once more, unless a COMMIT may have got through.
+    // A kept connection that turns out to be dead, or of no use any more, is replaced, and the work done once more, unless a COMMIT may
+    // have got through.
     private async Task<T> AttemptAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, Func<bool>? committing, CancellationToken ct)
     {
         for (var isFirst = true; ; isFirst = false)
@@ -141,7 +152,12 @@ internal sealed class SqlLane : IAsyncDisposable
                 }
 
                 var mayBeDone = committing?.Invoke() ?? false;
-                if (failed is null || !isFirst || _disposed || ct.IsCancellationRequested || mayBeDone || !_database.Classify(e).IsWorthAnother(isRepeatable: true))
+                if (failed is null
+                    || !isFirst
+                    || _disposed
+                    || ct.IsCancellationRequested
+                    || mayBeDone
+                    || !_database.Classify(e).IsWorthAnother(isRepeatable: true))
                 {
                     throw Translate(e, mayBeDone);
                 }
@@ -176,7 +192,10 @@ internal sealed class SqlLane : IAsyncDisposable
     {
         var fault = _database.Classify(exception);
         return committing && fault.ConnectionLost
-            ? new CounterStoreException(CounterStoreFailure.CommitUnknown, $"{_database.Description}: the connection broke during a commit, which may have happened: {fault.Message}", exception)
+            ? new CounterStoreException(
+                CounterStoreFailure.CommitUnknown,
+                $"{_database.Description}: the connection broke during a commit, which may have happened: {fault.Message}",
+                exception)
             : new CounterStoreException(fault.Failure, $"{_database.Description}: {fault.Message}", exception);
     }
 

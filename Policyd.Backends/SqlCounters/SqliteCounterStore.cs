@@ -30,10 +30,13 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
     protected override string CreateCommitsTable =>
         "PRAGMA journal_mode = WAL; "
-        + $"CREATE TABLE IF NOT EXISTS {Commits} (node TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, ids BLOB NOT NULL, PRIMARY KEY (node, seq)); "
+        + $"CREATE TABLE IF NOT EXISTS {Commits} (node TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, ids BLOB NOT "
+        + $"NULL, PRIMARY KEY (node, seq)); "
         + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
 
-    /// <summary>Looks without leaving a trace: a file that is not there is not made, and beside one that is there nothing appears.</summary>
+    /// <summary>
+    /// Looks without leaving a trace: a file that is not there is not made, and beside one that is there nothing appears.
+    /// </summary>
     public override async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
     {
         if (!File.Exists(_database.File))
@@ -75,7 +78,12 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     }
 
     protected override Task LoadAsync(
-        DbConnection connection, PlannedTable table, CounterTimeRange times, Dictionary<string, List<string>> keys, List<CounterRow> rows, CancellationToken ct)
+        DbConnection connection,
+        PlannedTable table,
+        CounterTimeRange times,
+        Dictionary<string, List<string>> keys,
+        List<CounterRow> rows,
+        CancellationToken ct)
     {
         var select = _reading.For((SqliteConnection)connection)[
             $"SELECT \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ?1 AND \"time\" BETWEEN ?2 AND ?3"];
@@ -167,13 +175,18 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
     {
         var name = Quote(table);
-        if (await CountAsync(connection, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(@table)", table, ct).ConfigureAwait(false) == 0)
+        if (await CountAsync(
+            connection,
+            "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(@table)",
+            table,
+            ct).ConfigureAwait(false) == 0)
         {
             // One tree instead of a table and its index: half the pages to write for a commit of keys that are far apart.
             return
             [
                 ($"table {table}: created",
-                    $"CREATE TABLE {name} (\"key\" VARCHAR(255) NOT NULL, \"time\" VARCHAR(255) NOT NULL, count BIGINT NOT NULL, count_rcpt BIGINT NOT NULL, "
+                    $"CREATE TABLE {name} (\"key\" VARCHAR(255) NOT NULL, \"time\" VARCHAR(255) NOT NULL, count BIGINT NOT "
+                    + $"NULL, count_rcpt BIGINT NOT NULL, "
                     + "size BIGINT NOT NULL, size_rcpt BIGINT NOT NULL, PRIMARY KEY (\"key\", \"time\")) WITHOUT ROWID"),
             ];
         }
@@ -190,13 +203,22 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         }
 
         var steps = new List<(string Done, string Sql)>();
-        var twice = await CountAsync(connection, $"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} WHERE @table <> '' GROUP BY \"key\", \"time\" HAVING n > 1)", table, ct).ConfigureAwait(false);
+        var twice =
+            await CountAsync(
+                connection,
+                $"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} WHERE @table <> '' GROUP BY "
+                    + $"\"key\", \"time\" HAVING n > 1)",
+                table,
+                ct).ConfigureAwait(
+                false);
         if (twice > 0)
         {
             steps.Add(($"table {table}: {twice} duplicate {(twice == 1 ? "row" : "rows")} of one key and time merged", MergeTwins(name)));
         }
 
-        steps.Add(($"table {table}: a unique key on key and time added", $"CREATE UNIQUE INDEX {Quote(table + "_key_time")} ON {name} (\"key\", \"time\")"));
+        steps.Add((
+            $"table {table}: a unique key on key and time added",
+            $"CREATE UNIQUE INDEX {Quote(table + "_key_time")} ON {name} (\"key\", \"time\")"));
         return steps;
     }
 
@@ -205,7 +227,8 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     {
         using var command = Command(
             connection,
-            "SELECT upper(part.coll) FROM pragma_index_list(@table) AS one, pragma_index_xinfo(one.name) AS part WHERE one.\"unique\" = 1 AND one.partial = 0 AND part.name = 'key' "
+            "SELECT upper(part.coll) FROM pragma_index_list(@table) AS one, pragma_index_xinfo(one.name) AS part WHERE one.\"unique\" = 1 "
+            + "AND one.partial = 0 AND part.name = 'key' "
             + "AND (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
             ("@table", table));
         return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) switch
@@ -220,9 +243,11 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     {
         var sums = string.Join(", ", Metrics.Select(m => $"sum({m}) AS {m}"));
         var sets = string.Join(", ", Metrics.Select(m => $"{m} = one.{m}"));
-        return $"CREATE TEMP TABLE policyd_merged AS SELECT min(rowid) AS kept, \"key\", \"time\", {sums} FROM {name} GROUP BY \"key\", \"time\" HAVING count(*) > 1; "
+        return $"CREATE TEMP TABLE policyd_merged AS SELECT min(rowid) AS kept, \"key\", \"time\", {sums} FROM {name} GROUP BY \"key\", "
+            + $"\"time\" HAVING count(*) > 1; "
             + $"UPDATE {name} SET {sets} FROM {Merged} AS one WHERE {name}.rowid = one.kept; "
-            + $"DELETE FROM {name} WHERE rowid IN (SELECT extra.rowid FROM {name} AS extra JOIN {Merged} AS one ON extra.\"key\" = one.\"key\" AND extra.\"time\" = one.\"time\" WHERE extra.rowid <> one.kept); "
+            + $"DELETE FROM {name} WHERE rowid IN (SELECT extra.rowid FROM {name} AS extra JOIN {Merged} AS one ON extra.\"key\" = "
+            + $"one.\"key\" AND extra.\"time\" = one.\"time\" WHERE extra.rowid <> one.kept); "
             + $"DROP TABLE {Merged}";
     }
 

@@ -29,7 +29,8 @@ public static class BenchCommand
             await result.InvocationConfiguration.Error.WriteLineAsync("Cancelled.").ConfigureAwait(false);
             return Failed;
         }
-        catch (Exception reason) when (reason is SocketException or InvalidOperationException or PlatformNotSupportedException or IOException or TimeoutException)
+        catch (Exception reason) when (reason is SocketException or InvalidOperationException or PlatformNotSupportedException
+            or IOException or TimeoutException)
         {
             await result.InvocationConfiguration.Error.WriteLineAsync(reason.Message).ConfigureAwait(false);
             return Failed;

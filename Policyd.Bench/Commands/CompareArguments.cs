@@ -13,7 +13,10 @@ internal sealed class CompareArguments
     private const int MostRounds = 1000;
     private const int MostConnections = 60_000;
 
-    private static readonly CompareOptions Usual = new() { Stages = Stage.None, Load = new() { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) } };
+    private static readonly CompareOptions Usual = new()
+    {
+        Stages = Stage.None, Load = new() { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) }
+    };
 
     private readonly LoadArguments _load = new(Usual.Window.TotalSeconds, Usual.LeadIn.TotalSeconds, single: false);
     private readonly Option<Stage> _stages = new("--stages")
@@ -23,24 +26,39 @@ internal sealed class CompareArguments
         DefaultValueFactory = _ => Stage.Rates | Stage.Slow | Stage.Idle,
     };
 
-    private readonly Option<int> _rounds = LoadArguments.Number("--rounds", "rates: windows of each server; slow takes at most three.", Usual.Rounds, 1, MostRounds);
+    private readonly Option<int> _rounds = LoadArguments.Number(
+        "--rounds", "rates: windows of each server; slow takes at most three.", Usual.Rounds, 1, MostRounds);
     private readonly Option<int> _warmupWindows = LoadArguments.Number(
-        "--warmup-windows", "rates, slow: the most windows of a second that a server warms up for; it ends before when three rates lie within 3 %.", Usual.WarmupWindows, 1, MostRounds);
+        "--warmup-windows",
+        "rates, slow: the most windows of a second that a server warms up for; it ends before when three rates lie within 3 %.",
+        Usual.WarmupWindows,
+        1,
+        MostRounds);
 
-    private readonly Option<double> _slowSeconds = LoadArguments.Seconds("--slow-seconds", "slow: length of a window at 100 and at 1000 requests a second.", Usual.SlowWindow.TotalSeconds, 0.1);
-    private readonly Option<double> _idleSeconds = LoadArguments.Seconds("--idle-seconds", "idle: length of the measured time.", Usual.IdleTime.TotalSeconds, 0.1);
-    private readonly Option<double> _idleSettling = LoadArguments.Seconds("--idle-settling", "idle: seconds between the first answer and the measured time.", Usual.IdleSettling.TotalSeconds, 0);
+    private readonly Option<double> _slowSeconds = LoadArguments.Seconds(
+        "--slow-seconds", "slow: length of a window at 100 and at 1000 requests a second.", Usual.SlowWindow.TotalSeconds, 0.1);
+    private readonly Option<double> _idleSeconds = LoadArguments.Seconds(
+        "--idle-seconds", "idle: length of the measured time.", Usual.IdleTime.TotalSeconds, 0.1);
+    private readonly Option<double> _idleSettling = LoadArguments.Seconds(
+        "--idle-settling", "idle: seconds between the first answer and the measured time.", Usual.IdleSettling.TotalSeconds, 0);
     private readonly Option<int> _starts = LoadArguments.Number("--starts", "start: starts of each server.", Usual.Starts, 1, MostRounds);
-    private readonly Option<double> _startSeconds = LoadArguments.Seconds("--start-seconds", "start: seconds of load from the first answer on.", Usual.StartTime.TotalSeconds, 0.5);
-    private readonly Option<int> _idleConnections = LoadArguments.Number("--idle-connections", "connections: how many.", Usual.IdleConnections, 1, MostConnections);
+    private readonly Option<double> _startSeconds = LoadArguments.Seconds(
+        "--start-seconds", "start: seconds of load from the first answer on.", Usual.StartTime.TotalSeconds, 0.5);
+    private readonly Option<int> _idleConnections = LoadArguments.Number(
+        "--idle-connections", "connections: how many.", Usual.IdleConnections, 1, MostConnections);
     private readonly Option<long> _mails = LoadArguments.Count("--mails", "memory: mails to ask for, each one request.", Usual.Mails);
-    private readonly Option<double> _memorySeconds = LoadArguments.Seconds("--memory-seconds", "memory: the longest time, however many mails that is.", Usual.MemoryLimit.TotalSeconds, 1);
+    private readonly Option<double> _memorySeconds = LoadArguments.Seconds(
+        "--memory-seconds", "memory: the longest time, however many mails that is.", Usual.MemoryLimit.TotalSeconds, 1);
 
-    private static string Known => string.Join(", ", Enum.GetValues<Stage>().Where(stage => stage != Stage.None).Select(stage => stage.ToString().ToLowerInvariant()));
+    private static string Known =>
+        string.Join(", ", Enum.GetValues<Stage>().Where(stage => stage != Stage.None).Select(stage => stage.ToString().ToLowerInvariant()));
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_stages, _rounds, _warmupWindows, _slowSeconds, _idleSeconds, _idleSettling, _starts, _startSeconds, _idleConnections, _mails, _memorySeconds])
+        foreach (var option in (Option[])[
+            _stages, _rounds, _warmupWindows, _slowSeconds, _idleSeconds, _idleSettling, _starts, _startSeconds, _idleConnections, _mails,
+            _memorySeconds
+        ])
         {
             command.Options.Add(option);
         }

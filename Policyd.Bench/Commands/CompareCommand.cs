@@ -71,7 +71,8 @@ internal static class CompareCommand
                 result.AddError($"--json: there is no directory {file.DirectoryName}.");
             }
         });
-        command.SetAction((result, cancellation) => BenchCommand.GuardAsync(result, () => RunAsync(result, arguments.Read(result), cancellation)));
+        command.SetAction(
+            (result, cancellation) => BenchCommand.GuardAsync(result, () => RunAsync(result, arguments.Read(result), cancellation)));
         return command;
     }
 
@@ -98,11 +99,13 @@ internal static class CompareCommand
         var directory = Directory.CreateTempSubdirectory("policyd-bench-");
         try
         {
-            var comparison = await Comparison.RunAsync(servers, options, directory.FullName, console.Error.WriteLine, cancellation).ConfigureAwait(false);
+            var comparison = await Comparison.RunAsync(servers, options, directory.FullName, console.Error.WriteLine, cancellation)
+                .ConfigureAwait(false);
             await ShowAsync(result.GetRequiredValue(Label), comparison, console.Output).ConfigureAwait(false);
             if (result.GetValue(Json) is { } file)
             {
-                await File.WriteAllTextAsync(file.FullName, ComparisonJson.Show(result.GetRequiredValue(Label), comparison), cancellation).ConfigureAwait(false);
+                await File.WriteAllTextAsync(file.FullName, ComparisonJson.Show(result.GetRequiredValue(Label), comparison), cancellation)
+                    .ConfigureAwait(false);
             }
 
             return comparison.Problems.Count == 0 ? 0 : 1;
@@ -118,7 +121,8 @@ internal static class CompareCommand
         await output.WriteLineAsync(FigureTable.Show(label, comparison)).ConfigureAwait(false);
         foreach (var (server, windows, steady) in comparison.Warmups)
         {
-            await output.WriteLineAsync($"{server}: {(steady ? "steady" : "not steady")} after {windows} windows of warm-up").ConfigureAwait(false);
+            await output.WriteLineAsync($"{server}: {(steady ? "steady" : "not steady")} after {windows} windows of warm-up")
+                .ConfigureAwait(false);
         }
 
         foreach (var (name, value) in comparison.Environment)

@@ -18,11 +18,13 @@ internal static class EchoCommand
             CustomParser = EndpointArgument.Parse,
             DefaultValueFactory = _ => new IPEndPoint(IPAddress.Loopback, 12399),
         };
-        var command = new Command("echo", "A bare .NET socket server that answers action=dunno and reads nothing: the ceiling of a server in .NET.") { listen };
+        var command = new Command(
+            "echo", "A bare .NET socket server that answers action=dunno and reads nothing: the ceiling of a server in .NET.") { listen };
         command.SetAction((result, cancellation) => BenchCommand.GuardAsync(result, async () =>
         {
             using var server = new EchoServer(result.GetRequiredValue(listen));
-            await result.InvocationConfiguration.Output.WriteLineAsync(Listening + EndpointArgument.Text(server.Endpoint)).ConfigureAwait(false);
+            await result.InvocationConfiguration.Output.WriteLineAsync(Listening + EndpointArgument.Text(server.Endpoint))
+                .ConfigureAwait(false);
             await result.InvocationConfiguration.Output.FlushAsync(cancellation).ConfigureAwait(false);
             await server.RunAsync(cancellation).ConfigureAwait(false);
             return 0;

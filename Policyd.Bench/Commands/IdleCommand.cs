@@ -25,7 +25,12 @@ internal static class IdleCommand
             // The console's reader blocks, also in its asynchronous calls.
             var held = result.GetValue(hold) ? Task.Run(Console.In.ReadToEnd, cancellation) : Task.CompletedTask;
             var report = await IdleConnections.MeasureAsync(
-                result.GetRequiredValue(endpoint), result.GetValue(connections), result.GetValue(askOnce), result.GetValue(pid), held, cancellation).ConfigureAwait(false);
+                result.GetRequiredValue(endpoint),
+                result.GetValue(connections),
+                result.GetValue(askOnce),
+                result.GetValue(pid),
+                held,
+                cancellation).ConfigureAwait(false);
             await result.InvocationConfiguration.Output.WriteLineAsync(Show(report)).ConfigureAwait(false);
             return report.Answer.Errors.Total == 0 && report.Answer.Requests == 1 && report.Closed == 0 ? 0 : 1;
         }));
@@ -35,9 +40,15 @@ internal static class IdleCommand
     private static string Show(IdleReport report)
     {
         var answered = report.Answer.Requests == 1 && report.Answer.Errors.Total == 0 ? "answered" : "NOT answered";
-        var text = string.Create(CultureInfo.InvariantCulture, $"{report.Connections} idle connections, {report.Closed} of them closed by the server; a fresh connection was {answered} in {report.Answer.Microseconds.Max:0} µs");
+        var text = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{report.Connections} idle connections, {report.Closed} of them closed by the server; a fresh connection was {answered} in "
+                + $"{report.Answer.Microseconds.Max:0} µs");
         return report.BytesPerConnection is { } bytes
-            ? string.Create(CultureInfo.InvariantCulture, $"{text}\nresident {report.ResidentBefore / 1048576.0:0.0} -> {report.ResidentAfter / 1048576.0:0.0} MiB: {bytes / 1024:0.0} KiB a connection")
+            ? string.Create(
+                CultureInfo.InvariantCulture,
+                $"{text}\nresident {report.ResidentBefore / 1048576.0:0.0} -> {report.ResidentAfter / 1048576.0:0.0} MiB: "
+                    + $"{bytes / 1024:0.0} KiB a connection")
             : text;
     }
 }

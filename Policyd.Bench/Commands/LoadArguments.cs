@@ -11,23 +11,32 @@ internal sealed class LoadArguments
 {
     private const int MaxConnections = 60_000;
 
-    private readonly Option<int> _connections = Number("--connections", "Connections, each with one request in flight.", 64, 1, MaxConnections);
+    private readonly Option<int> _connections = Number(
+        "--connections", "Connections, each with one request in flight.", 64, 1, MaxConnections);
     private readonly Option<double> _seconds;
     private readonly Option<long?> _requests = new("--requests") { Description = "End after so many requests instead of after --seconds." };
     private readonly Option<double?> _rate = new("--rate")
     {
-        Description = "Send so many requests a second, each at its time whether or not the others are answered; a latency counts from that time. "
-            + "Default: each connection sends the next with the answer.",
+        Description =
+            "Send so many requests a second, each at its time whether or not the others are answered; a latency counts from that time. "
+                + "Default: each connection sends the next with the answer.",
     };
 
     private readonly Option<double> _warmup;
-    private readonly Option<int> _keys = Number("--keys", "Distinct clients: client_address, client_name, sender, sasl_username.", 1000, 1, RequestTemplate.MaxKeys);
-    private readonly Option<KeyOrder> _keyOrder = new("--key-order") { Description = "How the next key is chosen.", DefaultValueFactory = _ => KeyOrder.Uniform };
+    private readonly Option<int> _keys = Number(
+        "--keys", "Distinct clients: client_address, client_name, sender, sasl_username.", 1000, 1, RequestTemplate.MaxKeys);
+    private readonly Option<KeyOrder> _keyOrder = new("--key-order")
+    {
+        Description = "How the next key is chosen.", DefaultValueFactory = _ => KeyOrder.Uniform
+    };
     private readonly Option<int> _seed = Number("--seed", "Seed of the keys' order.", 1, int.MinValue, int.MaxValue);
-    private readonly Option<int> _recipients = Number("--recipients", "Requests of one instance; 1 is a new instance for each request.", 1, 1, int.MaxValue);
+    private readonly Option<int> _recipients = Number(
+        "--recipients", "Requests of one instance; 1 is a new instance for each request.", 1, 1, int.MaxValue);
     private readonly Option<string[]> _attributes = new("--attribute")
     {
-        Description = "Set or add an attribute, name=value; repeatable. In the value %k is the key's number, %a the key as an address, %i the request's number, %r the recipient's, %m the instance, %% a percent sign.",
+        Description =
+            "Set or add an attribute, name=value; repeatable. In the value %k is the key's number, %a the key as an address, %i the "
+                + "request's number, %r the recipient's, %m the instance, %% a percent sign.",
         DefaultValueFactory = _ => [],
     };
 
@@ -43,14 +52,16 @@ internal sealed class LoadArguments
         _seconds = Seconds("--seconds", "Length of the measured time.", seconds, 0.001);
         _warmup = Seconds("--warmup", "Seconds of load before it, not counted.", warmup, 0);
         _requests.Validators.Add(result => Check(result, result.GetValueOrDefault<long?>() is null or >= 1, "at least 1"));
-        _rate.Validators.Add(result => Check(result, result.GetValueOrDefault<double?>() is null or (>= 0.001 and <= 1_000_000), "from 0.001 to 1000000"));
+        _rate.Validators.Add(
+            result => Check(result, result.GetValueOrDefault<double?>() is null or (>= 0.001 and <= 1_000_000), "from 0.001 to 1000000"));
         _attributes.Validators.Add(ValidateAttributes);
     }
 
     public static Option<int> Number(string name, string description, int value, int least, int most)
     {
         var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
-        option.Validators.Add(result => Check(result, result.GetValueOrDefault<int>() is var given && given >= least && given <= most, $"from {least} to {most}"));
+        option.Validators.Add(result => Check(
+            result, result.GetValueOrDefault<int>() is var given && given >= least && given <= most, $"from {least} to {most}"));
         return option;
     }
 
@@ -64,14 +75,19 @@ internal sealed class LoadArguments
     public static Option<double> Seconds(string name, string description, double value, double least)
     {
         var option = new Option<double>(name) { Description = description, DefaultValueFactory = _ => value };
-        option.Validators.Add(result => Check(result, result.GetValueOrDefault<double>() is var given && given >= least && given <= TimeSpan.FromDays(7).TotalSeconds, $"at least {least.ToString(CultureInfo.InvariantCulture)}"));
+        option.Validators.Add(result => Check(
+            result,
+            result.GetValueOrDefault<double>() is var given && given >= least && given <= TimeSpan.FromDays(7).TotalSeconds,
+            $"at least {least.ToString(CultureInfo.InvariantCulture)}"));
         return option;
     }
 
     public void AddTo(Command command)
     {
         Option[] ofSingle = _single ? [_requests, _rate] : [];
-        foreach (var option in (Option[])[_connections, _seconds, .. ofSingle, _warmup, _keys, _keyOrder, _seed, _recipients, _attributes, _expect, _timeout])
+        foreach (var option in (Option[])[
+            _connections, _seconds, .. ofSingle, _warmup, _keys, _keyOrder, _seed, _recipients, _attributes, _expect, _timeout
+        ])
         {
             command.Options.Add(option);
         }

@@ -12,9 +12,17 @@ internal static class MicroCommand
 {
     public static Command Create()
     {
-        var quick = new Option<bool>("--quick") { Description = "Three short iterations inside this process: half a minute, for a first look." };
-        var filter = new Option<string>("--filter") { Description = "Which benchmarks, as BenchmarkDotNet's --filter.", DefaultValueFactory = _ => "*" };
-        var command = new Command("micro", "Micro-benchmarks of the reader, of the chain and of the log's line: time and allocation of one request.") { quick, filter };
+        var quick = new Option<bool>("--quick")
+        {
+            Description = "Three short iterations inside this process: half a minute, for a first look."
+        };
+        var filter = new Option<string>("--filter")
+        {
+            Description = "Which benchmarks, as BenchmarkDotNet's --filter.", DefaultValueFactory = _ => "*"
+        };
+        var command = new Command(
+            "micro",
+            "Micro-benchmarks of the reader, of the chain and of the log's line: time and allocation of one request.") { quick, filter };
         command.SetAction(result =>
         {
             // In this process: the default toolchain restores and builds a project for each benchmark, which needs a package source.
@@ -25,7 +33,8 @@ internal static class MicroCommand
                 .FromTypes([typeof(ReaderBenchmarks), typeof(ChainBenchmarks), typeof(LogBenchmarks)])
                 .Run(["--filter", result.GetRequiredValue(filter)], config)
                 .ToArray();
-            return summaries.Length > 0 && summaries.All(summary => !summary.HasCriticalValidationErrors && summary.Reports.All(report => report.Success)) ? 0 : 1;
+            return summaries.Length > 0
+                && summaries.All(summary => !summary.HasCriticalValidationErrors && summary.Reports.All(report => report.Success)) ? 0 : 1;
         });
         return command;
     }

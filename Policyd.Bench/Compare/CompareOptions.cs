@@ -7,7 +7,9 @@ public sealed record CompareOptions
 {
     public required Stage Stages { get; init; }
 
-    /// <summary>The requests; end point and length are set for each window, and servers that are not ours may answer as they like.</summary>
+    /// <summary>
+    /// The requests; end point and length are set for each window, and servers that are not ours may answer as they like.
+    /// </summary>
     public required LoadOptions Load { get; init; }
 
     /// <summary>Windows of each server in the stage of the rates.</summary>

@@ -7,7 +7,8 @@ namespace Policyd.Bench.Compare;
 public sealed record Warmup(string Server, int Windows, bool Steady);
 
 /// <summary>All that a comparison found.</summary>
-/// <param name="Environment">Settings of the .NET runtime that every server has inherited; figures with any are not those of a default start.</param>
+/// <param name="Environment">Settings of the .NET runtime that every server has inherited; figures with any are not those of a default
+/// start.</param>
 /// <param name="Pairs">Which servers are told as a share of which.</param>
 /// <param name="Problems">Wrong answers and stages that failed, as lines for people; empty when all is well.</param>
 public sealed record ComparisonResult(

@@ -23,7 +23,7 @@ internal sealed class ComparisonRun(IReadOnlyList<ContenderStart> servers, Compa
     public IReadOnlyList<string> Problems => _problems;
 
     /// <summary>Tells people how far the comparison is.</summary>
-    public void Report(FormattableString line) => report(line.ToString(CultureInfo.InvariantCulture));
+    public void Report(string line) => report(line);
 
     public void Fail(string problem)
     {

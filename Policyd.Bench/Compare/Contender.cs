@@ -57,7 +57,8 @@ public sealed partial class Contender : IAsyncDisposable
     public TimeSpan FirstAnswer { get; private set; }
 
     /// <summary>Starts the server and waits for its first answer; what it prints goes to a file in <paramref name="directory"/>.</summary>
-    /// <exception cref="InvalidOperationException">It ended, or did not answer within 30 seconds; the message shows what it printed last.</exception>
+    /// <exception cref="InvalidOperationException">It ended, or did not answer within 30 seconds; the message shows what it printed
+    /// last.</exception>
     public static async Task<Contender> StartAsync(ContenderStart start, string directory, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(start);

@@ -5,7 +5,9 @@ public static class MemoryGrowth
 {
     private const int Thirds = 3;
 
-    /// <summary>The median of the last third of the samples, divided by that of the middle one; null with fewer than three samples.</summary>
+    /// <summary>
+    /// The median of the last third of the samples, divided by that of the middle one; null with fewer than three samples.
+    /// </summary>
     public static double? Of(IReadOnlyList<double> samples)
     {
         ArgumentNullException.ThrowIfNull(samples);

@@ -100,7 +100,9 @@ public sealed record ServerList(
         if (Config.Select(config => config.Name).GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice)
         {
             throw new FormatException(
-                twice.Key is { } name ? $"--config is given twice for {name}." : "--config is given twice: write NAME=FILE for each server.");
+                twice.Key is { } name
+                    ? $"--config is given twice for {name}."
+                    : "--config is given twice: write NAME=FILE for each server.");
         }
 
         if (Config.FirstOrDefault(config => config.Name is { } name && !names.Contains(name)) is { Name: { } unknown })

@@ -1,6 +1,8 @@
 namespace Policyd.Bench.Echo;
 
-/// <summary>Counts the ends of requests (LF LF) in a stream that may be cut anywhere; all that the echo understands of the protocol.</summary>
+/// <summary>
+/// Counts the ends of requests (LF LF) in a stream that may be cut anywhere; all that the echo understands of the protocol.
+/// </summary>
 public struct EmptyLineCounter
 {
     private bool _afterLineFeed;

@@ -22,9 +22,11 @@ public static class IdleConnections
     private static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(15);
 
     /// <param name="hold">What the connections stay open for after the measurement; they are looked at when it is over.</param>
-    /// <param name="askOnce">Each connection asks one request first: a connection that was used holds buffers that a fresh one may not.</param>
+    /// <param name="askOnce">Each connection asks one request first: a connection that was used holds buffers that a fresh one may
+    /// not.</param>
     /// <exception cref="SocketException">A connection is refused, or no more descriptors may be opened.</exception>
-    public static async Task<IdleReport> MeasureAsync(EndPoint endpoint, int count, bool askOnce, int? pid, Task hold, CancellationToken cancellation)
+    public static async Task<IdleReport> MeasureAsync(
+        EndPoint endpoint, int count, bool askOnce, int? pid, Task hold, CancellationToken cancellation)
     {
         // One run beforehand: what the server loads for its first request is no cost of a connection.
         Ask(endpoint, cancellation);

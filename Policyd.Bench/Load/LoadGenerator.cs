@@ -65,7 +65,8 @@ public sealed class LoadGenerator : IDisposable
         }
 
         Start(Stopwatch.GetTimestamp());
-        while (!cancellation.IsCancellationRequested && (!_phases.Ending || _connections.Any(connection => connection.InFlight && connection.Measured)))
+        while (!cancellation.IsCancellationRequested
+            && (!_phases.Ending || _connections.Any(connection => connection.InFlight && connection.Measured)))
         {
             var ready = Wait();
             for (var index = 0; index < ready; index++)
@@ -294,6 +295,12 @@ public sealed class LoadGenerator : IDisposable
         _server?.SampleMemory();
         var seconds = Stopwatch.GetElapsedTime(_phases.MeasuringSince, end).TotalSeconds;
         return new LoadReport(
-            _tally.Answers, seconds, _tally.Latencies, _tally.Errors, _tally.FirstWrongAnswer, _server?.Memory(), _server?.ProcessorSeconds());
+            _tally.Answers,
+            seconds,
+            _tally.Latencies,
+            _tally.Errors,
+            _tally.FirstWrongAnswer,
+            _server?.Memory(),
+            _server?.ProcessorSeconds());
     }
 }

@@ -9,21 +9,27 @@ public enum KeyOrder
     RoundRobin,
 }
 
-/// <summary>What one run of the load generator does. It ends after <see cref="Duration"/> or <see cref="Requests"/>, whichever comes first.</summary>
+/// <summary>
+/// What one run of the load generator does. It ends after <see cref="Duration"/> or <see cref="Requests"/>, whichever comes first.
+/// </summary>
 public sealed record LoadOptions
 {
     public required EndPoint Endpoint { get; init; }
 
     public int Connections { get; init; } = 64;
 
-    /// <summary>Requests a second, sent when they are due whether or not the others are answered; null sends the next with each answer.</summary>
+    /// <summary>
+    /// Requests a second, sent when they are due whether or not the others are answered; null sends the next with each answer.
+    /// </summary>
     public double? Rate { get; init; }
 
     public TimeSpan? Duration { get; init; }
 
     public long? Requests { get; init; }
 
-    /// <summary>Load before the measurement begins, not counted: the just-in-time compiler of the server needs some thousand requests.</summary>
+    /// <summary>
+    /// Load before the measurement begins, not counted: the just-in-time compiler of the server needs some thousand requests.
+    /// </summary>
     public TimeSpan Warmup { get; init; }
 
     /// <summary>Number of distinct clients (client_address, sasl_username), at most <see cref="RequestTemplate.MaxKeys"/>.</summary>

@@ -8,7 +8,8 @@ namespace Policyd.Bench.Load;
 /// <param name="RequestsPerSecond">Over the last interval.</param>
 /// <param name="Latencies">Since the measurement, or the warm-up, began.</param>
 /// <param name="Resident">The server's resident bytes, when its process was named.</param>
-public sealed record LoadProgress(TimeSpan Elapsed, bool Warming, double RequestsPerSecond, LatencySummary Latencies, long Errors, long? Resident);
+public sealed record LoadProgress(
+    TimeSpan Elapsed, bool Warming, double RequestsPerSecond, LatencySummary Latencies, long Errors, long? Resident);
 
 /// <summary>Tells the state of a run to whoever shows it.</summary>
 internal sealed class LoadProgressTeller(TimeSpan interval, LoadTally tally, ServerWatch? server, Action<LoadProgress>? progress)
@@ -30,6 +31,11 @@ internal sealed class LoadProgressTeller(TimeSpan interval, LoadTally tally, Ser
         var rate = (tally.Answers - _answers) / Stopwatch.GetElapsedTime(_last, now).TotalSeconds;
         (_last, _answers) = (now, tally.Answers);
         progress?.Invoke(new LoadProgress(
-            Stopwatch.GetElapsedTime(phases.Started, now), phases.Warming, rate, tally.Latencies, tally.Errors.Total, server?.LastResident));
+            Stopwatch.GetElapsedTime(phases.Started, now),
+            phases.Warming,
+            rate,
+            tally.Latencies,
+            tally.Errors.Total,
+            server?.LastResident));
     }
 }

@@ -14,7 +14,13 @@ public sealed record LatencySummary(double Min, double Mean, double P50, double 
         ArgumentNullException.ThrowIfNull(nanoseconds);
         double Percentile(double percent) => nanoseconds.Percentile(percent) / 1000.0;
         return new LatencySummary(
-            nanoseconds.Min / 1000.0, nanoseconds.Mean / 1000.0, Percentile(50), Percentile(90), Percentile(99), Percentile(99.9), nanoseconds.Max / 1000.0);
+            nanoseconds.Min / 1000.0,
+            nanoseconds.Mean / 1000.0,
+            Percentile(50),
+            Percentile(90),
+            Percentile(99),
+            Percentile(99.9),
+            nanoseconds.Max / 1000.0);
     }
 }
 
@@ -42,7 +48,8 @@ public sealed record LoadErrors
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Total}: closed {Closed}, timed out {TimedOut}, malformed {Malformed}, unexpected {Unexpected}, refused {Refused}, unsent {Unsent}");
+        $"{Total}: closed {Closed}, timed out {TimedOut}, malformed {Malformed}, unexpected {Unexpected}, "
+            + $"refused {Refused}, unsent {Unsent}");
 }
 
 /// <summary>The outcome of one run.</summary>
@@ -52,7 +59,13 @@ public sealed record LoadErrors
 /// <param name="Memory">The server's resident bytes, when its process was named.</param>
 /// <param name="ProcessorSeconds">Processor time that the server used in the measured time, when its process was named.</param>
 public sealed record LoadReport(
-    long Requests, double Seconds, LatencySummary Microseconds, LoadErrors Errors, string? FirstWrongAnswer, MemorySummary? Memory, double? ProcessorSeconds)
+    long Requests,
+    double Seconds,
+    LatencySummary Microseconds,
+    LoadErrors Errors,
+    string? FirstWrongAnswer,
+    MemorySummary? Memory,
+    double? ProcessorSeconds)
 {
     public double RequestsPerSecond => Seconds > 0 ? Requests / Seconds : 0;
 
@@ -63,10 +76,11 @@ public sealed record LoadReport(
     public string ToText()
     {
         var text = new StringBuilder();
-        void Line(FormattableString line) => text.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+        void Line(string line) => text.AppendLine(line);
         var latency = Microseconds;
         Line($"requests  {Requests} in {Seconds:0.00} s: {RequestsPerSecond:0} a second");
-        Line($"latency   p50 {latency.P50:0} µs  p90 {latency.P90:0} µs  p99 {latency.P99:0} µs  p99.9 {latency.P999:0} µs  max {latency.Max:0} µs");
+        Line($"latency   p50 {latency.P50:0} µs  p90 {latency.P90:0} µs  p99 {latency.P99:0} µs  p99.9 "
+            + $"{latency.P999:0} µs  max {latency.Max:0} µs");
         Line($"errors    {Errors.ToString()}");
         if (FirstWrongAnswer is not null)
         {

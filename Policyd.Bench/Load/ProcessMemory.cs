@@ -40,7 +40,9 @@ public sealed class ProcessMemory(int pid)
 public sealed record MemorySummary(long Start, long Min, long Median, long Max, long End)
 {
     public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"start {Mebibytes(Start)}  min {Mebibytes(Min)}  median {Mebibytes(Median)}  max {Mebibytes(Max)}  end {Mebibytes(End)} MiB");
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"start {Mebibytes(Start)}  min {Mebibytes(Min)}  median {Mebibytes(Median)}  max {Mebibytes(Max)}  end {Mebibytes(End)} MiB");
 
     private static string Mebibytes(long bytes) => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture);
 }

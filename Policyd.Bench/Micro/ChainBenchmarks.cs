@@ -57,7 +57,9 @@ public class ChainBenchmarks
 
     private static VirtualHost Build(string plugins)
     {
-        var document = HoconReader.Read($$"""policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = bench, port = 12345, plugins = [ {{plugins}} ] } ] }""");
+        var document = HoconReader.Read(
+            $$"""policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = bench, port = 12345, """
+                + $$"""plugins = [ {{plugins}} ] } ] }""");
         var model = ModelBuilder.Build(document, new ModelEnvironment());
         return model?.VirtualHosts[0] ?? throw new InvalidOperationException(string.Join(Environment.NewLine, document.Diagnostics.All));
     }

@@ -6,7 +6,9 @@ using Policyd.Protocol;
 
 namespace Policyd.Bench.Micro;
 
-/// <summary>The line of a request, as the log's thread writes it: text and JSON, without the queue before it and the file behind it.</summary>
+/// <summary>
+/// The line of a request, as the log's thread writes it: text and JSON, without the queue before it and the file behind it.
+/// </summary>
 [MemoryDiagnoser]
 public class LogBenchmarks
 {
@@ -16,7 +18,11 @@ public class LogBenchmarks
     /// <summary>What the request path makes of a request for its line.</summary>
     [Benchmark]
     public RequestRecord Record() =>
-        new() { VirtualHost = "bench", Request = _request, Plugin = "tag", Action = "PREPEND X-MtScore: NO score=0", Elapsed = TimeSpan.FromMilliseconds(0.4) };
+        new()
+        {
+            VirtualHost = "bench", Request = _request, Plugin = "tag", Action = "PREPEND X-MtScore: NO score=0",
+            Elapsed = TimeSpan.FromMilliseconds(0.4)
+        };
 
     [Benchmark(Baseline = true)]
     public int Text()

@@ -40,12 +40,14 @@ public class ReaderBenchmarks
     {
         _framer.Append(_bytes);
         var request = Take();
-        return request.Instance.Length + request.ClientAddress.Length + request.Sender.Length + request.Recipient.Length + request.Type.Length;
+        return request.Instance.Length + request.ClientAddress.Length + request.Sender.Length + request.Recipient.Length
+            + request.Type.Length;
     }
 
     private PolicyRequest Take()
     {
-        if (_framer.TryTake(out var frame, out _) != FrameStatus.Frame || !PolicyRequestReader.TryRead(frame, _limits, out var request, out _))
+        if (_framer.TryTake(out var frame, out _) != FrameStatus.Frame
+            || !PolicyRequestReader.TryRead(frame, _limits, out var request, out _))
         {
             throw new InvalidOperationException("The sample request was not read.");
         }

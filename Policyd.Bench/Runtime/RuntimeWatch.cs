@@ -28,13 +28,19 @@ public sealed class RuntimeWatch : IAsyncDisposable
         _reading = Task.Factory.StartNew(Read, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
-    /// <summary>Opens a session and waits until it counts; null for a process without a .NET runtime, or with its port switched off.</summary>
+    /// <summary>
+    /// Opens a session and waits until it counts; null for a process without a .NET runtime, or with its port switched off.
+    /// </summary>
     /// <exception cref="TimeoutException">The runtime reports nothing.</exception>
     public static async Task<RuntimeWatch?> StartAsync(int pid, CancellationToken cancellation)
     {
         EventPipeProvider[] providers =
         [
-            new("System.Runtime", EventLevel.Informational, 0, new Dictionary<string, string> { ["EventCounterIntervalSec"] = IntervalSeconds }),
+            new(
+                "System.Runtime",
+                EventLevel.Informational,
+                0,
+                new Dictionary<string, string> { ["EventCounterIntervalSec"] = IntervalSeconds }),
             new(ClrTraceEventParser.ProviderName, EventLevel.Informational, (long)ClrTraceEventParser.Keywords.GC),
         ];
         EventPipeSession session;

@@ -84,7 +84,11 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
             var array = value as HoconArrayValue ?? FromNumberedKeys(value);
             if (array is null)
             {
-                diagnostics.Error(part.Position, $"{Describe(value)} cannot be concatenated with {Describe(values.First(other => other.Value!.GetType() != value!.GetType()).Value)} in the value that begins at {concatenation.Position.RelativeTo(part.Position)}; a comma or a newline may be missing");
+                diagnostics.Error(
+                    part.Position,
+                    $"{Describe(value)} cannot be concatenated with "
+                        + $"{Describe(values.First(other => other.Value!.GetType() != value!.GetType()).Value)} in the value that begins "
+                        + $"at {concatenation.Position.RelativeTo(part.Position)}; a comma or a newline may be missing");
                 return HoconFailure.Instance;
             }
 
@@ -93,7 +97,9 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
                 return TooLarge(concatenation.Position);
             }
 
-            joined = joined is null ? array : new HoconArrayValue(joined, array.Before is null ? array.Items : array.AllItems(), null, concatenation.Position);
+            joined = joined is null
+                ? array
+                : new HoconArrayValue(joined, array.Before is null ? array.Items : array.AllItems(), null, concatenation.Position);
         }
 
         return joined!;
@@ -108,7 +114,8 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
         }
 
         var items = candidate.Layers.SelectMany(layer => layer.Keys).Distinct()
-            .Select(key => (Key: key, IsNumber: int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var number), Number: number))
+            .Select(key => (
+                Key: key, IsNumber: int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out var number), Number: number))
             .Where(key => key.IsNumber)
             .OrderBy(key => key.Number)
             .Select(HoconExpression (key) => new HoconMember(candidate.DefinitionsOf(key.Key)))
@@ -127,7 +134,8 @@ internal sealed class HoconJoiner(ConfigurationReadOptions options, DiagnosticBa
     {
         if (!_reported)
         {
-            diagnostics.Error(position, $"the concatenated value is too large (more than {options.MaxBytes} characters or {options.MaxNodes} elements)");
+            diagnostics.Error(
+                position, $"the concatenated value is too large (more than {options.MaxBytes} characters or {options.MaxNodes} elements)");
         }
 
         _reported = true;

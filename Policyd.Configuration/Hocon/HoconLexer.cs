@@ -167,7 +167,8 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
 
             if (c < ' ' && c != '\r')
             {
-                diagnostics.Error(Here, $"control character 0x{(int)c:x2} in a quoted string: write it as {(c == '\t' ? "\\t" : $"\\u{(int)c:x4}")}");
+                diagnostics.Error(
+                    Here, $"control character 0x{(int)c:x2} in a quoted string: write it as {(c == '\t' ? "\\t" : $"\\u{(int)c:x4}")}");
             }
 
             value.Append(c);
@@ -188,7 +189,8 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         _at++;
         if (c == 'u')
         {
-            if (_at + 4 <= text.Length && ushort.TryParse(text.AsSpan(_at, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit))
+            if (_at + 4 <= text.Length
+                && ushort.TryParse(text.AsSpan(_at, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit))
             {
                 value.Append((char)unit);
                 _at += 4;
@@ -208,7 +210,8 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
             return;
         }
 
-        diagnostics.Error(position, $"unknown escape \\{c}: write a backslash as \\\\, or use \"\"\"triple quotes\"\"\", which have no escapes");
+        diagnostics.Error(
+            position, $"unknown escape \\{c}: write a backslash as \\\\, or use \"\"\"triple quotes\"\"\", which have no escapes");
         value.Append('\\').Append(c);
     }
 

@@ -74,11 +74,16 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
         }
         else if (include.Required)
         {
-            Diagnostics.Error(include.Position, $"the included file {Printable.Quote(include.Name)} does not exist (looked for {Printable.Quote(Path.GetFullPath(path))})");
+            Diagnostics.Error(
+                include.Position,
+                $"the included file {Printable.Quote(include.Name)} does not exist (looked for {Printable.Quote(Path.GetFullPath(path))})");
         }
         else
         {
-            Diagnostics.Notice(include.Position, $"the included file {Printable.Quote(include.Name)} does not exist and is ignored; if it must exist, write include required(…)");
+            Diagnostics.Notice(
+                include.Position,
+                $"the included file {Printable.Quote(include.Name)} does not exist and is ignored; if it must "
+                    + $"exist, write include required(…)");
         }
     }
 
@@ -87,7 +92,9 @@ internal sealed class HoconParseContext(ConfigurationReadOptions options, Diagno
         var again = _open.IndexOf(Path.GetFullPath(path));
         if (again >= 0)
         {
-            Diagnostics.Error(include.Position, $"include cycle: {string.Join(" -> ", _open.Skip(again).Select(Path.GetFileName))} -> {Path.GetFileName(path)}");
+            Diagnostics.Error(
+                include.Position,
+                $"include cycle: {string.Join(" -> ", _open.Skip(again).Select(Path.GetFileName))} -> {Path.GetFileName(path)}");
         }
         else if (_open.Count > Options.MaxIncludeDepth)
         {

@@ -6,7 +6,8 @@ namespace Policyd.Configuration.Hocon;
 internal sealed partial class HoconParser
 {
     private bool AtEndOfMembers =>
-        _current.Kind is HoconTokenKind.CloseObject or HoconTokenKind.End || (_current.Kind == HoconTokenKind.CloseArray && _openArrays > 0);
+        _current.Kind is HoconTokenKind.CloseObject or HoconTokenKind.End
+            || (_current.Kind == HoconTokenKind.CloseArray && _openArrays > 0);
 
     private void ParseMembers(HoconObjectLiteral target, HoconScope scope)
     {
@@ -36,7 +37,8 @@ internal sealed partial class HoconParser
 
             Diagnostics.Error(_current.Position, _current.Kind switch
             {
-                HoconTokenKind.Assign or HoconTokenKind.Append => $"unexpected '{_current.Text}': put the value before it in quotes, or separate two members with a comma or a newline",
+                HoconTokenKind.Assign or HoconTokenKind.Append =>
+                    $"unexpected '{_current.Text}': put the value before it in quotes, or separate two members with a comma or a newline",
                 HoconTokenKind.CloseArray => "this ']' has no matching '['",
                 _ => $"expected a comma or a newline before {_current.Describe()}",
             });
@@ -181,7 +183,9 @@ internal sealed partial class HoconParser
 
         if (_current.Kind != HoconTokenKind.Quoted)
         {
-            Diagnostics.Error(at, "include needs a file name in quotes, such as include \"more.conf\" or include required(\"more.conf\"); to use include as a key, write \"include\"");
+            Diagnostics.Error(
+                at, "include needs a file name in quotes, such as include \"more.conf\" or include required(\"more.conf\"); to use "
+                    + "include as a key, write \"include\"");
             return null;
         }
 
@@ -196,7 +200,8 @@ internal sealed partial class HoconParser
         var kind = required ? form["required(".Length..] : form;
         if (kind is not ("" or "file(" or "url(" or "classpath(") || closing != new string(')', form.Count(c => c == '(')))
         {
-            Diagnostics.Error(at, $"malformed include: expected include \"{name}\", include file(\"{name}\") or include required(\"{name}\")");
+            Diagnostics.Error(
+                at, $"malformed include: expected include \"{name}\", include file(\"{name}\") or include required(\"{name}\")");
             return null;
         }
 

@@ -43,7 +43,9 @@ internal sealed partial class HoconParser
             SkipTrivia(atBlockStart: true);
             if (_current.Kind != HoconTokenKind.End)
             {
-                Diagnostics.Error(_current.Position, $"expected the end of the file after the '}}' that closes the configuration, found {_current.Describe()}");
+                Diagnostics.Error(
+                    _current.Position,
+                    $"expected the end of the file after the '}}' that closes the configuration, found {_current.Describe()}");
             }
 
             return;
@@ -154,7 +156,8 @@ internal sealed partial class HoconParser
 
         var found = _current.Kind == HoconTokenKind.End ? "" : $", found {_current.Describe()}";
         var hint = _current.Kind == HoconTokenKind.End && _outdented is var (from, to)
-            ? $" (the '}}' at {to.RelativeTo(_current.Position)} is indented less than line {from.Line}, where its object begins; a '}}' may be missing before it)"
+            ? $" (the '}}' at {to.RelativeTo(_current.Position)} is indented less than line {from.Line}, where its object begins; a "
+                + $"'}}' may be missing before it)"
             : "";
         Diagnostics.Error(_current.Position, $"expected {expected} opened at {open.RelativeTo(_current.Position)}{found}{hint}");
         if (_current.Kind == HoconTokenKind.End)
@@ -207,9 +210,13 @@ internal sealed partial class HoconParser
                 array.Items.Add(value);
             }
 
-            if (!ParseSeparator(value) && _current.Kind is not (HoconTokenKind.CloseArray or HoconTokenKind.CloseObject or HoconTokenKind.End))
+            if (!ParseSeparator(value)
+                && _current.Kind is not (HoconTokenKind.CloseArray or HoconTokenKind.CloseObject or HoconTokenKind.End))
             {
-                Diagnostics.Error(_current.Position, $"expected a comma, a newline or ']' in the array opened at {array.Position.RelativeTo(_current.Position)}, found {_current.Describe()}");
+                Diagnostics.Error(
+                    _current.Position,
+                    $"expected a comma, a newline or ']' in the array opened at "
+                        + $"{array.Position.RelativeTo(_current.Position)}, found {_current.Describe()}");
                 SkipBroken();
                 ParseSeparator(null);
             }
@@ -271,7 +278,10 @@ internal sealed partial class HoconParser
         }
 
         void Warn(string what, HoconExpression before, HoconExpression at) =>
-            Diagnostics.Warning(at.Position, $"{what} (the first begins at {before.Position.RelativeTo(at.Position)}); a comma or a newline may be missing before this one");
+            Diagnostics.Warning(
+                at.Position,
+                $"{what} (the first begins at {before.Position.RelativeTo(at.Position)}); a comma or a newline "
+                    + $"may be missing before this one");
     }
 
     private HoconExpression? ParsePart(HoconScope scope, bool isElement, ref bool failed)
@@ -295,7 +305,10 @@ internal sealed partial class HoconParser
                 failed |= token.Path is null;
                 return token.Path is null
                     ? new HoconLiteral("", ScalarKind.Null, token.Position)
-                    : new HoconSubstitution(scope.LookupsOf(token.Path), string.Join('.', token.Path), token.Optional, token.Position) { IsList = token.IsList };
+                    : new HoconSubstitution(scope.LookupsOf(token.Path), string.Join('.', token.Path), token.Optional, token.Position)
+                    {
+                        IsList = token.IsList
+                    };
             default: return null;
         }
     }

@@ -45,7 +45,9 @@ internal static partial class HoconQuoting
             return text;
         }
 
-        var isVerbatim = text.AsSpan().ContainsAny('\\', '\n') && !text.Contains("\"\"\"", StringComparison.Ordinal) && !text.Any(c => char.IsControl(c) && c != '\n');
+        var isVerbatim = text.AsSpan().ContainsAny('\\', '\n')
+            && !text.Contains("\"\"\"", StringComparison.Ordinal)
+            && !text.Any(c => char.IsControl(c) && c != '\n');
         return isVerbatim ? $"\"\"\"{text}\"\"\"" : Quoted(text);
     }
 

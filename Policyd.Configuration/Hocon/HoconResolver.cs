@@ -146,7 +146,8 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
 
         diagnostics.Error(substitution.Position, circular
             ? $"${{{substitution.Name}}} refers to itself: {Circle()}"
-            : $"${{{substitution.Name}}} is defined neither in the configuration nor in the environment; write ${{?{substitution.Name}}} when it may be absent");
+            : $"${{{substitution.Name}}} is defined neither in the configuration nor in the environment; write "
+                + $"${{?{substitution.Name}}} when it may be absent");
         return HoconFailure.Instance;
     }
 
@@ -170,7 +171,9 @@ internal sealed class HoconResolver(HoconObjectLiteral root, ConfigurationReadOp
     {
         if (!substitution.IsList)
         {
-            return options.Environment(substitution.Name) is { } text ? new HoconScalarValue(text, ScalarKind.String, substitution.Position) : null;
+            return options.Environment(substitution.Name) is { } text
+                ? new HoconScalarValue(text, ScalarKind.String, substitution.Position)
+                : null;
         }
 
         var items = new List<HoconExpression>();

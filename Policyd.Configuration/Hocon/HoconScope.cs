@@ -4,7 +4,8 @@ namespace Policyd.Configuration.Hocon;
 /// Where the parser stands: in which object and under which keys. Substitutions of an included file are looked up below the place of the
 /// include first, and then where the including file would look.
 /// </summary>
-/// <param name="Root">The object that paths begin in: the document's, or the nearest one that is an array's element (no path leads into an array).</param>
+/// <param name="Root">The object that paths begin in: the document's, or the nearest one that is an array's element (no path leads into an
+/// array).</param>
 /// <param name="Prefix">The keys from <paramref name="Root"/> to here.</param>
 /// <param name="FileBases">The roots of the files being parsed, as lookups of an empty path; innermost first.</param>
 internal sealed record HoconScope(HoconObjectLiteral Root, IReadOnlyList<string> Prefix, IReadOnlyList<HoconLookup> FileBases)

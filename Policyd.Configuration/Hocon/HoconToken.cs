@@ -28,7 +28,12 @@ internal enum HoconTokenKind
 /// <param name="Optional">Whether a substitution is written <c>${?…}</c>.</param>
 /// <param name="IsList">Whether a substitution asks for a list in the environment, <c>${X[]}</c>.</param>
 internal readonly record struct HoconToken(
-    HoconTokenKind Kind, string Text, SourcePosition Position, IReadOnlyList<string>? Path = null, bool Optional = false, bool IsList = false)
+    HoconTokenKind Kind,
+    string Text,
+    SourcePosition Position,
+    IReadOnlyList<string>? Path = null,
+    bool Optional = false,
+    bool IsList = false)
 {
     /// <summary>What it is, for a message. Its text is not told: where the syntax is wrong, it may be a piece of a password.</summary>
     public string Describe() => Kind switch

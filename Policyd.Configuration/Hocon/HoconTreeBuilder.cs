@@ -127,7 +127,12 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
             }
         }
 
-        return new ConfigArray(items, array.Position, definition.Comments, definition.InlineComment, (array.Literal ?? definition as HoconArrayLiteral)?.ClosingComments);
+        return new ConfigArray(
+            items,
+            array.Position,
+            definition.Comments,
+            definition.InlineComment,
+            (array.Literal ?? definition as HoconArrayLiteral)?.ClosingComments);
     }
 
     private ConfigObject BuildObject(HoconObjectValue merged, HoconExpression definition)
@@ -154,7 +159,8 @@ internal sealed class HoconTreeBuilder(HoconResolver resolver, ConfigurationRead
         }
 
         var top = merged.Layers[^1];
-        return new ConfigObject(members, top.Position, definition.Comments, definition.InlineComment ?? top.InlineComment, top.ClosingComments);
+        return new ConfigObject(
+            members, top.Position, definition.Comments, definition.InlineComment ?? top.InlineComment, top.ClosingComments);
     }
 
     private static ConfigScalar Scalar(string text, ScalarKind kind, SourcePosition position, HoconExpression definition) =>

@@ -23,8 +23,11 @@ internal sealed record HoconObjectValue(IReadOnlyList<HoconObjectLiteral> Layers
     }
 }
 
-/// <summary>Elements behind those of another array: sharing the earlier ones keeps a long row of <c>+=</c> from taking quadratic memory.</summary>
-internal sealed record HoconArrayValue(HoconArrayValue? Before, IReadOnlyList<HoconExpression> Items, HoconArrayLiteral? Literal, SourcePosition Position) : HoconValue
+/// <summary>
+/// Elements behind those of another array: sharing the earlier ones keeps a long row of <c>+=</c> from taking quadratic memory.
+/// </summary>
+internal sealed record HoconArrayValue(
+    HoconArrayValue? Before, IReadOnlyList<HoconExpression> Items, HoconArrayLiteral? Literal, SourcePosition Position) : HoconValue
 {
     public long Count { get; } = (Before?.Count ?? 0) + Items.Count;
 

@@ -120,11 +120,14 @@ public static class HoconWriter
             case ConfigObject { ClosingComments.Count: 0 } inner when inner.Members.All(member => IsBare(member.Value)):
                 return inner.Members.Count == 0
                     ? "{ }"
-                    : $"{{ {string.Join(", ", inner.Members.Select(member => $"{HoconQuoting.Key(member.Key)} = {HoconQuoting.Scalar((ConfigScalar)member.Value)}"))} }}";
+                    : $"{{ {string.Join(", ", inner.Members.Select(OneLine))} }}";
             default:
                 return null;
         }
     }
+
+    private static string OneLine(ConfigMember member) =>
+        $"{HoconQuoting.Key(member.Key)} = {HoconQuoting.Scalar((ConfigScalar)member.Value)}";
 
     private static bool IsBare(ConfigNode node) =>
         node is ConfigScalar { Comments.Count: 0, InlineComment: null } scalar && !scalar.Text.Contains('\n');
@@ -145,7 +148,12 @@ public static class HoconWriter
                 WriteJson(text, '[', array.Items, static (text, item) => WriteJson(text, item), ']');
                 break;
             case ConfigObject source:
-                WriteJson(text, '{', source.Members, static (text, member) => WriteJson(text.Append(HoconQuoting.Quoted(member.Key)).Append(':'), member.Value), '}');
+                WriteJson(
+                    text,
+                    '{',
+                    source.Members,
+                    static (text, member) => WriteJson(text.Append(HoconQuoting.Quoted(member.Key)).Append(':'), member.Value),
+                    '}');
                 break;
         }
     }

@@ -9,8 +9,8 @@ namespace Policyd.Configuration.Mtpolicyd;
 /// <param name="Position">Where the content begins.</param>
 internal readonly record struct ConfLine(string Text, string? Comment, SourcePosition Position);
 
-// Physical lines to logical ones: comments (# anywhere unless written \#, also within quotes, as the original has it; /* */), a backslash at
-// the end of a line, and the lines of a here-document.
+// Physical lines to logical ones: comments (# anywhere unless written \#, also within quotes, as the original has it; /* */), a backslash
+// at the end of a line, and the lines of a here-document.
 internal sealed class ConfLines(string text, string file)
 {
     private readonly string[] _lines = text.Split('\n');
@@ -47,7 +47,10 @@ internal sealed class ConfLines(string text, string file)
         return true;
     }
 
-    /// <summary>The lines up to the one that holds the marker alone; null when there is none. An indented marker takes its indentation off each line.</summary>
+    /// <summary>
+    /// The lines up to the one that holds the marker alone; null when there is none. An indented marker takes its indentation off each
+    /// line.
+    /// </summary>
     public string? ReadHereDocument(string marker)
     {
         var end = Array.FindIndex(_lines, Math.Min(_next, _lines.Length), line => line.Trim() == marker);

@@ -41,15 +41,19 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
                     connectionsAt = connections.Count == 0 ? members.Count : connectionsAt;
                     AddNamed(section, connections);
                     break;
-                case ConfSection { Name: "SessionCache" } section: AddOnce("session_cache", section, Section(section), members, seen); break;
+                case ConfSection { Name: "SessionCache" } section: AddOnce(
+                    "session_cache", section, Section(section), members, seen); break;
                 case ConfSection { Name: "VirtualHost" } section: hosts.Add(VirtualHost(section)); break;
-                case ConfSection section: diagnostics.Error(section.Position, $"unknown section {section.Head}{OptionNames.DidYouMean(section.Name, s_sections)}"); break;
+                case ConfSection section: diagnostics.Error(
+                    section.Position, $"unknown section {section.Head}{OptionNames.DidYouMean(section.Name, s_sections)}"); break;
             }
         }
 
         if (connections.Count > 0)
         {
-            members.Insert(connectionsAt, new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
+            members.Insert(
+                connectionsAt,
+                new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
         }
 
         if (hosts.Count > 0)
@@ -78,7 +82,8 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
             (_orphanedComments ??= []).AddRange(option.Comments ?? []);
             if (!root.Items.OfType<ConfOption>().Any(other => other.Name == "port"))
             {
-                diagnostics.Notice(option.Position, "host is ignored because port is not set; as in mtpolicyd, the default is 127.0.0.1:12345");
+                diagnostics.Notice(
+                    option.Position, "host is ignored because port is not set; as in mtpolicyd, the default is 127.0.0.1:12345");
             }
         }
         else if (option.Name == "port")
@@ -116,7 +121,9 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         }
 
         var address = host is null or "" or "*" ? "0.0.0.0" : host.Contains(':') && !host.StartsWith('[') ? $"[{host}]" : host;
-        return text.All(char.IsAsciiDigit) ? $"{address}:{text}" : text.StartsWith("*:", StringComparison.Ordinal) ? "0.0.0.0" + text[1..] : text;
+        return text.All(char.IsAsciiDigit)
+            ? $"{address}:{text}"
+            : text.StartsWith("*:", StringComparison.Ordinal) ? "0.0.0.0" + text[1..] : text;
     }
 
     private void AddNamed(ConfSection section, List<ConfigMember> members)
@@ -156,7 +163,8 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
             diagnostics.Error(section.Position, "<VirtualHost> needs a port: <VirtualHost 12345>");
         }
 
-        return Section(section, new ConfigMember("port", section.Position, new ConfigScalar(port, HoconText.KindOf(port), section.Position)));
+        return Section(
+            section, new ConfigMember("port", section.Position, new ConfigScalar(port, HoconText.KindOf(port), section.Position)));
     }
 
     private ConfigObject Plugin(ConfSection section)
@@ -167,7 +175,8 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
             diagnostics.Error(section.Position, "<Plugin> needs a name: <Plugin NAME>");
         }
 
-        return Section(section, new ConfigMember("name", section.Position, new ConfigScalar(name, HoconText.KindOf(name), section.Position)));
+        return Section(
+            section, new ConfigMember("name", section.Position, new ConfigScalar(name, HoconText.KindOf(name), section.Position)));
     }
 
     private ConfigObject Section(ConfSection section, ConfigMember? first = null)
@@ -188,15 +197,19 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
                 case ConfOption { Name: "regex" } option: AddRegex(option, members); break;
                 case ConfOption option when !IsRepeated(option, section, seen): members.Add(Member(option)); break;
                 case ConfSection { Name: "Plugin" } inner: plugins.Add(Plugin(inner)); break;
-                case ConfSection { Argument: null } inner: AddOnce(inner.Name.ToLowerInvariant(), inner, Section(inner), members, seen); break;
-                case ConfSection inner: diagnostics.Error(inner.Position, $"unknown section {inner.Head} in {section.Head}{OptionNames.DidYouMean(inner.Name, s_sections)}"); break;
+                case ConfSection { Argument: null } inner: AddOnce(
+                    inner.Name.ToLowerInvariant(), inner, Section(inner), members, seen); break;
+                case ConfSection inner: diagnostics.Error(
+                    inner.Position,
+                    $"unknown section {inner.Head} in {section.Head}{OptionNames.DidYouMean(inner.Name, s_sections)}"); break;
             }
         }
 
         var closing = Comments(section.ClosingComments);
         if (plugins.Count > 0)
         {
-            members.Add(new ConfigMember("plugins", plugins[0].Position, new ConfigArray(plugins, plugins[0].Position, closingComments: closing)));
+            members.Add(
+                new ConfigMember("plugins", plugins[0].Position, new ConfigArray(plugins, plugins[0].Position, closingComments: closing)));
         }
 
         return new ConfigObject(members, section.Position, comments, section.InlineComment, plugins.Count > 0 ? null : closing);
@@ -214,7 +227,9 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
 
         var earlier = members[index].Value;
         var item = Member(option).Value;
-        ConfigNode[] items = earlier is ConfigArray array ? [.. array.Items, item] : [earlier.WithComments(null, earlier.InlineComment), item];
+        ConfigNode[] items = earlier is ConfigArray array
+            ? [.. array.Items, item]
+            : [earlier.WithComments(null, earlier.InlineComment), item];
         members[index] = members[index] with { Value = new ConfigArray(items, earlier.Position, earlier.Comments) };
     }
 
@@ -226,7 +241,8 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
         }
 
         var where = section.Argument is null && section.Name.Length == 0 ? "" : $" in {section.Head}";
-        diagnostics.Error(option.Position, $"{option.Name} is given twice{where}: first at {seen[option.Name].Position.RelativeTo(option.Position)}");
+        diagnostics.Error(
+            option.Position, $"{option.Name} is given twice{where}: first at {seen[option.Name].Position.RelativeTo(option.Position)}");
         return true;
     }
 

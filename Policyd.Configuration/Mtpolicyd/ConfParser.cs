@@ -36,7 +36,8 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
 
         for (; _open.Count > depth; _open.Pop())
         {
-            diagnostics.Error(_open.Peek().Position, $"{_open.Peek().Head} is never closed: expected </{_open.Peek().Name}> before the end of the file");
+            diagnostics.Error(
+                _open.Peek().Position, $"{_open.Peek().Head} is never closed: expected </{_open.Peek().Name}> before the end of the file");
         }
 
         _files.RemoveAt(_files.Count - 1);
@@ -146,7 +147,9 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         _open.Pop();
         if (!name.Equals(section.Name, StringComparison.OrdinalIgnoreCase))
         {
-            diagnostics.Error(line.Position, $"expected </{section.Name}> to close the section opened at {section.Position.RelativeTo(line.Position)}, found </{name}>");
+            diagnostics.Error(
+                line.Position,
+                $"expected </{section.Name}> to close the section opened at {section.Position.RelativeTo(line.Position)}, found </{name}>");
         }
     }
 
@@ -156,7 +159,10 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var comments = TakeComments();
         if (keyEnd < 0)
         {
-            return new ConfOption(line.Text, new ConfigScalar("", ScalarKind.Null, line.Position), line.Position) { Comments = comments, InlineComment = line.Comment };
+            return new ConfOption(line.Text, new ConfigScalar("", ScalarKind.Null, line.Position), line.Position)
+            {
+                Comments = comments, InlineComment = line.Comment
+            };
         }
 
         if (keyEnd == 0)
@@ -171,7 +177,10 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         }
 
         var position = line.Position with { Column = line.Position.Column + line.Text.Length - raw.Length };
-        return new ConfOption(line.Text[..keyEnd], Value(raw, position, lines), line.Position) { Comments = comments, InlineComment = line.Comment };
+        return new ConfOption(line.Text[..keyEnd], Value(raw, position, lines), line.Position)
+        {
+            Comments = comments, InlineComment = line.Comment
+        };
     }
 
     private ConfigScalar Value(string raw, SourcePosition position, ConfLines lines)
@@ -184,7 +193,8 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
                 return new ConfigScalar(document, ScalarKind.String, position);
             }
 
-            diagnostics.Error(position, "the text that begins here is never closed: expected a line that contains only the word given after <<");
+            diagnostics.Error(
+                position, "the text that begins here is never closed: expected a line that contains only the word given after <<");
         }
 
         if (raw.Length > 1 && raw[0] == '\'' && raw[^1] == '\'')
@@ -195,7 +205,9 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var quoted = raw.Length > 1 && raw[0] == '"' && raw[^1] == '"';
         if (!quoted && raw.StartsWith('"'))
         {
-            diagnostics.Warning(position, "this quote is not closed on its line, so it is part of the value (a '#' starts a comment even inside quotes; write \\#)");
+            diagnostics.Warning(
+                position,
+                "this quote is not closed on its line, so it is part of the value (a '#' starts a comment even inside quotes; write \\#)");
         }
 
         var value = Unescape(quoted ? raw[1..^1] : raw);
@@ -254,7 +266,8 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
 
         if (found.Count == 0 && !name.AsSpan().ContainsAny("*?"))
         {
-            diagnostics.Error(line.Position, $"the included file {Printable.Quote(name)} does not exist (looked for {Printable.Quote(beside)})");
+            diagnostics.Error(
+                line.Position, $"the included file {Printable.Quote(name)} does not exist (looked for {Printable.Quote(beside)})");
         }
 
         foreach (var path in found)
@@ -268,7 +281,8 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var again = _files.IndexOf(Path.GetFullPath(path));
         if (again >= 0)
         {
-            diagnostics.Error(at, $"include cycle: {string.Join(" -> ", _files.Skip(again).Select(Path.GetFileName))} -> {Path.GetFileName(path)}");
+            diagnostics.Error(
+                at, $"include cycle: {string.Join(" -> ", _files.Skip(again).Select(Path.GetFileName))} -> {Path.GetFileName(path)}");
         }
         else if (_files.Count > options.MaxIncludeDepth)
         {
@@ -304,7 +318,9 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
 
         try
         {
-            return [.. Directory.EnumerateFiles(folder, pattern).Where(file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal)];
+            return [.. Directory.EnumerateFiles(folder, pattern)
+                .Where(file => !Path.GetFileName(file).StartsWith('.'))
+                .Order(StringComparer.Ordinal)];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

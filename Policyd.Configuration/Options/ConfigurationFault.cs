@@ -13,7 +13,8 @@ public static class ConfigurationFault
     public static string Of(Exception exception)
     {
         ArgumentNullException.ThrowIfNull(exception);
-        while (exception is TargetInvocationException or TypeInitializationException or AggregateException && exception.InnerException is { } inner)
+        while (exception is TargetInvocationException or TypeInitializationException or AggregateException
+            && exception.InnerException is { } inner)
         {
             exception = inner;
         }

@@ -1,6 +1,8 @@
 namespace Policyd.Configuration.Options;
 
-/// <summary>Gives an option (or the value of an enum) another name than the one in C# in snake_case, and further names by which a file may call it.</summary>
+/// <summary>
+/// Gives an option (or the value of an enum) another name than the one in C# in snake_case, and further names by which a file may call it.
+/// </summary>
 /// <param name="name">The name.</param>
 /// <param name="aliases">Further names; the schema does not show them.</param>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
@@ -17,7 +19,9 @@ public sealed class OptionNameAttribute(string name, params string[] aliases) : 
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class NotAnOptionAttribute : Attribute;
 
-/// <summary>How a single text is read as a list. Without this attribute commas separate the elements, and white space around them is dropped.</summary>
+/// <summary>
+/// How a single text is read as a list. Without this attribute commas separate the elements, and white space around them is dropped.
+/// </summary>
 /// <param name="separators">The characters that separate elements; none: the text is one element, as for a regular expression.</param>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class OptionListAttribute(string separators) : Attribute

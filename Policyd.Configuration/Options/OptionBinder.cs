@@ -71,13 +71,17 @@ public static class OptionBinder
             fits = false;
             if (secret is not null && IsBehind(member.KeyPosition, secret.KeyPosition))
             {
-                diagnostics.Error(member.KeyPosition, $"unknown option after \"{secret.Key}\" on the same line; it may be part of that secret value, so it is not shown; put the value in \"double quotes\"");
+                diagnostics.Error(
+                    member.KeyPosition,
+                    $"unknown option after \"{secret.Key}\" on the same line; it may be part of that secret value, so it is not shown; put "
+                        + $"the value in \"double quotes\"");
                 continue;
             }
 
             var known = map.Names.Concat(options.ConsumedElsewhere).Where(name => !source.Has(name));
             var of = options.Subject is null ? "" : $" of {options.Subject}";
-            diagnostics.Error(member.KeyPosition, $"unknown option {Printable.Quote(member.Key)}{of}{OptionNames.DidYouMean(member.Key, known)}");
+            diagnostics.Error(
+                member.KeyPosition, $"unknown option {Printable.Quote(member.Key)}{of}{OptionNames.DidYouMean(member.Key, known)}");
         }
 
         return fits;
@@ -87,12 +91,17 @@ public static class OptionBinder
     private static bool IsBehind(SourcePosition place, SourcePosition secret) =>
         place.File == secret.File && place.Line == secret.Line && place.Column > secret.Column;
 
-    private static bool BindProperty(OptionProperty property, object target, ConfigObject source, DiagnosticBag diagnostics, BindingOptions options)
+    private static bool BindProperty(
+        OptionProperty property, object target, ConfigObject source, DiagnosticBag diagnostics, BindingOptions options)
     {
-        var given = Given(property.Keys[0].Name, source) ?? property.Aliases.Select(alias => Given(alias, source)).FirstOrDefault(node => node is not null);
+        var given = Given(property.Keys[0].Name, source)
+            ?? property.Aliases.Select(alias => Given(alias, source)).FirstOrDefault(node => node is not null);
         if (given is null && property.IsRequired)
         {
-            diagnostics.Error(source.Position, $"{options.Subject ?? "this section"} needs the option \"{property.Name}\"{(property.Description.Length > 0 ? $" ({property.Description.TrimEnd('.')})" : "")}");
+            diagnostics.Error(
+                source.Position,
+                $"{options.Subject ?? "this section"} needs the option "
+                    + $"\"{property.Name}\"{(property.Description.Length > 0 ? $" ({property.Description.TrimEnd('.')})" : "")}");
             return false;
         }
 
@@ -102,7 +111,8 @@ public static class OptionBinder
     }
 
     // An author's type of option, his validation attribute or his getter may throw anything: it is an error of this option, at its place.
-    private static bool BindSafely(OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
+    private static bool BindSafely(
+        OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
     {
         try
         {
@@ -115,12 +125,16 @@ public static class OptionBinder
         }
     }
 
-    // A message about a value often quotes it, and so may the exception of a setter or an author's own rule: of a secret only the place is told.
-    private static bool BindSecret(OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
+    // A message about a value often quotes it, and so may the exception of a setter or an author's own rule: of a secret only the place is
+    // told.
+    private static bool BindSecret(
+        OptionProperty property, ConfigNode? given, object target, ConfigObject source, DiagnosticBag diagnostics)
     {
         var own = new DiagnosticBag();
         var fits = BindSafely(property, given, target, source, own);
-        var expected = property.Converter is { } converter ? $"expected {converter.TypeName}, found something else" : "the value is not valid";
+        var expected = property.Converter is { } converter
+            ? $"expected {converter.TypeName}, found something else"
+            : "the value is not valid";
         foreach (var place in own.All.Select(found => found.Position).Distinct())
         {
             diagnostics.Error(place, $"{property.Name}: {expected} (it is secret and not shown)");
@@ -133,7 +147,8 @@ public static class OptionBinder
     {
         if (property.MultiKey is { } multiKey)
         {
-            return !property.Keys.Any(key => Given(key.Name, source) is not null) || BindMultiKey(property, multiKey, target, source, diagnostics);
+            return !property.Keys.Any(key => Given(key.Name, source) is not null)
+                || BindMultiKey(property, multiKey, target, source, diagnostics);
         }
 
         if (given is null)
@@ -143,20 +158,26 @@ public static class OptionBinder
 
         if (property.Converter is { } converter)
         {
-            return converter.TryConvert(given, new OptionConversion(property.Name, diagnostics, property.Separators, property.Secret is not null), out var value)
+            return converter.TryConvert(
+                given, new OptionConversion(property.Name, diagnostics, property.Separators, property.Secret is not null), out var value)
                 && property.Set(target, value, given.Position, diagnostics);
         }
 
-        diagnostics.Error(given.Position, $"{property.Name}: {property.ClrName} has the type {property.ClrType}, which an option cannot have; this is an error in the plugin");
+        diagnostics.Error(
+            given.Position,
+            $"{property.Name}: {property.ClrName} has the type {property.ClrType}, which an option cannot have; "
+                + $"this is an error in the plugin");
         return false;
     }
 
-    private static bool BindMultiKey(OptionProperty property, MultiKeyAdapter multiKey, object target, ConfigObject source, DiagnosticBag diagnostics)
+    private static bool BindMultiKey(
+        OptionProperty property, MultiKeyAdapter multiKey, object target, ConfigObject source, DiagnosticBag diagnostics)
     {
         var reader = new OptionReader(property.Name, source, diagnostics, property.Separators);
         var value = multiKey.Bind(reader, property.Get(target));
         return !reader.Failed && property.Set(target, value, source.PositionOf(property.Keys[0].Name), diagnostics);
     }
 
-    private static ConfigNode? Given(string key, ConfigObject source) => source[key] is { } node and not ConfigScalar { IsNull: true } ? node : null;
+    private static ConfigNode? Given(string key, ConfigObject source) =>
+        source[key] is { } node and not ConfigScalar { IsNull: true } ? node : null;
 }

@@ -27,8 +27,13 @@ internal readonly record struct OptionConversion(string Option, DiagnosticBag Di
         return false;
     }
 
-    public bool Expected(ConfigNode node, string expected) =>
-        Fail(node, $"expected {expected}, found {(node is not ConfigScalar scalar ? node.Describe() : IsSecret ? "something else (it is secret and not shown)" : Printable.Quote(scalar.Text))}");
+    public bool Expected(ConfigNode node, string expected)
+    {
+        var found = node is not ConfigScalar scalar ? node.Describe()
+            : IsSecret ? "something else (it is secret and not shown)"
+            : Printable.Quote(scalar.Text);
+        return Fail(node, $"expected {expected}, found {found}");
+    }
 }
 
 /// <summary>A converter whose values are written as one scalar.</summary>

@@ -57,7 +57,9 @@ internal static class OptionConverters
 
         var definition = type.GetGenericTypeDefinition();
         return definition == typeof(Dictionary<,>) || definition == typeof(IDictionary<,>) || definition == typeof(IReadOnlyDictionary<,>)
-            ? For(element) is { } item ? (OptionConverter)Activator.CreateInstance(typeof(DictionaryConverter<>).MakeGenericType(element), item)! : null
+            ? For(element) is { } item
+                ? (OptionConverter)Activator.CreateInstance(typeof(DictionaryConverter<>).MakeGenericType(element), item)!
+                : null
             : null;
     }
 

@@ -25,7 +25,8 @@ internal sealed class OptionMap
 
     /// <summary>Whether a key or an alias is of a secret option.</summary>
     public bool IsSecret(string key) =>
-        Properties.Any(property => property.Secret is not null && (property.Aliases.Contains(key) || property.Keys.Any(own => own.Name == key)));
+        Properties.Any(
+            property => property.Secret is not null && (property.Aliases.Contains(key) || property.Keys.Any(own => own.Name == key)));
 
     public static OptionMap Of(Type type) => s_known.GetOrAdd(type, static type => new OptionMap(type));
 
@@ -42,7 +43,8 @@ internal sealed class OptionMap
         }
 
         var properties = new List<PropertyInfo>();
-        foreach (var property in line.SelectMany(t => t.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly).OrderBy(p => p.MetadataToken)))
+        foreach (var property in line.SelectMany(
+            t => t.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly).OrderBy(p => p.MetadataToken)))
         {
             var earlier = properties.FindIndex(other => other.Name == property.Name);
             if (earlier >= 0)
@@ -56,7 +58,9 @@ internal sealed class OptionMap
         }
 
         properties.RemoveAll(property =>
-            property.SetMethod is not { IsPublic: true } || property.GetIndexParameters().Length > 0 || property.IsDefined(typeof(NotAnOptionAttribute), inherit: true));
+            property.SetMethod is not { IsPublic: true }
+                || property.GetIndexParameters().Length > 0
+                || property.IsDefined(typeof(NotAnOptionAttribute), inherit: true));
         return properties;
     }
 }

@@ -5,7 +5,9 @@ namespace Policyd.Configuration.Options;
 /// <summary>Names of options: from properties to the file, and from a wrong one to the one that was meant.</summary>
 public static class OptionNames
 {
-    /// <summary>A property's or enum member's name in snake_case: <c>RejectMessage</c> is <c>reject_message</c>, <c>AWL</c> is <c>awl</c>.</summary>
+    /// <summary>
+    /// A property's or enum member's name in snake_case: <c>RejectMessage</c> is <c>reject_message</c>, <c>AWL</c> is <c>awl</c>.
+    /// </summary>
     /// <param name="name">The name in C#.</param>
     public static string Snake(string name)
     {
@@ -25,7 +27,10 @@ public static class OptionNames
         return snake.ToString();
     }
 
-    /// <summary>The known name that is closest to a wrong one; null when none is close enough to be meant. Names that are too long to be close cost nothing.</summary>
+    /// <summary>
+    /// The known name that is closest to a wrong one; null when none is close enough to be meant. Names that are too long to be close cost
+    /// nothing.
+    /// </summary>
     /// <param name="wrong">The name that was written.</param>
     /// <param name="known">The names that there are.</param>
     public static string? Closest(string wrong, IEnumerable<string> known)

@@ -88,7 +88,8 @@ internal sealed class OptionProperty
 internal abstract class MultiKeyAdapter
 {
     public static MultiKeyAdapter? For(Type type) =>
-        type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IMultiKeyOption<>) && i.GenericTypeArguments[0] == type)
+        type.GetInterfaces()
+            .Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IMultiKeyOption<>) && i.GenericTypeArguments[0] == type)
             ? (MultiKeyAdapter)Activator.CreateInstance(typeof(Of<>).MakeGenericType(type))!
             : null;
 

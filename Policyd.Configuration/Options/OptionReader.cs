@@ -41,7 +41,8 @@ public sealed class OptionReader
             return false;
         }
 
-        var converter = OptionConverters.For(typeof(T)) ?? throw new InvalidOperationException($"{typeof(T).Name} is not a type that an option can have");
+        var converter = OptionConverters.For(typeof(T))
+            ?? throw new InvalidOperationException($"{typeof(T).Name} is not a type that an option can have");
         if (!converter.TryConvert(node, new OptionConversion(key, Diagnostics, _separators), out var converted))
         {
             Failed = true;

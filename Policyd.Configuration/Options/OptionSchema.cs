@@ -34,7 +34,9 @@ public sealed class OptionSchema
         Type = type;
         _map = OptionMap.Of(type);
         var defaults = Defaults(type);
-        Options = [.. _map.Properties.SelectMany(property => property.Keys.Select((key, index) => Describe(property, key, index == 0, defaults)))];
+        Options = [
+            .. _map.Properties.SelectMany(property => property.Keys.Select((key, index) => Describe(property, key, index == 0, defaults)))
+        ];
     }
 
     /// <summary>The type.</summary>
@@ -47,7 +49,9 @@ public sealed class OptionSchema
     /// <param name="type">A class whose public settable properties are options.</param>
     public static OptionSchema Of(Type type) => s_known.GetOrAdd(type, static type => new OptionSchema(type));
 
-    /// <summary>The effective value of a key as text, a secret unmasked (see <see cref="OptionDescription.Shown"/>); null when there is none.</summary>
+    /// <summary>
+    /// The effective value of a key as text, a secret unmasked (see <see cref="OptionDescription.Shown"/>); null when there is none.
+    /// </summary>
     /// <param name="target">The object that was bound.</param>
     /// <param name="option">The key.</param>
     public string? ValueOf(object target, string option)

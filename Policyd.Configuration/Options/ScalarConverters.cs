@@ -47,11 +47,14 @@ internal static class ScalarConverters
             return (OptionConverter)Activator.CreateInstance(typeof(EnumConverter<>).MakeGenericType(type))!;
         }
 
-        return IsOptionValue(type) ? (OptionConverter)Activator.CreateInstance(typeof(OptionValueConverter<>).MakeGenericType(type))! : null;
+        return IsOptionValue(type)
+            ? (OptionConverter)Activator.CreateInstance(typeof(OptionValueConverter<>).MakeGenericType(type))!
+            : null;
     }
 
     private static bool IsOptionValue(Type type) =>
-        type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IOptionValue<>) && i.GenericTypeArguments[0] == type);
+        type.GetInterfaces()
+            .Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IOptionValue<>) && i.GenericTypeArguments[0] == type);
 
     private static bool Text(string text, out string? value, out string? error)
     {
@@ -125,7 +128,8 @@ internal sealed class EnumConverter<T> : OptionConverter where T : struct, Enum
 
         if (!_values.TryGetValue(scalar.Text.Trim(), out var parsed))
         {
-            return conversion.Fail(node, $"expected {TypeName}, found {Printable.Quote(scalar.Text)}{OptionNames.DidYouMean(scalar.Text, _names)}");
+            return conversion.Fail(
+                node, $"expected {TypeName}, found {Printable.Quote(scalar.Text)}{OptionNames.DidYouMean(scalar.Text, _names)}");
         }
 
         value = parsed;

@@ -40,11 +40,15 @@ public sealed partial class SecretInUrlAttribute : SecretOptionAttribute
 
     // A parameter without a name may be the token itself.
     private static string Parameter(string parameter) =>
-        parameter.IndexOf('=') is var equals and > 0 ? $"{Token().Replace(parameter[..equals], Mask)}={Mask}" : parameter.Length == 0 ? "" : Mask;
+        parameter.IndexOf('=') is var equals and > 0
+            ? $"{Token().Replace(parameter[..equals], Mask)}={Mask}"
+            : parameter.Length == 0 ? "" : Mask;
 
     // The host is what stands behind the last @ before the path: a password may hold an @ of its own.
     [GeneratedRegex(
-        @"\A(?<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?:(?<user>[^/?#]*)@)?(?<host>\[[0-9A-Fa-f:.]+\](?::[0-9]+)?|[^/?#@\s:\\]*(?::[0-9]+)?)(?<path>(?:/[^?#\s@]*)?)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?\z",
+        @"\A(?<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?:(?<user>[^/?#]*)@)?"
+            + @"(?<host>\[[0-9A-Fa-f:.]+\](?::[0-9]+)?|[^/?#@\s:\\]*(?::[0-9]+)?)"
+            + @"(?<path>(?:/[^?#\s@]*)?)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?\z",
         RegexOptions.CultureInvariant | RegexOptions.Singleline)]
     private static partial Regex Form();
 

@@ -1,8 +1,9 @@
 namespace Policyd.Configuration.Options;
 
 /// <summary>
-/// The option's value is a secret: a password, a key, a token. It is masked wherever a value is shown: <c>policyd dump</c>, and what is wrong
-/// with a configuration. The declaration holds for every key of the option, <c>uc_X</c> included, and for everything inside an object or a list.
+/// The option's value is a secret: a password, a key, a token. It is masked wherever a value is shown: <c>policyd dump</c>, and what is
+/// wrong with a configuration. The declaration holds for every key of the option, <c>uc_X</c> included, and for everything inside an object
+/// or a list.
 /// </summary>
 /// <remarks>
 /// For a value that holds a secret among other things, derive an attribute that hides that part alone, as
@@ -18,8 +19,8 @@ public class SecretOptionAttribute : Attribute
     public const string Mask = "***";
 
     /// <summary>
-    /// Whether the messages of the option's own type may be shown, because they never quote its value. Otherwise a message about a value that
-    /// does not fit says only what was expected.
+    /// Whether the messages of the option's own type may be shown, because they never quote its value. Otherwise a message about a value
+    /// that does not fit says only what was expected.
     /// </summary>
     public virtual bool MessagesAreSafe => false;
 
@@ -30,7 +31,8 @@ public class SecretOptionAttribute : Attribute
     /// <summary>The value of a key that no option declares, as it may be shown.</summary>
     /// <param name="key">The key of the file.</param>
     /// <param name="value">The value in the form that a file has.</param>
-    public static string HideUndeclared(string key, string value) => ByName(key) is { } secret ? secret.Hide(value) : SecretText.Hide(value);
+    public static string HideUndeclared(string key, string value) =>
+        ByName(key) is { } secret ? secret.Hide(value) : SecretText.Hide(value);
 
     /// <summary>The value as it may be shown; an empty one stays empty.</summary>
     /// <param name="value">The value in the form that a file has.</param>

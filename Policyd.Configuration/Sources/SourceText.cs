@@ -96,7 +96,8 @@ internal static class SourceText
     private static int ValidPrefix(ReadOnlySpan<byte> bytes)
     {
         var offset = 0;
-        while (offset < bytes.Length && Rune.DecodeFromUtf8(bytes[offset..], out _, out var consumed) == System.Buffers.OperationStatus.Done)
+        while (offset < bytes.Length
+            && Rune.DecodeFromUtf8(bytes[offset..], out _, out var consumed) == System.Buffers.OperationStatus.Done)
         {
             offset += consumed;
         }

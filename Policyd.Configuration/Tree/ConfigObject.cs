@@ -53,7 +53,9 @@ public sealed class ConfigObject : ConfigNode
     /// <summary>The comment lines between the last member and the closing brace.</summary>
     public IReadOnlyList<string> ClosingComments { get; }
 
-    /// <summary>The value of a key, or null when the key is absent. A value written as <c>null</c> is a <see cref="ConfigScalar"/>.</summary>
+    /// <summary>
+    /// The value of a key, or null when the key is absent. A value written as <c>null</c> is a <see cref="ConfigScalar"/>.
+    /// </summary>
     /// <param name="key">The key, case-sensitive.</param>
     public ConfigNode? this[string key] => _byKey.TryGetValue(key, out var member) ? member.Value : null;
 

@@ -28,7 +28,8 @@ public sealed class ConfigScalar : ConfigNode
     /// <param name="position">Where it begins.</param>
     /// <param name="comments">The comment lines before it.</param>
     /// <param name="inlineComment">The comment behind it on the same line.</param>
-    public ConfigScalar(string text, ScalarKind kind, SourcePosition position, IReadOnlyList<string>? comments = null, string? inlineComment = null)
+    public ConfigScalar(
+        string text, ScalarKind kind, SourcePosition position, IReadOnlyList<string>? comments = null, string? inlineComment = null)
         : base(position, comments, inlineComment)
     {
         Text = text;

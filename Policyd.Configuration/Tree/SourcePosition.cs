@@ -10,7 +10,9 @@ public readonly record struct SourcePosition(string File, int Line, int Column)
     /// <param name="file">The file's path.</param>
     public static SourcePosition WholeFile(string file) => new(file, 0, 0);
 
-    /// <summary><c>file:line:column</c>, the form that editors and terminals turn into a link; the file alone when no line is known.</summary>
+    /// <summary>
+    /// <c>file:line:column</c>, the form that editors and terminals turn into a link; the file alone when no line is known.
+    /// </summary>
     public override string ToString() => Line > 0 ? $"{File}:{Line}:{Column}" : File ?? "";
 
     /// <summary>The place for a message about another place: <c>line:column</c> when the file is the same, else with the file.</summary>

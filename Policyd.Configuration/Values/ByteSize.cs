@@ -4,8 +4,8 @@ using Policyd.Configuration.Tree;
 namespace Policyd.Configuration.Values;
 
 /// <summary>
-/// A number of bytes, written as HOCON does: <c>512K</c>, <c>64MiB</c>, <c>10 MB</c>; a bare number is bytes. One letter, and the forms with
-/// an <c>i</c>, are powers of 1024; <c>kB</c>, <c>MB</c>, … are powers of 1000.
+/// A number of bytes, written as HOCON does: <c>512K</c>, <c>64MiB</c>, <c>10 MB</c>; a bare number is bytes. One letter, and the forms
+/// with an <c>i</c>, are powers of 1024; <c>kB</c>, <c>MB</c>, … are powers of 1000.
 /// </summary>
 /// <param name="Bytes">The bytes, not negative.</param>
 public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
@@ -26,7 +26,8 @@ public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
 
         if (!s_units.TryGetValue(unit, out var factor))
         {
-            error = $"unknown size unit {Printable.Quote(unit)}; expected B, K, M, G, T (powers of 1024) or kB, MB, GB, TB (powers of 1000)";
+            error =
+                $"unknown size unit {Printable.Quote(unit)}; expected B, K, M, G, T (powers of 1024) or kB, MB, GB, TB (powers of 1000)";
             return false;
         }
 
@@ -69,7 +70,9 @@ public readonly record struct ByteSize(long Bytes) : IOptionValue<ByteSize>
             binaryFactor *= 1024;
             var letter = "KMGTPE"[i];
             var lower = char.ToLowerInvariant(letter);
-            foreach (var name in (string[])[$"{letter}", $"{lower}", $"{letter}i", $"{letter}iB", s_binary[i] + "byte", s_binary[i] + "bytes"])
+            foreach (var name in (string[])[
+                $"{letter}", $"{lower}", $"{letter}i", $"{letter}iB", s_binary[i] + "byte", s_binary[i] + "bytes"
+            ])
             {
                 units[name] = binaryFactor;
             }

@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace Policyd.Configuration.Values;
 
 /// <summary>
-/// Reads JSON whose texts are all valid Unicode. .NET finds a lone surrogate (<c>"\ud800"</c>) or broken UTF-8 only when a text is asked for, with an
-/// exception that means a defect elsewhere: whoever reads JSON of strangers reads it here, and has one kind of error.
+/// Reads JSON whose texts are all valid Unicode. .NET finds a lone surrogate (<c>"\ud800"</c>) or broken UTF-8 only when a text is asked
+/// for, with an exception that means a defect elsewhere: whoever reads JSON of strangers reads it here, and has one kind of error.
 /// </summary>
 public static class StrictJson
 {

@@ -15,6 +15,10 @@ internal static class UnitText
         }
 
         unit = trimmed[length..].ToString();
-        return decimal.TryParse(trimmed[..length].TrimEnd(), NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number);
+        return decimal.TryParse(
+            trimmed[..length].TrimEnd(),
+            NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint,
+            CultureInfo.InvariantCulture,
+            out number);
     }
 }

@@ -78,7 +78,9 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         return (open.Reserved, open.Reservations);
     }
 
-    /// <summary>The rows to write so that the chosen sums of a window become these: right when its rows have just been read and no add is in flight.</summary>
+    /// <summary>
+    /// The rows to write so that the chosen sums of a window become these: right when its rows have just been read and no add is in flight.
+    /// </summary>
     public IReadOnlyList<(string Time, CounterAmounts Amounts)> RowsFor(CounterWindow window, CounterAmounts amounts, CounterSums which) =>
         Open(window).RowsFor(window, amounts, which);
 
@@ -125,7 +127,9 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         open.AddsInFlight++;
     }
 
-    /// <summary>A commit has reported: <paramref name="asked"/> is what its adds had put in flight, <paramref name="row"/> the new total in SQL.</summary>
+    /// <summary>
+    /// A commit has reported: <paramref name="asked"/> is what its adds had put in flight, <paramref name="row"/> the new total in SQL.
+    /// </summary>
     public void Committed(CounterWindow window, CounterAmounts asked, int adds, CounterRow row)
     {
         var open = Open(window);

@@ -27,7 +27,9 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public bool Loaded { get; set; }
 
-    /// <summary>Whether all is known of what this window counts. After the clock was put back, older buckets than those at hand may be its.</summary>
+    /// <summary>
+    /// Whether all is known of what this window counts. After the clock was put back, older buckets than those at hand may be its.
+    /// </summary>
     public bool Knows(CounterWindow window) => Loaded && (window.Rolling is null || string.CompareOrdinal(window.Range.From, _from) >= 0);
 
     public CounterAmounts InFlight { get; set; }
@@ -40,7 +42,9 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public bool IsQuiet => AddsInFlight == 0 && Reservations == 0;
 
-    /// <summary>What counts at a time. What was counted later than it, before the clock was put back, is no part of a rolling window.</summary>
+    /// <summary>
+    /// What counts at a time. What was counted later than it, before the clock was put back, is no part of a rolling window.
+    /// </summary>
     public CounterAmounts Sum(CounterWindow window, DateTimeOffset now)
     {
         _touched = true;
@@ -123,7 +127,8 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     /// <summary>
     /// The rows to write so that the chosen sums of the window become these. The others stay, each in its row: a bucket that is yet to
-    /// leave a rolling window keeps what it will take with it. Buckets whose time is yet to come are emptied too, or they would count when it comes.
+    /// leave a rolling window keeps what it will take with it. Buckets whose time is yet to come are emptied too, or they would count when
+    /// it comes.
     /// </summary>
     public IReadOnlyList<(string Time, CounterAmounts Amounts)> RowsFor(CounterWindow window, CounterAmounts amounts, CounterSums which)
     {

@@ -1,8 +1,8 @@
 namespace Policyd.Counting.Ledger;
 
 /// <summary>
-/// A time that only goes forward, at the pace of the machine's monotonic clock: for what lasts so long, like a reservation or a pause. A wall clock that is
-/// put back by a day would make it last a day longer; one that is put forward would end it at once.
+/// A time that only goes forward, at the pace of the machine's monotonic clock: for what lasts so long, like a reservation or a pause. A
+/// wall clock that is put back by a day would make it last a day longer; one that is put forward would end it at once.
 /// </summary>
 internal sealed class SteadyTime(TimeProvider clock)
 {

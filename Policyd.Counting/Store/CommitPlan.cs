@@ -106,7 +106,8 @@ internal sealed class PlannedTable(CounterTableInfo info)
 
     public PlannedRow? Find(string key, string time) => _byId.GetValueOrDefault(new CounterRowId(key, time));
 
-    public void Sort() => Rows.Sort((a, b) => string.CompareOrdinal(a.Id.Key, b.Id.Key) is not 0 and var order ? order : string.CompareOrdinal(a.Id.Time, b.Id.Time));
+    public void Sort() => Rows.Sort(
+        (a, b) => string.CompareOrdinal(a.Id.Key, b.Id.Key) is not 0 and var order ? order : string.CompareOrdinal(a.Id.Time, b.Id.Time));
 }
 
 /// <summary>One row of a commit: what it becomes or what is added, and in the end its total.</summary>

@@ -6,7 +6,8 @@ namespace Policyd.Counting.Store;
 /// <param name="At">When it was made, by the node's clock (kept in milliseconds).</param>
 /// <param name="RequestIds">The ids of all requests whose amounts are in <paramref name="Deltas"/>.</param>
 /// <param name="Deltas">The changes, in their order; several of one row are applied as if one after the other.</param>
-public sealed record CounterCommit(Guid Node, long Sequence, DateTimeOffset At, IReadOnlyList<UInt128> RequestIds, IReadOnlyList<CounterDelta> Deltas);
+public sealed record CounterCommit(
+    Guid Node, long Sequence, DateTimeOffset At, IReadOnlyList<UInt128> RequestIds, IReadOnlyList<CounterDelta> Deltas);
 
 /// <summary>The request ids of a commit that is in the database.</summary>
 /// <param name="Node">Who wrote it.</param>

@@ -17,7 +17,9 @@ public static class CounterKeyText
     private const int HashDigits = 32;
     private static readonly SearchValues<char> s_plain = SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Select(c => (char)c)]);
 
-    /// <summary>The key as the table holds it: in the one spelling of all that the table takes for one key, shortened where it must be.</summary>
+    /// <summary>
+    /// The key as the table holds it: in the one spelling of all that the table takes for one key, shortened where it must be.
+    /// </summary>
     public static string ForTable(string key, CounterTableInfo table)
     {
         ArgumentNullException.ThrowIfNull(key);
@@ -26,7 +28,9 @@ public static class CounterKeyText
     }
 
     internal static string Fit(string text, int maxLength, TextRepertoire repertoire) =>
-        text.Length <= maxLength && (!text.AsSpan().ContainsAnyExcept(s_plain) || IsHeld(text, repertoire)) ? text : Shorten(text, maxLength, repertoire);
+        text.Length <= maxLength && (!text.AsSpan().ContainsAnyExcept(s_plain) || IsHeld(text, repertoire))
+            ? text
+            : Shorten(text, maxLength, repertoire);
 
     private static bool IsHeld(string text, TextRepertoire repertoire)
     {

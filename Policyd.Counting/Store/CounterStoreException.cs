@@ -21,7 +21,10 @@ public enum CounterStoreFailure
     /// <summary>A table is missing or not one that counters can live in. Nothing was applied; prepare it again.</summary>
     Schema,
 
-    /// <summary>The database is there, and somebody holds a lock that was waited for in vain. Nothing was applied; try again at once, for as long as there is time.</summary>
+    /// <summary>
+    /// The database is there, and somebody holds a lock that was waited for in vain. Nothing was applied; try again at once, for as long as
+    /// there is time.
+    /// </summary>
     Busy,
 }
 

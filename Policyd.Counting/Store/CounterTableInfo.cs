@@ -11,11 +11,12 @@ namespace Policyd.Counting.Store;
 /// <param name="MaxKeyLength">The longest key it holds, in characters.</param>
 /// <param name="Repertoire">The characters it holds.</param>
 /// <param name="Done">Plain sentences for the log, one for each change that was made; empty when the table was ready.</param>
-public sealed record CounterTableInfo(string Table, KeyFolding Folding, int MaxKeyLength, TextRepertoire Repertoire, IReadOnlyList<string> Done)
+public sealed record CounterTableInfo(
+    string Table, KeyFolding Folding, int MaxKeyLength, TextRepertoire Repertoire, IReadOnlyList<string> Done)
 {
     /// <summary>
-    /// Plain sentences for the log: settings of the database's server by which a commit that was answered may yet be lost, and collations that are not
-    /// known in full.
+    /// Plain sentences for the log: settings of the database's server by which a commit that was answered may yet be lost, and collations
+    /// that are not known in full.
     /// </summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }

@@ -32,7 +32,8 @@ public interface ICounterStore : ICounterHousekeeping, IAsyncDisposable
     /// Request ids that were committed since a time. Of a node in <paramref name="seen"/> only the commits after that sequence
     /// number (whatever their time; <see cref="long.MaxValue"/> leaves the node out), of another those since <paramref name="since"/>.
     /// </summary>
-    Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct);
+    Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(
+        DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct);
 
     /// <summary>
     /// The largest counters first. With <paramref name="times"/> one row a key: the sums over those rows, its time being the

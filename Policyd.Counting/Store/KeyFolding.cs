@@ -5,15 +5,16 @@ using Policyd.Plugins.Idna;
 namespace Policyd.Counting.Store;
 
 /// <summary>
-/// Which keys a table's unique key takes for one: those that fold to the same text. That text is equal to each of them in the table, so that a key
-/// has one owner and one row whatever its spelling (case, accents, trailing spaces), and rows that are there already are found.
+/// Which keys a table's unique key takes for one: those that fold to the same text. That text is equal to each of them in the table, so
+/// that a key has one owner and one row whatever its spelling (case, accents, trailing spaces), and rows that are there already are found.
 /// Folding a text twice changes nothing. Safe for any thread.
 /// </summary>
 public sealed class KeyFolding
 {
     private const int Replacement = 0xFFFD;
     private const int FirstBeyondTables = 0x20000;
-    private static readonly SearchValues<char> s_anything = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue + 1).Select(static code => (char)code)]);
+    private static readonly SearchValues<char> s_anything = SearchValues.Create(
+        [.. Enumerable.Range(0, char.MaxValue + 1).Select(static code => (char)code)]);
 
     private readonly Dictionary<int, string> _spellings;
     private readonly SearchValues<char> _unchanged;
@@ -29,7 +30,8 @@ public sealed class KeyFolding
         _composes = composes;
         _unchanged = spellings.Count == 0 && !composes
             ? s_anything
-            : SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Where(code => !spellings.ContainsKey(code)).Select(static code => (char)code)]);
+            : SearchValues.Create(
+                [.. Enumerable.Range(0x20, 0x5f).Where(code => !spellings.ContainsKey(code)).Select(static code => (char)code)]);
     }
 
     /// <summary>Keys are equal when their characters are.</summary>
@@ -39,7 +41,9 @@ public sealed class KeyFolding
     public static KeyFolding TrailingSpaces { get; } = new([], null, ignoresTrailingSpaces: true, composes: false);
 
     /// <summary>The case of A to Z does not count: SQLite's NOCASE.</summary>
-    public static KeyFolding AsciiCase { get; } = Of(Enumerable.Range('A', 26).Select(static code => ((int, string))(code, ((char)(code + 32)).ToString())), ignoresTrailingSpaces: false);
+    public static KeyFolding AsciiCase { get; } = Of(
+        Enumerable.Range('A', 26).Select(static code => ((int, string))(code, ((char)(code + 32)).ToString())),
+        ignoresTrailingSpaces: false);
 
     /// <summary>Whether some keys of different text are one.</summary>
     public bool JoinsSpellings => _spellings.Count > 0 || _composes;
@@ -57,8 +61,8 @@ public sealed class KeyFolding
     /// <param name="weights">The characters that a column can hold, each with its weight in hexadecimal.</param>
     /// <param name="ignoresTrailingSpaces">Whether spaces at the end count for nothing.</param>
     /// <param name="hasLevels">
-    /// Whether weights have levels for accents or case, all primary weights of a text before all secondary ones. Then a letter and its mark are joined by
-    /// Unicode's rules.
+    /// Whether weights have levels for accents or case, all primary weights of a text before all secondary ones. Then a letter and its mark
+    /// are joined by Unicode's rules.
     /// </param>
     public static KeyFolding OfWeights(IReadOnlyList<(int CodePoint, string Weight)> weights, bool ignoresTrailingSpaces, bool hasLevels)
     {
@@ -70,10 +74,15 @@ public sealed class KeyFolding
         }
 
         var last = weights.LastOrDefault(static one => one.CodePoint < FirstBeyondTables);
-        var beyond = weights.Any(one => one.CodePoint >= FirstBeyondTables && one.Weight != last.Weight) || last.Weight is null || last.CodePoint <= char.MaxValue
+        var beyond = weights.Any(one => one.CodePoint >= FirstBeyondTables && one.Weight != last.Weight)
+            || last.Weight is null
+            || last.CodePoint <= char.MaxValue
             ? null
             : plainest[last.Weight];
-        var step = hasLevels ? 4 : plainest.Keys.Where(static weight => weight.Length > 0).Select(static weight => weight.Length).DefaultIfEmpty(2).Min();
+        var step = hasLevels ? 4 : plainest.Keys.Where(static weight => weight.Length > 0)
+            .Select(static weight => weight.Length)
+            .DefaultIfEmpty(2)
+            .Min();
         var levels = hasLevels ? Math.Max(1, weights.FirstOrDefault(static one => one.CodePoint == 'a').Weight?.Length / step ?? 1) : 1;
         var spellings = new Dictionary<int, string>();
         foreach (var (codePoint, weight) in weights)
@@ -132,7 +141,9 @@ public sealed class KeyFolding
         return result.ToString();
     }
 
-    /// <summary>Letters and their marks as one character each, where there is one; null for a text with half a pair, which no table holds.</summary>
+    /// <summary>
+    /// Letters and their marks as one character each, where there is one; null for a text with half a pair, which no table holds.
+    /// </summary>
     private static string? Composed(string key)
     {
         var points = new List<int>(key.Length);
@@ -191,7 +202,8 @@ public sealed class KeyFolding
         var text = new StringBuilder();
         for (var at = 0; at < characters; at++)
         {
-            var one = string.Concat(Enumerable.Range(0, levels).Select(level => weight.Substring(((level * characters) + at) * step, step)));
+            var one = string.Concat(
+                Enumerable.Range(0, levels).Select(level => weight.Substring(((level * characters) + at) * step, step)));
             if (!plainest.TryGetValue(one, out var part))
             {
                 return null;

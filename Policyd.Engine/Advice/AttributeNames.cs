@@ -8,12 +8,15 @@ using Policyd.Protocol;
 
 namespace Policyd.Engine.Advice;
 
-// Options that name an attribute which no request has: the plugin then never finds a value. A warning, since another client than Postfix may send
-// attributes of its own.
+// Options that name an attribute which no request has: the plugin then never finds a value. A warning, since another client than Postfix
+// may send attributes of its own.
 internal static class AttributeNames
 {
     private static readonly string[] s_known =
-        [.. Enumerable.Range(0, PolicyAttributes.Count).Select(index => PolicyAttributes.NameOf((PolicyAttribute)index)), ProxyRequest.HopsAttribute];
+        [
+            .. Enumerable.Range(0, PolicyAttributes.Count).Select(index => PolicyAttributes.NameOf((PolicyAttribute)index)),
+            ProxyRequest.HopsAttribute
+        ];
 
     public static void Check(IEnumerable<PlacedPlugin> plugins, DiagnosticBag diagnostics)
     {
@@ -26,10 +29,13 @@ internal static class AttributeNames
                 {
                     if (!s_known.Contains(name))
                     {
-                        var close = name.Length > 3 ? Array.Find(s_known, one => one.StartsWith(name, StringComparison.OrdinalIgnoreCase)) : null;
+                        var close = name.Length > 3
+                            ? Array.Find(s_known, one => one.StartsWith(name, StringComparison.OrdinalIgnoreCase))
+                            : null;
                         close ??= OptionNames.Closest(name, s_known);
                         var hint = close is null ? "" : $"; did you mean \"{close}\"?";
-                        diagnostics.Warning(place, $"plugin {placed.Name}: {option}: Postfix sends no attribute \"{name}\", so it is never set{hint}");
+                        diagnostics.Warning(
+                            place, $"plugin {placed.Name}: {option}: Postfix sends no attribute \"{name}\", so it is never set{hint}");
                     }
                 }
             }
@@ -45,7 +51,8 @@ internal static class AttributeNames
         }
 
         // With a key of its own a counter's field only names the table.
-        if (!property.IsDefined(typeof(AttributeNameAttribute)) || placed.Plugin is AccountingPlugin { Key: not null } or QuotaPlugin { Key: not null })
+        if (!property.IsDefined(typeof(AttributeNameAttribute))
+            || placed.Plugin is AccountingPlugin { Key: not null } or QuotaPlugin { Key: not null })
         {
             return [];
         }

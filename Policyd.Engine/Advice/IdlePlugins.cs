@@ -9,18 +9,26 @@ namespace Policyd.Engine.Advice;
 // Plugins and chains that never run, and plugins that run without any effect.
 internal static class IdlePlugins
 {
-    public static void Check(IReadOnlyList<PlacedPlugin> plugins, ResultReferences results, TimeSpan requestTimeout, DiagnosticBag diagnostics)
+    public static void Check(
+        IReadOnlyList<PlacedPlugin> plugins, ResultReferences results, TimeSpan requestTimeout, DiagnosticBag diagnostics)
     {
         foreach (var placed in plugins)
         {
             if (Ends(placed.Plugin) && Next(placed, plugins) is { } next)
             {
-                next.Warn(diagnostics, "name", $"it never runs, and neither do the plugins after it: {placed.Name} before it ({Plugin.ModuleNameOf(placed.Plugin.GetType())}) always ends the chain");
+                next.Warn(
+                    diagnostics,
+                    "name",
+                    $"it never runs, and neither do the plugins after it: {placed.Name} before it "
+                        + $"({Plugin.ModuleNameOf(placed.Plugin.GetType())}) always ends the chain");
             }
 
             if (placed.Plugin.Timeout > requestTimeout)
             {
-                placed.Warn(diagnostics, "timeout", $"timeout: it has no effect because request_timeout is shorter: {DurationText.Format(requestTimeout)}");
+                placed.Warn(
+                    diagnostics,
+                    "timeout",
+                    $"timeout: it has no effect because request_timeout is shorter: {DurationText.Format(requestTimeout)}");
             }
 
             if (placed.IsOff)
@@ -55,8 +63,10 @@ internal static class IdlePlugins
             QuotaPlugin { Mode: QuotaMode.Observe } => "with mode = observe the Quota only logs",
             QuotaPlugin when placed.Section.Has("action") || placed.Section.Has("uc_action") => Action,
             ScoreActionPlugin { Action: not null } => Action,
-            ConditionPlugin { Action.Default: not null } or RegexListPlugin { Action.Default: not null } or StressPlugin { Action.Default: not null } => Action,
-            HoneypotPlugin { Mode: HoneypotMode.Reject } => "with mode = reject the plugin rejects instead; only mode = passive runs the chain",
+            ConditionPlugin { Action.Default: not null } or RegexListPlugin { Action.Default: not null }
+                or StressPlugin { Action.Default: not null } => Action,
+            HoneypotPlugin { Mode: HoneypotMode.Reject } =>
+                "with mode = reject the plugin rejects instead; only mode = passive runs the chain",
             _ => null,
         };
     }

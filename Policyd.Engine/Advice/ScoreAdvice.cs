@@ -6,8 +6,8 @@ using Policyd.Plugins.Api;
 
 namespace Policyd.Engine.Advice;
 
-// A ScoreAction or AddScoreHeader that looks at a score before anybody adds to it. A mail's score is one for all virtual hosts: where another one
-// scores and this one does not, it may be meant.
+// A ScoreAction or AddScoreHeader that looks at a score before anybody adds to it. A mail's score is one for all virtual hosts: where
+// another one scores and this one does not, it may be meant.
 internal static class ScoreAdvice
 {
     private const string Usual = "score";
@@ -31,7 +31,10 @@ internal static class ScoreAdvice
 
             if (scorers.Find(one => one.VirtualHost == placed.VirtualHost && !one.IsWithin(placed)) is { } later)
             {
-                placed.Warn(diagnostics, "name", $"it comes before every plugin that scores into {field}, so the score is still 0 here; move it after {later.Name}");
+                placed.Warn(
+                    diagnostics,
+                    "name",
+                    $"it comes before every plugin that scores into {field}, so the score is still 0 here; move it after {later.Name}");
             }
             else if (scorers.TrueForAll(one => one.IsWithin(placed)))
             {
@@ -49,17 +52,21 @@ internal static class ScoreAdvice
             ScoreActionPlugin or AddScoreHeaderPlugin => [],
             SetFieldPlugin set => [set.Key],
             LdapUserConfigPlugin user => user.ConfigFields.Split(',', StringSplitOptions.TrimEntries),
-            _ => plugin.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).Any(property => IsScore(property, plugin)) ? [FieldOf(plugin)] : [],
+            _ => plugin.GetType()
+                .GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                .Any(property => IsScore(property, plugin)) ? [FieldOf(plugin)] : [],
         };
     }
 
-    private static string FieldOf(Plugin plugin) => plugin.GetType().GetProperty(nameof(ScoreActionPlugin.ScoreField))?.GetValue(plugin) as string ?? Usual;
+    private static string FieldOf(Plugin plugin) =>
+        plugin.GetType().GetProperty(nameof(ScoreActionPlugin.ScoreField))?.GetValue(plugin) as string ?? Usual;
 
     private static bool IsScore(PropertyInfo property, Plugin plugin) =>
-        (property.Name.EndsWith("Score", StringComparison.Ordinal) || property.Name == nameof(SaAwlActionPlugin.ScoreFactor)) && property.GetValue(plugin) switch
-        {
-            double value => value != 0,
-            UserOption<double?> option => option.SessionKey is not null || option.Default is not null and not 0,
-            _ => false,
-        };
+        (property.Name.EndsWith("Score", StringComparison.Ordinal) || property.Name == nameof(SaAwlActionPlugin.ScoreFactor))
+            && property.GetValue(plugin) switch
+            {
+                double value => value != 0,
+                UserOption<double?> option => option.SessionKey is not null || option.Default is not null and not 0,
+                _ => false,
+            };
 }

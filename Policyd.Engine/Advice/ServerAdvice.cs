@@ -12,13 +12,18 @@ internal static class ServerAdvice
     private static readonly TimeSpan s_postfixWaits = TimeSpan.FromSeconds(100);
 
     public static void Check(
-        ConfigObject root, ServerOptions options, PluginResources resources, IReadOnlyDictionary<string, ConnectionDefinition> connections, DiagnosticBag diagnostics)
+        ConfigObject root,
+        ServerOptions options,
+        PluginResources resources,
+        IReadOnlyDictionary<string, ConnectionDefinition> connections,
+        DiagnosticBag diagnostics)
     {
         if (options.RequestTimeout > s_postfixWaits)
         {
             diagnostics.Warning(
                 root.PositionOf("request_timeout"),
-                $"request_timeout: {DurationText.Format(options.RequestTimeout)} is longer than Postfix waits by default (smtpd_policy_service_timeout, 100 s), so later answers are lost; use a shorter time");
+                $"request_timeout: {DurationText.Format(options.RequestTimeout)} is longer than Postfix waits by default "
+                    + $"(smtpd_policy_service_timeout, 100 s), so later answers are lost; use a shorter time");
         }
 
         resources.Results.Check(resources.Placed, diagnostics);
@@ -32,7 +37,8 @@ internal static class ServerAdvice
         {
             foreach (var unused in connections.Values.Where(one => !resources.UsedConnections.Contains(one.Name)))
             {
-                diagnostics.Warning(unused.Section.Position, $"connection {unused.Name}: nothing uses it; refer to it in a plugin, or remove it");
+                diagnostics.Warning(
+                    unused.Section.Position, $"connection {unused.Name}: nothing uses it; refer to it in a plugin, or remove it");
             }
         }
     }

@@ -9,10 +9,14 @@ using Policyd.Plugins.Api;
 namespace Policyd.Engine.Building;
 
 // Makes the plugins of a section's "plugins", and those nested in them.
-internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
+internal sealed class ChainBuilder(
+    string virtualHost, ModuleRegistry modules, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
 {
     private static readonly Type[] s_keepNothing =
-        [typeof(ActionPlugin), typeof(SetFieldPlugin), typeof(ClearFieldsPlugin), typeof(EvalPlugin), typeof(StressPlugin), typeof(ConditionPlugin), typeof(ScoreActionPlugin), typeof(ProxyPlugin)];
+        [
+            typeof(ActionPlugin), typeof(SetFieldPlugin), typeof(ClearFieldsPlugin), typeof(EvalPlugin), typeof(StressPlugin),
+            typeof(ConditionPlugin), typeof(ScoreActionPlugin), typeof(ProxyPlugin)
+        ];
 
     private static readonly string[] s_own = ["module", "name"];
     private static readonly string[] s_ownWithChain = ["module", "name", "plugins"];
@@ -72,18 +76,21 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, P
         }
         catch (Exception e)
         {
-            // An author's own code runs here in many places, also in getters and static members: none of them may end the start without a place.
-            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {type.FullName} cannot be created: {ConfigurationFault.Of(e)}");
+            // An author's own code runs here in many places, also in getters and static members: none of them may end the start without a
+            // place.
+            diagnostics.Error(
+                section.PositionOf("module"), $"plugin {name}: {type.FullName} cannot be created: {ConfigurationFault.Of(e)}");
             return null;
         }
     }
 
-    // Two Greylists share on purpose: mtpolicyd's default chain looks for the ticket with one and makes it with another. Modules that keep nothing
-    // of a mail under their names may go without names of their own.
+    // Two Greylists share on purpose: mtpolicyd's default chain looks for the ticket with one and makes it with another. Modules that keep
+    // nothing of a mail under their names may go without names of their own.
     private void WarnOfName(string name, Type type, ConfigObject section)
     {
-        if (_names.TryAdd(name, section) || (type == typeof(GreylistPlugin) && modules.Find((_names[name]["module"] as ConfigScalar)?.Text ?? "") == type)
-            || (!section.Has("name") && s_keepNothing.Contains(type)))
+        if (_names.TryAdd(name, section)
+            || (type == typeof(GreylistPlugin) && modules.Find((_names[name]["module"] as ConfigScalar)?.Text ?? "") == type)
+                || (!section.Has("name") && s_keepNothing.Contains(type)))
         {
             return;
         }
@@ -91,7 +98,9 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, P
         var place = section.PositionOf("name");
         diagnostics.Warning(
             place,
-            $"virtual host \"{virtualHost}\" has two plugins with the name \"{name}\" (the other at {_names[name].Position.RelativeTo(place)}); they would share results and cached values of a mail; give each its own name");
+            $"virtual host \"{virtualHost}\" has two plugins with the name \"{name}\" (the other at "
+                + $"{_names[name].Position.RelativeTo(place)}); they would share results and cached values of "
+                + $"a mail; give each its own name");
     }
 
     private Plugin? Make(Type type, string name, string module, ConfigObject section, bool keepsActions)
@@ -103,7 +112,8 @@ internal sealed class ChainBuilder(string virtualHost, ModuleRegistry modules, P
         }
         catch (Exception e)
         {
-            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: the constructor of {type.FullName} failed: {ConfigurationFault.Of(e)}");
+            diagnostics.Error(
+                section.PositionOf("module"), $"plugin {name}: the constructor of {type.FullName} failed: {ConfigurationFault.Of(e)}");
             return null;
         }
 

@@ -12,7 +12,8 @@ namespace Policyd.Engine.Building;
 internal sealed class ConnectionBuilder(ModelEnvironment environment, DiagnosticBag diagnostics)
 {
     private static readonly string[] s_own = ["module", "name"];
-    private readonly ConnectionEnvironment _environment = new(environment.Clock, environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!));
+    private readonly ConnectionEnvironment _environment = new(
+        environment.Clock, environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!));
 
     public (IReadOnlyDictionary<string, ConnectionDefinition> Definitions, ServerConnections Connections) Build(ConfigObject root)
     {
@@ -32,7 +33,8 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
             }
             else if (ConnectionModules.NewOptions(module) is not { } options)
             {
-                diagnostics.Error(section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known modules: {known}");
+                diagnostics.Error(
+                    section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known modules: {known}");
             }
             else
             {
@@ -76,8 +78,11 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
         }
     }
 
-    /// <summary>Makes the connections' counter stores: what a driver refuses there is an error of the connection, not of the start.</summary>
-    public void MakeStores(ServerConnections connections, IReadOnlyDictionary<string, ConnectionDefinition> definitions, IEnumerable<string> names)
+    /// <summary>
+    /// Makes the connections' counter stores: what a driver refuses there is an error of the connection, not of the start.
+    /// </summary>
+    public void MakeStores(
+        ServerConnections connections, IReadOnlyDictionary<string, ConnectionDefinition> definitions, IEnumerable<string> names)
     {
         foreach (var name in names.Distinct().Where(connections.Sql.Contains))
         {
@@ -87,7 +92,9 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
             }
             catch (Exception e)
             {
-                diagnostics.Error(definitions[name].Section.Position, $"connection {name}: its counter tables cannot be used: {ConfigurationFault.Of(e)}");
+                diagnostics.Error(
+                    definitions[name].Section.Position,
+                    $"connection {name}: its counter tables cannot be used: {ConfigurationFault.Of(e)}");
             }
         }
     }

@@ -17,7 +17,9 @@ using Policyd.Protocol;
 
 namespace Policyd.Engine.Building;
 
-/// <summary>From a configuration to the model of its server. Every step reports and goes on, so that an operator sees all that is wrong at once.</summary>
+/// <summary>
+/// From a configuration to the model of its server. Every step reports and goes on, so that an operator sees all that is wrong at once.
+/// </summary>
 public sealed class ModelBuilder
 {
     private readonly ConfigDocument _document;
@@ -35,7 +37,8 @@ public sealed class ModelBuilder
     /// <param name="document">The configuration; its diagnostics are added to.</param>
     /// <param name="environment">Clock, log and modules.</param>
     /// <returns>The model; null when there are errors.</returns>
-    public static PolicyServerModel? Build(ConfigDocument document, ModelEnvironment environment) => new ModelBuilder(document, environment).Build();
+    public static PolicyServerModel? Build(ConfigDocument document, ModelEnvironment environment) =>
+        new ModelBuilder(document, environment).Build();
 
     private PolicyServerModel? Build()
     {
@@ -46,7 +49,11 @@ public sealed class ModelBuilder
         }
 
         var options = new ServerOptions();
-        OptionBinder.Bind(options, root, _diagnostics, new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts", "cron"] });
+        OptionBinder.Bind(
+            options,
+            root,
+            _diagnostics,
+            new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts", "cron"] });
         var listeners = Listeners(options, root);
         if (options.Admin.Check() is { } wrong)
         {
@@ -55,13 +62,15 @@ public sealed class ModelBuilder
 
         var builder = new ConnectionBuilder(_environment, _diagnostics);
         var (connections, opened) = builder.Build(root);
-        var actions = new ActionChecker(_document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
+        var actions = new ActionChecker(
+            _document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
         {
             actions.Check("on_error", onError, root.PositionOf("on_error"));
         }
 
-        var resources = new PluginResources(_environment, actions.Grammar, _diagnostics, connections, opened, Dns(options.Dns, root, opened));
+        var resources = new PluginResources(
+            _environment, actions.Grammar, _diagnostics, connections, opened, Dns(options.Dns, root, opened));
         var hosts = Hosts(root, Modules(options, root), resources, actions);
         Cross(listeners, hosts, root, options);
         builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
@@ -76,7 +85,8 @@ public sealed class ModelBuilder
         resources.UsedConnections.Add(cron.Db);
         ServerAdvice.Check(root, options, resources, connections, _diagnostics);
         var chains = new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
-        var definitions = hosts.Select(host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
+        var definitions = hosts.Select(
+            host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
     }
 
@@ -105,10 +115,12 @@ public sealed class ModelBuilder
         if (options.Check() is var (option, message))
         {
             _diagnostics.Error((root["dns"] as ConfigObject ?? root).PositionOf(option), $"dns: {option}: {message}");
-            return new Lazy<IDnsResolver>(() => new DnsResolver(new DnsOptions(), _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>()));
+            return new Lazy<IDnsResolver>(
+                () => new DnsResolver(new DnsOptions(), _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>()));
         }
 
-        return new Lazy<IDnsResolver>(() => connections.Own(new DnsResolver(options, _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>())));
+        return new Lazy<IDnsResolver>(
+            () => connections.Own(new DnsResolver(options, _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>())));
     }
 
     private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)
@@ -116,7 +128,9 @@ public sealed class ModelBuilder
         var listeners = new List<PolicyEndpoint>();
         for (var index = 0; index < options.Listen.Count; index++)
         {
-            var place = root["listen"] is ConfigArray array && index < array.Items.Count ? array.Items[index].Position : root.PositionOf("listen");
+            var place = root["listen"] is ConfigArray array && index < array.Items.Count
+                ? array.Items[index].Position
+                : root.PositionOf("listen");
             if (!PolicyEndpoint.TryParse(options.Listen[index], out var endpoint, out var error))
             {
                 _diagnostics.Error(place, $"listen: {error}");
@@ -172,7 +186,8 @@ public sealed class ModelBuilder
                     }
                     else
                     {
-                        _diagnostics.Error(item.Position, $"a virtual host must be an object {{ port, name, plugins }}, not {item.Describe()}");
+                        _diagnostics.Error(
+                            item.Position, $"a virtual host must be an object {{ port, name, plugins }}, not {item.Describe()}");
                     }
                 }
 
@@ -208,7 +223,9 @@ public sealed class ModelBuilder
             _diagnostics.Error(section.PositionOf("name"), $"there are two virtual hosts with the name \"{name}\"");
         }
 
-        if (hosts.SelectMany(other => other.Ports).Intersect(ports).Any() || hosts.SelectMany(other => other.Endpoints).Intersect(endpoints).Any())
+        if (hosts.SelectMany(other => other.Ports)
+            .Intersect(ports)
+            .Any() || hosts.SelectMany(other => other.Endpoints).Intersect(endpoints).Any())
         {
             _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" already belongs to another virtual host");
         }
@@ -254,7 +271,8 @@ public sealed class ModelBuilder
             case "NONE":
                 return new NoSessionStore();
             case "MEMORY":
-                OptionBinder.Bind(memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+                OptionBinder.Bind(
+                    memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
                 break;
             case "MEMCACHED":
                 var shared = CacheOptions(section);
@@ -283,14 +301,18 @@ public sealed class ModelBuilder
     {
         if (cache is not null)
         {
-            return new FailOpenSessionStore(new CacheSessionStore(cache, options.Expire), _environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"));
+            return new FailOpenSessionStore(
+                new CacheSessionStore(cache, options.Expire), _environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"));
         }
 
-        _diagnostics.Error(section.PositionOf(option), $"session_cache: there is no connection \"{connection}\" with module = {(section["module"] as ConfigScalar)?.Text}");
+        _diagnostics.Error(
+            section.PositionOf(option),
+            $"session_cache: there is no connection \"{connection}\" with module = {(section["module"] as ConfigScalar)?.Text}");
         return new NoSessionStore();
     }
 
-    private sealed record HostDraft(string Name, PluginChain Chain, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports, SourcePosition Position);
+    private sealed record HostDraft(
+        string Name, PluginChain Chain, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports, SourcePosition Position);
 
     private sealed class HostOptions
     {

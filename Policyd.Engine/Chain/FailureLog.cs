@@ -7,8 +7,8 @@ using Policyd.Plugins.Sources;
 namespace Policyd.Engine.Chain;
 
 /// <summary>
-/// Which failures of a virtual host's plugins are logged: the first of a plugin at once, then one every ten seconds with a count. A database that is away
-/// fails a plugin at each mail.
+/// Which failures of a virtual host's plugins are logged: the first of a plugin at once, then one every ten seconds with a count. A
+/// database that is away fails a plugin at each mail.
 /// </summary>
 internal sealed class FailureLog(TimeProvider clock)
 {
@@ -26,7 +26,9 @@ internal sealed class FailureLog(TimeProvider clock)
         return isDue;
     }
 
-    /// <summary>A plugin has not failed. One that failed more than once has a line about it; it costs a read of a flag while none has.</summary>
+    /// <summary>
+    /// A plugin has not failed. One that failed more than once has a line about it; it costs a read of a flag while none has.
+    /// </summary>
     public void Answered(string plugin, string virtualHost, ILogger logger)
     {
         if (_anyFailed && _byPlugin.TryGetValue(plugin, out var throttle) && throttle.Leave(out var after, out var count) && count > 1)
@@ -34,7 +36,11 @@ internal sealed class FailureLog(TimeProvider clock)
             ChainLog.Write(
                 logger,
                 LogLevel.Warning,
-                new PluginMessage(virtualHost, "", plugin, string.Create(CultureInfo.InvariantCulture, $"works again after {after.TotalSeconds:0.0} s and {count} failures")));
+                new PluginMessage(
+                    virtualHost,
+                    "",
+                    plugin,
+                    string.Create(CultureInfo.InvariantCulture, $"works again after {after.TotalSeconds:0.0} s and {count} failures")));
         }
     }
 }

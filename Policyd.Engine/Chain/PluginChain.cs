@@ -32,7 +32,8 @@ public sealed class PluginChain : IPluginChain
 
     /// <summary>The plugins and those nested in them, each before its own.</summary>
     internal IEnumerable<Plugin> All =>
-        _plugins.SelectMany(static plugin => plugin is INestedChain { Plugins: PluginChain nested } ? nested.All.Prepend(plugin) : [plugin]);
+        _plugins.SelectMany(
+            static plugin => plugin is INestedChain { Plugins: PluginChain nested } ? nested.All.Prepend(plugin) : [plugin]);
 
     /// <summary>Runs the chain inside a plugin; what comes out becomes that plugin's own result.</summary>
     /// <param name="context">The plugin's context.</param>
@@ -123,7 +124,10 @@ public sealed class PluginChain : IPluginChain
             {
                 if (run.Logger.IsEnabled(LogLevel.Debug))
                 {
-                    ChainLog.Write(run.Logger, LogLevel.Debug, new PluginMessage(run.Host.Name, run.Request.Instance, plugin.Name, $"could not start its lookups: {e.Message}"));
+                    ChainLog.Write(
+                        run.Logger,
+                        LogLevel.Debug,
+                        new PluginMessage(run.Host.Name, run.Request.Instance, plugin.Name, $"could not start its lookups: {e.Message}"));
                 }
             }
 
@@ -132,7 +136,8 @@ public sealed class PluginChain : IPluginChain
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<PluginResult> ContinueAsync(ChainRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
+    private async ValueTask<PluginResult> ContinueAsync(
+        ChainRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
     {
         var clock = run.Environment.Clock;
         var started = clock.GetTimestamp();
@@ -184,7 +189,8 @@ public sealed class PluginChain : IPluginChain
 
     // To the plugin's deadline and no longer. One that is late runs on with its context, which is nobody's then.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<PluginResult> WatchAsync(Plugin plugin, PluginContext context, ValueTask<PluginResult> running, long started)
+    private static async ValueTask<PluginResult> WatchAsync(
+        Plugin plugin, PluginContext context, ValueTask<PluginResult> running, long started)
     {
         var task = running.AsTask();
         using var timeout = TimeoutToken.For(context.Remaining, context.Clock);
@@ -196,7 +202,8 @@ public sealed class PluginChain : IPluginChain
         {
             context.Abandon();
             // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
-            _ = task.ContinueWith(static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            _ = task.ContinueWith(
+                static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
             throw new PluginFailedException(plugin.Name, Waited.TimedOut(context.Clock, started));
         }
     }
@@ -274,7 +281,8 @@ public sealed class PluginChain : IPluginChain
 
         if (run.Logger.IsEnabled(LogLevel.Error) && run.Host.Failures.IsDue(failure.Plugin, out var more))
         {
-            var message = $"{failure.Message}; on_error{(failure.Plugin == plugin.Name ? "" : $" of {plugin.Name}")} is {plugin.OnError}{more}";
+            var message =
+                $"{failure.Message}; on_error{(failure.Plugin == plugin.Name ? "" : $" of {plugin.Name}")} is {plugin.OnError}{more}";
             ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, failure.Plugin, message));
         }
 

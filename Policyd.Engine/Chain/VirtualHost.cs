@@ -71,7 +71,11 @@ public sealed class VirtualHost
     private static ChainOutcome Outcome(ChainRun run, PluginResult result)
     {
         var action = result.Single ?? ActionPrecedence.Merge(result.Actions);
-        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, run.Failure, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
+        return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, run.Failure, run.Session)
+        {
+            Reserved = run.Reserved,
+            Scores = Scores(run),
+        };
     }
 
     private static ChainOutcome Failed(ChainRun run, Exception e)
@@ -81,7 +85,8 @@ public sealed class VirtualHost
         run.Failed(failure);
         if (run.Logger.IsEnabled(LogLevel.Error) && run.Host.Failures.IsDue(failure.Plugin, out var more))
         {
-            ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, plugin, failure.Message + more));
+            ChainLog.Write(
+                run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, plugin, failure.Message + more));
         }
 
         return new ChainOutcome(null, plugin, run.Failure, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };

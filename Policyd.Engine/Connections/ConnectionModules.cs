@@ -26,7 +26,9 @@ internal static class ConnectionModules
     /// <summary>The options of a module.</summary>
     public static OptionSchema SchemaOf(string module) => OptionSchema.Of(s_options[module]);
 
-    /// <summary>New options of a module, to be bound; null when there is no such module. Required ones are the binder's to demand.</summary>
+    /// <summary>
+    /// New options of a module, to be bound; null when there is no such module. Required ones are the binder's to demand.
+    /// </summary>
     public static object? NewOptions(string module)
     {
         if (!s_options.TryGetValue(module, out var type))

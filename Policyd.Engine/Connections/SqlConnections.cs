@@ -34,7 +34,8 @@ public sealed class SqlConnections : IAsyncDisposable
 
     /// <summary>The file that a connection of SQLite writes to; null for another database, and for one that is only read.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public string? WrittenFile(string name) => Own(name).Provider == SqlProvider.SQLite ? SqliteDatabase.WrittenFile(_settings[name]) : null;
+    public string? WrittenFile(string name) =>
+        Own(name).Provider == SqlProvider.SQLite ? SqliteDatabase.WrittenFile(_settings[name]) : null;
 
     /// <summary>The counter tables of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>

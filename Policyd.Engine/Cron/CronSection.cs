@@ -42,7 +42,9 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
 
         if (options.CatchUp && !connections.Contains(options.Db))
         {
-            diagnostics.Warning(section.PositionOf("catch_up"), "cron: catch_up has no effect without a SQL connection (db): a restart forgets which tasks have run");
+            diagnostics.Warning(
+                section.PositionOf("catch_up"),
+                "cron: catch_up has no effect without a SQL connection (db): a restart forgets which tasks have run");
         }
     }
 
@@ -89,7 +91,8 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
     {
         if (member.Value is not ConfigScalar scalar)
         {
-            diagnostics.Error(member.Value.Position, $"cron: task {member.Key}: expected a cron expression or off, found {member.Value.Describe()}");
+            diagnostics.Error(
+                member.Value.Position, $"cron: task {member.Key}: expected a cron expression or off, found {member.Value.Describe()}");
         }
         else if (member.Key.Length == 0 || member.Key.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('-' or '_')))
         {

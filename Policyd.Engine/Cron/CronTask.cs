@@ -19,7 +19,9 @@ public sealed class CronTask
         _zone = zone;
     }
 
-    /// <summary>The name, which plugins are told: <c>hourly</c>, <c>daily</c>, <c>weekly</c>, <c>monthly</c> or one of the operator's own.</summary>
+    /// <summary>
+    /// The name, which plugins are told: <c>hourly</c>, <c>daily</c>, <c>weekly</c>, <c>monthly</c> or one of the operator's own.
+    /// </summary>
     public string Name { get; }
 
     /// <summary>The five fields of crontab(5), or six with seconds before them, or <c>@daily</c> and its like.</summary>

@@ -26,7 +26,9 @@ public sealed class ModuleRegistry
     /// <summary>The plugin classes of an assembly: public, not abstract, with a constructor that needs nothing.</summary>
     /// <param name="assembly">The assembly.</param>
     public static IEnumerable<Type> PluginTypes(Assembly assembly) => assembly.GetExportedTypes()
-        .Where(type => type is { IsAbstract: false, IsGenericType: false } && type.IsSubclassOf(typeof(Plugin)) && type.GetConstructor(Type.EmptyTypes) is not null);
+        .Where(type => type is { IsAbstract: false, IsGenericType: false }
+            && type.IsSubclassOf(typeof(Plugin))
+            && type.GetConstructor(Type.EmptyTypes) is not null);
 
     /// <summary>These and further modules.</summary>
     /// <param name="types">Plugin classes.</param>
@@ -40,7 +42,8 @@ public sealed class ModuleRegistry
             {
                 if (!all.TryAdd(name, type))
                 {
-                    throw new InvalidOperationException($"the module name {name} of {type.FullName} is already used by {all[name].FullName}");
+                    throw new InvalidOperationException(
+                        $"the module name {name} of {type.FullName} is already used by {all[name].FullName}");
                 }
             }
         }
@@ -57,7 +60,8 @@ public sealed class ModuleRegistry
     public string Explain(string name)
     {
         var close = EditDistance.Closest(name, _byName.Keys);
-        return $"unknown module \"{name}\"{(close is null ? $"; known modules: {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"; did you mean {close}?")}";
+        var hint = close is null ? $"known modules: {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"did you mean {close}?";
+        return $"unknown module \"{name}\"; {hint}";
     }
 
     private static IEnumerable<string> NamesOf(Type type) =>

@@ -65,7 +65,8 @@ public static class PluginFolder
                 return null;
             }
 
-            var file = _resolver.ResolveAssemblyToPath(assemblyName) ?? Path.Combine(Path.GetDirectoryName(path)!, assemblyName.Name + ".dll");
+            var file = _resolver.ResolveAssemblyToPath(assemblyName)
+                ?? Path.Combine(Path.GetDirectoryName(path)!, assemblyName.Name + ".dll");
             return File.Exists(file) ? LoadFromAssemblyPath(file) : null;
         }
 

@@ -11,8 +11,10 @@ internal static class RequestLine
     /// <summary>The attributes of the text line, in its order, behind the instance.</summary>
     private static readonly (PolicyAttribute Attribute, byte[] Name)[] s_shown =
     [
-        Named(PolicyAttribute.ProtocolState), Named(PolicyAttribute.QueueId), Named(PolicyAttribute.ClientAddress), Named(PolicyAttribute.ClientName),
-        Named(PolicyAttribute.HeloName), Named(PolicyAttribute.Sender), Named(PolicyAttribute.Recipient), Named(PolicyAttribute.SaslUsername),
+        Named(PolicyAttribute.ProtocolState), Named(PolicyAttribute.QueueId), Named(PolicyAttribute.ClientAddress), Named(
+            PolicyAttribute.ClientName),
+        Named(PolicyAttribute.HeloName), Named(PolicyAttribute.Sender), Named(PolicyAttribute.Recipient), Named(
+            PolicyAttribute.SaslUsername),
         Named(PolicyAttribute.Size), Named(PolicyAttribute.RecipientCount),
     ];
 
@@ -39,8 +41,8 @@ internal static class RequestLine
     }
 
     /// <summary>
-    /// The member <c>request</c>: every attribute as it came. Bytes that are no UTF-8 cannot stand in JSON: then <c>request_base64</c> has the
-    /// request's bytes beside it. Where the whole has no room, <c>request</c> has the shown attributes, and <c>request_cut</c> says so.
+    /// The member <c>request</c>: every attribute as it came. Bytes that are no UTF-8 cannot stand in JSON: then <c>request_base64</c> has
+    /// the request's bytes beside it. Where the whole has no room, <c>request</c> has the shown attributes, and <c>request_cut</c> says so.
     /// </summary>
     public static void Attributes(JsonMembers members, PolicyRequest request)
     {

@@ -54,7 +54,8 @@ public sealed class RequestRecord : LogRecord
 
         if (Others.Any())
         {
-            LineFields.Field(line, "scores"u8, string.Join(", ", Others.Select(static other => $"{other.Field}={other.Value} [{other.Detail}]")));
+            LineFields.Field(
+                line, "scores"u8, string.Join(", ", Others.Select(static other => $"{other.Field}={other.Value} [{other.Detail}]")));
         }
 
         LineFields.Field(line, "error"u8, Failure);

@@ -14,7 +14,9 @@ public sealed class AdminOptions
     public const string DefaultFolder = "/run/policyd";
 
     /// <summary>Where to listen.</summary>
-    [Description("the endpoint of the admin commands: unix:/path, 127.0.0.1:PORT, or off; default: admin.sock in the folder of RUNTIME_DIRECTORY or in /run/policyd")]
+    [Description(
+        "the endpoint of the admin commands: unix:/path, 127.0.0.1:PORT, or off; default: admin.sock in the folder of "
+            + "RUNTIME_DIRECTORY or in /run/policyd")]
     public string? Listen { get; set; }
 
     /// <summary>Whether an address that other hosts reach may be given.</summary>
@@ -39,14 +41,16 @@ public sealed class AdminOptions
 
         return endpoint.IsUnix || AllowRemote || IsLoopback(endpoint.Host)
             ? null
-            : $"{endpoint} can be reached from other hosts, which could then change every counter; use a UNIX socket or 127.0.0.1, or set allow_remote = on";
+            : $"{endpoint} can be reached from other hosts, which could then change every counter; use a UNIX socket or "
+                + $"127.0.0.1, or set allow_remote = on";
     }
 
     /// <summary>
     /// Where the endpoint is: as configured, else in the folder that systemd made for the service (<c>RUNTIME_DIRECTORY</c>), else in
     /// <see cref="DefaultFolder"/>. Null when it is turned off.
     /// </summary>
-    /// <param name="runtimeDirectory">The environment's <c>RUNTIME_DIRECTORY</c>: several folders are separated by colons, the first counts.</param>
+    /// <param name="runtimeDirectory">The environment's <c>RUNTIME_DIRECTORY</c>: several folders are separated by colons, the first
+    /// counts.</param>
     public PolicyEndpoint? Endpoint(string? runtimeDirectory)
     {
         if (Listen is not null)
@@ -59,5 +63,6 @@ public sealed class AdminOptions
     }
 
     private static bool IsLoopback(string host) =>
-        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
 }

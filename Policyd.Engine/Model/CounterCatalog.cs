@@ -17,7 +17,8 @@ public sealed record CounterWindowKind(string? Pattern, TimeSpan? Length)
 
     /// <summary>The window of a time.</summary>
     /// <param name="now">The time, in the zone whose calendar counts.</param>
-    public CounterWindow At(DateTimeOffset now) => Length is { } length ? CounterWindow.Sliding(length, now) : CounterWindow.Calendar(Pattern!, now);
+    public CounterWindow At(DateTimeOffset now) =>
+        Length is { } length ? CounterWindow.Sliding(length, now) : CounterWindow.Calendar(Pattern!, now);
 
     /// <summary>Whether the text can name one of these windows; null when the pattern does not let that be told.</summary>
     /// <param name="time">A text as it stands in the table's <c>time</c> column.</param>
@@ -51,7 +52,11 @@ public sealed record CounterQuota(
 /// <param name="Windows">The kinds of windows that are counted or compared in it, each once.</param>
 /// <param name="Quotas">The quotas on it, in the order of the chains.</param>
 public sealed record CounterTableEntry(
-    string Connection, string Table, IReadOnlyList<string> Attributes, IReadOnlyList<CounterWindowKind> Windows, IReadOnlyList<CounterQuota> Quotas);
+    string Connection,
+    string Table,
+    IReadOnlyList<string> Attributes,
+    IReadOnlyList<CounterWindowKind> Windows,
+    IReadOnlyList<CounterQuota> Quotas);
 
 /// <summary>The counter tables of a server, each with what its plugins do there.</summary>
 public static class CounterCatalog
@@ -87,7 +92,15 @@ public static class CounterCatalog
             case QuotaPlugin quota:
                 var compared = new CounterWindowKind(quota.Window is null ? quota.TimePattern : null, quota.Window);
                 var holds = quota.Enabled.Default || quota.Enabled.SessionKey is not null
-                    ? new CounterQuota(host, quota.Name, quota.Metric.Default, quota.Threshold.Default.Value, quota.Threshold.SessionKey, compared, quota.Mode, quota.OwnLimits)
+                    ? new CounterQuota(
+                        host,
+                        quota.Name,
+                        quota.Metric.Default,
+                        quota.Threshold.Default.Value,
+                        quota.Threshold.SessionKey,
+                        compared,
+                        quota.Mode,
+                        quota.OwnLimits)
                     : null;
                 return [new Use(quota.Db, quota.TablePrefix + quota.Field.Default, quota.Field.Default, compared, holds)];
             default:

@@ -23,12 +23,20 @@ public sealed class CounterGateway : ICounters
         Volatile.Read(ref _counters)?.ReadAsync(key, window, ct) ?? new ValueTask<CounterReading>(Unknown);
 
     /// <inheritdoc/>
-    public ValueTask<Admission> ReserveAsync(CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct) =>
+    public ValueTask<Admission> ReserveAsync(
+        CounterKey key,
+        CounterWindow window,
+        CounterMetric metric,
+        double threshold,
+        CounterAmounts amounts,
+        string instance,
+        CancellationToken ct) =>
         Volatile.Read(ref _counters)?.ReserveAsync(key, window, metric, threshold, amounts, instance, ct)
         ?? new ValueTask<Admission>(new Admission(CounterState.Unavailable, true, CounterAmounts.Zero));
 
     /// <inheritdoc/>
-    public ValueTask<CounterReading> AddAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
+    public ValueTask<CounterReading> AddAsync(
+        CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
         Volatile.Read(ref _counters)?.AddAsync(key, window, amounts, instance, requestId, ct) ?? new ValueTask<CounterReading>(Unknown);
 
     /// <inheritdoc/>

@@ -4,7 +4,8 @@ using Policyd.Plugins.Api;
 
 namespace Policyd.Engine.Model;
 
-// A plugin where it stands in the configuration: what is judged when all chains are there. The order is that of the file, a plugin before those nested in it.
+// A plugin where it stands in the configuration: what is judged when all chains are there. The order is that of the file, a plugin before
+// those nested in it.
 internal sealed record PlacedPlugin(Plugin Plugin, ConfigObject Section, string VirtualHost, PlacedPlugin? Parent, int Order)
 {
     private static readonly System.Reflection.Assembly s_own = typeof(ActionPlugin).Assembly;
@@ -23,5 +24,6 @@ internal sealed record PlacedPlugin(Plugin Plugin, ConfigObject Section, string 
     /// <summary>Whether it stands somewhere in the chain of another.</summary>
     public bool IsWithin(PlacedPlugin other) => Parent is not null && (ReferenceEquals(Parent, other) || Parent.IsWithin(other));
 
-    public void Warn(DiagnosticBag diagnostics, string option, string message) => diagnostics.Warning(Section.PositionOf(option), $"plugin {Name}: {message}");
+    public void Warn(DiagnosticBag diagnostics, string option, string message) =>
+        diagnostics.Warning(Section.PositionOf(option), $"plugin {Name}: {message}");
 }

@@ -125,5 +125,6 @@ internal sealed class PluginResources : IPluginHost
         return new SqlStatement(database, query);
     }
 
-    public void AddResultReference(Type module, string name, Plugin by, string option, SourcePosition place) => Results.Add(module, name, by, option, place);
+    public void AddResultReference(Type module, string name, Plugin by, string option, SourcePosition place) =>
+        Results.Add(module, name, by, option, place);
 }

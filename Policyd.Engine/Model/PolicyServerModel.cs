@@ -20,7 +20,14 @@ public sealed class PolicyServerModel
     private readonly Dictionary<PolicyEndpoint, VirtualHost> _byListener;
     private readonly Dictionary<string, VirtualHost> _byName;
 
-    internal PolicyServerModel(ServerOptions options, IReadOnlyList<PolicyEndpoint> listeners, IReadOnlyList<VirtualHostDefinition> hosts, ISessionStore sessions, ChainEnvironment chains, IReadOnlyDictionary<string, ConnectionDefinition> connections, PluginResources resources)
+    internal PolicyServerModel(
+        ServerOptions options,
+        IReadOnlyList<PolicyEndpoint> listeners,
+        IReadOnlyList<VirtualHostDefinition> hosts,
+        ISessionStore sessions,
+        ChainEnvironment chains,
+        IReadOnlyDictionary<string, ConnectionDefinition> connections,
+        PluginResources resources)
     {
         Options = options;
         Listeners = listeners;
@@ -108,7 +115,9 @@ public sealed class PolicyServerModel
         }
     }
 
-    /// <summary>Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells. Costs nothing when the log does not show it.</summary>
+    /// <summary>
+    /// Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells. Costs nothing when the log does not show it.
+    /// </summary>
     /// <param name="host">The virtual host; null when the request has none.</param>
     /// <param name="request">The request.</param>
     /// <param name="elapsed">From arrival to answer.</param>

@@ -4,13 +4,14 @@ using Policyd.Protocol;
 
 namespace Policyd.Engine.Model;
 
-// Plugins that act on what another one has found name it; a name that nobody has would be a check that is silently off. It is looked for when all
-// chains are there: a session is one for all virtual hosts, so the other plugin may stand in any of them.
+// Plugins that act on what another one has found name it; a name that nobody has would be a check that is silently off. It is looked for
+// when all chains are there: a session is one for all virtual hosts, so the other plugin may stand in any of them.
 internal sealed class ResultReferences
 {
     private readonly List<Reference> _references = [];
 
-    public void Add(Type module, string name, Plugin by, string option, SourcePosition place) => _references.Add(new Reference(module, name, by, option, place));
+    public void Add(Type module, string name, Plugin by, string option, SourcePosition place) =>
+        _references.Add(new Reference(module, name, by, option, place));
 
     /// <summary>Whether somebody acts on what a plugin finds.</summary>
     public bool Names(Plugin plugin) => _references.Exists(one => one.Module.IsInstanceOfType(plugin) && one.Name == plugin.Name);
@@ -37,7 +38,9 @@ internal sealed class ResultReferences
             }
             else if (StandsBefore(by, found, plugins))
             {
-                diagnostics.Warning(place, $"{subject} {kind} {name} comes after this plugin, so its result is never available; move it before this plugin");
+                diagnostics.Warning(
+                    place,
+                    $"{subject} {kind} {name} comes after this plugin, so its result is never available; move it before this plugin");
             }
         }
     }

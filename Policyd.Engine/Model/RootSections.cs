@@ -21,13 +21,16 @@ internal static class RootSections
                 Warn(strangers, section, diagnostics);
                 break;
             case null when meant is not null:
-                diagnostics.Error(meant.KeyPosition, $"there is no section policyd {{ }}, but a section \"{meant.Key}\"; did you mean \"policyd\"?");
+                diagnostics.Error(
+                    meant.KeyPosition, $"there is no section policyd {{ }}, but a section \"{meant.Key}\"; did you mean \"policyd\"?");
                 break;
             case null when strangers.Find(member => IsOption(member.Key)) is { } option:
                 diagnostics.Error(option.KeyPosition, $"there is no section policyd {{ }}; put {option.Key} and the other options into it");
                 break;
             case null:
-                diagnostics.Error(root.Position, $"there is no section policyd {{ }}{(strangers.Count == 0 ? "" : $"; the file has {string.Join(", ", strangers.Take(5).Select(member => member.Key))}")}");
+                var others = string.Join(", ", strangers.Take(5).Select(member => member.Key));
+                diagnostics.Error(
+                    root.Position, $"there is no section policyd {{ }}{(strangers.Count == 0 ? "" : $"; the file has {others}")}");
                 break;
             case var other:
                 diagnostics.Error(other.Position, $"policyd: expected a section {{ listen, virtual_hosts, … }}, found {other.Describe()}");
@@ -47,7 +50,8 @@ internal static class RootSections
 
             if (IsOption(member.Key))
             {
-                diagnostics.Warning(member.KeyPosition, $"{member.Key} is outside policyd {{ }} and has no effect; a brace may close too early");
+                diagnostics.Warning(
+                    member.KeyPosition, $"{member.Key} is outside policyd {{ }} and has no effect; a brace may close too early");
             }
             else if (member.Value is ConfigObject && OptionNames.Closest(member.Key, s_known) is { } close)
             {

@@ -5,8 +5,8 @@ using Policyd.Plugins.Sessions;
 namespace Policyd.Engine.Sessions;
 
 /// <summary>
-/// Sessions in memcached or Redis, under <c>policyd-session:INSTANCE</c> as one JSON object, so that several servers share them. It throws when the cache is
-/// away: <see cref="FailOpenSessionStore"/> goes around it.
+/// Sessions in memcached or Redis, under <c>policyd-session:INSTANCE</c> as one JSON object, so that several servers share them. It throws
+/// when the cache is away: <see cref="FailOpenSessionStore"/> goes around it.
 /// </summary>
 internal sealed class CacheSessionStore(IValueCache cache, TimeSpan expire) : ISessionStore
 {

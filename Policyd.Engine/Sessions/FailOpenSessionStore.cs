@@ -12,7 +12,8 @@ namespace Policyd.Engine.Sessions;
 internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clock, ILogger logger) : ISessionStore
 {
     private static readonly Meter s_meter = new("Policyd");
-    private static readonly Counter<long> s_failures = s_meter.CreateCounter<long>("policyd.sessions.failed_open", "{session}", "Sessions that could not be loaded or stored.");
+    private static readonly Counter<long> s_failures = s_meter.CreateCounter<long>(
+        "policyd.sessions.failed_open", "{session}", "Sessions that could not be loaded or stored.");
 
     private readonly SourceLog _log = new("session cache", clock);
 

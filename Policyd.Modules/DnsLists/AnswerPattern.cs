@@ -5,8 +5,8 @@ using Policyd.Configuration.Values;
 namespace Policyd.Modules.DnsLists;
 
 /// <summary>
-/// Answers of a DNS list, as Postfix writes them behind the <c>=</c> of reject_rbl_client (postconf(5)): <c>127.0.0.[2;4;6..8]</c>. Each of the
-/// four fields is a number from 0 to 255, or numbers and ranges in brackets with semicolons between them.
+/// Answers of a DNS list, as Postfix writes them behind the <c>=</c> of reject_rbl_client (postconf(5)): <c>127.0.0.[2;4;6..8]</c>. Each of
+/// the four fields is a number from 0 to 255, or numbers and ranges in brackets with semicolons between them.
 /// </summary>
 public sealed class AnswerPattern : IOptionValue<AnswerPattern>
 {
@@ -39,7 +39,9 @@ public sealed class AnswerPattern : IOptionValue<AnswerPattern>
             }
         }
 
-        error = at < text.Length ? $"\"{text}\" is not a valid answer pattern such as 127.0.0.[2;4;6..8]: unexpected \"{text[at..]}\" after the fourth number" : null;
+        error = at < text.Length
+            ? $"\"{text}\" is not a valid answer pattern such as 127.0.0.[2;4;6..8]: unexpected \"{text[at..]}\" after the fourth number"
+            : null;
         value = error is null ? new AnswerPattern(text, fields) : null;
         return error is null;
     }
@@ -109,8 +111,9 @@ public sealed class AnswerPattern : IOptionValue<AnswerPattern>
 
         number = 0;
         return at == begin ? $"expected a number from 0 to 255 {Where(text, at)}"
-            : at - begin > 3 || (number = int.Parse(text.AsSpan(begin, at - begin), CultureInfo.InvariantCulture)) > byte.MaxValue ? $"{text[begin..at]} is above 255"
-            : null;
+            : at - begin > 3 || (number = int.Parse(text.AsSpan(begin, at - begin), CultureInfo.InvariantCulture)) > byte.MaxValue
+                ? $"{text[begin..at]} is above 255"
+                : null;
     }
 
     private static string? Expect(string text, string token, ref int at)

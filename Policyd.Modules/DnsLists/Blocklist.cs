@@ -38,7 +38,8 @@ internal sealed class Blocklist
     public void Start(string name) => _ = AskBothAsync(AsIs(name), null, null).AsTask();
 
     /// <summary>What the list says of a name; null when it could not be asked, which is logged.</summary>
-    public ValueTask<ListResult?> LookUpAsync(string name, PluginContext context, Plugin plugin) => AskBothAsync(AsIs(name), context, plugin);
+    public ValueTask<ListResult?> LookUpAsync(string name, PluginContext context, Plugin plugin) =>
+        AskBothAsync(AsIs(name), context, plugin);
 
     // A stranger's backslash is a byte like others; for the resolver it would take the dot behind it into the label.
     private static string AsIs(string name) => name.Replace("\\", "\\\\", StringComparison.Ordinal);
@@ -49,7 +50,10 @@ internal sealed class Blocklist
         var answer = await AskAsync(full, DnsRecordType.A, context).ConfigureAwait(false);
         if (answer.IsTemporaryFailure)
         {
-            context?.Log((PolicyLogLevel)plugin!.LogLevel, plugin, $"{_domain.Shown} could not be queried: {(answer.Status == DnsStatus.TimedOut ? "no answer" : "server failure")}");
+            context?.Log(
+                (PolicyLogLevel)plugin!.LogLevel,
+                plugin,
+                $"{_domain.Shown} could not be queried: {(answer.Status == DnsStatus.TimedOut ? "no answer" : "server failure")}");
             return null;
         }
 
@@ -67,7 +71,9 @@ internal sealed class Blocklist
         // A list that refuses is not asked a second time in vain.
         var why = sorted.IsWorthAsking ? await AskAsync(full, DnsRecordType.Txt, context).ConfigureAwait(false) : s_noTime;
         return new ListResult(
-            sorted.Counting, _domain.Hide(why.Records.OfType<TextRecord>().FirstOrDefault()?.Text ?? ""), sorted.Others.Count > 0 ? [.. sorted.Others.Select(static other => other.Address.ToString())] : null);
+            sorted.Counting,
+            _domain.Hide(why.Records.OfType<TextRecord>().FirstOrDefault()?.Text ?? ""),
+            sorted.Others.Count > 0 ? [.. sorted.Others.Select(static other => other.Address.ToString())] : null);
     }
 
     private SortedAnswer Sort(DnsAnswer answer)
@@ -104,7 +110,10 @@ internal sealed class Blocklist
             var why = codes.Exists(static code => code.Meaning == AnswerMeaning.Refusal)
                 ? "the list refuses this resolver or this query"
                 : "a list answers only within 127.0.0.0/8; the list is closed, or the resolver returns false answers";
-            context.Log(PolicyLogLevel.Warning, plugin, $"{_domain.Shown} answers {string.Join(", ", codes.Select(static code => code.Address))}, which is not a listing: {why}");
+            context.Log(
+                PolicyLogLevel.Warning,
+                plugin,
+                $"{_domain.Shown} answers {string.Join(", ", codes.Select(static code => code.Address))}, which is not a listing: {why}");
         }
     }
 

@@ -34,7 +34,9 @@ internal sealed class ListDomain
         var hasKey = key is { Length: > 0 };
         if (hasPlace != hasKey)
         {
-            setup.Error(hasKey ? "key" : "domain", hasKey ? $"domain contains no {KeyPlace} to be replaced by the key" : $"{KeyPlace} needs the option key");
+            setup.Error(
+                hasKey ? "key" : "domain",
+                hasKey ? $"domain contains no {KeyPlace} to be replaced by the key" : $"{KeyPlace} needs the option key");
             return null;
         }
 
@@ -45,7 +47,9 @@ internal sealed class ListDomain
         }
 
         var shown = Map(domain, SecretOptionAttribute.Mask);
-        if (Map(domain, key) is not { } mapped || mapped.Contains('%', StringComparison.Ordinal) || !DnsName.TryNormalize(mapped, out var name))
+        if (Map(domain, key) is not { } mapped
+            || mapped.Contains('%', StringComparison.Ordinal)
+            || !DnsName.TryNormalize(mapped, out var name))
         {
             setup.Error("domain", $"\"{SecretLabelsAttribute.HideLabels(shown ?? domain)}\" is not a domain name");
             return null;
@@ -66,5 +70,6 @@ internal sealed class ListDomain
         return text;
     }
 
-    private static string? Map(string domain, string? key) => DomainText.ToAscii(domain.Trim('.').Replace(KeyPlace, key, StringComparison.Ordinal));
+    private static string? Map(string domain, string? key) =>
+        DomainText.ToAscii(domain.Trim('.').Replace(KeyPlace, key, StringComparison.Ordinal));
 }

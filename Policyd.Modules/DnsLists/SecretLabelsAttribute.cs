@@ -3,8 +3,8 @@ using Policyd.Configuration.Options;
 namespace Policyd.Modules.DnsLists;
 
 /// <summary>
-/// The option is the domain of a DNS list, which may hold a subscriber's key as a label: <c>KEY.zen.dq.spamhaus.net</c>. A label of 20 or more
-/// letters and digits is taken for one, and masked wherever the domain is shown.
+/// The option is the domain of a DNS list, which may hold a subscriber's key as a label: <c>KEY.zen.dq.spamhaus.net</c>. A label of 20 or
+/// more letters and digits is taken for one, and masked wherever the domain is shown.
 /// </summary>
 public sealed class SecretLabelsAttribute : SecretOptionAttribute
 {

@@ -6,7 +6,13 @@ using Policyd.Plugins.Dns;
 namespace Policyd.Modules.Spf;
 
 /// <summary>One check of one identity: its records, their mechanisms and macros (RFC 7208, sections 4.6, 5, 6 and 7). Used once.</summary>
-internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequest request, SpfMacroString defaultExplanation, TimeProvider clock, CancellationToken ct)
+internal sealed class SpfCheck(
+    SpfLookups lookups,
+    SpfSettings settings,
+    SpfRequest request,
+    SpfMacroString defaultExplanation,
+    TimeProvider clock,
+    CancellationToken ct)
 {
     private const string NoLocalPart = "postmaster";
 
@@ -31,7 +37,9 @@ internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequ
             ct.ThrowIfCancellationRequested();
             if (await MatchesAsync(directive, domain).ConfigureAwait(false))
             {
-                var explanation = directive.Verdict == SpfVerdict.Fail && isTop && request.Explain ? await ExplainAsync(record, domain).ConfigureAwait(false) : "";
+                var explanation = directive.Verdict == SpfVerdict.Fail && isTop && request.Explain
+                    ? await ExplainAsync(record, domain).ConfigureAwait(false)
+                    : "";
                 return new SpfOutcome(directive.Verdict, $"{domain}: {directive.Text} matches", explanation);
             }
         }
@@ -58,7 +66,9 @@ internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequ
         lookups.BeginTerm();
         var target = await DomainAsync(redirect, domain).ConfigureAwait(false);
         var outcome = await CheckHostAsync(target, isTop).ConfigureAwait(false);
-        return outcome.Verdict == SpfVerdict.None ? throw new SpfErrorException(SpfVerdict.PermError, $"{domain} redirects to {target}, which has no policy") : outcome;
+        return outcome.Verdict == SpfVerdict.None
+            ? throw new SpfErrorException(SpfVerdict.PermError, $"{domain} redirects to {target}, which has no policy")
+            : outcome;
     }
 
     private async ValueTask<bool> MatchesAsync(SpfDirective directive, string domain)
@@ -116,7 +126,8 @@ internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequ
     /// <summary>The domain's own words, or the default ones where it has none that can be used (section 6.2).</summary>
     private async ValueTask<string> ExplainAsync(SpfRecord record, string domain)
     {
-        if (record.Explanation is not null && await lookups.TextAsync(await DomainAsync(record.Explanation, domain).ConfigureAwait(false)).ConfigureAwait(false) is { } text)
+        if (record.Explanation is not null && await lookups.TextAsync(await DomainAsync(record.Explanation, domain).ConfigureAwait(false))
+            .ConfigureAwait(false) is { } text)
         {
             try
             {
@@ -131,7 +142,8 @@ internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequ
         return await ExpandAsync(defaultExplanation, domain).ConfigureAwait(false);
     }
 
-    private async ValueTask<string> DomainAsync(SpfMacroString spec, string domain) => SpfName.Fit(await ExpandAsync(spec, domain).ConfigureAwait(false));
+    private async ValueTask<string> DomainAsync(SpfMacroString spec, string domain) =>
+        SpfName.Fit(await ExpandAsync(spec, domain).ConfigureAwait(false));
 
     private ValueTask<string> ExpandAsync(SpfMacroString text, string domain) => text.ExpandAsync(letter => ValueAsync(letter, domain), ct);
 
@@ -156,7 +168,9 @@ internal sealed class SpfCheck(SpfLookups lookups, SpfSettings settings, SpfRequ
         var zone = DnsName.TryOfBytes(domain, out var normal) ? normal : domain;
         return names.Count == 0
             ? "unknown"
-            : DnsName.ToBytes(names.FirstOrDefault(name => name.Equals(zone, StringComparison.OrdinalIgnoreCase)) ?? names.FirstOrDefault(name => IsWithin(name, zone)) ?? names[0]);
+            : DnsName.ToBytes(names.FirstOrDefault(name => name.Equals(zone, StringComparison.OrdinalIgnoreCase))
+                ?? names.FirstOrDefault(name => IsWithin(name, zone))
+                ?? names[0]);
     }
 
     private bool Covers(IPAddress network, SpfDirective directive) =>

@@ -4,14 +4,16 @@ using Policyd.Plugins.Dns;
 
 namespace Policyd.Modules.Spf;
 
-/// <summary>check_host() of RFC 7208, section 4, with all of its limits and some more: a record is a stranger's, and may cost what he likes.</summary>
+/// <summary>
+/// check_host() of RFC 7208, section 4, with all of its limits and some more: a record is a stranger's, and may cost what he likes.
+/// </summary>
 internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeProvider clock)
 {
     private readonly SpfMacroString _defaultExplanation = SpfMacroString.Parse(settings.DefaultExplanation, isExplanation: true);
 
     /// <summary>
-    /// Checks an identity. Never throws for what is in the DNS. When the token is cancelled the check ends with temperror, as section 4.6.4 has it
-    /// for a check that takes too long.
+    /// Checks an identity. Never throws for what is in the DNS. When the token is cancelled the check ends with temperror, as section 4.6.4
+    /// has it for a check that takes too long.
     /// </summary>
     public async ValueTask<SpfOutcome> CheckAsync(SpfRequest request, CancellationToken ct)
     {

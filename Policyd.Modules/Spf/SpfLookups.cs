@@ -5,8 +5,8 @@ using Policyd.Plugins.Dns;
 namespace Policyd.Modules.Spf;
 
 /// <summary>
-/// The lookups of one check, and what they have used up of the limits of RFC 7208, section 4.6.4. A text that cannot be a name is not looked up: it finds
-/// nothing, and is no void lookup.
+/// The lookups of one check, and what they have used up of the limits of RFC 7208, section 4.6.4. A text that cannot be a name is not
+/// looked up: it finds nothing, and is no void lookup.
 /// </summary>
 internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequest request, CancellationToken ct)
 {
@@ -56,22 +56,28 @@ internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequ
 
         _text += policy?.Length ?? 0;
         return _text > MostText && policy!.Length <= SpfRecord.MostLength
-            ? throw new SpfErrorException(SpfVerdict.PermError, $"with the policy of {domain}, all policies together are longer than {MostText} bytes")
+            ? throw new SpfErrorException(
+                SpfVerdict.PermError, $"with the policy of {domain}, all policies together are longer than {MostText} bytes")
             : policy;
     }
 
     /// <summary>The one text of a name; null when there is none, or several.</summary>
     public async ValueTask<string?> TextAsync(string name) =>
-        (await AskAsync(name, DnsRecordType.Txt).ConfigureAwait(false)).Records is [TextRecord only] && only.Text.Length <= SpfRecord.MostLength ? only.Text : null;
+        (await AskAsync(name, DnsRecordType.Txt).ConfigureAwait(false)).Records is [TextRecord only]
+            && only.Text.Length <= SpfRecord.MostLength ? only.Text : null;
 
     /// <summary>The records of a name for the present term.</summary>
     public async ValueTask<IReadOnlyList<DnsRecord>> RecordsAsync(string name, DnsRecordType type) =>
         Found(await AskAsync(name, type).ConfigureAwait(false), name);
 
     /// <summary>The client's kind of addresses of a name.</summary>
-    public async ValueTask<IEnumerable<IPAddress>> AddressesAsync(string name) => Addresses(await RecordsAsync(name, AddressType).ConfigureAwait(false));
+    public async ValueTask<IEnumerable<IPAddress>> AddressesAsync(string name) =>
+        Addresses(await RecordsAsync(name, AddressType).ConfigureAwait(false));
 
-    /// <summary>The addresses of a domain's mail exchangers, host by host in their order. The hosts are asked together, and a match waits for no other.</summary>
+    /// <summary>
+    /// The addresses of a domain's mail exchangers, host by host in their order. The hosts are asked together, and a match waits for no
+    /// other.
+    /// </summary>
     public async IAsyncEnumerable<IPAddress> ExchangersAsync(string name)
     {
         var exchangers = (await RecordsAsync(name, DnsRecordType.Mx).ConfigureAwait(false)).OfType<MailExchangerRecord>().ToList();
@@ -91,8 +97,8 @@ internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequ
     }
 
     /// <summary>
-    /// The client's names that have the client's address: by PTR, then forward. What cannot be looked up is left out (section 5.5). They are found once a
-    /// check: records can ask for them a thousand times.
+    /// The client's names that have the client's address: by PTR, then forward. What cannot be looked up is left out (section 5.5). They
+    /// are found once a check: records can ask for them a thousand times.
     /// </summary>
     /// <param name="isMechanism">Whether the present term asks for them; a macro's lookups are never void.</param>
     public async ValueTask<IReadOnlyList<string>> ClientNamesAsync(bool isMechanism)
@@ -108,10 +114,14 @@ internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequ
 
     private async ValueTask<ClientNames> FindClientNamesAsync()
     {
-        var answer = await dns.ResolveAsync(_client.Reversed() + (_client.IsIPv4() ? ".in-addr.arpa" : ".ip6.arpa"), DnsRecordType.ReverseName, request.Lookups, ct).ConfigureAwait(false);
+        var answer = await dns.ResolveAsync(_client.Reversed() + (_client.IsIPv4()
+            ? ".in-addr.arpa"
+            : ".ip6.arpa"), DnsRecordType.ReverseName, request.Lookups, ct).ConfigureAwait(false);
         var hasVoid = IsVoid(answer);
         var found = new List<string>();
-        await foreach (var (name, addresses) in AddressesOfAsync([.. answer.Records.OfType<NameRecord>().Take(settings.MaxNamesPerTerm).Select(static record => record.Name)]).ConfigureAwait(false))
+        await foreach (var (name, addresses) in AddressesOfAsync([.. answer.Records.OfType<NameRecord>()
+            .Take(settings.MaxNamesPerTerm)
+            .Select(static record => record.Name)]).ConfigureAwait(false))
         {
             hasVoid |= IsVoid(addresses);
             if (Addresses(addresses.Records).Contains(_client))
@@ -132,7 +142,9 @@ internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequ
         {
             for (; next < asked.Length && next < index + Together; next++)
             {
-                asked[next] = DnsName.TryNormalize(names[next], out var name) ? dns.ResolveAsync(name, AddressType, request.Lookups, ct).AsTask() : Task.FromResult(s_noName);
+                asked[next] = DnsName.TryNormalize(names[next], out var name)
+                    ? dns.ResolveAsync(name, AddressType, request.Lookups, ct).AsTask()
+                    : Task.FromResult(s_noName);
             }
 
             yield return (names[index], await asked[index].ConfigureAwait(false));
@@ -162,15 +174,18 @@ internal sealed class SpfLookups(IDnsResolver dns, SpfSettings settings, SpfRequ
     {
         if (!_isVoidTerm && ++_voids > settings.MaxVoidLookups)
         {
-            throw new SpfErrorException(SpfVerdict.PermError, $"the policy has more than {settings.MaxVoidLookups} terms with lookups that find nothing");
+            throw new SpfErrorException(
+                SpfVerdict.PermError, $"the policy has more than {settings.MaxVoidLookups} terms with lookups that find nothing");
         }
 
         _isVoidTerm = true;
     }
 
-    private static bool IsVoid(DnsAnswer answer) => answer.Status is DnsStatus.NoData or DnsStatus.NoSuchName && !ReferenceEquals(answer, s_noName);
+    private static bool IsVoid(DnsAnswer answer) =>
+        answer.Status is DnsStatus.NoData or DnsStatus.NoSuchName && !ReferenceEquals(answer, s_noName);
 
-    private static IEnumerable<IPAddress> Addresses(IReadOnlyList<DnsRecord> records) => records.OfType<AddressRecord>().Select(static record => record.Address);
+    private static IEnumerable<IPAddress> Addresses(IReadOnlyList<DnsRecord> records) =>
+        records.OfType<AddressRecord>().Select(static record => record.Address);
 
     private sealed record ClientNames(IReadOnlyList<string> Names, bool HasVoid);
 }

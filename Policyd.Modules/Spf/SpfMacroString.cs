@@ -8,7 +8,9 @@ internal sealed class SpfMacroString
 {
     private const string Delimiters = ".-+,/_=";
 
-    /// <summary>How many macros one text may have. Nobody's has ten; each may cost a lookup, or the making of a long value of which nothing is kept.</summary>
+    /// <summary>
+    /// How many macros one text may have. Nobody's has ten; each may cost a lookup, or the making of a long value of which nothing is kept.
+    /// </summary>
     public const int MostMacros = 64;
 
     // A sender can be long: what cannot matter is not made.
@@ -105,7 +107,10 @@ internal sealed class SpfMacroString
         return parsed;
     }
 
-    /// <summary>The text with the macros' values. When it gets long, of an explanation the beginning is made, of a domain the end: no name is so long.</summary>
+    /// <summary>
+    /// The text with the macros' values. When it gets long, of an explanation the beginning is made, of a domain the end: no name is so
+    /// long.
+    /// </summary>
     /// <param name="valueOf">The value of a macro letter, in lower case; each character is a byte.</param>
     /// <param name="ct">Ends it, also between macros that wait for nothing.</param>
     public async ValueTask<string> ExpandAsync(Func<char, ValueTask<string>> valueOf, CancellationToken ct)
@@ -170,7 +175,12 @@ internal sealed class SpfMacroString
             throw new SpfSyntaxException($"\"{text}\" has a macro with a wrong delimiter");
         }
 
-        return new MacroExpansion(letter, digits == 0 ? int.MaxValue : digits, reversed, delimiters.Length == 0 ? "." : delimiters, char.IsAsciiLetterUpper(macro[0]));
+        return new MacroExpansion(
+            letter,
+            digits == 0 ? int.MaxValue : digits,
+            reversed,
+            delimiters.Length == 0 ? "." : delimiters,
+            char.IsAsciiLetterUpper(macro[0]));
     }
 
     private sealed record Token(string Literal, MacroExpansion? Macro)

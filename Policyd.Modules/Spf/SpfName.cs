@@ -3,15 +3,16 @@ using Policyd.Plugins.Idna;
 
 namespace Policyd.Modules.Spf;
 
-// Names as a check needs them: texts whose characters are bytes, up to where a name is asked for. They are strangers', so each is looked at before it is.
+// Names as a check needs them: texts whose characters are bytes, up to where a name is asked for. They are strangers', so each is looked at
+// before it is.
 internal static class SpfName
 {
     private const int MaxLength = 253;
     private const int MaxLabel = 63;
 
     /// <summary>
-    /// The domain of an identity. Letters beyond ASCII are encoded as the DNS has them (RFC 7208, section 4.3; RFC 8616, section 4), where they can be;
-    /// else it is its bytes.
+    /// The domain of an identity. Letters beyond ASCII are encoded as the DNS has them (RFC 7208, section 4.3; RFC 8616, section 4), where
+    /// they can be; else it is its bytes.
     /// </summary>
     public static string DomainOf(string identity, string bytes)
     {
@@ -22,7 +23,9 @@ internal static class SpfName
     /// <summary>The HELO name as a macro has it: encoded where it can be, else its bytes.</summary>
     public static string HostOf(string helo, string bytes) => Ascii.IsValid(helo) ? bytes : DomainText.ToAscii(helo) ?? bytes;
 
-    /// <summary>Whether a domain can have a policy: two labels at least, none empty or too long, and no address (RFC 7208, section 4.3).</summary>
+    /// <summary>
+    /// Whether a domain can have a policy: two labels at least, none empty or too long, and no address (RFC 7208, section 4.3).
+    /// </summary>
     public static bool IsDomain(string domain)
     {
         var name = domain.AsSpan();
@@ -44,7 +47,9 @@ internal static class SpfName
         return dot > 0 && name[(dot + 1)..].ContainsAnyExceptInRange('0', '9');
     }
 
-    /// <summary>What a domain-spec has become, without its first labels as long as it is too long for a name (RFC 7208, section 7.3).</summary>
+    /// <summary>
+    /// What a domain-spec has become, without its first labels as long as it is too long for a name (RFC 7208, section 7.3).
+    /// </summary>
     public static string Fit(string expanded)
     {
         var name = expanded.TrimEnd('.');

@@ -30,7 +30,8 @@ internal enum SpfVerdict
 /// <summary>What a check came to.</summary>
 /// <param name="Verdict">The result.</param>
 /// <param name="Reason">Why, in our words: the mechanism that matched, or what is wrong. Short and printable ASCII.</param>
-/// <param name="Explanation">For a fail: the domain's own words (<c>exp=</c>), or the default ones; empty otherwise. Short, but else as it came.</param>
+/// <param name="Explanation">For a fail: the domain's own words (<c>exp=</c>), or the default ones; empty otherwise. Short, but else as it
+/// came.</param>
 internal sealed record SpfOutcome(SpfVerdict Verdict, string Reason, string Explanation = "");
 
 /// <summary>What is checked. In the domain, the sender and the HELO name each character is a byte of what came.</summary>

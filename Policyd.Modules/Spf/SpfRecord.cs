@@ -26,12 +26,15 @@ internal enum SpfMechanism
 /// <param name="Bits4">How many bits of an IPv4 address are compared.</param>
 /// <param name="Bits6">How many bits of an IPv6 address are compared.</param>
 /// <param name="Text">As it was written.</param>
-internal sealed record SpfDirective(SpfVerdict Verdict, SpfMechanism Mechanism, SpfMacroString? Domain, IPAddress? Network, int Bits4, int Bits6, string Text);
+internal sealed record SpfDirective(
+    SpfVerdict Verdict, SpfMechanism Mechanism, SpfMacroString? Domain, IPAddress? Network, int Bits4, int Bits6, string Text);
 
 /// <summary>A policy as its text says it. A text that does not fit the grammar anywhere is wrong as a whole (section 4.6).</summary>
 internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives, SpfMacroString? Redirect, SpfMacroString? Explanation)
 {
-    /// <summary>How long a record may be, in bytes. The RFC wants 450 (section 3.4); the longest that are met have some four thousand.</summary>
+    /// <summary>
+    /// How long a record may be, in bytes. The RFC wants 450 (section 3.4); the longest that are met have some four thousand.
+    /// </summary>
     public const int MostLength = 8192;
 
     private const string Version = "v=spf1";
@@ -69,10 +72,14 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
             switch (term[..sign].ToUpperInvariant())
             {
                 case "REDIRECT":
-                    redirect = redirect is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("redirect= occurs twice");
+                    redirect = redirect is null
+                        ? SpfMacroString.ParseDomain(value)
+                        : throw new SpfSyntaxException("redirect= occurs twice");
                     break;
                 case "EXP":
-                    explanation = explanation is null ? SpfMacroString.ParseDomain(value) : throw new SpfSyntaxException("exp= occurs twice");
+                    explanation = explanation is null
+                        ? SpfMacroString.ParseDomain(value)
+                        : throw new SpfSyntaxException("exp= occurs twice");
                     break;
                 default:
                     SpfMacroString.Parse(value);   // an unknown one is left alone, but must fit
@@ -105,7 +112,8 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
             case "EXISTS" when rest.StartsWith(':'):
                 return new SpfDirective(verdict, SpfMechanism.Exists, SpfMacroString.ParseDomain(rest[1..]), null, 0, 0, term);
             case "PTR" when rest.Length == 0 || rest.StartsWith(':'):
-                return new SpfDirective(verdict, SpfMechanism.Ptr, rest.Length == 0 ? null : SpfMacroString.ParseDomain(rest[1..]), null, 0, 0, term);
+                return new SpfDirective(
+                    verdict, SpfMechanism.Ptr, rest.Length == 0 ? null : SpfMacroString.ParseDomain(rest[1..]), null, 0, 0, term);
             case "A" or "MX":
                 return Addresses(verdict, name.Length == 1 ? SpfMechanism.A : SpfMechanism.Mx, rest, term);
             case "IP4" when rest.StartsWith(':'):
@@ -126,7 +134,8 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
             throw new SpfSyntaxException($"\"{term}\" is not a mechanism");
         }
 
-        return new SpfDirective(verdict, mechanism, rest.Length == 0 ? null : SpfMacroString.ParseDomain(rest[1..]), null, bits4, bits6, term);
+        return new SpfDirective(
+            verdict, mechanism, rest.Length == 0 ? null : SpfMacroString.ParseDomain(rest[1..]), null, bits4, bits6, term);
     }
 
     private static SpfDirective Network(SpfVerdict verdict, SpfMechanism mechanism, AddressFamily family, string address, string term)
@@ -166,7 +175,9 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
         }
 
         var digits = text.AsSpan(at + sign.Length);
-        var bits = digits.Length is 0 or > 3 || (digits.Length > 1 && digits[0] == '0') ? int.MaxValue : int.Parse(digits, CultureInfo.InvariantCulture);
+        var bits = digits.Length is 0 or > 3 || (digits.Length > 1 && digits[0] == '0')
+            ? int.MaxValue
+            : int.Parse(digits, CultureInfo.InvariantCulture);
         text = text[..at];
         return bits <= most ? bits : throw new SpfSyntaxException($"\"{term}\" has an invalid prefix length");
     }

@@ -12,7 +12,9 @@ internal static class SpfText
     /// <summary>The text without what is too long.</summary>
     public static string Shorten(string text) => text.Length > MostLength ? text[..MostLength] : text;
 
-    /// <summary>The text whose characters are the bytes: a check has texts of DNS and of the request beside each other, and neither needs be UTF-8.</summary>
+    /// <summary>
+    /// The text whose characters are the bytes: a check has texts of DNS and of the request beside each other, and neither needs be UTF-8.
+    /// </summary>
     public static string OfBytes(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
 
     /// <summary>A text of bytes for people: as UTF-8, where it is that.</summary>

@@ -13,14 +13,17 @@ internal readonly record struct AddressBlock(IPAddress Address, int Prefix)
         block = default;
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         var host = slash < 0 ? text : text[..slash];
-        if (!IPAddress.TryParse(host, out var address) || (address.AddressFamily == AddressFamily.InterNetwork && host.Count(static c => c == '.') != 3) || host.AsSpan().ContainsAny("[]%"))
+        if (!IPAddress.TryParse(host, out var address)
+            || (address.AddressFamily == AddressFamily.InterNetwork && host.Count(static c => c == '.') != 3)
+            || host.AsSpan().ContainsAny("[]%"))
         {
             return false;
         }
 
         var most = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128;
         var prefix = most;
-        if (slash >= 0 && (!int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out prefix) || prefix > most))
+        if (slash >= 0
+            && (!int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out prefix) || prefix > most))
         {
             return false;
         }
@@ -42,6 +45,7 @@ internal readonly record struct AddressBlock(IPAddress Address, int Prefix)
         Address.TryWriteBytes(ours, out _);
         address.TryWriteBytes(theirs, out _);
         var whole = Prefix / 8;
-        return ours[..whole].SequenceEqual(theirs[..whole]) && (Prefix % 8 == 0 || (ours[whole] ^ theirs[whole]) >> (8 - (Prefix % 8)) == 0);
+        return ours[..whole].SequenceEqual(theirs[..whole])
+            && (Prefix % 8 == 0 || (ours[whole] ^ theirs[whole]) >> (8 - (Prefix % 8)) == 0);
     }
 }

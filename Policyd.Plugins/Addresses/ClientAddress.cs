@@ -4,7 +4,8 @@ using System.Net.Sockets;
 
 namespace Policyd.Plugins.Addresses;
 
-// A client's address in the forms that modules need of it. One of IPv4 that is written as IPv6 (::ffff:192.0.2.1) is the IPv4 one everywhere.
+// A client's address in the forms that modules need of it. One of IPv4 that is written as IPv6 (::ffff:192.0.2.1) is the IPv4 one
+// everywhere.
 internal static class ClientAddress
 {
     /// <summary>The address of a text; null when it is none, as Postfix's <c>unknown</c>.</summary>
@@ -28,7 +29,10 @@ internal static class ClientAddress
         return new IPAddress(bytes);
     }
 
-    /// <summary>The labels that stand before a domain that is asked about addresses: octets, or nibbles of an IPv6 address, in reverse order (RFC 1035, RFC 3596, RFC 5782).</summary>
+    /// <summary>
+    /// The labels that stand before a domain that is asked about addresses: octets, or nibbles of an IPv6 address, in reverse order (RFC
+    /// 1035, RFC 3596, RFC 5782).
+    /// </summary>
     /// <param name="address">The address, as <see cref="Plain"/> gives it.</param>
     public static string Reversed(this IPAddress address)
     {

@@ -3,7 +3,8 @@ using Microsoft.Extensions.Logging;
 namespace Policyd.Plugins.Api;
 
 /// <summary>A tick of the server's scheduler.</summary>
-/// <param name="Tasks">The tasks asked for: <c>hourly</c>, <c>daily</c>, <c>weekly</c>, <c>monthly</c>, or any other that an operator runs.</param>
+/// <param name="Tasks">The tasks asked for: <c>hourly</c>, <c>daily</c>, <c>weekly</c>, <c>monthly</c>, or any other that an operator
+/// runs.</param>
 /// <param name="Clock">The clock.</param>
 /// <param name="Logger">The log.</param>
 /// <param name="Cancellation">Cancelled when the server stops.</param>

@@ -9,7 +9,9 @@ public interface INestedChain
     [NotAnOption]
     IPluginChain? Plugins { get; set; }
 
-    /// <summary>Whether the actions of the chain are texts for the plugin's own use, which never go to Postfix and need not fit its grammar.</summary>
+    /// <summary>
+    /// Whether the actions of the chain are texts for the plugin's own use, which never go to Postfix and need not fit its grammar.
+    /// </summary>
     [NotAnOption]
     bool KeepsActions => false;
 }

@@ -7,7 +7,9 @@ using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;
 
-/// <summary>What a server gives to the plugins of all its chains while they are initialized. Plugins reach it through <see cref="PluginSetup"/>.</summary>
+/// <summary>
+/// What a server gives to the plugins of all its chains while they are initialized. Plugins reach it through <see cref="PluginSetup"/>.
+/// </summary>
 internal interface IPluginHost
 {
     TimeProvider Clock { get; }
@@ -30,7 +32,9 @@ internal interface IPluginHost
     T Service<T>()
         where T : class;
 
-    /// <summary>An object that all plugins share, made when the first one asks for its type. It ends with the server's connections.</summary>
+    /// <summary>
+    /// An object that all plugins share, made when the first one asks for its type. It ends with the server's connections.
+    /// </summary>
     T Shared<T>(Func<T> make)
         where T : class, IAsyncDisposable;
 

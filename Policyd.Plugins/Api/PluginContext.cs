@@ -94,8 +94,8 @@ public sealed class PluginContext
     }
 
     /// <summary>
-    /// What the request may ask of <see cref="PluginSetup.Dns"/> for names that come from a stranger: hand it over with each such lookup, so that no mail
-    /// takes more than its part of the resolver.
+    /// What the request may ask of <see cref="PluginSetup.Dns"/> for names that come from a stranger: hand it over with each such lookup,
+    /// so that no mail takes more than its part of the resolver.
     /// </summary>
     public DnsBudget Lookups => _run.Lookups;
 
@@ -105,7 +105,9 @@ public sealed class PluginContext
 
     internal bool IsAbandoned => Volatile.Read(ref _afterAbandon) is not null;
 
-    /// <summary>Records that this request reserved on a counter, or may have: the server gives the reservation back if the mail comes to nothing.</summary>
+    /// <summary>
+    /// Records that this request reserved on a counter, or may have: the server gives the reservation back if the mail comes to nothing.
+    /// </summary>
     /// <param name="key">The counter.</param>
     /// <param name="window">The window reserved in.</param>
     public void Reserved(CounterKey key, CounterWindow window) => _run.AddReserved(key, window);

@@ -1,6 +1,8 @@
 namespace Policyd.Plugins.Api;
 
-/// <summary>What a plugin says of a request: nothing, or actions, and whether the chain ends with it. A struct: saying it costs no allocation.</summary>
+/// <summary>
+/// What a plugin says of a request: nothing, or actions, and whether the chain ends with it. A struct: saying it costs no allocation.
+/// </summary>
 public readonly struct PluginResult
 {
     // null, one string, or an array: nearly every result has one action at most.

@@ -69,9 +69,12 @@ public sealed class PluginSetup
     /// <summary>The counter tables of a SQL connection, for housekeeping; null, and an error, when there is none of that name.</summary>
     /// <param name="option">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
-    public ICounterHousekeeping? CounterTables(string option, string connection) => HasSql(option, connection) ? _host.CounterTables(connection) : null;
+    public ICounterHousekeeping? CounterTables(string option, string connection) =>
+        HasSql(option, connection) ? _host.CounterTables(connection) : null;
 
-    /// <summary>Declares that the plugin uses a counter table, so that the server prepares it; an error when the connection is not there.</summary>
+    /// <summary>
+    /// Declares that the plugin uses a counter table, so that the server prepares it; an error when the connection is not there.
+    /// </summary>
     /// <param name="connection">The name of the SQL connection, which the option <c>db</c> gave.</param>
     /// <param name="table">The table, as <see cref="CounterTableName.TryParse"/> gives it.</param>
     /// <param name="writes">Whether the plugin counts there.</param>
@@ -113,7 +116,8 @@ public sealed class PluginSetup
     }
 
     /// <summary>
-    /// Declares that the plugin acts on what another one has found. When no virtual host has a plugin of that module and name the operator is warned.
+    /// Declares that the plugin acts on what another one has found. When no virtual host has a plugin of that module and name the operator
+    /// is warned.
     /// </summary>
     /// <typeparam name="T">The other plugin's module.</typeparam>
     /// <param name="option">The option that names it.</param>
@@ -168,7 +172,10 @@ public sealed class PluginSetup
         return null;
     }
 
-    /// <summary>The database in which the plugin makes a table when it first needs it; null, and an error, when there is no SQL connection of that name.</summary>
+    /// <summary>
+    /// The database in which the plugin makes a table when it first needs it; null, and an error, when there is no SQL connection of that
+    /// name.
+    /// </summary>
     /// <param name="option">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
     /// <param name="table">The table.</param>
@@ -184,8 +191,8 @@ public sealed class PluginSetup
     }
 
     /// <summary>
-    /// Makes an operator's statement ready, and remembers where it stands: <c>policyd check</c> has the database prepare it. Null, and an error, when
-    /// there is no SQL connection of that name.
+    /// Makes an operator's statement ready, and remembers where it stands: <c>policyd check</c> has the database prepare it. Null, and an
+    /// error, when there is no SQL connection of that name.
     /// </summary>
     /// <param name="option">The option that has it.</param>
     /// <param name="connectionOption">The option that names the connection.</param>
@@ -226,7 +233,9 @@ public sealed class PluginSetup
         }
         else if (!other.Module.Equals(module, StringComparison.OrdinalIgnoreCase))
         {
-            Diagnostics.Error(Section.PositionOf(option), $"{subject}: the connection \"{connection}\" has module = {other.Module}, but this option needs module = {module}");
+            Diagnostics.Error(
+                Section.PositionOf(option),
+                $"{subject}: the connection \"{connection}\" has module = {other.Module}, but this option needs module = {module}");
         }
     }
 }

@@ -6,7 +6,9 @@ using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;
 
-/// <summary>What all plugins of one request share, those of nested chains included. The chain makes it, and each plugin sees it through its context.</summary>
+/// <summary>
+/// What all plugins of one request share, those of nested chains included. The chain makes it, and each plugin sees it through its context.
+/// </summary>
 internal abstract class RequestRun(PolicyRequest request, Session session, string virtualHost, TimeProvider clock, ILogger logger)
 {
     private readonly Lock _lock = new();

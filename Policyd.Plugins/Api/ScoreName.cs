@@ -5,16 +5,18 @@ using System.Text;
 namespace Policyd.Plugins.Api;
 
 /// <summary>
-/// The names in a score's details, <c>name=value, name=value</c>. A name may hold an address of the mail, and whoever chose that must not be able to write a
-/// detail of his own: what separates details or ends the header's brackets, and all that is not printable ASCII, is put as <c>%XX</c> for each byte
-/// of its UTF-8, as in URLs. So the escaped name is ASCII on one line, and two names are never written the same.
+/// The names in a score's details, <c>name=value, name=value</c>. A name may hold an address of the mail, and whoever chose that must not
+/// be able to write a detail of his own: what separates details or ends the header's brackets, and all that is not printable ASCII, is put
+/// as <c>%XX</c> for each byte of its UTF-8, as in URLs. So the escaped name is ASCII on one line, and two names are never written the
+/// same.
 /// </summary>
 public static class ScoreName
 {
     // Longer than any address (RFC 5321, section 4.5.3.1); a header is no place for more.
     private const int Longest = 400;
 
-    private static readonly SearchValues<char> s_plain = SearchValues.Create(" !#$&'*+-./0123456789:<>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~");
+    private static readonly SearchValues<char> s_plain = SearchValues.Create(
+        " !#$&'*+-./0123456789:<>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~");
 
     /// <summary>The name as it stands in the details.</summary>
     /// <param name="name">Any text.</param>

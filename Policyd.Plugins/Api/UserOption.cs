@@ -54,7 +54,9 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
     /// <inheritdoc/>
     public object? ValueOf(string key) => key.StartsWith("uc_", StringComparison.Ordinal) ? SessionKey : Default;
 
-    /// <summary>The value for a request. A session value that is no such value is logged as a warning and the option's own is used.</summary>
+    /// <summary>
+    /// The value for a request. A session value that is no such value is logged as a warning and the option's own is used.
+    /// </summary>
     /// <param name="context">The request and its session.</param>
     public T For(PluginContext context)
     {
@@ -68,7 +70,10 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
             return value!;
         }
 
-        context.Log(PolicyLogLevel.Warning, null, $"{SessionKey} = \"{text}\" in the session is not a valid value of the option {Name}; the option's own value is used");
+        context.Log(
+            PolicyLogLevel.Warning,
+            null,
+            $"{SessionKey} = \"{text}\" in the session is not a valid value of the option {Name}; the option's own value is used");
         return Default;
     }
 
@@ -87,22 +92,27 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
 
         if (type == typeof(double))
         {
-            return Converted(static text => (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value), value));
+            return Converted(static text => (
+                double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value), value));
         }
 
         if (type == typeof(int))
         {
-            return Converted(static text => (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
+            return Converted(
+                static text => (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
         }
 
         if (type == typeof(long))
         {
-            return Converted(static text => (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
+            return Converted(
+                static text => (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
         }
 
         if (type.IsEnum)
         {
-            return Converted(text => (Enum.TryParse(type, text.Replace("_", "", StringComparison.Ordinal), true, out var value) && Enum.IsDefined(type, value), value));
+            return Converted(text => (
+                Enum.TryParse(type, text.Replace("_", "", StringComparison.Ordinal), true, out var value) && Enum.IsDefined(type, value),
+                value));
         }
 
         var maker = typeof(UserOption<T>).GetMethod(nameof(OfOptionValue), BindingFlags.NonPublic | BindingFlags.Static)!;

@@ -1,8 +1,8 @@
 namespace Policyd.Plugins.Caches;
 
 /// <summary>
-/// A cache server that several policy servers may share: memcached or Redis. Values go by themselves after a time. While a server is away calls fail at
-/// once, and it is asked again after a pause; that it is away the connection logs, not its callers.
+/// A cache server that several policy servers may share: memcached or Redis. Values go by themselves after a time. While a server is away
+/// calls fail at once, and it is asked again after a pause; that it is away the connection logs, not its callers.
 /// </summary>
 internal interface IValueCache
 {

@@ -39,11 +39,17 @@ public readonly record struct CounterAmounts(long Count, long CountRcpt, long Si
 
     /// <summary>Subtracts each sum, saturating.</summary>
     public static CounterAmounts operator -(CounterAmounts left, CounterAmounts right) => new(
-        Subtract(left.Count, right.Count), Subtract(left.CountRcpt, right.CountRcpt), Subtract(left.Size, right.Size), Subtract(left.SizeRcpt, right.SizeRcpt));
+        Subtract(left.Count, right.Count),
+        Subtract(left.CountRcpt, right.CountRcpt),
+        Subtract(left.Size, right.Size),
+        Subtract(left.SizeRcpt, right.SizeRcpt));
 
     /// <summary>The larger of each sum.</summary>
     public static CounterAmounts Max(CounterAmounts left, CounterAmounts right) => new(
-        Math.Max(left.Count, right.Count), Math.Max(left.CountRcpt, right.CountRcpt), Math.Max(left.Size, right.Size), Math.Max(left.SizeRcpt, right.SizeRcpt));
+        Math.Max(left.Count, right.Count),
+        Math.Max(left.CountRcpt, right.CountRcpt),
+        Math.Max(left.Size, right.Size),
+        Math.Max(left.SizeRcpt, right.SizeRcpt));
 
     private static long Add(long a, long b)
     {

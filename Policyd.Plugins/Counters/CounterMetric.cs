@@ -1,6 +1,8 @@
 namespace Policyd.Plugins.Counters;
 
-/// <summary>The four sums that a counter keeps. In a configuration: <c>count</c>, <c>count_rcpt</c>, <c>size</c>, <c>size_rcpt</c>.</summary>
+/// <summary>
+/// The four sums that a counter keeps. In a configuration: <c>count</c>, <c>count_rcpt</c>, <c>size</c>, <c>size_rcpt</c>.
+/// </summary>
 public enum CounterMetric
 {
     /// <summary>Mails.</summary>

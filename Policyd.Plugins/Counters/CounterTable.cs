@@ -32,7 +32,9 @@ public sealed class CounterTable
     /// <summary>The table.</summary>
     public string Table { get; }
 
-    /// <summary>Whether a plugin of any chain counts there. Right from the first request on, not yet while plugins are initialized.</summary>
+    /// <summary>
+    /// Whether a plugin of any chain counts there. Right from the first request on, not yet while plugins are initialized.
+    /// </summary>
     public bool IsWritten => Volatile.Read(ref _isWritten);
 
     /// <summary>The counter of a value.</summary>

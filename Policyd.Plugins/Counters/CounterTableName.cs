@@ -12,7 +12,8 @@ public static class CounterTableName
     public const string Commits = "policyd_commits";
 
     /// <summary>Makes the name of a table, or says why the two do not make one.</summary>
-    public static bool TryParse(string prefix, string attribute, [NotNullWhen(true)] out string? table, [NotNullWhen(false)] out string? error)
+    public static bool TryParse(
+        string prefix, string attribute, [NotNullWhen(true)] out string? table, [NotNullWhen(false)] out string? error)
     {
         var name = prefix + attribute;
         error = Check(name);
@@ -46,7 +47,8 @@ public static class CounterTableName
             return $"'{name}' is not a valid table name: it must begin with a letter or '_'";
         }
 
-        return name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase) || string.Equals(name, Commits, StringComparison.OrdinalIgnoreCase)
+        return name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase)
+            || string.Equals(name, Commits, StringComparison.OrdinalIgnoreCase)
             ? $"'{name}' is a reserved table name"
             : null;
     }

@@ -57,9 +57,9 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
     }
 
     /// <summary>
-    /// The rows to read of a rolling window: its own; the buckets of a sixth of it before, so that requests that overtake one another, and nodes whose clocks differ
-    /// a little, need no second look; and those whose time is yet to come, since a clock that was put back may have left some. Of a calendar window
-    /// its one row.
+    /// The rows to read of a rolling window: its own; the buckets of a sixth of it before, so that requests that overtake one another, and
+    /// nodes whose clocks differ a little, need no second look; and those whose time is yet to come, since a clock that was put back may
+    /// have left some. Of a calendar window its one row.
     /// </summary>
     public CounterTimeRange RowsToRead
     {
@@ -75,7 +75,9 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
         }
     }
 
-    /// <summary>The text of the last bucket that counts at a time: this window's own, or, when that time is later, the bucket of the time.</summary>
+    /// <summary>
+    /// The text of the last bucket that counts at a time: this window's own, or, when that time is later, the bucket of the time.
+    /// </summary>
     /// <param name="now">The time by the clock of who counts.</param>
     public string LastAt(DateTimeOffset now) =>
         Rolling is { } span && BucketStart(span, now.ToUnixTimeSeconds()) is var start && start > Start ? BucketText(span, start) : Time;

@@ -2,7 +2,8 @@ namespace Policyd.Plugins.Counters;
 
 /// <summary>
 /// Counters as plugins see them: a key has one owner in the whole cluster, which answers in order. None of the calls throws for
-/// a database that is away; <see cref="CounterState"/> says so. Each ends when its token is cancelled, at once: its caller waits for nothing else.
+/// a database that is away; <see cref="CounterState"/> says so. Each ends when its token is cancelled, at once: its caller waits for
+/// nothing else.
 /// </summary>
 public interface ICounters
 {
@@ -21,20 +22,29 @@ public interface ICounters
     /// <param name="amounts">What the mail will add.</param>
     /// <param name="instance">The mail (the request's <c>instance</c>); empty reserves nothing.</param>
     /// <param name="ct">The plugin's deadline.</param>
-    ValueTask<Admission> ReserveAsync(CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct);
+    ValueTask<Admission> ReserveAsync(
+        CounterKey key,
+        CounterWindow window,
+        CounterMetric metric,
+        double threshold,
+        CounterAmounts amounts,
+        string instance,
+        CancellationToken ct);
 
     /// <summary>
     /// Adds a mail's amounts, ends its reservation in the same step, and answers when the database has committed them.
-    /// An add does not load: of a rolling window that nobody has read since its owner woke, the answered sums are those of the buckets it knows,
-    /// which a <see cref="ReadAsync"/> completes.
+    /// An add does not load: of a rolling window that nobody has read since its owner woke, the answered sums are those of the buckets it
+    /// knows, which a <see cref="ReadAsync"/> completes.
     /// </summary>
     /// <param name="key">The counter.</param>
     /// <param name="window">The window that the node which received the request computed.</param>
     /// <param name="amounts">What the mail adds.</param>
     /// <param name="instance">The mail.</param>
-    /// <param name="requestId">A <see cref="CounterRequestId"/>: a mail that is counted under it is not counted again; null: always counted.</param>
+    /// <param name="requestId">A <see cref="CounterRequestId"/>: a mail that is counted under it is not counted again; null: always
+    /// counted.</param>
     /// <param name="ct">The plugin's deadline. An add that was handed over is committed even when its caller no longer waits.</param>
-    ValueTask<CounterReading> AddAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct);
+    ValueTask<CounterReading> AddAsync(
+        CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct);
 
     /// <summary>
     /// Whether one of these requests is counted already: what a resend of the mail that filled a quota is let in by. False when

@@ -11,7 +11,9 @@ internal static partial class LocalZone
         if (OperatingSystem.IsLinux())
         {
             var seconds = time.ToUnixTimeSeconds();
-            if (LocalTime(in seconds, out var broken) != 0 && broken.Offset == (long)time.Offset.TotalSeconds && Marshal.PtrToStringUTF8(broken.Zone) is { Length: > 0 } name)
+            if (LocalTime(in seconds, out var broken) != 0
+                && broken.Offset == (long)time.Offset.TotalSeconds
+                && Marshal.PtrToStringUTF8(broken.Zone) is { Length: > 0 } name)
             {
                 return name;
             }

@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 namespace Policyd.Plugins.Counters;
 
 /// <summary>
-/// Which keys have a limit of their own, as a Quota saw it at their last mail. A limit that a mail's session brings is known to nobody else, and
-/// an operator who lists counters wants to see how much of it is used. Two generations of entries bound the memory: a key that sends no mail is
-/// forgotten when enough others have sent theirs.
+/// Which keys have a limit of their own, as a Quota saw it at their last mail. A limit that a mail's session brings is known to nobody
+/// else, and an operator who lists counters wants to see how much of it is used. Two generations of entries bound the memory: a key that
+/// sends no mail is forgotten when enough others have sent theirs.
 /// </summary>
 public sealed class OwnLimits
 {
@@ -48,6 +48,7 @@ public sealed class OwnLimits
         public bool Equals(CounterKey x, CounterKey y) =>
             x.Connection == y.Connection && x.Table == y.Table && string.Equals(x.Key, y.Key, StringComparison.OrdinalIgnoreCase);
 
-        public int GetHashCode(CounterKey key) => HashCode.Combine(key.Connection, key.Table, StringComparer.OrdinalIgnoreCase.GetHashCode(key.Key));
+        public int GetHashCode(CounterKey key) =>
+            HashCode.Combine(key.Connection, key.Table, StringComparer.OrdinalIgnoreCase.GetHashCode(key.Key));
     }
 }

@@ -41,9 +41,13 @@ public static class Strftime
         'A' => Name(text, conversion, t.ToString("dddd", s_invariant)),
         'b' or 'h' => Name(text, conversion, t.ToString("MMM", s_invariant)),
         'B' => Name(text, conversion, t.ToString("MMMM", s_invariant)),
-        'p' => conversion.Swap ? Words(text, conversion with { Upper = false }, HalfOf(t).ToLowerInvariant()) : Words(text, conversion, HalfOf(t)),
+        'p' => conversion.Swap
+            ? Words(text, conversion with { Upper = false }, HalfOf(t).ToLowerInvariant())
+            : Words(text, conversion, HalfOf(t)),
         'P' => Words(text, conversion with { Upper = false }, HalfOf(t).ToLowerInvariant()),
-        'Z' => conversion.Swap ? Words(text, conversion with { Upper = false }, LocalZone.NameAt(t).ToLowerInvariant()) : Words(text, conversion, LocalZone.NameAt(t)),
+        'Z' => conversion.Swap
+            ? Words(text, conversion with { Upper = false }, LocalZone.NameAt(t).ToLowerInvariant())
+            : Words(text, conversion, LocalZone.NameAt(t)),
         'c' => Words(text, conversion, Format("%a %b %e %H:%M:%S %Y", t)),
         'D' or 'x' => Words(text, conversion, Format("%m/%d/%y", t)),
         'F' => Words(text, conversion, Format("%Y-%m-%d", t)),
@@ -87,7 +91,8 @@ public static class Strftime
         Words(text, conversion with { Upper = conversion.Upper || conversion.Swap }, name);
 
     private static StringBuilder Words(StringBuilder text, StrftimeConversion conversion, string words) =>
-        text.Append(conversion.Pad == '0' ? '0' : ' ', Math.Max(0, conversion.Width - words.Length)).Append(conversion.Upper ? words.ToUpperInvariant() : words);
+        text.Append(conversion.Pad == '0' ? '0' : ' ', Math.Max(0, conversion.Width - words.Length))
+            .Append(conversion.Upper ? words.ToUpperInvariant() : words);
 
     // Without digits to fill up (-) a width is filled with spaces all the same.
     private static StringBuilder Number(StringBuilder text, StrftimeConversion conversion, (int Value, int Digits) number)

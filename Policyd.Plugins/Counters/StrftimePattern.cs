@@ -4,8 +4,8 @@ using System.Globalization;
 namespace Policyd.Plugins.Counters;
 
 /// <summary>
-/// A pattern of strftime, taken apart: what glibc's strftime(3) understands, <c>%[_-0^#]*[width][E|O]conversion</c>. glibc copies what it does
-/// not know into its result; here that is an error, since the name of a window would not change with the time.
+/// A pattern of strftime, taken apart: what glibc's strftime(3) understands, <c>%[_-0^#]*[width][E|O]conversion</c>. glibc copies what it
+/// does not know into its result; here that is an error, since the name of a window would not change with the time.
 /// </summary>
 internal sealed class StrftimePattern
 {
@@ -94,7 +94,9 @@ internal sealed class StrftimePattern
         return modifier != '\0' && Known.Contains(letter, StringComparison.Ordinal) ? $"; did you mean %{letter}?"
             : Known.Contains(other, StringComparison.Ordinal) ? $"; did you mean %{other}?"
             : letter == '+' ? "; glibc has neither the flag + nor the conversion %+"
-            : string.Create(CultureInfo.InvariantCulture, $"; available: {string.Join(' ', Known.AsEnumerable())} with the flags _ - 0 ^ # and a width");
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"; available: {string.Join(' ', Known.AsEnumerable())} with the flags _ - 0 ^ # and a width");
     }
 }
 

@@ -36,7 +36,10 @@ public sealed class WindowAge
         ['j'] = ('j', 3),
     };
 
-    private static readonly Dictionary<char, string> s_long = new() { ['F'] = "%Y-%m-%d", ['T'] = "%H:%M:%S", ['X'] = "%H:%M:%S", ['R'] = "%H:%M", ['D'] = "%m/%d/%y", ['x'] = "%m/%d/%y" };
+    private static readonly Dictionary<char, string> s_long = new()
+    {
+        ['F'] = "%Y-%m-%d", ['T'] = "%H:%M:%S", ['X'] = "%H:%M:%S", ['R'] = "%H:%M", ['D'] = "%m/%d/%y", ['x'] = "%m/%d/%y"
+    };
 
     private readonly Regex _text;
     private readonly HashSet<char> _has;
@@ -64,9 +67,11 @@ public sealed class WindowAge
             {
                 regex.Append(Regex.Escape(text));
             }
-            else if (Digits(part.Conversion) is not { } digits || (digits.Varies && (MayTouch(parts.ElementAtOrDefault(at - 1), true) || MayTouch(parts.ElementAtOrDefault(at + 1), false))))
+            else if (Digits(part.Conversion) is not { } digits || (digits.Varies
+                && (MayTouch(parts.ElementAtOrDefault(at - 1), true) || MayTouch(parts.ElementAtOrDefault(at + 1), false))))
             {
-                error = $"time_pattern \"{pattern}\" contains %{part.Conversion.Letter}, so the date of a window cannot be read from its text";
+                error =
+                    $"time_pattern \"{pattern}\" contains %{part.Conversion.Letter}, so the date of a window cannot be read from its text";
                 return false;
             }
             else
@@ -76,7 +81,9 @@ public sealed class WindowAge
             }
         }
 
-        error = Tells(has) ? null : $"windows of time_pattern \"{pattern}\" repeat: it needs the year and every unit from the year down to its smallest unit";
+        error = Tells(has)
+            ? null
+            : $"windows of time_pattern \"{pattern}\" repeat: it needs the year and every unit from the year down to its smallest unit";
         age = error is null ? new WindowAge(new Regex(regex.Append("\\z").ToString(), RegexOptions.CultureInvariant), has) : null;
         return error is null;
     }
@@ -91,12 +98,15 @@ public sealed class WindowAge
             return null;
         }
 
-        int Part(char unit, int absent) => _has.Contains(unit) ? int.Parse(match.Groups[unit.ToString()].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture) : absent;
+        int Part(char unit, int absent) => _has.Contains(unit)
+            ? int.Parse(match.Groups[unit.ToString()].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture)
+            : absent;
         try
         {
             if (_has.Contains('s'))
             {
-                return DateTimeOffset.FromUnixTimeSeconds(long.Parse(match.Groups["s"].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture)).LocalDateTime.AddSeconds(1);
+                return DateTimeOffset.FromUnixTimeSeconds(long.Parse(
+                    match.Groups["s"].ValueSpan, NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture)).LocalDateTime.AddSeconds(1);
             }
 
             if (_has.Contains('G'))
@@ -107,15 +117,20 @@ public sealed class WindowAge
             var year = _has.Contains('Y') ? Part('Y', 1) : 2000 + Part('y', 0);
             if (_has.Contains('W') || _has.Contains('U'))
             {
-                return EndOfWeek(year, _has.Contains('W') ? Part('W', 0) : Part('U', 0), _has.Contains('W') ? DayOfWeek.Monday : DayOfWeek.Sunday);
+                return EndOfWeek(
+                    year, _has.Contains('W') ? Part('W', 0) : Part('U', 0), _has.Contains('W') ? DayOfWeek.Monday : DayOfWeek.Sunday);
             }
 
             var start = _has.Contains('j')
                 ? new DateTime(year, 1, 1).AddDays(Part('j', 1) - 1)
                 : new DateTime(year, Part('m', 1), Part('d', 1));
             start = start.AddHours(Part('H', 0)).AddMinutes(Part('M', 0)).AddSeconds(Part('S', 0));
-            return _has.Contains('S') ? start.AddSeconds(1) : _has.Contains('M') ? start.AddMinutes(1) : _has.Contains('H') ? start.AddHours(1)
-                : _has.Contains('d') || _has.Contains('j') ? start.AddDays(1) : _has.Contains('m') ? start.AddMonths(1) : start.AddYears(1);
+            return _has.Contains('S')
+                ? start.AddSeconds(1)
+                : _has.Contains('M') ? start.AddMinutes(1) : _has.Contains('H') ? start.AddHours(1)
+                    : _has.Contains('d') || _has.Contains('j')
+                        ? start.AddDays(1)
+                        : _has.Contains('m') ? start.AddMonths(1) : start.AddYears(1);
         }
         catch (Exception e) when (e is ArgumentException or OverflowException)
         {
@@ -142,7 +157,10 @@ public sealed class WindowAge
     }
 
     private static IEnumerable<StrftimePart> Spell(StrftimePart part) =>
-        part.Text is null && part.Conversion.IsPlain && s_long.TryGetValue(part.Conversion.Letter, out var spelled) && StrftimePattern.TryParse(spelled, out var parsed, out _)
+        part.Text is null
+            && part.Conversion.IsPlain
+            && s_long.TryGetValue(part.Conversion.Letter, out var spelled)
+            && StrftimePattern.TryParse(spelled, out var parsed, out _)
             ? parsed.Parts
             : part is { Text: null, Conversion: { Letter: '%', IsPlain: true } } ? [new StrftimePart("%", default)] : [part];
 
@@ -176,7 +194,8 @@ public sealed class WindowAge
     }
 
     // A number of so many letters, spaces before its digits.
-    private static string Spaced(int width) => string.Join('|', Enumerable.Range(1, width).Reverse().Select(digits => $@" {{{width - digits}}}\d{{{digits}}}"));
+    private static string Spaced(int width) =>
+        string.Join('|', Enumerable.Range(1, width).Reverse().Select(digits => $@" {{{width - digits}}}\d{{{digits}}}"));
 
     // Beside a digit, or what may be one, the end of a number of no fixed length cannot be seen.
     private static bool MayTouch(StrftimePart neighbour, bool before) => neighbour switch
@@ -187,15 +206,18 @@ public sealed class WindowAge
     };
 
     /// <summary>
-    /// Whether a bucket of a rolling window begins later than its window lasts, and more than a day, from now: what a clock that was wrong has left.
-    /// Sooner ones stay, since it may be the present time that is wrong.
+    /// Whether a bucket of a rolling window begins later than its window lasts, and more than a day, from now: what a clock that was wrong
+    /// has left. Sooner ones stay, since it may be the present time that is wrong.
     /// </summary>
     /// <param name="text">The text of the window; one that names no bucket is none such.</param>
     /// <param name="now">The present time.</param>
     public static bool IsFarAhead(string text, DateTimeOffset now) =>
-        BucketExpiry(text) is { } expiry && Span(text) is var span && expiry - span - CounterWindow.BucketLength(span) - now > (span > s_day ? span : s_day);
+        BucketExpiry(text) is { } expiry
+            && Span(text) is var span
+            && expiry - span - CounterWindow.BucketLength(span) - now > (span > s_day ? span : s_day);
 
-    private static TimeSpan Span(string bucket) => TimeSpan.FromSeconds(long.Parse(bucket.AsSpan(1, bucket.IndexOf(':') - 1), CultureInfo.InvariantCulture));
+    private static TimeSpan Span(string bucket) =>
+        TimeSpan.FromSeconds(long.Parse(bucket.AsSpan(1, bucket.IndexOf(':') - 1), CultureInfo.InvariantCulture));
 
     private static bool Tells(HashSet<char> has)
     {

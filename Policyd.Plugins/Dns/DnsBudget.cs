@@ -4,8 +4,9 @@ using Policyd.Plugins.Addresses;
 namespace Policyd.Plugins.Dns;
 
 /// <summary>
-/// What one request may ask of the network for names that strangers chose: the sender's domain, and all that its records lead to. One object lives as
-/// long as the request, <see cref="Api.PluginContext.Lookups"/>. Answers from the cache and of questions that are already under way cost nothing.
+/// What one request may ask of the network for names that strangers chose: the sender's domain, and all that its records lead to. One
+/// object lives as long as the request, <see cref="Api.PluginContext.Lookups"/>. Answers from the cache and of questions that are already
+/// under way cost nothing.
 /// </summary>
 public sealed class DnsBudget
 {
@@ -33,7 +34,9 @@ public sealed class DnsBudget
     public DnsBudget(IPAddress? client)
     {
         var address = client?.Plain();
-        Client = address is null ? "" : Convert.ToHexString(address.GetAddressBytes().AsSpan(0, address.IsIPv4() ? NetworkBytes4 : NetworkBytes6));
+        Client = address is null
+            ? ""
+            : Convert.ToHexString(address.GetAddressBytes().AsSpan(0, address.IsIPv4() ? NetworkBytes4 : NetworkBytes6));
     }
 
     /// <summary>The client's network.</summary>

@@ -4,8 +4,9 @@ using System.Text;
 
 namespace Policyd.Plugins.Dns;
 
-// What can be asked for: RFC 1035, section 2.3.4. Names come from strangers, so what does not fit is refused before it is sent. A label may hold any
-// byte (RFC 2181, section 11); in a string what is no printable ASCII stands as in a zone file (RFC 1035, section 5.1): \DDD, and \. for a dot in a label.
+// What can be asked for: RFC 1035, section 2.3.4. Names come from strangers, so what does not fit is refused before it is sent. A label may
+// hold any byte (RFC 2181, section 11); in a string what is no printable ASCII stands as in a zone file (RFC 1035, section 5.1): \DDD, and
+// \. for a dot in a label.
 internal static class DnsName
 {
     public const int MaxLength = 253;
@@ -14,7 +15,9 @@ internal static class DnsName
     // Each byte may be written with four characters.
     private const int MaxText = 4 * MaxLength;
 
-    /// <summary>The name in lower case and without a dot at its end: the form in which answers are kept. No copy when it is that already.</summary>
+    /// <summary>
+    /// The name in lower case and without a dot at its end: the form in which answers are kept. No copy when it is that already.
+    /// </summary>
     public static bool TryNormalize(string name, [NotNullWhen(true)] out string? normal)
     {
         normal = null;
@@ -61,7 +64,9 @@ internal static class DnsName
         return true;
     }
 
-    /// <summary>The name of a text whose characters are bytes (ISO 8859-1) and whose dots end labels, as those of an expanded SPF macro do.</summary>
+    /// <summary>
+    /// The name of a text whose characters are bytes (ISO 8859-1) and whose dots end labels, as those of an expanded SPF macro do.
+    /// </summary>
     public static bool TryOfBytes(string text, [NotNullWhen(true)] out string? normal)
     {
         normal = null;
@@ -108,12 +113,14 @@ internal static class DnsName
     }
 
     /// <summary>
-    /// The zone under which a name counts among others of the same owner. Nobody tells us where zones begin: the last two labels, three where the second
-    /// is as short as those of registries (co.uk), and of an address's name as many as a network has.
+    /// The zone under which a name counts among others of the same owner. Nobody tells us where zones begin: the last two labels, three
+    /// where the second is as short as those of registries (co.uk), and of an address's name as many as a network has.
     /// </summary>
     public static string ZoneOf(string name)
     {
-        var labels = name.EndsWith(".ip6.arpa", StringComparison.Ordinal) ? 14 : name.EndsWith(".in-addr.arpa", StringComparison.Ordinal) ? 5 : 2;
+        var labels = name.EndsWith(".ip6.arpa", StringComparison.Ordinal)
+            ? 14
+            : name.EndsWith(".in-addr.arpa", StringComparison.Ordinal) ? 5 : 2;
         var from = name.Length;
         for (var count = 0; count < labels; count++)
         {

@@ -9,12 +9,13 @@ namespace Policyd.Plugins.Dns;
 public interface IDnsResolver
 {
     /// <summary>
-    /// Asks for the records of a name that comes from a stranger, or from his records. Such names have slots and a cache of their own: however many of them
-    /// never answer, those of the operator's zones are asked. What finds no slot is answered as <see cref="DnsStatus.ServerFailure"/>, counted and logged.
+    /// Asks for the records of a name that comes from a stranger, or from his records. Such names have slots and a cache of their own:
+    /// however many of them never answer, those of the operator's zones are asked. What finds no slot is answered as
+    /// <see cref="DnsStatus.ServerFailure"/>, counted and logged.
     /// </summary>
     /// <param name="name">
-    /// The name, fully qualified, with or without a dot at its end; bytes beyond printable ASCII as in a zone file (<c>\DDD</c>). One that cannot be a name is
-    /// answered as <see cref="DnsStatus.NoSuchName"/>.
+    /// The name, fully qualified, with or without a dot at its end; bytes beyond printable ASCII as in a zone file (<c>\DDD</c>). One that
+    /// cannot be a name is answered as <see cref="DnsStatus.NoSuchName"/>.
     /// </param>
     /// <param name="type">The kind of record.</param>
     /// <param name="ct">Ends this caller's waiting with <see cref="OperationCanceledException"/>; others that ask the same go on.</param>
@@ -25,15 +26,18 @@ public interface IDnsResolver
     /// <param name="type">The kind of record.</param>
     /// <param name="budget">That of the request for which it is asked.</param>
     /// <param name="ct">Ends this caller's waiting.</param>
-    ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) => ResolveAsync(name, type, ct);
+    ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) =>
+        ResolveAsync(name, type, ct);
 
     /// <summary>
-    /// Asks for a name under a zone that the operator has configured, as all names under a blocklist's domain are. When the zone has not answered several
-    /// times in a row, questions to it are answered as <see cref="DnsStatus.TimedOut"/> at once, but for one now and then that tries whether it is back.
+    /// Asks for a name under a zone that the operator has configured, as all names under a blocklist's domain are. When the zone has not
+    /// answered several times in a row, questions to it are answered as <see cref="DnsStatus.TimedOut"/> at once, but for one now and then
+    /// that tries whether it is back.
     /// </summary>
     /// <param name="name">The name.</param>
     /// <param name="type">The kind of record.</param>
-    /// <param name="zone">What the zone is called: its domain. It comes from the configuration, never from a request; null: the name is a stranger's.</param>
+    /// <param name="zone">What the zone is called: its domain. It comes from the configuration, never from a request; null: the name is a
+    /// stranger's.</param>
     /// <param name="ct">Ends this caller's waiting.</param>
     ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, string? zone, CancellationToken ct) => ResolveAsync(name, type, ct);
 }
@@ -91,7 +95,8 @@ public sealed record DnsAnswer(DnsStatus Status, IReadOnlyList<DnsRecord> Record
     public bool IsTemporaryFailure => Status is DnsStatus.ServerFailure or DnsStatus.TimedOut;
 
     /// <summary>
-    /// Whether the server says that it has validated the records by DNSSEC (its AD bit); asked of it for <see cref="DnsRecordType.Tlsa"/> and
+    /// Whether the server says that it has validated the records by DNSSEC (its AD bit); asked of it for <see cref="DnsRecordType.Tlsa"/>
+    /// and
     /// <see cref="DnsRecordType.OpenPgpKey"/> only. As trustworthy as the server, and the way to it.
     /// </summary>
     public bool IsAuthenticated { get; init; }

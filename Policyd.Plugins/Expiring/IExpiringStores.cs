@@ -6,7 +6,9 @@ namespace Policyd.Plugins.Expiring;
 /// <summary>The places where values with a life time can rest.</summary>
 internal interface IExpiringStores
 {
-    /// <summary>In this server's memory: one for all plugins, so that a mail's first Greylist finds the ticket that its second one made.</summary>
+    /// <summary>
+    /// In this server's memory: one for all plugins, so that a mail's first Greylist finds the ticket that its second one made.
+    /// </summary>
     IExpiringStore Memory { get; }
 
     /// <summary>The table of <see cref="InDatabase"/>.</summary>

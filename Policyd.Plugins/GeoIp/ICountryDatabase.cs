@@ -1,5 +1,5 @@
-using Policyd.Plugins.Api;
 using System.Net;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.LookupFiles;
 
 namespace Policyd.Plugins.GeoIp;
@@ -14,7 +14,10 @@ internal interface ICountryDatabase : IDisposable
 /// <summary>Opens databases of countries for plugins.</summary>
 internal interface ICountryDatabases
 {
-    /// <summary>The database in a file: MaxMind's present form (.mmdb), or the one before it (.dat). A file that cannot be read is a warning, and is tried again.</summary>
+    /// <summary>
+    /// The database in a file: MaxMind's present form (.mmdb), or the one before it (.dat). A file that cannot be read is a warning, and is
+    /// tried again.
+    /// </summary>
     /// <param name="setup">The plugin's setup.</param>
     /// <param name="option">The option that names the file.</param>
     /// <param name="path">The file.</param>

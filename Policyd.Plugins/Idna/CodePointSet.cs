@@ -4,8 +4,8 @@ using System.Text;
 namespace Policyd.Plugins.Idna;
 
 /// <summary>
-/// A set of code points, and how a regular expression of .NET writes it. .NET reads UTF-16 units: what lies beyond U+FFFF is two of them, which no
-/// class in brackets can have as one member.
+/// A set of code points, and how a regular expression of .NET writes it. .NET reads UTF-16 units: what lies beyond U+FFFF is two of them,
+/// which no class in brackets can have as one member.
 /// </summary>
 internal sealed class CodePointSet
 {

@@ -3,9 +3,10 @@ using System.Text;
 namespace Policyd.Plugins.Idna;
 
 /// <summary>
-/// Domains in the one form in which they are asked for, counted and compared: letters beyond ASCII as the DNS has them (<c>xn--bcher-kva</c>), lower
-/// case, no dot at the end. They are mapped by UTS 46 as Postfix does it: non-transitional, without the rules of STD3, whatever the direction of the
-/// script. Labels that are ASCII, those with <c>xn--</c> included, are lower-cased only: what a stranger has put into the DNS is asked for as it is.
+/// Domains in the one form in which they are asked for, counted and compared: letters beyond ASCII as the DNS has them
+/// (<c>xn--bcher-kva</c>), lower case, no dot at the end. They are mapped by UTS 46 as Postfix does it: non-transitional, without the rules
+/// of STD3, whatever the direction of the script. Labels that are ASCII, those with <c>xn--</c> included, are lower-cased only: what a
+/// stranger has put into the DNS is asked for as it is.
 /// </summary>
 internal static class DomainText
 {
@@ -87,7 +88,8 @@ internal static class DomainText
         }
 
         // Such a prefix says that the label is encoded already, which it is not.
-        var isEncoded = label.Count >= Prefix.Length && Prefix.Select(static letter => (int)letter).SequenceEqual(label.Take(Prefix.Length));
+        var isEncoded = label.Count >= Prefix.Length
+            && Prefix.Select(static letter => (int)letter).SequenceEqual(label.Take(Prefix.Length));
         if (isEncoded || label.Count > MostOfLabel || UnicodeTables.IsMark(label[0]) || !label.TrueForAll(UnicodeTables.Instance.IsValid))
         {
             return false;

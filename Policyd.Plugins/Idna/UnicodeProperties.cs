@@ -5,12 +5,13 @@ using Policyd.Protocol;
 namespace Policyd.Plugins.Idna;
 
 /// <summary>
-/// The properties that Perl's <c>\p{…}</c> names: categories, scripts, blocks and a few that a character has or has not. .NET knows only categories
-/// and some blocks, of a Unicode version of its own.
+/// The properties that Perl's <c>\p{…}</c> names: categories, scripts, blocks and a few that a character has or has not. .NET knows only
+/// categories and some blocks, of a Unicode version of its own.
 /// </summary>
 /// <remarks>
-/// The tables are unicode-properties.bin, which tools/MakeUnicodeTables.cs writes: up to its end properties, each with its names (none for those that
-/// a character has or has not), the number of its values, and each value's names and ranges (gap since the last range; length). Numbers are 7-bit encoded.
+/// The tables are unicode-properties.bin, which tools/MakeUnicodeTables.cs writes: up to its end properties, each with its names (none for
+/// those that a character has or has not), the number of its values, and each value's names and ranges (gap since the last range; length).
+/// Numbers are 7-bit encoded.
 /// </remarks>
 internal sealed class UnicodeProperties
 {
@@ -30,13 +31,16 @@ internal sealed class UnicodeProperties
     public static UnicodeProperties Instance => s_loaded.Value;
 
     /// <summary>The characters that a name stands for, as Perl reads it: without regard to case, spaces, <c>_</c> and <c>-</c>.</summary>
-    /// <param name="text"><c>L</c>, <c>Cyrillic</c> (characters that are used in the script), <c>IsCyrillic</c>, <c>InCyrillic</c> (the block), <c>Script=Han</c>.</param>
+    /// <param name="text"><c>L</c>, <c>Cyrillic</c> (characters that are used in the script), <c>IsCyrillic</c>, <c>InCyrillic</c> (the
+    /// block), <c>Script=Han</c>.</param>
     /// <param name="set">The characters.</param>
     /// <param name="error">What is not known, with what is near.</param>
     public bool TryFind(string text, out CodePointSet? set, out string? error)
     {
         var equals = text.AsSpan().IndexOfAny('=', ':');
-        return equals < 0 ? TryFindSingle(text, out set, out error) : TryFindValue(text[..equals].Trim(), text[(equals + 1)..].Trim(), out set, out error);
+        return equals < 0
+            ? TryFindSingle(text, out set, out error)
+            : TryFindValue(text[..equals].Trim(), text[(equals + 1)..].Trim(), out set, out error);
     }
 
     private bool TryFindSingle(string text, out CodePointSet? set, out string? error)
@@ -47,7 +51,9 @@ internal sealed class UnicodeProperties
             ?? (name.StartsWith("in", StringComparison.Ordinal) ? _properties["blk"].GetValueOrDefault(name[2..]) : null)
             ?? _properties["blk"].GetValueOrDefault(bare);
         var close = set is null ? EditDistance.Closest(text, _singles) : null;
-        error = set is null ? $"there is no Unicode category, script or block \"{text}\"{(close is null ? "" : $"; did you mean {close}?")}" : null;
+        error = set is null
+            ? $"there is no Unicode category, script or block \"{text}\"{(close is null ? "" : $"; did you mean {close}?")}"
+            : null;
         return set is not null;
     }
 
@@ -56,7 +62,9 @@ internal sealed class UnicodeProperties
         "any" or "all" or "unicode" => s_any,
         "assigned" => _properties["gc"]["cn"].Complement(),
         "l&" or "l_" => _properties["gc"]["lc"],
-        _ => _properties["gc"].GetValueOrDefault(name) ?? _properties["scx"].GetValueOrDefault(name) ?? _properties[""].GetValueOrDefault(name),
+        _ => _properties["gc"].GetValueOrDefault(name)
+            ?? _properties["scx"].GetValueOrDefault(name)
+            ?? _properties[""].GetValueOrDefault(name),
     };
 
     private bool TryFindValue(string property, string value, out CodePointSet? set, out string? error)
@@ -69,7 +77,8 @@ internal sealed class UnicodeProperties
         }
 
         var name = Loose(value);
-        set = values.GetValueOrDefault(name) ?? (name.StartsWith("is", StringComparison.Ordinal) ? values.GetValueOrDefault(name[2..]) : null);
+        set = values.GetValueOrDefault(name)
+            ?? (name.StartsWith("is", StringComparison.Ordinal) ? values.GetValueOrDefault(name[2..]) : null);
         var close = set is null ? EditDistance.Closest(value, _singles) : null;
         error = set is null ? $"the property {property} has no value \"{value}\"{(close is null ? "" : $"; did you mean {close}?")}" : null;
         return set is not null;
@@ -92,7 +101,8 @@ internal sealed class UnicodeProperties
 
     private static UnicodeProperties Load()
     {
-        using var stream = typeof(UnicodeProperties).Assembly.GetManifestResourceStream("unicode-properties.bin") ?? throw new InvalidOperationException("unicode-properties.bin is not in the assembly");
+        using var stream = typeof(UnicodeProperties).Assembly.GetManifestResourceStream("unicode-properties.bin")
+            ?? throw new InvalidOperationException("unicode-properties.bin is not in the assembly");
         using var reader = new BinaryReader(stream);
         var properties = new Dictionary<string, FrozenDictionary<string, CodePointSet>>(StringComparer.Ordinal);
         var singles = new List<string>();

@@ -3,13 +3,14 @@ using System.Globalization;
 namespace Policyd.Plugins.Idna;
 
 /// <summary>
-/// What UTS 46 makes of each code point, and what the canonical composition of Unicode (UAX 15, form C) needs. The system's ICU is not needed,
-/// and every host gives the same names.
+/// What UTS 46 makes of each code point, and what the canonical composition of Unicode (UAX 15, form C) needs. The system's ICU is not
+/// needed, and every host gives the same names.
 /// </summary>
 /// <remarks>
-/// The tables are unicode-tables.bin, which tools/MakeUnicodeTables.cs writes. Its numbers are 7-bit encoded: the ranges of code points from 0 on
-/// (length; 0 valid, 1 disallowed, 2 ignored, else 3 + the number of a mapping), the mappings (length; code points), the ranges of combining
-/// classes (first; length; class), the decompositions (code point; one or two code points, the second 0 when there is none; whether they compose).
+/// The tables are unicode-tables.bin, which tools/MakeUnicodeTables.cs writes. Its numbers are 7-bit encoded: the ranges of code points
+/// from 0 on (length; 0 valid, 1 disallowed, 2 ignored, else 3 + the number of a mapping), the mappings (length; code points), the ranges
+/// of combining classes (first; length; class), the decompositions (code point; one or two code points, the second 0 when there is none;
+/// whether they compose).
 /// </remarks>
 internal sealed class UnicodeTables
 {
@@ -104,7 +105,8 @@ internal sealed class UnicodeTables
 
     /// <summary>Whether it is a combining mark (general category M), with which no label begins.</summary>
     public static bool IsMark(int point) =>
-        CharUnicodeInfo.GetUnicodeCategory(point) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+        CharUnicodeInfo.GetUnicodeCategory(point) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+            or UnicodeCategory.EnclosingMark;
 
     private int ValueOf(int point)
     {
@@ -114,7 +116,8 @@ internal sealed class UnicodeTables
 
     private static UnicodeTables Load()
     {
-        using var stream = typeof(UnicodeTables).Assembly.GetManifestResourceStream("unicode-tables.bin") ?? throw new InvalidOperationException("unicode-tables.bin is not in the assembly");
+        using var stream = typeof(UnicodeTables).Assembly.GetManifestResourceStream("unicode-tables.bin")
+            ?? throw new InvalidOperationException("unicode-tables.bin is not in the assembly");
         using var reader = new BinaryReader(stream);
         return new UnicodeTables(reader);
     }

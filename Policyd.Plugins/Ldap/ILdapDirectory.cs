@@ -1,6 +1,8 @@
 namespace Policyd.Plugins.Ldap;
 
-/// <summary>A directory that is searched over LDAP: a connection with <c>module = Ldap</c>. That it is away the connection logs, not its callers.</summary>
+/// <summary>
+/// A directory that is searched over LDAP: a connection with <c>module = Ldap</c>. That it is away the connection logs, not its callers.
+/// </summary>
 internal interface ILdapDirectory
 {
     /// <summary>The longest that a search may take.</summary>

@@ -1,6 +1,8 @@
 namespace Policyd.Plugins.Ldap;
 
-/// <summary>A directory that cannot be asked: it is away, refuses the bind, or does not speak LDAP. The message holds no password.</summary>
+/// <summary>
+/// A directory that cannot be asked: it is away, refuses the bind, or does not speak LDAP. The message holds no password.
+/// </summary>
 internal sealed class LdapException : Exception
 {
     public LdapException(string message)

@@ -52,7 +52,8 @@ public sealed class JsonMembers(ArrayBufferWriter<byte> line, bool whole)
     {
         Name(name);
         line.Write("\""u8);
-        _ = System.Buffers.Text.Base64.EncodeToUtf8(bytes, line.GetSpan(System.Buffers.Text.Base64.GetMaxEncodedToUtf8Length(bytes.Length)), out _, out var written);
+        _ = System.Buffers.Text.Base64.EncodeToUtf8(
+            bytes, line.GetSpan(System.Buffers.Text.Base64.GetMaxEncodedToUtf8Length(bytes.Length)), out _, out var written);
         line.Advance(written);
         line.Write("\""u8);
     }

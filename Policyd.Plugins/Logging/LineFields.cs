@@ -5,7 +5,10 @@ namespace Policyd.Plugins.Logging;
 /// <summary>How a line about a request begins, and how it shows a value under a name.</summary>
 internal static class LineFields
 {
-    /// <summary>Appends <c>VHOST: instance=I</c>; a request that no virtual host serves has <c>-</c> in its place, an instance that is not there is left out.</summary>
+    /// <summary>
+    /// Appends <c>VHOST: instance=I</c>; a request that no virtual host serves has <c>-</c> in its place, an instance that is not there is
+    /// left out.
+    /// </summary>
     public static void Begin(ArrayBufferWriter<byte> line, string? virtualHost, ReadOnlySpan<byte> instance)
     {
         LogValue.Append(line, virtualHost ?? "-");

@@ -21,10 +21,13 @@ internal enum EscapeStyle
 
 internal static class LogEscape
 {
-    private static readonly SearchValues<byte> s_printable = SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Select(static code => (byte)code)]);
+    private static readonly SearchValues<byte> s_printable = SearchValues.Create(
+        [.. Enumerable.Range(0x20, 0x5f).Select(static code => (byte)code)]);
 
     private static readonly SearchValues<byte> s_printableUnquoted =
-        SearchValues.Create([.. Enumerable.Range(0x20, 0x5f).Select(static code => (byte)code).Where(static code => code is not ((byte)'"' or (byte)'\\'))]);
+        SearchValues.Create([.. Enumerable.Range(0x20, 0x5f)
+            .Select(static code => (byte)code)
+            .Where(static code => code is not ((byte)'"' or (byte)'\\'))]);
 
     /// <summary>Appends a value, escaped.</summary>
     /// <param name="line">Where to.</param>

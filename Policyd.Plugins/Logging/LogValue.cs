@@ -13,7 +13,9 @@ public static class LogValue
     public const int MaxBytes = 400;
 
     private static readonly SearchValues<byte> s_bare =
-        SearchValues.Create([.. Enumerable.Range(0x21, 0x5e).Select(static code => (byte)code).Where(static code => code is not ((byte)'"' or (byte)'\\' or (byte)'='))]);
+        SearchValues.Create([.. Enumerable.Range(0x21, 0x5e)
+            .Select(static code => (byte)code)
+            .Where(static code => code is not ((byte)'"' or (byte)'\\' or (byte)'='))]);
 
     /// <summary>Appends a value.</summary>
     /// <param name="line">The line.</param>

@@ -24,7 +24,9 @@ public enum PolicyLogLevel
 /// <summary>The one place where mtpolicyd's levels and those of <c>Microsoft.Extensions.Logging</c> are matched.</summary>
 public static class PolicyLogLevels
 {
-    /// <summary>The level of the .NET log: 0 Error, 1 Warning, 2 Information, 3 Debug, 4 Trace; anything else the nearest of these.</summary>
+    /// <summary>
+    /// The level of the .NET log: 0 Error, 1 Warning, 2 Information, 3 Debug, 4 Trace; anything else the nearest of these.
+    /// </summary>
     /// <param name="level">The level.</param>
     public static LogLevel ToLogLevel(this PolicyLogLevel level) => level switch
     {

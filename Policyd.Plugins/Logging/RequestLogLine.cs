@@ -16,7 +16,8 @@ internal static partial class ChainLog
         }
     }
 
-    public static void Write(ILogger logger, LogLevel level, LogRecord record) => logger.Log(level, default, record, null, LogRecord.Formatter);
+    public static void Write(ILogger logger, LogLevel level, LogRecord record) =>
+        logger.Log(level, default, record, null, LogRecord.Formatter);
 
     [LoggerMessage(EventId = 1, Message = "{Message}")]
     private static partial void Line(ILogger logger, LogLevel level, string message);

@@ -2,10 +2,16 @@ using Policyd.Plugins.Api;
 
 namespace Policyd.Plugins.LookupFiles;
 
-/// <summary>Opens files of keys and values for plugins. A file that cannot be read is a warning at the option's place, and is tried again while the server runs.</summary>
+/// <summary>
+/// Opens files of keys and values for plugins. A file that cannot be read is a warning at the option's place, and is tried again while the
+/// server runs.
+/// </summary>
 internal interface ILookupFiles
 {
-    /// <summary>A map by its name as in Postfix's main.cf: <c>hash:FILE</c>, <c>btree:FILE</c>, <c>lmdb:FILE</c>, <c>texthash:FILE</c>, or the file alone.</summary>
+    /// <summary>
+    /// A map by its name as in Postfix's main.cf: <c>hash:FILE</c>, <c>btree:FILE</c>, <c>lmdb:FILE</c>, <c>texthash:FILE</c>, or the file
+    /// alone.
+    /// </summary>
     /// <param name="setup">The plugin's setup; its <c>db_file</c> names the map.</param>
     /// <param name="name">The map's name.</param>
     /// <param name="without">What it means for mail that the file cannot be read.</param>

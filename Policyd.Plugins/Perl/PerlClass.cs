@@ -38,7 +38,9 @@ internal sealed partial class PerlClass
                 return true;
             }
 
-            next += text[next] == '\\' ? 1 : text[next] == '[' && Posix().Match(text, next) is { Success: true } posix ? posix.Length - 1 : 0;
+            next += text[next] == '\\'
+                ? 1
+                : text[next] == '[' && Posix().Match(text, next) is { Success: true } posix ? posix.Length - 1 : 0;
         }
 
         return false;
@@ -51,7 +53,8 @@ internal sealed partial class PerlClass
     /// <param name="posix">What .NET writes in brackets for <c>[:alpha:]</c> and the like.</param>
     /// <param name="pattern">What .NET writes for the class.</param>
     /// <returns>What is wrong; null when nothing is.</returns>
-    public static string? Read(string text, ref int at, Func<char, string?> shorthand, IReadOnlyDictionary<string, string> posix, out string pattern)
+    public static string? Read(
+        string text, ref int at, Func<char, string?> shorthand, IReadOnlyDictionary<string, string> posix, out string pattern)
     {
         var isNegated = at + 1 < text.Length && text[at + 1] == '^';
         var begin = at + (isNegated ? 2 : 1);
@@ -153,7 +156,9 @@ internal sealed partial class PerlClass
             set = posix.Groups[1].Length > 0 ? set.Complement() : set;
             _at += posix.Length;
         }
-        else if (_at + 1 < _text.Length && _text[_at] == '\\' && _text[_at + 1] is 'd' or 'D' or 'w' or 'W' or 's' or 'S' or 'h' or 'H' or 'v' or 'V')
+        else if (_at + 1 < _text.Length
+            && _text[_at] == '\\'
+            && _text[_at + 1] is 'd' or 'D' or 'w' or 'W' or 's' or 'S' or 'h' or 'H' or 'v' or 'V')
         {
             set = PerlCodePoints.Of(_shorthand(char.ToLowerInvariant(_text[_at + 1]))!);
             set = char.IsAsciiLetterUpper(_text[_at + 1]) ? set.Complement() : set;

@@ -4,7 +4,10 @@ using Policyd.Plugins.Idna;
 
 namespace Policyd.Plugins.Perl;
 
-/// <summary>Escapes of Perl that stand for characters: <c>\p{…}</c> for the many of a property, <c>\x{…}</c>, <c>\o{…}</c> and <c>\N{U+…}</c> for one.</summary>
+/// <summary>
+/// Escapes of Perl that stand for characters: <c>\p{…}</c> for the many of a property, <c>\x{…}</c>, <c>\o{…}</c> and <c>\N{U+…}</c> for
+/// one.
+/// </summary>
 internal static partial class PerlCodePoints
 {
     /// <summary>Whether an escape of a property begins here.</summary>
@@ -75,11 +78,15 @@ internal static partial class PerlCodePoints
 
     /// <summary>The characters that a shorthand or class of ASCII has, of which a pattern of .NET is known.</summary>
     public static CodePointSet Of(string pattern) =>
-        CodePointSet.Of(Enumerable.Range(0, 0x2030).Where(point => Regex.IsMatch(((char)point).ToString(), pattern)).Select(static point => (point, point)));
+        CodePointSet.Of(Enumerable.Range(0, 0x2030)
+            .Where(point => Regex.IsMatch(((char)point).ToString(), pattern))
+            .Select(static point => (point, point)));
 
     /// <summary>How .NET writes a code point outside of a class.</summary>
     public static string Pattern(int point) =>
-        point < 0x10000 ? string.Create(CultureInfo.InvariantCulture, $@"\u{point:x4}") : CodePointSet.Of([(point, point)]).ToPattern(false);
+        point < 0x10000
+            ? string.Create(CultureInfo.InvariantCulture, $@"\u{point:x4}")
+            : CodePointSet.Of([(point, point)]).ToPattern(false);
 
     [GeneratedRegex(@"\G\\(?:(?:x\{|N\{U\+)([0-9A-Fa-f]+)\}|o\{([0-7]+)\})")]
     private static partial Regex Braced();

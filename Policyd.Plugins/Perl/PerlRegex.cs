@@ -4,8 +4,8 @@ using Policyd.Configuration.Values;
 namespace Policyd.Plugins.Perl;
 
 /// <summary>
-/// A regular expression as Perl users write it, compiled once. It runs in linear time; only a pattern that needs look-around, back-references
-/// or atomic groups runs on the backtracking engine, with a limit of time for each match.
+/// A regular expression as Perl users write it, compiled once. It runs in linear time; only a pattern that needs look-around,
+/// back-references or atomic groups runs on the backtracking engine, with a limit of time for each match.
 /// </summary>
 public sealed class PerlRegex : IOptionValue<PerlRegex>
 {

@@ -159,7 +159,8 @@ public sealed class Session
     /// <typeparam name="T">Any type that JSON can hold.</typeparam>
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
-    /// <exception cref="InvalidOperationException">It would not come back as it is: a type that JSON does not hold, or holds in part.</exception>
+    /// <exception cref="InvalidOperationException">It would not come back as it is: a type that JSON does not hold, or holds in
+    /// part.</exception>
     public void Set<T>(string key, T value)
     {
         if (value is string text)

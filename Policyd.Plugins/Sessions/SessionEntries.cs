@@ -106,7 +106,8 @@ internal struct SessionEntries
 
     private readonly void TakeScore(string key, SessionValue detail, ref List<MailScore>? scores)
     {
-        if (!key.EndsWith(MailScore.DetailSuffix, StringComparison.Ordinal) || !TryGet(key[..^MailScore.DetailSuffix.Length], out var value))
+        if (!key.EndsWith(MailScore.DetailSuffix, StringComparison.Ordinal)
+            || !TryGet(key[..^MailScore.DetailSuffix.Length], out var value))
         {
             return;
         }

@@ -8,9 +8,9 @@ using System.Text.Json.Serialization.Metadata;
 namespace Policyd.Plugins.Sessions;
 
 /// <summary>
-/// Values of a session as JSON. What would not come back as it was put is an error when it is put: read back as a default it would be a wrong answer at the
-/// mail's next recipient. A type is looked at once; its first value goes there and back. Only a type that keeps a part of itself in private
-/// fields of its own making has each of its values go there and back.
+/// Values of a session as JSON. What would not come back as it was put is an error when it is put: read back as a default it would be a
+/// wrong answer at the mail's next recipient. A type is looked at once; its first value goes there and back. Only a type that keeps a part
+/// of itself in private fields of its own making has each of its values go there and back.
 /// </summary>
 internal static class SessionJson
 {
@@ -94,7 +94,8 @@ internal static class SessionJson
             using var after = JsonDocument.Parse(JsonSerializer.Serialize(JsonSerializer.Deserialize<T>(json, s_options), s_options));
             return JsonElement.DeepEquals(before.RootElement, after.RootElement);
         }
-        catch (Exception exception) when (exception is JsonException or NotSupportedException or InvalidOperationException or ArgumentException)
+        catch (Exception exception) when (exception is JsonException or NotSupportedException or InvalidOperationException
+            or ArgumentException)
         {
             return false;
         }
@@ -102,18 +103,24 @@ internal static class SessionJson
 
     // A value of a class derived from the declared one would lose what it has more.
     private static bool IsExact<T>(T value) =>
-        typeof(T).IsValueType || value is null || value.GetType() == typeof(T) || s_options.GetTypeInfo(typeof(T)) is { Kind: not JsonTypeInfoKind.Object } or { PolymorphismOptions: not null };
+        typeof(T).IsValueType
+            || value is null
+            || value.GetType() == typeof(T)
+            || s_options.GetTypeInfo(typeof(T)) is { Kind: not JsonTypeInfoKind.Object } or { PolymorphismOptions: not null };
 
     // Its keys would be other keys at the mail's next recipient.
     private static bool HasOwnComparer(object? value)
     {
-        if (value is not IEnumerable || value.GetType() is not { IsGenericType: true } type || type.GetGenericTypeDefinition() is var kind && kind != typeof(Dictionary<,>) && kind != typeof(HashSet<>))
+        if (value is not IEnumerable
+            || value.GetType() is not { IsGenericType: true } type
+            || type.GetGenericTypeDefinition() is var kind && kind != typeof(Dictionary<,>) && kind != typeof(HashSet<>))
         {
             return false;
         }
 
         var comparer = type.GetProperty(nameof(HashSet<int>.Comparer))!.GetValue(value);
-        var usual = typeof(EqualityComparer<>).MakeGenericType(type.GetGenericArguments()[0]).GetProperty(nameof(EqualityComparer<int>.Default))!.GetValue(null);
+        var usual = typeof(EqualityComparer<>).MakeGenericType(type.GetGenericArguments()[0])
+            .GetProperty(nameof(EqualityComparer<int>.Default))!.GetValue(null);
         return !Equals(comparer, usual) && !Equals(comparer, StringComparer.Ordinal);
     }
 
@@ -160,7 +167,10 @@ internal static class SessionJson
         foreach (var property in info.Properties.Where(static property => property.Get is not null))
         {
             // One that is computed from others needs no setter.
-            if (property.Set is null && property.AssociatedParameter is null && property.AttributeProvider is PropertyInfo { } member && BackingField(member) is not null)
+            if (property.Set is null
+                && property.AssociatedParameter is null
+                && property.AttributeProvider is PropertyInfo { } member
+                && BackingField(member) is not null)
             {
                 return $"{type.Name}.{property.Name} cannot be set; add a public setter or a parameter of the constructor";
             }
@@ -171,9 +181,10 @@ internal static class SessionJson
             }
         }
 
-        return FieldsOf(type).Select(field => Hidden(info, field)).FirstOrDefault(static name => name is not null) is { } hidden ? $"{type.Name}.{hidden} is not public"
-            : info.Properties.Count == 0 && FieldsOf(type).Any() ? $"{type.Name} has no public property or field"
-            : null;
+        return FieldsOf(type).Select(field => Hidden(info, field)).FirstOrDefault(static name => name is not null) is { } hidden
+            ? $"{type.Name}.{hidden} is not public"
+                : info.Properties.Count == 0 && FieldsOf(type).Any() ? $"{type.Name} has no public property or field"
+                : null;
     }
 
     // The name of a property that has a field, and that JSON does not see though nobody has said [JsonIgnore].
@@ -185,8 +196,11 @@ internal static class SessionJson
         }
 
         var name = field.Name[1..field.Name.IndexOf('>', StringComparison.Ordinal)];
-        var property = field.DeclaringType!.GetProperty(name, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
-        return property is null || property.IsDefined(typeof(JsonIgnoreAttribute)) || info.Properties.Any(one => (one.AttributeProvider as PropertyInfo)?.Name == name) ? null : name;
+        var property = field.DeclaringType!.GetProperty(
+            name, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
+        return property is null
+            || property.IsDefined(typeof(JsonIgnoreAttribute))
+            || info.Properties.Any(one => (one.AttributeProvider as PropertyInfo)?.Name == name) ? null : name;
     }
 
     // Whether a type, or one that it holds, keeps something in fields that are neither public nor made by the compiler for a property.
@@ -201,8 +215,9 @@ internal static class SessionJson
         var info = s_options.GetTypeInfo(type);
         return info.Kind switch
         {
-            JsonTypeInfoKind.Object => FieldsOf(type).Any(static field => !field.IsPublic && !field.Name.EndsWith(">k__BackingField", StringComparison.Ordinal))
-                || info.Properties.Any(property => HasOwnFields(property.PropertyType, seen)),
+            JsonTypeInfoKind.Object =>
+                FieldsOf(type).Any(static field => !field.IsPublic && !field.Name.EndsWith(">k__BackingField", StringComparison.Ordinal))
+                    || info.Properties.Any(property => HasOwnFields(property.PropertyType, seen)),
             JsonTypeInfoKind.Enumerable or JsonTypeInfoKind.Dictionary when info.ElementType is { } element => HasOwnFields(element, seen),
             _ => false,
         };
@@ -215,7 +230,8 @@ internal static class SessionJson
     {
         for (var each = type; each is not null; each = each.BaseType)
         {
-            foreach (var field in each.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+            foreach (var field in each.GetFields(
+                BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
             {
                 yield return field;
             }

@@ -9,8 +9,8 @@ using Policyd.Plugins.Idna;
 namespace Policyd.Plugins.Smtp;
 
 /// <summary>
-/// An address that mail can be sent to, in the forms that a callout needs of it. It comes from a stranger: what is accepted here goes into an
-/// SMTP command and a DNS question, so that nothing is accepted that could end either.
+/// An address that mail can be sent to, in the forms that a callout needs of it. It comes from a stranger: what is accepted here goes into
+/// an SMTP command and a DNS question, so that nothing is accepted that could end either.
 /// </summary>
 internal sealed class SmtpAddress
 {
@@ -36,14 +36,18 @@ internal sealed class SmtpAddress
     public bool NeedsUtf8 => !Ascii.IsValid(_local);
 
     /// <summary>The name under which the address's OpenPGP key would be (RFC 7929, section 3); null for an address literal.</summary>
-    public string? OpenPgpKeyName => Literal is null ? $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(_local)).AsSpan(0, 28))}._openpgpkey.{Domain}" : null;
+    public string? OpenPgpKeyName => Literal is null
+        ? $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(_local)).AsSpan(0, 28))}._openpgpkey.{Domain}"
+        : null;
 
     /// <summary>Reads an address as Postfix gives it to a policy server: without quotes around its local part.</summary>
     /// <returns>Null when no mail can be sent to it.</returns>
     public static SmtpAddress? Parse(string text)
     {
         var at = text.LastIndexOf('@');
-        if (at < 1 || text.Length > MostCharacters || text.EnumerateRunes().Any(static rune => Rune.IsControl(rune) || rune == Rune.ReplacementChar))
+        if (at < 1
+            || text.Length > MostCharacters
+            || text.EnumerateRunes().Any(static rune => Rune.IsControl(rune) || rune == Rune.ReplacementChar))
         {
             return null;
         }
@@ -51,12 +55,16 @@ internal sealed class SmtpAddress
         var domain = text[(at + 1)..];
         if (domain.StartsWith('['))
         {
-            return ParseLiteral(domain) is { } literal ? new SmtpAddress(text[..at], literal.AddressFamily == AddressFamily.InterNetwork ? $"[{literal}]" : $"[{SixPrefix}{literal}]", literal) : null;
+            return ParseLiteral(domain) is { } literal ? new SmtpAddress(text[..at], literal.AddressFamily == AddressFamily.InterNetwork
+                ? $"[{literal}]"
+                : $"[{SixPrefix}{literal}]", literal) : null;
         }
 
         // What is mapped may have become any character of ASCII.
         return DomainText.ToAscii(domain) is { } ascii && DnsName.TryNormalize(ascii, out var normal)
-            && !normal.AsSpan().ContainsAnyExceptInRange('!', '~') && !normal.AsSpan().ContainsAny(s_notOfDomain) ? new SmtpAddress(text[..at], normal, null) : null;
+            && !normal.AsSpan().ContainsAnyExceptInRange('!', '~') && !normal.AsSpan().ContainsAny(s_notOfDomain)
+                ? new SmtpAddress(text[..at], normal, null)
+                : null;
     }
 
     /// <summary>The address in the angle brackets of a command, its local part quoted where it must be (RFC 5321, section 4.1.2).</summary>
@@ -84,7 +92,10 @@ internal sealed class SmtpAddress
         var before = '.';
         foreach (var c in local)
         {
-            if (!(char.IsAsciiLetterOrDigit(c) || c > '\x7f' || "!#$%&'*+-/=?^_`{|}~".Contains(c, StringComparison.Ordinal) || (c == '.' && before != '.')))
+            if (!(char.IsAsciiLetterOrDigit(c)
+                || c > '\x7f'
+                || "!#$%&'*+-/=?^_`{|}~".Contains(c, StringComparison.Ordinal)
+                || (c == '.' && before != '.')))
             {
                 return false;
             }

@@ -1,16 +1,17 @@
 namespace Policyd.Plugins.Sources;
 
 /// <summary>
-/// When a source that failed is asked again: after a pause that doubles with each failure, and then by one caller alone until that one knows. Without it
-/// every mail would wait for a server that is known to be away.
+/// When a source that failed is asked again: after a pause that doubles with each failure, and then by one caller alone until that one
+/// knows. Without it every mail would wait for a server that is known to be away.
 /// <code>
 /// using var attempt = _backOff.Enter();
 /// if (attempt.IsRefused) { … the source is away … }
 /// … ask …
 /// attempt.Succeeded(); or attempt.Failed();
 /// </code>
-/// An attempt that ends without either (cancelled, or an error that says nothing of the source) leaves all as it was, and its place to the next one. One that
-/// fails while a later one was answered says nothing either: a mail that takes the source long must not take it from the others.
+/// An attempt that ends without either (cancelled, or an error that says nothing of the source) leaves all as it was, and its place to the
+/// next one. One that fails while a later one was answered says nothing either: a mail that takes the source long must not take it from the
+/// others.
 /// </summary>
 public sealed class BackOff
 {

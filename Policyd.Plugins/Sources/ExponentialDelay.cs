@@ -1,6 +1,9 @@
 namespace Policyd.Plugins.Sources;
 
-/// <summary>How long to wait before a source that is away is tried again: each wait is twice the one before, up to the longest. For one caller at a time.</summary>
+/// <summary>
+/// How long to wait before a source that is away is tried again: each wait is twice the one before, up to the longest. For one caller at a
+/// time.
+/// </summary>
 /// <param name="first">The first wait.</param>
 /// <param name="longest">The longest.</param>
 public sealed class ExponentialDelay(TimeSpan first, TimeSpan longest)

@@ -1,8 +1,8 @@
 namespace Policyd.Plugins.Sources;
 
 /// <summary>
-/// Lets the first log line of a trouble through at once, then at most one in an interval with the count of what was left out, so that a flood does not fill
-/// the disk. A source that comes and goes gets no more lines than one that stays away, and as many of its return.
+/// Lets the first log line of a trouble through at once, then at most one in an interval with the count of what was left out, so that a
+/// flood does not fill the disk. A source that comes and goes gets no more lines than one that stays away, and as many of its return.
 /// </summary>
 public sealed class LogThrottle
 {
@@ -69,8 +69,8 @@ public sealed class LogThrottle
     }
 
     /// <summary>
-    /// All is well, or well again; to be called at each success, which costs a read of a flag as long as nothing was wrong. True for the one that is to tell
-    /// that the trouble is over. While lines of that kind would come too fast, a later success tells it.
+    /// All is well, or well again; to be called at each success, which costs a read of a flag as long as nothing was wrong. True for the
+    /// one that is to tell that the trouble is over. While lines of that kind would come too fast, a later success tells it.
     /// </summary>
     /// <param name="after">How long the trouble lasted.</param>
     /// <param name="count">How often <see cref="Enter"/> was called in it.</param>

@@ -6,8 +6,8 @@ using Policyd.Plugins.Logging;
 namespace Policyd.Plugins.Sources;
 
 /// <summary>
-/// What is logged of a source that is away: one line at once, then one every ten seconds with the count of calls that went on without it, and one when it
-/// answers again. Never a line a mail.
+/// What is logged of a source that is away: one line at once, then one every ten seconds with the count of calls that went on without it,
+/// and one when it answers again. Never a line a mail.
 /// </summary>
 /// <param name="source">What is away and answers again: a name for the log.</param>
 /// <param name="clock">The clock.</param>
@@ -68,8 +68,11 @@ public sealed class SourceLog(string source, TimeProvider clock)
     }
 
     private string AwayLine(long leftOut) =>
-        leftOut == 0 ? $"{source}: {_why}" : string.Create(CultureInfo.InvariantCulture, $"{source}: {_why} ({leftOut} more since the last line)");
+        leftOut == 0
+            ? $"{source}: {_why}"
+            : string.Create(CultureInfo.InvariantCulture, $"{source}: {_why} ({leftOut} more since the last line)");
 
     private string BackLine(TimeSpan after, long count) =>
-        string.Create(CultureInfo.InvariantCulture, $"{source}: answers again after {after.TotalSeconds:0.0} s; {count} calls went on without it");
+        string.Create(
+            CultureInfo.InvariantCulture, $"{source}: answers again after {after.TotalSeconds:0.0} s; {count} calls went on without it");
 }

@@ -11,7 +11,10 @@ internal interface ISqlStatement
     /// <summary>The database, for logs and errors: never with a password.</summary>
     string Database { get; }
 
-    /// <summary>The first column of the first row as text. Null when there is no row, when the column is NULL, and for a value that the column cannot hold.</summary>
+    /// <summary>
+    /// The first column of the first row as text. Null when there is no row, when the column is NULL, and for a value that the column
+    /// cannot hold.
+    /// </summary>
     /// <exception cref="SqlAwayException">The database cannot be reached, or did not answer in time.</exception>
     /// <exception cref="DbException">The database refuses.</exception>
     /// <exception cref="InvalidDataException">The column holds more than the settings of a user need.</exception>

@@ -2,7 +2,9 @@ using System.Data.Common;
 
 namespace Policyd.Plugins.Sql;
 
-/// <summary>The database cannot be reached, does not answer in time, or is known not to. What was asked of it may come to pass all the same.</summary>
+/// <summary>
+/// The database cannot be reached, does not answer in time, or is known not to. What was asked of it may come to pass all the same.
+/// </summary>
 public sealed class SqlAwayException : DbException
 {
     /// <summary>Nothing is known.</summary>

@@ -33,7 +33,9 @@ internal sealed class AdminArguments(JsonElement arguments)
         : throw Wrong($"{name} must be a whole number from 0 to {most}");
 
     private JsonElement? Find(string name) =>
-        arguments.ValueKind == JsonValueKind.Object && arguments.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        arguments.ValueKind == JsonValueKind.Object
+            && arguments.TryGetProperty(name, out var value)
+            && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private static AdminException Wrong(string message) => new(AdminError.BadRequest, message);
 }

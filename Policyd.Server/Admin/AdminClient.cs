@@ -25,7 +25,8 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         }
 
         var endpoint = options.Endpoint(Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY"))
-            ?? throw new CommandException(ExitCode.Unavailable, $"the admin endpoint is disabled in {configuration} (admin {{ listen = off }})");
+            ?? throw new CommandException(
+                ExitCode.Unavailable, $"the admin endpoint is disabled in {configuration} (admin {{ listen = off }})");
         using var socket = await ConnectAsync(endpoint, cancellationToken);
         await using var stream = new NetworkStream(socket);
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -44,7 +45,8 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.Unavailable, $"the server at {endpoint} did not answer within {s_answering.TotalSeconds:0} s");
+            throw new CommandException(
+                ExitCode.Unavailable, $"the server at {endpoint} did not answer within {s_answering.TotalSeconds:0} s");
         }
         catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
@@ -94,9 +96,13 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         SocketException { SocketErrorCode: SocketError.AccessDenied } =>
             new CommandException(ExitCode.NoPermission, $"no permission for {endpoint}: run this as root or as the server's user"),
         SocketException when endpoint.IsUnix && !File.Exists(endpoint.Path) =>
-            new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: the socket does not exist; check that the server runs with this configuration"),
-        SocketException or ArgumentException => new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: {failure.Message}"),
-        OperationCanceledException => new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint} within {s_connecting.TotalSeconds:0} s"),
+            new CommandException(
+                ExitCode.Unavailable,
+                $"no server answers at {endpoint}: the socket does not exist; check that the server runs with this configuration"),
+        SocketException or ArgumentException =>
+            new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint}: {failure.Message}"),
+        OperationCanceledException =>
+            new CommandException(ExitCode.Unavailable, $"no server answers at {endpoint} within {s_connecting.TotalSeconds:0} s"),
         _ => null,
     };
 }

@@ -18,10 +18,11 @@ internal sealed record AdminLimits
 }
 
 /// <summary>
-/// One operator's connection. A request whose line is none is answered and ends it: after that nobody knows where the next one begins, and a
-/// program that speaks another protocol (a browser that was led to the port) never gets a second line read.
+/// One operator's connection. A request whose line is none is answered and ends it: after that nobody knows where the next one begins, and
+/// a program that speaks another protocol (a browser that was led to the port) never gets a second line read.
 /// </summary>
-internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary<string, IAdminCommand> commands, AdminLimits limits, ILogger logger)
+internal sealed partial class AdminConnection(
+    Socket socket, IReadOnlyDictionary<string, IAdminCommand> commands, AdminLimits limits, ILogger logger)
 {
     // For a command to tell, once its time is over, what it was waiting for.
     private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(1);
@@ -50,7 +51,10 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         using var stream = new NetworkStream(socket, ownsSocket: true);
         try
         {
-            await WriteAsync(stream, AdminMessage.Error(AdminError.Busy, $"there are already {limits.MostConnections} connections; try again in a moment"), ct);
+            await WriteAsync(
+                stream,
+                AdminMessage.Error(AdminError.Busy, $"there are already {limits.MostConnections} connections; try again in a moment"),
+                ct);
             await CloseAsync(stream, ct);
         }
         catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)
@@ -114,7 +118,8 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         }
         catch (JsonException)
         {
-            return (AdminMessage.Error(AdminError.BadRequest, "a request must be one JSON object on one line: {\"command\":\"…\",\"arguments\":{…}}"), false);
+            return (AdminMessage.Error(
+                AdminError.BadRequest, "a request must be one JSON object on one line: {\"command\":\"…\",\"arguments\":{…}}"), false);
         }
 
         using (request)
@@ -136,7 +141,8 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
                 : throw new AdminException(AdminError.BadRequest, "arguments must be an object");
             arguments.AllowOnly(command.Arguments);
             timeout.CancelAfter(command.Timeout);
-            return AdminMessage.Result(await command.RunAsync(arguments, _caller, timeout.Token).WaitAsync(command.Timeout + s_lastWord, ct));
+            return AdminMessage.Result(
+                await command.RunAsync(arguments, _caller, timeout.Token).WaitAsync(command.Timeout + s_lastWord, ct));
         }
         catch (AdminException refused)
         {
@@ -144,7 +150,9 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         }
         catch (Exception late) when (late is OperationCanceledException or TimeoutException)
         {
-            return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested ? "the server is stopping" : $"the server {Waited.TimedOut(TimeProvider.System, since)}; its log may say why");
+            return AdminMessage.Error(AdminError.Unavailable, ct.IsCancellationRequested
+                ? "the server is stopping"
+                : $"the server {Waited.TimedOut(TimeProvider.System, since)}; its log may say why");
         }
         catch (Exception defect) when (defect is not OutOfMemoryException)
         {
@@ -171,7 +179,9 @@ internal sealed partial class AdminConnection(Socket socket, IReadOnlyDictionary
         await stream.WriteAsync(bytes, timeout.Token);
     }
 
-    /// <summary>Reads a while what still comes: a TCP socket closed over unread bytes resets, and the answer would be lost with it.</summary>
+    /// <summary>
+    /// Reads a while what still comes: a TCP socket closed over unread bytes resets, and the answer would be lost with it.
+    /// </summary>
     private async Task CloseAsync(NetworkStream stream, CancellationToken ct)
     {
         socket.Shutdown(SocketShutdown.Send);

@@ -10,7 +10,8 @@ namespace Policyd.Server.Admin;
 /// The admin endpoint of the running server. Bound before anything else starts, so that a wrong address is told at once, and closed before
 /// anything stops. Where the configuration names none and the default cannot be had, the server does without and says so.
 /// </summary>
-internal sealed partial class AdminServer(AdminOptions options, AdminLimits limits, IEnumerable<IAdminCommand> commands, ILogger logger) : IHostedLifecycleService, IDisposable
+internal sealed partial class AdminServer(AdminOptions options, AdminLimits limits, IEnumerable<IAdminCommand> commands, ILogger logger)
+    : IHostedLifecycleService, IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
@@ -73,7 +74,8 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
             {
                 socket = await listener.AcceptAsync(_stopping.Token);
             }
-            catch (Exception ended) when (ended is ObjectDisposedException or OperationCanceledException || _stopping.IsCancellationRequested)
+            catch (Exception ended) when (ended is ObjectDisposedException or OperationCanceledException
+                || _stopping.IsCancellationRequested)
             {
                 return;
             }
@@ -110,7 +112,10 @@ internal sealed partial class AdminServer(AdminOptions options, AdminLimits limi
     [LoggerMessage(EventId = 3, Level = LogLevel.Information, Message = "admin commands are accepted on {Endpoint}")]
     private static partial void Listening(ILogger logger, string endpoint);
 
-    [LoggerMessage(EventId = 4, Level = LogLevel.Information, Message = "admin commands (policyd counter) are not accepted: {Reason}; set admin {{ listen }} to another endpoint, or to off")]
+    [LoggerMessage(
+        EventId = 4,
+        Level = LogLevel.Information,
+        Message = "admin commands (policyd counter) are not accepted: {Reason}; set admin {{ listen }} to another endpoint, or to off")]
     private static partial void Without(ILogger logger, string reason);
 
     [LoggerMessage(EventId = 5, Level = LogLevel.Warning, Message = "admin: a connection could not be accepted: {Reason}")]

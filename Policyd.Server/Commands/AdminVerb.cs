@@ -38,10 +38,17 @@ internal abstract class AdminVerb(TextWriter output)
     /// <param name="exitCode">What the report means for a script; null: that it came is enough.</param>
     /// <exception cref="CommandException">There is no server, it refuses, or its answer is none that this version knows.</exception>
     protected async Task<int> AskAsync<T>(
-        string command, JsonObject arguments, ParseResult result, JsonTypeInfo<T> type, Action<T> print, CancellationToken cancellationToken, Func<T, int>? exitCode = null)
+        string command,
+        JsonObject arguments,
+        ParseResult result,
+        JsonTypeInfo<T> type,
+        Action<T> print,
+        CancellationToken cancellationToken,
+        Func<T, int>? exitCode = null)
     {
         var configuration = LoadedConfiguration.Read(result.GetValue(_config));
-        var answer = await new AdminClient(configuration.EarlyOptions().Admin, configuration.Path).AskAsync(command, arguments, cancellationToken);
+        var answer = await new AdminClient(configuration.EarlyOptions().Admin, configuration.Path).AskAsync(
+            command, arguments, cancellationToken);
         var asJson = result.GetValue(_json);
         if (asJson)
         {
@@ -64,7 +71,8 @@ internal abstract class AdminVerb(TextWriter output)
         }
         catch (JsonException)
         {
-            throw new CommandException(ExitCode.Protocol, "the server's answer has an unknown format: the server and this command are of different versions");
+            throw new CommandException(
+                ExitCode.Protocol, "the server's answer has an unknown format: the server and this command are of different versions");
         }
     }
 }

@@ -8,15 +8,16 @@ using Policyd.Server.Logging;
 namespace Policyd.Server.Commands;
 
 /// <summary>
-/// <c>policyd check</c>: every error, warning and notice of a configuration, with its place, and an exit code that a script can use; a statement
-/// that its database refuses is one of these errors. Then what a start would do to the counter tables. It changes nothing, and a database that is
-/// away is no error of the configuration.
+/// <c>policyd check</c>: every error, warning and notice of a configuration, with its place, and an exit code that a script can use; a
+/// statement that its database refuses is one of these errors. Then what a start would do to the counter tables. It changes nothing, and a
+/// database that is away is no error of the configuration.
 /// </summary>
 internal static class CheckCommand
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(5);
 
-    public static async Task<int> RunAsync(string? given, bool offline, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        string? given, bool offline, TextWriter output, TextWriter error, CancellationToken cancellationToken)
     {
         var configuration = LoadedConfiguration.Read(given);
         if (configuration.Build(error) is not { } model)
@@ -41,7 +42,8 @@ internal static class CheckCommand
         if (!offline)
         {
             // Not disposed: a database that does not answer would be waited for, and the process ends here anyway.
-            foreach (var described in model.CounterStores.Select(pair => DescribeAsync(pair.Key, pair.Value, model, cancellationToken)).ToList())
+            foreach (var described in model.CounterStores.Select(pair => DescribeAsync(pair.Key, pair.Value, model, cancellationToken))
+                .ToList())
             {
                 var (plans, warning) = await described;
                 foreach (var plan in plans)
@@ -82,8 +84,11 @@ internal static class CheckCommand
         {
             foreach (var table in model.CounterTables.Where(use => use.Connection == connection).Select(use => use.Table).Distinct())
             {
-                var steps = await Task.Run(() => store.DescribePreparationAsync(table, timeout.Token), timeout.Token).WaitAsync(timeout.Token);
-                plans.AddRange(steps.Count == 0 ? [$"{connection}: table {table}: ready"] : steps.Select(step => $"{connection}: at the next start: {step}"));
+                var steps = await Task.Run(() => store.DescribePreparationAsync(table, timeout.Token), timeout.Token)
+                    .WaitAsync(timeout.Token);
+                plans.AddRange(steps.Count == 0
+                    ? [$"{connection}: table {table}: ready"]
+                    : steps.Select(step => $"{connection}: at the next start: {step}"));
             }
 
             return (plans, null);
@@ -94,7 +99,10 @@ internal static class CheckCommand
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return (plans, $"{connection}: warning: the database did not answer within {s_timeout.TotalSeconds:0} s; the changes that a start would make to its tables are unknown");
+            return (
+                plans,
+                $"{connection}: warning: the database did not answer within {s_timeout.TotalSeconds:0} s; the changes that a start would "
+                    + $"make to its tables are unknown");
         }
     }
 }

@@ -6,12 +6,13 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Server.Commands;
 
 /// <summary>
-/// The operator's SQL statements, prepared by their databases: what one refuses is an error at its place, found before the first mail finds it.
-/// A database that is away is a warning, one for each connection.
+/// The operator's SQL statements, prepared by their databases: what one refuses is an error at its place, found before the first mail finds
+/// it. A database that is away is a warning, one for each connection.
 /// </summary>
 internal static class CheckedStatements
 {
-    public static async Task AddToAsync(DiagnosticBag diagnostics, PolicyServerModel model, TimeSpan timeout, CancellationToken cancellationToken)
+    public static async Task AddToAsync(
+        DiagnosticBag diagnostics, PolicyServerModel model, TimeSpan timeout, CancellationToken cancellationToken)
     {
         var away = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (statement, asked) in model.Statements.Select(one => (one, AskAsync(one, timeout, cancellationToken))).ToList())
@@ -23,21 +24,27 @@ internal static class CheckedStatements
                     diagnostics.Warning(statement.Place, $"{subject}: the statement could not be checked: {reason}");
                     break;
                 case { Refusal: { IsMissingTable: true } refusal } when NamesOwnTable(statement, model):
-                    diagnostics.Warning(statement.Place, $"{subject}: {refusal.Message}; the server creates the table when it is first needed");
+                    diagnostics.Warning(
+                        statement.Place, $"{subject}: {refusal.Message}; the server creates the table when it is first needed");
                     break;
                 case { Refusal: { } refusal }:
-                    diagnostics.Error(statement.Place, $"{subject}: the database of connection {statement.Connection} refuses the statement: {refusal.Message}");
+                    diagnostics.Error(
+                        statement.Place,
+                        $"{subject}: the database of connection {statement.Connection} refuses the statement: {refusal.Message}");
                     break;
             }
         }
     }
 
-    private static async Task<(StatementRefusal? Refusal, string? Away)> AskAsync(ConfiguredStatement statement, TimeSpan timeout, CancellationToken cancellationToken)
+    private static async Task<(StatementRefusal? Refusal, string? Away)> AskAsync(
+        ConfiguredStatement statement, TimeSpan timeout, CancellationToken cancellationToken)
     {
         try
         {
             // Away from this thread, and not longer than this whatever the driver does: the process ends when the check does.
-            return (await Task.Run(() => statement.RefusalAsync(cancellationToken), cancellationToken).WaitAsync(timeout, cancellationToken), null);
+            return (
+                await Task.Run(() => statement.RefusalAsync(cancellationToken), cancellationToken).WaitAsync(timeout, cancellationToken),
+                null);
         }
         catch (SqlAwayException e)
         {
@@ -50,5 +57,6 @@ internal static class CheckedStatements
     }
 
     private static bool NamesOwnTable(ConfiguredStatement statement, PolicyServerModel model) =>
-        model.OwnTables.Any(own => own.Connection == statement.Connection && statement.Query.Text.Contains(own.Table, StringComparison.OrdinalIgnoreCase));
+        model.OwnTables.Any(
+            own => own.Connection == statement.Connection && statement.Query.Text.Contains(own.Table, StringComparison.OrdinalIgnoreCase));
 }

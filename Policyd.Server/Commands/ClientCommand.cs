@@ -16,7 +16,8 @@ internal sealed record ClientOptions(PolicyEndpoint Endpoint, bool KeepConnectio
 
 internal sealed class ClientCommand(ClientOptions options, TextReader input, TextWriter output, TextWriter error)
 {
-    /// <exception cref="CommandException">The server cannot be reached or does not answer, or a line of the input is no attribute.</exception>
+    /// <exception cref="CommandException">The server cannot be reached or does not answer, or a line of the input is no
+    /// attribute.</exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         PolicyClient? client = null;
@@ -68,7 +69,8 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.Unavailable, $"cannot connect to {options.Endpoint}: no answer within {options.Timeout.TotalSeconds:0} s");
+            throw new CommandException(
+                ExitCode.Unavailable, $"cannot connect to {options.Endpoint}: no answer within {options.Timeout.TotalSeconds:0} s");
         }
     }
 
@@ -98,7 +100,8 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.Unavailable, $"{options.Endpoint} did not answer within {options.Timeout.TotalSeconds:0} s");
+            throw new CommandException(
+                ExitCode.Unavailable, $"{options.Endpoint} did not answer within {options.Timeout.TotalSeconds:0} s");
         }
     }
 

@@ -25,7 +25,8 @@ internal static class ConfigurationSearch
     public static string Find(string? given)
     {
         var path = given ?? Places.FirstOrDefault(File.Exists)
-            ?? throw new CommandException(ExitCode.NoInput, $"no configuration found; name one with -c FILE, or create one of {string.Join(", ", Places)}");
+            ?? throw new CommandException(
+                ExitCode.NoInput, $"no configuration found; name one with -c FILE, or create one of {string.Join(", ", Places)}");
         Readable(path);
         return path;
     }

@@ -4,7 +4,9 @@ using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Commands;
 
-/// <summary><c>policyd convert FILE</c>: an mtpolicyd.conf as HOCON on stdout; notices about options without meaning here go to stderr.</summary>
+/// <summary>
+/// <c>policyd convert FILE</c>: an mtpolicyd.conf as HOCON on stdout; notices about options without meaning here go to stderr.
+/// </summary>
 internal static class ConvertCommand
 {
     public static int Run(string path, TextWriter output, TextWriter error)

@@ -1,5 +1,5 @@
-// policyd counter get|list|set|reset: the grammar, and one question to the running server each. What a table or a window means is decided by
-// the server, which knows its plugins; the configuration here only tells where the server is.
+// policyd counter get|list|set|reset: the grammar, and one question to the running server each. What a table or a window means is decided
+// by the server, which knows its plugins; the configuration here only tells where the server is.
 
 using System.CommandLine;
 using System.Text.Json.Nodes;
@@ -11,21 +11,35 @@ namespace Policyd.Server.Commands;
 
 internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 {
-    private readonly Argument<string> _table = new("TABLE") { Description = "The counter table (acct_client_address), or the attribute it counts by (client_address)." };
+    private readonly Argument<string> _table = new("TABLE")
+    {
+        Description = "The counter table (acct_client_address), or the attribute it counts by (client_address)."
+    };
     private readonly Argument<string> _key = new("KEY") { Description = "What is counted: an address, a user." };
 
     private readonly Option<string?> _window = new("--window", "-w")
     {
-        Description = "The window: its text in the table (2026-10), or a configured kind (%Y-%m, 1h) for its current window. Default: the current window.",
+        Description =
+            "The window: its text in the table (2026-10), or a configured kind (%Y-%m, 1h) for its current "
+                + "window. Default: the current window.",
         HelpName = "WINDOW",
     };
 
-    private readonly Option<string?> _db = new("--db") { Description = "The SQL connection, if several have a table of this name.", HelpName = "NAME" };
+    private readonly Option<string?> _db = new("--db")
+    {
+        Description = "The SQL connection, if several have a table of this name.", HelpName = "NAME"
+    };
 
     public Command Build()
     {
         var counter = new Command("counter", "Show and change the counters of the running server.");
-        PolicydCommandLine.AddHelp(counter, "  policyd counter list client_address\n  policyd counter get client_address 192.0.2.7\n  policyd counter reset client_address 192.0.2.7", "--help", "-h", "-?");
+        PolicydCommandLine.AddHelp(
+            counter,
+            "  policyd counter list client_address\n  policyd counter get client_address 192.0.2.7\n  policyd counter "
+                + "reset client_address 192.0.2.7",
+            "--help",
+            "-h",
+            "-?");
         counter.Subcommands.Add(Get());
         counter.Subcommands.Add(List());
         counter.Subcommands.Add(Set());
@@ -35,17 +49,38 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Command Get()
     {
-        var verb = Verb("get", "Show the counts of a key, its reservations and its quotas.", "  policyd counter get client_address 192.0.2.7\n  policyd counter get acct_sasl_username anna --window 2026-10 --json", _table, _key);
+        var verb = Verb(
+            "get",
+            "Show the counts of a key, its reservations and its quotas.",
+            "  policyd counter get client_address 192.0.2.7\n  policyd counter get acct_sasl_username anna --window 2026-10 --json",
+            _table,
+            _key);
         verb.SetAction((result, cancellation) =>
-            AskAsync("counter.get", Arguments(result, _key), result, CounterReports.Default.GetReport, report => new CounterView(Output).Write(report), cancellation));
+            AskAsync(
+                "counter.get",
+                Arguments(result, _key),
+                result,
+                CounterReports.Default.GetReport,
+                report => new CounterView(Output).Write(report),
+                cancellation));
         return verb;
     }
 
     private Command List()
     {
-        var by = new Option<string?>("--by") { Description = "The value to sort by: count (default), count_rcpt, size, size_rcpt.", HelpName = "METRIC" };
-        var limit = new Option<long?>("--limit", "-n") { Description = "The number of counters to show (default 20, at most 10000).", HelpName = "N" };
-        var verb = Verb("list", "Show the largest counters of a window and their quotas.", "  policyd counter list client_address\n  policyd counter list acct_sasl_username --by size --limit 100", _table);
+        var by = new Option<string?>("--by")
+        {
+            Description = "The value to sort by: count (default), count_rcpt, size, size_rcpt.", HelpName = "METRIC"
+        };
+        var limit = new Option<long?>("--limit", "-n")
+        {
+            Description = "The number of counters to show (default 20, at most 10000).", HelpName = "N"
+        };
+        var verb = Verb(
+            "list",
+            "Show the largest counters of a window and their quotas.",
+            "  policyd counter list client_address\n  policyd counter list acct_sasl_username --by size --limit 100",
+            _table);
         PolicydCommandLine.AddAll(verb, by, limit);
         verb.SetAction((result, cancellation) =>
         {
@@ -56,15 +91,30 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
                 arguments["limit"] = number;
             }
 
-            return AskAsync("counter.list", arguments, result, CounterReports.Default.ListReport, report => new CounterView(Output).Write(report), cancellation);
+            return AskAsync(
+                "counter.list",
+                arguments,
+                result,
+                CounterReports.Default.ListReport,
+                report => new CounterView(Output).Write(report),
+                cancellation);
         });
         return verb;
     }
 
     private Command Set()
     {
-        var sums = new Argument<string[]>("METRIC=VALUE") { Description = "count=5, count_rcpt=…, size=…, size_rcpt=…; values that are not named stay unchanged.", Arity = ArgumentArity.OneOrMore };
-        var verb = Verb("set", "Set values of a counter in the running server.", "  policyd counter set client_address 192.0.2.7 count=900\n  policyd counter set client_address 192.0.2.7 size=0 size_rcpt=0", _table, _key);
+        var sums = new Argument<string[]>("METRIC=VALUE")
+        {
+            Description = "count=5, count_rcpt=…, size=…, size_rcpt=…; values that are not named stay unchanged.",
+            Arity = ArgumentArity.OneOrMore
+        };
+        var verb = Verb(
+            "set",
+            "Set values of a counter in the running server.",
+            "  policyd counter set client_address 192.0.2.7 count=900\n  policyd counter set client_address 192.0.2.7 size=0 size_rcpt=0",
+            _table,
+            _key);
         verb.Arguments.Add(sums);
         verb.SetAction((result, cancellation) =>
             SetAsync(result, Parse(result.GetRequiredValue(sums)), cancellation));
@@ -73,7 +123,12 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Command Reset()
     {
-        var verb = Verb("reset", "Set all values of a counter in the running server to zero.", "  policyd counter reset client_address 192.0.2.7", _table, _key);
+        var verb = Verb(
+            "reset",
+            "Set all values of a counter in the running server to zero.",
+            "  policyd counter reset client_address 192.0.2.7",
+            _table,
+            _key);
         verb.SetAction((result, cancellation) =>
             SetAsync(result, MetricNames.All.Select(metric => KeyValuePair.Create(metric, 0L)), cancellation));
         return verb;
@@ -87,7 +142,13 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             arguments[metric] = value;
         }
 
-        return AskAsync("counter.set", arguments, result, CounterReports.Default.SetReport, report => new CounterView(Output).Write(report), cancellationToken);
+        return AskAsync(
+            "counter.set",
+            arguments,
+            result,
+            CounterReports.Default.SetReport,
+            report => new CounterView(Output).Write(report),
+            cancellationToken);
     }
 
     private static Dictionary<string, long> Parse(string[] pairs)
@@ -100,10 +161,16 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             if (MetricNames.Parse(metric) is null)
             {
                 var hint = OptionNames.DidYouMean(metric, MetricNames.All);
-                throw new CommandException(ExitCode.Usage, $"there is no metric \"{metric}\"{(hint.Length > 0 ? hint : $"; available: {string.Join(", ", MetricNames.All)}")}");
+                throw new CommandException(
+                    ExitCode.Usage,
+                    $"there is no metric \"{metric}\"{(hint.Length > 0 ? hint : $"; available: {string.Join(", ", MetricNames.All)}")}");
             }
 
-            if (equals < 0 || !long.TryParse(pair[(equals + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var value))
+            if (equals < 0 || !long.TryParse(
+                pair[(equals + 1)..],
+                System.Globalization.NumberStyles.None,
+                System.Globalization.CultureInfo.InvariantCulture,
+                out var value))
             {
                 throw new CommandException(ExitCode.Usage, $"expected {metric}=VALUE with a whole number of at least 0, found \"{pair}\"");
             }

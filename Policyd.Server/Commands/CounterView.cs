@@ -12,7 +12,10 @@ namespace Policyd.Server.Commands;
 internal sealed class CounterView(TextWriter output)
 {
     // After the key and what is looked for: mails, then bytes, then what is multiplied by recipients.
-    private static readonly Dictionary<string, int> s_ranks = new(StringComparer.Ordinal) { ["count"] = 2, ["size"] = 3, ["count_rcpt"] = 4, ["size_rcpt"] = 5 };
+    private static readonly Dictionary<string, int> s_ranks = new(StringComparer.Ordinal)
+    {
+        ["count"] = 2, ["size"] = 3, ["count_rcpt"] = 4, ["size_rcpt"] = 5
+    };
 
     private readonly IAnsiConsole _console = Terminal.Of(output);
 
@@ -22,12 +25,19 @@ internal sealed class CounterView(TextWriter output)
         {
             Title(report.Connection, report.Table, window.Window, report.Key);
             var compared = window.Quotas.Select(quota => quota.Metric).ToHashSet(StringComparer.Ordinal);
-            List<FittingColumn> columns = [new("", 0), .. Metrics(metric => compared.Contains(metric) ? 1 : s_ranks[metric]), new("used", 1, true)];
+            List<FittingColumn> columns = [
+                new("", 0), .. Metrics(metric => compared.Contains(metric) ? 1 : s_ranks[metric]), new("used", 1, true)
+            ];
             List<IReadOnlyList<string>> rows =
             [
                 ["counted", .. Cells(window.Sums), ""],
-                [window.Reserved.Mails switch { 0 => "reserved", 1 => "reserved by 1 mail", var mails => $"reserved by {mails} mails" }, .. Cells(window.Reserved.Sums), ""],
-                .. window.Quotas.Select(quota => (IReadOnlyList<string>)[NameOf(quota), .. MetricNames.All.Select(metric => metric == quota.Metric ? Limit(quota) : ""), Used(quota)]),
+                [
+                    window.Reserved.Mails switch { 0 => "reserved", 1 => "reserved by 1 mail", var mails => $"reserved by {mails} mails" },
+                    .. Cells(window.Reserved.Sums), ""
+                ],
+                .. window.Quotas.Select(quota => (IReadOnlyList<string>)[
+                    NameOf(quota), .. MetricNames.All.Select(metric => metric == quota.Metric ? Limit(quota) : ""), Used(quota)
+                ]),
             ];
             FittingTable.Write(_console, columns, rows);
             Notes(window.Quotas);
@@ -43,7 +53,10 @@ internal sealed class CounterView(TextWriter output)
             .. Metrics(metric => metric == report.By ? 0 : s_ranks[metric], metric => metric == report.By ? metric + " ↓" : metric),
             .. report.Quotas.Select(quota => new FittingColumn($"{NameOf(quota)}\n{quota.Metric} {Limit(quota)}", 1, true)),
         ];
-        FittingTable.Write(_console, columns, [.. report.Rows.Select(row => (IReadOnlyList<string>)[row.Key, .. Cells(row.Sums), .. row.Quotas.Select(UsedOf)])]);
+        FittingTable.Write(
+            _console,
+            columns,
+            [.. report.Rows.Select(row => (IReadOnlyList<string>)[row.Key, .. Cells(row.Sums), .. row.Quotas.Select(UsedOf)])]);
         if (report.Rows.Count == 0)
         {
             Line("no mail was counted in this window");
@@ -65,7 +78,8 @@ internal sealed class CounterView(TextWriter output)
         MetricNames.All.Select(metric => new FittingColumn(header?.Invoke(metric) ?? metric, rank(metric), true));
 
     private void Title(string connection, string table, WindowReport window, string? key) =>
-        Line($"{table} ({connection}){(key is null ? "" : $", {key}")}, {(window.Rolling is null ? window.Name : $"the last {window.Rolling}")}");
+        Line($"{table} ({connection}){(key is null ? "" : $", {key}")}, "
+            + $"{(window.Rolling is null ? window.Name : $"the last {window.Rolling}")}");
 
     private void Notes(IReadOnlyList<QuotaReport> quotas)
     {
@@ -81,22 +95,27 @@ internal sealed class CounterView(TextWriter output)
     private void Line(string text) => _console.Write(new Text(LogText.OneLine(text) + "\n"));
 
     private static IEnumerable<string> Cells(SumsReport sums) =>
-        Enumerable.Range(0, MetricNames.All.Count).Select(metric => sums.ToAmounts()[(CounterMetric)metric].ToString(CultureInfo.InvariantCulture));
+        Enumerable.Range(0, MetricNames.All.Count)
+            .Select(metric => sums.ToAmounts()[(CounterMetric)metric].ToString(CultureInfo.InvariantCulture));
 
     private static string NameOf(QuotaReport quota) => quota.Mode == "observe" ? $"{quota.Plugin} (observe)" : quota.Plugin;
 
     private static string Limit(QuotaReport quota) =>
         quota.OwnThreshold is { } own ? "own: " + Number(own) : Number(quota.Threshold) + (quota.ThresholdFromSession is null ? "" : "*");
 
-    private static string Used(QuotaReport quota) => quota.UsedPercent is { } used ? used.ToString("0.0", CultureInfo.InvariantCulture) + " %" : "";
+    private static string Used(QuotaReport quota) =>
+        quota.UsedPercent is { } used ? used.ToString("0.0", CultureInfo.InvariantCulture) + " %" : "";
 
     // In a list the limit stands in the heading; a key with another one says so.
-    private static string UsedOf(QuotaReport quota) => quota.OwnThreshold is { } own ? $"{Used(quota)} of own {Number(own)}".TrimStart() : Used(quota);
+    private static string UsedOf(QuotaReport quota) =>
+        quota.OwnThreshold is { } own ? $"{Used(quota)} of own {Number(own)}".TrimStart() : Used(quota);
 
     private static string Number(double threshold) => new QuotaLimit(threshold).ToString();
 }
 
-/// <summary>Standard output as Spectre.Console writes it: bold and as wide as the screen on a terminal, plain and never wrapped elsewhere.</summary>
+/// <summary>
+/// Standard output as Spectre.Console writes it: bold and as wide as the screen on a terminal, plain and never wrapped elsewhere.
+/// </summary>
 internal static class Terminal
 {
     private const int Unwrapped = 10_000;

@@ -7,7 +7,10 @@ using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;
 
-/// <summary><c>policyd cron</c> and <c>-t</c>: the plugins' periodic tasks once, without a server. What is logged also goes to stderr, which cron(8) mails.</summary>
+/// <summary>
+/// <c>policyd cron</c> and <c>-t</c>: the plugins' periodic tasks once, without a server. What is logged also goes to stderr, which cron(8)
+/// mails.
+/// </summary>
 internal static class CronCommand
 {
     /// <exception cref="CommandException">No task is named, or one that nobody has; or the log cannot be opened.</exception>
@@ -34,7 +37,8 @@ internal static class CronCommand
         {
             throw new CommandException(
                 ExitCode.Usage,
-                $"there is no task \"{unknown}\"; known tasks: {string.Join(", ", known)}; cron {{ tasks {{ }} }} in the configuration can add others{OptionNames.DidYouMean(unknown, known)}");
+                $"there is no task \"{unknown}\"; known tasks: {string.Join(", ", known)}; cron {{ tasks {{ }} }} in the configuration can "
+                    + $"add others{OptionNames.DidYouMean(unknown, known)}");
         }
 
         return await model.CronAsync(names, cancellationToken) == 0 ? ExitCode.Ok : ExitCode.Software;
@@ -44,7 +48,9 @@ internal static class CronCommand
     private static List<string> KnownTasks(PolicyServerModel model, ConfigObject root) =>
     [
         .. CronOptions.UsualTasks,
-        .. model.Cron.Tasks.Select(task => task.Name).Concat((root.Find("policyd", "cron", "tasks") as ConfigObject)?.Members.Select(member => member.Key) ?? [])
-            .Except(CronOptions.UsualTasks),
+        .. model.Cron.Tasks
+            .Select(task => task.Name)
+            .Concat((root.Find("policyd", "cron", "tasks") as ConfigObject)?.Members.Select(member => member.Key) ?? [])
+                .Except(CronOptions.UsualTasks),
     ];
 }

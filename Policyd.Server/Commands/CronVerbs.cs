@@ -14,7 +14,8 @@ internal sealed class CronVerbs(TextWriter output) : AdminVerb(output)
     public Command List()
     {
         var verb = Verb("list", "Show the tasks of the running server: last run, duration, result and next run.", "  policyd cron list");
-        verb.SetAction((result, cancellation) => AskAsync("cron.list", [], result, CronReports.Default.CronListReport, Write, cancellation));
+        verb.SetAction(
+            (result, cancellation) => AskAsync("cron.list", [], result, CronReports.Default.CronListReport, Write, cancellation));
         return verb;
     }
 
@@ -47,7 +48,8 @@ internal sealed class CronVerbs(TextWriter output) : AdminVerb(output)
 
     private static string Time(DateTimeOffset? time) => time?.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture) ?? "never";
 
-    private static string Took(CronRunReport? run) => run?.Seconds is { } seconds ? seconds.ToString("0.000", CultureInfo.InvariantCulture) + " s" : "";
+    private static string Took(CronRunReport? run) =>
+        run?.Seconds is { } seconds ? seconds.ToString("0.000", CultureInfo.InvariantCulture) + " s" : "";
 
     private static string Result(CronRunReport? run) => run switch
     {

@@ -68,7 +68,8 @@ internal sealed class DumpCommand
         }
 
         Line(1, "module = Memory", section?["module"] is { } given ? Place(given.Position) : "default");
-        var options = OptionBinder.Create<MemorySessionOptions>(section ?? empty, new DiagnosticBag(), new BindingOptions { ConsumedElsewhere = ["module"] });
+        var options = OptionBinder.Create<MemorySessionOptions>(
+            section ?? empty, new DiagnosticBag(), new BindingOptions { ConsumedElsewhere = ["module"] });
         Options(1, options, section ?? empty);
     }
 
@@ -105,7 +106,10 @@ internal sealed class DumpCommand
                 continue; // not set, and nothing stands in for it
             }
 
-            Line(depth, $"{option.Name} = {option.Shown(value ?? Text(given!))}", given is null ? Unnamed(option, value, section) : Place(given.Position));
+            Line(
+                depth,
+                $"{option.Name} = {option.Shown(value ?? Text(given!))}",
+                given is null ? Unnamed(option, value, section) : Place(given.Position));
         }
     }
 
@@ -127,7 +131,8 @@ internal sealed class DumpCommand
         var inside = option?.Secret is not null ? null : node switch
         {
             ConfigObject section => section.Members.Select(member => (member.Key, member.Value)),
-            ConfigArray array when array.Items.Any(item => item is not ConfigScalar) => array.Items.Select((item, index) => ($"{index + 1}.", item)),
+            ConfigArray array when array.Items.Any(item => item is not ConfigScalar) =>
+                array.Items.Select((item, index) => ($"{index + 1}.", item)),
             _ => null,
         };
         if (inside is null)

@@ -1,5 +1,5 @@
-// A table for people that fits the screen: what a reader needs least is left out, and what is shown is shown whole. A key that is cut is no key
-// that can be copied into the next command, and a number that is cut is another number.
+// A table for people that fits the screen: what a reader needs least is left out, and what is shown is shown whole. A key that is cut is no
+// key that can be copied into the next command, and a number that is cut is another number.
 
 using Policyd.Server.Logging;
 using Spectre.Console;
@@ -59,7 +59,8 @@ internal static class FittingTable
     private static int WidthOf(IAnsiConsole console, IRenderable table)
     {
         const int Boundless = 100_000;
-        return table.Measure(RenderOptions.Create(console, console.Profile.Capabilities) with { ConsoleSize = new Size(Boundless, 1) }, Boundless).Max;
+        return table.Measure(
+            RenderOptions.Create(console, console.Profile.Capabilities) with { ConsoleSize = new Size(Boundless, 1) }, Boundless).Max;
     }
 
     private static string OneLine(string header) => LogText.OneLine(header.Replace('\n', ' '));

@@ -43,7 +43,11 @@ internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
         var options = new ServerOptions();
         if (Document.Root["policyd"] is ConfigObject section)
         {
-            OptionBinder.Bind(options, section, new DiagnosticBag(), new BindingOptions { ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
+            OptionBinder.Bind(
+                options,
+                section,
+                new DiagnosticBag(),
+                new BindingOptions { ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts"] });
         }
 
         return options;
@@ -51,7 +55,8 @@ internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
 
     /// <summary>
     /// The operator's <c>akka { }</c> after what the log level implies. Our own actors speak at INFO, from our notice on;
-    /// what Akka says there of its own life is shown at debug. Its DEBUG, of every phase of every stop, is for whoever sets <c>akka.loglevel</c> himself.
+    /// what Akka says there of its own life is shown at debug. Its DEBUG, of every phase of every stop, is for whoever sets
+    /// <c>akka.loglevel</c> himself.
     /// </summary>
     public string Akka(LogSeverity level)
     {

@@ -11,8 +11,14 @@ namespace Policyd.Server.Commands;
 /// <summary>What each verb does; the tests and <c>Main</c> give the real ones.</summary>
 internal sealed class PolicydCommandLine(TextReader input, TextWriter output, TextWriter error)
 {
-    private readonly Option<string?> _host = new("--host", "-h") { Description = "The server's HOST:PORT, [V6]:PORT or PORT (default 127.0.0.1:12345).", HelpName = "HOST:PORT" };
-    private readonly Option<string?> _socket = new("--socket_path", "-s") { Description = "The server's UNIX socket.", HelpName = "SOCKET" };
+    private readonly Option<string?> _host = new("--host", "-h")
+    {
+        Description = "The server's HOST:PORT, [V6]:PORT or PORT (default 127.0.0.1:12345).", HelpName = "HOST:PORT"
+    };
+    private readonly Option<string?> _socket = new("--socket_path", "-s")
+    {
+        Description = "The server's UNIX socket.", HelpName = "SOCKET"
+    };
 
     /// <summary>Runs the command; the result is the process's exit code. What went wrong is one line on stderr.</summary>
     public async Task<int> RunAsync(string[] arguments, CancellationToken cancellationToken = default)
@@ -22,7 +28,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
             var result = Build().Parse(arguments);
             if (result.Errors.Count > 0)
             {
-                throw new CommandException(ExitCode.Usage, $"{string.Join(" ", result.Errors.Select(one => one.Message).Distinct())} Try 'policyd --help'.");
+                throw new CommandException(
+                    ExitCode.Usage, $"{string.Join(" ", result.Errors.Select(one => one.Message).Distinct())} Try 'policyd --help'.");
             }
 
             var configuration = new InvocationConfiguration
@@ -74,7 +81,10 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var level = LevelOption();
         var foreground = ForegroundOption();
         var dump = new Option<bool>("--dump_vhosts", "-d") { Description = "Same as the verb dump (mtpolicyd's flag)." };
-        var cron = new Option<string?>("--cron", "-t") { Description = "Same as the verb cron (mtpolicyd's flag).", HelpName = "TASK[,TASK]" };
+        var cron = new Option<string?>("--cron", "-t")
+        {
+            Description = "Same as the verb cron (mtpolicyd's flag).", HelpName = "TASK[,TASK]"
+        };
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron(), new CounterVerbs(output).Build() })
@@ -84,8 +94,10 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
 
         root.SetAction((result, cancellation) =>
             result.GetValue(dump) ? Task.FromResult(DumpCommand.Run(result.GetValue(config), output, error))
-            : result.GetValue(cron) is { } tasks ? CronCommand.RunAsync(result.GetValue(config), tasks, result.GetValue(level), error, cancellation)
-            : new ServeCommand(error).RunAsync(result.GetValue(config), result.GetValue(level), result.GetValue(foreground), cancellation));
+            : result.GetValue(cron) is { } tasks
+                ? CronCommand.RunAsync(result.GetValue(config), tasks, result.GetValue(level), error, cancellation)
+                : new ServeCommand(error).RunAsync(
+                    result.GetValue(config), result.GetValue(level), result.GetValue(foreground), cancellation));
         return root;
     }
 
@@ -96,7 +108,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var verb = new Command("serve", "Run the server that answers Postfix (the default verb).");
         var foreground = ForegroundOption();
         AddAll(verb, config, level, foreground);
-        AddHelp(verb, "  policyd serve -c /etc/policyd/policyd.hocon\n  policyd -c /etc/mtpolicyd/mtpolicyd.conf -l 4", "--help", "-h", "-?");
+        AddHelp(
+            verb, "  policyd serve -c /etc/policyd/policyd.hocon\n  policyd -c /etc/mtpolicyd/mtpolicyd.conf -l 4", "--help", "-h", "-?");
         verb.SetAction((result, cancellation) =>
             new ServeCommand(error).RunAsync(result.GetValue(config), result.GetValue(level), result.GetValue(foreground), cancellation));
         return verb;
@@ -106,10 +119,14 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         var config = ConfigOption();
         var offline = new Option<bool>("--offline") { Description = "Do not connect to the databases." };
-        var verb = new Command("check", "Check a configuration: print every error with file:line:column (exit code 78), and the changes that a start would make to counter tables.");
+        var verb = new Command(
+            "check",
+            "Check a configuration: print every error with file:line:column (exit code 78), and the changes that a start "
+                + "would make to counter tables.");
         AddAll(verb, config, offline);
         AddHelp(verb, "  policyd check -c /etc/mtpolicyd/mtpolicyd.conf && systemctl restart policyd", "--help", "-h", "-?");
-        verb.SetAction((result, cancellation) => CheckCommand.RunAsync(result.GetValue(config), result.GetValue(offline), output, error, cancellation));
+        verb.SetAction((result, cancellation) => CheckCommand.RunAsync(
+            result.GetValue(config), result.GetValue(offline), output, error, cancellation));
         return verb;
     }
 
@@ -142,10 +159,16 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
             Description = "hourly, daily, weekly, monthly, or a task of a third-party plugin.",
             Arity = ArgumentArity.ZeroOrOne, // list and run have none
         };
-        var verb = new Command("cron", "Run the plugins' periodic tasks once, without a server; or show and run the tasks of the running server.");
+        var verb = new Command(
+            "cron", "Run the plugins' periodic tasks once, without a server; or show and run the tasks of the running server.");
         verb.Arguments.Add(tasks);
         AddAll(verb, config, level);
-        AddHelp(verb, "  policyd cron list\n  policyd cron run daily\n  policyd cron -c /etc/mtpolicyd/mtpolicyd.conf hourly,daily", "--help", "-h", "-?");
+        AddHelp(
+            verb,
+            "  policyd cron list\n  policyd cron run daily\n  policyd cron -c /etc/mtpolicyd/mtpolicyd.conf hourly,daily",
+            "--help",
+            "-h",
+            "-?");
         var verbs = new CronVerbs(output);
         verb.Subcommands.Add(verbs.List());
         verb.Subcommands.Add(verbs.Run());
@@ -158,11 +181,22 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         var keep = new Option<bool>("--keepalive", "-k") { Description = "Send all requests over one connection, as Postfix does." };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show what is sent and received on stderr." };
-        var verb = new Command("client", "Send requests to a policy server: attributes on stdin, an empty line after each request; prints the actions on stdout.");
+        var verb = new Command(
+            "client",
+            "Send requests to a policy server: attributes on stdin, an empty line after each request; prints the actions on stdout.");
         AddAll(verb, _host, _socket, keep, verbose);
-        AddHelp(verb, "  printf 'client_address=192.0.2.7\\n\\n' | policyd client -h 127.0.0.1:12345\n  policyd client -s /run/policyd/policy.sock -k -v < requests.txt", "--help", "-?");
+        AddHelp(
+            verb,
+            "  printf 'client_address=192.0.2.7\\n\\n' | policyd client -h 127.0.0.1:12345\n  policyd client -s "
+                + "/run/policyd/policy.sock -k -v < requests.txt",
+            "--help",
+            "-?");
         verb.SetAction((result, cancellation) =>
-            new ClientCommand(new ClientOptions(Endpoint(result), result.GetValue(keep), result.GetValue(verbose)), input, output, error).RunAsync(cancellation));
+            new ClientCommand(
+                new ClientOptions(Endpoint(result), result.GetValue(keep), result.GetValue(verbose)),
+                input,
+                output,
+                error).RunAsync(cancellation));
         return verb;
     }
 
@@ -184,13 +218,20 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
             : throw new CommandException(ExitCode.Usage, $"-h: {why}");
     }
 
-    internal static Option<string?> ConfigOption() => new("--config", "-c") { Description = "The configuration, HOCON or mtpolicyd.conf.", HelpName = "FILE" };
+    internal static Option<string?> ConfigOption() =>
+        new("--config", "-c") { Description = "The configuration, HOCON or mtpolicyd.conf.", HelpName = "FILE" };
 
-    private static Option<bool> ForegroundOption() => new("--foreground", "-f") { Description = "Log to stdout, even if the configuration says otherwise. (policyd always stays in the foreground.)" };
+    private static Option<bool> ForegroundOption() => new("--foreground", "-f")
+    {
+        Description = "Log to stdout, even if the configuration says otherwise. (policyd always stays in the foreground.)"
+    };
 
     private static Option<int?> LevelOption()
     {
-        var option = new Option<int?>("--loglevel", "-l") { Description = "0 err, 1 warning, 2 notice, 3 info, 4 debug; overrides the configuration.", HelpName = "LEVEL" };
+        var option = new Option<int?>("--loglevel", "-l")
+        {
+            Description = "0 err, 1 warning, 2 notice, 3 info, 4 debug; overrides the configuration.", HelpName = "LEVEL"
+        };
         option.Validators.Add(static result =>
         {
             if (result.Tokens is [var token] && token.Value is not ("0" or "1" or "2" or "3" or "4"))

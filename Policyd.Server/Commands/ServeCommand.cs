@@ -39,8 +39,16 @@ internal sealed partial class ServeCommand(TextWriter error)
         }
 
         Serving(logger, configuration.Path, string.Join(", ", model.VirtualHosts.Select(host => host.Name)));
-        var settings = new PolicydHostSettings { PidFile = model.Options.PidFile, Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1) };
-        return await PolicydHost.RunAsync(settings, queue, log, services => services.AddAdmin(model).AddPolicyServer(model, configuration.Akka(logSettings.Level)), cancellationToken);
+        var settings = new PolicydHostSettings
+        {
+            PidFile = model.Options.PidFile, Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1)
+        };
+        return await PolicydHost.RunAsync(
+            settings,
+            queue,
+            log,
+            services => services.AddAdmin(model).AddPolicyServer(model, configuration.Akka(logSettings.Level)),
+            cancellationToken);
     }
 
     private static void Demand(int limit, int needed)
@@ -49,14 +57,16 @@ internal sealed partial class ServeCommand(TextWriter error)
         {
             throw new CommandException(
                 ExitCode.OsError,
-                $"not started: the limit of open files is {limit}, but this configuration needs {needed} and one more for each connection; raise it with LimitNOFILE= in the unit, or with ulimit -n");
+                $"not started: the limit of open files is {limit}, but this configuration needs {needed} and one more for each connection; "
+                    + $"raise it with LimitNOFILE= in the unit, or with ulimit -n");
         }
     }
 
     [LoggerMessage(
         EventId = 8,
         Level = LogLevel.Warning,
-        Message = "max_connections is {Maximum}, but the limit of open files ({Limit}) allows only {Room}; further connections wait; raise the limit to {Wanted} with LimitNOFILE= in the unit, or with ulimit -n")]
+        Message = "max_connections is {Maximum}, but the limit of open files ({Limit}) allows only {Room}; further connections wait; raise "
+            + "the limit to {Wanted} with LimitNOFILE= in the unit, or with ulimit -n")]
     private static partial void FewConnections(ILogger logger, int maximum, int limit, int room, long wanted);
 
     [LoggerMessage(EventId = 9, Message = "{Diagnostic}")]

@@ -6,9 +6,9 @@ using Policyd.Engine.Model;
 namespace Policyd.Server.Commands;
 
 /// <summary>
-/// Files that the server is to write and that the user of this process cannot: the log, the pid file, and databases of SQLite that hold tables of the
-/// server's own, with the folders in which their logs are made. Root can write nearly everywhere, so run the check as the server's user, as the
-/// systemd unit does.
+/// Files that the server is to write and that the user of this process cannot: the log, the pid file, and databases of SQLite that hold
+/// tables of the server's own, with the folders in which their logs are made. Root can write nearly everywhere, so run the check as the
+/// server's user, as the systemd unit does.
 /// </summary>
 internal static partial class WritablePlaces
 {
@@ -54,7 +54,8 @@ internal static partial class WritablePlaces
         if (!Directory.Exists(folder))
         {
             // The one folder that is made when it is first used: the one above it counts.
-            return file == Path.GetFullPath(SqlConnections.FileWhoseFolderIsMade) && Allows(Path.GetDirectoryName(folder)!, WriteAccess | EnterAccess) ? null
+            return file == Path.GetFullPath(SqlConnections.FileWhoseFolderIsMade)
+                && Allows(Path.GetDirectoryName(folder)!, WriteAccess | EnterAccess) ? null
                 : File.Exists(folder) ? $"{folder} is a file, not a folder"
                 : $"there is no folder {folder}, or {who} cannot access it; create it, or name another";
         }
@@ -64,7 +65,9 @@ internal static partial class WritablePlaces
             return $"{who} cannot write {file}; {Advice}";
         }
 
-        return (hasFilesBeside || !File.Exists(file)) && !Allows(folder, WriteAccess | EnterAccess) ? $"{who} cannot create files in {folder}; {Advice}" : null;
+        return (hasFilesBeside || !File.Exists(file)) && !Allows(folder, WriteAccess | EnterAccess)
+            ? $"{who} cannot create files in {folder}; {Advice}"
+            : null;
     }
 
     private static bool Allows(string path, int mode) => Access(path, mode) == 0;

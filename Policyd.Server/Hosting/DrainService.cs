@@ -11,7 +11,8 @@ namespace Policyd.Server.Hosting;
 internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationLifetime life, TimeSpan grace) : IHostedService
 {
     /// <exception cref="Policyd.Actors.Listeners.ListenException">A port cannot be bound.</exception>
-    /// <exception cref="CommandException">The actor system ended before it came to that, for example for a wrong setting in <c>akka { }</c>.</exception>
+    /// <exception cref="CommandException">The actor system ended before it came to that, for example for a wrong setting in <c>akka {
+    /// }</c>.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         try
@@ -19,7 +20,8 @@ internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationL
             using var either = CancellationTokenSource.CreateLinkedTokenSource(life.ApplicationStopping, cancellationToken);
             await server.Started.WaitAsync(either.Token);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested && server.Started is { IsFaulted: true, Exception: { } failure })
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested
+            && server.Started is { IsFaulted: true, Exception: { } failure })
         {
             throw failure.InnerException ?? failure;
         }

@@ -28,14 +28,20 @@ internal sealed record PolicydHostSettings
 internal static partial class PolicydHost
 {
     /// <summary>Runs until SIGTERM, SIGINT or <paramref name="cancellationToken"/>; 0 after a clean end.</summary>
-    /// <exception cref="CommandException">The server cannot start: a port in use, a file that cannot be written. Or it ended though nobody stopped it.</exception>
+    /// <exception cref="CommandException">The server cannot start: a port in use, a file that cannot be written. Or it ended though nobody
+    /// stopped it.</exception>
     public static async Task<int> RunAsync(
-        PolicydHostSettings settings, LogQueue log, ILoggerFactory loggers, Action<IServiceCollection> server, CancellationToken cancellationToken)
+        PolicydHostSettings settings,
+        LogQueue log,
+        ILoggerFactory loggers,
+        Action<IServiceCollection> server,
+        CancellationToken cancellationToken)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Services.AddSingleton(loggers);
         builder.Services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
-        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.Grace + PolicyServerExtensions.FlushGrace + TimeSpan.FromSeconds(5));
+        builder.Services.Configure<HostOptions>(
+            options => options.ShutdownTimeout = settings.Grace + PolicyServerExtensions.FlushGrace + TimeSpan.FromSeconds(5));
         server(builder.Services);
 
         // After the server's own services: hosted services stop in reverse, and the drain comes before the actor system's end.
@@ -115,7 +121,8 @@ internal static partial class PolicydHost
     [LoggerMessage(EventId = 11, Level = LogLevel.Error, Message = "not started: {Reason}")]
     private static partial void NotStarted(ILogger logger, string reason);
 
-    [LoggerMessage(EventId = 12, Level = LogLevel.Information, Message = "SIGHUP: the log file is reopened; a changed configuration needs a restart")]
+    [LoggerMessage(
+        EventId = 12, Level = LogLevel.Information, Message = "SIGHUP: the log file is reopened; a changed configuration needs a restart")]
     private static partial void Reopened(ILogger logger);
 
     [LoggerMessage(EventId = 13, Level = LogLevel.Error, Message = "stopped because of an error: {Why}")]

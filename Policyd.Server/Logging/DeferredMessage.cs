@@ -11,8 +11,11 @@ internal abstract class DeferredMessage
     public abstract void WriteJson(JsonMembers members);
 }
 
-/// <summary>A message not yet formatted. What it refers to must not change after the call; log arguments here are strings and numbers.</summary>
-internal sealed class DeferredMessage<TState>(TState state, Exception? exception, Func<TState, Exception?, string> formatter, bool stack) : DeferredMessage
+/// <summary>
+/// A message not yet formatted. What it refers to must not change after the call; log arguments here are strings and numbers.
+/// </summary>
+internal sealed class DeferredMessage<TState>(TState state, Exception? exception, Func<TState, Exception?, string> formatter, bool stack)
+    : DeferredMessage
 {
     public override string Format()
     {
@@ -20,7 +23,9 @@ internal sealed class DeferredMessage<TState>(TState state, Exception? exception
         return exception is null ? text : LogText.WithException(text, exception, stack);
     }
 
-    /// <summary>The parts of the message are members as well, under their names in small letters: <c>{VirtualHost}</c> is <c>virtual_host</c>.</summary>
+    /// <summary>
+    /// The parts of the message are members as well, under their names in small letters: <c>{VirtualHost}</c> is <c>virtual_host</c>.
+    /// </summary>
     public override void WriteJson(JsonMembers members)
     {
         members.Text("message"u8, Text(), JsonMembers.MaxTextBytes);

@@ -58,14 +58,17 @@ internal readonly record struct LogEvent(DateTimeOffset Time, LogSeverity Severi
     }
 }
 
-/// <summary>The logger that every category shares: the category is no part of the line, which already names its vhost or listener.</summary>
+/// <summary>
+/// The logger that every category shares: the category is no part of the line, which already names its vhost or listener.
+/// </summary>
 internal sealed class PolicydLogger(LogQueue queue, LogSeverity level, TimeProvider clock) : ILogger
 {
     public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
     public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None && LogLevels.SeverityOf(logLevel) <= level;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (!IsEnabled(logLevel))
         {

@@ -174,7 +174,8 @@ internal sealed class LogQueue : IDisposable
             {
                 action(sink, batch);
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or System.Net.Sockets.SocketException or ObjectDisposedException)
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or System.Net.Sockets.SocketException
+                or ObjectDisposedException)
             {
                 continue;
             }

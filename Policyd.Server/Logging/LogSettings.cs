@@ -52,7 +52,10 @@ internal sealed record LogSettings
 
         if (Console)
         {
-            sinks.Add(new StreamSink(console ?? System.Console.OpenStandardOutput(), Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain, Format));
+            sinks.Add(new StreamSink(
+                console ?? System.Console.OpenStandardOutput(),
+                Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain,
+                Format));
         }
 
         if (Syslog)

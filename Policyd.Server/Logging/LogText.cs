@@ -15,7 +15,9 @@ internal static class LogText
     private static readonly SearchValues<char> s_suspect = SearchValues.Create(
         [.. Enumerable.Range(0, char.MaxValue + 1).Select(code => (char)code).Where(c => NeedsEscape(c) || char.IsSurrogate(c))]);
 
-    /// <summary>The text on one line: whatever could forge, hide or reorder something is written as <c>\n</c>, <c>\x1b</c> or <c>\u202e</c>.</summary>
+    /// <summary>
+    /// The text on one line: whatever could forge, hide or reorder something is written as <c>\n</c>, <c>\x1b</c> or <c>\u202e</c>.
+    /// </summary>
     public static string OneLine(string text)
     {
         if (text.Length <= MaxLength && !text.AsSpan().ContainsAny(s_suspect))

@@ -10,7 +10,8 @@ namespace Policyd.Server.Logging;
 internal sealed class PolicydLog(LogQueue queue, LogSeverity level) : ILoggerFactory
 {
     private readonly PolicydLogger _logger = new(queue, level, TimeProvider.System);
-    private readonly PolicydLogger _hostLogger = new(queue, (LogSeverity)Math.Min((int)level, (int)LogSeverity.Warning), TimeProvider.System);
+    private readonly PolicydLogger _hostLogger = new(
+        queue, (LogSeverity)Math.Min((int)level, (int)LogSeverity.Warning), TimeProvider.System);
 
     // "Application started. Press Ctrl+C to shut down" tells an operator nothing; the host's errors do. A start that failed is
     // told once, by PolicydHost, and not by each layer that the exception passes.

@@ -10,7 +10,8 @@ namespace Policyd.Server.Logging;
 /// Datagrams of RFC 3164 with facility mail to the local syslog socket. The socket is opened when a line needs it and
 /// again after a failure (syslogd restarted), at most once a second; lines lost meanwhile are counted and told.
 /// </summary>
-internal sealed class SyslogSink(string path, string program, int processId, TimeProvider clock, LogFormat content = LogFormat.Text) : ILogSink
+internal sealed class SyslogSink(string path, string program, int processId, TimeProvider clock, LogFormat content = LogFormat.Text)
+    : ILogSink
 {
     public const string DefaultPath = "/dev/log";
 

@@ -25,14 +25,17 @@ public sealed class AkkaNetworkSpecs
     {
         var defaults = AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString(settings));
         Assert.Equal(provider, defaults.GetString("akka.actor.provider", string.Empty));
-        Assert.Equal(provider.Length > 0 ? "127.0.0.1" : string.Empty, defaults.GetString("akka.remote.dot-netty.tcp.hostname", string.Empty));
+        Assert.Equal(
+            provider.Length > 0 ? "127.0.0.1" : string.Empty, defaults.GetString("akka.remote.dot-netty.tcp.hostname", string.Empty));
     }
 
     [Theory]
     [InlineData("local")]
     [InlineData("remote")]
-    public void Seed_nodes_without_a_cluster_are_an_error(string provider) => Assert.Throws<ConfigurationException>(() => AkkaNetwork.SettingsFor(
-        ConfigurationFactory.ParseString($"akka {{ actor.provider = {provider}, cluster.seed-nodes = [\"akka.tcp://policyd@192.0.2.1:4053\"] }}")));
+    public void Seed_nodes_without_a_cluster_are_an_error(string provider) =>
+        Assert.Throws<ConfigurationException>(() => AkkaNetwork.SettingsFor(
+            ConfigurationFactory.ParseString(
+                $"akka {{ actor.provider = {provider}, cluster.seed-nodes = [\"akka.tcp://policyd@192.0.2.1:4053\"] }}")));
 
     [Fact]
     public async Task Remoting_that_an_operator_asks_for_listens_on_loopback_and_is_told()
@@ -88,7 +91,8 @@ public sealed class AkkaNetworkSpecs
     [InlineData("{ a = b }")]
     public void Seed_nodes_that_are_no_list_of_addresses_are_an_error_of_the_configuration(string seeds)
     {
-        var error = Assert.Throws<ConfigurationException>(() => AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString($"akka.cluster.seed-nodes = {seeds}")));
+        var error = Assert.Throws<ConfigurationException>(
+            () => AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString($"akka.cluster.seed-nodes = {seeds}")));
         Assert.Contains("akka.tcp://policyd@HOST:PORT", error.Message, StringComparison.Ordinal);
     }
 }

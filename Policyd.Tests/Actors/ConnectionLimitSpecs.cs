@@ -51,7 +51,8 @@ public sealed class ConnectionLimitSpecs
         Assert.Equal("dunno", await server.AskAsync("warm"));
         var before = Heap();
 
-        // The clients live in a process of their own, with descriptors and a heap of their own. Each has asked once: one that was used holds more.
+        // The clients live in a process of their own, with descriptors and a heap of their own. Each has asked once: one that was used
+        // holds more.
         await using var clients = ProcessUnderTest.Start(
             Path.Combine(AppContext.BaseDirectory, "Policyd.Bench"),
             ["idle", path, "--connections", $"{Count}", "--ask-once", "--hold", "--pid", $"{Environment.ProcessId}"]);

@@ -31,7 +31,9 @@ public sealed class ConnectionSpecs
         using var socket = await server.ConnectAsync();
         byte[] packet = [.. Enumerable.Range(1, 20).SelectMany(i => ServerUnderTest.Request($"i{i}", $"{i}"))];
         await socket.SendAsync(packet);
-        Assert.Equal(string.Concat(Enumerable.Range(1, 20).Select(i => $"action=reject {i}\n\n")), await ServerUnderTest.ReadAnswersAsync(socket, 20));
+        Assert.Equal(
+            string.Concat(Enumerable.Range(1, 20).Select(i => $"action=reject {i}\n\n")),
+            await ServerUnderTest.ReadAnswersAsync(socket, 20));
     }
 
     [Fact]

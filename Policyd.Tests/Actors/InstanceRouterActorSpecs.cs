@@ -16,7 +16,9 @@ public sealed class InstanceRouterActorSpecs : IAsyncLifetime
     private readonly IActorRef _router;
 
     public InstanceRouterActorSpecs() => _router = _system.ActorOf(InstanceRouterActor.Props(
-        new RequestRunner(new NoSessionStore(), NullLogger.Instance), new RouterSettings(KeepQuiet: 8, StuckAfter: TimeSpan.FromMinutes(1)), NullLogger.Instance));
+        new RequestRunner(new NoSessionStore(), NullLogger.Instance),
+        new RouterSettings(KeepQuiet: 8, StuckAfter: TimeSpan.FromMinutes(1)),
+        NullLogger.Instance));
 
     private List<IActorRef> Sessions => [.. ((ActorRefWithCell)_router).Children];
 
@@ -32,7 +34,8 @@ public sealed class InstanceRouterActorSpecs : IAsyncLifetime
         {
             // A hundred at once, more than are kept; then all of them fall quiet.
             var answers = Enumerable.Range(0, 100).Select(j => Ask(host, $"{i}.{j}")).ToList();
-            Assert.All(await Eventually.Ends("a hundred answers", Task.WhenAll(answers)), static outcome => Assert.Equal("OK", outcome.Action));
+            Assert.All(
+                await Eventually.Ends("a hundred answers", Task.WhenAll(answers)), static outcome => Assert.Equal("OK", outcome.Action));
         }
 
         await Eventually.Holds("at most eight actors", () => Sessions.Count <= 8);

@@ -30,7 +30,8 @@ public sealed class ListenerSpecs : IDisposable
     public async Task A_UNIX_socket_file_is_open_to_other_users_and_gone_after_the_stop()
     {
         await using var server = await ServerUnderTest.StartAsync(Configuration("unix:" + SocketPath));
-        Assert.True(OperatingSystem.IsWindows() || File.GetUnixFileMode(SocketPath).HasFlag(UnixFileMode.OtherWrite), "Postfix could not connect");
+        Assert.True(
+            OperatingSystem.IsWindows() || File.GetUnixFileMode(SocketPath).HasFlag(UnixFileMode.OtherWrite), "Postfix could not connect");
         await server.StopAsync();
         Assert.False(File.Exists(SocketPath), "the socket file is still there");
     }
@@ -65,7 +66,8 @@ public sealed class ListenerSpecs : IDisposable
     public async Task A_file_that_is_no_socket_is_never_removed(string content)
     {
         File.WriteAllText(SocketPath, content);
-        await Assert.ThrowsAsync<ListenException>(() => PolicyListener.BindAsync(PolicyEndpoint.Unix(SocketPath), TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<ListenException>(
+            () => PolicyListener.BindAsync(PolicyEndpoint.Unix(SocketPath), TestContext.Current.CancellationToken));
         Assert.Equal(content, File.ReadAllText(SocketPath));
     }
 

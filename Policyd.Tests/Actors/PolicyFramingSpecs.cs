@@ -66,9 +66,10 @@ public sealed class PolicyFramingSpecs : IAsyncLifetime
     public async Task A_malformed_request_fails_the_stage_after_the_good_ones()
     {
         var seen = new List<string>();
-        var error = await Assert.ThrowsAsync<BadRequestException>(() => Source.From<ReadOnlyMemory<byte>>([Encoding.UTF8.GetBytes(First + "nonsense\n\n")])
-            .Via(Stage())
-            .RunForeach(request => seen.Add(request.Instance), _materializer));
+        var error = await Assert.ThrowsAsync<BadRequestException>(
+            () => Source.From<ReadOnlyMemory<byte>>([Encoding.UTF8.GetBytes(First + "nonsense\n\n")])
+                .Via(Stage())
+                .RunForeach(request => seen.Add(request.Instance), _materializer));
         Assert.False(error.Truncated);
         Assert.Equal(["1"], seen);
     }

@@ -27,7 +27,8 @@ public sealed class RequestPathAllocationSpecs
         const int Rounds = 10_000;
         var runner = new RequestRunner(new NoSessionStore(), NullLogger.Instance);
         var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToRequest();
-        var host = new VirtualHost("test", new PluginChain([]), new ChainEnvironment(TimeProvider.System, NullLogger.Instance, ActionGrammar.Default));
+        var host = new VirtualHost(
+            "test", new PluginChain([]), new ChainEnvironment(TimeProvider.System, NullLogger.Instance, ActionGrammar.Default));
         var pending = new PendingRequest[Rounds];
         for (var i = 0; i < Rounds; i++)
         {
@@ -83,7 +84,9 @@ public sealed class RequestPathAllocationSpecs
         long Measure(ILogger logger)
         {
             using var factory = new One(logger);
-            var document = HoconReader.Read("""policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = x, port = 12345, plugins = [ { name = t, module = AddScoreHeader } ] } ] }""");
+            var document = HoconReader.Read(
+                """policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = x, port = 12345, plugins = [ { name = t, """
+                    + """module = AddScoreHeader } ] } ] }""");
             var model = ModelBuilder.Build(document, new ModelEnvironment { LoggerFactory = factory })!;
             var outcome = new ChainOutcome("dunno", "t", null, new Session());
             model.LogReceived(model.VirtualHosts[0], request);
@@ -104,11 +107,14 @@ public sealed class RequestPathAllocationSpecs
         var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToRequest();
         var session = new Session { ["score"] = "2.5", ["score_detail"] = "a=2.5", ["ham"] = "-1", ["ham_detail"] = "b=-1" };
         Assert.Null((await Run(new Listening(LogLevel.Warning, []))).Scores);
-        Assert.Equal([new MailScore("score", "2.5", "a=2.5"), new MailScore("ham", "-1", "b=-1")], (await Run(new Listening(LogLevel.Information, []))).Scores!);
+        Assert.Equal(
+            [new MailScore("score", "2.5", "a=2.5"), new MailScore("ham", "-1", "b=-1")],
+            (await Run(new Listening(LogLevel.Information, []))).Scores!);
 
         async Task<ChainOutcome> Run(ILogger logger)
         {
-            var host = new VirtualHost("test", new PluginChain([]), new ChainEnvironment(TimeProvider.System, logger, ActionGrammar.Default));
+            var host = new VirtualHost(
+                "test", new PluginChain([]), new ChainEnvironment(TimeProvider.System, logger, ActionGrammar.Default));
             return await host.RunAsync(request, session, TimeSpan.FromSeconds(1));
         }
     }
@@ -120,7 +126,12 @@ public sealed class RequestPathAllocationSpecs
 
         public bool IsEnabled(LogLevel logLevel) => logLevel >= level;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => records.Add(state!);
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter) => records.Add(state!);
     }
 
     private sealed class One(ILogger logger) : ILoggerFactory

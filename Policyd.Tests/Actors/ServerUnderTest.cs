@@ -33,7 +33,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     public PolicyEndpoint Endpoint => Handle.Endpoints[0];
 
     /// <summary>A server on one port with one virtual host whose only plugin is the script.</summary>
-    public static Task<ServerUnderTest> RunningAsync(Func<PluginContext, ValueTask<PluginResult>> script, string options = "", string pluginOptions = "") =>
+    public static Task<ServerUnderTest> RunningAsync(
+        Func<PluginContext, ValueTask<PluginResult>> script, string options = "", string pluginOptions = "") =>
         StartAsync($$"""
             policyd { listen = ["127.0.0.1:0"], {{options}}
               virtual_hosts = [ { name = test, port = "127.0.0.1:0", plugins = [ {{Plugin(script, pluginOptions)}} ] } ] }
@@ -50,7 +51,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     /// <param name="file">The name of its file, whose ending tells the language.</param>
     /// <param name="dns">Who looks names up; null: the server that the configuration names.</param>
     /// <param name="clock">The time; null: the system's.</param>
-    public static async Task<ServerUnderTest> StartAsync(string configuration, string file = "policyd.hocon", IDnsResolver? dns = null, TimeProvider? clock = null)
+    public static async Task<ServerUnderTest> StartAsync(
+        string configuration, string file = "policyd.hocon", IDnsResolver? dns = null, TimeProvider? clock = null)
     {
         var log = new LogCapture();
         using var folder = new TemporaryFolder();
@@ -86,7 +88,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     public async Task<Socket> ConnectAsync(PolicyEndpoint? endpoint = null)
     {
         var address = await (endpoint ?? Endpoint).ResolveAsync(TestContext.Current.CancellationToken);
-        var socket = new Socket(address.AddressFamily, SocketType.Stream, address is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified);
+        var socket = new Socket(
+            address.AddressFamily, SocketType.Stream, address is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified);
         await socket.ConnectAsync(address, TestContext.Current.CancellationToken);
         return socket;
     }
@@ -95,7 +98,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     public async Task<string> AskAsync(string instance = "", string recipient = "b@example.org", PolicyEndpoint? endpoint = null)
     {
         await using var client = await PolicyClient.ConnectAsync(endpoint ?? Endpoint, TestContext.Current.CancellationToken);
-        return await Eventually.Ends("an answer", client.AskAsync(Request(instance, recipient), TestContext.Current.CancellationToken).AsTask());
+        return await Eventually.Ends(
+            "an answer", client.AskAsync(Request(instance, recipient), TestContext.Current.CancellationToken).AsTask());
     }
 
     /// <summary>Everything that comes until the server closes.</summary>
@@ -108,7 +112,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
             int read;
             try
             {
-                read = await Eventually.Ends("the end of a connection", socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask());
+                read = await Eventually.Ends(
+                    "the end of a connection", socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask());
             }
             catch (SocketException)
             {
@@ -131,7 +136,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         var buffer = new byte[4096];
         while (text.ToString().Split("\n\n").Length - 1 < count)
         {
-            var read = await Eventually.Ends($"{count} answers", socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask());
+            var read = await Eventually.Ends(
+                $"{count} answers", socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask());
             Assert.True(read > 0, $"closed after \"{text}\", expected {count} answers");
             text.Append(Encoding.UTF8.GetString(buffer, 0, read));
         }
@@ -143,7 +149,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     public static async Task<string> ReadToEndOrAnswerAsync(Socket socket)
     {
         var buffer = new byte[4096];
-        var read = await Eventually.Ends("an answer or a close", socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask());
+        var read = await Eventually.Ends(
+            "an answer or a close", socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask());
         return Encoding.UTF8.GetString(buffer, 0, read);
     }
 

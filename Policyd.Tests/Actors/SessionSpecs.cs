@@ -66,7 +66,8 @@ public sealed class SessionSpecs
             return ServerUnderTest.Answer("ok");
         }
 
-        static ValueTask<PluginResult> Tell(PluginContext context) => ServerUnderTest.Answer("reject " + (context.Session["seen"] ?? "nothing"));
+        static ValueTask<PluginResult> Tell(PluginContext context) =>
+            ServerUnderTest.Answer("reject " + (context.Session["seen"] ?? "nothing"));
     }
 
     [Fact]
@@ -78,14 +79,18 @@ public sealed class SessionSpecs
             context.Session["seen"] = "yes";
             return ServerUnderTest.Answer("reject " + (seen ?? "nothing"));
         });
-        Assert.All(await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => server.AskAsync())), static answer => Assert.Equal("reject nothing", answer));
+        Assert.All(
+            await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => server.AskAsync())),
+            static answer => Assert.Equal("reject nothing", answer));
     }
 
     [Fact]
     public async Task A_plugin_that_throws_takes_down_neither_the_session_nor_the_connection_of_others()
     {
         await using var server = await ServerUnderTest.RunningAsync(
-            static context => context.Request.Recipient == "bad" ? throw new InvalidOperationException("boom") : ServerUnderTest.Answer("ok"),
+            static context => context.Request.Recipient == "bad"
+                ? throw new InvalidOperationException("boom")
+                : ServerUnderTest.Answer("ok"),
             pluginOptions: "on_error = \"defer broken\"");
         await using var client = await PolicyClient.ConnectAsync(server.Endpoint, TestContext.Current.CancellationToken);
         Assert.Equal("defer broken", await client.AskAsync(ServerUnderTest.Request("1", "bad"), TestContext.Current.CancellationToken));
@@ -113,7 +118,8 @@ public sealed class SessionSpecs
         await socket.SendAsync(ServerUnderTest.Request("stuck", "hang"));
         Assert.Equal(answer, await ServerUnderTest.ReadToEndAsync(socket));
         var line = Assert.Single(server.Log.Containing("error=\"no result"));
-        Assert.StartsWith("test: instance=stuck recipient=hang " + (onError.Length > 0 ? "action=\"defer late\" " : "") + "error=\"no result within 0.5 s\" elapsed_ms=", line, StringComparison.Ordinal);
+        Assert.StartsWith("test: instance=stuck recipient=hang " + (onError.Length > 0 ? "action=\"defer late\" " : "")
+            + "error=\"no result within 0.5 s\" elapsed_ms=", line, StringComparison.Ordinal);
         Assert.Equal("ok", await server.AskAsync("other"));
 
         // The instance itself is served again while its actor still hangs, by another.
@@ -173,7 +179,8 @@ public sealed class SessionSpecs
     {
         public ValueTask<Session> LoadAsync(string instance, CancellationToken ct) => throw new IOException("away");
 
-        public ValueTask StoreAsync(string instance, Session session, CancellationToken ct) => ValueTask.FromException(new IOException("away"));
+        public ValueTask StoreAsync(string instance, Session session, CancellationToken ct) =>
+            ValueTask.FromException(new IOException("away"));
     }
 
     private sealed class HangingStore : ISessionStore

@@ -26,7 +26,8 @@ public sealed class AdminEndpointSpecs : IDisposable
         using var client = new Client(SocketPath);
         foreach (var word in new[] { "one", "two\u001b[31m" })
         {
-            await client.Send(new JsonObject { ["command"] = "echo", ["arguments"] = new JsonObject { ["text"] = word } }.ToJsonString() + "\n");
+            await client.Send(
+                new JsonObject { ["command"] = "echo", ["arguments"] = new JsonObject { ["text"] = word } }.ToJsonString() + "\n");
             var answer = await client.Answer();
             Assert.True(answer.GetProperty("ok").GetBoolean());
             Assert.Equal(word, answer.GetProperty("result").GetProperty("text").GetString());
@@ -38,7 +39,8 @@ public sealed class AdminEndpointSpecs : IDisposable
     {
         using var server = await Start();
         using var client = new Client(SocketPath);
-        await client.Send("{\"command\":\"echo\",\"arguments\":{\"text\":\"1\"}}\n{\"command\":\"echo\",\"arguments\":{\"text\":\"2\"}}\n{\"comm");
+        await client.Send(
+            "{\"command\":\"echo\",\"arguments\":{\"text\":\"1\"}}\n{\"command\":\"echo\",\"arguments\":{\"text\":\"2\"}}\n{\"comm");
         Assert.Equal("1", (await client.Answer()).GetProperty("result").GetProperty("text").GetString());
         Assert.Equal("2", (await client.Answer()).GetProperty("result").GetProperty("text").GetString());
         foreach (var piece in "and\":\"echo\",\"arguments\":{\"text\":\"3\"}}\n")
@@ -56,7 +58,9 @@ public sealed class AdminEndpointSpecs : IDisposable
     [InlineData("\"text\"\n")]
     [InlineData("\n")]
     [InlineData("{\"command\":\n")]
-    [InlineData("{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}}}}}}}}}\n")]
+    [InlineData(
+        "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":"
+            + "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}}}}}}}}}}}}}}\n")]
     [InlineData("{\"command\":\"\\ud800\"}\n")]
     [InlineData("{\"command\":\"counter.get\",\"arguments\":{\"table\":\"\\udfff\"}}\n")]
     [InlineData("{\"command\":\"counter.get\",\"arguments\":{\"\\ud83d\":1}}\n")]
@@ -199,7 +203,8 @@ public sealed class AdminEndpointSpecs : IDisposable
         }
 
         Assert.Equal(
-            $"admin commands (policyd counter) are not accepted: cannot listen on unix:{_folder["none/admin.sock"]}: its folder does not exist; set admin {{ listen }} to another endpoint, or to off",
+            $"admin commands (policyd counter) are not accepted: cannot listen on unix:{_folder["none/admin.sock"]}: its folder does not "
+                + $"exist; set admin {{ listen }} to another endpoint, or to off",
             Assert.Single(_log.Lines).Message);
     }
 
@@ -308,7 +313,8 @@ public sealed class AdminEndpointSpecs : IDisposable
             return message;
         }
 
-        public async Task<bool> IsAtEnd() => (await Eventually.Ends("the end", _reader.ReadAsync(Cancel).AsTask())).Status == LineStatus.End;
+        public async Task<bool> IsAtEnd() =>
+            (await Eventually.Ends("the end", _reader.ReadAsync(Cancel).AsTask())).Status == LineStatus.End;
 
         public void Dispose()
         {

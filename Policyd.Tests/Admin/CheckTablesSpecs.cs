@@ -23,8 +23,14 @@ public sealed class CheckTablesSpecs : IDisposable
         var before = Hash();
         var result = await Check($"dbi:SQLite:dbname={_folder["mtpolicyd.db"]}");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
-        Assert.Contains("db: at the next start: table acct_client_address: 1 duplicate row of one key and time merged\n", result.Output, StringComparison.Ordinal);
-        Assert.Contains("db: at the next start: table acct_client_address: a unique key on key and time added\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "db: at the next start: table acct_client_address: 1 duplicate row of one key and time merged\n",
+            result.Output,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "db: at the next start: table acct_client_address: a unique key on key and time added\n",
+            result.Output,
+            StringComparison.Ordinal);
         Assert.Contains("db: at the next start: table acct_sender: created\n", result.Output, StringComparison.Ordinal);
         Assert.Equal(before, Hash());
     }
@@ -34,7 +40,12 @@ public sealed class CheckTablesSpecs : IDisposable
     [InlineData("plain.db")]
     public async Task Database_of_ours_at_rest_is_ready_and_left_without_a_trace(string name)
     {
-        Write(name, "PRAGMA journal_mode = WAL", MtpolicydTables.Sqlite, "CREATE UNIQUE INDEX u ON acct_client_address (`key`, `time`)", "CREATE TABLE acct_sender (`key` TEXT, `time` TEXT, PRIMARY KEY (`key`, `time`))");
+        Write(
+            name,
+            "PRAGMA journal_mode = WAL",
+            MtpolicydTables.Sqlite,
+            "CREATE UNIQUE INDEX u ON acct_client_address (`key`, `time`)",
+            "CREATE TABLE acct_sender (`key` TEXT, `time` TEXT, PRIMARY KEY (`key`, `time`))");
         var before = Hash();
         var result = await Check($"Data Source={_folder[name]}", "provider = SQLite");
         Assert.Equal(("", 0), (result.Error, result.ExitCode));
@@ -61,7 +72,10 @@ public sealed class CheckTablesSpecs : IDisposable
     {
         var result = await Check($"dbi:SQLite:dbname={_folder["none.db"]}");
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
-        Assert.Contains($"db: at the next start: table acct_client_address: created, in the new file {_folder["none.db"]}\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            $"db: at the next start: table acct_client_address: created, in the new file {_folder["none.db"]}\n",
+            result.Output,
+            StringComparison.Ordinal);
         Assert.Equal(["policyd.hocon"], Directory.GetFiles(_folder.Path).Select(Path.GetFileName));
     }
 
@@ -79,7 +93,9 @@ public sealed class CheckTablesSpecs : IDisposable
         silent.Listen();
         var dsn = $"dbi:Pg:dbname=x;host=127.0.0.1;port={((IPEndPoint)silent.LocalEndPoint!).Port}";
         var waited = await Check(dsn);
-        Assert.Equal((0, "db: warning: the database did not answer within 5 s; the changes that a start would make to its tables are unknown\n"), (waited.ExitCode, waited.Error));
+        Assert.Equal(
+            (0, "db: warning: the database did not answer within 5 s; the changes that a start would make to its tables are unknown\n"),
+            (waited.ExitCode, waited.Error));
 
         var offline = await Command.RunAsync("", "check", "--offline", "-c", Configure(dsn, ""));
         Assert.Equal((0, "", $"{_folder["policyd.hocon"]}: no errors\n"), (offline.ExitCode, offline.Error, offline.Output));
@@ -88,7 +104,8 @@ public sealed class CheckTablesSpecs : IDisposable
     [Fact]
     public async Task Cron_ends_with_70_when_a_task_failed()
     {
-        var result = await Command.RunAsync("", "cron", "hourly", "-c", Configure($"dbi:mysql:database=x;host=127.0.0.1;port={FreePort.Next()}", ""));
+        var result = await Command.RunAsync(
+            "", "cron", "hourly", "-c", Configure($"dbi:mysql:database=x;host=127.0.0.1;port={FreePort.Next()}", ""));
         Assert.Equal(70, result.ExitCode);
         Assert.Single(result.Error.TrimEnd('\n').Split('\n'), line => line.Contains("cron of plugin a failed", StringComparison.Ordinal));
         var fine = await Command.RunAsync("", "cron", "hourly", "-c", Configure($"dbi:SQLite:dbname={_folder["fine.db"]}", ""));

@@ -41,8 +41,10 @@ public sealed class CounterCommandSpecs : IDisposable
         Assert.Contains(Words(text), line => line == "QuotaSize (observe) 100000 3.0 %");
         Assert.Contains("unless the mail's session has quota_count", text, StringComparison.Ordinal);
 
-        var window = Assert.Single((await Json(configuration, "get", "acct_client_address", "192.0.2.7")).GetProperty("windows").EnumerateArray());
-        Assert.Equal(DateTime.Now.ToString("yyyy-MM", CultureInfo.InvariantCulture), window.GetProperty("window").GetProperty("name").GetString());
+        var window = Assert.Single(
+            (await Json(configuration, "get", "acct_client_address", "192.0.2.7")).GetProperty("windows").EnumerateArray());
+        Assert.Equal(
+            DateTime.Now.ToString("yyyy-MM", CultureInfo.InvariantCulture), window.GetProperty("window").GetProperty("name").GetString());
         Assert.Equal((3, 6, 3000, 6000), Sums(window.GetProperty("sums")));
         Assert.Equal(30, window.GetProperty("quotas")[0].GetProperty("used_percent").GetDouble());
 
@@ -68,7 +70,8 @@ public sealed class CounterCommandSpecs : IDisposable
         Assert.Equal((0, 0, 0, 0), Sums(window.GetProperty("sums")));
         Assert.Equal(1, window.GetProperty("reserved").GetProperty("mails").GetInt32());
         Assert.Equal((1, 3, 1000, 3000), Sums(window.GetProperty("reserved").GetProperty("sums")));
-        Assert.Contains(Words(await Counter(configuration, "get", "client_address", "192.0.2.7")), line => line == "reserved by 1 mail 1 3 1000 3000");
+        Assert.Contains(
+            Words(await Counter(configuration, "get", "client_address", "192.0.2.7")), line => line == "reserved by 1 mail 1 3 1000 3000");
     }
 
     [Fact]
@@ -91,7 +94,9 @@ public sealed class CounterCommandSpecs : IDisposable
         Assert.Contains("192.0.2.2 5 5 500 500 50.0 % 0.5 %", lines);
 
         async Task<string[]> Keys(params string[] options) =>
-            [.. (await Json(configuration, "list", "client_address", options)).GetProperty("rows").EnumerateArray().Select(row => row.GetProperty("key").GetString()!)];
+            [.. (await Json(configuration, "list", "client_address", options)).GetProperty("rows")
+                .EnumerateArray()
+                .Select(row => row.GetProperty("key").GetString()!)];
     }
 
     [Fact]
@@ -106,7 +111,8 @@ public sealed class CounterCommandSpecs : IDisposable
         await using var server = await PolicydProcess.Serve(configuration, _port);
         await Send("192.0.2.7", 5, 1000, 1);
 
-        Assert.Contains(Words(await Counter(configuration, "list", "client_address")), line => line == "192.0.2.7 5 5 5000 5000 of own unlimited");
+        Assert.Contains(
+            Words(await Counter(configuration, "list", "client_address")), line => line == "192.0.2.7 5 5 5000 5000 of own unlimited");
         Assert.Contains(Words(await Counter(configuration, "get", "client_address", "192.0.2.7")), line => line == "QuotaSize unlimited");
         var quotas = (await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("quotas");
         Assert.Equal("unlimited", quotas[0].GetProperty("own_threshold").GetString());
@@ -139,7 +145,9 @@ public sealed class CounterCommandSpecs : IDisposable
     [Fact]
     public async Task Rolling_window_is_set_as_a_whole()
     {
-        var configuration = Configure("{ name = q, module = Quota, field = sender, metric = count, threshold = 4200, window = 5m }, { name = a, module = Accounting, fields = sender, window = 5m }");
+        var configuration = Configure(
+            "{ name = q, module = Quota, field = sender, metric = count, threshold = 4200, window = 5m }, { name = a, module = Accounting, "
+                + "fields = sender, window = 5m }");
         await using var server = await PolicydProcess.Serve(configuration, _port);
 
         // Five seconds a bucket: the mails are to stand in more than one.
@@ -184,7 +192,8 @@ public sealed class CounterCommandSpecs : IDisposable
             var before = Sums((await Json(configuration, "reset", "client_address", "192.0.2.7")).GetProperty("before"));
             Assert.Equal(10 * before.Count, before.Size);
             taken += before.Count;
-            var seen = Sums((await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("sums"));
+            var seen = Sums(
+                (await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("sums"));
             Assert.InRange(seen.Count, 0, Clients * Mails);
         }
 
@@ -201,20 +210,40 @@ public sealed class CounterCommandSpecs : IDisposable
             { name = h, module = Accounting, fields = recipient, window = 1h }
             """);
         await using var server = await PolicydProcess.Serve(configuration, _port);
-        await Fails("there is no counter table \"clint_address\"; did you mean \"client_address\"? Known tables: acct_client_address, acct_sender, acct_recipient", "get", "clint_address", "x");
+        await Fails(
+            "there is no counter table \"clint_address\"; did you mean \"client_address\"? Known tables: "
+                + "acct_client_address, acct_sender, acct_recipient", "get", "clint_address", "x");
         await Fails("acct_sender has several windows; name one with --window; available: %Y-%m, %Y-%m-%d", "reset", "sender", "x");
-        await Fails("\"2026-1\" is not a window of acct_client_address; available: %Y-%m", "set", "client_address", "x", "count=1", "--window", "2026-1");
-        await Fails("w3600:1700000000 is one part of a rolling window; name a rolling window by its length; available: 1h", "get", "recipient", "x", "--window", "w3600:1700000000");
+        await Fails(
+            "\"2026-1\" is not a window of acct_client_address; available: %Y-%m",
+            "set",
+            "client_address",
+            "x",
+            "count=1",
+            "--window",
+            "2026-1");
+        await Fails(
+            "w3600:1700000000 is one part of a rolling window; name a rolling window by its length; available: 1h",
+            "get",
+            "recipient",
+            "x",
+            "--window",
+            "w3600:1700000000");
         await Fails("\"2h\" is not a window of acct_recipient; available: 1h", "get", "recipient", "x", "--window", "2h");
         await Fails("the connection \"other\" has no counter table \"sender\"; found: acct_sender", "get", "sender", "x", "--db", "other");
-        await Fails("there is no metric \"mails\"; available: count, count_rcpt, size, size_rcpt", "list", "client_address", "--by", "mails");
+        await Fails(
+            "there is no metric \"mails\"; available: count, count_rcpt, size, size_rcpt", "list", "client_address", "--by", "mails");
         await Fails("limit must be a whole number from 0 to 10000", "list", "client_address", "--limit", "10001");
         await Fails("there is no metric \"cuont\"; did you mean \"count\"?", "set", "client_address", "x", "cuont=1");
         await Fails("expected count=VALUE with a whole number of at least 0, found \"count=-1\"", "set", "client_address", "x", "count=-1");
         await Fails("count is given twice", "set", "client_address", "x", "count=1", "count=2");
         Assert.Equal(2, (await Json(configuration, "get", "sender", "x")).GetProperty("windows").GetArrayLength());
-        Assert.Equal("2026-11-05", (await Json(configuration, "reset", "sender", "x", "--window", "2026-11-05")).GetProperty("window").GetProperty("name").GetString());
-        Assert.Equal("%Y-%m", (await Json(configuration, "reset", "sender", "x", "--window", "%Y-%m")).GetProperty("window").GetProperty("time_pattern").GetString());
+        Assert.Equal("2026-11-05", (await Json(configuration, "reset", "sender", "x", "--window", "2026-11-05")).GetProperty("window")
+            .GetProperty("name")
+            .GetString());
+        Assert.Equal("%Y-%m", (await Json(configuration, "reset", "sender", "x", "--window", "%Y-%m")).GetProperty("window")
+            .GetProperty("time_pattern")
+            .GetString());
 
         async Task Fails(string message, params string[] arguments)
         {
@@ -242,7 +271,10 @@ public sealed class CounterCommandSpecs : IDisposable
     public async Task Without_a_server_the_command_says_where_it_looked_and_ends_with_69()
     {
         var result = await Command.RunAsync("", "counter", "get", "client_address", "x", "-c", Configure(Chain));
-        Assert.Equal((69, $"policyd: no server answers at unix:{SocketPath}: the socket does not exist; check that the server runs with this configuration\n"), (result.ExitCode, result.Error));
+        Assert.Equal(
+            (69, $"policyd: no server answers at unix:{SocketPath}: the socket does not exist; check that the server "
+                + $"runs with this configuration\n"),
+            (result.ExitCode, result.Error));
 
         await File.WriteAllTextAsync(SocketPath, "", Cancel);
         Assert.Equal(69, (await Command.RunAsync("", "counter", "list", "client_address", "-c", Configure(Chain))).ExitCode);
@@ -266,7 +298,8 @@ public sealed class CounterCommandSpecs : IDisposable
             locking.ExecuteNonQuery();
             var result = await Command.RunAsync("", "counter", "set", "client_address", "192.0.2.7", "count=5", "-c", configuration);
             Assert.Equal(69, result.ExitCode);
-            Assert.Contains("the database of connection db is unavailable or slow: it timed out after ", result.Error, StringComparison.Ordinal);
+            Assert.Contains(
+                "the database of connection db is unavailable or slow: it timed out after ", result.Error, StringComparison.Ordinal);
             Assert.Equal(69, (await Command.RunAsync("", "counter", "list", "client_address", "-c", configuration)).ExitCode);
             locking.CommandText = "ROLLBACK";
             locking.ExecuteNonQuery();
@@ -290,7 +323,8 @@ public sealed class CounterCommandSpecs : IDisposable
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
         await Json(configuration, "list", "client_address");
         var second = await Command.RunAsync("", "serve", "-c", configuration);
-        Assert.Equal((71, $"policyd: cannot listen on unix:{SocketPath}: another server is listening on it\n"), (second.ExitCode, second.Error));
+        Assert.Equal(
+            (71, $"policyd: cannot listen on unix:{SocketPath}: another server is listening on it\n"), (second.ExitCode, second.Error));
         await Json(configuration, "list", "client_address");
     }
 
@@ -301,7 +335,8 @@ public sealed class CounterCommandSpecs : IDisposable
         var configuration = Configure(Chain, $"127.0.0.1:{admin}");
         await using var server = await PolicydProcess.Serve(configuration, _port);
         await Send("192.0.2.7", 1, 10, 1);
-        Assert.Equal(1, Sums((await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("sums")).Count);
+        Assert.Equal(
+            1, Sums((await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("sums")).Count);
 
         var open = Configure(Chain, "0.0.0.0:4711");
         var check = await Command.RunAsync("", "check", "-c", open);
@@ -332,11 +367,16 @@ public sealed class CounterCommandSpecs : IDisposable
             """);
         await using var server = await PolicydProcess.Serve(configuration, _port);
         await Send("192.0.2.7", 2, 10, 1);
-        Assert.Equal((9, 2, 20, 20), Sums((await Json(configuration, "set", "client_address", "192.0.2.7", "count=9")).GetProperty("after")));
-        Assert.Equal((9, 2, 20, 20), Sums((await Json(configuration, "list", "client_address")).GetProperty("rows")[0].GetProperty("sums")));
+        Assert.Equal(
+            (9, 2, 20, 20), Sums((await Json(configuration, "set", "client_address", "192.0.2.7", "count=9")).GetProperty("after")));
+        Assert.Equal(
+            (9, 2, 20, 20), Sums((await Json(configuration, "list", "client_address")).GetProperty("rows")[0].GetProperty("sums")));
 
         await database.Stop();
-        foreach (var arguments in new string[][] { ["set", "client_address", "192.0.2.7", "count=1"], ["list", "client_address"], ["get", "client_address", "192.0.2.8"] })
+        foreach (var arguments in new string[][]
+        {
+            ["set", "client_address", "192.0.2.7", "count=1"], ["list", "client_address"], ["get", "client_address", "192.0.2.8"]
+        })
         {
             var result = await Command.RunAsync("", ["counter", .. arguments, "-c", configuration]);
             Assert.Equal((69, ""), (result.ExitCode, result.Output));
@@ -346,19 +386,22 @@ public sealed class CounterCommandSpecs : IDisposable
         await database.Start();
         await Eventually.Holds("the counters to be well again", async () =>
             (await Command.RunAsync("", "counter", "reset", "client_address", "192.0.2.7", "-c", configuration)).ExitCode == 0);
-        Assert.Equal((0, 0, 0, 0), Sums((await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("sums")));
+        Assert.Equal(
+            (0, 0, 0, 0),
+            Sums((await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("sums")));
     }
 
     public void Dispose() => _folder.Dispose();
 
     // The wait for a lock is long where a test needs none: a busy machine's slow disk must not look like a database that is away.
-    private string Configure(string plugins, string? admin = null, int lockWait = 30, string akka = "") => _folder.Write("policyd.hocon", $$"""
-        policyd { listen = ["127.0.0.1:{{_port}}"]
-          admin { listen = "{{admin ?? "unix:" + SocketPath}}" }
-          connections { db { module = Sql, dsn = "Data Source={{DatabaseFile}};Default Timeout={{lockWait}}", provider = SQLite } }
-          virtual_hosts = [ { name = counting, port = {{_port}}, plugins = [ {{plugins}} ] } ] }
-        {{akka}}
-        """);
+    private string Configure(string plugins, string? admin = null, int lockWait = 30, string akka = "") =>
+        _folder.Write("policyd.hocon", $$"""
+            policyd { listen = ["127.0.0.1:{{_port}}"]
+              admin { listen = "{{admin ?? "unix:" + SocketPath}}" }
+              connections { db { module = Sql, dsn = "Data Source={{DatabaseFile}};Default Timeout={{lockWait}}", provider = SQLite } }
+              virtual_hosts = [ { name = counting, port = {{_port}}, plugins = [ {{plugins}} ] } ] }
+            {{akka}}
+            """);
 
     private static async Task<string> Counter(string configuration, params string[] arguments)
     {
@@ -367,7 +410,8 @@ public sealed class CounterCommandSpecs : IDisposable
         return result.Output;
     }
 
-    private static Task<JsonElement> Json(string configuration, string verb, string table, params string[] rest) => Json(configuration, [verb, table, .. rest]);
+    private static Task<JsonElement> Json(string configuration, string verb, string table, params string[] rest) =>
+        Json(configuration, [verb, table, .. rest]);
 
     private static async Task<JsonElement> Json(string configuration, string[] arguments)
     {
@@ -376,7 +420,11 @@ public sealed class CounterCommandSpecs : IDisposable
     }
 
     private static (long Count, long CountRcpt, long Size, long SizeRcpt) Sums(JsonElement sums) =>
-        (sums.GetProperty("count").GetInt64(), sums.GetProperty("count_rcpt").GetInt64(), sums.GetProperty("size").GetInt64(), sums.GetProperty("size_rcpt").GetInt64());
+        (
+            sums.GetProperty("count").GetInt64(),
+            sums.GetProperty("count_rcpt").GetInt64(),
+            sums.GetProperty("size").GetInt64(),
+            sums.GetProperty("size_rcpt").GetInt64());
 
     private static string[] Words(string text) =>
         [.. text.Split('\n').Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))];
@@ -394,8 +442,13 @@ public sealed class CounterCommandSpecs : IDisposable
 
     private static async Task<string> Ask(PolicyClient client, string address, string instance, int size, int recipients) =>
         await client.AskAsync(
-            PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("client_address", address).Add("sender", "a@example.com").Add("instance", instance)
-                .Add("size", $"{size}").Add("recipient_count", $"{recipients}").ToBytes(),
+            PolicyRequestBuilder
+                .AccessPolicy()
+                .Add("protocol_state", "END-OF-MESSAGE")
+                .Add("client_address", address)
+                .Add("sender", "a@example.com")
+                .Add("instance", instance)
+                    .Add("size", $"{size}").Add("recipient_count", $"{recipients}").ToBytes(),
             Cancel);
 
     private CounterAmounts Stored(string key) => MailUnderTest.SumsOf(DatabaseFile, "client_address", key);

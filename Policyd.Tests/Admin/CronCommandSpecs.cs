@@ -78,7 +78,9 @@ public sealed class CronCommandSpecs : IDisposable
         Assert.True(result.ExitCode == 0, result.Error);
         return [.. JsonDocument.Parse(result.Output).RootElement.GetProperty("tasks").EnumerateArray().Select(task => new CronRow(
             task.GetProperty("name").GetString()!,
-            task.TryGetProperty("last", out var last) && last.ValueKind == JsonValueKind.Object ? last.GetProperty("result").GetString() : null,
+            task.TryGetProperty("last", out var last) && last.ValueKind == JsonValueKind.Object
+                ? last.GetProperty("result").GetString()
+                : null,
             last.ValueKind == JsonValueKind.Object ? last.GetProperty("started").GetString() : null))];
     }
 

@@ -5,7 +5,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Admin;
 
-/// <summary>What <c>policyd counter</c> and <c>policyd cron list</c> show on a real terminal (script(1) makes one), and in a pipe.</summary>
+/// <summary>
+/// What <c>policyd counter</c> and <c>policyd cron list</c> show on a real terminal (script(1) makes one), and in a pipe.
+/// </summary>
 [System.Runtime.Versioning.SupportedOSPlatform("linux")]
 [ServerTest]
 public sealed partial class ScreenWidthSpecs : IDisposable
@@ -26,14 +28,26 @@ public sealed partial class ScreenWidthSpecs : IDisposable
         await using var server = await PolicydProcess.Serve(configuration, _port);
         await Send(Anna);
         await Send(Bob);
-        await Run("counter", "set", "sasl_username", Anna, $"count={Big}", $"count_rcpt={Big}", $"size={Big}", $"size_rcpt={Big}", "-c", configuration);
+        await Run(
+            "counter",
+            "set",
+            "sasl_username",
+            Anna,
+            $"count={Big}",
+            $"count_rcpt={Big}",
+            $"size={Big}",
+            $"size_rcpt={Big}",
+            "-c",
+            configuration);
 
         // 51 letters of the key and 12 digits leave room for nothing else at 80 columns but the quota; at 60 the terminal breaks the line.
         var narrow = await OnTerminal(80, "counter", "list", "sasl_username", "-c", configuration);
         Assert.Contains(Words(narrow), line => line == $"{Anna} {Big}" || line.StartsWith($"{Anna} {Big} ", StringComparison.Ordinal));
         Assert.Contains("no room for", narrow, StringComparison.Ordinal);
         Assert.Contains("size_rcpt", narrow[narrow.IndexOf("no room for", StringComparison.Ordinal)..], StringComparison.Ordinal);
-        Assert.Contains(Words(await OnTerminal(60, "counter", "list", "sasl_username", "-c", configuration)), line => line.StartsWith($"{Anna} {Big}", StringComparison.Ordinal));
+        Assert.Contains(
+            Words(await OnTerminal(60, "counter", "list", "sasl_username", "-c", configuration)),
+            line => line.StartsWith($"{Anna} {Big}", StringComparison.Ordinal));
 
         var wide = await OnTerminal(250, "counter", "list", "sasl_username", "-c", configuration);
         var piped = await Run("counter", "list", "sasl_username", "-c", configuration);
@@ -99,7 +113,12 @@ public sealed partial class ScreenWidthSpecs : IDisposable
     {
         await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), Cancel);
         await client.AskAsync(
-            PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sasl_username", user).Add("instance", user).Add("recipient_count", "1").ToBytes(), Cancel);
+            PolicyRequestBuilder.AccessPolicy()
+                .Add("protocol_state", "END-OF-MESSAGE")
+                .Add("sasl_username", user)
+                .Add("instance", user)
+                .Add("recipient_count", "1")
+                .ToBytes(), Cancel);
     }
 
     private static async Task<string> Run(params string[] arguments)
@@ -111,7 +130,9 @@ public sealed partial class ScreenWidthSpecs : IDisposable
 
     private static async Task<string> OnTerminal(int columns, params string[] arguments)
     {
-        var command = string.Create(CultureInfo.InvariantCulture, $"stty cols {columns} rows 50; exec '{string.Join("' '", [PolicydProcess.Executable, .. arguments])}'");
+        var command = string.Create(
+            CultureInfo.InvariantCulture,
+            $"stty cols {columns} rows 50; exec '{string.Join("' '", [PolicydProcess.Executable, .. arguments])}'");
         var (code, text) = await ProcessUnderTest.Run("/usr/bin/env", "TERM=xterm", Needs.Program("script"), "-qec", command, "/dev/null");
         Assert.True(code == 0, text);
         return Escapes().Replace(text, "").Replace("\r", "", StringComparison.Ordinal);

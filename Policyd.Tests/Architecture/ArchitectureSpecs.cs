@@ -27,7 +27,8 @@ public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
         ["Microsoft.Data.Sqlite", "SQLitePCLRaw.core", "Npgsql", "MySqlConnector", "StackExchange.Redis", "MaxMind.Db"];
 
     private static IEnumerable<string> Assemblies =>
-        s_mayUse.Keys.Select(static project => Path.Combine(AppContext.BaseDirectory, (project == "Policyd.Server" ? "policyd" : project) + ".dll"));
+        s_mayUse.Keys.Select(
+            static project => Path.Combine(AppContext.BaseDirectory, (project == "Policyd.Server" ? "policyd" : project) + ".dll"));
 
     /// <summary>A project may also use what those that it may use may use.</summary>
     private static HashSet<string> Reach(string project) => [.. s_mayUse[project].SelectMany(used => Reach(used).Append(used))];
@@ -48,7 +49,8 @@ public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
     {
         var dependencies = new Dependencies(Assemblies);
         Print(dependencies);
-        var circles = new Circles(dependencies.ByNamespace, static (from, to) => Dependencies.ProjectOf(from) == Dependencies.ProjectOf(to));
+        var circles = new Circles(
+            dependencies.ByNamespace, static (from, to) => Dependencies.ProjectOf(from) == Dependencies.ProjectOf(to));
         var told = string.Join("\n\n", circles.All.Select(circle => string.Join('\n', Arrows(dependencies, circle))));
         Assert.True(told.Length == 0, told);
     }

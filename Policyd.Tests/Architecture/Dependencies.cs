@@ -112,7 +112,10 @@ internal sealed class Dependencies
     {
         TypeReference type => [type],
         FieldReference field => [field.DeclaringType, field.FieldType],
-        GenericInstanceMethod method => [method.DeclaringType, method.ReturnType, .. method.GenericArguments, .. method.Parameters.Select(static one => one.ParameterType)],
+        GenericInstanceMethod method => [
+            method.DeclaringType, method.ReturnType, .. method.GenericArguments,
+            .. method.Parameters.Select(static one => one.ParameterType)
+        ],
         MethodReference method => [method.DeclaringType, method.ReturnType, .. method.Parameters.Select(static one => one.ParameterType)],
         _ => [],
     };

@@ -6,7 +6,10 @@ using Xunit;
 
 namespace Policyd.Tests.Bench;
 
-/// <summary>A whole comparison of the built server with the echo, every stage as short as it can be: what it measures says nothing, that it measures does.</summary>
+/// <summary>
+/// A whole comparison of the built server with the echo, every stage as short as it can be: what it measures says nothing, that it measures
+/// does.
+/// </summary>
 [ServerTest]
 public sealed class CompareCommandSpecs : IDisposable
 {
@@ -24,7 +27,8 @@ public sealed class CompareCommandSpecs : IDisposable
 
         var file = Path.Combine(_directory, "result.json");
         var (exit, output, error) = await InvokeAsync(
-            $"compare --stages all --json {file} --timeout 60 --expect PREPEND --connections 4 --seconds 0.3 --rounds 2 --warmup 0.1 --warmup-windows 3"
+            $"compare --stages all --json {file} --timeout 60 --expect PREPEND --connections 4 --seconds 0.3 --rounds 2 "
+            + $"--warmup 0.1 --warmup-windows 3"
             + " --slow-seconds 0.3 --idle-seconds 0.3 --idle-settling 0 --starts 1 --start-seconds 1 --idle-connections 20 --mails 300");
         Assert.True(exit == 0, error + output);
         Assert.Contains("| policyd | echo | policyd / echo |", output, StringComparison.Ordinal);
@@ -33,8 +37,10 @@ public sealed class CompareCommandSpecs : IDisposable
         using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
         string[] ofBoth =
         [
-            "rates: requests/s", "rates: CPU µs/request", "rates: p50 µs", "rates: p99 µs", "rates: p99.9 µs", "rates: memory MiB", "rates: garbage bytes/request",
-            "slow: CPU µs/request at 100/s", "slow: CPU µs/request at 1000/s", "idle: memory MiB", "start: first answer ms", "start: longest ms of the first 2 s",
+            "rates: requests/s", "rates: CPU µs/request", "rates: p50 µs", "rates: p99 µs", "rates: p99.9 µs", "rates: memory MiB",
+            "rates: garbage bytes/request",
+            "slow: CPU µs/request at 100/s", "slow: CPU µs/request at 1000/s", "idle: memory MiB", "start: first answer ms",
+            "start: longest ms of the first 2 s",
         ];
         Assert.All(ofBoth, name => Assert.True(Median(json, name, "policyd") > 0 && Median(json, name, "echo") > 0, name));
         Assert.All(["rates: work items/request", "memory: MiB at the end"], name => Assert.True(Median(json, name, "policyd") > 0, name));
@@ -54,7 +60,9 @@ public sealed class CompareCommandSpecs : IDisposable
     private static double? Median(JsonDocument json, string name, string server) =>
         json.RootElement.GetProperty("figures").EnumerateArray()
             .Where(figure => $"{figure.GetProperty("stage")}: {figure.GetProperty("name")}" == name)
-            .Select(figure => figure.GetProperty("servers").TryGetProperty(server, out var found) ? found.GetProperty("summary").GetProperty("median").GetDouble() : (double?)null)
+            .Select(figure => figure.GetProperty("servers").TryGetProperty(server, out var found) ? found.GetProperty("summary")
+                .GetProperty("median")
+                .GetDouble() : (double?)null)
             .FirstOrDefault();
 
     private static async Task<(int Exit, string Output, string Error)> InvokeAsync(string line)

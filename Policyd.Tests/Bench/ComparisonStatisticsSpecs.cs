@@ -121,7 +121,10 @@ public class ComparisonStatisticsSpecs
     public void Settings_of_the_runtime_are_told_and_those_of_its_commands_are_not()
     {
         KeyValuePair<string, string>[] variables =
-            [new("PATH", "/bin"), new("DOTNET_ROOT", "/usr"), new("DOTNET_CLI_HOME", "/tmp"), new("DOTNET_gcServer", "1"), new("COMPlus_TieredPGO", "0")];
+            [
+                new("PATH", "/bin"), new("DOTNET_ROOT", "/usr"), new("DOTNET_CLI_HOME", "/tmp"), new("DOTNET_gcServer", "1"),
+                new("COMPlus_TieredPGO", "0")
+            ];
         Assert.Equal(["COMPlus_TieredPGO", "DOTNET_gcServer"], InheritedSettings.Choose(variables).Keys);
     }
 

@@ -21,7 +21,8 @@ public class EchoServerSpecs(ITestOutputHelper output)
             for (var second = first; second <= bytes.Length; second++)
             {
                 var counter = new EmptyLineCounter();
-                Assert.Equal(4, counter.Count(bytes.AsSpan(0, first)) + counter.Count(bytes.AsSpan(first, second - first)) + counter.Count(bytes.AsSpan(second)));
+                Assert.Equal(4, counter.Count(bytes.AsSpan(0, first)) + counter.Count(bytes.AsSpan(first, second - first)) + counter.Count(
+                    bytes.AsSpan(second)));
             }
         }
     }

@@ -48,7 +48,10 @@ public class LoadGeneratorSpecs
     {
         var never = new TaskCompletionSource<byte[]?>();
         using var server = new ScriptedServer(number => number == 1 ? new(never.Task) : new(Dunno));
-        var options = new LoadOptions { Endpoint = server.Endpoint, Connections = 1, Requests = 5, Timeout = TimeSpan.FromMilliseconds(300) };
+        var options = new LoadOptions
+        {
+            Endpoint = server.Endpoint, Connections = 1, Requests = 5, Timeout = TimeSpan.FromMilliseconds(300)
+        };
         var report = await RunAsync(options);
         Assert.Equal((4L, 1L, 1L), (report.Requests, report.Errors.TimedOut, report.Errors.Total));
         never.SetResult(null);
@@ -122,7 +125,8 @@ public class LoadGeneratorSpecs
     {
         using var server = new ScriptedServer(number => new(number == 2 ? "action=reject \x01no\n\n"u8.ToArray() : Dunno));
         var report = await RunAsync(new LoadOptions { Endpoint = server.Endpoint, Connections = 1, Requests = 6, Expect = "dunno" });
-        Assert.Equal((6L, 1L, 1L, "reject \\x01no"), (report.Requests, report.Errors.Unexpected, report.Errors.Total, report.FirstWrongAnswer));
+        Assert.Equal(
+            (6L, 1L, 1L, "reject \\x01no"), (report.Requests, report.Errors.Unexpected, report.Errors.Total, report.FirstWrongAnswer));
     }
 
     [Theory]
@@ -170,7 +174,8 @@ public class LoadGeneratorSpecs
     {
         using var server = new ScriptedServer(_ => new(Dunno));
         var attributes = new KeyValuePair<string, string>[] { new("padding", new string('x', 60_000)) };
-        var report = await RunAsync(new LoadOptions { Endpoint = server.Endpoint, Connections = 4, Requests = 50, Attributes = attributes });
+        var report = await RunAsync(
+            new LoadOptions { Endpoint = server.Endpoint, Connections = 4, Requests = 50, Attributes = attributes });
         Assert.Equal((50L, 0L, 50), (report.Requests, report.Errors.Total, server.Requests));
     }
 

@@ -14,7 +14,13 @@ public class RequestTemplateSpecs
         Assert.Equal(29, request.Count);
         Assert.Equal(
             ("smtpd_access_policy", "RCPT", "10.1.2.3", "rcpt3@example.net", "user66051@example.com", "1005.65000001.2.0"),
-            (request["request"], request["protocol_state"], request["client_address"], request["recipient"], request["sasl_username"], request["instance"]));
+            (
+                request["request"],
+                request["protocol_state"],
+                request["client_address"],
+                request["recipient"],
+                request["sasl_username"],
+                request["instance"]));
     }
 
     [Fact]
@@ -32,7 +38,8 @@ public class RequestTemplateSpecs
     {
         var template = RequestTemplate.Compile([new("x", "%k%a%i%r%m")], epoch: long.MaxValue / 2);
         var buffer = new byte[template.MaxLength];
-        var length = template.Write(buffer, new RequestNumbers(RequestTemplate.MaxKeys - 1, long.MaxValue, 60_000, long.MaxValue, int.MaxValue));
+        var length = template.Write(
+            buffer, new RequestNumbers(RequestTemplate.MaxKeys - 1, long.MaxValue, 60_000, long.MaxValue, int.MaxValue));
         Assert.InRange(length, 1, buffer.Length);
     }
 

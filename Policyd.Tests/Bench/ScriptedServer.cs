@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Policyd.Tests.Bench;
 
-/// <summary>A server whose answers a test writes: for each request, by its number over all connections and its text, what to send; null closes.</summary>
+/// <summary>
+/// A server whose answers a test writes: for each request, by its number over all connections and its text, what to send; null closes.
+/// </summary>
 internal sealed class ScriptedServer : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

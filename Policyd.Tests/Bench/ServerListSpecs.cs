@@ -55,7 +55,8 @@ public sealed class ServerListSpecs : IDisposable
     public void Configuration_with_a_port_of_its_own_is_used_where_it_is()
     {
         var file = Write("fixed.hocon", "fixed");
-        var servers = new ServerList([], [NamedValue.Parse(file)], Fixed, "other --it", new IPEndPoint(IPAddress.Loopback, 2)).Resolve("/programs");
+        var servers = new ServerList([], [NamedValue.Parse(file)], Fixed, "other --it", new IPEndPoint(IPAddress.Loopback, 2)).Resolve(
+            "/programs");
         Assert.Equal((Fixed, null), (servers[0].Endpoint, servers[0].Configuration));
         Assert.Equal(["/programs/policyd", "serve", "-c", file], servers[0].Command);
         Assert.Equal("against", servers[1].Name);
@@ -68,7 +69,10 @@ public sealed class ServerListSpecs : IDisposable
         var file = Write("fixed.hocon", "fixed");
         var free = Write("free.hocon", "{port}");
         Assert.Contains("does not take its port", Refused(List([], [file])), StringComparison.Ordinal);
-        Assert.Contains("Several servers", Refused(new ServerList([new(null, "a"), new(null, "b")], [new(null, file)], Fixed, null, null)), StringComparison.Ordinal);
+        Assert.Contains(
+            "Several servers",
+            Refused(new ServerList([new(null, "a"), new(null, "b")], [new(null, file)], Fixed, null, null)),
+            StringComparison.Ordinal);
         Assert.Contains("there is none", Refused(new ServerList([], [new(null, free)], Fixed, null, null)), StringComparison.Ordinal);
         Assert.Contains("given twice", Refused(List([], [free, free])), StringComparison.Ordinal);
         Assert.Contains("given twice for policyd", Refused(List([], [$"policyd={free}", $"policyd={free}"])), StringComparison.Ordinal);

@@ -6,8 +6,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Cases;
 
 /// <summary>
-/// One small input that once failed: a configuration, the requests, and where it needs them the DNS records and the tables. Such cases stand
-/// beside the repository and are no part of it; a test of one is skipped with a reason where they are absent.
+/// One small input that once failed: a configuration, the requests, and where it needs them the DNS records and the tables. Such cases
+/// stand beside the repository and are no part of it; a test of one is skipped with a reason where they are absent.
 /// </summary>
 internal sealed class CaseFolder(string name)
 {
@@ -42,7 +42,8 @@ internal sealed class CaseFolder(string name)
         }
 
         using var zone = JsonDocument.Parse(File.ReadAllText(file));
-        foreach (var (owner, record) in zone.RootElement.EnumerateObject().SelectMany(owner => owner.Value.EnumerateArray().Select(record => (owner.Name, record.EnumerateObject().Single()))))
+        foreach (var (owner, record) in zone.RootElement.EnumerateObject()
+            .SelectMany(owner => owner.Value.EnumerateArray().Select(record => (owner.Name, record.EnumerateObject().Single()))))
         {
             _ = record.Name switch
             {

@@ -4,8 +4,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Cases;
 
 /// <summary>
-/// The collected cases through the running server: the real executable, a DNS server on loopback, a real database. What each stands for is tested
-/// more widely beside the module that had the fault; here nothing is replaced.
+/// The collected cases through the running server: the real executable, a DNS server on loopback, a real database. What each stands for is
+/// tested more widely beside the module that had the fault; here nothing is replaced.
 /// </summary>
 [ServerTest]
 public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output)
@@ -21,14 +21,18 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
     public async Task Case_02_a_list_that_refuses_this_resolver_refuses_no_mail()
     {
         var printed = await Passes("02-list-refuses-127.0.0.1", ["dunno"]);
-        Assert.Contains(printed, line => line.Contains("uribl.example", StringComparison.Ordinal) && line.Contains("127.0.0.1", StringComparison.Ordinal));
+        Assert.Contains(
+            printed,
+            line => line.Contains("uribl.example", StringComparison.Ordinal) && line.Contains("127.0.0.1", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Case_03_a_DSN_with_colons_names_host_and_port()
     {
         var port = PortOf(await mariaDb.NewDatabase());
-        await mariaDb.Execute("DROP DATABASE IF EXISTS relaystats; CREATE DATABASE relaystats; CREATE USER IF NOT EXISTS 'p'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT ALL ON relaystats.* TO 'p'@'127.0.0.1'");
+        await mariaDb.Execute(
+            "DROP DATABASE IF EXISTS relaystats; CREATE DATABASE relaystats; CREATE USER IF NOT EXISTS 'p'@'127.0.0.1' IDENTIFIED BY 'x'; "
+                + "GRANT ALL ON relaystats.* TO 'p'@'127.0.0.1'");
         await Passes("03-mysql-dsn-with-colons", ["dunno"], text => text.Replace("DBPORT", port, StringComparison.Ordinal));
         Assert.Equal("Bob\t1", await mariaDb.Query("SELECT `key`, count FROM relaystats.acct_sasl_username"));
     }
@@ -38,7 +42,8 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
         await Passes("04-idn-capital-letters-spf", Enumerable.Repeat("reject SPF validation failed", 2));
 
     [Fact]
-    public async Task Case_05_a_domain_beyond_ASCII_is_found_in_a_list_in_each_of_its_forms() => await Passes("05-dbl-idn", Enumerable.Repeat("reject", 3));
+    public async Task Case_05_a_domain_beyond_ASCII_is_found_in_a_list_in_each_of_its_forms() =>
+        await Passes("05-dbl-idn", Enumerable.Repeat("reject", 3));
 
     [Theory]
     [InlineData("latin1")]
@@ -46,7 +51,8 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
     public async Task Case_06_a_value_that_the_column_cannot_hold_is_no_row(string charset)
     {
         var dsn = await mariaDb.NewDatabase();
-        await mariaDb.Execute($"USE {DatabaseOf(dsn)}; " + new CaseFolder("06-sql-lookup-other-charset").Sql.Replace("latin1", charset, StringComparison.Ordinal));
+        await mariaDb.Execute($"USE {DatabaseOf(dsn)}; " + new CaseFolder("06-sql-lookup-other-charset").Sql.Replace(
+            "latin1", charset, StringComparison.Ordinal));
         await Passes("06-sql-lookup-other-charset", ["reject found", "dunno", "dunno"], text => OnMariaDb(text, dsn));
     }
 
@@ -75,7 +81,11 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
             "09-postgres-restart-first-mail",
             ["dunno", "dunno"],
             text => OnPostgres(text, dsn),
-            beforeRequest: at => at == 1 ? postgres.Execute(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()") : Task.CompletedTask);
+            beforeRequest: at => at == 1
+                ? postgres.Execute(
+                    dsn,
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+                : Task.CompletedTask);
     }
 
     [Fact]
@@ -88,7 +98,8 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
     }
 
     [Fact]
-    public async Task Case_11_lookups_of_SPF_that_find_nothing_count_by_term() => await Passes("11-spf-voids-of-mx-hosts", ["dunno", "dunno"]);
+    public async Task Case_11_lookups_of_SPF_that_find_nothing_count_by_term() =>
+        await Passes("11-spf-voids-of-mx-hosts", ["dunno", "dunno"]);
 
     [Fact]
     public async Task Case_12_what_was_counted_at_a_later_time_is_not_of_the_last_hour()
@@ -96,14 +107,24 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
         var library = Needs.File("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "faketime");
         using var folder = new TemporaryFolder();
         var clock = folder.Write("clock", "@2027-05-05 12:00:00");
-        var times = new[] { "2027-05-05 12:00:00", "2027-05-05 12:00:10", "2026-05-05 12:00:00", "2026-05-05 14:00:00", "2026-05-06 14:00:00" };
+        var times = new[]
+        {
+            "2027-05-05 12:00:00", "2027-05-05 12:00:10", "2026-05-05 12:00:00", "2026-05-05 14:00:00", "2026-05-06 14:00:00"
+        };
         await Passes(
             "12-rolling-window-clock-put-back",
             Enumerable.Repeat("dunno", times.Length),
             text => text.Replace("FOLDER", folder.Path, StringComparison.Ordinal),
             beforeRequest: at => File.WriteAllTextAsync(clock, times[at], Cancel),
-            requests: [.. times.Select((_, at) => new PolicyRequestBuilder().Add("request", "smtpd_access_policy").Add("protocol_state", "END-OF-MESSAGE").Add("sasl_username", "u").Add("instance", $"a.{at}").ToBytes())],
-            environment: new Dictionary<string, string> { ["LD_PRELOAD"] = library, ["FAKETIME_TIMESTAMP_FILE"] = clock, ["FAKETIME_NO_CACHE"] = "1", ["DONT_FAKE_MONOTONIC"] = "1" });
+            requests: [.. times.Select((_, at) => new PolicyRequestBuilder().Add("request", "smtpd_access_policy")
+                .Add("protocol_state", "END-OF-MESSAGE")
+                .Add("sasl_username", "u")
+                .Add("instance", $"a.{at}")
+                .ToBytes())],
+            environment: new Dictionary<string, string>
+            {
+                ["LD_PRELOAD"] = library, ["FAKETIME_TIMESTAMP_FILE"] = clock, ["FAKETIME_NO_CACHE"] = "1", ["DONT_FAKE_MONOTONIC"] = "1"
+            });
     }
 
     [Fact]
@@ -118,8 +139,11 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
     [Fact]
     public async Task Case_15_a_pair_that_has_passed_is_not_made_to_wait_again()
     {
-        byte[] Request(int at) => new PolicyRequestBuilder().Add("request", "smtpd_access_policy").Add("protocol_state", "RCPT").Add("client_address", "192.0.2.1")
-            .Add("sender", "a@example.org").Add("recipient", "b@example.net").Add("instance", $"a.{at}").ToBytes();
+        byte[] Request(int at) => new PolicyRequestBuilder()
+            .Add("request", "smtpd_access_policy")
+            .Add("protocol_state", "RCPT")
+            .Add("client_address", "192.0.2.1")
+                .Add("sender", "a@example.org").Add("recipient", "b@example.net").Add("instance", $"a.{at}").ToBytes();
 
         // The second mail is sent until the pair has waited long enough; what the server answers decides, not a clock of the test's.
         await Passes(
@@ -180,8 +204,10 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
         }
 
         Assert.True(
-            answers.Zip(expected, (came, wanted) => came.StartsWith(wanted, StringComparison.Ordinal)).All(fits => fits) && answers.Count == expected.Count(),
-            $"expected {string.Join(" | ", expected)}, came {string.Join(" | ", answers)}; the server printed:\n{string.Join('\n', server.Lines)}");
+            answers.Zip(expected, (came, wanted) => came.StartsWith(wanted, StringComparison.Ordinal)).All(fits => fits)
+                && answers.Count == expected.Count(),
+            $"expected {string.Join(" | ", expected)}, came {string.Join(" | ", answers)}; the server "
+                + $"printed:\n{string.Join('\n', server.Lines)}");
         server.Terminate();
         await server.Exits(TimeSpan.FromMinutes(1));
         Summary.Line(output, $"case {name}: {string.Join(" | ", answers)}");
@@ -205,7 +231,8 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
         .Replace("dbi:mysql:database=p;host=127.0.0.1;port=DBPORT", dsn, StringComparison.Ordinal)
         .Replace("user = p, password = x", "user = policyd, password = secret", StringComparison.Ordinal);
 
-    private static string OnPostgres(string text, string dsn) => text.Replace("dbi:Pg:dbname=postgres;host=127.0.0.1;port=DBPORT", dsn, StringComparison.Ordinal);
+    private static string OnPostgres(string text, string dsn) =>
+        text.Replace("dbi:Pg:dbname=postgres;host=127.0.0.1;port=DBPORT", dsn, StringComparison.Ordinal);
 
     private static string DatabaseOf(string dsn) => dsn.Split('=', ';')[1];
 

@@ -15,7 +15,8 @@ public sealed class HoconHostileInputSpecs
 {
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 
-    private static readonly Gen<string> s_text = Gen.Char["abc0 .\"\\\n\t{}$é😀/#=+\u0001\u2028"].Array[0, 8].Select(c => new string(c).Replace("\uD83D", "").Replace("\uDE00", ""));
+    private static readonly Gen<string> s_text = Gen.Char["abc0 .\"\\\n\t{}$é😀/#=+\u0001\u2028"].Array[0, 8].Select(
+        c => new string(c).Replace("\uD83D", "").Replace("\uDE00", ""));
 
     private static readonly Gen<object?> s_json = Gen.Recursive<object?>((depth, inner) => depth > 3 ? Leaf() : Gen.Frequency(
         (3, Leaf()),
@@ -46,7 +47,34 @@ public sealed class HoconHostileInputSpecs
 
     [Fact]
     public void Garbage_never_throws() =>
-        PiecesOf("a", "b.c", "${a}", "${?b.c}", "${", "{", "}", "[", "]", "=", ":", "+=", ",", "\n", " ", "\"", "\"\"\"", "\\", "include ", "\"x\"", "1", "#", "//", "<", "\0", "é", "\uD800")
+        PiecesOf(
+            "a",
+            "b.c",
+            "${a}",
+            "${?b.c}",
+            "${",
+            "{",
+            "}",
+            "[",
+            "]",
+            "=",
+            ":",
+            "+=",
+            ",",
+            "\n",
+            " ",
+            "\"",
+            "\"\"\"",
+            "\\",
+            "include ",
+            "\"x\"",
+            "1",
+            "#",
+            "//",
+            "<",
+            "\0",
+            "é",
+            "\uD800")
             .Array[0, 40].Select(pieces => string.Concat(pieces)).Sample(text =>
             {
                 Assert.NotNull(HoconReader.Read(text).Root);
@@ -55,8 +83,35 @@ public sealed class HoconHostileInputSpecs
 
     [Fact]
     public void Conf_garbage_never_throws() =>
-        PiecesOf("<Plugin a>", "</Plugin>", "<VirtualHost 1>", "</VirtualHost>", "<", ">", "<>", "</>", "</a>", "<a/>", "regex = b", "k v", "= v", "\n", "\n", "\n", "\\\n", "/*", "*/", "<<EOT", "EOT", "#", "port = ,", "host = ::1", "\"", "<Connection x>")
-            .Array[0, 30].Select(pieces => string.Concat(pieces)).Sample(text => Assert.NotNull(MtpolicydConfReader.Read(text).Root), iter: 5000);
+        PiecesOf(
+            "<Plugin a>",
+            "</Plugin>",
+            "<VirtualHost 1>",
+            "</VirtualHost>",
+            "<",
+            ">",
+            "<>",
+            "</>",
+            "</a>",
+            "<a/>",
+            "regex = b",
+            "k v",
+            "= v",
+            "\n",
+            "\n",
+            "\n",
+            "\\\n",
+            "/*",
+            "*/",
+            "<<EOT",
+            "EOT",
+            "#",
+            "port = ,",
+            "host = ::1",
+            "\"",
+            "<Connection x>")
+            .Array[0, 30].Select(pieces => string.Concat(pieces))
+                .Sample(text => Assert.NotNull(MtpolicydConfReader.Read(text).Root), iter: 5000);
 
     [Theory]
     [InlineData("[")]
@@ -72,8 +127,11 @@ public sealed class HoconHostileInputSpecs
     [Fact]
     public void Deep_path_and_deep_conf_are_an_error()
     {
-        Assert.Contains("nested deeper", Assert.Single(HoconReader.Read(string.Join('.', Enumerable.Repeat("a", 100_000)) + " = 1").Errors()));
-        Assert.Contains(MtpolicydConfReader.Read(string.Concat(Enumerable.Repeat("<Plugin a>\n", 5000))).Errors(), error => error.Contains("nested deeper"));
+        Assert.Contains(
+            "nested deeper", Assert.Single(HoconReader.Read(string.Join('.', Enumerable.Repeat("a", 100_000)) + " = 1").Errors()));
+        Assert.Contains(
+            MtpolicydConfReader.Read(string.Concat(Enumerable.Repeat("<Plugin a>\n", 5000))).Errors(),
+            error => error.Contains("nested deeper"));
     }
 
     [Theory]

@@ -52,7 +52,9 @@ public sealed class HoconIncludeSpecs : IDisposable
         var optional = Read("include \"nope.conf\"\na = 1");
         Assert.Equal("""{"a":1}""", optional.Json());
         Assert.Equal(Severity.Notice, Assert.Single(optional.Diagnostics.All).Severity);
-        Assert.Contains("main.hocon:1:1: the included file \"nope.conf\" does not exist", Assert.Single(Read("include required(\"nope.conf\")").Errors()));
+        Assert.Contains(
+            "main.hocon:1:1: the included file \"nope.conf\" does not exist",
+            Assert.Single(Read("include required(\"nope.conf\")").Errors()));
     }
 
     [Fact]

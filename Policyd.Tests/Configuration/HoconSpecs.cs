@@ -52,10 +52,13 @@ public sealed class HoconSpecs
     [InlineData("a.x : 42, a.y : 43", """{"a":{"x":42,"y":43}}""")]
     [InlineData("a b c : 42", """{"a b c":42}""")]
     [InlineData("foo.\"hello.world\".\"\" : 1", """{"foo":{"hello.world":{"":1}}}""")]
-    [InlineData("10.0foo : 1, foo10.0 : 2, foo\"10.0\" : 3, 1.2.3 : 4", """{"10":{"0foo":1},"foo10":{"0":2},"foo10.0":3,"1":{"2":{"3":4}}}""")]
+    [InlineData(
+        "10.0foo : 1, foo10.0 : 2, foo\"10.0\" : 3, 1.2.3 : 4", """{"10":{"0foo":1},"foo10":{"0":2},"foo10.0":3,"1":{"2":{"3":4}}}""")]
     [InlineData("true : 42, 3 : 42, 3.14 : 42", """{"true":42,"3":{"14":42}}""")]
     // Substitutions
-    [InlineData("animal.favorite = cat, key : ${animal.favorite} is my favorite animal", """{"animal":{"favorite":"cat"},"key":"cat is my favorite animal"}""")]
+    [InlineData(
+        "animal.favorite = cat, key : ${animal.favorite} is my favorite animal",
+        """{"animal":{"favorite":"cat"},"key":"cat is my favorite animal"}""")]
     [InlineData("a = ${b}, b = 5", """{"a":5,"b":5}""")]
     [InlineData("a = 1, a = ${?nope}", """{"a":1}""")]
     [InlineData("a = [ 1, ${?nope}, 2 ]", """{"a":[1,2]}""")]
@@ -71,7 +74,9 @@ public sealed class HoconSpecs
     [InlineData("foo : { a : { c : 1 } }\nfoo : ${foo.a}\nfoo : { a : 2 }", """{"foo":{"a":2,"c":1}}""")]
     [InlineData("bar : { foo : 42, baz : ${bar.foo} }", """{"bar":{"foo":42,"baz":42}}""")]
     [InlineData("bar : { foo : 42, baz : ${bar.foo} }\nbar : { foo : 43 }", """{"bar":{"foo":43,"baz":43}}""")]
-    [InlineData("bar : { a : ${foo.d}, b : 1 }\nbar.b = 3\nfoo : { c : ${bar.b}, d : 2 }\nfoo.d = 4", """{"bar":{"a":4,"b":3},"foo":{"c":3,"d":4}}""")]
+    [InlineData(
+        "bar : { a : ${foo.d}, b : 1 }\nbar.b = 3\nfoo : { c : ${bar.b}, d : 2 }\nfoo.d = 4",
+        """{"bar":{"a":4,"b":3},"foo":{"c":3,"d":4}}""")]
     [InlineData("a = ${?a}foo", """{"a":"foo"}""")]
     [InlineData("a = ${?a} [3]", """{"a":[3]}""")]
     [InlineData("a : 1, b : 2, a : ${b}, b : ${a}", """{"a":1,"b":1}""")]
@@ -81,7 +86,9 @@ public sealed class HoconSpecs
     [InlineData("x { a = [1] }\nx { a += 2 }", """{"x":{"a":[1,2]}}""")]
     [InlineData("l = [ { a += 1, a += 2 } ]", """{"l":[{"a":[1,2]}]}""")]
     // Includes that are none
-    [InlineData("foo include : 42, foo : include, \"include\" : 1, a = [ include ]", """{"foo include":42,"foo":"include","include":1,"a":["include"]}""")]
+    [InlineData(
+        "foo include : 42, foo : include, \"include\" : 1, a = [ include ]",
+        """{"foo include":42,"foo":"include","include":1,"a":["include"]}""")]
     // Numerically indexed objects in a concatenation of arrays
     [InlineData("o { 1 = b, 0 = a }\na = [x] ${o}", """{"o":{"1":"b","0":"a"},"a":["x","a","b"]}""")]
     public void Text_means_what_the_specification_says(string hocon, string json) =>
@@ -139,14 +146,18 @@ public sealed class HoconSpecs
     public void Missing_brace_is_traced_to_the_line_that_stands_too_far_left()
     {
         var errors = Trees.Hocon("policyd {\n  a {\n    b {\n      c = 1\n  }\n  d = 2\n}\n").Errors();
-        Assert.Equal(["test.hocon:8:1: expected '}' to close the object opened at 1:9 (the '}' at 5:3 is indented less than line 3, where its object begins; a '}' may be missing before it)"], errors);
+        Assert.Equal(
+            ["test.hocon:8:1: expected '}' to close the object opened at 1:9 (the '}' at 5:3 is indented less than line 3, where its "
+                + "object begins; a '}' may be missing before it)"],
+            errors);
     }
 
     [Fact]
     public void Environment_answers_a_substitution_that_the_configuration_does_not()
     {
         Assert.Equal("""{"a":"/home/x/b","c":"","e":1,"f":null}""",
-            Trees.Hocon("a = ${HOME}/b\nc = ${EMPTY}\ne = 1\ne = ${?NOPE}\nf = null\nf = ${?g}", ("HOME", "/home/x"), ("EMPTY", "")).Json());
+            Trees.Hocon("a = ${HOME}/b\nc = ${EMPTY}\ne = 1\ne = ${?NOPE}\nf = null\nf = ${?g}", ("HOME", "/home/x"), ("EMPTY", ""))
+                .Json());
         Assert.Equal("""{"HOME":null,"a":null}""", Trees.Hocon("HOME = null, a = ${HOME}", ("HOME", "/home/x")).Json());
         Assert.Equal("""{"a":["x","y"]}""", Trees.Hocon("a = ${L[]}", ("L_0", "x"), ("L_1", "y")).Json());
     }

@@ -88,7 +88,8 @@ public sealed class MtpolicydConfSpecs : IDisposable
     [InlineData("a = 1\na = 2", "2:1: a is given twice: first at 1:1")]
     [InlineData("<VirtualHost 1>\nx = 1\nx = 2\n</VirtualHost>", "3:1: x is given twice in <VirtualHost 1>: first at 2:1")]
     [InlineData("<virtualhost 1>\n</virtualhost>", "1:1: unknown section <virtualhost 1>; did you mean \"VirtualHost\"?")]
-    [InlineData("<VirtualHost 1>\n<Plugin a>\n</VirtualHost>", "3:1: expected </Plugin> to close the section opened at 2:1, found </VirtualHost>")]
+    [InlineData(
+        "<VirtualHost 1>\n<Plugin a>\n</VirtualHost>", "3:1: expected </Plugin> to close the section opened at 2:1, found </VirtualHost>")]
     [InlineData("<VirtualHost 1>\n", "1:1: <VirtualHost 1> is never closed")]
     [InlineData("</Plugin>", "1:1: </Plugin> has no matching <Plugin>")]
     [InlineData("<VirtualHost", "1:1: expected '>'")]
@@ -102,7 +103,8 @@ public sealed class MtpolicydConfSpecs : IDisposable
     public void Options_of_the_process_pool_are_a_notice()
     {
         var document = Read("max_servers = 50\nuser=x\n<VirtualHost 1>\n</VirtualHost>");
-        Assert.Equal(["test.conf:1:1: notice: max_servers", "test.conf:2:1: notice: user has no"], document.Messages().Select(m => m[..34]));
+        Assert.Equal(
+            ["test.conf:1:1: notice: max_servers", "test.conf:2:1: notice: user has no"], document.Messages().Select(m => m[..34]));
         Assert.Null(document.Root.Find("policyd", "max_servers"));
     }
 
@@ -113,10 +115,12 @@ public sealed class MtpolicydConfSpecs : IDisposable
         _folder.Write("d/1.conf", "a = 1");
         _folder.Write("d/.hidden", "h = 1");
         _folder.Write("one.frag", "c = 3");
-        var main = _folder.Write("main.conf", "<VirtualHost 1>\n<<include d>>\ninclude one.frag\n<<include *.none>>\n</VirtualHost>\n<<include main.conf>>");
+        var main = _folder.Write(
+            "main.conf", "<VirtualHost 1>\n<<include d>>\ninclude one.frag\n<<include *.none>>\n</VirtualHost>\n<<include main.conf>>");
         var document = MtpolicydConfReader.ReadFile(main);
         Assert.Equal([main + ":6:1: include cycle: main.conf -> main.conf"], document.Errors());
         Assert.Equal("""{"policyd":{"virtual_hosts":[{"port":1,"a":1,"b":2,"c":3}]}}""", HoconWriter.WriteJson(document.Root));
-        Assert.EndsWith("2.conf:1:1", document.Root.Find("policyd", "virtual_hosts") is ConfigArray { Items: [ConfigObject host] } && host.TryGetMember("b", out var b) ? b.KeyPosition.ToString() : "");
+        Assert.EndsWith("2.conf:1:1", document.Root.Find("policyd", "virtual_hosts") is ConfigArray { Items: [ConfigObject host] }
+            && host.TryGetMember("b", out var b) ? b.KeyPosition.ToString() : "");
     }
 }

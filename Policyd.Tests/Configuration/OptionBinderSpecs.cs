@@ -22,7 +22,8 @@ public sealed class OptionBinderSpecs
     [SuppressMessage("Design", "CA1000", Justification = "The interface asks for static members.")]
     public sealed record Override<T>(T Value, string? Key) : IMultiKeyOption<Override<T>>
     {
-        public static IReadOnlyList<OptionKey> KeysOf(string name) => [new(name, typeof(T)), new("uc_" + name, typeof(string), "a session key that overrides it")];
+        public static IReadOnlyList<OptionKey> KeysOf(string name) =>
+            [new(name, typeof(T)), new("uc_" + name, typeof(string), "a session key that overrides it")];
 
         public static Override<T> Bind(OptionReader reader, Override<T>? current) => new(
             reader.TryRead<T>(reader.Name, out var value) ? value : current is null ? default! : current.Value,
@@ -99,7 +100,8 @@ public sealed class OptionBinderSpecs
     private static (Sample Sample, string[] Errors) Bind(string text, params string[] consumed)
     {
         var document = Trees.Hocon(text);
-        var sample = OptionBinder.Create<Sample>(document.Root, document.Diagnostics, new BindingOptions { ConsumedElsewhere = consumed, Subject = "plugin X" });
+        var sample = OptionBinder.Create<Sample>(
+            document.Root, document.Diagnostics, new BindingOptions { ConsumedElsewhere = consumed, Subject = "plugin X" });
         return (sample, document.Errors());
     }
 
@@ -120,7 +122,8 @@ public sealed class OptionBinderSpecs
             """);
         Assert.Equal(3, sample.LogLevel);
         Assert.True(sample.Invert);
-        Assert.Equal((5_000_000_000, -2.5, TimeSpan.FromMinutes(2), 1_000_000L), (sample.Big, sample.Score, sample.Expire, sample.MaxSize.Bytes));
+        Assert.Equal(
+            (5_000_000_000, -2.5, TimeSpan.FromMinutes(2), 1_000_000L), (sample.Big, sample.Score, sample.Expire, sample.MaxSize.Bytes));
         Assert.Equal(Mode.DeferIfPermit, sample.Mode);
         Assert.Equal(["x", "y", "z"], sample.Fields);
         Assert.Equal([1, 2, 3], sample.Numbers);
@@ -149,7 +152,8 @@ public sealed class OptionBinderSpecs
     [InlineData("1500 ms", 1500)]
     [InlineData("0.5 hours", 1_800_000)]
     [InlineData("1d", 86_400_000)]
-    public void Duration_without_unit_is_seconds(string text, double milliseconds) => Assert.Equal(milliseconds, Good($"expire = {text}").Expire.TotalMilliseconds);
+    public void Duration_without_unit_is_seconds(string text, double milliseconds) =>
+        Assert.Equal(milliseconds, Good($"expire = {text}").Expire.TotalMilliseconds);
 
     [Theory]
     [InlineData("512K", 524288)]
@@ -158,7 +162,8 @@ public sealed class OptionBinderSpecs
     [InlineData("1.5k", 1536)]
     [InlineData("2 gigabytes", 2_000_000_000)]
     [InlineData("7", 7)]
-    public void Size_takes_the_units_of_the_specification(string text, long bytes) => Assert.Equal(bytes, Good($"max_size = {text}").MaxSize.Bytes);
+    public void Size_takes_the_units_of_the_specification(string text, long bytes) =>
+        Assert.Equal(bytes, Good($"max_size = {text}").MaxSize.Bytes);
 
     [Fact]
     public void Multi_key_option_takes_either_key_and_keeps_its_default()
@@ -181,11 +186,13 @@ public sealed class OptionBinderSpecs
     [InlineData("chain = 1", "1:1: unknown option \"chain\" of plugin X")]
     [InlineData("log_level = ten", "1:13: log_level: expected a whole number, found \"ten\"")]
     [InlineData("log_level = 2.5", "1:13: log_level: expected a whole number, found \"2.5\"")]
-    [InlineData("log_level = 5000000000", "1:13: log_level: expected a whole number between -2147483648 and 2147483647, found \"5000000000\"")]
+    [InlineData(
+        "log_level = 5000000000", "1:13: log_level: expected a whole number between -2147483648 and 2147483647, found \"5000000000\"")]
     [InlineData("score = [1]", "1:9: score: expected a number, found an array")]
     [InlineData("score = 1e999", "1:9: score: expected a number, found \"1e999\"")]
     [InlineData("invert = maybe", "1:10: invert: expected on or off, found \"maybe\"")]
-    [InlineData("mode = pasive", "1:8: mode: expected one of reject, passive, defer_if_permit, found \"pasive\"; did you mean \"passive\"?")]
+    [InlineData(
+        "mode = pasive", "1:8: mode: expected one of reject, passive, defer_if_permit, found \"pasive\"; did you mean \"passive\"?")]
     [InlineData("expire = 5 parsecs", "1:10: expire: unknown duration unit \"parsecs\"; expected ms, s, m, h or d")]
     [InlineData("expire = -1", "1:10: expire: a duration must be between 0 and 10675199 days, found \"-1\"")]
     [InlineData("max_size = 9999999 EiB", "1:12: max_size: a size must be between 0 and 9223372036854775807 bytes, found \"9999999 EiB\"")]
@@ -216,18 +223,30 @@ public sealed class OptionBinderSpecs
     {
         var schema = OptionSchema.Of(typeof(Sample));
         Assert.Equal(
-            ["log_level", "field", "threshold", "uc_threshold", "enabled", "uc_enabled", "invert", "big", "score", "expire", "max_size", "mode", "fields", "numbers",
+            ["log_level", "field", "threshold", "uc_threshold", "enabled", "uc_enabled", "invert", "big", "score", "expire", "max_size",
+            "mode", "fields", "numbers",
                 "regex", "ticket", "tickets", "named", "port", "helo", "checked", "raw"],
             schema.Options.Select(option => option.Name));
         var options = schema.Options.ToDictionary(option => option.Name);
-        Assert.Equal(("a whole number", "4", false, "How much is logged."), (options["log_level"].TypeName, options["log_level"].Default, options["log_level"].Required, options["log_level"].Description));
+        Assert.Equal(
+            ("a whole number", "4", false, "How much is logged."),
+            (options["log_level"].TypeName, options["log_level"].Default, options["log_level"].Required, options["log_level"].Description));
         Assert.True(options["threshold"].Required);
         Assert.False(options["uc_threshold"].Required);
-        Assert.Equal(("on", "5m", "64KiB", "passive", "a, b"), (options["enabled"].Default, options["expire"].Default, options["max_size"].Default, options["mode"].Default, options["fields"].Default));
+        Assert.Equal(("on", "5m", "64KiB", "passive", "a, b"), (
+            options["enabled"].Default,
+            options["expire"].Default,
+            options["max_size"].Default,
+            options["mode"].Default,
+            options["fields"].Default));
         Assert.Equal("a session key that overrides it", options["uc_enabled"].Description);
         Assert.Equal("min_retry_wait", Assert.Single(options["tickets"].Nested!.Options).Name);
         var sample = Good("uc_enabled = key, score = 2.5");
-        Assert.Equal(("key", "2.5", "1", null), (schema.ValueOf(sample, "uc_enabled"), schema.ValueOf(sample, "score"), schema.ValueOf(sample, "threshold"), schema.ValueOf(sample, "nope")));
+        Assert.Equal(("key", "2.5", "1", null), (
+            schema.ValueOf(sample, "uc_enabled"),
+            schema.ValueOf(sample, "score"),
+            schema.ValueOf(sample, "threshold"),
+            schema.ValueOf(sample, "nope")));
     }
 
     [Theory]

@@ -118,5 +118,6 @@ public sealed class SecretOptionSpecs
     [InlineData("http://me:hun/ter2@host/", "***")]
     [InlineData("http://host?a=\nhunter2", "http://host?a=***")]
     [InlineData("", "")]
-    public void Url_is_shown_without_what_may_be_secret(string url, string shown) => Assert.Equal(shown, new SecretInUrlAttribute().Hide(url));
+    public void Url_is_shown_without_what_may_be_secret(string url, string shown) =>
+        Assert.Equal(shown, new SecretInUrlAttribute().Hide(url));
 }

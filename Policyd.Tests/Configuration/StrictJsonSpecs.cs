@@ -8,9 +8,11 @@ namespace Policyd.Tests.Configuration;
 /// <summary>Texts in JSON that are no valid Unicode are JSON errors, wherever they stand.</summary>
 public sealed class StrictJsonSpecs
 {
-    public static TheoryData<string> LoneSurrogates => ["""{"a":"\ud800"}""", """{"a":"\udc00x"}""", """{"\ud800":1}""", """{"a":{"b":["x","\ud83d\ud83d"]}}""", "\"\\ud800\""];
+    public static TheoryData<string> LoneSurrogates =>
+        ["""{"a":"\ud800"}""", """{"a":"\udc00x"}""", """{"\ud800":1}""", """{"a":{"b":["x","\ud83d\ud83d"]}}""", "\"\\ud800\""];
 
-    public static TheoryData<string> BrokenBytes => ["7B2261223A22FF227D", "7B2261223A22C3227D", "7B22EDA080223A317D", "7B2261223A5B22F8888080227D"];
+    public static TheoryData<string> BrokenBytes =>
+        ["7B2261223A22FF227D", "7B2261223A22C3227D", "7B22EDA080223A317D", "7B2261223A5B22F8888080227D"];
 
     [Theory]
     [MemberData(nameof(LoneSurrogates))]
@@ -18,7 +20,8 @@ public sealed class StrictJsonSpecs
 
     [Theory]
     [MemberData(nameof(BrokenBytes))]
-    public void Broken_utf8_is_a_json_error(string hex) => Assert.ThrowsAny<JsonException>(() => StrictJson.Parse(Convert.FromHexString(hex)));
+    public void Broken_utf8_is_a_json_error(string hex) =>
+        Assert.ThrowsAny<JsonException>(() => StrictJson.Parse(Convert.FromHexString(hex)));
 
     [Fact]
     public void Valid_text_is_read()

@@ -35,7 +35,8 @@ internal static class Trees
         var at = SourcePosition.WholeFile("json");
         return element.ValueKind switch
         {
-            JsonValueKind.Object => new ConfigObject(element.EnumerateObject().Select(p => new ConfigMember(p.Name, at, FromJson(p.Value))), at),
+            JsonValueKind.Object =>
+                new ConfigObject(element.EnumerateObject().Select(p => new ConfigMember(p.Name, at, FromJson(p.Value))), at),
             JsonValueKind.Array => new ConfigArray([.. element.EnumerateArray().Select(FromJson)], at),
             JsonValueKind.String => new ConfigScalar(element.GetString()!, ScalarKind.String, at),
             JsonValueKind.Null => new ConfigScalar("null", ScalarKind.Null, at),

@@ -61,7 +61,11 @@ public sealed class ClientResetSpecs : IDisposable
     }
 
     private static byte[] Request(string instance) =>
-        PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "RCPT").Add("instance", instance).Add("sender", "a@example.com").ToBytes();
+        PolicyRequestBuilder.AccessPolicy()
+            .Add("protocol_state", "RCPT")
+            .Add("instance", instance)
+            .Add("sender", "a@example.com")
+            .ToBytes();
 
     private static async Task<string> AskAsync(ServerUnderTest server, string instance)
     {
@@ -70,7 +74,8 @@ public sealed class ClientResetSpecs : IDisposable
     }
 
     private static Task PlaceIsFree(ServerUnderTest server) =>
-        Eventually.Holds("the place of the client that broke off", async () => await AskAsync(server, Guid.NewGuid().ToString("N")) == "dunno");
+        Eventually.Holds(
+            "the place of the client that broke off", async () => await AskAsync(server, Guid.NewGuid().ToString("N")) == "dunno");
 
     // The Accounting that makes the Quota reserve is another virtual host's: here nothing is ever counted.
     private Task<ServerUnderTest> StartAsync(Func<PluginContext, ValueTask<PluginResult>> after) => ServerUnderTest.StartAsync($$"""

@@ -14,7 +14,8 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     private static readonly CounterWindow Month = new("2026-11");
     private static readonly CounterAmounts One = new(1, 1, 10, 10);
 
-    private readonly ActorSystem _system = ActorSystem.Create("owner", CounterMailbox.Naming + "akka { loglevel = OFF, stdout-loglevel = OFF }");
+    private readonly ActorSystem _system = ActorSystem.Create(
+        "owner", CounterMailbox.Naming + "akka { loglevel = OFF, stdout-loglevel = OFF }");
     private readonly ScriptedCounterStore _store = new();
     private readonly Recorder _parent;
     private readonly Recorder _asker;
@@ -113,9 +114,14 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         var prepared = new PreparedStore("db", _store, NullLogger.Instance);
         var settings = new CounterWriterSettings("db", TimeProvider.System, static () => false);
         var connection = new CounterConnection(
-            prepared, _system.ActorOf(CounterWriterActor.Props(prepared, settings, NullLogger.Instance)), _system.ActorOf(CounterLoaderActor.Props(prepared, settings, NullLogger.Instance)));
+            prepared,
+            _system.ActorOf(CounterWriterActor.Props(prepared, settings, NullLogger.Instance)),
+            _system.ActorOf(CounterLoaderActor.Props(prepared, settings, NullLogger.Instance)));
         var node = new CounterNode(
-            new Dictionary<string, CounterConnection> { ["db"] = connection }, new CounterSettings(), TimeProvider.System, static () => false);
+            new Dictionary<string, CounterConnection> { ["db"] = connection },
+            new CounterSettings(),
+            TimeProvider.System,
+            static () => false);
         owners = node.Owners;
         var born = new TaskCompletionSource<IActorRef>();
         _system.ActorOf(Props.Create(() => new Parent(CounterActor.Props(node), _parent.Self, born)));

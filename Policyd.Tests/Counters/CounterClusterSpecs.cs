@@ -59,7 +59,9 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
         })));
         foreach (var key in keys)
         {
-            Assert.Equal(new CounterReading(CounterState.Known, new CounterAmounts(10, 10, 100, 100)), await a.Counters.ReadAsync(Key(key), Month, Cancel));
+            Assert.Equal(
+                new CounterReading(CounterState.Known, new CounterAmounts(10, 10, 100, 100)),
+                await a.Counters.ReadAsync(Key(key), Month, Cancel));
             Assert.Equal(10, (await b.Counters.ReadAsync(Key(key), Month, Cancel)).Total.Count);
             Assert.Equal(10, await Count(key));
         }
@@ -112,7 +114,9 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
         _scripted.Commits.Always = _ => Script.WaitFor(gate.Task);
         var fromA = Add(a, keys, round: 1);
         var fromB = Add(b, keys, round: 2);
-        await Eventually.Holds("a commit of each node to be under way", () => _scripted.Attempted.TakeLast(2).Select(commit => commit.Node).Distinct().Count() == 2);
+        await Eventually.Holds(
+            "a commit of each node to be under way",
+            () => _scripted.Attempted.TakeLast(2).Select(commit => commit.Node).Distinct().Count() == 2);
         var leaving = b.Leave();
         var later = Add(a, keys, round: 3);
         gate.SetResult();
@@ -135,8 +139,8 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
     [Fact]
     public async Task Node_that_is_killed_leaves_its_keys_and_its_request_ids_to_the_other()
     {
-        // A node that was killed is only taken out once nobody hears from it. Who takes it out is this test, at once, and not the resolver of
-        // split brains after its 20 s.
+        // A node that was killed is only taken out once nobody hears from it. Who takes it out is this test, at once, and not the resolver
+        // of split brains after its 20 s.
         const string Quick = """
             akka.cluster {
               downing-provider-class = ""
@@ -164,7 +168,8 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
             return (await a.Counters.ReadAsync(Key(orphan), Month, timeout.Token)).State == CounterState.Known;
         });
 
-        // Its clients had no answer, say, and ask again; the ids of the keys it owned are in its commits alone. What a quota asks first finds them, too.
+        // Its clients had no answer, say, and ask again; the ids of the keys it owned are in its commits alone. What a quota asks first
+        // finds them, too.
         Assert.True(await a.Counters.IsCountedAsync(Key(orphan), [Id(0, keys.IndexOf(orphan))], Cancel));
         Assert.False(await a.Counters.IsCountedAsync(Key(orphan), [Id(1, keys.IndexOf(orphan))], Cancel));
         await Add(a, keys, round: 0);
@@ -232,18 +237,20 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
         }
 
         async Task AddLater(string key, string instance, int number, int id) =>
-            Assert.Equal(CounterState.Known, (await a.Counters.AddAsync(Key(key), Month, One, instance, Id(100 + number, id), Cancel)).State);
+            Assert.Equal(
+                CounterState.Known, (await a.Counters.AddAsync(Key(key), Month, One, instance, Id(100 + number, id), Cancel)).State);
     }
 
     private static CounterKey Key(string key) => new("db", Table, key);
 
     private static UInt128 Id(int round, int number) => new((ulong)round + 1, (ulong)number << 32);
 
-    private static Task Add(CounterNodeUnderTest node, IEnumerable<string> keys, int round) => Task.WhenAll(keys.Select(async (key, number) =>
-    {
-        var reading = await node.Counters.AddAsync(Key(key), Month, One, $"{round}.{number}", Id(round, number), Cancel);
-        Assert.Equal(CounterState.Known, reading.State);
-    }));
+    private static Task Add(CounterNodeUnderTest node, IEnumerable<string> keys, int round) =>
+        Task.WhenAll(keys.Select(async (key, number) =>
+        {
+            var reading = await node.Counters.AddAsync(Key(key), Month, One, $"{round}.{number}", Id(round, number), Cancel);
+            Assert.Equal(CounterState.Known, reading.State);
+        }));
 
     private async Task<CounterNodeUnderTest> Join(ICounterStore store, CounterNodeUnderTest? seed = null, string akka = "")
     {

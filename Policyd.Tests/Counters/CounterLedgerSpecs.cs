@@ -29,7 +29,10 @@ public sealed class CounterLedgerSpecs
         var older = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon.AddMinutes(-20)).Time;
         var oldest = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon.AddMinutes(-40)).Time;
         var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
-        ledger.Load(window, [new CounterRow("a", oldest, new CounterAmounts(0, 0, 5, 5)), new CounterRow("a", older, new CounterAmounts(3, 4, 5, 6)), new CounterRow("a", window.Time, One)]);
+        ledger.Load(window, [
+            new CounterRow("a", oldest, new CounterAmounts(0, 0, 5, 5)), new CounterRow("a", older, new CounterAmounts(3, 4, 5, 6)),
+            new CounterRow("a", window.Time, One)
+        ]);
 
         var rows = ledger.RowsFor(window, new CounterAmounts(7, 0, 0, 0), CounterSums.Count);
         Assert.Equal([(window.Time, new CounterAmounts(7, 1, 10, 10)), (older, new CounterAmounts(0, 4, 5, 6))], rows);
@@ -41,7 +44,8 @@ public sealed class CounterLedgerSpecs
         var ledger = Loaded(5);
         ledger.Load(Month, []);
         Assert.Equal(default, ledger.Read(Month));
-        Assert.Equal([(Month.Time, new CounterAmounts(0, 0, 9, 0))], ledger.RowsFor(Month, new CounterAmounts(1, 2, 9, 4), CounterSums.Size));
+        Assert.Equal(
+            [(Month.Time, new CounterAmounts(0, 0, 9, 0))], ledger.RowsFor(Month, new CounterAmounts(1, 2, 9, 4), CounterSums.Size));
     }
 
     [Fact]
@@ -170,7 +174,8 @@ public sealed class CounterLedgerSpecs
         var (now, later) = (CounterWindow.Sliding(hour, Noon), CounterWindow.Sliding(hour, Noon.AddDays(1)));
         var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
         ledger.Load(now, [new CounterRow("k", later.Time, One)]);
-        Assert.Equal([(now.Time, default), (later.Time, new CounterAmounts(0, 1, 10, 10))], ledger.RowsFor(now, default, CounterSums.Count));
+        Assert.Equal(
+            [(now.Time, default), (later.Time, new CounterAmounts(0, 1, 10, 10))], ledger.RowsFor(now, default, CounterSums.Count));
     }
 
     private static void Count(CounterLedger ledger, CounterWindow window, int mails, string instance = "")
@@ -217,7 +222,11 @@ public sealed class CounterLedgerSpecs
                         case 3 when inFlight > 0:
                             counted++;
                             inFlight--;
-                            ledger.Committed(Month, One, 1, new CounterRow("k", Month.Time, new CounterAmounts(counted, counted, 10 * counted, 10 * counted)));
+                            ledger.Committed(
+                                Month,
+                                One,
+                                1,
+                                new CounterRow("k", Month.Time, new CounterAmounts(counted, counted, 10 * counted, 10 * counted)));
                             break;
                     }
 

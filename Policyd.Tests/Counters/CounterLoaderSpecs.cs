@@ -204,21 +204,25 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
         var gate = new TaskCompletionSource();
         _store.Loads.Next(Script.WaitFor(gate.Task));
         Load(Loader(settings => settings with { SlowAfter = TimeSpan.FromMilliseconds(20) }), "a");
-        await Eventually.Holds("a line that it is slow", () => Lines("the database is slow: reading counters of acct_sender has taken") == 1);
+        await Eventually.Holds(
+            "a line that it is slow", () => Lines("the database is slow: reading counters of acct_sender has taken") == 1);
         gate.SetResult();
         await Eventually.Holds("a line of how long it took", () => Lines("reading counters of acct_sender took") == 1);
         Assert.Empty(_owner.All<LoadFailed>());
     }
 
-    private int Lines(string part) => _lines.Lines.Count(line => line.Level == LogLevel.Warning && line.Message.Contains(part, StringComparison.Ordinal));
+    private int Lines(string part) =>
+        _lines.Lines.Count(line => line.Level == LogLevel.Warning && line.Message.Contains(part, StringComparison.Ordinal));
 
     private IActorRef Loader(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
     {
         var settings = new CounterWriterSettings("db", _clock, static () => false);
-        return _system.ActorOf(CounterLoaderActor.Props(new PreparedStore("db", _store, NullLogger.Instance), change?.Invoke(settings) ?? settings, _lines.CreateLogger("loader")));
+        return _system.ActorOf(CounterLoaderActor.Props(
+            new PreparedStore("db", _store, NullLogger.Instance), change?.Invoke(settings) ?? settings, _lines.CreateLogger("loader")));
     }
 
-    private void Load(IActorRef loader, string key, string table = Table) => loader.Tell(new Load(new CounterKey("db", table, key), Month), _owner.Self);
+    private void Load(IActorRef loader, string key, string table = Table) =>
+        loader.Tell(new Load(new CounterKey("db", table, key), Month), _owner.Self);
 
     private static Task<ActorIdentity> Asked(IActorRef loader) =>
         loader.Ask<ActorIdentity>(new Identify(null), Eventually.Timeout, TestContext.Current.CancellationToken);

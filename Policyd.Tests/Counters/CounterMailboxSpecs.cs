@@ -40,9 +40,11 @@ public sealed class CounterMailboxSpecs
     {
         const int Senders = 8;
         const int Each = 20_000;
-        await using var system = new Ended(ActorSystem.Create("mailbox", CounterMailbox.Naming + "akka { loglevel = OFF, stdout-loglevel = OFF }"));
+        await using var system = new Ended(
+            ActorSystem.Create("mailbox", CounterMailbox.Naming + "akka { loglevel = OFF, stdout-loglevel = OFF }"));
         var done = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var actor = system.System.ActorOf(Props.CreateBy(new Policyd.Actors.Producer<InOrder>(() => new InOrder(Senders * Each, done))).WithMailbox(CounterMailbox.Id));
+        var actor = system.System.ActorOf(
+            Props.CreateBy(new Policyd.Actors.Producer<InOrder>(() => new InOrder(Senders * Each, done))).WithMailbox(CounterMailbox.Id));
         await Task.WhenAll(Enumerable.Range(0, Senders).Select(sender => Task.Run(() =>
         {
             for (var number = 0; number < Each; number++)

@@ -6,7 +6,8 @@ namespace Policyd.Tests.Counters;
 internal sealed class CounterModel
 {
     private static readonly TimeSpan ReservationTimeout = TimeSpan.FromMinutes(10);
-    private readonly Dictionary<(string Key, string Instance, string Window), (CounterAmounts Amounts, DateTimeOffset Until)> _reservations = [];
+    private readonly Dictionary<(
+        string Key, string Instance, string Window), (CounterAmounts Amounts, DateTimeOffset Until)> _reservations = [];
 
     public Dictionary<(string Key, string Time), CounterAmounts> Rows { get; } = [];
 
@@ -17,7 +18,9 @@ internal sealed class CounterModel
     {
         var range = window.Range;
         return Rows
-            .Where(row => row.Key.Key == key && string.CompareOrdinal(range.From, row.Key.Time) <= 0 && string.CompareOrdinal(row.Key.Time, range.To) <= 0)
+            .Where(row => row.Key.Key == key
+                && string.CompareOrdinal(range.From, row.Key.Time) <= 0
+                && string.CompareOrdinal(row.Key.Time, range.To) <= 0)
             .Aggregate(CounterAmounts.Zero, static (sum, row) => sum + row.Value);
     }
 

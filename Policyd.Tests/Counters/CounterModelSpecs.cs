@@ -82,7 +82,8 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
         }
 
         await Settle();
-        output.WriteLine($"{_model.Adds.Count} mails, {_model.Rows.Count} rows; " + string.Join(", ", _done.OrderBy(one => one.Key).Select(one => $"{one.Key} {one.Value}")));
+        output.WriteLine($"{_model.Adds.Count} mails, {_model.Rows.Count} rows; " + string.Join(
+            ", ", _done.OrderBy(one => one.Key).Select(one => $"{one.Key} {one.Value}")));
     }
 
     private Task Step()

@@ -14,7 +14,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>
-/// A node that counts: an actor system of its own with the server's settings, in a cluster a real port on loopback, and a store that outlives it.
+/// A node that counts: an actor system of its own with the server's settings, in a cluster a real port on loopback, and a store that
+/// outlives it.
 /// </summary>
 internal sealed class CounterNodeUnderTest : IAsyncDisposable
 {
@@ -53,20 +54,29 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     /// <summary>The owners that live here.</summary>
     public LocalOwners Owners => _counting.Owners;
 
-    /// <summary>What was sent to an owner, a writer or a loader that was no more; a timer's message that came too late is nothing lost.</summary>
+    /// <summary>
+    /// What was sent to an owner, a writer or a loader that was no more; a timer's message that came too late is nothing lost.
+    /// </summary>
     public IReadOnlyList<AllDeadLetters> Undelivered =>
-        [.. _undelivered.All<AllDeadLetters>().Where(one => one.Message.GetType().DeclaringType is { } type && (type == typeof(CounterProtocol) || type == typeof(CounterWriterProtocol)))];
+        [.. _undelivered.All<AllDeadLetters>().Where(one => one.Message.GetType().DeclaringType is { } type
+            && (type == typeof(CounterProtocol) || type == typeof(CounterWriterProtocol)))];
 
     /// <summary>A server that is alone.</summary>
-    public static Task<CounterNodeUnderTest> StartAlone(ICounterStore store, TimeProvider? clock = null, CounterSettings? settings = null) =>
+    public static Task<CounterNodeUnderTest> StartAlone(
+        ICounterStore store, TimeProvider? clock = null, CounterSettings? settings = null) =>
         Start(store, Config.Empty, clock, settings);
 
     /// <summary>A node of a cluster of its own, or one that joins the seed's.</summary>
     public static async Task<CounterNodeUnderTest> StartInCluster(
-        ICounterStore store, CounterNodeUnderTest? seed = null, TimeProvider? clock = null, CounterSettings? settings = null, string akka = "")
+        ICounterStore store,
+        CounterNodeUnderTest? seed = null,
+        TimeProvider? clock = null,
+        CounterSettings? settings = null,
+        string akka = "")
     {
         var asked = seed is null ? "akka.actor.provider = cluster" : $"akka.cluster.seed-nodes = [\"{seed.Cluster.SelfAddress}\"]";
-        var node = await Start(store, ConfigurationFactory.ParseString(asked).WithFallback(ConfigurationFactory.ParseString(akka)), clock, settings);
+        var node = await Start(
+            store, ConfigurationFactory.ParseString(asked).WithFallback(ConfigurationFactory.ParseString(akka)), clock, settings);
         if (seed is not null)
         {
             await Eventually.Holds("both nodes to know that both are up", () => Up(seed.Cluster) == 2 && Up(node.Cluster) == 2);
@@ -76,7 +86,8 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
         return node;
     }
 
-    private static async Task<CounterNodeUnderTest> Start(ICounterStore store, Config operators, TimeProvider? clock, CounterSettings? settings)
+    private static async Task<CounterNodeUnderTest> Start(
+        ICounterStore store, Config operators, TimeProvider? clock, CounterSettings? settings)
     {
         var configuration = operators
             .WithFallback(ConfigurationFactory.ParseString(Testing))
@@ -107,14 +118,16 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     private async Task<int> Regions()
     {
         var region = ClusterSharding.Get(_system).ShardRegion("counters");
-        return (await region.Ask<CurrentRegions>(GetCurrentRegions.Instance, Eventually.Timeout, TestContext.Current.CancellationToken)).Regions.Count;
+        return (await region.Ask<CurrentRegions>(
+            GetCurrentRegions.Instance, Eventually.Timeout, TestContext.Current.CancellationToken)).Regions.Count;
     }
 
     /// <summary>The keys that have their owner here.</summary>
     public async Task<IReadOnlyList<string>> OwnedKeys()
     {
         var region = ClusterSharding.Get(_system).ShardRegion("counters");
-        var state = await region.Ask<CurrentShardRegionState>(GetShardRegionState.Instance, Eventually.Timeout, TestContext.Current.CancellationToken);
+        var state = await region.Ask<CurrentShardRegionState>(
+            GetShardRegionState.Instance, Eventually.Timeout, TestContext.Current.CancellationToken);
         return [.. state.Shards.SelectMany(shard => shard.EntityIds)];
     }
 
@@ -127,7 +140,8 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
             await _counting.FlushAsync(TimeSpan.FromSeconds(10));
             return Akka.Done.Instance;
         });
-        await Eventually.Ends("the clean stop", CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance), TimeSpan.FromSeconds(60));
+        await Eventually.Ends(
+            "the clean stop", CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance), TimeSpan.FromSeconds(60));
     }
 
     /// <summary>The node is gone from one moment to the next; nothing is flushed, nothing handed over.</summary>

@@ -28,7 +28,8 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _system.EventStream.Subscribe(_log.Self, typeof(Akka.Event.LogEvent));
     }
 
-    public static TheoryData<CounterStoreFailure> Failures => [.. Enum.GetValues<CounterStoreFailure>().Where(failure => failure != CounterStoreFailure.AlreadyCommitted)];
+    public static TheoryData<CounterStoreFailure> Failures =>
+        [.. Enum.GetValues<CounterStoreFailure>().Where(failure => failure != CounterStoreFailure.AlreadyCommitted)];
 
     private IReadOnlyList<RowCommitted> Answers => _owner.All<RowCommitted>();
 
@@ -153,7 +154,9 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer(settings => settings with { SlowAfter = TimeSpan.FromMilliseconds(20) });
         Add(writer, "a", 1);
         Add(writer, "a", 2, table: "acct_other");
-        await Eventually.Holds("a line that it is slow", () => Lines(LogLevel.Warning, "the database is slow: writing counters of acct_sender has taken ") == 1);
+        await Eventually.Holds(
+            "a line that it is slow",
+            () => Lines(LogLevel.Warning, "the database is slow: writing counters of acct_sender has taken ") == 1);
         gate.SetResult();
         await Answered(2);
         await Eventually.Holds("a line of how long it took", () => Lines(LogLevel.Warning, "writing counters of acct_sender took ") == 1);
@@ -176,7 +179,8 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         gate.SetResult();
         await Answered(2, askers: 0);
         Assert.Equal(2, Count("a"));
-        await Eventually.Holds("a line that it is back", () => Lines(LogLevel.Warning, "2 mails were answered before they were counted") == 1);
+        await Eventually.Holds(
+            "a line that it is back", () => Lines(LogLevel.Warning, "2 mails were answered before they were counted") == 1);
     }
 
     [Fact]
@@ -413,7 +417,14 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer();
         Add(writer, "first", 1);
         Add(writer, "a", 2);
-        writer.Tell(new Append(new CounterKey("db", Table, "a"), Month, new CounterAmounts(50, 0, 0, 0), Absolute: true, null, ActorRefs.Nobody, false), _owner.Self);
+        writer.Tell(new Append(
+            new CounterKey("db", Table, "a"),
+            Month,
+            new CounterAmounts(50, 0, 0, 0),
+            Absolute: true,
+            null,
+            ActorRefs.Nobody,
+            false), _owner.Self);
         Add(writer, "a", 3);
         await Asked(writer);
         gate.SetResult();
@@ -460,7 +471,9 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "b", 4, table: "acct_other");
         await Asked(writer);
         await writer.GracefulStop(Eventually.Timeout);
-        await Eventually.Holds("the loss in the log", () => Lost("db: stopped, and counters of acct_sender could not be written (mails: 3, rows: 3): scripted: Unavailable") == 1);
+        await Eventually.Holds(
+            "the loss in the log",
+            () => Lost("db: stopped, and counters of acct_sender could not be written (mails: 3, rows: 3): scripted: Unavailable") == 1);
         Assert.Equal(1, Lost("counters of acct_other could not be written (mails: 1, rows: 1)"));
     }
 
@@ -468,7 +481,11 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     public async Task Clean_stop_does_not_wait_for_a_database_that_is_away()
     {
         _store.Commits.Next(Script.Fail(CounterStoreFailure.Unavailable), Script.Fail(CounterStoreFailure.Unavailable));
-        var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromHours(1), LastChance = TimeSpan.FromHours(1), FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
+        var writer = Writer(settings => settings with
+        {
+            AwayAfter = TimeSpan.FromHours(1), LastChance = TimeSpan.FromHours(1), FirstBackOff = TimeSpan.FromHours(1),
+            LongestBackOff = TimeSpan.FromHours(1)
+        });
         Add(writer, "a", 1);
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
         _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
@@ -479,12 +496,17 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     public async Task Clean_stop_waits_a_little_for_a_database_that_says_nothing()
     {
         _store.Commits.Next(Script.WaitFor(new TaskCompletionSource().Task));
-        var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50), LastChance = TimeSpan.FromMilliseconds(50) });
+        var writer = Writer(
+            settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50), LastChance = TimeSpan.FromMilliseconds(50) });
         Add(writer, "a", 1);
         await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
         Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
         await writer.GracefulStop(Eventually.Timeout);
-        await Eventually.Holds("the loss in the log", () => Lost("counters of acct_sender could not be written (mails: 1, rows: 1), unless the commit in progress still succeeds: no answer, for") == 1);
+        await Eventually.Holds(
+            "the loss in the log",
+            () => Lost(
+                "counters of acct_sender could not be written (mails: 1, rows: 1), unless the commit in progress "
+                    + "still succeeds: no answer, for") == 1);
     }
 
     [Fact]
@@ -527,14 +549,24 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
             LongestBackOff = TimeSpan.FromMilliseconds(20),
         };
         return _system.ActorOf(CounterWriterActor.Props(
-            new PreparedStore("db", _store, _lines.CreateLogger("store")), change?.Invoke(settings) ?? settings, _lines.CreateLogger("writer")));
+            new PreparedStore("db", _store, _lines.CreateLogger("store")),
+            change?.Invoke(settings) ?? settings,
+            _lines.CreateLogger("writer")));
     }
 
     private void Add(IActorRef writer, string key, UInt128 id, string table = Table, bool firstOfOwner = false) => writer.Tell(
-        new Append(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), Absolute: false, Mail(id), ActorRefs.Nobody, firstOfOwner), _owner.Self);
+        new Append(
+            new CounterKey("db", table, key),
+            Month,
+            new CounterAmounts(1, 1, 10, 10),
+            Absolute: false,
+            Mail(id),
+            ActorRefs.Nobody,
+            firstOfOwner), _owner.Self);
 
     private static async Task<bool> Finds(IActorRef writer, UInt128 id, bool ofNewOwner = false) =>
-        (await writer.Ask<CounterProtocol.Counted>(new FindRequests([id], ofNewOwner), Eventually.Timeout, TestContext.Current.CancellationToken)).Yes;
+        (await writer.Ask<CounterProtocol.Counted>(
+            new FindRequests([id], ofNewOwner), Eventually.Timeout, TestContext.Current.CancellationToken)).Yes;
 
     /// <summary>All that was told before has been looked at: an Identify goes through the same mailbox.</summary>
     private static Task<ActorIdentity> Asked(IActorRef writer) =>
@@ -542,5 +574,6 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
 
     private Task Answered(int adds, int? askers = null) => Eventually.Holds(
         $"{adds} adds to be committed and {askers ?? adds} askers to be answered",
-        () => Answers.Sum(one => one.Adds) == adds && Answers.Sum(one => one.Askers.Count) == (askers ?? Answers.Sum(one => one.Askers.Count)));
+        () => Answers.Sum(one => one.Adds) == adds
+            && Answers.Sum(one => one.Askers.Count) == (askers ?? Answers.Sum(one => one.Askers.Count)));
 }

@@ -17,7 +17,9 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Hundred_connections_on_one_key_with_threshold_hundred_are_let_in_hundred_times()
     {
-        var configuration = Configure("{ name = q, module = Quota, field = sender, metric = count, threshold = 100 }, { name = a, module = Accounting, fields = sender }");
+        var configuration = Configure(
+            "{ name = q, module = Quota, field = sender, metric = count, threshold = 100 }, { name = a, module = "
+                + "Accounting, fields = sender }");
         await using var server = await PolicydProcess.Serve(configuration, _port);
         var runs = int.Parse(Environment.GetEnvironmentVariable("POLICYD_RUNS") ?? "10", CultureInfo.InvariantCulture);
         for (var run = 0; run < runs; run++)
@@ -90,7 +92,9 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Mail_that_filled_the_quota_is_let_in_again_when_its_answer_was_lost_also_by_a_server_that_was_killed()
     {
-        var configuration = Configure("{ name = q, module = Quota, field = sender, metric = count, threshold = 2 }, { name = a, module = Accounting, fields = sender }");
+        var configuration = Configure(
+            "{ name = q, module = Quota, field = sender, metric = count, threshold = 2 }, { name = a, module = "
+                + "Accounting, fields = sender }");
         const string Exceeded = "defer smtp traffic quota has been exceeded";
         await using (var server = await PolicydProcess.Serve(configuration, _port))
         {
@@ -126,7 +130,10 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
         await KillAsync(Kills, server, clients, random);
 
         var counted = ResendingClients.Senders.Sum(Count);
-        Summary.Line(output, $"killed {Kills} times (seed {seed}): {clients.Answered} mails answered, {clients.Resent} requests resent, {counted} mails counted");
+        Summary.Line(
+            output,
+            $"killed {Kills} times (seed {seed}): {clients.Answered} mails answered, {clients.Resent} requests "
+                + $"resent, {counted} mails counted");
         Assert.Equal(clients.Answered, counted);
     }
 
@@ -137,13 +144,18 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
         const int Quota = 3;
         var seed = Random.Shared.Next();
         var random = new Random(seed);
-        var configuration = Configure($"{{ name = q, module = Quota, field = sender, metric = count, threshold = {Quota} }}, {{ name = a, module = Accounting, fields = sender }}");
+        var configuration = Configure(
+            $"{{ name = q, module = Quota, field = sender, metric = count, threshold = {Quota} }}, {{ name = a, module = "
+                + $"Accounting, fields = sender }}");
         await using var server = await RestartedPolicyd.Serve(configuration, _port);
         await using var clients = new ResendingClients(_port, clients: 12, Quota);
         await KillAsync(Kills, server, clients, random);
 
         var counted = Query("SELECT sum(\"count\") FROM acct_sender");
-        Summary.Line(output, $"quotas of {Quota} filled, killed {Kills} times (seed {seed}): {clients.Answered} mails let in, {clients.Resent} requests resent, {counted} mails counted");
+        Summary.Line(
+            output,
+            $"quotas of {Quota} filled, killed {Kills} times (seed {seed}): {clients.Answered} mails let in, {clients.Resent} requests "
+                + $"resent, {counted} mails counted");
         Assert.Equal(clients.Answered, counted);
         Assert.Equal(0, Query($"SELECT count(*) FROM acct_sender WHERE \"count\" > {Quota}"));
     }
@@ -184,11 +196,18 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
           virtual_hosts = [ { name = counting, port = {{_port}}, plugins = [ {{plugins}} ] } ] }
         """);
 
-    private async Task<PolicyClient> Connect() => await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
+    private async Task<PolicyClient> Connect() =>
+        await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
 
     private static async Task<string> Ask(PolicyClient client, string sender, string instance, string helo = "good") =>
         await client.AskAsync(
-            PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", sender).Add("instance", instance).Add("helo_name", helo).Add("size", "10").ToBytes(),
+            PolicyRequestBuilder.AccessPolicy()
+                .Add("protocol_state", "END-OF-MESSAGE")
+                .Add("sender", sender)
+                .Add("instance", instance)
+                .Add("helo_name", helo)
+                .Add("size", "10")
+                .ToBytes(),
             TestContext.Current.CancellationToken);
 
     private static async Task KillAsync(int kills, RestartedPolicyd server, ResendingClients clients, Random random)

@@ -7,7 +7,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Counters;
 
-/// <summary>The database goes away under the whole server: every request is answered, and in the end every answered mail is counted once.</summary>
+/// <summary>
+/// The database goes away under the whole server: every request is answered, and in the end every answered mail is counted once.
+/// </summary>
 [ServerTest]
 public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
 {
@@ -22,14 +24,16 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     public async Task PostgreSql_that_goes_away_under_load_stops_no_mail_and_loses_no_count(string how)
     {
         await using var postgres = new PostgresServer();
-        await SurviveAsync($"PostgreSQL {how}", await postgres.NewDatabase(), "postgres", how == "killed" ? postgres.Kill : postgres.Stop, postgres.Start);
+        await SurviveAsync(
+            $"PostgreSQL {how}", await postgres.NewDatabase(), "postgres", how == "killed" ? postgres.Kill : postgres.Stop, postgres.Start);
     }
 
     [Theory, InlineData("stopped"), InlineData("killed")]
     public async Task MariaDb_that_goes_away_under_load_stops_no_mail_and_loses_no_count(string how)
     {
         await using var mariaDb = new MariaDbServer();
-        await SurviveAsync($"MariaDB {how}", await mariaDb.NewDatabase(), "policyd", how == "killed" ? mariaDb.Kill : mariaDb.Stop, mariaDb.Start);
+        await SurviveAsync(
+            $"MariaDB {how}", await mariaDb.NewDatabase(), "policyd", how == "killed" ? mariaDb.Kill : mariaDb.Stop, mariaDb.Start);
     }
 
     [Fact]
@@ -54,7 +58,12 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
 
         await clients.More(100);
         await clients.EndAsync();
-        await CountsAsync($"server and PostgreSQL killed together {Outages} times, {clients.Resent} requests resent", server.Process, clients, dsn, "postgres");
+        await CountsAsync(
+            $"server and PostgreSQL killed together {Outages} times, {clients.Resent} requests resent",
+            server.Process,
+            clients,
+            dsn,
+            "postgres");
     }
 
     [Fact]
@@ -103,7 +112,8 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     {
         var file = _folder["counters.db"];
         SqliteFile.Execute(file, "CREATE TABLE t (x)");
-        await using var server = await PolicydProcess.Serve(Configure($"Data Source={file};Mode=ReadOnly", null, "provider = SQLite"), _port);
+        await using var server = await PolicydProcess.Serve(
+            Configure($"Data Source={file};Mode=ReadOnly", null, "provider = SQLite"), _port);
         await using var clients = new ResendingClients(_port, clients: 2);
         await clients.More(100);
         await clients.EndAsync();
@@ -190,7 +200,10 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private static Task PrintsAsync(ProcessUnderTest server, string part, int times) =>
-        Eventually.Settles(() => $"\"{part}\" to be printed {times} times; it printed:\n{string.Join('\n', server.Lines)}", () => Task.FromResult(server.Lines.Count(line => line.Contains(part, StringComparison.Ordinal)) >= times), s_timeout);
+        Eventually.Settles(
+            () => $"\"{part}\" to be printed {times} times; it printed:\n{string.Join('\n', server.Lines)}",
+            () => Task.FromResult(server.Lines.Count(line => line.Contains(part, StringComparison.Ordinal)) >= times),
+            s_timeout);
 
     private static async Task MountReadOnlyAsync(string folder)
     {
@@ -255,7 +268,8 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     {
         var counted = 0L;
         await Eventually.Settles(
-            () => $"{clients.Answered} mails in the table, not {counted}; {clients.Resent} were resent; the server printed:\n{string.Join('\n', server.Lines)}",
+            () => $"{clients.Answered} mails in the table, not {counted}; {clients.Resent} were resent; the server "
+                + $"printed:\n{string.Join('\n', server.Lines)}",
             async () => (counted = await CountAsync(dsn, user)) >= clients.Answered,
             s_timeout);
         Summary.Line(output, $"{what}: {clients.Answered} mails answered, {counted} mails counted");
@@ -265,7 +279,8 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     private static async Task<long> CountAsync(string dsn, string? user)
     {
         Assert.True(SqlDsn.TryParse(dsn, out var parsed, out var error), error);
-        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = user, Password = user is null ? null : "secret" });
+        await using var database = SqlDatabase.Create(
+            new SqlConnectionOptions { Dsn = parsed!, User = user, Password = user is null ? null : "secret" });
         await using var connection = await database.OpenAsync(TestContext.Current.CancellationToken);
         await using var command = connection.CreateCommand();
         command.CommandText = "SELECT sum(count) FROM acct_sender";

@@ -37,7 +37,8 @@ internal sealed class FaultyCounterStore(ICounterStore inner) : ICounterStore
 
     public Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct) => Reached().PrepareAsync(table, ct);
 
-    public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) => Reached().DescribePreparationAsync(table, ct);
+    public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) =>
+        Reached().DescribePreparationAsync(table, ct);
 
     public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct) =>
         Reached().LoadAsync(table, loads, ct);
@@ -61,17 +62,21 @@ internal sealed class FaultyCounterStore(ICounterStore inner) : ICounterStore
 
     public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => Reached().IsCommittedAsync(node, sequence, ct);
 
-    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) =>
+    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(
+        DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) =>
         Reached().RequestIdsSinceAsync(since, seen, ct);
 
-    public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) => Reached().PurgeWindowsAsync(table, isOld, ct);
+    public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) =>
+        Reached().PurgeWindowsAsync(table, isOld, ct);
 
     public Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct) => Reached().PurgeRequestIdsAsync(before, ct);
 
-    public Task<IReadOnlyList<CounterRow>> ListAsync(string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct) =>
+    public Task<IReadOnlyList<CounterRow>> ListAsync(
+        string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct) =>
         Reached().ListAsync(table, times, order, limit, ct);
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
-    private ICounterStore Reached() => _away ? throw new CounterStoreException(CounterStoreFailure.Unavailable, "the database is away") : inner;
+    private ICounterStore Reached() =>
+        _away ? throw new CounterStoreException(CounterStoreFailure.Unavailable, "the database is away") : inner;
 }

@@ -29,8 +29,10 @@ public sealed class IdleOwnersSpecs : IAsyncLifetime
     {
         // More than are at ease: a step takes more of them, also across the end of a round.
         var looks = Owners(1000);
-        _system.ActorOf(PassivationActor.Props(_owners, new CounterSettings { PassivateAfter = TimeSpan.FromSeconds(6), OwnersAtEase = 10 }));
-        await Eventually.Holds("each owner to be looked at three times", () => looks.Count == 1000 && looks.Values.All(count => count >= 3));
+        _system.ActorOf(
+            PassivationActor.Props(_owners, new CounterSettings { PassivateAfter = TimeSpan.FromSeconds(6), OwnersAtEase = 10 }));
+        await Eventually.Holds(
+            "each owner to be looked at three times", () => looks.Count == 1000 && looks.Values.All(count => count >= 3));
         var counts = looks.Values.ToArray();
         Assert.InRange(counts.Max() - counts.Min(), 0, 2);
     }

@@ -21,7 +21,8 @@ internal sealed record MailUnderTest(string Sender, string Instance, int Recipie
     public CounterAmounts Amounts => CounterAmounts.OfMail(Recipients, Size);
 
     /// <summary>Asks on a connection that stays.</summary>
-    public async Task<string> Ask(PolicyClient client, string state = "END-OF-MESSAGE") => await client.AskAsync(ToBytes(state), TestContext.Current.CancellationToken);
+    public async Task<string> Ask(PolicyClient client, string state = "END-OF-MESSAGE") =>
+        await client.AskAsync(ToBytes(state), TestContext.Current.CancellationToken);
 
     /// <summary>Asks on a connection of its own until there is an answer, as Postfix does.</summary>
     public async Task<string> AskUntilAnswered(int port)
@@ -30,7 +31,8 @@ internal sealed record MailUnderTest(string Sender, string Instance, int Recipie
         {
             try
             {
-                await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
+                await using var client = await PolicyClient.ConnectAsync(
+                    PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
                 return await Ask(client);
             }
             catch (PolicyClientException)

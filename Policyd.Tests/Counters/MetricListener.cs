@@ -2,7 +2,9 @@ using System.Diagnostics.Metrics;
 
 namespace Policyd.Tests.Counters;
 
-/// <summary>Adds up what a counter of ours reports while this lives. Tests that run at the same time may add to it: compare with at least.</summary>
+/// <summary>
+/// Adds up what a counter of ours reports while this lives. Tests that run at the same time may add to it: compare with at least.
+/// </summary>
 internal sealed class MetricListener : IDisposable
 {
     private readonly MeterListener _listener = new();

@@ -10,7 +10,8 @@ namespace Policyd.Tests.Counters;
 /// <summary>The owners of keys under a parent of ours, as on a server that is alone.</summary>
 public sealed class OwnersAloneSpecs : OwnerHostingSpecs
 {
-    private protected override Task<CounterNodeUnderTest> Start(ICounterStore store, CounterSettings settings) => CounterNodeUnderTest.StartAlone(store, settings: settings);
+    private protected override Task<CounterNodeUnderTest> Start(ICounterStore store, CounterSettings settings) =>
+        CounterNodeUnderTest.StartAlone(store, settings: settings);
 }
 
 /// <summary>The same owners as entities of Cluster Sharding.</summary>
@@ -20,7 +21,9 @@ public sealed class OwnersInAClusterSpecs : OwnerHostingSpecs
         CounterNodeUnderTest.StartInCluster(store, settings: settings);
 }
 
-/// <summary>What holds for the owners of keys wherever they live: nothing is lost when one ends, and the next life goes on where the last one was.</summary>
+/// <summary>
+/// What holds for the owners of keys wherever they live: nothing is lost when one ends, and the next life goes on where the last one was.
+/// </summary>
 public abstract class OwnerHostingSpecs : IAsyncLifetime
 {
     private const string Table = "acct_sender";
@@ -84,8 +87,10 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         await Start();
         string[] keys =
         [
-            string.Empty, " ", ".", "..", "/", "a/b", "a//b", "/a", "a/", "$a", "%", "%2F", "a%2Fb", "a%2fb", "*", "?", "#", "user/system", "ü", "u\u0308", "Ü", "\u202Ea", "日本語",
-            "\uD83D\uDE00", "\0", "\u0001", "a\nb", "a b", "\"", "\\", new string('x', 60_000), new string('x', 60_001), new string('日', 20_000),
+            string.Empty, " ", ".", "..", "/", "a/b", "a//b", "/a", "a/", "$a", "%", "%2F", "a%2Fb", "a%2fb", "*", "?", "#", "user/system",
+            "ü", "u\u0308", "Ü", "\u202Ea", "日本語",
+            "\uD83D\uDE00", "\0", "\u0001", "a\nb", "a b", "\"", "\\", new string('x', 60_000), new string('x', 60_001), new string(
+                '日', 20_000),
         ];
         for (var number = 0; number < keys.Length; number++)
         {
@@ -188,7 +193,8 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         await Eventually.Holds("the owner to be gone", () => !failing.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender));
         commit.SetResult();
         Assert.Equal(CounterState.Deferred, (await inFlight).State);
-        await Eventually.Holds("the next owner to answer", async () => (await Read("a@example.com", TimeSpan.FromSeconds(1))).State == CounterState.Known);
+        await Eventually.Holds(
+            "the next owner to answer", async () => (await Read("a@example.com", TimeSpan.FromSeconds(1))).State == CounterState.Known);
         Assert.Equal(2, (await Read("a@example.com")).Total.Count);
         Assert.Equal(3, (await Add("a@example.com", "4", 4)).Total.Count);
         Assert.Equal(3, (await Read("a@example.com")).Total.Count);

@@ -6,8 +6,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>
-/// The real executable holds to a quota: for each sum to the mail, however many ask at one time, whatever becomes of a mail that was let in,
-/// and when the server itself dies under it.
+/// The real executable holds to a quota: for each sum to the mail, however many ask at one time, whatever becomes of a mail that was let
+/// in, and when the server itself dies under it.
 /// </summary>
 [ServerTest]
 public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
@@ -29,7 +29,8 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
     [InlineData(CounterMetric.CountRcpt, "count_rcpt", 20, 20)]
     [InlineData(CounterMetric.Size, "size", 20, 20)]
     [InlineData(CounterMetric.SizeRcpt, "size_rcpt", 5, 7)]
-    public async Task Mails_are_let_in_up_to_the_one_that_reaches_the_threshold_whatever_is_compared(CounterMetric metric, string name, int mostRecipients, int largest)
+    public async Task Mails_are_let_in_up_to_the_one_that_reaches_the_threshold_whatever_is_compared(
+        CounterMetric metric, string name, int mostRecipients, int largest)
     {
         const int Threshold = 1005;
         var random = new Random(_seed);
@@ -42,14 +43,18 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
             var each = CounterAmounts.OfMail(recipients, size)[metric];
             Assert.Equal((Threshold + each - 1) / each, equal.Count);
 
-            // In whatever order these came, each found less than the threshold before it: that can be so only if it is when the largest comes last.
+            // In whatever order these came, each found less than the threshold before it: that can be so only if it is when the largest
+            // comes last.
             var mixed = await SendAsync($"mixed{run}", () => (random.Next(1, mostRecipients + 1), random.Next(1, largest + 1)));
             var total = mixed.Sum(mail => mail.Amounts[metric]);
             var last = mixed.Max(mail => mail.Amounts[metric]);
             Assert.True(total >= Threshold && total - last < Threshold, $"seed {_seed}, run {run}: {total} let in, the largest {last}");
         }
 
-        Summary.Line(output, $"{Connections} connections, threshold {Threshold} of {name}: reached by one mail, the last one let in, in each of {Runs} runs (seed {_seed})");
+        Summary.Line(
+            output,
+            $"{Connections} connections, threshold {Threshold} of {name}: reached by one mail, the last one let in, in each "
+                + $"of {Runs} runs (seed {_seed})");
     }
 
     [Fact]
@@ -97,7 +102,9 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
             Assert.Equal(Threshold, counted);
         }
 
-        Summary.Line(output, $"{Connections} connections, {left} of whose mails went away: {Threshold} mails counted in each of {Runs} runs (seed {_seed})");
+        Summary.Line(
+            output,
+            $"{Connections} connections, {left} of whose mails went away: {Threshold} mails counted in each of {Runs} runs (seed {_seed})");
     }
 
     [Fact]
@@ -105,7 +112,8 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
     {
         const int Threshold = 100;
         const string BadHelo = "reject bad helo";
-        var plugins = Quota("count", Threshold) + $$"""{ name = no, module = Condition, key = helo_name, match = bad, action = "{{BadHelo}}" },""" + Accounting;
+        var plugins = Quota("count", Threshold)
+            + $$"""{ name = no, module = Condition, key = helo_name, match = bad, action = "{{BadHelo}}" },""" + Accounting;
         await using var server = await PolicydProcess.Serve(OneHost(plugins), _port);
         var refused = 0;
         for (var run = 0; run < Runs; run++)
@@ -135,7 +143,10 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
             await FillAsync(run, Threshold, mail => mail.Ask(filling));
         }
 
-        Summary.Line(output, $"{Connections} connections, {refused} mails refused after their quota: {Threshold} mails counted in each of {Runs} runs (seed {_seed})");
+        Summary.Line(
+            output,
+            $"{Connections} connections, {refused} mails refused after their quota: {Threshold} mails counted in each "
+                + $"of {Runs} runs (seed {_seed})");
     }
 
     [Fact]
@@ -161,7 +172,8 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
                 }
             });
             var some = random.Next(1, Threshold);
-            await Eventually.Holds($"{some} mails to be let in", () => Volatile.Read(ref admitted) >= some || mails.IsCompleted, TimeSpan.FromSeconds(60));
+            await Eventually.Holds(
+                $"{some} mails to be let in", () => Volatile.Read(ref admitted) >= some || mails.IsCompleted, TimeSpan.FromSeconds(60));
             var killed = server.Process;
             await server.KillAndServe();
             deferred += killed.Lines.Count(IsDeferred);
@@ -175,17 +187,24 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
             Assert.Equal(0, deferred);
         }
 
-        Summary.Line(output, $"killed {Kills} times while a quota of {Threshold} filled (seed {_seed}): every counted mail let in, {Threshold} counted each time, {deferred} answers deferred");
+        Summary.Line(
+            output,
+            $"killed {Kills} times while a quota of {Threshold} filled (seed {_seed}): every counted mail let in, {Threshold} counted each "
+                + $"time, {deferred} answers deferred");
     }
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>A mail that was answered without the database, as the plugins say at level 4: a server that is killed loses its count.</summary>
+    /// <summary>
+    /// A mail that was answered without the database, as the plugins say at level 4: a server that is killed loses its count.
+    /// </summary>
     private static bool IsDeferred(string line) =>
-        line.Contains("answered before the mail was counted", StringComparison.Ordinal) || line.Contains("the counter is unknown", StringComparison.Ordinal);
+        line.Contains("answered before the mail was counted", StringComparison.Ordinal)
+            || line.Contains("the counter is unknown", StringComparison.Ordinal);
 
     private static string Quota(string metric, int threshold) =>
-        string.Create(CultureInfo.InvariantCulture, $"{{ name = q, module = Quota, field = sender, metric = {metric}, threshold = {threshold} }},");
+        string.Create(
+            CultureInfo.InvariantCulture, $"{{ name = q, module = Quota, field = sender, metric = {metric}, threshold = {threshold} }},");
 
     private static string SenderOf(int run) => $"u{run}@example.com";
 
@@ -211,7 +230,9 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
             { name = count, port = {{counting}}, plugins = [ {{Accounting}} ] } ] }
         """);
 
-    /// <summary>Mails of one sender, on all connections at one time; returns those that were let in, which are those that were counted.</summary>
+    /// <summary>
+    /// Mails of one sender, on all connections at one time; returns those that were let in, which are those that were counted.
+    /// </summary>
     private async Task<List<MailUnderTest>> SendAsync(string sender, Func<(int Recipients, int Size)> next)
     {
         var mails = Enumerable.Range(0, Connections * MailsOfEach).Select(number =>
@@ -236,7 +257,8 @@ public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
                 }
             }
         });
-        Assert.Equal(admitted.Aggregate(default(CounterAmounts), (sum, mail) => sum + mail.Amounts), MailUnderTest.SumsOf(DatabaseFile, sender));
+        Assert.Equal(
+            admitted.Aggregate(default(CounterAmounts), (sum, mail) => sum + mail.Amounts), MailUnderTest.SumsOf(DatabaseFile, sender));
         return admitted;
     }
 

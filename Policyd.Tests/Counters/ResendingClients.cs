@@ -86,11 +86,19 @@ internal sealed class ResendingClients : IAsyncDisposable
     {
         try
         {
-            await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
+            await using var client = await PolicyClient.ConnectAsync(
+                PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
             var action = await client.AskAsync(
-                PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", sender).Add("instance", $"k.{mail}").Add("size", "10").ToBytes(),
+                PolicyRequestBuilder.AccessPolicy()
+                    .Add("protocol_state", "END-OF-MESSAGE")
+                    .Add("sender", sender)
+                    .Add("instance", $"k.{mail}")
+                    .Add("size", "10")
+                    .ToBytes(),
                 TestContext.Current.CancellationToken);
-            return action == expected ? true : throw new InvalidOperationException($"mail {mail} of {sender} was answered {action}, not {expected}");
+            return action == expected
+                ? true
+                : throw new InvalidOperationException($"mail {mail} of {sender} was answered {action}, not {expected}");
         }
         catch (Exception exception) when (exception is PolicyClientException or OperationCanceledException)
         {

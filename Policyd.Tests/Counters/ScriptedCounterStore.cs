@@ -66,7 +66,8 @@ internal sealed class ScriptedCounterStore : ICounterStore
     public Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct) =>
         Prepares.RunAsync(() => new CounterTableInfo(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []), table);
 
-    public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) => Task.FromResult<IReadOnlyList<string>>([]);
+    public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) =>
+        Task.FromResult<IReadOnlyList<string>>([]);
 
     public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
     {
@@ -103,7 +104,8 @@ internal sealed class ScriptedCounterStore : ICounterStore
         },
         string.Empty);
 
-    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct)
+    public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(
+        DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct)
     {
         Seen.Enqueue(new Dictionary<Guid, long>(seen));
         return ResendReads.RunAsync<IReadOnlyList<CommittedIds>>(
@@ -121,7 +123,8 @@ internal sealed class ScriptedCounterStore : ICounterStore
 
     public Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct) => throw new NotSupportedException();
 
-    public Task<IReadOnlyList<CounterRow>> ListAsync(string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct) =>
+    public Task<IReadOnlyList<CounterRow>> ListAsync(
+        string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct) =>
         throw new NotSupportedException();
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -151,7 +154,8 @@ internal sealed class ScriptedCounterStore : ICounterStore
             }
 
             Applied.Enqueue(commit);
-            return [.. commit.Deltas.Select(delta => (delta.Table, new CounterRow(delta.Key, delta.Time, _rows[(delta.Table, delta.Key, delta.Time)])))];
+            return [.. commit.Deltas.Select(
+                delta => (delta.Table, new CounterRow(delta.Key, delta.Time, _rows[(delta.Table, delta.Key, delta.Time)])))];
         }
     }
 }

@@ -10,8 +10,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Counters;
 
 /// <summary>
-/// A database that is slow, silent or away under the whole server: what is slow is waited for, what is silent holds up neither ports nor answers, and what a
-/// stop could not write is told to the mail.
+/// A database that is slow, silent or away under the whole server: what is slow is waited for, what is silent holds up neither ports nor
+/// answers, and what a stop could not write is told to the mail.
 /// </summary>
 [ServerTest]
 public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output) : IDisposable
@@ -28,7 +28,8 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
     [InlineData(SqlProvider.SQLite, "BEGIN EXCLUSIVE", "ROLLBACK")]
     [InlineData(SqlProvider.PostgreSQL, "BEGIN; LOCK TABLE acct_sender", "ROLLBACK")]
     [InlineData(SqlProvider.MySQL, "LOCK TABLES acct_sender WRITE", "UNLOCK TABLES")]
-    public async Task Table_that_somebody_locks_makes_mail_wait_and_the_log_says_for_what(SqlProvider provider, string lockIt, string unlock)
+    public async Task Table_that_somebody_locks_makes_mail_wait_and_the_log_says_for_what(
+        SqlProvider provider, string lockIt, string unlock)
     {
         var (dsn, user) = provider switch
         {
@@ -52,7 +53,10 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
         await clients.EndAsync();
         await CountsAsync(clients, dsn, user, server);
         var deferred = server.Lines.Count(line => line.Contains(Deferred, StringComparison.Ordinal));
-        Summary.Line(output, $"{provider}, a table that is locked: {clients.Answered} mails answered and counted, {deferred} of them before they were counted");
+        Summary.Line(
+            output,
+            $"{provider}, a table that is locked: {clients.Answered} mails answered and counted, {deferred} of "
+                + $"them before they were counted");
         Assert.Equal(0, deferred);
     }
 
@@ -71,7 +75,8 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
 
         // That line comes after ten seconds: the ports have not waited for it.
         Assert.DoesNotContain(server.Lines, line => line.Contains("cannot be prepared", StringComparison.Ordinal));
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
+        await using var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
         for (var mail = 0; mail < 2; mail++)
         {
             Assert.Equal("dunno", await new MailUnderTest("a@example.com", $"silent.{mail}").Ask(client));
@@ -116,7 +121,10 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
         var lost = Lost().Match(Assert.Single(server.Lines, line => Lost().IsMatch(line)));
         await stopped.Start();
         var counted = await CountAsync(dsn, "postgres");
-        Summary.Line(output, $"a clean stop without PostgreSQL: {clients.Answered} mails answered, {counted} counted, {lost.Groups[1].Value} told not to be");
+        Summary.Line(
+            output,
+            $"a clean stop without PostgreSQL: {clients.Answered} mails answered, {counted} counted, "
+                + $"{lost.Groups[1].Value} told not to be");
         Assert.Equal(clients.Answered, counted + long.Parse(lost.Groups[1].Value, CultureInfo.InvariantCulture));
     }
 

@@ -22,22 +22,28 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
     [Fact]
     public async Task Every_conversion_with_flags_and_width_is_written_as_the_C_library_writes_it()
     {
-        var seed = Environment.GetEnvironmentVariable("POLICYD_SEED") is { Length: > 0 } given ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
+        var seed = Environment.GetEnvironmentVariable("POLICYD_SEED") is { Length: > 0 } given
+            ? int.Parse(given, CultureInfo.InvariantCulture)
+            : Random.Shared.Next();
         Summary.Line(output, $"strftime: POLICYD_SEED={seed}");
         var random = new Random(seed);
         var times = Enumerable.Range(0, 60).Select(_ => random.NextInt64(0, 4_000_000_000))
-            .Concat(Enumerable.Range(1996, 33).SelectMany(year => new[] { 0, 3, 6, -1, -3 }.Select(day => new DateTimeOffset(year, 1, 1, 12, 0, 0, TimeSpan.Zero).AddDays(day).ToUnixTimeSeconds())))
+            .Concat(Enumerable.Range(1996, 33).SelectMany(year => new[] { 0, 3, 6, -1, -3 }.Select(
+                day => new DateTimeOffset(year, 1, 1, 12, 0, 0, TimeSpan.Zero).AddDays(day).ToUnixTimeSeconds())))
             // The hours around both changes of the clock in 2024, and noon and midnight.
             .Concat(Enumerable.Range(0, 8).SelectMany(half => new[] { 1_711_846_000L + (half * 1800), 1_729_986_000L + (half * 1800) }))
             .Concat([1_700_000_000 - (1_700_000_000 % 86400), 1_700_000_000 - (1_700_000_000 % 86400) + 43200, 5]).ToList();
         var questions = times.SelectMany(epoch => Enumerable.Range(0, 40).Select(_ => (Epoch: epoch, Pattern: RandomPattern(random))))
-            .Concat(times.Take(5).SelectMany(epoch => Letters.Replace("Z", "", StringComparison.Ordinal).SelectMany(letter => s_flags.Select(flags => (Epoch: epoch, Pattern: $"%{flags}{letter}")))))
+            .Concat(times.Take(5).SelectMany(epoch => Letters.Replace("Z", "", StringComparison.Ordinal)
+                .SelectMany(letter => s_flags.Select(flags => (Epoch: epoch, Pattern: $"%{flags}{letter}")))))
             .Where(question => Strftime.Check(question.Pattern) is null).ToList();
         var expected = await AskPerl(questions);
         var zone = TimeZoneInfo.FindSystemTimeZoneById(Zone);
         foreach (var ((epoch, pattern), theirs) in questions.Zip(expected))
         {
-            var ours = Strftime.Format(pattern, TimeZoneInfo.ConvertTime(DateTimeOffset.FromUnixTimeSeconds(epoch), zone)).Replace("\n", "<LF>", StringComparison.Ordinal).Replace("\t", "<TAB>", StringComparison.Ordinal);
+            var ours = Strftime.Format(pattern, TimeZoneInfo.ConvertTime(DateTimeOffset.FromUnixTimeSeconds(epoch), zone))
+                .Replace("\n", "<LF>", StringComparison.Ordinal)
+                .Replace("\t", "<TAB>", StringComparison.Ordinal);
             Assert.True(theirs == ours, $"\"{pattern}\" of {epoch}: expected \"{theirs}\", came \"{ours}\"");
         }
     }
@@ -47,12 +53,17 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
     public async Task What_is_taken_for_unknown_the_C_library_copies_as_it_stands()
     {
         // And the other way round: what it copies is an error here.
-        var all = Enumerable.Range('!', 94).Select(c => (char)c).Where(c => !char.IsAsciiDigit(c) && c is not ('_' or '-' or '^' or '#' or 'E' or 'O'))
-            .SelectMany(c => new[] { $"%{c}", $"%E{c}", $"%O{c}" }).ToList();
+        var all = Enumerable
+            .Range('!', 94)
+            .Select(c => (char)c)
+            .Where(c => !char.IsAsciiDigit(c) && c is not ('_' or '-' or '^' or '#' or 'E' or 'O'))
+                .SelectMany(c => new[] { $"%{c}", $"%E{c}", $"%O{c}" }).ToList();
         var answers = await AskPerl([.. all.Select(pattern => (1_700_000_000L, pattern))]);
         foreach (var (pattern, theirs) in all.Zip(answers))
         {
-            Assert.True((Strftime.Check(pattern) is null) == (theirs != pattern), $"\"{pattern}\": the C library writes \"{theirs}\", here: {Strftime.Check(pattern) ?? "known"}");
+            Assert.True(
+                (Strftime.Check(pattern) is null) == (theirs != pattern),
+                $"\"{pattern}\": the C library writes \"{theirs}\", here: {Strftime.Check(pattern) ?? "known"}");
         }
     }
 
@@ -64,7 +75,8 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
     [InlineData("%Y-%-05", "\"%-05\" at the end is not a conversion")]
     [InlineData("%999999999999Y", "longer than the column of the table (255 characters)")]
     [InlineData("%N", "\"%N\" is not a conversion of strftime; did you mean %n?")]
-    public void What_is_no_conversion_is_told(string pattern, string error) => Assert.StartsWith(error, Strftime.Check(pattern)?.Replace("its texts are ", "", StringComparison.Ordinal), StringComparison.Ordinal);
+    public void What_is_no_conversion_is_told(string pattern, string error) => Assert.StartsWith(
+        error, Strftime.Check(pattern)?.Replace("its texts are ", "", StringComparison.Ordinal), StringComparison.Ordinal);
 
     [Fact]
     public void Rolling_window_covers_its_span_and_at_most_a_bucket_more()
@@ -101,7 +113,8 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
             _ = random.Next(6) == 0 ? pattern.Append("EO"[random.Next(2)]) : pattern;
 
             // The zone's abbreviation is that of the process, which the test does not choose.
-            pattern.Append(Letters.Replace("Z", "", StringComparison.Ordinal)[random.Next(Letters.Length - 1)]).Append("-x 7"[random.Next(4)]);
+            pattern.Append(Letters.Replace("Z", "", StringComparison.Ordinal)[random.Next(Letters.Length - 1)])
+                .Append("-x 7"[random.Next(4)]);
         }
 
         return pattern.ToString();
@@ -109,7 +122,8 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
 
     private static async Task<IReadOnlyList<string>> AskPerl(List<(long Epoch, string Pattern)> questions)
     {
-        await using var perl = ProcessUnderTest.Start(Needs.Program("perl"), ["-e", Oracle], new Dictionary<string, string> { ["LC_ALL"] = "C", ["TZ"] = Zone });
+        await using var perl = ProcessUnderTest.Start(
+            Needs.Program("perl"), ["-e", Oracle], new Dictionary<string, string> { ["LC_ALL"] = "C", ["TZ"] = Zone });
         foreach (var (epoch, pattern) in questions)
         {
             await perl.Input.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{epoch}\t{pattern}"));

@@ -36,10 +36,16 @@ public sealed class UnsafeSettingsSpecs : IDisposable
     private async Task<IReadOnlyList<string>> WarningsAsync(string configuration)
     {
         await using var server = await PolicydProcess.Serve(configuration, _port);
-        await using (var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken))
+        await using (var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken))
         {
-            var mail = PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", "a@example.com").Add("recipient", "b@example.org");
-            Assert.Equal("dunno", await client.AskAsync(mail.Add("instance", Guid.NewGuid().ToString("N")).ToBytes(), TestContext.Current.CancellationToken));
+            var mail = PolicyRequestBuilder.AccessPolicy()
+                .Add("protocol_state", "END-OF-MESSAGE")
+                .Add("sender", "a@example.com")
+                .Add("recipient", "b@example.org");
+            Assert.Equal(
+                "dunno",
+                await client.AskAsync(mail.Add("instance", Guid.NewGuid().ToString("N")).ToBytes(), TestContext.Current.CancellationToken));
         }
 
         server.Terminate();

@@ -29,7 +29,8 @@ public sealed class WindowNameSpecs
         var before = await Perl();
         await using (var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), Cancel))
         {
-            Assert.Equal("dunno", await client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("sasl_username", "bob").Add("instance", "1").ToBytes(), Cancel));
+            Assert.Equal("dunno", await client.AskAsync(
+                PolicyRequestBuilder.AccessPolicy().Add("sasl_username", "bob").Add("instance", "1").ToBytes(), Cancel));
         }
 
         var after = await Perl();
@@ -39,7 +40,8 @@ public sealed class WindowNameSpecs
 
         async Task<string> Perl()
         {
-            await using var perl = ProcessUnderTest.Start(Needs.Program("perl"), ["-MPOSIX", "-e", "print strftime($ARGV[0], localtime), qq(\\n)", Pattern], zone);
+            await using var perl = ProcessUnderTest.Start(
+                Needs.Program("perl"), ["-MPOSIX", "-e", "print strftime($ARGV[0], localtime), qq(\\n)", Pattern], zone);
             Assert.Equal(0, await perl.Exits());
             return perl.Lines[0];
         }
@@ -60,7 +62,8 @@ public sealed class WindowNameSpecs
             """);
         var check = await Command.RunAsync("", "check", "--offline", "-c", configuration);
         Assert.Equal(78, check.ExitCode);
-        Assert.Contains($"{configuration}:4:20: plugin a: time_pattern: \"%q\" is not a conversion of strftime", check.Error, StringComparison.Ordinal);
+        Assert.Contains(
+            $"{configuration}:4:20: plugin a: time_pattern: \"%q\" is not a conversion of strftime", check.Error, StringComparison.Ordinal);
     }
 
     // What has passed by then may be deleted; a minute before nothing may.
@@ -91,5 +94,6 @@ public sealed class WindowNameSpecs
     [InlineData("%Y-%99m")]
     [InlineData("%_12F")]
     [InlineData("%Y-%q")]
-    public void A_name_that_cannot_be_read_back_for_sure_is_never_old(string pattern) => Assert.False(WindowAge.TryCreate(pattern, out _, out _));
+    public void A_name_that_cannot_be_read_back_for_sure_is_never_old(string pattern) =>
+        Assert.False(WindowAge.TryCreate(pattern, out _, out _));
 }

@@ -16,7 +16,8 @@ public sealed class WindowsAheadSpecs
     [InlineData(7 * 86400, 8 * 1440, true)]
     [InlineData(3600, 365 * 1440, true)]
     public void Bucket_is_far_ahead_when_it_begins_after_a_day_and_after_its_window_has_passed(int seconds, int minutes, bool expected) =>
-        Assert.Equal(expected, WindowAge.IsFarAhead(CounterWindow.Sliding(TimeSpan.FromSeconds(seconds), Noon.AddMinutes(minutes)).Time, Noon));
+        Assert.Equal(
+            expected, WindowAge.IsFarAhead(CounterWindow.Sliding(TimeSpan.FromSeconds(seconds), Noon.AddMinutes(minutes)).Time, Noon));
 
     [Fact]
     public void Calendar_window_is_no_bucket_that_is_far_ahead() => Assert.False(WindowAge.IsFarAhead("2999-01", Noon));

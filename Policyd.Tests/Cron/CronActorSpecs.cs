@@ -236,7 +236,8 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
 
     private static PolicyServerModel Model(string connections) =>
         PolicyUnderTest.Build(
-            "policyd { cron { time_zone = UTC, tasks { hourly = \"0 * * * *\", daily = \"0 0 * * *\", weekly = off, monthly = off } }, connections { "
+            "policyd { cron { time_zone = UTC, tasks { hourly = \"0 * * * *\", daily = \"0 0 * * *\", weekly = off, "
+                + "monthly = off } }, connections { "
                 + connections + " }, virtual_hosts = [ { port = 12345, plugins = [] } ] }",
             out var diagnostics)
         ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
@@ -279,7 +280,8 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     private async Task<CronTaskStatus> StatusAsync(string task) =>
         Assert.IsType<TaskList>(await AskAsync(new ListTasks())).Tasks.Single(one => one.Name == task);
 
-    private Task<object> AskAsync(object question) => _actor.Ask<object>(question, Eventually.Timeout, TestContext.Current.CancellationToken);
+    private Task<object> AskAsync(object question) =>
+        _actor.Ask<object>(question, Eventually.Timeout, TestContext.Current.CancellationToken);
 
     private static async Task<long> CountAsync(ISqlDatabase database)
     {

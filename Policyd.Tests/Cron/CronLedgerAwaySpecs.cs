@@ -3,7 +3,10 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Cron;
 
-/// <summary>A ledger whose database takes no more connections, under the whole server: sentences for an operator, and the tasks run again when it does.</summary>
+/// <summary>
+/// A ledger whose database takes no more connections, under the whole server: sentences for an operator, and the tasks run again when it
+/// does.
+/// </summary>
 [ServerTest]
 public sealed class CronLedgerAwaySpecs : IDisposable
 {
@@ -33,7 +36,8 @@ public sealed class CronLedgerAwaySpecs : IDisposable
             {
                 await FillAsync(guests, SettingsOf("guest", port));
                 await kill.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-                return server.Lines.Any(line => line.Contains("is unavailable, no task runs until it is back: Too many connections", StringComparison.Ordinal));
+                return server.Lines.Any(
+                    line => line.Contains("is unavailable, no task runs until it is back: Too many connections", StringComparison.Ordinal));
             }, s_timeout);
         }
         finally
@@ -45,12 +49,15 @@ public sealed class CronLedgerAwaySpecs : IDisposable
         }
 
         await server.Prints("is available again after", s_timeout);
-        Assert.DoesNotContain(server.Lines, line => line.Contains("persistenceId", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            server.Lines,
+            line => line.Contains("persistenceId", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal));
     }
 
     public void Dispose() => _folder.Dispose();
 
-    private static string SettingsOf(string user, string port) => $"Server=127.0.0.1;Port={port};User ID={user};Password=secret;Pooling=false";
+    private static string SettingsOf(string user, string port) =>
+        $"Server=127.0.0.1;Port={port};User ID={user};Password=secret;Pooling=false";
 
     private static async Task FillAsync(List<MySqlConnection> guests, string settings)
     {

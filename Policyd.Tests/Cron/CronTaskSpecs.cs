@@ -21,7 +21,9 @@ public sealed class CronTaskSpecs
     public void Next_time_is_the_calendars_of_the_zone(string expression, string after, string next)
     {
         Assert.True(CronTask.TryCreate("t", expression, Berlin, out var task, out var error), error);
-        Assert.Equal(DateTimeOffset.Parse(next, CultureInfo.InvariantCulture), task!.Next(DateTimeOffset.Parse(after, CultureInfo.InvariantCulture)));
+        Assert.Equal(
+            DateTimeOffset.Parse(next, CultureInfo.InvariantCulture),
+            task!.Next(DateTimeOffset.Parse(after, CultureInfo.InvariantCulture)));
     }
 
     [Fact]
@@ -44,7 +46,8 @@ public sealed class CronTaskSpecs
     [InlineData("catchup = on", "did you mean \"catch_up\"?")]
     public void A_mistake_in_the_section_is_an_error(string section, string part)
     {
-        Assert.Null(PolicyUnderTest.Build("policyd { cron { " + section + " }, virtual_hosts = [ { port = 12345, plugins = [] } ] }", out var diagnostics));
+        Assert.Null(PolicyUnderTest.Build(
+            "policyd { cron { " + section + " }, virtual_hosts = [ { port = 12345, plugins = [] } ] }", out var diagnostics));
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains(part, StringComparison.Ordinal));
     }
 
@@ -60,8 +63,11 @@ public sealed class CronTaskSpecs
             policyd { cron { catch_up = on, time_zone = Europe/Berlin, tasks { daily = "15 3 * * *", weekly = off, nightly = "30 4 * * *" } }
               virtual_hosts = [ { port = 12345, plugins = [] } ] }
             """, out var diagnostics)!;
-        Assert.Equal(["hourly (0 * * * *)", "monthly (0 0 1 * *)", "daily (15 3 * * *)", "nightly (30 4 * * *)"], own.Cron.Tasks.Select(task => task.ToString()));
-        Assert.Contains("catch_up has no effect without a SQL connection", Assert.Single(diagnostics.All).Message, StringComparison.Ordinal);
+        Assert.Equal(
+            ["hourly (0 * * * *)", "monthly (0 0 1 * *)", "daily (15 3 * * *)", "nightly (30 4 * * *)"],
+            own.Cron.Tasks.Select(task => task.ToString()));
+        Assert.Contains(
+            "catch_up has no effect without a SQL connection", Assert.Single(diagnostics.All).Message, StringComparison.Ordinal);
     }
 
     private static int Count(CronTask task, string from, string to)

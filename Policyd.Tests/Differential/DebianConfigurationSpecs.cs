@@ -8,7 +8,8 @@ namespace Policyd.Tests.Differential;
 
 /// <summary>
 /// The mtpolicyd.conf that Debian's package installs: ours reads it as it is and answers as mtpolicyd does, and so it does on the file that
-/// <c>policyd convert</c> makes of it. Only user, port, memcached and database are those of the test, and names are asked of a scripted server alone.
+/// <c>policyd convert</c> makes of it. Only user, port, memcached and database are those of the test, and names are asked of a scripted
+/// server alone.
 /// </summary>
 [ServerTest]
 public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
@@ -22,7 +23,9 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
         var result = await Command.RunAsync("", "check", "-c", Installed);
         Assert.Equal($"{Installed}: no errors", result.Output.Trim());
         Assert.Equal(0, result.ExitCode);
-        Assert.All(result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches("(user|group|min_servers|max_servers|min_spare_servers|max_spare_servers|max_requests) has no effect and is ignored|^.*notice", line));
+        Assert.All(result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches(
+            "(user|group|min_servers|max_servers|min_spare_servers|max_spare_servers|max_requests) has no effect and is ignored|^.*notice",
+            line));
         Summary.Line(output, $"policyd check on Debian's mtpolicyd.conf says:\n{result.Error}{result.Output}");
     }
 
@@ -66,7 +69,10 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
         Prepare = folder => File.WriteAllTextAsync(Path.Combine(folder, "mtpolicyd.sqlite"), "", TestContext.Current.CancellationToken),
         Attributes = new Dictionary<string, string[]>
         {
-            ["client_address"] = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.8", "192.0.2.9", "192.0.2.10", "5.9.0.1", "5.9.0.2", "77.88.8.8", "77.88.8.9", "2001:db8::25"],
+            ["client_address"] = [
+                "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.8", "192.0.2.9",
+                "192.0.2.10", "5.9.0.1", "5.9.0.2", "77.88.8.8", "77.88.8.9", "2001:db8::25"
+            ],
             ["reverse_client_name"] = ["unknown", "mx.good.test", "mx.good.test", "listed.test"],
             ["client_name"] = ["unknown", "mx.good.test"],
             ["helo_name"] = ["mx.good.test", "mx.good.test", "fail.test", "listed.test"],
@@ -77,10 +83,11 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
 
     // What a user of another machine would change, and nothing else.
     private static string Adapted(int port, int memcachedPort) => Text()
-        .Replace("user=mtpolicyd", "user=nobody", StringComparison.Ordinal).Replace("group=mtpolicyd", "group=nogroup", StringComparison.Ordinal)
-        .Replace("12345", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
-        .Replace("127.0.0.1:11211", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{memcachedPort}"), StringComparison.Ordinal)
-        .Replace("/var/lib/mtpolicyd/mtpolicyd.sqlite", "@OWN@/mtpolicyd.sqlite", StringComparison.Ordinal);
+        .Replace("user=mtpolicyd", "user=nobody", StringComparison.Ordinal)
+            .Replace("group=mtpolicyd", "group=nogroup", StringComparison.Ordinal)
+            .Replace("12345", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            .Replace("127.0.0.1:11211", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{memcachedPort}"), StringComparison.Ordinal)
+            .Replace("/var/lib/mtpolicyd/mtpolicyd.sqlite", "@OWN@/mtpolicyd.sqlite", StringComparison.Ordinal);
 
     private static string Text()
     {
@@ -102,17 +109,27 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
 
         // Both have one memcached: the sessions of one are not the other's.
         return await PolicydProcess.Serve(
-            folder.Write("policyd.hocon", $"{converted.Output}\npolicyd.connections.memcached.namespace = third-\npolicyd.dns {{ servers = [\"{dns.Address}\"], timeout = 20s }}\npolicyd.admin.listen = off\n"), port, "-l", "0");
+            folder.Write(
+                "policyd.hocon",
+                $"{converted.Output}\npolicyd.connections.memcached.namespace = third-\npolicyd.dns {{ servers = [\"{dns.Address}\"], "
+                    + $"timeout = 20s }}\npolicyd.admin.listen = off\n"),
+            port,
+            "-l",
+            "0");
     }
 
     private static ScriptedDnsServer Zones()
     {
         var dns = new ScriptedDnsServer()
             .Txt("pass.test", "v=spf1 ip4:192.0.2.0/29 ip4:5.9.0.0/24 ~all").Txt("fail.test", "v=spf1 -all").Txt("soft.test", "v=spf1 ~all")
-            .A("8.2.0.192.list.dnswl.org", "127.0.10.3").A("9.2.0.192.list.dnswl.org", "127.0.5.1").A("listed.test.dbl.spamhaus.org", "127.0.1.2");
+            .A("8.2.0.192.list.dnswl.org", "127.0.10.3")
+                .A("9.2.0.192.list.dnswl.org", "127.0.5.1")
+                .A("listed.test.dbl.spamhaus.org", "127.0.1.2");
         foreach (var (list, hosts) in (ReadOnlySpan<(string, int[])>)
         [
-            ("dnsbl.sorbs.net", [1, 2, 7]), ("ix.dnsbl.manitu.net", [2, 6, 7]), ("bl.spamcop.net", [3, 7]), ("drone.abuse.ch", [4, 7]), ("db.wpbl.info", [5, 6]), ("bb.barracudacentral.org", [5, 6, 9]),
+            ("dnsbl.sorbs.net", [1, 2, 7]), ("ix.dnsbl.manitu.net", [
+                2, 6, 7
+            ]), ("bl.spamcop.net", [3, 7]), ("drone.abuse.ch", [4, 7]), ("db.wpbl.info", [5, 6]), ("bb.barracudacentral.org", [5, 6, 9]),
         ])
         {
             foreach (var host in hosts)
@@ -121,8 +138,11 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
             }
         }
 
-        return dns.A("2.2.0.192.zen.spamhaus.org", "127.0.0.2").A("4.2.0.192.zen.spamhaus.org", "127.0.0.4").A("10.2.0.192.zen.spamhaus.org", "127.0.0.10")
-            .A("9.8.88.77.zen.spamhaus.org", "127.0.0.3").A("2.0.9.5.zen.spamhaus.org", "127.0.0.11");
+        return dns
+            .A("2.2.0.192.zen.spamhaus.org", "127.0.0.2")
+            .A("4.2.0.192.zen.spamhaus.org", "127.0.0.4")
+            .A("10.2.0.192.zen.spamhaus.org", "127.0.0.10")
+                .A("9.8.88.77.zen.spamhaus.org", "127.0.0.3").A("2.0.9.5.zen.spamhaus.org", "127.0.0.11");
     }
 
     [GeneratedRegex("SPF validation failed:.*")]
@@ -132,8 +152,9 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
     private static partial Regex Seconds();
 
     /// <summary>
-    /// Where the two part, for mtpolicyd takes what it found for a mail's first recipient for the ticket of the others: never at a first request, only where one
-    /// of the two sees a ticket that the other does not, then in the rest of that mail, whose score is another one, and for the tickets that it left behind.
+    /// Where the two part, for mtpolicyd takes what it found for a mail's first recipient for the ticket of the others: never at a first
+    /// request, only where one of the two sees a ticket that the other does not, then in the rest of that mail, whose score is another one,
+    /// and for the tickets that it left behind.
     /// </summary>
     private sealed class DifferentTickets
     {
@@ -152,7 +173,8 @@ public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
 
         public bool Explain(PolicyRequest request, string theirs, string ours)
         {
-            var waits = theirs.StartsWith("defer greylisting", StringComparison.Ordinal) || ours.StartsWith("defer greylisting", StringComparison.Ordinal);
+            var waits = theirs.StartsWith("defer greylisting", StringComparison.Ordinal)
+                || ours.StartsWith("defer greylisting", StringComparison.Ordinal);
             if (_mails.Contains(request.Instance) || (waits && (_requests[request.Instance] > 1 || _tickets.Contains(TicketOf(request)))))
             {
                 _mails.Add(request.Instance);

@@ -9,8 +9,9 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>
-/// Random mails of one to four recipients (POLICYD_SEED repeats a run, POLICYD_DIFFERENTIAL_REQUESTS makes it longer) go to mtpolicyd and to our whole server
-/// under the same mtpolicyd.conf; the first answer that differs, and that no row of docs/differences.md explains, is a failure.
+/// Random mails of one to four recipients (POLICYD_SEED repeats a run, POLICYD_DIFFERENTIAL_REQUESTS makes it longer) go to mtpolicyd and
+/// to our whole server under the same mtpolicyd.conf; the first answer that differs, and that no row of docs/differences.md explains, is a
+/// failure.
 /// </summary>
 internal static class DifferentialRun
 {
@@ -33,16 +34,23 @@ internal static class DifferentialRun
         }
 
         var theirPort = FreePort.Next();
-        await using var theirs = await MtpolicydProcess.Start(folder, theirPort, (port, memcached) => Configuration(setup, folder, "theirs", port, memcached), Environment(setup));
+        await using var theirs = await MtpolicydProcess.Start(
+            folder, theirPort, (port, memcached) => Configuration(setup, folder, "theirs", port, memcached), Environment(setup));
         await using var resolver = setup.Dns is { } dns
-            ? new DnsResolver(new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) }, TimeProvider.System, new LogCapture().CreateLogger("dns"))
+            ? new DnsResolver(
+                new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) },
+                TimeProvider.System,
+                new LogCapture().CreateLogger("dns"))
             : null;
         var ourPort = FreePort.Next();
-        var (server, log) = await StartOursAsync(setup, folder, Configuration(setup, folder, "ours", ourPort, theirs.MemcachedPort), ourPort, resolver);
+        var (server, log) = await StartOursAsync(
+            setup, folder, Configuration(setup, folder, "ours", ourPort, theirs.MemcachedPort), ourPort, resolver);
         await using var ours = server;
 
         var thirdPort = FreePort.Next();
-        await using var third = setup.Third is { } start ? await start(Configuration(setup, folder, "third", thirdPort, theirs.MemcachedPort), thirdPort) : null;
+        await using var third = setup.Third is { } start
+            ? await start(Configuration(setup, folder, "third", thirdPort, theirs.MemcachedPort), thirdPort)
+            : null;
         await using var askThird = new Asker(thirdPort);
 
         await using var askTheirs = new Asker(theirPort, theirs);
@@ -86,7 +94,10 @@ internal static class DifferentialRun
     private static string Logs(IEnumerable<string> theirs, IEnumerable<string> ours) =>
         $"its log ends with\n{string.Join('\n', theirs.TakeLast(5))}\nour log ends with\n{string.Join('\n', ours.TakeLast(10))}";
 
-    public static int Seed => int.TryParse(System.Environment.GetEnvironmentVariable("POLICYD_SEED"), CultureInfo.InvariantCulture, out var given) ? given : System.Environment.TickCount;
+    public static int Seed => int.TryParse(
+        System.Environment.GetEnvironmentVariable("POLICYD_SEED"),
+        CultureInfo.InvariantCulture,
+        out var given) ? given : System.Environment.TickCount;
 
     private static Dictionary<string, string> Environment(DifferentialSetup setup)
     {
@@ -100,7 +111,8 @@ internal static class DifferentialRun
     }
 
     private static string Configuration(DifferentialSetup setup, TemporaryFolder folder, string side, int port, int memcachedPort) =>
-        setup.ForSide(side, setup.Whole?.Invoke(port, memcachedPort) ?? MtpolicydProcess.Configuration(port, memcachedPort, "differential", setup.Plugins, setup.Connections, setup.SessionCache))
+        setup.ForSide(side, setup.Whole?.Invoke(port, memcachedPort)
+            ?? MtpolicydProcess.Configuration(port, memcachedPort, "differential", setup.Plugins, setup.Connections, setup.SessionCache))
             .Replace("@OWN@", folder[side], StringComparison.Ordinal).Replace("@SIDE@", side, StringComparison.Ordinal);
 
     // mtpolicyd works as nobody, and SQLite makes files beside its own.
@@ -133,7 +145,8 @@ internal static class DifferentialRun
                     return answer;
                 }
 
-                // On a busy machine memcached is too slow for its client there (a quarter of a second): the chain has not run, and the question is asked again.
+                // On a busy machine memcached is too slow for its client there (a quarter of a second): the chain has not run, and the
+                // question is asked again.
                 await Eventually.Holds("mtpolicyd to say why it closed", () => Failures().Count > failures);
                 if (tries > 20 || !Failures()[^1].Contains("could not acquire lock", StringComparison.Ordinal))
                 {
@@ -142,7 +155,8 @@ internal static class DifferentialRun
             }
         }
 
-        private List<string> Failures() => theirs is null ? [] : [.. theirs.Lines.Where(line => line.Contains(Failed, StringComparison.Ordinal))];
+        private List<string> Failures() =>
+            theirs is null ? [] : [.. theirs.Lines.Where(line => line.Contains(Failed, StringComparison.Ordinal))];
 
         private async Task<string> AskOnceAsync(PolicyRequestBuilder request)
         {
@@ -177,7 +191,10 @@ internal static class DifferentialRun
         private int _requests;
 
         public int Mails { get; } =
-            int.TryParse(System.Environment.GetEnvironmentVariable("POLICYD_DIFFERENTIAL_REQUESTS"), CultureInfo.InvariantCulture, out var many) ? many / 2 : setup.Mails;
+            int.TryParse(
+                System.Environment.GetEnvironmentVariable("POLICYD_DIFFERENTIAL_REQUESTS"),
+                CultureInfo.InvariantCulture,
+                out var many) ? many / 2 : setup.Mails;
 
         public IEnumerable<PolicyRequestBuilder> NextMail(int mail)
         {
@@ -195,7 +212,9 @@ internal static class DifferentialRun
                     continue;
                 }
 
-                var request = PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "RCPT").Add("instance", string.Create(CultureInfo.InvariantCulture, $"d1f.{mail}"));
+                var request = PolicyRequestBuilder.AccessPolicy()
+                    .Add("protocol_state", "RCPT")
+                    .Add("instance", string.Create(CultureInfo.InvariantCulture, $"d1f.{mail}"));
                 foreach (var (name, value) in values)
                 {
                     request.Add(name, value);
@@ -220,20 +239,28 @@ internal static class DifferentialRun
             var intended = setup.Intended.FirstOrDefault(difference => difference.Covers(request, expected, actual));
             Assert.True(
                 intended is not null,
-                $"{setup.Name}, seed {_seed}, request {_requests}: mtpolicyd says \"{theirs}\", we say \"{ours}\" to\n{Encoding.UTF8.GetString(asked.ToBytes())}{logs()}");
+                $"{setup.Name}, seed {_seed}, request {_requests}: mtpolicyd says \"{theirs}\", we say \"{ours}\" "
+                    + $"to\n{Encoding.UTF8.GetString(asked.ToBytes())}{logs()}");
             _intended[intended.Row]++;
         }
 
         public void Finish()
         {
-            var intended = string.Join("; ", _intended.Select(pair => string.Create(CultureInfo.InvariantCulture, $"\"{pair.Key}\" {pair.Value} times")));
-            Summary.Line(output, $"differential, {setup.Name}: seed {_seed}, {_requests} requests of {Mails} mails, {_answers.Count} different answers, no difference but those intended: {(intended.Length > 0 ? intended : "none came up")}");
-            Assert.True(_answers.Count >= setup.LeastAnswers, $"seed {_seed}: the chain gave hardly any different answers, it tests nothing:\n{string.Join('\n', _answers)}");
+            var intended = string.Join(
+                "; ", _intended.Select(pair => string.Create(CultureInfo.InvariantCulture, $"\"{pair.Key}\" {pair.Value} times")));
+            Summary.Line(
+                output,
+                $"differential, {setup.Name}: seed {_seed}, {_requests} requests of {Mails} mails, {_answers.Count} different answers, no "
+                    + $"difference but those intended: {(intended.Length > 0 ? intended : "none came up")}");
+            Assert.True(
+                _answers.Count >= setup.LeastAnswers,
+                $"seed {_seed}: the chain gave hardly any different answers, it tests nothing:\n{string.Join('\n', _answers)}");
             var known = File.ReadAllText(FilesAbove.OfTheRepository("docs/differences.md"));
             foreach (var (row, times) in _intended)
             {
                 Assert.Contains($"\n| {row} |", known, StringComparison.Ordinal);
-                Assert.True(times > 0, $"seed {_seed}: \"{row}\" did not come up: the rule for it is not needed, or the requests do not reach it");
+                Assert.True(
+                    times > 0, $"seed {_seed}: \"{row}\" did not come up: the rule for it is not needed, or the requests do not reach it");
             }
         }
 

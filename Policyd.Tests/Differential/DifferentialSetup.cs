@@ -5,7 +5,8 @@ namespace Policyd.Tests.Differential;
 
 /// <summary>What both servers are given, and what they are asked.</summary>
 /// <param name="Name">What the summary calls it.</param>
-/// <param name="Plugins">The body of the virtual host in mtpolicyd.conf. <c>@OWN@</c> becomes a folder that each server has for itself, <c>@SIDE@</c> its name: theirs or ours.</param>
+/// <param name="Plugins">The body of the virtual host in mtpolicyd.conf. <c>@OWN@</c> becomes a folder that each server has for itself,
+/// <c>@SIDE@</c> its name: theirs or ours.</param>
 internal sealed record DifferentialSetup(string Name, string Plugins)
 {
     /// <summary>Sections beside the memcached that is always there; with the same placeholders.</summary>
@@ -21,7 +22,9 @@ internal sealed record DifferentialSetup(string Name, string Plugins)
     /// <summary>Our server is the executable, as an operator starts it, and not one in the tests' process.</summary>
     public bool IsExecutable { get; init; }
 
-    /// <summary>Starts a third server, of ours as well, on the configuration and the port that are given; it must answer as the second does.</summary>
+    /// <summary>
+    /// Starts a third server, of ours as well, on the configuration and the port that are given; it must answer as the second does.
+    /// </summary>
     public Func<string, int, Task<IAsyncDisposable>>? Third { get; init; }
 
     /// <summary>The DNS server that both ask; null: neither asks any.</summary>

@@ -4,7 +4,10 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Differential;
 
-/// <summary>What docs/migration.md promises of the counters: taken over from a real mtpolicyd, announced by <c>policyd check</c>, and still good for mtpolicyd when the operator goes back.</summary>
+/// <summary>
+/// What docs/migration.md promises of the counters: taken over from a real mtpolicyd, announced by <c>policyd check</c>, and still good for
+/// mtpolicyd when the operator goes back.
+/// </summary>
 [ServerTest]
 public sealed class MigrationSpecs(MariaDbServer mariaDb)
 {
@@ -50,7 +53,10 @@ public sealed class MigrationSpecs(MariaDbServer mariaDb)
         Assert.Contains(announced, check.Output, StringComparison.Ordinal);
 
         await ServeAsync(configuration, () => AskAsync(2, "dunno"));
-        Assert.Contains("db: table acct_client_address: ready", (await Command.RunAsync("", "check", "-c", configuration)).Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "db: table acct_client_address: ready",
+            (await Command.RunAsync("", "check", "-c", configuration)).Output,
+            StringComparison.Ordinal);
 
         await using (await MtpolicydProcess.Start(folder, _port, Body))
         {
@@ -117,7 +123,11 @@ public sealed class MigrationSpecs(MariaDbServer mariaDb)
         await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), Cancel);
         for (; mails > 0; mails--)
         {
-            var request = PolicyRequestBuilder.AccessPolicy().Add("instance", $"mail.{_mails++}").Add("client_address", "192.0.2.7").Add("size", "100").Add("recipient_count", "1");
+            var request = PolicyRequestBuilder.AccessPolicy()
+                .Add("instance", $"mail.{_mails++}")
+                .Add("client_address", "192.0.2.7")
+                .Add("size", "100")
+                .Add("recipient_count", "1");
             Assert.Equal(answer, await client.AskAsync(request.ToBytes(), Cancel));
         }
     }

@@ -22,7 +22,8 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
     public IReadOnlyList<string> Lines => _mtpolicyd.Lines;
 
     /// <summary>Starts both; <paramref name="configuration"/> makes the file's text from the policy port and the memcached port.</summary>
-    public static async Task<MtpolicydProcess> Start(TemporaryFolder folder, int port, Func<int, int, string> configuration, IReadOnlyDictionary<string, string>? environment = null)
+    public static async Task<MtpolicydProcess> Start(
+        TemporaryFolder folder, int port, Func<int, int, string> configuration, IReadOnlyDictionary<string, string>? environment = null)
     {
         var mtpolicyd = Needs.Program("mtpolicyd");
         var memcachedPort = FreePort.Next();
@@ -46,7 +47,8 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
     }
 
     /// <summary>A configuration of one virtual host, with sessions in memcached unless another cache is given.</summary>
-    public static string Configuration(int port, int memcachedPort, string name, string plugins, string connections = "", string sessionCache = "Memcached") => $"""
+    public static string Configuration(
+        int port, int memcachedPort, string name, string plugins, string connections = "", string sessionCache = "Memcached") => $"""
         user = nobody
         group = nogroup
         log_level = 1

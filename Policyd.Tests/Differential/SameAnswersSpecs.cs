@@ -7,7 +7,8 @@ namespace Policyd.Tests.Differential;
 
 /// <summary>
 /// The same mtpolicyd.conf on mtpolicyd 2.05 and on ours gives the same answers: the promise that an operator relies on when he
-/// changes the binary. Every attribute of a request is random, also within a mail. What differs on purpose is listed in docs/differences.md.
+/// changes the binary. Every attribute of a request is random, also within a mail. What differs on purpose is listed in
+/// docs/differences.md.
 /// </summary>
 [ServerTest]
 public sealed class SameAnswersSpecs(ITestOutputHelper output)

@@ -69,7 +69,8 @@ public sealed class SameGeoIpAnswersSpecs(ITestOutputHelper output)
         }
 
         var random = new Random(DifferentialRun.Seed);
-        string[] addresses = [.. Enumerable.Range(0, 500).Select(_ => new IPAddress((byte[])[(byte)random.Next(1, 224), (byte)random.Next(256), (byte)random.Next(256), (byte)random.Next(256)]).ToString())];
+        string[] addresses = [.. Enumerable.Range(0, 500).Select(_ => new IPAddress(
+            (byte[])[(byte)random.Next(1, 224), (byte)random.Next(256), (byte)random.Next(256), (byte)random.Next(256)]).ToString())];
         await DifferentialRun.HoldsAsync(
             new DifferentialSetup($"GeoIP, sessions {sessionCache}", $"{s_user}\n{Chain}\n{DifferentialPlugins.Tag}")
             {
@@ -77,7 +78,10 @@ public sealed class SameGeoIpAnswersSpecs(ITestOutputHelper output)
                 Mails = 400,
                 Attributes = new Dictionary<string, string[]>
                 {
-                    ["client_address"] = [.. addresses, .. Enumerable.Repeat("2001:db8::25", 10), .. Enumerable.Repeat("127.0.0.1", 10), .. Enumerable.Repeat("", 10), .. Enumerable.Repeat("unknown", 10)],
+                    ["client_address"] = [
+                        .. addresses, .. Enumerable.Repeat("2001:db8::25", 10), .. Enumerable.Repeat("127.0.0.1", 10),
+                        .. Enumerable.Repeat("", 10), .. Enumerable.Repeat("unknown", 10)
+                    ],
                     ["sender"] = ["a@example.com", "lenient@example.com", ""],
                     ["recipient"] = ["b@example.org", "c@example.org"],
                 },

@@ -10,8 +10,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>
-/// Greylist gives mtpolicyd's answers. Instead of waiting five minutes the test makes mtpolicyd's tickets older in memcached, and sets our clock. The seconds
-/// that are left are not compared.
+/// Greylist gives mtpolicyd's answers. Instead of waiting five minutes the test makes mtpolicyd's tickets older in memcached, and sets our
+/// clock. The seconds that are left are not compared.
 /// </summary>
 [ServerTest]
 public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
@@ -38,47 +38,50 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
     [InlineData("passive", "None", 4)]
     [InlineData("dunno", "Memcached", 1)]
     [InlineData("accept", "Memcached", 1)]
-    public Task Without_the_auto_whitelist_both_servers_answer_the_same(string mode, string sessionCache, int recipients) => DifferentialRun.HoldsAsync(
-        new DifferentialSetup($"Greylist {mode}, sessions {sessionCache}, up to {recipients} recipients", $"""
-            <Plugin early>
-              module = "Greylist"
-              score = -1
-              mode = "{mode}"
-              create_ticket = 0
-              use_autowl = 0
-              query_autowl = 0
-              {Tickets}
-            </Plugin>
-            <Plugin suspicious>
-              module = "Condition"
-              key = "helo_name"
-              match = "bad"
-              <Plugin late>
-                module = "Greylist"
-                score = -5
-                mode = "{mode}"
-                use_autowl = 0
-                query_autowl = 0
-                defer_message = "defer come back"
-                append_waittime = 0
-                {Tickets}
-              </Plugin>
-            </Plugin>
-            {DifferentialPlugins.Tag}
-            """)
-        {
-            Connections = Database,
-            SessionCache = sessionCache,
-            Attributes = Attributes,
-            Comparable = WithoutSeconds,
-            Prepare = PrepareAsync,
-            Clock = _clock,
-            BeforeMail = (mail, memcached) => AgeAsync(mail, memcached, Attributes),
-            MostRecipients = recipients,
-            Mails = 400,
-            Intended = mode == "accept" ? [new("Greylist: `mode = accept`", (_, theirs, ours) => theirs == "accept" && ours == "dunno")] : [],
-        },
-        output);
+    public Task Without_the_auto_whitelist_both_servers_answer_the_same(string mode, string sessionCache, int recipients) =>
+        DifferentialRun.HoldsAsync(
+            new DifferentialSetup($"Greylist {mode}, sessions {sessionCache}, up to {recipients} recipients", $"""
+                <Plugin early>
+                  module = "Greylist"
+                  score = -1
+                  mode = "{mode}"
+                  create_ticket = 0
+                  use_autowl = 0
+                  query_autowl = 0
+                  {Tickets}
+                </Plugin>
+                <Plugin suspicious>
+                  module = "Condition"
+                  key = "helo_name"
+                  match = "bad"
+                  <Plugin late>
+                    module = "Greylist"
+                    score = -5
+                    mode = "{mode}"
+                    use_autowl = 0
+                    query_autowl = 0
+                    defer_message = "defer come back"
+                    append_waittime = 0
+                    {Tickets}
+                  </Plugin>
+                </Plugin>
+                {DifferentialPlugins.Tag}
+                """)
+            {
+                Connections = Database,
+                SessionCache = sessionCache,
+                Attributes = Attributes,
+                Comparable = WithoutSeconds,
+                Prepare = PrepareAsync,
+                Clock = _clock,
+                BeforeMail = (mail, memcached) => AgeAsync(mail, memcached, Attributes),
+                MostRecipients = recipients,
+                Mails = 400,
+                Intended = mode == "accept"
+                    ? [new("Greylist: `mode = accept`", (_, theirs, ours) => theirs == "accept" && ours == "dunno")]
+                    : [],
+            },
+            output);
 
     [Fact]
     public Task Later_requests_of_a_mail_are_answered_there_as_the_first_and_here_by_the_ticket() => DifferentialRun.HoldsAsync(
@@ -92,18 +95,24 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
             """)
         {
             Connections = Database,
-            Attributes = new Dictionary<string, string[]>(Attributes) { ["sender"] = [.. Enumerable.Range(0, 500).Select(sender => $"s{sender}@example.com")] },
+            Attributes = new Dictionary<string, string[]>(Attributes)
+            {
+                ["sender"] = [.. Enumerable.Range(0, 500).Select(sender => $"s{sender}@example.com")]
+            },
             PerRecipient = [],
             Mails = 60,
             LeastAnswers = 1,
             Comparable = WithoutSeconds,
             Prepare = PrepareAsync,
-            Intended = [new("Greylist: later requests of a mail", (_, theirs, ours) => theirs == "defer greylisting is active" && ours == "defer greylisting is active (Ns left)")],
+            Intended = [new(
+                "Greylist: later requests of a mail",
+                (_, theirs, ours) => theirs == "defer greylisting is active" && ours == "defer greylisting is active (Ns left)")],
         },
         output);
 
     // What PrepareAsync puts on the list.
-    private static bool IsKnown(PolicyRequest request) => request.Sender.EndsWith("@known.test", StringComparison.Ordinal) && request.ClientAddress is "192.0.2.1" or "2001:db8::25";
+    private static bool IsKnown(PolicyRequest request) =>
+        request.Sender.EndsWith("@known.test", StringComparison.Ordinal) && request.ClientAddress is "192.0.2.1" or "2001:db8::25";
 
     [Theory]
     [InlineData("Memcached")]
@@ -117,7 +126,10 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
             return passed.TryGetValue(pair, out var mails) ? mails : passed[pair] = [];
         }
 
-        var attributes = new Dictionary<string, string[]>(Attributes) { ["sender"] = ["", "a@one.test", "a@two.test", "a@known.test", "b@known.test", "a@seldom.test", "a@expired.test"] };
+        var attributes = new Dictionary<string, string[]>(Attributes)
+        {
+            ["sender"] = ["", "a@one.test", "a@two.test", "a@known.test", "b@known.test", "a@seldom.test", "a@expired.test"]
+        };
         await DifferentialRun.HoldsAsync(
             new DifferentialSetup($"Greylist with auto-whitelist, sessions {sessionCache}", $"""
                 <Plugin grey>
@@ -170,7 +182,8 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
     private static partial Regex Seconds();
 
     /// <summary>
-    /// Every ten mails all tickets become valid: theirs are the triplet's text, and the time from which on they are valid; ours see another time.
+    /// Every ten mails all tickets become valid: theirs are the triplet's text, and the time from which on they are valid; ours see another
+    /// time.
     /// </summary>
     private async Task AgeAsync(int mail, int memcachedPort, Dictionary<string, string[]> attributes)
     {
@@ -191,7 +204,8 @@ public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
             select $"{sender},{address},{recipient}";
         foreach (var ticket in tickets)
         {
-            await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes($"replace {ticket} 0 7000 {valid.Length}\r\n{valid}\r\n"), TestContext.Current.CancellationToken);
+            await client.GetStream().WriteAsync(
+                Encoding.Latin1.GetBytes($"replace {ticket} 0 7000 {valid.Length}\r\n{valid}\r\n"), TestContext.Current.CancellationToken);
             Assert.True(await reader.ReadLineAsync(TestContext.Current.CancellationToken) is "STORED" or "NOT_STORED");
         }
     }

@@ -117,11 +117,16 @@ public sealed class SameListAnswersSpecs(ITestOutputHelper output)
 
     private static readonly Dictionary<string, string[]> Attributes = new()
     {
-        ["client_address"] = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.9", "192.0.2.10", "192.0.2.20", "192.0.2.30", "192.0.2.55", "192.0.2.66", "192.0.2.77", "192.0.2.88", "2001:db8::25", "2001:db8::26", "10.1.2.3"],
+        ["client_address"] = [
+            "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.9", "192.0.2.10", "192.0.2.20", "192.0.2.30", "192.0.2.55",
+            "192.0.2.66", "192.0.2.77", "192.0.2.88", "2001:db8::25", "2001:db8::26", "10.1.2.3"
+        ],
         ["reverse_client_name"] = ["unknown", "client.listed.test", "mx.example.org", "localhost", "[192.0.2.1]", "away.test"],
         ["client_name"] = ["unknown", "mx.example.org"],
         ["helo_name"] = ["mx.example.org", "helo.listed.test", "localhost", "192.0.2.1", "[192.0.2.1]", "HELO.Listed.test", ""],
-        ["sender"] = ["", "a@example.org", "a@example.org", "a@listed.test", "lenient@listed.test", "B@Listed.TEST", "a@bare.test", "postmaster"],
+        ["sender"] = [
+            "", "a@example.org", "a@example.org", "a@listed.test", "lenient@listed.test", "B@Listed.TEST", "a@bare.test", "postmaster"
+        ],
         ["recipient"] = ["b@example.org", "c@example.org"],
     };
 
@@ -143,10 +148,16 @@ public sealed class SameListAnswersSpecs(ITestOutputHelper output)
                 Intended =
                 [
                     new("RBL: an IPv6 client", (request, _, _) => request.ClientAddress == "2001:db8::25"),
-                    new("RBL, RBLAction, DBL: an answer by which the list refuses, or outside 127.0.0.0/8", (request, _, _) => request.ClientAddress == "192.0.2.66"),
+                    new(
+                        "RBL, RBLAction, DBL: an answer by which the list refuses, or outside 127.0.0.0/8",
+                        (request, _, _) => request.ClientAddress == "192.0.2.66"),
                     chain == "rejecting"
-                        ? new("what a list says, in reject messages", (_, theirs, ours) => theirs.Replace("\"", "", StringComparison.Ordinal) == ours)
-                        : new("RBLAction, a list with several addresses for a client", (request, _, _) => request.ClientAddress == "192.0.2.88"),
+                        ? new(
+                            "what a list says, in reject messages",
+                            (_, theirs, ours) => theirs.Replace("\"", "", StringComparison.Ordinal) == ours)
+                        : new(
+                            "RBLAction, a list with several addresses for a client",
+                            (request, _, _) => request.ClientAddress == "192.0.2.88"),
                 ],
             },
             output);
@@ -157,12 +168,19 @@ public sealed class SameListAnswersSpecs(ITestOutputHelper output)
     {
         var dns = new ScriptedDnsServer()
             .With(DnsFault.ServFail, "55.2.0.192.black.test").With(DnsFault.ServFail, "away.test.names.test")
-            .A("66.2.0.192.black.test", "192.0.2.99").A("77.2.0.192.zen.test", "127.255.255.254").Txt("77.2.0.192.zen.test", "query refused")
-            .A("88.2.0.192.zen.test", "127.0.0.2").A("88.2.0.192.zen.test", "127.0.0.10")
-            .A("1.2.0.192.black.test", "127.0.0.2").Txt("1.2.0.192.black.test", "listed").A("2.2.0.192.black.test", "127.0.0.3")
-            .A("30.2.0.192.black.test", "127.0.0.2").Txt("30.2.0.192.black.test", "spam was seen, see http://list.test/30")
-            .A("20.2.0.192.white.test", "127.0.10.3").A("bare.test.names.test", "127.0.1.2").A("listed.test.names.test", "127.0.1.2").Txt("listed.test.names.test", "phishing")
-            .A("client.listed.test.names.test", "127.0.1.4").A("helo.listed.test.names.test", "127.0.1.2").Txt("helo.listed.test.names.test", "botnet");
+            .A("66.2.0.192.black.test", "192.0.2.99")
+                .A("77.2.0.192.zen.test", "127.255.255.254")
+                .Txt("77.2.0.192.zen.test", "query refused")
+                .A("88.2.0.192.zen.test", "127.0.0.2").A("88.2.0.192.zen.test", "127.0.0.10")
+                .A("1.2.0.192.black.test", "127.0.0.2").Txt("1.2.0.192.black.test", "listed").A("2.2.0.192.black.test", "127.0.0.3")
+                .A("30.2.0.192.black.test", "127.0.0.2").Txt("30.2.0.192.black.test", "spam was seen, see http://list.test/30")
+                .A("20.2.0.192.white.test", "127.0.10.3")
+                    .A("bare.test.names.test", "127.0.1.2")
+                    .A("listed.test.names.test", "127.0.1.2")
+                    .Txt("listed.test.names.test", "phishing")
+                    .A("client.listed.test.names.test", "127.0.1.4")
+                        .A("helo.listed.test.names.test", "127.0.1.2")
+                        .Txt("helo.listed.test.names.test", "botnet");
         foreach (var host in (int[])[2, 3, 4, 9, 10])
         {
             dns.A($"{host}.2.0.192.zen.test", $"127.0.0.{host}").Txt($"{host}.2.0.192.zen.test", $"http://zen.test/{host}");

@@ -53,7 +53,8 @@ public sealed class SameLookupFileAnswersSpecs(ITestOutputHelper output)
                 {
                     ["client_address"] =
                     [
-                        "203.0.113.7", "203.0.113.8", "203.0.114.7", "203.0.114.9", "203.0.115.7", "203.1.115.7", "198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4", "198.51.100.5",
+                        "203.0.113.7", "203.0.113.8", "203.0.114.7", "203.0.114.9", "203.0.115.7", "203.1.115.7", "198.51.100.1",
+                        "198.51.100.2", "198.51.100.3", "198.51.100.4", "198.51.100.5",
                         "2001:db8:a::9", "2001:db8:b::7", "2001:db8:b::8", "10.9.8.7", "110.9.8.7",
                     ],
                     ["recipient"] = ["b@example.org", "lenient@example.org"],
@@ -142,15 +143,20 @@ public sealed class SameLookupFileAnswersSpecs(ITestOutputHelper output)
                 Mails = 150,
                 Attributes = new Dictionary<string, string[]>
                 {
-                    ["client_address"] = ["192.0.2.7", "192.0.200.1", "192.1.2.7", "2001:db8:a::1", "2001:db8:a:ffff::1", "2001:db8:b::1", "2001:db8::1"],
+                    ["client_address"] = [
+                        "192.0.2.7", "192.0.200.1", "192.1.2.7", "2001:db8:a::1", "2001:db8:a:ffff::1", "2001:db8:b::1", "2001:db8::1"
+                    ],
                     ["sender"] =
                     [
-                        "bad@example.com", "bad@example.com", "few@example.com", "five@example.com", "third@example.com", "good@example.com", "other@example.com", "",
+                        "bad@example.com", "bad@example.com", "few@example.com", "five@example.com", "third@example.com",
+                        "good@example.com", "other@example.com", "",
                         chain == "accepting" ? "BAD@example.com" : "",
                     ],
                     ["recipient"] = ["b@example.org", "c@example.org", "lenient@example.org"],
                 },
-                Intended = chain == "accepting" ? [new("SaAwlLookup: a sender in capitals", (request, _, _) => request.Sender == "BAD@example.com")] : [],
+                Intended = chain == "accepting"
+                    ? [new("SaAwlLookup: a sender in capitals", (request, _, _) => request.Sender == "BAD@example.com")]
+                    : [],
             },
             output);
     }

@@ -14,8 +14,12 @@ public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
 
     [Theory]
     [InlineData("", "Memcached")]
-    [InlineData("key = \"sesame\"\nuc_permfail_mode = \"user_mode\"\nreject_message = \"no %IP% (%REFID%)\"\ntempfail_mode = \"passive\"\ntempfail_score = 2.5", "Memcached")]
-    [InlineData("permfail_mode = \"defer\"\npermfail_score = 5\ndefer_message = \"later %REFID%\"\ntempfail_mode = \"reject\"\nuc_enabled = \"user_off\"", "None")]
+    [InlineData(
+        "key = \"sesame\"\nuc_permfail_mode = \"user_mode\"\nreject_message = \"no %IP% (%REFID%)\"\ntempfail_mode = "
+            + "\"passive\"\ntempfail_score = 2.5", "Memcached")]
+    [InlineData(
+        "permfail_mode = \"defer\"\npermfail_score = 5\ndefer_message = \"later %REFID%\"\ntempfail_mode = "
+            + "\"reject\"\nuc_enabled = \"user_off\"", "None")]
     [InlineData("permfail_mode = \"passive\"\npermfail_score = 5\ntempfail_mode = \"passive\"\ntempfail_score = -1", "Memcached")]
     public async Task CtIpRep_asks_and_answers_the_same(string options, string sessionCache)
     {
@@ -84,7 +88,10 @@ public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
                 LeastAnswers = 2,
                 Attributes = new Dictionary<string, string[]>
                 {
-                    ["client_address"] = [.. Enumerable.Range(1, 60).Select(host => $"192.0.2.{host}"), .. Enumerable.Range(1, 20).Select(host => $"2001:db8::{host}")],
+                    ["client_address"] = [
+                        .. Enumerable.Range(1, 60).Select(host => $"192.0.2.{host}"),
+                        .. Enumerable.Range(1, 20).Select(host => $"2001:db8::{host}")
+                    ],
                     ["helo_name"] = ["good", "bad", "worse"],
                     ["recipient"] = ["b@example.org", "lenient@example.org"],
                 },
@@ -169,7 +176,8 @@ public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
 
         public int Port => _clients.Port;
 
-        public IReadOnlyList<string> BodiesOf(string side) => [.. _asked.Where(asked => asked.Path == $"/{side}/iprep").Select(asked => asked.Body)];
+        public IReadOnlyList<string> BodiesOf(string side) =>
+            [.. _asked.Where(asked => asked.Path == $"/{side}/iprep").Select(asked => asked.Body)];
 
         public ValueTask DisposeAsync() => _clients.DisposeAsync();
 
@@ -195,7 +203,8 @@ public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
                     var address = new string(body).Split("x-ctch-ip: ")[1].Trim();
                     var opinion = address[^1] switch { '1' => "permfail", '2' => "tempfail", _ => "accept" };
                     var reply = $"x-ctch-pver:1.0\r\n\r\nx-ctch-dm-action:{opinion}\r\nx-ctch-refid:str=0001.{address}\r\n";
-                    await socket.SendAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {reply.Length}\r\n\r\n{reply}"), stop);
+                    await socket.SendAsync(
+                        Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {reply.Length}\r\n\r\n{reply}"), stop);
                 }
             }
             catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)

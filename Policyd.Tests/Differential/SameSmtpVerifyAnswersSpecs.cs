@@ -5,9 +5,9 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>
-/// SMTPVerify gives mtpolicyd's answers when both ask the same mail server and the same DNS. The library that mtpolicyd's module needs, Net::SMTP::Verify,
-/// is in no package of Debian: the original is given one of our own (<see cref="Library"/>), written from that library's documentation. So what is compared is what
-/// the module makes of a server's answer, and not how it is asked.
+/// SMTPVerify gives mtpolicyd's answers when both ask the same mail server and the same DNS. The library that mtpolicyd's module needs,
+/// Net::SMTP::Verify, is in no package of Debian: the original is given one of our own (<see cref="Library"/>), written from that library's
+/// documentation. So what is compared is what the module makes of a server's answer, and not how it is asked.
 /// </summary>
 [ServerTest]
 public sealed class SameSmtpVerifyAnswersSpecs(ITestOutputHelper output)
@@ -54,7 +54,8 @@ public sealed class SameSmtpVerifyAnswersSpecs(ITestOutputHelper output)
     public async Task Both_servers_answer_the_same(string chain)
     {
         await using var mail = MailServer(chain);
-        await using var dns = new ScriptedDnsServer().Add(KeyName("key@y.test"), 61, 300, [1, 2, 3]).Add(KeyName("unknown@x.test"), 61, 300, [1, 2, 3]);
+        await using var dns = new ScriptedDnsServer().Add(KeyName("key@y.test"), 61, 300, [1, 2, 3])
+            .Add(KeyName("unknown@x.test"), 61, 300, [1, 2, 3]);
         var tlsa = string.Create(CultureInfo.InvariantCulture, $"_{mail.Port}._tcp.localhost");
         if (chain is "secured" or "plain")
         {
@@ -91,7 +92,9 @@ public sealed class SameSmtpVerifyAnswersSpecs(ITestOutputHelper output)
     private static ScriptedSmtpServer MailServer(string chain)
     {
         var server = new ScriptedSmtpServer()
-            .On("MAIL FROM:<big@here.test> SIZE=20000", "552 5.3.4 too big").On("MAIL FROM:<me@here.test> SIZE=20000", "552 5.3.4 too big").On("MAIL FROM:<slow@here.test>", "452 4.3.1 no space");
+            .On("MAIL FROM:<big@here.test> SIZE=20000", "552 5.3.4 too big")
+                .On("MAIL FROM:<me@here.test> SIZE=20000", "552 5.3.4 too big")
+                .On("MAIL FROM:<slow@here.test>", "452 4.3.1 no space");
         foreach (var (address, reply) in s_replies)
         {
             server.On($"RCPT TO:<{address}>", reply);
@@ -123,8 +126,8 @@ public sealed class SameSmtpVerifyAnswersSpecs(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// The original has an answer for an address at its first request of a mail only: the second recipient of a bad sender is let through. We answer
-    /// as at the first request.
+    /// The original has an answer for an address at its first request of a mail only: the second recipient of a bad sender is let through.
+    /// We answer as at the first request.
     /// </summary>
     private sealed class FirstAnswers(Func<PolicyRequest, string> address)
     {
@@ -145,8 +148,8 @@ public sealed class SameSmtpVerifyAnswersSpecs(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// What mtpolicyd's module asks for, by the documentation of Net::SMTP::Verify and by the names that it was seen to call: a check over SMTP, and
-    /// looks for records with Net::DNS.
+    /// What mtpolicyd's module asks for, by the documentation of Net::SMTP::Verify and by the names that it was seen to call: a check over
+    /// SMTP, and looks for records with Net::DNS.
     /// </summary>
     private const string Library = """
         package Net::SMTP::Verify;

@@ -3,7 +3,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Differential;
 
 /// <summary>
-/// SPF gives mtpolicyd's answers when both ask the same DNS server: a scripted one, to which Net::DNS is led by its environment. The words behind
+/// SPF gives mtpolicyd's answers when both ask the same DNS server: a scripted one, to which Net::DNS is led by its environment. The words
+/// behind
 /// <c>check failed:</c> are ours and are not compared; nor is what docs/differences.md lists.
 /// </summary>
 [ServerTest]
@@ -39,7 +40,9 @@ public sealed class SameSpfAnswersSpecs(ITestOutputHelper output)
         ["awaytoo.test"] = "v=spf1 include:servfail.test -all",
     };
 
-    private static readonly string[] s_clients = ["192.0.2.7", "192.0.2.8", "198.51.100.7", "10.1.2.3", "127.0.0.1", "127.1.2.3", "2001:db8::25", "2001:db9::25", "::1", ""];
+    private static readonly string[] s_clients = [
+        "192.0.2.7", "192.0.2.8", "198.51.100.7", "10.1.2.3", "127.0.0.1", "127.1.2.3", "2001:db8::25", "2001:db9::25", "::1", ""
+    ];
     private static readonly string[] s_locals = ["a", "first.last", "one-two", "a b", "x+y"];
 
     [Theory]
@@ -73,9 +76,17 @@ public sealed class SameSpfAnswersSpecs(ITestOutputHelper output)
     private static ScriptedDnsServer Zone()
     {
         var dns = new ScriptedDnsServer().With(DnsFault.ServFail, "servfail.test")
-            .A("client.test", "192.0.2.7").Aaaa("client.test", "2001:db8::25").Ptr("7.2.0.192.in-addr.arpa", "client.test").Ptr("8.2.0.192.in-addr.arpa", "client.test")
-            .Mx("site.test", 10, "mail.site.test").Mx("site.test", 20, "client.test").A("mail.site.test", "198.51.100.7").Aaaa("mail.site.test", "2001:db9::25")
-            .A("7.2.0.192.a.list.test", "127.0.0.2").A("7.100.51.198.one.list.test", "127.0.0.2").A("192.0.2.8.here.test", "127.0.0.2");
+            .A("client.test", "192.0.2.7")
+                .Aaaa("client.test", "2001:db8::25")
+                .Ptr("7.2.0.192.in-addr.arpa", "client.test")
+                .Ptr("8.2.0.192.in-addr.arpa", "client.test")
+                .Mx("site.test", 10, "mail.site.test")
+                    .Mx("site.test", 20, "client.test")
+                    .A("mail.site.test", "198.51.100.7")
+                    .Aaaa("mail.site.test", "2001:db9::25")
+                    .A("7.2.0.192.a.list.test", "127.0.0.2")
+                        .A("7.100.51.198.one.list.test", "127.0.0.2")
+                        .A("192.0.2.8.here.test", "127.0.0.2");
         foreach (var (name, policy) in s_policies)
         {
             dns.Txt(name, policy);

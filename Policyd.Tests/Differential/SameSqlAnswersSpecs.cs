@@ -2,7 +2,10 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Differential;
 
-/// <summary>SqlUserConfig, SqlList, Quota and Accounting give mtpolicyd's answers, each server with a database of its own that began with the same rows.</summary>
+/// <summary>
+/// SqlUserConfig, SqlList, Quota and Accounting give mtpolicyd's answers, each server with a database of its own that began with the same
+/// rows.
+/// </summary>
 [ServerTest]
 public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer mariaDb)
 {
@@ -84,7 +87,10 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
         ["sasl_username"] = ["", "alice", "bob", "ömer"],
         ["size"] = ["0", "1", "999", "5000"],
         ["recipient_count"] = ["0", "1", "3"],
-        ["recipient"] = ["few@example.org", "many@example.org", "field@example.org", "off@example.org", "broken@example.org", "empty@example.org", "nothing@example.org", "none@example.org", ""],
+        ["recipient"] = [
+            "few@example.org", "many@example.org", "field@example.org", "off@example.org", "broken@example.org", "empty@example.org",
+            "nothing@example.org", "none@example.org", ""
+        ],
     };
 
     [Theory]
@@ -94,7 +100,10 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
     public async Task Both_servers_answer_and_count_the_same(string database, string sessionCache)
     {
         var dsn = database == "SQLite"
-            ? new Dictionary<string, string> { ["theirs"] = "dbi:SQLite:dbname=@OWN@/db.sqlite", ["ours"] = "dbi:SQLite:dbname=@OWN@/db.sqlite" }
+            ? new Dictionary<string, string>
+            {
+                ["theirs"] = "dbi:SQLite:dbname=@OWN@/db.sqlite", ["ours"] = "dbi:SQLite:dbname=@OWN@/db.sqlite"
+            }
             : new Dictionary<string, string> { ["theirs"] = await mariaDb.NewDatabase(), ["ours"] = await mariaDb.NewDatabase() };
         var tables = new Dictionary<string, string>();
         await DifferentialRun.HoldsAsync(
@@ -145,8 +154,13 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
             Mails = 40,
             MostRecipients = 1,
             LeastAnswers = 2,
-            Attributes = new Dictionary<string, string[]> { ["recipient"] = ["array@example.org", "few@example.org", "broken@example.org", "none@example.org"] },
-            Intended = [new("SqlUserConfig: settings that are no JSON object", (request, theirs, _) => theirs == DifferentialRun.NoAnswer && request.Recipient == "array@example.org")],
+            Attributes = new Dictionary<string, string[]>
+            {
+                ["recipient"] = ["array@example.org", "few@example.org", "broken@example.org", "none@example.org"]
+            },
+            Intended = [new(
+                "SqlUserConfig: settings that are no JSON object",
+                (request, theirs, _) => theirs == DifferentialRun.NoAnswer && request.Recipient == "array@example.org")],
         },
         output);
 
@@ -169,14 +183,17 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
         {
             foreach (var table in tables)
             {
-                rows.Add(await mariaDb.Query($"SELECT '{table}', `key`, time, count, count_rcpt, size, size_rcpt FROM {NameIn(dsn)}.acct_{table} ORDER BY `key`"));
+                rows.Add(await mariaDb.Query(
+                    $"SELECT '{table}', `key`, time, count, count_rcpt, size, size_rcpt FROM {NameIn(dsn)}.acct_{table} ORDER BY `key`"));
             }
 
             return string.Join('\n', rows);
         }
 
         return string.Join('\n', tables.SelectMany(table => SqliteFile.Rows(
-            $"{folder}/db.sqlite", $"SELECT '{table}', \"key\", time, count, count_rcpt, size, size_rcpt FROM acct_{table} ORDER BY \"key\"", separator: '\t')));
+            $"{folder}/db.sqlite",
+            $"SELECT '{table}', \"key\", time, count, count_rcpt, size, size_rcpt FROM acct_{table} ORDER BY \"key\"",
+            separator: '\t')));
     }
 
     private static string NameIn(string dsn) => dsn.Split("database=")[1].Split(';')[0];

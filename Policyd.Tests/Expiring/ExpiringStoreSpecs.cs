@@ -35,7 +35,9 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
     [InlineData("MariaDB")]
     public async Task A_value_is_found_until_its_time_has_run_out(string kind)
     {
-        var store = kind == "Memory" ? (IExpiringStore)new MemoryExpiringStore(_clock) : new SqlExpiringStore(await DatabaseAsync(kind), _clock);
+        var store = kind == "Memory"
+            ? (IExpiringStore)new MemoryExpiringStore(_clock)
+            : new SqlExpiringStore(await DatabaseAsync(kind), _clock);
         Assert.Null(await store.FindAsync("a", Cancel));
         await store.AddAsync("a", 5, TimeSpan.FromMinutes(1), Cancel);
         await store.AddAsync("a", 6, TimeSpan.FromHours(1), Cancel);
@@ -89,8 +91,11 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
         await using (var connection = await database.OpenAsync(Cancel))
         {
             await using var command = connection.CreateCommand();
-            command.CommandText = "CREATE TABLE autowl (id INTEGER PRIMARY KEY AUTOINCREMENT, sender_domain VARCHAR(255), client_ip VARCHAR(39), count INTEGER, last_seen INTEGER); "
-                + $"INSERT INTO autowl (sender_domain, client_ip, count, last_seen) VALUES ('example.com', '192.0.2.7', 4, {_clock.Now.ToUnixTimeSeconds() - 100})";
+            command.CommandText =
+                "CREATE TABLE autowl (id INTEGER PRIMARY KEY AUTOINCREMENT, sender_domain VARCHAR(255), client_ip VARCHAR(39), count "
+                    + "INTEGER, last_seen INTEGER); "
+                    + $"INSERT INTO autowl (sender_domain, client_ip, count, last_seen) VALUES ('example.com', '192.0.2.7', 4, "
+                    + $"{_clock.Now.ToUnixTimeSeconds() - 100})";
             await command.ExecuteNonQueryAsync(Cancel);
         }
 
@@ -139,7 +144,8 @@ public sealed class ExpiringStoreSpecs(MariaDbServer mariaDb, PostgresServer pos
             _ => (await mariaDb.NewDatabase(), "policyd"),
         };
         Assert.True(SqlDsn.TryParse(dsn, out var parsed, out var error), error);
-        var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = user, Password = user is null ? null : "secret" });
+        var database = SqlDatabase.Create(
+            new SqlConnectionOptions { Dsn = parsed!, User = user, Password = user is null ? null : "secret" });
         _databases.Add(database);
         return database;
     }

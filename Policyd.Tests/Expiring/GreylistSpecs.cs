@@ -82,7 +82,8 @@ public sealed class GreylistSpecs : IAsyncDisposable
     [InlineData("leave_out = \"batv, srs\", ", "SRS0=Hx1y=TT=example.com=ann@forwarder.example", "bob@example.org", "dunno")]
     [InlineData("leave_out = [batv, extension], recipient_delimiter = \"+-\", ", "ann-shop@example.com", "bob+list@example.org", "dunno")]
     [InlineData("leave_out = batv, ", "ann+shop@example.com", "bob@example.org", "defer greylisting is active")]
-    public async Task Sender_with_another_tag_in_each_mail_waits_once_where_tags_are_left_out(string options, string sender, string recipient, string answer)
+    public async Task Sender_with_another_tag_in_each_mail_waits_once_where_tags_are_left_out(
+        string options, string sender, string recipient, string answer)
     {
         var host = Host($"{{ name = grey, module = Greylist, {options} use_autowl = off, query_autowl = off }}");
         await AskAsync(host, sender: "prvs=0001abcdef=ann@example.com", recipient: "bob@example.org");
@@ -183,7 +184,8 @@ public sealed class GreylistSpecs : IAsyncDisposable
     [Fact]
     public async Task A_database_that_cannot_be_opened_lets_mail_go_on()
     {
-        var host = Host("{ name = grey, module = Greylist, ticket { module = Sql } }", $"dbi:SQLite:dbname={_folder["no-such-folder"]}/x.db");
+        var host = Host(
+            "{ name = grey, module = Greylist, ticket { module = Sql } }", $"dbi:SQLite:dbname={_folder["no-such-folder"]}/x.db");
         Assert.Equal("dunno", await AskAsync(host));
         Assert.Contains(host.Log.Lines, line => line.Message.Contains("goes on without greylisting", StringComparison.Ordinal));
     }
@@ -209,7 +211,8 @@ public sealed class GreylistSpecs : IAsyncDisposable
     [InlineData("remember = -1", "remember")]
     public void A_mistake_is_an_error(string options, string part)
     {
-        Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = Greylist, " + options + " } ] } ] }", out var diagnostics));
+        Assert.Null(PolicyUnderTest.Build(
+            "policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = Greylist, " + options + " } ] } ] }", out var diagnostics));
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains(part, StringComparison.Ordinal));
     }
 
@@ -218,7 +221,8 @@ public sealed class GreylistSpecs : IAsyncDisposable
     [InlineData(", store = Sql")]
     public async Task A_trapped_client_is_rejected_until_its_time_has_run_out(string store)
     {
-        var host = Host("{ name = pot, module = Honeypot, recipients = \"trap@example.org\", recipients_re = [\"^nobody[0-9]+@\"]" + store + " }");
+        var host = Host(
+            "{ name = pot, module = Honeypot, recipients = \"trap@example.org\", recipients_re = [\"^nobody[0-9]+@\"]" + store + " }");
         Assert.Equal("dunno", await AskAsync(host));
         Assert.Equal("reject trapped by honeypod", await AskAsync(host, recipient: "Trap@example.org"));
         Assert.Equal("reject trapped by honeypod", await AskAsync(host));
@@ -231,14 +235,17 @@ public sealed class GreylistSpecs : IAsyncDisposable
     [Fact]
     public async Task A_passive_honeypot_scores_and_runs_its_chain()
     {
-        var host = Host("{ name = pot, module = Honeypot, mode = passive, score = 7, recipients = \"trap@example.org\", plugins = [ { name = tag, module = AddScoreHeader } ] }");
+        var host = Host(
+            "{ name = pot, module = Honeypot, mode = passive, score = 7, recipients = \"trap@example.org\", plugins = [ { name = tag, "
+                + "module = AddScoreHeader } ] }");
         Assert.Equal("PREPEND X-MtScore: YES score=7 [pot=7]", await AskAsync(host, recipient: "trap@example.org"));
     }
 
     private PolicyUnderTest Host(string plugins, string? dsn = null)
     {
         var policy = PolicyUnderTest.Of(
-            $"policyd {{ connections {{ db {{ module = Sql, dsn = \"{dsn ?? "dbi:SQLite:dbname=" + _folder["grey.db"]}\" }} }}, virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}",
+            $"policyd {{ connections {{ db {{ module = Sql, dsn = \"{dsn ?? "dbi:SQLite:dbname=" + _folder["grey.db"]}\" }} }}, "
+                + $"virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}",
             new ModelEnvironment { Clock = _clock });
         policy.Timeout = TimeSpan.FromSeconds(60);
         _policies.Add(policy);
@@ -246,7 +253,12 @@ public sealed class GreylistSpecs : IAsyncDisposable
     }
 
     // Each is a mail of its own.
-    private static Task<string?> AskAsync(PolicyUnderTest policy, string client = "192.0.2.7", string sender = "a@example.com", string recipient = "b@example.org", string helo = "good")
+    private static Task<string?> AskAsync(
+        PolicyUnderTest policy,
+        string client = "192.0.2.7",
+        string sender = "a@example.com",
+        string recipient = "b@example.org",
+        string helo = "good")
     {
         policy.NewMail();
         return policy.AskAsync(("client_address", client), ("sender", sender), ("recipient", recipient), ("helo_name", helo));

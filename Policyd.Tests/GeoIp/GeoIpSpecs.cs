@@ -32,7 +32,9 @@ public sealed class GeoIpSpecs : IDisposable
     public async Task Countries_of_the_form_before_are_those_that_its_own_program_finds()
     {
         var program = Needs.Program("geoiplookup");
-        var file = File.Exists("/usr/share/GeoIP/GeoIP.dat") ? "/usr/share/GeoIP/GeoIP.dat" : Needs.Missing<string>("Debian's geoip-database is not installed");
+        var file = File.Exists("/usr/share/GeoIP/GeoIP.dat")
+            ? "/usr/share/GeoIP/GeoIP.dat"
+            : Needs.Missing<string>("Debian's geoip-database is not installed");
         using var database = CountryDatabase.Open(file);
         var seed = Random.Shared.Next();
         var random = new Random(seed);
@@ -42,7 +44,8 @@ public sealed class GeoIpSpecs : IDisposable
             var (_, text) = await ProcessUnderTest.Run(program, "-f", file, $"{address}");
             var said = text.Trim().Split(": ", 2)[1];
             var expected = said.Length > 2 && said[2] == ',' && said[..2] != "--" ? said[..2] : null;
-            Assert.True(expected == database.CountryOf(address), $"seed {seed}: {address}: {database.CountryOf(address)}, the program says {said}");
+            Assert.True(
+                expected == database.CountryOf(address), $"seed {seed}: {address}: {database.CountryOf(address)}, the program says {said}");
         }
 
         Assert.Null(database.CountryOf(IPAddress.Parse("2001:db8::1")));
@@ -89,7 +92,10 @@ public sealed class GeoIpSpecs : IDisposable
     public void Something_else_in_the_place_of_a_database_is_told_and_not_read(string text)
     {
         File.WriteAllBytes(_folder["GeoIP.dat"], System.Text.Encoding.Latin1.GetBytes(text));
-        Assert.Contains("is not a country database", Assert.Throws<IOException>(() => CountryDatabase.Open(_folder["GeoIP.dat"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is not a country database",
+            Assert.Throws<IOException>(() => CountryDatabase.Open(_folder["GeoIP.dat"])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -133,16 +139,21 @@ public sealed class GeoIpSpecs : IDisposable
     [InlineData("country_codes = SE, enabled = off", "89.160.20.112", "PREPEND X-MtScore: NO score=0")]
     public async Task GeoIPAction_acts_on_what_GeoIPLookup_found(string options, string client, string answer)
     {
-        var policy = new PolicyUnderTest($"{{ name = geo, module = GeoIPLookup, database = \"{Needs.SharedData("geoip/GeoLite2-Country-Test.mmdb")}\" }}, {{ name = act, module = GeoIPAction, result_from = geo, {options} }}, {{ name = tag, module = AddScoreHeader }}");
+        var policy = new PolicyUnderTest(
+            $"{{ name = geo, module = GeoIPLookup, database = \"{Needs.SharedData("geoip/GeoLite2-Country-Test.mmdb")}\" }}, {{ name = "
+                + $"act, module = GeoIPAction, result_from = geo, {options} }}, {{ name = tag, module = AddScoreHeader }}");
         Assert.Equal(answer, await policy.AskAsync(("client_address", client)));
     }
 
     [Fact]
     public async Task A_database_that_is_not_there_is_a_warning_and_mail_goes_on()
     {
-        Assert.NotNull(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = GeoIPLookup, database = \"" + _folder["none.dat"] + "\" } ] } ] }", out var diagnostics));
+        Assert.NotNull(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = GeoIPLookup, database = \""
+            + _folder["none.dat"] + "\" } ] } ] }", out var diagnostics));
         Assert.Contains("no country is known", Assert.Single(diagnostics.All).Message, StringComparison.Ordinal);
-        var policy = new PolicyUnderTest($"{{ name = geo, module = GeoIPLookup, database = \"{_folder["none.dat"]}\" }}, {{ name = act, module = GeoIPAction, result_from = geo, country_codes = SE }}");
+        var policy = new PolicyUnderTest(
+            $"{{ name = geo, module = GeoIPLookup, database = \"{_folder["none.dat"]}\" }}, {{ name = act, module = GeoIPAction, "
+                + $"result_from = geo, country_codes = SE }}");
         Assert.Equal("dunno", await policy.AskAsync());
     }
 
@@ -152,14 +163,16 @@ public sealed class GeoIpSpecs : IDisposable
         var whole = Needs.SharedData("geoip/GeoLite2-Country-Test.mmdb");
         var clock = new ManualClock();
         await using var policy = PolicyUnderTest.Of(
-            $$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = geo, module = GeoIPLookup, database = "{{_folder["countries"]}}" }, { module = GeoIPAction, result_from = geo, country_codes = SE } ] } ] }""",
+            $$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = geo, module = GeoIPLookup, database """
+                + $$"""= "{{_folder["countries"]}}" }, { module = GeoIPAction, result_from = geo, country_codes = SE } ] } ] }""",
             new ModelEnvironment { Clock = clock });
         Assert.Equal("dunno", await AskAsync());
         File.Copy(whole, _folder["countries"]);
         Assert.Equal("dunno", await AskAsync());
         await Eventually.Holds("the database to be read", () => LookAgainAsync("reject delivery from SE (89.160.20.112) rejected"));
         File.WriteAllText(_folder["countries"], "");   // as one that is just being copied
-        await Eventually.Holds("the empty one to be seen", async () => await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected") && policy.Log.Containing("is not a country database").Any());
+        await Eventually.Holds("the empty one to be seen", async () => await LookAgainAsync(
+            "reject delivery from SE (89.160.20.112) rejected") && policy.Log.Containing("is not a country database").Any());
 
         // An operator who has broken it must hear of it, once.
         for (var look = 0; look < 5; look++)
@@ -167,7 +180,8 @@ public sealed class GeoIpSpecs : IDisposable
             Assert.True(await LookAgainAsync("reject delivery from SE (89.160.20.112) rejected"));
         }
 
-        var (level, line) = Assert.Single(policy.Log.Lines, line => line.Message.Contains("is not a country database", StringComparison.Ordinal));
+        var (level, line) = Assert.Single(
+            policy.Log.Lines, line => line.Message.Contains("is not a country database", StringComparison.Ordinal));
         Assert.Equal(Microsoft.Extensions.Logging.LogLevel.Warning, level);
         Assert.EndsWith("the last valid version stays in use", line, StringComparison.Ordinal);
 

@@ -6,7 +6,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Idna;
 
-/// <summary>Domains beyond ASCII are mapped as UTS 46 has it, and as the ICU that Postfix uses; checked with the files of the Unicode Consortium.</summary>
+/// <summary>
+/// Domains beyond ASCII are mapped as UTS 46 has it, and as the ICU that Postfix uses; checked with the files of the Unicode Consortium.
+/// </summary>
 public sealed partial class DomainTextSpecs(ITestOutputHelper output)
 {
     private const string Unicode = "/usr/share/unicode/";
@@ -62,7 +64,8 @@ public sealed partial class DomainTextSpecs(ITestOutputHelper output)
     [InlineData("Ü@example.com", "ü@example.com")]
     [InlineData("JOE", "joe")]
     [InlineData("joe@", "joe@")]
-    public void Address_is_one_key_however_it_is_written(string address, string expected) => Assert.Equal(expected, DomainText.AddressKey(address));
+    public void Address_is_one_key_however_it_is_written(string address, string expected) =>
+        Assert.Equal(expected, DomainText.AddressKey(address));
 
     [Fact]
     public void Long_domains_cost_little()
@@ -144,7 +147,9 @@ public sealed partial class DomainTextSpecs(ITestOutputHelper output)
         var lines = 0;
         foreach (var line in text.Split('\n').Where(static line => line.Length > 0 && char.IsAsciiHexDigit(line[0])))
         {
-            var columns = line.Split(';').Take(5).Select(static column => column.Split(' ').Select(static point => int.Parse(point, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToList()).ToList();
+            var columns = line.Split(';').Take(5).Select(static column => column.Split(' ')
+                .Select(static point => int.Parse(point, NumberStyles.HexNumber, CultureInfo.InvariantCulture))
+                .ToList()).ToList();
             Assert.All([0, 1, 2], column => Assert.Equal(columns[1], CanonicalComposition.Compose(columns[column])));
             Assert.All([3, 4], column => Assert.Equal(columns[3], CanonicalComposition.Compose(columns[column])));
             lines++;
@@ -158,9 +163,12 @@ public sealed partial class DomainTextSpecs(ITestOutputHelper output)
     private static HashSet<int> AllowedHere(string testFile)
     {
         const string Heading = "# Version: ";
-        var made = Version.Parse(File.ReadLines(testFile).First(static line => line.StartsWith(Heading, StringComparison.Ordinal))[Heading.Length..]);
-        var allowed = Ranges(Needs.File(Unicode + "idna/IdnaMappingTable.txt", "unicode-idna")).Where(static range => range.Columns[1].StartsWith("disallowed_STD3", StringComparison.Ordinal))
-            .Concat(Ranges(Needs.File(Unicode + "DerivedAge.txt", "unicode-data")).Where(range => Version.Parse(range.Columns[1]) >= new Version(made.Major, made.Minor)));
+        var made = Version.Parse(
+            File.ReadLines(testFile).First(static line => line.StartsWith(Heading, StringComparison.Ordinal))[Heading.Length..]);
+        var allowed = Ranges(Needs.File(Unicode + "idna/IdnaMappingTable.txt", "unicode-idna"))
+            .Where(static range => range.Columns[1].StartsWith("disallowed_STD3", StringComparison.Ordinal))
+                .Concat(Ranges(Needs.File(Unicode + "DerivedAge.txt", "unicode-data")).Where(
+                    range => Version.Parse(range.Columns[1]) >= new Version(made.Major, made.Minor)));
         return [.. allowed.SelectMany(static range => Enumerable.Range(range.First, range.Last - range.First + 1))];
     }
 
@@ -171,14 +179,16 @@ public sealed partial class DomainTextSpecs(ITestOutputHelper output)
             var columns = line.Split('#')[0].Split(';', StringSplitOptions.TrimEntries);
             if (columns.Length >= 2)
             {
-                var ends = columns[0].Split("..").Select(static end => int.Parse(end, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToList();
+                var ends = columns[0].Split("..")
+                    .Select(static end => int.Parse(end, NumberStyles.HexNumber, CultureInfo.InvariantCulture))
+                    .ToList();
                 yield return (ends[0], ends[^1], columns);
             }
         }
     }
 
-    // Right-to-left labels and joiners are judged by who registers them; Postfix does not, nor does it keep to the rules of STD3. Hyphens are
-    // the DNS's business.
+    // Right-to-left labels and joiners are judged by who registers them; Postfix does not, nor does it keep to the rules of STD3. Hyphens
+    // are the DNS's business.
     private static bool IsNotAsked(string code) => code[0] is 'B' or 'C' || code is "U1" or "V2" or "V3" or "V7" or "V8";
 
     // Labels that are empty or too long: left to the lookup where they are ASCII.
@@ -189,14 +199,19 @@ public sealed partial class DomainTextSpecs(ITestOutputHelper output)
     {
         const string Package = "/usr/share/unicode/idna/IdnaTestV2.txt";
         const string Sources = "/usr/share/cargo/registry";
-        var file = File.Exists(Package) || !Directory.Exists(Sources) ? Package : Directory.GetFiles(Sources, "IdnaTestV2.txt", SearchOption.AllDirectories).FirstOrDefault(Package);
+        var file = File.Exists(Package) || !Directory.Exists(Sources)
+            ? Package
+            : Directory.GetFiles(Sources, "IdnaTestV2.txt", SearchOption.AllDirectories).FirstOrDefault(Package);
         return Needs.File(file, "librust-idna-dev");
     }
 
-    private static string Unescape(string text) => Escape().Replace(text, static escape => Rune(escape.Groups[1].Value + escape.Groups[2].Value));
+    private static string Unescape(string text) =>
+        Escape().Replace(text, static escape => Rune(escape.Groups[1].Value + escape.Groups[2].Value));
 
     private static string Rune(string hex) =>
-        int.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture) is var point && System.Text.Rune.IsValid(point) ? new Rune(point).ToString() : ((char)point).ToString();
+        int.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture) is var point && System.Text.Rune.IsValid(point)
+            ? new Rune(point).ToString()
+            : ((char)point).ToString();
 
     [GeneratedRegex(@"\\u([0-9A-Fa-f]{4})|\\x\{([0-9A-Fa-f]+)\}")]
     private static partial Regex Escape();

@@ -5,7 +5,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Idna;
 
-/// <summary>Random domains become the same names here and by ICU's UTS 46 with Postfix's options: what Postfix asks for is what is asked for here.</summary>
+/// <summary>
+/// Random domains become the same names here and by ICU's UTS 46 with Postfix's options: what Postfix asks for is what is asked for here.
+/// </summary>
 public sealed unsafe class IcuSpecs(ITestOutputHelper output)
 {
     private const uint NonTransitionalToAscii = 0x10;
@@ -19,8 +21,10 @@ public sealed unsafe class IcuSpecs(ITestOutputHelper output)
     // Letters that are changed, joined, left out or refused, and some of each script.
     private static readonly string[] s_pieces =
     [
-        "a", "B", "z", "0", "9", "-", ".", "_", "ü", "Ü", "ß", "ẞ", "ς", "Σ", "İ", "ı", "ŉ", "ﬁ", "ﷺ", "Ω", "Å", "é", "e\u0301", "\u0301", "\u0323", "\u0344", "\u200d", "\u200c", "\u00ad",
-        "。", "．", "｡", "ａ", "Ａ", "א", "ב", "ث", "١", "۱", "क", "\u094d", "が", "か\u3099", "漢", "\ufa11", "한", "\u1112\u1161\u11ab", "\u11a8", "😀", "𝐀", "①", "⒈", "≠", "=\u0338", "\u2024", "½", "\ufffd", "\u202e", "\u0e33", "xn--",
+        "a", "B", "z", "0", "9", "-", ".", "_", "ü", "Ü", "ß", "ẞ", "ς", "Σ", "İ", "ı", "ŉ", "ﬁ", "ﷺ", "Ω", "Å", "é", "e\u0301", "\u0301",
+        "\u0323", "\u0344", "\u200d", "\u200c", "\u00ad",
+        "。", "．", "｡", "ａ", "Ａ", "א", "ב", "ث", "١", "۱", "क", "\u094d", "が", "か\u3099", "漢", "\ufa11", "한", "\u1112\u1161\u11ab", "\u11a8",
+        "😀", "𝐀", "①", "⒈", "≠", "=\u0338", "\u2024", "½", "\ufffd", "\u202e", "\u0e33", "xn--",
     ];
 
     [Fact]
@@ -32,7 +36,8 @@ public sealed unsafe class IcuSpecs(ITestOutputHelper output)
         var (names, refused) = (0, 0);
         for (var number = 0; number < Domains; number++)
         {
-            var domain = string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => random.Next(4) > 0 ? s_pieces[random.Next(s_pieces.Length)] : Any(random)));
+            var domain = string.Concat(Enumerable.Range(0, random.Next(1, 12))
+                .Select(_ => random.Next(4) > 0 ? s_pieces[random.Next(s_pieces.Length)] : Any(random)));
             if (Ascii.IsValid(domain))
             {
                 continue;
@@ -43,7 +48,9 @@ public sealed unsafe class IcuSpecs(ITestOutputHelper output)
             if ((errors & ~(EmptyLabel | NameTooLong | Hyphens)) == 0)
             {
                 names++;
-                Assert.True((expected.EndsWith('.') ? expected[..^1] : expected) == actual, $"seed {seed}: {Shown(domain)} is {expected} for ICU, {actual ?? "no name"} here");
+                Assert.True(
+                    (expected.EndsWith('.') ? expected[..^1] : expected) == actual,
+                    $"seed {seed}: {Shown(domain)} is {expected} for ICU, {actual ?? "no name"} here");
             }
             else if ((errors & (Encoded | LabelTooLong)) == 0)
             {
@@ -70,7 +77,8 @@ public sealed unsafe class IcuSpecs(ITestOutputHelper output)
         {
             _library = library;
             Version = version;
-            _toAscii = (delegate* unmanaged[Cdecl]<nint, byte*, int, byte*, int, Info*, int*, int>)NativeLibrary.GetExport(library, "uidna_nameToASCII_UTF8_" + version);
+            _toAscii = (delegate* unmanaged[Cdecl]<nint, byte*, int, byte*, int, Info*, int*, int>)NativeLibrary.GetExport(
+                library, "uidna_nameToASCII_UTF8_" + version);
             var open = (delegate* unmanaged[Cdecl]<uint, int*, nint>)NativeLibrary.GetExport(library, "uidna_openUTS46_" + version);
             var error = 0;
             _idna = open(NonTransitionalToAscii, &error);

@@ -26,7 +26,9 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         var seed = Random.Shared.Next();
         var expected = RandomPairs(new Random(seed), count);
         var read = BerkeleyDbFile.Read(await PostmapAsync(type, expected));
-        Assert.True(expected.Count == read.Count && expected.All(pair => read.TryGetValue(pair.Key, out var value) && value == pair.Value), $"seed {seed}: {read.Count} of {expected.Count} pairs");
+        Assert.True(
+            expected.Count == read.Count && expected.All(pair => read.TryGetValue(pair.Key, out var value) && value == pair.Value),
+            $"seed {seed}: {read.Count} of {expected.Count} pairs");
     }
 
     [ServerTest]
@@ -42,7 +44,9 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
             ["a-long-value"] = new string('v', 60_000),
             ["another"] = new string('w', 5_000),
         };
-        Assert.Equal(expected.OrderBy(pair => pair.Key, StringComparer.Ordinal), BerkeleyDbFile.Read(await PostmapAsync(type, expected)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
+        Assert.Equal(
+            expected.OrderBy(pair => pair.Key, StringComparer.Ordinal),
+            BerkeleyDbFile.Read(await PostmapAsync(type, expected)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
     }
 
     [ServerTest]
@@ -57,9 +61,14 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         var size = type == "HASH" ? "bsize" : "psize";
         var file = await _maker.PerlAsync(
             $"DB_File::{type}INFO->new",
-            ($$"""$info->{lorder} = {{order}}; $info->{{{size}}} = {{pageSize}};""", """$db{"key$_"} = "value$_" for 1..500; delete $db{"key" . 2 * $_} for 1..250;"""));
-        var expected = Enumerable.Range(0, 250).Select(number => (2 * number) + 1).ToDictionary(number => $"key{number}", number => $"value{number}");
-        Assert.Equal(expected.OrderBy(pair => pair.Key, StringComparer.Ordinal), BerkeleyDbFile.Read(await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
+            (
+                $$"""$info->{lorder} = {{order}}; $info->{{{size}}} = {{pageSize}};""",
+                """$db{"key$_"} = "value$_" for 1..500; delete $db{"key" . 2 * $_} for 1..250;"""));
+        var expected = Enumerable.Range(0, 250)
+            .Select(number => (2 * number) + 1)
+            .ToDictionary(number => $"key{number}", number => $"value{number}");
+        Assert.Equal(expected.OrderBy(pair => pair.Key, StringComparer.Ordinal), BerkeleyDbFile.Read(
+            await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken)).OrderBy(pair => pair.Key, StringComparer.Ordinal));
     }
 
     [ServerTest]
@@ -80,7 +89,9 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
             for (var flips = random.Next(1, 40); flips > 0; flips--)
             {
                 // Half of them where a page's head is, which steers the reader.
-                bad[random.Next(2) == 0 ? random.Next(bad.Length) : Math.Min(bad.Length - 1, (random.Next(bad.Length / 4096) * 4096) + random.Next(64))] = (byte)random.Next(256);
+                bad[random.Next(2) == 0
+                    ? random.Next(bad.Length)
+                    : Math.Min(bad.Length - 1, (random.Next(bad.Length / 4096) * 4096) + random.Next(64))] = (byte)random.Next(256);
             }
 
             try
@@ -112,12 +123,15 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
     [Fact]
     public async Task Text_is_read_as_postmap_reads_it()
     {
-        const string Text = "# comment\n192.0.2.1 OK\r\nMixed.Case  Some Value  \n\n  goes on\nnovalue\n192.0.2.1 second\n\tand on\n  # comment within\n";
+        const string Text =
+            "# comment\n192.0.2.1 OK\r\nMixed.Case  Some Value  \n\n  goes on\nnovalue\n192.0.2.1 second\n\tand on\n  # comment within\n";
         var bytes = Encoding.Latin1.GetBytes(Text.Replace("\r", "", StringComparison.Ordinal));
         var byPostmap = BerkeleyDbFile.Read(await PostmapAsync("hash", bytes));
         var ours = TextHashFile.Read(bytes);
         Assert.Equal("Some Value    goes on", ours["mixed.case"]);
-        Assert.Equal(byPostmap.Where(pair => pair.Key != "novalue").OrderBy(pair => pair.Key, StringComparer.Ordinal), ours.OrderBy(pair => pair.Key, StringComparer.Ordinal));
+        Assert.Equal(
+            byPostmap.Where(pair => pair.Key != "novalue").OrderBy(pair => pair.Key, StringComparer.Ordinal),
+            ours.OrderBy(pair => pair.Key, StringComparer.Ordinal));
     }
 
     private static Dictionary<string, string> RandomPairs(Random random, int count)
@@ -125,7 +139,8 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         var pairs = new Dictionary<string, string>();
         while (pairs.Count < count)
         {
-            pairs[string.Create(CultureInfo.InvariantCulture, $"{random.Next(256)}.{random.Next(256)}.{random.Next(256)}.{random.Next(256)}")] =
+            pairs[string.Create(
+                CultureInfo.InvariantCulture, $"{random.Next(256)}.{random.Next(256)}.{random.Next(256)}.{random.Next(256)}")] =
                 random.Next(3) switch { 0 => "OK", 1 => $"{random.Next()}", _ => "REJECT " + new string('r', random.Next(1, 200)) };
         }
 
@@ -135,5 +150,6 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
     private Task<byte[]> PostmapAsync(string type, Dictionary<string, string> pairs) =>
         PostmapAsync(type, Encoding.Latin1.GetBytes(string.Concat(pairs.Select(pair => $"{pair.Key} {pair.Value}\n"))));
 
-    private async Task<byte[]> PostmapAsync(string type, byte[] text) => await File.ReadAllBytesAsync(await _maker.PostmapAsync(type, text));
+    private async Task<byte[]> PostmapAsync(string type, byte[] text) =>
+        await File.ReadAllBytesAsync(await _maker.PostmapAsync(type, text));
 }

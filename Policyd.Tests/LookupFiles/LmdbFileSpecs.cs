@@ -30,7 +30,8 @@ public sealed class LmdbFileSpecs : IDisposable
         var seed = Random.Shared.Next();
         var expected = RandomPairs(new Random(seed), count);
         var file = await PostmapAsync(expected);
-        Assert.True(count < 20_000 || Newer(file)[DepthAt] >= 3, "a tree of three levels, so that there are branch pages below branch pages");
+        Assert.True(
+            count < 20_000 || Newer(file)[DepthAt] >= 3, "a tree of three levels, so that there are branch pages below branch pages");
         AssertSame(expected, LmdbFile.Read(file), $"seed {seed}");
     }
 
@@ -60,7 +61,10 @@ public sealed class LmdbFileSpecs : IDisposable
                 expected.Remove(key);
             }
 
-            AssertSame(expected, LmdbFile.Read(await File.ReadAllBytesAsync(_maker.Folder["map.lmdb"], TestContext.Current.CancellationToken)), $"writing {seed}");
+            AssertSame(
+                expected,
+                LmdbFile.Read(await File.ReadAllBytesAsync(_maker.Folder["map.lmdb"], TestContext.Current.CancellationToken)),
+                $"writing {seed}");
         }
     }
 
@@ -96,9 +100,11 @@ public sealed class LmdbFileSpecs : IDisposable
             var bad = good.ToArray();
             for (var flips = random.Next(1, 30); flips > 0; flips--)
             {
-                // Most of them where a page's head and its places are, and where its first entries are; a few in the metas, which else would refuse most files.
+                // Most of them where a page's head and its places are, and where its first entries are; a few in the metas, which else
+                // would refuse most files.
                 var page = random.Next(random.Next(20) == 0 ? 0 : 2, bad.Length / 4096) * 4096;
-                bad[random.Next(3) switch { 0 => page + random.Next(4096), 1 => page + random.Next(160), _ => page + 10 + random.Next(12) }] = (byte)(random.Next(3) == 0 ? random.Next(256) : random.Next(8));
+                bad[random.Next(3) switch { 0 => page + random.Next(4096), 1 => page + random.Next(160), _ =>
+                    page + 10 + random.Next(12) }] = (byte)(random.Next(3) == 0 ? random.Next(256) : random.Next(8));
             }
 
             try
@@ -135,7 +141,9 @@ public sealed class LmdbFileSpecs : IDisposable
     {
         var good = await PostmapAsync(RandomPairs(new Random(1), 1_000));
         var root = BinaryPrimitives.ReadInt32LittleEndian(Newer(good).AsSpan(RootAt));
-        var places = Enumerable.Range(0, 2).Select(index => (root * 4096) + BinaryPrimitives.ReadUInt16LittleEndian(good.AsSpan((root * 4096) + 16 + (2 * index)))).ToArray();
+        var places = Enumerable.Range(0, 2)
+            .Select(index => (root * 4096) + BinaryPrimitives.ReadUInt16LittleEndian(good.AsSpan((root * 4096) + 16 + (2 * index))))
+            .ToArray();
         AssertRefused("is used twice", With(good, places[0], BitConverter.GetBytes(root)));
         AssertRefused("is used twice", With(good, places[1], good[places[0]..(places[0] + 4)]));
         AssertRefused("is beyond its end", With(good, places[0], [255, 255, 255, 255, 255, 255]));
@@ -170,7 +178,8 @@ public sealed class LmdbFileSpecs : IDisposable
             states.Add((pairs, await PostmapAsync(pairs)));
         }
 
-        // The metas of a commit whose pages are written over by what comes three commits after it: what a reader without a second look would have.
+        // The metas of a commit whose pages are written over by what comes three commits after it: what a reader without a second look
+        // would have.
         var (first, last) = (states[0], states[^1]);
         byte[] torn = [.. first.File[..8192], .. last.File[8192..]];
         Assert.NotEqual(first.Pairs, Attempt(torn));
@@ -187,7 +196,10 @@ public sealed class LmdbFileSpecs : IDisposable
         var second = await PostmapAsync(RandomPairs(new Random(2), 50));
         Array.Resize(ref first, second.Length);
         using var changing = new ChangingFile(second.Length, read => read % 5 < 3 ? first : second);
-        Assert.Contains("changed during each of 5 attempts", Assert.Throws<InvalidDataException>(() => LmdbSnapshot.Take(changing, int.MaxValue)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "changed during each of 5 attempts",
+            Assert.Throws<InvalidDataException>(() => LmdbSnapshot.Take(changing, int.MaxValue)).Message,
+            StringComparison.Ordinal);
         Assert.Equal(5 * LmdbSnapshot.Tries, changing.Reads);
     }
 
@@ -197,7 +209,10 @@ public sealed class LmdbFileSpecs : IDisposable
         using var text = new MemoryStream(Encoding.ASCII.GetBytes("192.0.2.1 OK\n"));
         Assert.Null(LmdbSnapshot.Take(text, 1));
         using var file = new MemoryStream(await PostmapAsync(RandomPairs(new Random(1), 50)));
-        Assert.Contains("is larger than", Assert.Throws<InvalidDataException>(() => LmdbSnapshot.Take(file, file.Length - 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is larger than",
+            Assert.Throws<InvalidDataException>(() => LmdbSnapshot.Take(file, file.Length - 1)).Message,
+            StringComparison.Ordinal);
         Assert.NotNull(LmdbSnapshot.Take(file, file.Length));
     }
 
@@ -205,7 +220,8 @@ public sealed class LmdbFileSpecs : IDisposable
     public async Task Map_that_postmap_rewrites_meanwhile_is_read_as_one_of_its_writings()
     {
         var keys = RandomPairs(new Random(1), 3_000).Keys.ToList();
-        Task<string> WriteAsync(int version) => _maker.PostmapAsync("lmdb", Encoding.ASCII.GetBytes(string.Concat(keys.Select(key => $"{key} version-{version}\n"))));
+        Task<string> WriteAsync(int version) =>
+            _maker.PostmapAsync("lmdb", Encoding.ASCII.GetBytes(string.Concat(keys.Select(key => $"{key} version-{version}\n"))));
         await WriteAsync(0);
         async Task WriteAllAsync()
         {
@@ -224,7 +240,9 @@ public sealed class LmdbFileSpecs : IDisposable
             last = writing.IsCompleted;
             using var file = new FileStream(_maker.Folder["map.lmdb"], FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
             var read = LmdbFile.Read(LmdbSnapshot.Take(file, int.MaxValue)!);
-            Assert.True(read.Count == keys.Count && read.Values.Distinct().Count() == 1, $"{read.Count} entries of {string.Join(", ", read.Values.Distinct())}");
+            Assert.True(
+                read.Count == keys.Count && read.Values.Distinct().Count() == 1,
+                $"{read.Count} entries of {string.Join(", ", read.Values.Distinct())}");
             versions.UnionWith(read.Values);
         }
 
@@ -236,7 +254,9 @@ public sealed class LmdbFileSpecs : IDisposable
         Assert.Contains(why, Assert.Throws<InvalidDataException>(() => LmdbFile.Read(file)).Message, StringComparison.Ordinal);
 
     private static void AssertSame(Dictionary<string, string> expected, Dictionary<string, string> read, string what) =>
-        Assert.True(expected.Count == read.Count && expected.All(pair => read.TryGetValue(pair.Key, out var value) && value == pair.Value), $"{what}: {read.Count} of {expected.Count} pairs");
+        Assert.True(
+            expected.Count == read.Count && expected.All(pair => read.TryGetValue(pair.Key, out var value) && value == pair.Value),
+            $"{what}: {read.Count} of {expected.Count} pairs");
 
     private static Dictionary<string, string>? Attempt(byte[] file)
     {
@@ -250,7 +270,8 @@ public sealed class LmdbFileSpecs : IDisposable
         }
     }
 
-    private static byte[] Newer(byte[] file) => BitConverter.ToUInt64(file, TransactionAt) > BitConverter.ToUInt64(file, 4096 + TransactionAt) ? file : file[4096..];
+    private static byte[] Newer(byte[] file) =>
+        BitConverter.ToUInt64(file, TransactionAt) > BitConverter.ToUInt64(file, 4096 + TransactionAt) ? file : file[4096..];
 
     private static byte[] With(byte[] file, int place, byte[] bytes)
     {
@@ -264,7 +285,8 @@ public sealed class LmdbFileSpecs : IDisposable
         var pairs = new Dictionary<string, string>();
         while (pairs.Count < count)
         {
-            pairs[string.Create(CultureInfo.InvariantCulture, $"{random.Next(256)}.{random.Next(256)}.{random.Next(256)}.{random.Next(256)}")] =
+            pairs[string.Create(
+                CultureInfo.InvariantCulture, $"{random.Next(256)}.{random.Next(256)}.{random.Next(256)}.{random.Next(256)}")] =
                 random.Next(3) switch { 0 => "OK", 1 => $"{random.Next()}", _ => "REJECT " + new string('r', random.Next(1, 200)) };
         }
 
@@ -272,7 +294,8 @@ public sealed class LmdbFileSpecs : IDisposable
     }
 
     private async Task<byte[]> PostmapAsync(Dictionary<string, string> pairs) =>
-        await File.ReadAllBytesAsync(await _maker.PostmapAsync("lmdb", Encoding.Latin1.GetBytes(string.Concat(pairs.Select(pair => $"{pair.Key} {pair.Value}\n")))));
+        await File.ReadAllBytesAsync(
+            await _maker.PostmapAsync("lmdb", Encoding.Latin1.GetBytes(string.Concat(pairs.Select(pair => $"{pair.Key} {pair.Value}\n")))));
 
     /// <summary>A file that is another one at each of its reads, as one that is written to meanwhile.</summary>
     private sealed class ChangingFile(int length, Func<int, byte[]> content) : MemoryStream(new byte[length])

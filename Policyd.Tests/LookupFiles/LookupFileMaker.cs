@@ -20,7 +20,8 @@ internal sealed class LookupFileMaker : IDisposable
     /// <summary>Runs postmap on the map that was made last, and gives what it printed.</summary>
     public async Task<string> RunPostmapAsync(string type, string input, params string[] options)
     {
-        await using var postmap = ProcessUnderTest.Start(Needs.Program("postmap"), ["-c", Folder["etc"], .. options, $"{type}:{Folder["map"]}"]);
+        await using var postmap = ProcessUnderTest.Start(
+            Needs.Program("postmap"), ["-c", Folder["etc"], .. options, $"{type}:{Folder["map"]}"]);
         await postmap.Input.WriteAsync(input);
         postmap.Input.Close();
         var code = await postmap.Exits();

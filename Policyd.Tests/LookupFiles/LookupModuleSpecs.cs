@@ -31,8 +31,12 @@ public sealed class LookupModuleSpecs : IDisposable
     [InlineData("", null)]
     public async Task Map_says_of_a_client_what_mtpolicyd_found_in_it(string client, string? answer)
     {
-        var map = await MapAsync("203.0.113 OK\n203.0.114 REJECT\n203.0 OK\n198.51.100.1 0\n198.51.100.2 12abc\n198.51.100.3 ok\n198.51.100.4 OK extra\n2001:db8:a OK\n");
-        await using var policy = new PolicyUnderTest($$"""{ name = map, module = PostfixMap, db_file = "{{map}}", match_action = "PREPEND X: matches", not_match_action = "PREPEND X: other" }""");
+        var map = await MapAsync(
+            "203.0.113 OK\n203.0.114 REJECT\n203.0 OK\n198.51.100.1 0\n198.51.100.2 12abc\n198.51.100.3 "
+                + "ok\n198.51.100.4 OK extra\n2001:db8:a OK\n");
+        await using var policy = new PolicyUnderTest(
+            $$"""{ name = map, module = PostfixMap, db_file = "{{map}}", match_action = "PREPEND X: matches", """
+                + $$"""not_match_action = "PREPEND X: other" }""");
         Assert.Equal(answer is null ? "dunno" : "PREPEND X: " + answer, await policy.AskAsync(("client_address", client)));
     }
 
@@ -55,14 +59,19 @@ public sealed class LookupModuleSpecs : IDisposable
     public async Task Map_that_is_rewritten_is_read_again_and_a_broken_one_leaves_the_last_good()
     {
         var map = await MapAsync("192.0.2.7 OK\n");
-        await using var policy = new PolicyUnderTest($$"""{ name = map, module = PostfixMap, db_file = "{{map}}", match_action = reject, not_match_action = "defer" }""");
+        await using var policy = new PolicyUnderTest(
+            $$"""{ name = map, module = PostfixMap, db_file = "{{map}}", match_action = reject, not_match_action = "defer" }""");
         Assert.Equal("reject", await policy.AskAsync());
 
         await MapAsync("192.0.2.8 OK\n");
-        await Eventually.Holds("the new map to be read", async () => await policy.AskAsync() == "defer" && await policy.AskAsync(("client_address", "192.0.2.8")) == "reject");
+        await Eventually.Holds(
+            "the new map to be read",
+            async () => await policy.AskAsync() == "defer" && await policy.AskAsync(("client_address", "192.0.2.8")) == "reject");
 
         await File.WriteAllTextAsync(map, "half a map", TestContext.Current.CancellationToken);
-        await Eventually.Holds("the damage to be logged", async () => await policy.AskAsync() is not null && policy.Log.Containing("the last valid version stays in use").Any());
+        await Eventually.Holds(
+            "the damage to be logged",
+            async () => await policy.AskAsync() is not null && policy.Log.Containing("the last valid version stays in use").Any());
         Assert.Equal("reject", await policy.AskAsync(("client_address", "192.0.2.8")));
         File.Delete(map);
         await MapAsync("192.0.2.7 OK\n");
@@ -82,12 +91,15 @@ public sealed class LookupModuleSpecs : IDisposable
             File.CreateSymbolicLink(map[..^".lmdb".Length] + after, map);
         }
 
-        await using var policy = new PolicyUnderTest($$"""{ name = map, module = PostfixMap, db_file = "{{before}}{{map[..^".lmdb".Length]}}{{after}}", match_action = reject, not_match_action = "defer" }""");
+        await using var policy = new PolicyUnderTest(
+            $$"""{ name = map, module = PostfixMap, db_file = "{{before}}{{map[..^".lmdb".Length]}}{{after}}", match_action = reject, """
+                + $$"""not_match_action = "defer" }""");
         Assert.Equal("reject", await policy.AskAsync());
         Assert.Equal("defer", await policy.AskAsync(("client_address", "198.51.100.3")));
 
         await _maker.RunPostmapAsync("lmdb", "198.51.100.3 OK\n", "-i");
-        await Eventually.Holds("the new entry to be read", async () => await policy.AskAsync(("client_address", "198.51.100.3")) == "reject");
+        await Eventually.Holds(
+            "the new entry to be read", async () => await policy.AskAsync(("client_address", "198.51.100.3")) == "reject");
         Assert.Equal("reject", await policy.AskAsync());
     }
 
@@ -99,15 +111,21 @@ public sealed class LookupModuleSpecs : IDisposable
     {
         _maker.Folder.Write("text.lmdb", "192.0.2.7 OK\n");
         var file = string.Format(CultureInfo.InvariantCulture, name, _maker.Folder.Path);
-        Assert.NotNull(PolicyUnderTest.Build($$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "{{file}}", match_action = reject } ] } ] }""", out var diagnostics));
+        Assert.NotNull(
+            PolicyUnderTest.Build(
+                $$"""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "{{file}}", """
+                    + $$"""match_action = reject } ] } ] }""", out var diagnostics));
         Assert.Contains(why, Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Map_that_is_not_there_is_a_warning_and_decides_nothing_until_it_is()
     {
-        var plugin = $$"""{ name = map, module = PostfixMap, db_file = "texthash:{{_maker.Folder["late"]}}", match_action = reject, not_match_action = defer }""";
-        Assert.NotNull(PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {plugin} ] }} ] }}", out var diagnostics));
+        var plugin =
+            $$"""{ name = map, module = PostfixMap, db_file = "texthash:{{_maker.Folder["late"]}}", match_action = """
+                + $$"""reject, not_match_action = defer }""";
+        Assert.NotNull(
+            PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {plugin} ] }} ] }}", out var diagnostics));
         Assert.Contains("Until it can be read", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
 
         await using var policy = new PolicyUnderTest(plugin);
@@ -119,7 +137,9 @@ public sealed class LookupModuleSpecs : IDisposable
     [Fact]
     public void Map_of_a_type_that_cannot_be_read_is_an_error_with_its_place()
     {
-        Assert.Null(PolicyUnderTest.Build("""policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "cdb:/etc/postfix/x" } ] } ] }""", out var diagnostics));
+        Assert.Null(PolicyUnderTest.Build(
+            """policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = PostfixMap, db_file = "cdb:/etc/postfix/x" } ] } ] }""",
+            out var diagnostics));
         Assert.Contains("maps of type cdb are not supported", Assert.Single(diagnostics.All).ToString(), StringComparison.Ordinal);
     }
 

@@ -34,7 +34,8 @@ public sealed class MemcachedSpecs
         Assert.False(await client.DeleteAsync("a", Cancel));
         await client.SetAsync("strange\r\nkey ä", Array.Empty<byte>(), TimeSpan.FromMinutes(1), Cancel);
         Assert.Equal("", Text(await client.GetAsync("strange\r\nkey ä", Cancel)));
-        await Assert.ThrowsAsync<CacheException>(() => client.SetAsync("a", new byte[MemcachedWire.MaxValueBytes + 1], TimeSpan.FromMinutes(1), Cancel).AsTask());
+        await Assert.ThrowsAsync<CacheException>(
+            () => client.SetAsync("a", new byte[MemcachedWire.MaxValueBytes + 1], TimeSpan.FromMinutes(1), Cancel).AsTask());
         Assert.Null(await client.GetAsync("a", Cancel));
     }
 
@@ -114,7 +115,9 @@ public sealed class MemcachedSpecs
             return true;
         })).ToList();
         await memcached.Kill();
-        await Eventually.Holds("a line that memcached is away", () => one.Log.Containing("connection memcached: memcached 127.0.0.1:").Any() && one.Log.Containing("a session was not").Any());
+        await Eventually.Holds(
+            "a line that memcached is away",
+            () => one.Log.Containing("connection memcached: memcached 127.0.0.1:").Any() && one.Log.Containing("a session was not").Any());
         await memcached.Start();
         await Eventually.Holds("memcached again", () => one.Log.Containing("answers again").Any());
         await stop.CancelAsync();
@@ -164,7 +167,8 @@ public sealed class MemcachedSpecs
     [InlineData("connections { memcached { module = Memcached, timeout = 0 } }", "timeout must be more than 0")]
     public void A_mistake_is_an_error(string section, string part)
     {
-        Assert.Null(PolicyUnderTest.Build($"policyd {{ {section}, virtual_hosts = [ {{ port = 12345, plugins = [] }} ] }}", out var diagnostics));
+        Assert.Null(
+            PolicyUnderTest.Build($"policyd {{ {section}, virtual_hosts = [ {{ port = 12345, plugins = [] }} ] }}", out var diagnostics));
         Assert.Contains(diagnostics.All, one => one.Message.Contains(part, StringComparison.Ordinal));
     }
 
@@ -181,13 +185,17 @@ public sealed class MemcachedSpecs
             context.Session.Set("count", count);
             return ServerUnderTest.Answer($"reject {count}");
         },
-        $"connections {{ memcached {{ module = Memcached, servers = \"127.0.0.1:{port}\", timeout = 30s, connect_timeout = 30s }} }}, session_cache {{ module = Memcached, lock_wait = 50, lock_max_retry = 50, lock_timeout = 10 }}, ");
+        $"connections {{ memcached {{ module = Memcached, servers = \"127.0.0.1:{port}\", timeout = 30s, connect_timeout = 30s }} }}, "
+            + $"session_cache {{ module = Memcached, lock_wait = 50, lock_max_retry = 50, lock_timeout = 10 }}, ");
 
     private static string? Text(byte[]? value) => value is null ? null : Encoding.UTF8.GetString(value);
 
     private static MemcachedClient Client(int port)
     {
-        var options = new MemcachedConnectionOptions { Servers = [$"127.0.0.1:{port}"], Timeout = Eventually.Timeout, ConnectTimeout = Eventually.Timeout };
+        var options = new MemcachedConnectionOptions
+        {
+            Servers = [$"127.0.0.1:{port}"], Timeout = Eventually.Timeout, ConnectTimeout = Eventually.Timeout
+        };
         Assert.Null(options.Check());
         return new MemcachedClient("memcached", options, new ConnectionEnvironment(TimeProvider.System, new LogCapture().CreateLogger("")));
     }

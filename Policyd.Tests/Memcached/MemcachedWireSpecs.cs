@@ -12,8 +12,11 @@ public sealed class MemcachedWireSpecs
 {
     public static TheoryData<string> Wrong =>
     [
-        "ERROR\r\n", "CLIENT_ERROR bad command line format\r\n", "SERVER_ERROR out of memory storing object\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\r\n", "\n", "HD O1\n",
-        "VA\r\n", "VA x\r\n", "VA -1 O1\r\nx\r\n", "VA 99999999 O1\r\n", "VA 4294967297 O1\r\n", "VA 2 O1\r\nabcd", "HD Ox\r\n", "HD O99999999999\r\n", new string('x', 5000),
+        "ERROR\r\n", "CLIENT_ERROR bad command line format\r\n", "SERVER_ERROR "
+            + "out of memory storing object\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\r\n", "\n", "HD O1\n",
+        "VA\r\n", "VA x\r\n", "VA -1 O1\r\nx\r\n", "VA 99999999 O1\r\n", "VA 4294967297 O1\r\n", "VA 2 O1\r\nabcd", "HD Ox\r\n",
+        "HD O99999999999\r\n", new string(
+            'x', 5000),
     ];
 
     [Theory]
@@ -86,7 +89,9 @@ public sealed class MemcachedWireSpecs
     public static TheoryData<string, bool> BadServers => new()
     {
         { "", true }, { "", false }, { "ERROR\r\n", false }, { "MN\r\nMN\r\n", false }, { "MN\r\n", false }, { "MN\r\nHD O1\r\n", false },
-        { "HTTP/1.1 400 Bad Request\r\n\r\n", true }, { "MN\r\nVA 100", true }, { "\0\0\0\0", true }, { "SERVER_ERROR out of memory\r\n", false },
+        {
+            "HTTP/1.1 400 Bad Request\r\n\r\n", true
+        }, { "MN\r\nVA 100", true }, { "\0\0\0\0", true }, { "SERVER_ERROR out of memory\r\n", false },
     };
 
     [Theory]
@@ -94,13 +99,20 @@ public sealed class MemcachedWireSpecs
     public async Task A_server_that_misbehaves_fails_its_callers_and_is_not_asked_by_each(string answer, bool closes)
     {
         await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(answer), closes);
-        var options = new MemcachedConnectionOptions { Servers = [$"127.0.0.1:{server.Port}"], Timeout = TimeSpan.FromMilliseconds(200), ConnectTimeout = TimeSpan.FromMilliseconds(200) };
+        var options = new MemcachedConnectionOptions
+        {
+            Servers = [$"127.0.0.1:{server.Port}"], Timeout = TimeSpan.FromMilliseconds(200),
+            ConnectTimeout = TimeSpan.FromMilliseconds(200)
+        };
         Assert.Null(options.Check());
         var log = new LogCapture();
-        await using var client = new MemcachedClient("cache", options, new ConnectionEnvironment(TimeProvider.System, log.CreateLogger("")));
+        await using var client = new MemcachedClient(
+            "cache", options, new ConnectionEnvironment(TimeProvider.System, log.CreateLogger("")));
         for (var call = 0; call < 50; call++)
         {
-            await Eventually.Ends("a failure", Assert.ThrowsAsync<CacheException>(() => client.GetAsync("x", TestContext.Current.CancellationToken).AsTask()));
+            await Eventually.Ends(
+                "a failure",
+                Assert.ThrowsAsync<CacheException>(() => client.GetAsync("x", TestContext.Current.CancellationToken).AsTask()));
         }
 
         Assert.NotEmpty(log.Containing("connection cache: memcached 127.0.0.1:"));

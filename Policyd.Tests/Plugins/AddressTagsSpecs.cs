@@ -106,6 +106,7 @@ public sealed class AddressTagsSpecs
     [InlineData("@")]
     public void Delimiter_that_is_a_letter_or_none_is_an_error(string delimiter) => Assert.Contains(
         "recipient_delimiter: set one or more characters",
-        CountingPolicy.Errors($"{{ name = acct, module = Accounting, fields = sender, leave_out = extension, recipient_delimiter = \"{delimiter}\" }}"),
+        CountingPolicy.Errors(
+            $"{{ name = acct, module = Accounting, fields = sender, leave_out = extension, recipient_delimiter = \"{delimiter}\" }}"),
         StringComparison.Ordinal);
 }

@@ -23,7 +23,10 @@ public sealed class ChainSpecs
     [InlineData("Says", "PREPEND X-A: 1;defer later", "defer later")]
     [InlineData("SaysLate", "PREPEND X-A: 1;defer later", "defer later")]
     public async Task Several_actions_become_the_most_restrictive_one(string module, string actions, string expected) =>
-        Assert.Equal(expected, await new PolicyUnderTest($"{{ module = {module}, actions = \"{actions}\" }}, {{ module = {module}, name = b, actions = info x }}", typeof(Says), typeof(SaysLate)).AskAsync());
+        Assert.Equal(expected, await new PolicyUnderTest(
+            $"{{ module = {module}, actions = \"{actions}\" }}, {{ module = {module}, name = b, actions = info x }}",
+            typeof(Says),
+            typeof(SaysLate)).AskAsync());
 
     [Theory]
     [InlineData("throw")]
@@ -37,13 +40,17 @@ public sealed class ChainSpecs
         Assert.Null(await plain.AskAsync());
         Assert.Equal("Fails", plain.Last.Plugin);
         Assert.Matches(
-            how == "hang" ? @"^plugin Fails timed out after \d+(\.\d+)? s$" : "^plugin Fails (failed: InvalidOperationException: broken|answers .*)$",
+            how == "hang"
+                ? @"^plugin Fails timed out after \d+(\.\d+)? s$"
+                : "^plugin Fails (failed: InvalidOperationException: broken|answers .*)$",
             plain.Last.Failure!.ReplaceLineEndings(" "));
-        var goesOn = new PolicyUnderTest($"{{ module = Fails, how = {how}, timeout = 50ms, on_error = continue }}, {Header}", typeof(Fails));
+        var goesOn = new PolicyUnderTest(
+            $"{{ module = Fails, how = {how}, timeout = 50ms, on_error = continue }}, {Header}", typeof(Fails));
         Assert.Equal("PREPEND X-MtScore: NO score=0", await goesOn.AskAsync());
         Assert.StartsWith("plugin Fails ", goesOn.Last.Failure, StringComparison.Ordinal);
         Assert.Single(goesOn.Log.Containing("on_error"));
-        var answers = new PolicyUnderTest($"{{ module = Fails, how = {how}, timeout = 50ms, on_error = defer_if_permit sorry }}, {Header}", typeof(Fails));
+        var answers = new PolicyUnderTest(
+            $"{{ module = Fails, how = {how}, timeout = 50ms, on_error = defer_if_permit sorry }}, {Header}", typeof(Fails));
         Assert.Equal("defer_if_permit sorry", await answers.AskAsync());
     }
 
@@ -53,7 +60,10 @@ public sealed class ChainSpecs
     [InlineData(1500)]
     public async Task Hanging_plugin_without_a_timeout_leaves_time_for_its_on_error(int milliseconds)
     {
-        var policy = new PolicyUnderTest("{ module = Fails, how = hang, on_error = defer slow }", typeof(Fails)) { Timeout = TimeSpan.FromMilliseconds(milliseconds) };
+        var policy = new PolicyUnderTest("{ module = Fails, how = hang, on_error = defer slow }", typeof(Fails))
+        {
+            Timeout = TimeSpan.FromMilliseconds(milliseconds)
+        };
         var started = TimeProvider.System.GetTimestamp();
         Assert.Equal("defer slow", await policy.AskAsync());
         Assert.InRange(TimeProvider.System.GetElapsedTime(started).TotalMilliseconds, milliseconds * 2 / 3, 5000);
@@ -66,7 +76,9 @@ public sealed class ChainSpecs
     {
         const string Hung = "{ module = Hangs, timeout = 50ms, on_error = continue }";
         Hangs.Reset();
-        var policy = new PolicyUnderTest("{ module = SetField, key = before, value = 1 }, " + (around.Length == 0 ? Hung : around.Replace("PLUGIN", Hung, StringComparison.Ordinal)), typeof(Hangs));
+        var policy = new PolicyUnderTest("{ module = SetField, key = before, value = 1 }, " + (around.Length == 0
+            ? Hung
+            : around.Replace("PLUGIN", Hung, StringComparison.Ordinal)), typeof(Hangs));
         Assert.Equal("dunno", await policy.AskAsync(("stress", "yes")));
         Hangs.Release();
         await Hangs.Done.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
@@ -79,7 +91,8 @@ public sealed class ChainSpecs
     [Fact]
     public async Task Failure_in_a_nested_chain_is_its_parents_failure()
     {
-        var policy = new PolicyUnderTest($"{{ module = Stress, on_error = continue, plugins = [ {{ module = Fails, how = throw }} ] }}, {Header}", typeof(Fails));
+        var policy = new PolicyUnderTest(
+            $"{{ module = Stress, on_error = continue, plugins = [ {{ module = Fails, how = throw }} ] }}, {Header}", typeof(Fails));
         Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync(("stress", "yes")));
     }
 

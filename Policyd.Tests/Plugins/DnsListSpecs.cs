@@ -46,11 +46,14 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
     [Fact]
     public async Task Names_are_looked_up_each_with_its_score()
     {
-        await using var server = new ScriptedDnsServer().A("bad.example.dbl.test", "127.0.1.2").A("rdns.example.dbl.test", "127.0.1.2").A("helo.example.dbl.test", "127.0.1.2");
+        await using var server = new ScriptedDnsServer().A("bad.example.dbl.test", "127.0.1.2")
+            .A("rdns.example.dbl.test", "127.0.1.2")
+            .A("helo.example.dbl.test", "127.0.1.2");
         await using var policy = new Host(server, Zen);
         Assert.Equal(
             "PREPEND X-MtScore: YES score=8.5 [dbl-sender=5, dbl-reverse_client_name=2.5, dbl-helo_name=1]",
-            await policy.AskAsync("192.0.2.7", ("sender", "a@bad.example"), ("reverse_client_name", "rdns.example"), ("helo_name", "helo.example")));
+            await policy.AskAsync(
+                "192.0.2.7", ("sender", "a@bad.example"), ("reverse_client_name", "rdns.example"), ("helo_name", "helo.example")));
     }
 
     [Theory]
@@ -82,7 +85,9 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
     public async Task White_list_ends_the_chain()
     {
         await using var server = new ScriptedDnsServer().A("7.2.0.192.wl.test", "127.0.5.1");
-        await using var policy = new Host(server, "{ name = wl, module = RBL, domain = wl.test, mode = accept }, { name = no, module = Action, action = \"reject never\" }");
+        await using var policy = new Host(
+            server,
+            "{ name = wl, module = RBL, domain = wl.test, mode = accept }, { name = no, module = Action, action = \"reject never\" }");
         Assert.Equal("dunno", await policy.AskAsync("192.0.2.7"));
         Assert.Equal("reject never", await policy.AskAsync("no address", instance: "2"));
     }
@@ -91,7 +96,9 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
     public async Task Disabled_plugin_asks_nothing()
     {
         await using var server = new ScriptedDnsServer();
-        await using var policy = new Host(server, "{ name = bl, module = RBL, domain = bl.test, enabled = off }, { name = d, module = DBL, domain = dbl.test, enabled = off }");
+        await using var policy = new Host(
+            server,
+            "{ name = bl, module = RBL, domain = bl.test, enabled = off }, { name = d, module = DBL, domain = dbl.test, enabled = off }");
         await policy.AskAsync("192.0.2.7", ("sender", "a@bad.example"));
         Assert.Equal(0, server.Queries);
     }
@@ -100,7 +107,8 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
     public async Task Eight_lists_are_asked_together_and_the_second_time_not_at_all()
     {
         await using var server = new ScriptedDnsServer();
-        var lists = string.Join('\n', Enumerable.Range(1, 8).Select(number => $"{{ name = l{number}, module = RBL, domain = l{number}.test, mode = passive, score = 1 }}"));
+        var lists = string.Join('\n', Enumerable.Range(1, 8)
+            .Select(number => $"{{ name = l{number}, module = RBL, domain = l{number}.test, mode = passive, score = 1 }}"));
         await using var policy = new Host(server, lists + "\n{ name = tag, module = AddScoreHeader }");
         server.Hold();
         var asking = policy.AskAsync("192.0.2.7");
@@ -118,7 +126,10 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
         Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.8", instance: "3"));
         second.Stop();
         Assert.Equal(sent, server.Queries);
-        Summary.Line(output, $"dns: eight lists of 100 ms each: {first.Elapsed.TotalMilliseconds:F0} ms the first time, {second.Elapsed.TotalMilliseconds:F2} ms from the cache");
+        Summary.Line(
+            output,
+            $"dns: eight lists of 100 ms each: {first.Elapsed.TotalMilliseconds:F0} ms the first time, "
+                + $"{second.Elapsed.TotalMilliseconds:F2} ms from the cache");
     }
 
     [SoakTest("waits for the deadline of a request of 5 s")]
@@ -128,7 +139,9 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
         await using var server = new ScriptedDnsServer { Fault = DnsFault.Silence };
         await using var policy = new Host(server, Zen, "timeout = 300ms");
         var waited = Stopwatch.StartNew();
-        Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.7", ("sender", "a@bad.example"), ("helo_name", "helo.example")));
+        Assert.Equal(
+            "PREPEND X-MtScore: NO score=0",
+            await policy.AskAsync("192.0.2.7", ("sender", "a@bad.example"), ("helo_name", "helo.example")));
         Summary.Line(output, $"dns: a silent server, time-out 300 ms, four lookups: {waited.Elapsed.TotalMilliseconds:F0} ms");
 
         // A request with less time than the resolver takes has its answer all the same.
@@ -145,9 +158,14 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
         var port = FreePort.Next();
         await using var dnsmasq = ProcessUnderTest.Start(
             Needs.Program("dnsmasq"),
-            ["--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--no-resolv", "--no-hosts", "--pid-file=", "--listen-address=127.0.0.1", "--bind-interfaces", $"--port={port}", "--local=/test/", "--host-record=7.2.0.192.bl.test,127.0.0.2", "--txt-record=7.2.0.192.bl.test,ask us"]);
+            [
+                "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--no-resolv", "--no-hosts", "--pid-file=",
+                "--listen-address=127.0.0.1", "--bind-interfaces", $"--port={port}", "--local=/test/",
+                "--host-record=7.2.0.192.bl.test,127.0.0.2", "--txt-record=7.2.0.192.bl.test,ask us"
+            ]);
         await dnsmasq.Listens("dnsmasq", port);
-        await using var policy = new Host($"127.0.0.1:{port}", "{ name = bl, module = RBL, domain = bl.test }, { name = tag, module = AddScoreHeader }", "timeout = 15s");
+        await using var policy = new Host(
+            $"127.0.0.1:{port}", "{ name = bl, module = RBL, domain = bl.test }, { name = tag, module = AddScoreHeader }", "timeout = 15s");
 
         Assert.Equal("reject delivery from 192.0.2.7 rejected (ask us)", await policy.AskAsync("192.0.2.7"));
         Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.8", instance: "2"));
@@ -156,7 +174,8 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
     [Fact]
     public async Task What_a_list_says_is_kept_as_far_as_it_can_be_shown()
     {
-        await using var server = new ScriptedDnsServer().A("7.2.0.192.bl.test", "127.0.0.2").Txt("7.2.0.192.bl.test", [.. Enumerable.Repeat(new string('x', 250), 200)]);
+        await using var server = new ScriptedDnsServer().A("7.2.0.192.bl.test", "127.0.0.2")
+            .Txt("7.2.0.192.bl.test", [.. Enumerable.Repeat(new string('x', 250), 200)]);
         await using var policy = new Host(server, "{ name = bl, module = RBL, domain = bl.test }");
         Assert.StartsWith("reject delivery from 192.0.2.7 rejected (xxx", await policy.AskAsync("192.0.2.7"), StringComparison.Ordinal);
         Assert.Equal(512, new ListResult(["127.0.0.2"], new string('x', 50_000)).Info.Length);
@@ -166,8 +185,10 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
     public async Task Backslash_of_a_stranger_leads_to_no_name_beside_the_list()
     {
         await using var server = new ScriptedDnsServer().A("a.x.dbl.test", "127.0.1.2").A("a.x.y.dbl.test", "127.0.1.2");
-        await using var policy = new Host(server, "{ name = dbl, module = DBL, domain = dbl.test, helo_name_mode = reject }, { name = tag, module = AddScoreHeader }");
-        Assert.Equal("PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.7", ("sender", "a@a.x\\"), ("helo_name", "a.x\\046y")));
+        await using var policy = new Host(
+            server, "{ name = dbl, module = DBL, domain = dbl.test, helo_name_mode = reject }, { name = tag, module = AddScoreHeader }");
+        Assert.Equal(
+            "PREPEND X-MtScore: NO score=0", await policy.AskAsync("192.0.2.7", ("sender", "a@a.x\\"), ("helo_name", "a.x\\046y")));
         Assert.DoesNotContain("a.x.dbl.test", server.Names);
         Assert.DoesNotContain("a.x.y.dbl.test", server.Names);
     }
@@ -184,13 +205,16 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
 
         public Host(string server, string plugins, string dns)
         {
-            var hocon = $"policyd {{ dns {{ servers = [\"{server}\"], {dns} }}, virtual_hosts = [ {{ port = 12345, plugins = [ {plugins} ] }} ] }}";
-            _model = PolicyUnderTest.Build(hocon, out var diagnostics) ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
+            var hocon =
+                $"policyd {{ dns {{ servers = [\"{server}\"], {dns} }}, virtual_hosts = [ {{ port = 12345, plugins = [ {plugins} ] }} ] }}";
+            _model = PolicyUnderTest.Build(hocon, out var diagnostics)
+                ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
         }
 
         public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
 
-        public Task<string?> AskAsync(string address, params (string Name, string Value)[] attributes) => AskAsync(address, "1", attributes);
+        public Task<string?> AskAsync(string address, params (string Name, string Value)[] attributes) =>
+            AskAsync(address, "1", attributes);
 
         public async Task<string?> AskAsync(string address, string instance, params (string Name, string Value)[] attributes)
         {
@@ -200,7 +224,8 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
                 request.Add(name, value);
             }
 
-            var outcome = await _model.VirtualHosts[0].RunAsync(request.ToRequest(), _sessions.GetValueOrDefault(instance) ?? new Session(), Timeout);
+            var outcome = await _model.VirtualHosts[0].RunAsync(
+                request.ToRequest(), _sessions.GetValueOrDefault(instance) ?? new Session(), Timeout);
             Assert.Null(outcome.Failure);
             _sessions[instance] = outcome.Session;
             return outcome.Action;

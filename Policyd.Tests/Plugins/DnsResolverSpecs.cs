@@ -5,7 +5,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
-/// <summary>The resolver against a server that does everything wrong that a server can. No test measures time: queries are counted.</summary>
+/// <summary>
+/// The resolver against a server that does everything wrong that a server can. No test measures time: queries are counted.
+/// </summary>
 public sealed class DnsResolverSpecs
 {
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
@@ -14,24 +16,35 @@ public sealed class DnsResolverSpecs
     public async Task Each_kind_of_record_is_read()
     {
         await using var server = new ScriptedDnsServer()
-            .A("a.test", "192.0.2.1").A("a.test", "192.0.2.2").Aaaa("a.test", "2001:db8::1").Txt("a.test", "v=spf1 ", "-all").Mx("a.test", 10, "mx.a.test")
-            .Mx("null.test", 0, "").Ptr("1.2.0.192.in-addr.arpa", "a.test").Add("_25._tcp.a.test", 52, 60, [3, 1, 1, 0xab]);
+            .A("a.test", "192.0.2.1")
+                .A("a.test", "192.0.2.2")
+                .Aaaa("a.test", "2001:db8::1")
+                .Txt("a.test", "v=spf1 ", "-all")
+                .Mx("a.test", 10, "mx.a.test")
+                .Mx("null.test", 0, "").Ptr("1.2.0.192.in-addr.arpa", "a.test").Add("_25._tcp.a.test", 52, 60, [3, 1, 1, 0xab]);
         await using var resolver = Resolver(server);
 
         Assert.Equal(["192.0.2.1", "192.0.2.2"], await Addresses(resolver, "A.Test."));
         Assert.Equal(["2001:db8::1"], await Addresses(resolver, "a.test", DnsRecordType.Aaaa));
         Assert.Equal(new TextRecord("v=spf1 -all"), Assert.Single((await resolver.ResolveAsync("a.test", DnsRecordType.Txt, Ct)).Records));
-        Assert.Equal(new MailExchangerRecord(10, "mx.a.test"), Assert.Single((await resolver.ResolveAsync("a.test", DnsRecordType.Mx, Ct)).Records));
-        Assert.Equal(new MailExchangerRecord(0, ""), Assert.Single((await resolver.ResolveAsync("null.test", DnsRecordType.Mx, Ct)).Records));
-        Assert.Equal(new NameRecord("a.test"), Assert.Single((await resolver.ResolveAsync("1.2.0.192.in-addr.arpa", DnsRecordType.ReverseName, Ct)).Records));
-        var tlsa = Assert.IsType<DataRecord>(Assert.Single((await resolver.ResolveAsync("_25._tcp.a.test", DnsRecordType.Tlsa, Ct)).Records));
+        Assert.Equal(
+            new MailExchangerRecord(10, "mx.a.test"), Assert.Single((await resolver.ResolveAsync("a.test", DnsRecordType.Mx, Ct)).Records));
+        Assert.Equal(
+            new MailExchangerRecord(0, ""), Assert.Single((await resolver.ResolveAsync("null.test", DnsRecordType.Mx, Ct)).Records));
+        Assert.Equal(
+            new NameRecord("a.test"),
+            Assert.Single((await resolver.ResolveAsync("1.2.0.192.in-addr.arpa", DnsRecordType.ReverseName, Ct)).Records));
+        var tlsa = Assert.IsType<DataRecord>(
+            Assert.Single((await resolver.ResolveAsync("_25._tcp.a.test", DnsRecordType.Tlsa, Ct)).Records));
         Assert.Equal([3, 1, 1, 0xab], tlsa.Data.ToArray());
     }
 
     [Fact]
     public async Task Word_of_the_server_that_it_has_validated_is_kept_with_the_records()
     {
-        await using var server = new ScriptedDnsServer().Signed("_25._tcp.a.test").Add("_25._tcp.a.test", 52, 60, [3, 1, 1, 0xab]).Add("_25._tcp.b.test", 52, 60, [3, 1, 1, 0xab]);
+        await using var server = new ScriptedDnsServer().Signed("_25._tcp.a.test")
+            .Add("_25._tcp.a.test", 52, 60, [3, 1, 1, 0xab])
+            .Add("_25._tcp.b.test", 52, 60, [3, 1, 1, 0xab]);
         await using var resolver = Resolver(server);
         for (var times = 0; times < 2; times++)
         {
@@ -87,7 +100,11 @@ public sealed class DnsResolverSpecs
     public async Task Aliases_are_followed_and_a_loop_of_them_ends()
     {
         await using var server = new ScriptedDnsServer()
-            .Cname("one.test", "two.test").Cname("two.test", "three.test").A("three.test", "192.0.2.3").Cname("loop.test", "pool.test").Cname("pool.test", "loop.test");
+            .Cname("one.test", "two.test")
+                .Cname("two.test", "three.test")
+                .A("three.test", "192.0.2.3")
+                .Cname("loop.test", "pool.test")
+                .Cname("pool.test", "loop.test");
         await using var resolver = Resolver(server);
 
         Assert.Equal(["192.0.2.3"], await Addresses(resolver, "one.test"));
@@ -115,7 +132,8 @@ public sealed class DnsResolverSpecs
         await using var server = new ScriptedDnsServer().Txt("big.test", text);
         await using var resolver = Resolver(server);
 
-        Assert.Equal(new TextRecord(string.Concat(text)), Assert.Single((await resolver.ResolveAsync("big.test", DnsRecordType.Txt, Ct)).Records));
+        Assert.Equal(
+            new TextRecord(string.Concat(text)), Assert.Single((await resolver.ResolveAsync("big.test", DnsRecordType.Txt, Ct)).Records));
         Assert.Equal(1, server.TcpQueries);
     }
 
@@ -218,7 +236,8 @@ public sealed class DnsResolverSpecs
     {
         await using var dead = new ScriptedDnsServer { Fault = fault };
         await using var server = new ScriptedDnsServer().A("a.test", "192.0.2.1").A("b.test", "192.0.2.2");
-        await using var resolver = Resolver(server, change: options => (options.Servers, options.Timeout) = ([dead.Address, server.Address], TimeSpan.FromSeconds(20)));
+        await using var resolver = Resolver(
+            server, change: options => (options.Servers, options.Timeout) = ([dead.Address, server.Address], TimeSpan.FromSeconds(20)));
 
         Assert.Equal(["192.0.2.1"], await Addresses(resolver, "a.test"));
         Assert.Equal(["192.0.2.2"], await Addresses(resolver, "b.test"));
@@ -234,9 +253,12 @@ public sealed class DnsResolverSpecs
     {
         var clock = new ManualClock();
         var log = new LogCapture();
-        await using var server = new ScriptedDnsServer { Fault = DnsFault.Silence }.A("back.dead.test", "127.0.0.2").With(DnsFault.None, "back.dead.test");
-        await using var resolver = Resolver(server, clock, options => (options.Timeout, options.Retries) = (TimeSpan.FromMilliseconds(100), 0), log);
-        async Task<DnsStatus> Ask(string name) => (await resolver.ResolveAsync(name + ".dead.test", DnsRecordType.A, "dead.test", Ct)).Status;
+        await using var server = new ScriptedDnsServer { Fault = DnsFault.Silence }.A("back.dead.test", "127.0.0.2")
+            .With(DnsFault.None, "back.dead.test");
+        await using var resolver = Resolver(
+            server, clock, options => (options.Timeout, options.Retries) = (TimeSpan.FromMilliseconds(100), 0), log);
+        async Task<DnsStatus> Ask(string name) =>
+            (await resolver.ResolveAsync(name + ".dead.test", DnsRecordType.A, "dead.test", Ct)).Status;
 
         for (var number = 0; number < 9; number++)
         {
@@ -268,7 +290,8 @@ public sealed class DnsResolverSpecs
         var clock = new ManualClock();
         await using var server = new ScriptedDnsServer { Fault = DnsFault.Silence };
         await using var resolver = Resolver(server, clock, options => (options.Timeout, options.Retries) = (TimeSpan.FromSeconds(1), 0));
-        async Task<DnsStatus> Ask(string name) => (await resolver.ResolveAsync(name + ".dead.test", DnsRecordType.A, "dead.test", Ct)).Status;
+        async Task<DnsStatus> Ask(string name) =>
+            (await resolver.ResolveAsync(name + ".dead.test", DnsRecordType.A, "dead.test", Ct)).Status;
 
         await Task.WhenAll(Enumerable.Range(0, 5).Select(number => Ask($"n{number}")));
         clock.Advance(TimeSpan.FromSeconds(5));
@@ -288,7 +311,11 @@ public sealed class DnsResolverSpecs
     {
         await using var server = new ScriptedDnsServer();
         await using var resolver = Resolver(server);
-        foreach (var name in (string[])["", ".", "a..b", ".a", new string('a', 64) + ".test", string.Join('.', Enumerable.Repeat("abcdefg", 32)), "sp ace.test", "ü.test", "nul\0.test", "a\\25.test", "a\\256.test", "a.test\\", "a\\\n.test", string.Concat(Enumerable.Repeat("\\001", 64)) + ".test"])
+        foreach (var name in (string[])[
+            "", ".", "a..b", ".a", new string('a', 64) + ".test", string.Join('.', Enumerable.Repeat("abcdefg", 32)), "sp ace.test",
+            "ü.test", "nul\0.test", "a\\25.test", "a\\256.test", "a.test\\", "a\\\n.test",
+            string.Concat(Enumerable.Repeat("\\001", 64)) + ".test"
+        ])
         {
             var asked = resolver.ResolveAsync(name, DnsRecordType.A, Ct);
             Assert.True(asked.IsCompletedSuccessfully);
@@ -319,13 +346,16 @@ public sealed class DnsResolverSpecs
             Assert.Equal(name, again);
             Assert.Equal(label + ".test", DnsName.ToBytes(name), ignoreCase: true);
             server.Mx($"m{from}.test", 1, label + ".test");
-            var exchanger = Assert.IsType<MailExchangerRecord>(Assert.Single((await resolver.ResolveAsync($"m{from}.test", DnsRecordType.Mx, Ct)).Records));
+            var exchanger = Assert.IsType<MailExchangerRecord>(
+                Assert.Single((await resolver.ResolveAsync($"m{from}.test", DnsRecordType.Mx, Ct)).Records));
             Assert.Equal(["192.0.2.1"], await Addresses(resolver, exchanger.Host));
         }
 
         Assert.True(DnsName.TryNormalize("a\\.b.TEST", out var dot));
         Assert.Equal("a\\.b.test", dot);
-        foreach (var text in (string[])["", ".", "a..b", ".a", "a..", new string('a', 64) + ".test", "ā.test", string.Join('.', Enumerable.Repeat("\0bcdefg", 32))])
+        foreach (var text in (string[])[
+            "", ".", "a..b", ".a", "a..", new string('a', 64) + ".test", "ā.test", string.Join('.', Enumerable.Repeat("\0bcdefg", 32))
+        ])
         {
             Assert.False(DnsName.TryOfBytes(text, out _), text);
         }
@@ -339,8 +369,12 @@ public sealed class DnsResolverSpecs
         (question[2], question[3], question[7]) = (0x80, 0, 1);
 
         // A record whose data are pointers, each to the one before it, then one whose owner is the last of them.
-        byte[] pointers = [.. Enumerable.Range(0, 100).SelectMany(number => (byte[])[0xc0, (byte)(number == 0 ? 12 : question.Length + 11 + (2 * (number - 1)))])];
-        byte[] message = [.. question, 0, 0, 16, 0, 1, 0, 0, 0, 9, 0, (byte)pointers.Length, .. pointers, 0xc0, (byte)(question.Length + 11 + 2 * 99), 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 127, 0, 0, 2];
+        byte[] pointers = [.. Enumerable.Range(0, 100)
+            .SelectMany(number => (byte[])[0xc0, (byte)(number == 0 ? 12 : question.Length + 11 + (2 * (number - 1)))])];
+        byte[] message = [
+            .. question, 0, 0, 16, 0, 1, 0, 0, 0, 9, 0, (byte)pointers.Length, .. pointers, 0xc0, (byte)(question.Length + 11 + 2 * 99), 0,
+            1, 0, 1, 0, 0, 0, 9, 0, 4, 127, 0, 0, 2
+        ];
         message[7] = 2;
         Assert.Throws<DnsFormatException>(() => DnsWire.Read(message, key));
 
@@ -384,7 +418,8 @@ public sealed class DnsResolverSpecs
         {
             var message = DnsWire.Question(7, key, edns: false).Concat(new byte[random.Next(60)]).ToArray();
             random.NextBytes(message.AsSpan(DnsWire.Question(7, key, edns: false).Length));
-            (message[2], message[3], message[7], message[9]) = (0x80, (byte)(random.Next(2) * 3), (byte)random.Next(4), (byte)random.Next(3));
+            (message[2], message[3], message[7], message[9]) = (
+                0x80, (byte)(random.Next(2) * 3), (byte)random.Next(4), (byte)random.Next(3));
             for (var bits = random.Next(3); bits > 0; bits--)
             {
                 message[random.Next(message.Length)] ^= (byte)(1 << random.Next(8));
@@ -430,7 +465,8 @@ public sealed class DnsResolverSpecs
     public void Servers_of_resolv_conf_are_the_default()
     {
         using var folder = new TemporaryFolder();
-        var file = folder.Write("resolv.conf", "# nameserver 192.0.2.9\nsearch example.com\nnameserver 192.0.2.1\nnameserver\t2001:db8::1\nnameserver what\n");
+        var file = folder.Write(
+            "resolv.conf", "# nameserver 192.0.2.9\nsearch example.com\nnameserver 192.0.2.1\nnameserver\t2001:db8::1\nnameserver what\n");
         Assert.Equal(["192.0.2.1:53", "[2001:db8::1]:53"], new DnsOptions().Endpoints(file).Select(endpoint => endpoint.ToString()));
         Assert.Equal(["127.0.0.1:53"], new DnsOptions().Endpoints(file + ".absent").Select(endpoint => endpoint.ToString()));
     }
@@ -438,12 +474,15 @@ public sealed class DnsResolverSpecs
     [Fact]
     public void Wrong_server_is_an_error_at_its_place()
     {
-        var model = PolicyUnderTest.Build("policyd {\n  dns { servers = [\"nowhere\"] }\n  virtual_hosts = [ { port = 12345, plugins = [] } ]\n}", out var diagnostics);
+        var model = PolicyUnderTest.Build(
+            "policyd {\n  dns { servers = [\"nowhere\"] }\n  virtual_hosts = [ { port = 12345, plugins = [] } ]\n}", out var diagnostics);
         Assert.Null(model);
-        Assert.Contains(diagnostics.All, line => line.ToString().StartsWith("test.hocon:2:", StringComparison.Ordinal) && line.Message.Contains("\"nowhere\"", StringComparison.Ordinal));
+        Assert.Contains(diagnostics.All, line => line.ToString().StartsWith("test.hocon:2:", StringComparison.Ordinal)
+            && line.Message.Contains("\"nowhere\"", StringComparison.Ordinal));
     }
 
-    private static DnsResolver Resolver(ScriptedDnsServer server, TimeProvider? clock = null, Action<DnsOptions>? change = null, LogCapture? log = null)
+    private static DnsResolver Resolver(
+        ScriptedDnsServer server, TimeProvider? clock = null, Action<DnsOptions>? change = null, LogCapture? log = null)
     {
         var options = new DnsOptions { Servers = [server.Address], Timeout = TimeSpan.FromSeconds(15) };
         change?.Invoke(options);

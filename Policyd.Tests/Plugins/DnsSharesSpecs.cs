@@ -7,18 +7,23 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
-/// <summary>What strangers' names may take of the resolver, and what stays for the operator's lists. Nothing is measured: lookups are counted.</summary>
+/// <summary>
+/// What strangers' names may take of the resolver, and what stays for the operator's lists. Nothing is measured: lookups are counted.
+/// </summary>
 public sealed class DnsSharesSpecs : IAsyncDisposable
 {
     private const string List = "list.test";
-    private readonly ScriptedDnsServer _server = new ScriptedDnsServer { Fault = DnsFault.Silence }.A("2.list.test", "127.0.0.2").With(DnsFault.None, "2.list.test");
+    private readonly ScriptedDnsServer _server = new ScriptedDnsServer { Fault = DnsFault.Silence }.A("2.list.test", "127.0.0.2")
+        .With(DnsFault.None, "2.list.test");
     private readonly LogCapture _log = new();
     private readonly ManualClock _clock = new();
     private readonly DnsResolver _resolver;
     private readonly CancellationTokenSource _stop = new();
 
     public DnsSharesSpecs() => _resolver = new DnsResolver(
-        new DnsOptions { Servers = [_server.Address], Timeout = TimeSpan.FromMinutes(2), Retries = 0, CacheSize = 16 }, _clock, _log.CreateLogger("dns"));
+        new DnsOptions { Servers = [_server.Address], Timeout = TimeSpan.FromMinutes(2), Retries = 0, CacheSize = 16 },
+        _clock,
+        _log.CreateLogger("dns"));
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -42,7 +47,10 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
         Assert.Equal(DnsStatus.Found, await OfListAsync("2"));
 
         // One line, and after a while one more that tells how many there were.
-        Assert.Contains("a lookup for strangers under attacker10.test was skipped because too many lookups are in progress", Assert.Single(_log.Containing("was skipped")), StringComparison.Ordinal);
+        Assert.Contains(
+            "a lookup for strangers under attacker10.test was skipped because too many lookups are in progress",
+            Assert.Single(_log.Containing("was skipped")),
+            StringComparison.Ordinal);
         _clock.Advance(TimeSpan.FromSeconds(11));
         Ask("one.more.test");
         Assert.Contains("(176 more since", _log.Containing("was skipped").Last(), StringComparison.Ordinal);
@@ -110,13 +118,20 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
         for (var number = 0; number < 400; number++)
         {
             // Requests of one network, each with a few domains of its own.
-            _ = _resolver.ResolveAsync($"m.domain{number}.test", DnsRecordType.A, new DnsBudget(IPAddress.Parse($"203.0.113.{number % 250}")), _stop.Token).AsTask();
+            _ = _resolver.ResolveAsync(
+                $"m.domain{number}.test",
+                DnsRecordType.A,
+                new DnsBudget(IPAddress.Parse($"203.0.113.{number % 250}")),
+                _stop.Token).AsTask();
         }
 
         Assert.Equal((256, 144), (_resolver.Meter.Lookups, _resolver.LeftOut.Total));
-        Assert.Contains("too many lookups of its client are in progress", Assert.Single(_log.Containing("was skipped")), StringComparison.Ordinal);
+        Assert.Contains(
+            "too many lookups of its client are in progress", Assert.Single(_log.Containing("was skipped")), StringComparison.Ordinal);
         _server.Txt("sender.example", "v=spf1 -all").With(DnsFault.None, "sender.example");
-        Assert.Equal(DnsStatus.Found, (await _resolver.ResolveAsync("sender.example", DnsRecordType.Txt, new DnsBudget(IPAddress.Parse("203.0.114.1")), Ct)).Status);
+        Assert.Equal(
+            DnsStatus.Found,
+            (await _resolver.ResolveAsync("sender.example", DnsRecordType.Txt, new DnsBudget(IPAddress.Parse("203.0.114.1")), Ct)).Status);
         Assert.Contains(_resolver.LeftOut.Measure(), left => left.Value == 144 && left.Tags.ToArray().Any(tag => tag.Value is "client"));
     }
 
@@ -144,7 +159,8 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
     {
         var dns = new RecordingResolver();
         await using var policy = PolicyUnderTest.Of(
-            $"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = asks, module = {module} {(module == "SMTPVerify" ? ", check_openpgp = on" : "")} }} ] }} ] }}", new ModelEnvironment { Dns = dns });
+            $"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = asks, module = {module} "
+                + $"{(module == "SMTPVerify" ? ", check_openpgp = on" : "")} }} ] }} ] }}", new ModelEnvironment { Dns = dns });
         await policy.AskAsync(("sender", "a@mx.test"), ("recipient", "b@mx.test"), ("helo_name", "mx.test"));
 
         Assert.Contains(dns.Asked, asked => asked.Type == DnsRecordType.A);
@@ -173,7 +189,8 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
 
     private void Ask(string name) => _ = _resolver.ResolveAsync(name, DnsRecordType.A, _stop.Token).AsTask();
 
-    private async Task<DnsStatus> OfListAsync(string name) => (await _resolver.ResolveAsync($"{name}.{List}", DnsRecordType.A, List, Ct)).Status;
+    private async Task<DnsStatus> OfListAsync(string name) =>
+        (await _resolver.ResolveAsync($"{name}.{List}", DnsRecordType.A, List, Ct)).Status;
 
     // One domain with a policy and a mail exchanger that has no address.
     private sealed class RecordingResolver : IDnsResolver
@@ -182,7 +199,8 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
 
         public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) => AnswerAsync(type, null);
 
-        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) => AnswerAsync(type, budget);
+        public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, DnsBudget budget, CancellationToken ct) =>
+            AnswerAsync(type, budget);
 
         private ValueTask<DnsAnswer> AnswerAsync(DnsRecordType type, DnsBudget? budget)
         {

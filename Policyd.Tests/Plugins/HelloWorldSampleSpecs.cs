@@ -35,7 +35,9 @@ public sealed class HelloWorldSampleSpecs
     [Fact]
     public async Task User_turns_the_plugin_off()
     {
-        var model = Build("{ name = off, module = SetField, key = hello_enabled, value = off }, { name = greet, module = HelloWorld, uc_enabled = hello_enabled }");
+        var model = Build(
+            "{ name = off, module = SetField, key = hello_enabled, value = off }, { name = greet, module = "
+                + "HelloWorld, uc_enabled = hello_enabled }");
         Assert.Equal("dunno", await Ask(model, new Session()));
     }
 
@@ -46,7 +48,9 @@ public sealed class HelloWorldSampleSpecs
         folder.Write("broken.dll", "not an assembly");
         foreach (var (name, reason) in new[] { (folder.Path, "broken.dll: is not a .NET assembly"), (folder["nowhere"], "does not exist") })
         {
-            var document = HoconReader.Read($"policyd {{\n plugin_folder = \"{name}\"\n virtual_hosts = [ {{ name = a, port = 12345, plugins = [] }} ] }}", "hello.hocon");
+            var document = HoconReader.Read(
+                $"policyd {{\n plugin_folder = \"{name}\"\n virtual_hosts = [ {{ name = a, port = 12345, plugins = [] }} ] }}",
+                "hello.hocon");
             Assert.Null(ModelBuilder.Build(document, new ModelEnvironment()));
             var error = Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Error);
             Assert.Equal(2, error.Position.Line);
@@ -57,7 +61,8 @@ public sealed class HelloWorldSampleSpecs
     [Fact]
     public void What_the_plugin_finds_wrong_has_its_place()
     {
-        var document = HoconReader.Read(Hocon($"{{ name = greet, module = HelloWorld, text = \"{new string('x', 201)}\" }}"), "hello.hocon");
+        var document = HoconReader.Read(
+            Hocon($"{{ name = greet, module = HelloWorld, text = \"{new string('x', 201)}\" }}"), "hello.hocon");
         Assert.Null(ModelBuilder.Build(document, new ModelEnvironment()));
         var error = Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Error);
         Assert.Equal("hello.hocon", error.Position.File);

@@ -6,11 +6,14 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
-/// <summary>Which answers of a DNS list are listings: not those by which lists refuse to be asked, unless the option <c>answers</c> says otherwise.</summary>
+/// <summary>
+/// Which answers of a DNS list are listings: not those by which lists refuse to be asked, unless the option <c>answers</c> says otherwise.
+/// </summary>
 public sealed class ListAnswerSpecs
 {
     private const string Address = "7.2.0.192.";
-    private const string White = "{ name = wl, module = RBL, domain = LIST, mode = accept }, { name = no, module = Action, action = \"reject spam\" }";
+    private const string White =
+        "{ name = wl, module = RBL, domain = LIST, mode = accept }, { name = no, module = Action, action = \"reject spam\" }";
 
     [Theory]
     [InlineData("list.dnswl.org", "127.0.0.255", false)]
@@ -37,7 +40,8 @@ public sealed class ListAnswerSpecs
         await using var server = new ScriptedDnsServer().A(Address + list, answer);
         await using var policy = Of(server, White.Replace("LIST", list, StringComparison.Ordinal));
         Assert.Equal(isListing ? "dunno" : "reject spam", await policy.AskAsync());
-        Assert.Equal(isListing ? 0 : 1, policy.Log.Containing($"wl: {list.ToLowerInvariant()} answers {answer}, which is not a listing").Count());
+        Assert.Equal(
+            isListing ? 0 : 1, policy.Log.Containing($"wl: {list.ToLowerInvariant()} answers {answer}, which is not a listing").Count());
     }
 
     [Theory]
@@ -47,8 +51,10 @@ public sealed class ListAnswerSpecs
     [InlineData("203.0.113.9")]
     public async Task Refusal_is_no_listing_in_a_list_of_names(string answer)
     {
-        await using var server = new ScriptedDnsServer().A("good.example.uribl.example", answer).Txt("good.example.uribl.example", "Query Refused");
-        await using var policy = Of(server, "{ name = uribl, module = DBL, domain = uribl.example }, { name = ok, module = Action, action = dunno }");
+        await using var server = new ScriptedDnsServer().A("good.example.uribl.example", answer)
+            .Txt("good.example.uribl.example", "Query Refused");
+        await using var policy = Of(
+            server, "{ name = uribl, module = DBL, domain = uribl.example }, { name = ok, module = Action, action = dunno }");
         Assert.Equal("dunno", await policy.AskAsync(("sender", "a@good.example")));
         Assert.Single(policy.Log.Containing($"uribl: uribl.example answers {answer}, which is not a listing"));
         Assert.Equal(0, server.CountOf("good.example.uribl.example", 16));
@@ -59,9 +65,11 @@ public sealed class ListAnswerSpecs
     {
         var clock = new ManualClock();
         using var counted = new MetricListener("policyd.dns.list_refusals");
-        await using var server = new ScriptedDnsServer().A(Address + "bl.example", "127.255.255.254").A("x.example.bl.example", "127.0.0.1");
+        await using var server = new ScriptedDnsServer().A(Address + "bl.example", "127.255.255.254")
+            .A("x.example.bl.example", "127.0.0.1");
         await using var policy = PolicyUnderTest.Of(
-            Hocon(server, "{ name = bl, module = RBL, domain = bl.example }, { name = again, module = DBL, domain = bl.example }"), new ModelEnvironment { Clock = clock });
+            Hocon(server, "{ name = bl, module = RBL, domain = bl.example }, { name = again, module = DBL, domain = bl.example }"),
+            new ModelEnvironment { Clock = clock });
         for (var mail = 0; mail < 3; mail++)
         {
             policy.NewMail();
@@ -80,7 +88,9 @@ public sealed class ListAnswerSpecs
     [Fact]
     public async Task Refusal_beside_a_listing_is_left_out()
     {
-        await using var server = new ScriptedDnsServer().A(Address + "bl.example", "127.0.0.1").A(Address + "bl.example", "127.0.0.4").Txt(Address + "bl.example", "why");
+        await using var server = new ScriptedDnsServer().A(Address + "bl.example", "127.0.0.1")
+            .A(Address + "bl.example", "127.0.0.4")
+            .Txt(Address + "bl.example", "why");
         await using var policy = Of(server, """
             { name = bl, module = RBL, domain = bl.example, mode = passive }
             { name = one, module = RBLAction, result_from = bl, re_match = "[.]1$", reject_message = "one" }
@@ -105,7 +115,10 @@ public sealed class ListAnswerSpecs
         Assert.Equal(isListing ? "dunno" : "reject spam", await policy.AskAsync());
         Assert.Empty(policy.Log.Containing("which is not a listing"));
 
-        await using var names = Of(server, $"{{ name = dbl, module = DBL, domain = wl.example, answers = [{string.Join(", ", answers.Split(", ").Select(one => $"\"{one}\""))}] }}");
+        await using var names = Of(
+            server,
+            $"{{ name = dbl, module = DBL, domain = wl.example, answers = "
+                + $"[{string.Join(", ", answers.Split(", ").Select(one => $"\"{one}\""))}] }}");
         Assert.Equal(isListing ? "reject sender rejected (x.example)" : "dunno", await names.AskAsync(("sender", "a@x.example")));
     }
 
@@ -127,7 +140,9 @@ public sealed class ListAnswerSpecs
     [InlineData("re_match = \"[.]2$\"", "reject act")]
     public async Task Action_takes_what_counts_for_its_list_or_by_its_own_answers(string options, string expected)
     {
-        await using var server = new ScriptedDnsServer().A(Address + "bl.example", "127.0.0.1").A(Address + "bl.example", "127.0.0.2").A(Address + "bl.example", "127.0.0.10");
+        await using var server = new ScriptedDnsServer().A(Address + "bl.example", "127.0.0.1")
+            .A(Address + "bl.example", "127.0.0.2")
+            .A(Address + "bl.example", "127.0.0.10");
         await using var policy = Of(server, $$"""
             { name = bl, module = RBL, domain = bl.example, mode = passive, answers = "127.0.0.[2..9]" }
             { name = act, module = RBLAction, result_from = bl, reject_message = act, {{options}} }
@@ -171,7 +186,8 @@ public sealed class ListAnswerSpecs
     [InlineData("{ name = a, module = RBLAction, result_from = b }", "set re_match or answers")]
     public void Configuration_with_wrong_answers_is_refused_at_its_place(string plugin, string message)
     {
-        Assert.Null(PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [\n {plugin} ] }} ] }}", out var diagnostics));
+        Assert.Null(
+            PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [\n {plugin} ] }} ] }}", out var diagnostics));
         var error = Assert.Single(diagnostics.All, one => one.Message.Contains(message, StringComparison.Ordinal));
         Assert.Equal(2, error.Position.Line);
     }
@@ -179,5 +195,6 @@ public sealed class ListAnswerSpecs
     private static PolicyUnderTest Of(ScriptedDnsServer server, string plugins) => PolicyUnderTest.Of(Hocon(server, plugins));
 
     private static string Hocon(ScriptedDnsServer server, string plugins) =>
-        $"policyd {{ dns {{ servers = [\"{server.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ port = 12345, plugins = [ {plugins} ] }} ] }}";
+        $"policyd {{ dns {{ servers = [\"{server.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ port = 12345, "
+            + $"plugins = [ {plugins} ] }} ] }}";
 }

@@ -22,14 +22,19 @@ public sealed class ModelSpecs
     [InlineData("{ module = Condition, key = sender, re_match = \"(\" }", "1:108", "re_match")]
     public void Mistake_has_its_place(string plugin, string place, string part)
     {
-        Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ " + "    " + plugin + " ] } ] }", out var diagnostics));
-        Assert.Contains(diagnostics.Errors, error => error.ToString().StartsWith($"test.hocon:{place}:", StringComparison.Ordinal) && error.Message.Contains(part, StringComparison.Ordinal));
+        Assert.Null(PolicyUnderTest.Build(
+            "policyd { virtual_hosts = [ { port = 12345, plugins = [ " + "    " + plugin + " ] } ] }", out var diagnostics));
+        Assert.Contains(diagnostics.Errors, error => error.ToString().StartsWith($"test.hocon:{place}:", StringComparison.Ordinal)
+            && error.Message.Contains(part, StringComparison.Ordinal));
     }
 
     [Fact]
     public void All_mistakes_are_told_at_once()
     {
-        Assert.Null(PolicyUnderTest.Build("policyd { listn = 1, listen = \"nowhere:99999\", virtual_hosts = [ { port = 1, name = a, plugins = [ { module = X }, { module = Action } ] }, { port = 1, name = a } ] }", out var diagnostics));
+        Assert.Null(
+            PolicyUnderTest.Build(
+                "policyd { listn = 1, listen = \"nowhere:99999\", virtual_hosts = [ { port = 1, name = a, plugins = [ { module = X }, { "
+                    + "module = Action } ] }, { port = 1, name = a } ] }", out var diagnostics));
         Assert.True(diagnostics.Errors.Count() >= 6, string.Join('\n', diagnostics.All));
     }
 
@@ -52,7 +57,8 @@ public sealed class ModelSpecs
     [Fact]
     public void Listener_without_virtual_host_is_a_warning()
     {
-        Assert.NotNull(PolicyUnderTest.Build("policyd { listen = [\"127.0.0.1:1\"], virtual_hosts = [ { port = 2, plugins = [] } ] }", out var diagnostics));
+        Assert.NotNull(PolicyUnderTest.Build(
+            "policyd { listen = [\"127.0.0.1:1\"], virtual_hosts = [ { port = 2, plugins = [] } ] }", out var diagnostics));
         Assert.Equal(2, diagnostics.All.Count(one => one.Severity == Severity.Warning));
     }
 
@@ -66,9 +72,16 @@ public sealed class ModelSpecs
             { name = near, module = GeoIPAction, result_from = zen, country_codes = DE }
             { name = far, module = GeoIPAction, result_from = countries, country_codes = FR }
             """;
-        const string Other = "{ name = b, port = 2, plugins = [ { name = if, module = Condition, key = sender, match = x, plugins = [ { name = countries, module = GeoIPLookup, database = \"/nonexistent\" } ] } ] }";
-        Assert.NotNull(PolicyUnderTest.Build($"policyd {{ listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"], virtual_hosts = [ {{ name = a, port = 1, plugins = [ {Lists} ] }}, {Other} ] }}", out var diagnostics));
-        var warnings = diagnostics.All.Where(one => one.Message.Contains("result_from", StringComparison.Ordinal)).Select(one => one.Message).ToList();
+        const string Other =
+            "{ name = b, port = 2, plugins = [ { name = if, module = Condition, key = sender, match = x, plugins = [ { name = countries, "
+                + "module = GeoIPLookup, database = \"/nonexistent\" } ] } ] }";
+        Assert.NotNull(
+            PolicyUnderTest.Build(
+                $"policyd {{ listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"], virtual_hosts = [ {{ name = a, port = 1, plugins "
+                    + $"= [ {Lists} ] }}, {Other} ] }}", out var diagnostics));
+        var warnings = diagnostics.All.Where(one => one.Message.Contains("result_from", StringComparison.Ordinal))
+            .Select(one => one.Message)
+            .ToList();
         Assert.Equal(
             ["plugin sbl: result_from: there is no RBL plugin \"zne\", so this plugin never acts; did you mean zen?",
              "plugin near: result_from: there is no GeoIPLookup plugin \"zen\", so this plugin never acts; available: countries"],
@@ -80,7 +93,9 @@ public sealed class ModelSpecs
     {
         static int Warnings(string first, string second)
         {
-            PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = x, {first} }}, {{ name = x, {second} }} ] }} ] }}", out var diagnostics);
+            PolicyUnderTest.Build(
+                $"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = x, {first} }}, {{ name = x, {second} }} ] }} ] }}",
+                out var diagnostics);
             return diagnostics.All.Count(one => one.Message.Contains("has two plugins with the name \"x\"", StringComparison.Ordinal));
         }
 
@@ -91,7 +106,10 @@ public sealed class ModelSpecs
 
     [Fact]
     public void Restriction_class_is_known_when_declared() =>
-        Assert.NotNull(PolicyUnderTest.Build("policyd { restriction_classes = [greylisting], virtual_hosts = [ { port = 12345, plugins = [ { module = Action, action = greylisting } ] } ] }", out _));
+        Assert.NotNull(
+            PolicyUnderTest.Build(
+                "policyd { restriction_classes = [greylisting], virtual_hosts = [ { port = 12345, plugins = [ { module = Action, "
+                    + "action = greylisting } ] } ] }", out _));
 
     [Fact]
     public async Task Old_configuration_runs_with_its_sessions_in_memcached_and_a_warning_for_an_unknown_word()
@@ -117,7 +135,9 @@ public sealed class ModelSpecs
         var model = ModelBuilder.Build(document, new ModelEnvironment());
         Assert.True(model is not null, string.Join('\n', document.Diagnostics.All));
         Assert.IsType<FailOpenSessionStore>(model.Sessions);
-        Assert.Single(document.Diagnostics.All, one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));
+        Assert.Single(
+            document.Diagnostics.All,
+            one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));
         var outcome = await model.VirtualHosts[0].RunAsync(PolicyRequestBuilder.AccessPolicy().ToRequest(), new(), TimeSpan.FromSeconds(1));
         Assert.Equal("greylisting", outcome.Action);
     }

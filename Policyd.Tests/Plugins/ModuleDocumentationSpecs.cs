@@ -19,7 +19,8 @@ public sealed partial class ModuleDocumentationSpecs
     public void Page_lists_exactly_the_options_of_the_module(string module)
     {
         var options = OptionSchema.Of(ModuleRegistry.BuiltIn.Find(module)!).Options;
-        var own = options.Where(option => !option.Name.StartsWith("uc_", StringComparison.Ordinal) && !Common.Contains(option.Name)).ToList();
+        var own = options.Where(option => !option.Name.StartsWith("uc_", StringComparison.Ordinal) && !Common.Contains(option.Name))
+            .ToList();
         var documented = Rows(Page(module));
 
         Assert.Equal(own.Select(option => option.Name).Order(StringComparer.Ordinal), documented.Keys.Order(StringComparer.Ordinal));
@@ -39,7 +40,9 @@ public sealed partial class ModuleDocumentationSpecs
     public void Every_page_is_a_module_and_stands_in_the_index()
     {
         var modules = Modules.Select(row => row.Data).Order(StringComparer.Ordinal).ToList();
-        var pages = Directory.GetFiles(Folder(), "*.md").Select(file => Path.GetFileNameWithoutExtension(file)!).Where(page => page != "README");
+        var pages = Directory.GetFiles(Folder(), "*.md")
+            .Select(file => Path.GetFileNameWithoutExtension(file)!)
+            .Where(page => page != "README");
         var index = IndexEntry().Matches(File.ReadAllText(Path.Combine(Folder(), "README.md"))).Select(match => match.Groups[1].Value);
 
         Assert.Equal(modules, pages.Order(StringComparer.Ordinal));

@@ -35,7 +35,9 @@ public sealed class ModuleSpecs
     [InlineData("match = boo, invert = 1", "boo", false)]
     [InlineData("match = boo, invert = 1", "foo", true)]
     public async Task Condition_tests(string test, string helo, bool matches) =>
-        Assert.Equal(matches ? "reject" : "dunno", await new PolicyUnderTest($"{{ module = Condition, key = helo_name, {test}, action = reject }}").AskAsync(("helo_name", helo)));
+        Assert.Equal(
+            matches ? "reject" : "dunno",
+            await new PolicyUnderTest($"{{ module = Condition, key = helo_name, {test}, action = reject }}").AskAsync(("helo_name", helo)));
 
     [Theory]
     [InlineData("r:helo_name")]
@@ -43,16 +45,24 @@ public sealed class ModuleSpecs
     [InlineData("s:k")]
     [InlineData("session:k")]
     public async Task Condition_reads_both_scopes(string key) =>
-        Assert.Equal("reject", await new PolicyUnderTest($"{{ module = SetField, key = k, value = v }}, {{ module = Condition, key = \"{key}\", match = v, action = reject }}").AskAsync(("helo_name", "v")));
+        Assert.Equal(
+            "reject",
+            await new PolicyUnderTest(
+                $"{{ module = SetField, key = k, value = v }}, {{ module = Condition, key = \"{key}\", "
+                    + $"match = v, action = reject }}").AskAsync(
+                ("helo_name", "v")));
 
     [Fact]
     public async Task Condition_skips_what_is_not_there_even_inverted() =>
-        Assert.Equal("dunno", await new PolicyUnderTest("{ module = Condition, key = \"s:none\", match = x, invert = 1, action = reject }").AskAsync());
+        Assert.Equal(
+            "dunno",
+            await new PolicyUnderTest("{ module = Condition, key = \"s:none\", match = x, invert = 1, action = reject }").AskAsync());
 
     [Fact]
     public async Task Condition_scores_each_time_and_runs_its_chain()
     {
-        var policy = new PolicyUnderTest("{ name = c, module = Condition, key = helo_name, match = v, score = 2.5, plugins = [ { module = Action, action = hold } ] }");
+        var policy = new PolicyUnderTest(
+            "{ name = c, module = Condition, key = helo_name, match = v, score = 2.5, plugins = [ { module = Action, action = hold } ] }");
         Assert.Equal("hold", await policy.AskAsync(("helo_name", "v")));
         await policy.AskAsync(("helo_name", "v"));
         Assert.Equal("5", policy.Session["score"]);
@@ -65,13 +75,15 @@ public sealed class ModuleSpecs
     public async Task User_option_stands_before_the_own_value(string users, string expected)
     {
         var set = users.Length > 0 ? $"{{ module = SetField, key = ua, value = \"{users}\" }}, " : "";
-        Assert.Equal(expected, await new PolicyUnderTest(set + "{ module = Condition, key = helo_name, match = v, action = reject own, uc_action = ua }").AskAsync(("helo_name", "v")));
+        Assert.Equal(expected, await new PolicyUnderTest(
+            set + "{ module = Condition, key = helo_name, match = v, action = reject own, uc_action = ua }").AskAsync(("helo_name", "v")));
     }
 
     [Fact]
     public async Task User_option_that_does_not_fit_is_logged_and_the_own_value_used()
     {
-        var policy = new PolicyUnderTest("{ module = SetField, key = t, value = many }, { module = ScoreAction, threshold = 1, uc_threshold = t, action = reject }");
+        var policy = new PolicyUnderTest(
+            "{ module = SetField, key = t, value = many }, { module = ScoreAction, threshold = 1, uc_threshold = t, action = reject }");
         Assert.Equal("dunno", await policy.AskAsync());
         Assert.Single(policy.Log.Containing("is not a valid value of the option threshold"));
     }
@@ -81,7 +93,8 @@ public sealed class ModuleSpecs
     {
         using var folder = new TemporaryFolder();
         var file = folder.Write("list", "# comment\n\n^never$\n^v");
-        var policy = new PolicyUnderTest($"{{ name = l, module = RegexList, key = helo_name, regex = [\"^z\", \"x,y\"], file = \"{file}\", score = -1 }}");
+        var policy = new PolicyUnderTest(
+            $"{{ name = l, module = RegexList, key = helo_name, regex = [\"^z\", \"x,y\"], file = \"{file}\", score = -1 }}");
         await policy.AskAsync(("helo_name", "v1"));
         await policy.AskAsync(("helo_name", "no longer looked at"));
         Assert.Equal("-1", policy.Session["score"]);
@@ -91,9 +104,16 @@ public sealed class ModuleSpecs
     [Fact]
     public async Task Regex_list_inverts_and_can_be_switched_off()
     {
-        Assert.Equal("reject", await new PolicyUnderTest("{ module = RegexList, key = helo_name, regex = \"^v\", invert = 1, action = reject }").AskAsync(("helo_name", "w")));
-        Assert.Equal("dunno", await new PolicyUnderTest("{ module = RegexList, key = helo_name, regex = \"^v\", enabled = off, action = reject }").AskAsync(("helo_name", "v")));
-        Assert.Equal("dunno", await new PolicyUnderTest("{ module = SetField, key = e, value = off }, { module = RegexList, key = helo_name, regex = \"^v\", uc_enabled = e, action = reject }").AskAsync(("helo_name", "v")));
+        Assert.Equal("reject", await new PolicyUnderTest(
+            "{ module = RegexList, key = helo_name, regex = \"^v\", invert = 1, action = reject }").AskAsync(("helo_name", "w")));
+        Assert.Equal("dunno", await new PolicyUnderTest(
+            "{ module = RegexList, key = helo_name, regex = \"^v\", enabled = off, action = reject }").AskAsync(("helo_name", "v")));
+        Assert.Equal(
+            "dunno",
+            await new PolicyUnderTest(
+                "{ module = SetField, key = e, value = off }, { module = RegexList, key = helo_name, regex = \"^v\", "
+                    + "uc_enabled = e, action = reject }").AskAsync(
+                ("helo_name", "v")));
     }
 
     [Fact]
@@ -101,7 +121,9 @@ public sealed class ModuleSpecs
     {
         using var folder = new TemporaryFolder();
         var file = folder.Write("list", "ok\n(open");
-        PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ module = RegexList, key = sender, file = \"{file}\" }} ] }} ] }}", out var diagnostics);
+        PolicyUnderTest.Build(
+            $"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ module = RegexList, key = sender, "
+                + $"file = \"{file}\" }} ] }} ] }}", out var diagnostics);
         Assert.Contains(diagnostics.Errors, error => error.Position.File == file && error.Position.Line == 2);
     }
 
@@ -112,16 +134,24 @@ public sealed class ModuleSpecs
     [InlineData("threshold = 2, match = lt", "dunno")]
     [InlineData("threshold = 1, score_field = other", "dunno")]
     public async Task Score_action_fills_each_place_once(string options, string expected) =>
-        Assert.Equal(expected, await new PolicyUnderTest($"{{ name = c, module = Condition, key = helo_name, match = v, score = 3 }}, {{ module = ScoreAction, {options}, action = \"reject %IP% %SCORE%%SCORE_DETAIL% %IP%\" }}").AskAsync(("helo_name", "v")));
+        Assert.Equal(
+            expected,
+            await new PolicyUnderTest(
+                $"{{ name = c, module = Condition, key = helo_name, match = v, score = 3 }}, {{ module = ScoreAction, {options}, action = "
+                    + $"\"reject %IP% %SCORE%%SCORE_DETAIL% %IP%\" }}").AskAsync(
+                ("helo_name", "v")));
 
     [Fact]
     public async Task Score_action_runs_its_chain() =>
-        Assert.Equal("hold", await new PolicyUnderTest("{ module = ScoreAction, threshold = 0, plugins = [ { module = Action, action = hold } ] }").AskAsync());
+        Assert.Equal("hold", await new PolicyUnderTest(
+            "{ module = ScoreAction, threshold = 0, plugins = [ { module = Action, action = hold } ] }").AskAsync());
 
     [Fact]
     public async Task Score_header_comes_once_a_mail()
     {
-        var policy = new PolicyUnderTest("{ name = a, module = Condition, key = helo_name, match = v, score = 0.1 }, { name = b, module = Condition, key = helo_name, match = v, score = 0.2 }, { module = AddScoreHeader, spam_score = 0.3, header_name = X-S }");
+        var policy = new PolicyUnderTest(
+            "{ name = a, module = Condition, key = helo_name, match = v, score = 0.1 }, { name = b, module = Condition, key = helo_name, "
+                + "match = v, score = 0.2 }, { module = AddScoreHeader, spam_score = 0.3, header_name = X-S }");
         Assert.Equal("PREPEND X-S: YES score=0.3 [a=0.1, b=0.2]", await policy.AskAsync(("helo_name", "v")));
         Assert.Equal("dunno", await policy.AskAsync(("helo_name", "v")));
     }
@@ -159,14 +189,16 @@ public sealed class ModuleSpecs
                 while (await socket.ReceiveAsync(buffer) is > 0 and var read)
                 {
                     framer.Append(buffer.AsSpan(0, read));
-                    if (framer.TryTake(out var frame, out _) == FrameStatus.Frame && PolicyRequestReader.TryRead(frame, RequestLimits.Default, out var request, out _))
+                    if (framer.TryTake(out var frame, out _) == FrameStatus.Frame
+                        && PolicyRequestReader.TryRead(frame, RequestLimits.Default, out var request, out _))
                     {
                         await socket.SendAsync(PolicyReply.Encode("reject " + request!.HeloName));
                     }
                 }
             }
         }, TestContext.Current.CancellationToken);
-        var policy = new PolicyUnderTest($"{{ module = Proxy, host = \"127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}\", keepalive = {(keepalive ? 1 : 0)} }}");
+        var policy = new PolicyUnderTest(
+            $"{{ module = Proxy, host = \"127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}\", keepalive = {(keepalive ? 1 : 0)} }}");
         Assert.Equal("reject one", await policy.AskAsync(("helo_name", "one")));
         Assert.Equal("reject two", await policy.AskAsync(("helo_name", "two")));
         Assert.Equal(keepalive ? 1 : 2, connections);
@@ -178,7 +210,9 @@ public sealed class ModuleSpecs
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();
-        var policy = new PolicyUnderTest($"{{ module = Proxy, host = \"127.0.0.1:{((IPEndPoint)silent.LocalEndpoint).Port}\", timeout = 100ms, on_error = defer no answer }}");
+        var policy = new PolicyUnderTest(
+            $"{{ module = Proxy, host = \"127.0.0.1:{((IPEndPoint)silent.LocalEndpoint).Port}\", timeout = 100ms, "
+                + $"on_error = defer no answer }}");
         Assert.Equal("defer no answer", await policy.AskAsync());
     }
 }

@@ -14,21 +14,32 @@ public sealed class PerlUnicodeSpecs
 
     private static readonly string[] s_patterns =
     [
-        @"^\p{Cyrillic}+$", @"^\p{IsCyrillic}", @"^\p{InCyrillic}", @"\P{Cyrillic}", @"^\p{^Cyrillic}$", @"^\P{^Cyrillic}$", @"^\p{ c y-rillic }", @"^\p{Cyrl}+$", @"^\p{Script=Cyrillic}",
-        @"^\p{sc:Cyrl}", @"^\p{Han}$", @"^\P{Han}$", @"^\p{Han}{2}$", @"^\p{Script=Han}+$", @"^\p{Script_Extensions=Han}+$", @"^\p{scx=Hani}+$", @"^[\p{Han}a-z]+$", @"^[^\p{Han}a-z]+$",
-        @"^[^\p{Han}]$", @"^[\P{Han}x]+$", @"^[a\x{20000}-\x{2FFFF}]$", @"^[^a\x{20000}-\x{2FFFF}]$", "^[a\U00020000]+$", "^\U00020000+$", @"^\x{20000}$", @"^\x{20000}{2}$", @"^\N{U+20000}+$",
-        @"^\pL+$", @"^\PL+$", @"^\p{L}$", @"^\p{Letter}+$", @"^\p{gc=L}", @"^\p{General_Category=Lu}", @"^\p{Lu}", @"(?i)^\p{Lu}+$", @"(?i)^[^\p{Lu}]+$", @"^\p{L&}+$", @"^\p{LC}+$",
-        @"^\p{Nd}+$", @"^\p{Sc}$", @"^\p{Punct}$", @"^\p{Alphabetic}+$", @"^\p{Uppercase}", @"^\p{Space}$", @"^\p{Emoji}$", @"^[\p{Emoji}]{2}$", @"^\p{Any}+$", @"^\p{Assigned}+$", @"^\P{Assigned}$",
-        @"^\p{ASCII}+$", @"^\p{Block=Basic_Latin}+$", @"^\p{Blk=ASCII}+$", @"^\p{Arrows}$", @"^\p{InArrows}$", @"^\p{Common}$", @"^\p{Script=Common}$", @"^\p{Inherited}$", @"^\p{Latin}+$", @"^\p{Greek}\p{Latin}",
-        @"^[\p{Greek}\p{Latin}]+$", @"^[\p{Latin}[:digit:]]+$", @"^[\p{Latin}[:^digit:]]+$", @"^[^\p{Latin}[:^digit:]]+$", @"^[\p{Han}\d]+$", @"^[\p{Han}\D]+$", @"^[\p{Han}\-\]\\]+$", @"^[]\p{Han}]+$",
-        @"^[^]\p{Han}]+$", @"^[\p{Han}-]+$", @"^[\p{Han}-z]+$", @"^[\p{Han}\n\t\x41-\x43\x{61}-\x{63}\cA\077\0]+$", @"^(\p{Han})\1$", @"^(?:\p{Cyrillic}|\p{Greek})+$", @"(\p{Latin}\p{Cyrillic}|\p{Cyrillic}\p{Latin})",
-        @"^\p{Hiragana}$", @"^\p{Katakana}$", @"^\p{Script=Katakana}$", @"^\p{Hangul}+$", @"^\p{Thai}+$", @"^\p{Cn}$", @"^\p{Co}$", @"^\p{Zs}$", @"^\p{M}$", @"^\p{Deseret}+$", @"(?x)^ \p{Han} + $ # all",
+        @"^\p{Cyrillic}+$", @"^\p{IsCyrillic}", @"^\p{InCyrillic}", @"\P{Cyrillic}", @"^\p{^Cyrillic}$", @"^\P{^Cyrillic}$",
+        @"^\p{ c y-rillic }", @"^\p{Cyrl}+$", @"^\p{Script=Cyrillic}",
+        @"^\p{sc:Cyrl}", @"^\p{Han}$", @"^\P{Han}$", @"^\p{Han}{2}$", @"^\p{Script=Han}+$", @"^\p{Script_Extensions=Han}+$",
+        @"^\p{scx=Hani}+$", @"^[\p{Han}a-z]+$", @"^[^\p{Han}a-z]+$",
+        @"^[^\p{Han}]$", @"^[\P{Han}x]+$", @"^[a\x{20000}-\x{2FFFF}]$", @"^[^a\x{20000}-\x{2FFFF}]$", "^[a\U00020000]+$", "^\U00020000+$",
+        @"^\x{20000}$", @"^\x{20000}{2}$", @"^\N{U+20000}+$",
+        @"^\pL+$", @"^\PL+$", @"^\p{L}$", @"^\p{Letter}+$", @"^\p{gc=L}", @"^\p{General_Category=Lu}", @"^\p{Lu}", @"(?i)^\p{Lu}+$",
+        @"(?i)^[^\p{Lu}]+$", @"^\p{L&}+$", @"^\p{LC}+$",
+        @"^\p{Nd}+$", @"^\p{Sc}$", @"^\p{Punct}$", @"^\p{Alphabetic}+$", @"^\p{Uppercase}", @"^\p{Space}$", @"^\p{Emoji}$",
+        @"^[\p{Emoji}]{2}$", @"^\p{Any}+$", @"^\p{Assigned}+$", @"^\P{Assigned}$",
+        @"^\p{ASCII}+$", @"^\p{Block=Basic_Latin}+$", @"^\p{Blk=ASCII}+$", @"^\p{Arrows}$", @"^\p{InArrows}$", @"^\p{Common}$",
+        @"^\p{Script=Common}$", @"^\p{Inherited}$", @"^\p{Latin}+$", @"^\p{Greek}\p{Latin}",
+        @"^[\p{Greek}\p{Latin}]+$", @"^[\p{Latin}[:digit:]]+$", @"^[\p{Latin}[:^digit:]]+$", @"^[^\p{Latin}[:^digit:]]+$",
+        @"^[\p{Han}\d]+$", @"^[\p{Han}\D]+$", @"^[\p{Han}\-\]\\]+$", @"^[]\p{Han}]+$",
+        @"^[^]\p{Han}]+$", @"^[\p{Han}-]+$", @"^[\p{Han}-z]+$", @"^[\p{Han}\n\t\x41-\x43\x{61}-\x{63}\cA\077\0]+$", @"^(\p{Han})\1$",
+        @"^(?:\p{Cyrillic}|\p{Greek})+$", @"(\p{Latin}\p{Cyrillic}|\p{Cyrillic}\p{Latin})",
+        @"^\p{Hiragana}$", @"^\p{Katakana}$", @"^\p{Script=Katakana}$", @"^\p{Hangul}+$", @"^\p{Thai}+$", @"^\p{Cn}$", @"^\p{Co}$",
+        @"^\p{Zs}$", @"^\p{M}$", @"^\p{Deseret}+$", @"(?x)^ \p{Han} + $ # all",
     ];
 
     private static readonly string[] s_texts =
     [
-        "", "a", "z", "A", "AZ", "aя", "яa", "я", "Яблоко", "привет", "ԁ", "中", "中文", "中中", "漢a", "\U00020000", "\U00020000\U00020000", "a\U00020000", "\U00020000中", "\U0002A700", "\U00030000", "\U0001F600", "\U0001F600\U0001F601",
-        "1", "12", "१२", "٣", "$", "€", "!", "。", "、", "ー", "あ", "ア", "한국", "ไทย", "→", " ", "\u00a0", "\u3000", "é", "e\u0301", "\u0301", "Ω", "Ωa", "ß", "ǅ", "K", "]", "-", "\\", "中-", "中]", "]中", "]a", "ABC", "abc", "\n", "\u0001",
+        "", "a", "z", "A", "AZ", "aя", "яa", "я", "Яблоко", "привет", "ԁ", "中", "中文", "中中", "漢a", "\U00020000", "\U00020000\U00020000",
+        "a\U00020000", "\U00020000中", "\U0002A700", "\U00030000", "\U0001F600", "\U0001F600\U0001F601",
+        "1", "12", "१२", "٣", "$", "€", "!", "。", "、", "ー", "あ", "ア", "한국", "ไทย", "→", " ", "\u00a0", "\u3000", "é", "e\u0301", "\u0301",
+        "Ω", "Ωa", "ß", "ǅ", "K", "]", "-", "\\", "中-", "中]", "]中", "]a", "ABC", "abc", "\n", "\u0001",
         "?", "\u0378", "\ue000", "\U000F0000", "\U00010400\U00010428", "\U00010400", "〇", "々", "\ufffd",
     ];
 
@@ -41,7 +52,8 @@ public sealed class PerlUnicodeSpecs
             use open qw(:std :utf8); my @t = map { chomp; join "", map { chr hex } split / / } split /\|/, <STDIN>;
             while (my $p = <STDIN>) { chomp $p; my $r = qr/(?a)$p/; print join("", map { /$r/ ? 1 : 0 } @t), "\n" }
             """;
-        var codes = string.Join('|', s_texts.Select(static text => string.Join(' ', text.EnumerateRunes().Select(static rune => rune.Value.ToString("x")))));
+        var codes = string.Join(
+            '|', s_texts.Select(static text => string.Join(' ', text.EnumerateRunes().Select(static rune => rune.Value.ToString("x")))));
         TestKinds.MayStart("perl");
         using var perl = Process.Start(new ProcessStartInfo(Needs.Program("perl"), ["-e", script])
         {
@@ -102,7 +114,8 @@ public sealed class PerlUnicodeSpecs
         foreach (var (name, ranges) in values.Where(value => value.Key is not "Cn"))
         {
             Assert.True(UnicodeProperties.Instance.TryFind(property + name, out var set, out var error), error);
-            var newer = ranges.SelectMany(static range => Enumerable.Range(range.First, range.Last - range.First + 1)).Where(point => !set!.Contains(point) && assigned!.Contains(point));
+            var newer = ranges.SelectMany(static range => Enumerable.Range(range.First, range.Last - range.First + 1))
+                .Where(point => !set!.Contains(point) && assigned!.Contains(point));
             Assert.Empty(newer);
             Assert.DoesNotContain(set!.Ranges, range => !ranges.Exists(own => own.First <= range.First && range.First <= own.Last));
         }

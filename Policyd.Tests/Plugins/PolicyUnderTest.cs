@@ -18,7 +18,9 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
     private Session _session = new();
 
     public PolicyUnderTest(string plugins, params Type[] modules)
-        : this(new ModelEnvironment { Modules = ModuleRegistry.BuiltIn.With(modules) }, $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}")
+        : this(
+            new ModelEnvironment { Modules = ModuleRegistry.BuiltIn.With(modules) },
+            $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}")
     {
     }
 
@@ -40,7 +42,8 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>A whole configuration; its first virtual host is asked. Its log is kept in <see cref="Log"/>.</summary>
-    public static PolicyUnderTest Of(string hocon, ModelEnvironment? environment = null) => new(environment ?? new ModelEnvironment(), hocon);
+    public static PolicyUnderTest Of(string hocon, ModelEnvironment? environment = null) =>
+        new(environment ?? new ModelEnvironment(), hocon);
 
     public static PolicyServerModel? Build(string hocon, out DiagnosticBag diagnostics, ModelEnvironment? environment = null)
     {
@@ -66,7 +69,9 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
 
     /// <summary>A request by its bytes, with the closing empty line: not all that comes is UTF-8.</summary>
     public Task<string?> AskRawAsync(byte[] bytes) =>
-        PolicyRequestReader.TryRead(bytes, RequestLimits.Default, out var request, out var error) ? AskAsync(request) : throw new InvalidOperationException(error.Message);
+        PolicyRequestReader.TryRead(bytes, RequestLimits.Default, out var request, out var error)
+            ? AskAsync(request)
+            : throw new InvalidOperationException(error.Message);
 
     private async Task<string?> AskAsync(PolicyRequest request)
     {

@@ -128,15 +128,22 @@ public sealed class ProxySpecs
               ] }
             """);
         await using var server = await PolicydProcess.Serve(file, first);
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", first), TestContext.Current.CancellationToken);
+        await using var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", first), TestContext.Current.CancellationToken);
         using var process = Process.GetProcessById(server.Id);
         var before = process.TotalProcessorTime;
         foreach (var hops in new[] { "0", "-7", "99999999999999999999", "x" })
         {
             foreach (var instance in new[] { "", "7.1" })
             {
-                var request = PolicyRequestBuilder.AccessPolicy().Add("recipient", "b@example.org").Add("instance", instance).Add("policyd_proxy_hops", hops).ToBytes();
-                Assert.Equal("defer round and round", await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
+                var request = PolicyRequestBuilder.AccessPolicy()
+                    .Add("recipient", "b@example.org")
+                    .Add("instance", instance)
+                    .Add("policyd_proxy_hops", hops)
+                    .ToBytes();
+                Assert.Equal(
+                    "defer round and round",
+                    await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
             }
         }
 
@@ -164,17 +171,24 @@ public sealed class ProxySpecs
               ] }
             """);
         await using var server = await PolicydProcess.Serve(file, first);
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", first), TestContext.Current.CancellationToken);
-        foreach (var (recipient, action) in new[] { ("b@example.org", "dunno"), ("a@example.org", "reject scored"), ("c@example.org", "reject scored") })
+        await using var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", first), TestContext.Current.CancellationToken);
+        foreach (var (recipient, action) in new[]
+        {
+            ("b@example.org", "dunno"), ("a@example.org", "reject scored"), ("c@example.org", "reject scored")
+        })
         {
             var request = PolicyRequestBuilder.AccessPolicy().Add("recipient", recipient).Add("instance", "7.1").ToBytes();
-            Assert.Equal(action, await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
+            Assert.Equal(
+                action, await Eventually.Ends("an answer", client.AskAsync(request, TestContext.Current.CancellationToken).AsTask()));
         }
 
         Assert.DoesNotContain(server.Lines, static line => line.Contains("timed out", StringComparison.Ordinal));
     }
 
-    private static PolicyUnderTest Proxy(int port, string options) => new($"{{ module = Proxy, host = \"127.0.0.1:{port}\", on_error = dunno, {options} }}");
+    private static PolicyUnderTest Proxy(int port, string options) =>
+        new($"{{ module = Proxy, host = \"127.0.0.1:{port}\", on_error = dunno, {options} }}");
 
-    private static int Warnings(PolicyUnderTest policy) => policy.Log.Lines.Count(static line => line.Level >= Microsoft.Extensions.Logging.LogLevel.Warning);
+    private static int Warnings(PolicyUnderTest policy) =>
+        policy.Log.Lines.Count(static line => line.Level >= Microsoft.Extensions.Logging.LogLevel.Warning);
 }

@@ -22,8 +22,10 @@ public sealed class ScoreNameSpecs
     public void Any_name_stays_one_detail_of_printable_ascii() => Gen.String.Array[1, 4].Sample(names =>
     {
         var details = string.Join(", ", names.Select(static name => $"{ScoreName.Escape(name)}=1"));
-        return !details.AsSpan().ContainsAnyExceptInRange(' ', '~') && details.Split(',').Length == names.Length && details.Count(static c => c == '=') == names.Length
-            && details.AsSpan().IndexOfAny("[]()") < 0;
+        return !details.AsSpan().ContainsAnyExceptInRange(' ', '~')
+            && details.Split(',').Length == names.Length
+            && details.Count(static c => c == '=') == names.Length
+                && details.AsSpan().IndexOfAny("[]()") < 0;
     });
 
     [Fact]

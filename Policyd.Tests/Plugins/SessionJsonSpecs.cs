@@ -10,10 +10,19 @@ public sealed class SessionJsonSpecs
 {
     public static TheoryData<object> Kept =>
     [
-        ("reject", 7), ("a", (1.5, true), new[] { "x" }), (1, 2, 3, 4, 5, 6, 7, 8, "nine"), (Name: (string?)null, Score: double.NaN), double.PositiveInfinity,
-        new Verdict("reject", 3), new Verdict("", 0) { Note = "n" }, new Mutable { Field = 4, Property = "p" }, DayOfWeek.Friday, new Dictionary<string, (int, string)> { ["a"] = (1, "b") },
-        new List<Verdict> { new("x", 1) }, new ReadOnly(5), TimeSpan.FromSeconds(3), new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.FromHours(1)), Guid.Empty, 3.25m, new HashSet<int> { 3, 1 },
-        new OwnField { Value = 9 }, new Ignoring { Value = 2 }, (byte[])[1, 2, 255], new KeyValuePair<int, string>(1, "x"), new Polymorphic(), new Tree { Children = [new Tree()] }, new Empty(),
+        ("reject", 7), ("a", (1.5, true), new[]
+        {
+            "x"
+        }), (1, 2, 3, 4, 5, 6, 7, 8, "nine"), (Name: (string?)null, Score: double.NaN), double.PositiveInfinity,
+        new Verdict("reject", 3), new Verdict("", 0)
+        {
+            Note = "n"
+        }, new Mutable { Field = 4, Property = "p" }, DayOfWeek.Friday, new Dictionary<string, (int, string)> { ["a"] = (1, "b") },
+        new List<Verdict> { new("x", 1) }, new ReadOnly(5), TimeSpan.FromSeconds(
+            3), new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.FromHours(1)), Guid.Empty, 3.25m, new HashSet<int> { 3, 1 },
+        new OwnField { Value = 9 }, new Ignoring { Value = 2 }, (byte[])[
+            1, 2, 255
+        ], new KeyValuePair<int, string>(1, "x"), new Polymorphic(), new Tree { Children = [new Tree()] }, new Empty(),
     ];
 
     public static TheoryData<object, string> Refused => new()
@@ -40,17 +49,20 @@ public sealed class SessionJsonSpecs
 
     [Theory]
     [MemberData(nameof(Kept))]
-    public void Value_comes_back(object value) => typeof(SessionJsonSpecs).GetMethod(nameof(ComesBack), System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!
+    public void Value_comes_back(object value) => typeof(SessionJsonSpecs).GetMethod(
+        nameof(ComesBack), System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!
         .MakeGenericMethod(value.GetType()).Invoke(null, [value]);
 
     [Theory]
     [MemberData(nameof(Refused))]
     public void Value_that_would_not_come_back_is_an_error_each_time(object value, string why)
     {
-        var put = typeof(SessionJsonSpecs).GetMethod(nameof(Put), System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Static)!.MakeGenericMethod(value.GetType());
+        var put = typeof(SessionJsonSpecs).GetMethod(nameof(Put), System.Reflection.BindingFlags.NonPublic
+            | System.Reflection.BindingFlags.Static)!.MakeGenericMethod(value.GetType());
         for (var time = 0; time < 3; time++)
         {
-            var error = Assert.IsType<InvalidOperationException>(Assert.Throws<System.Reflection.TargetInvocationException>(() => put.Invoke(null, [value])).InnerException);
+            var error = Assert.IsType<InvalidOperationException>(
+                Assert.Throws<System.Reflection.TargetInvocationException>(() => put.Invoke(null, [value])).InnerException);
             Assert.Contains(why, error.Message, StringComparison.Ordinal);
             Assert.Contains("\"key\"", error.Message, StringComparison.Ordinal);
         }

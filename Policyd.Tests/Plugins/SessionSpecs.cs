@@ -121,7 +121,11 @@ public sealed class SessionSpecs
 
                 store.StoreAsync(instance, session, default).AsTask().Wait();
                 model.RemoveAll(one => one.Instance == instance);
-                model.Add((instance, session, clock.GetTimestamp() + 100 * clock.TimestampFrequency, MemorySessionStore.SessionOverhead + 2 * instance.Length + session.Bytes));
+                model.Add((
+                    instance,
+                    session,
+                    clock.GetTimestamp() + 100 * clock.TimestampFrequency,
+                    MemorySessionStore.SessionOverhead + 2 * instance.Length + session.Bytes));
                 while (model.Sum(one => one.Bytes) > MaxBytes)
                 {
                     model.RemoveAt(0);

@@ -12,7 +12,8 @@ public sealed class SharedDeadlinesSpecs
         var waited = Stopwatch.StartNew();
         var token = SharedDeadlines.After(TimeSpan.FromSeconds(1));
         await Eventually.Holds("the token to be cancelled", () => token.IsCancellationRequested);
-        Assert.True(waited.Elapsed > TimeSpan.FromMilliseconds(950), $"cancelled after {waited.Elapsed}");   // the system's timers count in steps of some 15 ms
+        // the system's timers count in steps of some 15 ms
+        Assert.True(waited.Elapsed > TimeSpan.FromMilliseconds(950), $"cancelled after {waited.Elapsed}");
     }
 
     [Fact]

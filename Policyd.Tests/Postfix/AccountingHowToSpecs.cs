@@ -43,7 +43,8 @@ public sealed partial class AccountingHowToSpecs : IDisposable
         string configuration;
         if (form == "hocon")
         {
-            var plugins = PluginsOfAccounting().Replace(Block("hocon", 0), match => match.Groups[1].Value + Block("hocon", 1) + match.Groups[2].Value);
+            var plugins = PluginsOfAccounting().Replace(
+                Block("hocon", 0), match => match.Groups[1].Value + Block("hocon", 1) + match.Groups[2].Value);
             configuration = _folder.Write("policyd.hocon", Localized(plugins, dsn));
         }
         else
@@ -77,7 +78,9 @@ public sealed partial class AccountingHowToSpecs : IDisposable
 
     /// <summary>The limits of the page, in mails that a test can send: 10000 is 5, 1000 is 3, 100 is 2.</summary>
     private static string Smaller(string text) => text
-        .Replace("10000", "5", StringComparison.Ordinal).Replace("1000", "3", StringComparison.Ordinal).Replace("100", "2", StringComparison.Ordinal);
+        .Replace("10000", "5", StringComparison.Ordinal)
+            .Replace("1000", "3", StringComparison.Ordinal)
+            .Replace("100", "2", StringComparison.Ordinal);
 
     private string Localized(string text, string dsn) => Smaller(text)
         .Replace("dbi:mysql:database=policyd;host=127.0.0.1", dsn, StringComparison.Ordinal)
@@ -94,15 +97,19 @@ public sealed partial class AccountingHowToSpecs : IDisposable
     private async Task<ProcessUnderTest> ServeAsync(string configuration)
     {
         var server = ProcessUnderTest.Start(
-            PolicydProcess.Executable, ["serve", "-c", configuration], new Dictionary<string, string> { ["POLICYD_DB_PASSWORD"] = "secret" });
+            PolicydProcess.Executable,
+            ["serve", "-c", configuration],
+            new Dictionary<string, string> { ["POLICYD_DB_PASSWORD"] = "secret" });
         await PolicydProcess.Listens(server, _accounting);
         return server;
     }
 
     private async Task<PostfixServer> StartPostfixAsync(SmtpSink sink)
     {
-        var mainCf = Regex.Match(_page, "^```\n# main.cf\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline).Groups[1].Value.Trim();
-        return await PostfixServer.Start(sink.Port, new Dictionary<int, string[]> { [_smtp] = [mainCf.Replace("12346", $"{_accounting}", StringComparison.Ordinal)] });
+        var mainCf =
+            Regex.Match(_page, "^```\n# main.cf\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline).Groups[1].Value.Trim();
+        return await PostfixServer.Start(
+            sink.Port, new Dictionary<int, string[]> { [_smtp] = [mainCf.Replace("12346", $"{_accounting}", StringComparison.Ordinal)] });
     }
 
     private async Task AdmitsAsync(ProcessUnderTest server, string client, int limit)
@@ -119,5 +126,6 @@ public sealed partial class AccountingHowToSpecs : IDisposable
     }
 
     private static async Task<string[]> RowsAsync(MariaDbServer mariaDb) =>
-        (await mariaDb.Query("SELECT CONCAT(`key`, ' ', `count`) FROM d1.acct_client_address ORDER BY `key`")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        (await mariaDb.Query("SELECT CONCAT(`key`, ' ', `count`) FROM d1.acct_client_address ORDER BY `key`")).Split(
+            '\n', StringSplitOptions.RemoveEmptyEntries);
 }

@@ -105,7 +105,10 @@ public sealed class PostfixFixture : IAsyncDisposable
             {
                 [TcpPort] = [$"{Restrictions} inet:127.0.0.1:{tcp}"],
                 [UnixPort] = [$"{Restrictions} unix:{socket}"],
-                [EndOfDataPort] = [$"{Restrictions} inet:127.0.0.1:{tcp}", $"smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:{endOfData}"],
+                [EndOfDataPort] = [
+                    $"{Restrictions} inet:127.0.0.1:{tcp}",
+                    $"smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:{endOfData}"
+                ],
                 [ContextPort] = [$"smtpd_policy_service_policy_context = strict", $"{Restrictions} inet:127.0.0.1:{tcp}"],
             });
             return new Running(postfix, policyd, sink);

@@ -2,7 +2,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Postfix;
 
-/// <summary>A real Postfix asks a real policyd, and does what it says. The rows of SMTPD_POLICY_README's conformance that concern a server.</summary>
+/// <summary>
+/// A real Postfix asks a real policyd, and does what it says. The rows of SMTPD_POLICY_README's conformance that concern a server.
+/// </summary>
 [ServerTest]
 public sealed class PostfixObeysSpecs(PostfixFixture fixture)
 {
@@ -16,8 +18,14 @@ public sealed class PostfixObeysSpecs(PostfixFixture fixture)
     {
         await using var mail = await Connect(transport);
         await mail.Say("MAIL FROM:<a@example.com>");
-        Assert.StartsWith("554 5.7.1 <no@example.org>: Recipient address rejected: no such policy", await mail.Say("RCPT TO:<no@example.org>"), StringComparison.Ordinal);
-        Assert.StartsWith("450 4.7.1 <later@example.org>: Recipient address rejected: come back", await mail.Say("RCPT TO:<later@example.org>"), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "554 5.7.1 <no@example.org>: Recipient address rejected: no such policy",
+            await mail.Say("RCPT TO:<no@example.org>"),
+            StringComparison.Ordinal);
+        Assert.StartsWith(
+            "450 4.7.1 <later@example.org>: Recipient address rejected: come back",
+            await mail.Say("RCPT TO:<later@example.org>"),
+            StringComparison.Ordinal);
         Assert.StartsWith("250 ", await mail.Say("RCPT TO:<welcome@example.org>"), StringComparison.Ordinal);
     }
 
@@ -33,7 +41,8 @@ public sealed class PostfixObeysSpecs(PostfixFixture fixture)
         Assert.All(recipients, answer => Assert.StartsWith("250 ", answer, StringComparison.Ordinal));
         Assert.StartsWith("250 ", end, StringComparison.Ordinal);
         var text = await running.Sink.Receives(sender);
-        Assert.Equal("X-MtScore: NO score=0", Assert.Single(text.Split('\n'), line => line.StartsWith("X-MtScore", StringComparison.Ordinal)));
+        Assert.Equal(
+            "X-MtScore: NO score=0", Assert.Single(text.Split('\n'), line => line.StartsWith("X-MtScore", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -130,7 +139,8 @@ public sealed class PostfixObeysSpecs(PostfixFixture fixture)
     }
 
     private static int Complaints(PostfixFixture.Running running) =>
-        running.Postfix.Log.Split('\n').Count(line => line.Contains("warning", StringComparison.Ordinal) && line.Contains("policy.sock", StringComparison.Ordinal));
+        running.Postfix.Log.Split('\n')
+            .Count(line => line.Contains("warning", StringComparison.Ordinal) && line.Contains("policy.sock", StringComparison.Ordinal));
 
     private async Task<SmtpDialogue> Connect(string transport)
     {

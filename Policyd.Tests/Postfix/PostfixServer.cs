@@ -64,7 +64,8 @@ internal sealed class PostfixServer : IAsyncDisposable
         {
             foreach (var port in smtpd.Keys)
             {
-                await Eventually.Settles(() => $"smtpd to listen on {port}; its log:\n{server.Log}", () => Task.FromResult(FreePort.Answers(port)));
+                await Eventually.Settles(
+                    () => $"smtpd to listen on {port}; its log:\n{server.Log}", () => Task.FromResult(FreePort.Answers(port)));
             }
         }
         catch

@@ -131,7 +131,9 @@ public sealed class GrammarAgainstPostfixSpecs
             while (framer.TryTake(out var frame, out _) == FrameStatus.Frame)
             {
                 Assert.True(PolicyRequestReader.TryRead(frame, RequestLimits.Default, out var request, out _));
-                var row = int.Parse(request.Recipient["row".Length..request.Recipient.IndexOf('@', StringComparison.Ordinal)], CultureInfo.InvariantCulture);
+                var row = int.Parse(
+                    request.Recipient["row".Length..request.Recipient.IndexOf('@', StringComparison.Ordinal)],
+                    CultureInfo.InvariantCulture);
                 await socket.SendAsync(Encoding.UTF8.GetBytes($"action={Table[row].Action}\n\n"));
             }
         }

@@ -34,7 +34,8 @@ public sealed class PolicyClientSpecs
     {
         using var server = new ScriptedServer(reply);
         await using var client = await PolicyClient.ConnectAsync(server.Endpoint, TestContext.Current.CancellationToken);
-        var error = await Assert.ThrowsAsync<PolicyClientException>(async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<PolicyClientException>(
+            async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
     }
 
@@ -56,7 +57,9 @@ public sealed class PolicyClientSpecs
             : new Socket(IPAddress.Parse(transport).AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(transport == "unix" ? new UnixDomainSocketEndPoint(path) : new IPEndPoint(IPAddress.Parse(transport), 0));
         listener.Listen();
-        var endpoint = transport == "unix" ? PolicyEndpoint.Unix(path) : PolicyEndpoint.Tcp(transport, ((IPEndPoint)listener.LocalEndPoint!).Port);
+        var endpoint = transport == "unix"
+            ? PolicyEndpoint.Unix(path)
+            : PolicyEndpoint.Tcp(transport, ((IPEndPoint)listener.LocalEndPoint!).Port);
 
         var connecting = PolicyClient.ConnectAsync(endpoint, TestContext.Current.CancellationToken);
         using var server = await Eventually.Ends("the connection", listener.AcceptAsync(TestContext.Current.CancellationToken).AsTask());
@@ -85,7 +88,8 @@ public sealed class PolicyClientSpecs
     {
         using var server = new ScriptedServer(new string('x', 100_000));
         await using var client = await PolicyClient.ConnectAsync(server.Endpoint, TestContext.Current.CancellationToken);
-        var error = await Assert.ThrowsAsync<PolicyClientException>(async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<PolicyClientException>(
+            async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
         Assert.Contains("longer than", error.Message, StringComparison.Ordinal);
     }
 
@@ -108,7 +112,8 @@ public sealed class PolicyClientSpecs
     public async Task Client_names_the_server_that_is_not_there()
     {
         var error = await Assert.ThrowsAsync<PolicyClientException>(
-            async () => await PolicyClient.ConnectAsync(PolicyEndpoint.Unix("/nowhere/policy.sock"), TestContext.Current.CancellationToken));
+            async () => await PolicyClient.ConnectAsync(
+                PolicyEndpoint.Unix("/nowhere/policy.sock"), TestContext.Current.CancellationToken));
         Assert.Contains("unix:/nowhere/policy.sock", error.Message, StringComparison.Ordinal);
     }
 
@@ -119,7 +124,8 @@ public sealed class PolicyClientSpecs
         await using var client = await PolicyClient.ConnectAsync(server.Endpoint, TestContext.Current.CancellationToken);
         await client.AskAsync(Request, TestContext.Current.CancellationToken);
         await Eventually.Holds("the close to be seen", () => !client.IsUsable);
-        var error = await Assert.ThrowsAsync<PolicyClientException>(async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<PolicyClientException>(
+            async () => await client.AskAsync(Request, TestContext.Current.CancellationToken));
         Assert.Contains("closed", error.Message, StringComparison.Ordinal);
     }
 

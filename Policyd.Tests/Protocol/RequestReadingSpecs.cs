@@ -175,7 +175,8 @@ public sealed class RequestReadingSpecs
         // Mostly requests, with hostile pieces between them, cut at random.
         string[] pieces =
         [
-            "sender=a@b\n", "sender=\n", "size=1\r\n", "x=1=2\n", "\n", "\r\n", "\r", "=", "\0", "\n\n", "=1\n", "junk\n", "client_address=::1\n", "\r\r\n",
+            "sender=a@b\n", "sender=\n", "size=1\r\n", "x=1=2\n", "\n", "\r\n", "\r", "=", "\0", "\n\n", "=1\n", "junk\n",
+            "client_address=::1\n", "\r\r\n",
         ];
         var piece = Gen.OneOf(
             Gen.Int[0, pieces.Length - 1].Select(index => pieces[index]),

@@ -8,7 +8,9 @@ using StackExchange.Redis;
 
 namespace Policyd.Tests.Redis;
 
-/// <summary>Whatever a Redis, or what stands in its place, sends: what is kept of it has a bound. And when it is back, it is asked.</summary>
+/// <summary>
+/// Whatever a Redis, or what stands in its place, sends: what is kept of it has a bound. And when it is back, it is asked.
+/// </summary>
 public sealed class RedisBoundSpecs : IAsyncDisposable
 {
     private readonly List<IAsyncDisposable> _open = [];
@@ -29,7 +31,8 @@ public sealed class RedisBoundSpecs : IAsyncDisposable
     public static TheoryData<string> TooLarge =>
     [
         "$104857600\r\n", "=2097153\r\n", "!99999999999999999999\r\n", "+" + new string('x', 70_000), "*" + new string('1', 70_000),
-        string.Concat(Enumerable.Repeat("*2\r\n", 20)), "*9999999\r\n" + string.Concat(Enumerable.Repeat("$1000\r\n" + new string('x', 1000) + "\r\n", 2200)), "%999999999\r\n" + new string(':', 1),
+        string.Concat(Enumerable.Repeat("*2\r\n", 20)), "*9999999\r\n"
+            + string.Concat(Enumerable.Repeat("$1000\r\n" + new string('x', 1000) + "\r\n", 2200)), "%999999999\r\n" + new string(':', 1),
     ];
 
     public async ValueTask DisposeAsync()
@@ -94,7 +97,8 @@ public sealed class RedisBoundSpecs : IAsyncDisposable
         }
 
         Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, 60_000_000);
-        await Assert.ThrowsAsync<CacheException>(async () => await cache.SetAsync("large", new byte[1_000_001], TimeSpan.FromMinutes(5), Cancel));
+        await Assert.ThrowsAsync<CacheException>(
+            async () => await cache.SetAsync("large", new byte[1_000_001], TimeSpan.FromMinutes(5), Cancel));
     }
 
     [Fact]
@@ -147,5 +151,6 @@ public sealed class RedisBoundSpecs : IAsyncDisposable
     }
 
     private RedisClient Cache(int port) =>
-        Own((RedisClient)new RedisConnectionOptions { Server = $"127.0.0.1:{port}" }.Create("c", new ConnectionEnvironment(TimeProvider.System, _log.CreateLogger("c"))));
+        Own((RedisClient)new RedisConnectionOptions { Server = $"127.0.0.1:{port}" }.Create(
+            "c", new ConnectionEnvironment(TimeProvider.System, _log.CreateLogger("c"))));
 }

@@ -51,7 +51,8 @@ public sealed class RedisSentinelSpecs : IAsyncDisposable
         await Eventually.Holds("the replica to have it", async () => await AskAsync(replica.Port, "GET", "value") == "before", Timeout);
 
         await master.Kill();
-        await Eventually.Holds($"the replica to take values; the log says: {string.Join("; ", _log.Lines)}", () => SetsAsync(cache, "after"), Timeout);
+        await Eventually.Holds(
+            $"the replica to take values; the log says: {string.Join("; ", _log.Lines)}", () => SetsAsync(cache, "after"), Timeout);
         Assert.Equal("after", await AskAsync(replica.Port, "GET", "value"));
         Assert.Equal("after", Encoding.UTF8.GetString((await cache.GetAsync("value", Cancel))!));
         Assert.Empty(_log.Containing(Password));
@@ -85,11 +86,13 @@ public sealed class RedisSentinelSpecs : IAsyncDisposable
         return true;
     }
 
-    private static string? Value(string[] lines, string name) => Array.IndexOf(lines, name) is >= 0 and var at && at + 1 < lines.Length ? lines[at + 1] : null;
+    private static string? Value(string[] lines, string name) =>
+        Array.IndexOf(lines, name) is >= 0 and var at && at + 1 < lines.Length ? lines[at + 1] : null;
 
     private static async Task<string> AskAsync(int port, params string[] command)
     {
-        var (_, output) = await ProcessUnderTest.Run(Needs.Program("redis-cli"), ["-h", "127.0.0.1", "-p", $"{port}", "-a", Password, "--no-auth-warning", .. command]);
+        var (_, output) = await ProcessUnderTest.Run(
+            Needs.Program("redis-cli"), ["-h", "127.0.0.1", "-p", $"{port}", "-a", Password, "--no-auth-warning", .. command]);
         return output.Trim();
     }
 

@@ -139,7 +139,8 @@ public sealed class RedisSpecs : IAsyncDisposable
         await right.SetAsync("a", "1"u8.ToArray(), TimeSpan.FromMinutes(5), Cancel);
         var other = Own(new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "s3cret" }.Create("c", Environment));
         Assert.Null(await other.GetAsync("a", Cancel));
-        var same = Own(new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "s3cret", Db = 3 }.Create("c", Environment));
+        var same = Own(
+            new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "s3cret", Db = 3 }.Create("c", Environment));
         Assert.Equal("1", await TextAsync(same, "a"));
 
         var wrong = Own(new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "wr0ng" }.Create("c", Environment));
@@ -180,7 +181,9 @@ public sealed class RedisSpecs : IAsyncDisposable
     [InlineData("server = \"x:y:z\"", "not a valid address")]
     public void Options_that_cannot_work_are_errors_at_the_start(string connection, string part)
     {
-        Assert.Null(Plugins.PolicyUnderTest.Build($"policyd {{ connections {{ c {{ module = Redis, {connection} }} }}, virtual_hosts = [ {{ port = 12345, plugins = [] }} ] }}", out var diagnostics));
+        Assert.Null(Plugins.PolicyUnderTest.Build(
+            $"policyd {{ connections {{ c {{ module = Redis, {connection} }} }}, virtual_hosts = [ {{ port = 12345, plugins = [] }} ] }}",
+            out var diagnostics));
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains(part, StringComparison.Ordinal));
     }
 

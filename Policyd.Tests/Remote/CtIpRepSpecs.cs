@@ -9,8 +9,18 @@ namespace Policyd.Tests.Remote;
 public sealed class CtIpRepSpecs
 {
     [Theory]
-    [InlineData("permfail", "", "reject 550 delivery from 192.0.2.7 is rejected. Check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: abc1", null)]
-    [InlineData("tempfail", "", "defer 450 delivery from 192.0.2.7 is deferred,repeatedly. Send again or check at http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: abc1", null)]
+    [InlineData(
+        "permfail",
+        "",
+        "reject 550 delivery from 192.0.2.7 is rejected. Check at "
+            + "http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: abc1",
+        null)]
+    [InlineData(
+        "tempfail",
+        "",
+        "defer 450 delivery from 192.0.2.7 is deferred,repeatedly. Send again or check at "
+            + "http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: abc1",
+        null)]
     [InlineData("accept", "permfail_score = 5", "dunno", null)]
     [InlineData("permfail", "permfail_mode = passive, permfail_score = 5", "dunno", "5")]
     [InlineData("tempfail", "tempfail_mode = passive, tempfail_score = 2.5", "dunno", "2.5")]
@@ -39,7 +49,8 @@ public sealed class CtIpRepSpecs
     [Fact]
     public async Task Reference_that_is_not_utf8_does_not_fail_the_mail()
     {
-        await using var daemon = new OneAnswerServer([.. "HTTP/1.1 200 OK\r\ncontent-length: 43\r\n\r\nx-ctch-dm-action:permfail\r\nx-ctch-refid:"u8, 0xff, .. "\r\n"u8]);
+        await using var daemon = new OneAnswerServer(
+            [.. "HTTP/1.1 200 OK\r\ncontent-length: 43\r\n\r\nx-ctch-dm-action:permfail\r\nx-ctch-refid:"u8, 0xff, .. "\r\n"u8]);
         Assert.Equal("reject no ?", await Policy(daemon.Port, "reject_message = \"no %REFID%\"").AskAsync());
     }
 
@@ -96,13 +107,16 @@ public sealed class CtIpRepSpecs
     [InlineData("key = \"a\\r\\nb\"", "control character")]
     public void Mistake_in_the_options_is_told_at_start(string option, string message)
     {
-        PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = CtIpRep, {option} }} ] }} ] }}", out var diagnostics);
+        PolicyUnderTest.Build(
+            $"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = CtIpRep, {option} }} ] }} ] }}", out var diagnostics);
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains(message, StringComparison.Ordinal));
     }
 
     private static OneAnswerServer Daemon(string body) =>
-        new(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 200 OK\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}")));
+        new(Encoding.UTF8.GetBytes(string.Create(
+            CultureInfo.InvariantCulture, $"HTTP/1.1 200 OK\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}")));
 
     private static PolicyUnderTest Policy(int port, string options) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"{{ name = ct, module = CtIpRep, url = \"http://127.0.0.1:{port}/ctipd/iprep\", {options} }}"));
+        new(string.Create(
+            CultureInfo.InvariantCulture, $"{{ name = ct, module = CtIpRep, url = \"http://127.0.0.1:{port}/ctipd/iprep\", {options} }}"));
 }

@@ -65,7 +65,8 @@ public sealed class Fail2BanSpecs
         await using var fail2Ban = await Fail2BanServer.StartNew("policyd");
         var policy = Policy(fail2Ban.Socket, "nosuchjail");
         Assert.Equal("dunno", await policy.AskAsync());
-        Assert.Single(policy.Log.Containing("did not ban 192.0.2.7 in nosuchjail"), line => line.Contains("UnknownJail", StringComparison.Ordinal));
+        Assert.Single(
+            policy.Log.Containing("did not ban 192.0.2.7 in nosuchjail"), line => line.Contains("UnknownJail", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -154,7 +155,9 @@ public sealed class Fail2BanSpecs
     [Fact]
     public void Path_that_is_too_long_is_told_at_start()
     {
-        PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = Fail2Ban, socket = \"/{new string('x', 200)}\" }} ] }} ] }}", out var diagnostics);
+        PolicyUnderTest.Build(
+            $"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = Fail2Ban, socket = "
+                + $"\"/{new string('x', 200)}\" }} ] }} ] }}", out var diagnostics);
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains("cannot be a socket path", StringComparison.Ordinal));
     }
 

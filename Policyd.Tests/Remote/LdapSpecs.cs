@@ -22,7 +22,9 @@ public sealed class LdapSpecs
     public async Task Settings_of_the_one_entry_are_set(bool starttls, bool binds)
     {
         await using var slapd = await SlapdServer.StartNew();
-        await using var policy = Policy(slapd.Port, (starttls ? $"ca_file = \"{slapd.CaFile}\", " : "starttls = 0, ") + (binds ? $"binddn = \"{SlapdServer.Reader}\", password = {SlapdServer.Password}" : ""));
+        await using var policy = Policy(slapd.Port, (starttls
+            ? $"ca_file = \"{slapd.CaFile}\", "
+            : "starttls = 0, ") + (binds ? $"binddn = \"{SlapdServer.Reader}\", password = {SlapdServer.Password}" : ""));
         Assert.Equal("dunno", await policy.Value.AskAsync(("sasl_username", "alice")));
         Assert.Equal("10000", policy.Value.Session["employeenumber"]);
         Assert.Equal("Grüße", policy.Value.Session["description"]);
@@ -90,7 +92,9 @@ public sealed class LdapSpecs
         }
 
         Assert.Equal(0, policy.Value.Session.Count);
-        Assert.Single(policy.Value.Log.Containing("connection ldap: "), line => line.Contains("refuses the bind as cn=reader,dc=example,dc=org: result 49", StringComparison.Ordinal));
+        Assert.Single(
+            policy.Value.Log.Containing("connection ldap: "),
+            line => line.Contains("refuses the bind as cn=reader,dc=example,dc=org: result 49", StringComparison.Ordinal));
         Assert.Empty(policy.Value.Log.Containing("hunter2"));
     }
 
@@ -130,7 +134,8 @@ public sealed class LdapSpecs
             while (!stop.IsCancellationRequested)
             {
                 var request = PolicyRequestBuilder.AccessPolicy().Add("sasl_username", "alice").ToRequest();
-                Assert.Equal("dunno", (await policy.Value.Model.VirtualHosts[0].RunAsync(request, new Session(), Eventually.Timeout)).Action);
+                Assert.Equal(
+                    "dunno", (await policy.Value.Model.VirtualHosts[0].RunAsync(request, new Session(), Eventually.Timeout)).Action);
                 answers++;
                 await Task.Delay(2);
             }
@@ -208,7 +213,8 @@ public sealed class LdapSpecs
     [Fact]
     public void Escaped_value_comes_back_whatever_it_is() => Gen.String.Sample(value =>
     {
-        var filter = new AsnReader(Encode($"(a={LdapFilter.Escape(value)})"), AsnEncodingRules.BER).ReadSequence(new Asn1Tag(TagClass.ContextSpecific, 3, true));
+        var filter = new AsnReader(Encode($"(a={LdapFilter.Escape(value)})"), AsnEncodingRules.BER).ReadSequence(
+            new Asn1Tag(TagClass.ContextSpecific, 3, true));
         filter.ReadOctetString();
         return Encoding.UTF8.GetString(filter.ReadOctetString()) == Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(value));
     });
@@ -271,7 +277,8 @@ public sealed class LdapSpecs
         }
         """);
 
-    private static Owned Policy(int port, string connection, string filter = "(uid=%s)") => new(PolicyUnderTest.Of(Configuration(port, connection, filter)));
+    private static Owned Policy(int port, string connection, string filter = "(uid=%s)") =>
+        new(PolicyUnderTest.Of(Configuration(port, connection, filter)));
 
     private sealed record Owned(PolicyUnderTest Value) : IAsyncDisposable
     {

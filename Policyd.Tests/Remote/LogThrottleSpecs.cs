@@ -27,7 +27,8 @@ public sealed class LogThrottleSpecs : IDisposable
             Wait(0.01);
         }
 
-        Assert.Equal(["ldap: refused", "ldap: refused (999 more since the last line)", "ldap: refused (999 more since the last line)"], Lines());
+        Assert.Equal(
+            ["ldap: refused", "ldap: refused (999 more since the last line)", "ldap: refused (999 more since the last line)"], Lines());
     }
 
     [Fact]
@@ -86,7 +87,8 @@ public sealed class LogThrottleSpecs : IDisposable
 
     public void Dispose() => _log.Dispose();
 
-    private static int CountOf(string line) => int.Parse(line.Split(" s; ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+    private static int CountOf(string line) =>
+        int.Parse(line.Split(" s; ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
 
     private IReadOnlyList<string> Lines() => [.. _log.Lines.Select(static line => line.Message)];
 

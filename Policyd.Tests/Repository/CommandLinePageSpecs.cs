@@ -23,7 +23,8 @@ public sealed partial class CommandLinePageSpecs
         {
             verbs++;
             var help = (await Command.RunAsync("", [.. verb, "--help"])).Output;
-            missing.AddRange(OptionsOf(help).Where(names => !names.Any(name => Regex.IsMatch(section, $@"(?<![\w-]){name}(?![\w-])"))).Select(names => $"policyd {string.Join(' ', verb)} {names[^1]}"));
+            missing.AddRange(OptionsOf(help).Where(names => !names.Any(name => Regex.IsMatch(section, $@"(?<![\w-]){name}(?![\w-])")))
+                .Select(names => $"policyd {string.Join(' ', verb)} {names[^1]}"));
             foreach (var sub in VerbsOf(help))
             {
                 if (verb.Length == 0)
@@ -56,5 +57,7 @@ public sealed partial class CommandLinePageSpecs
         .Where(names => !names.Any(name => name is "--help" or "--version" or "--config"));
 
     private static IEnumerable<string> VerbsOf(string help) =>
-        Commands().Match(help) is { Success: true } found ? CommandLines().Matches(found.Groups[1].Value).Select(line => line.Groups[1].Value) : [];
+        Commands().Match(help) is { Success: true } found
+            ? CommandLines().Matches(found.Groups[1].Value).Select(line => line.Groups[1].Value)
+            : [];
 }

@@ -13,7 +13,8 @@ public sealed partial class DocumentLinksSpecs
     public void No_link_of_a_page_is_dead()
     {
         var pages = Directory.EnumerateFiles(s_root, "*.md", SearchOption.AllDirectories).Where(IsOurs).ToList();
-        var links = pages.SelectMany(page => Links().Matches(WithoutCode(File.ReadAllText(page))).Select(link => (Page: page, Target: link.Groups[1].Value))).ToList();
+        var links = pages.SelectMany(page => Links().Matches(WithoutCode(File.ReadAllText(page)))
+            .Select(link => (Page: page, Target: link.Groups[1].Value))).ToList();
         Assert.True(pages.Count > 30 && links.Count > 60, $"{pages.Count} pages with {links.Count} links: the search for them is wrong");
         var dead = links.Where(link => !link.Target.Contains("://", StringComparison.Ordinal) && !Leads(link.Page, link.Target))
             .Select(link => $"{Path.GetRelativePath(s_root, link.Page)}: {link.Target}");
@@ -24,7 +25,8 @@ public sealed partial class DocumentLinksSpecs
     [InlineData("## The admin endpoint", "the-admin-endpoint")]
     [InlineData("### `policyd check`, and why", "policyd-check-and-why")]
     [InlineData("# mtpolicyd.conf", "mtpolicydconf")]
-    public void A_headings_anchor_is_made_as_it_is_where_the_pages_are_shown(string heading, string anchor) => Assert.Equal([anchor], Anchors(heading));
+    public void A_headings_anchor_is_made_as_it_is_where_the_pages_are_shown(string heading, string anchor) =>
+        Assert.Equal([anchor], Anchors(heading));
 
     [GeneratedRegex(@"\]\(([^)\s]+)\)")]
     private static partial Regex Links();

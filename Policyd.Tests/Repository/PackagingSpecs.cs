@@ -26,7 +26,8 @@ public sealed class PackagingSpecs
     public async Task Systemd_finds_nothing_wrong_with_the_unit()
     {
         using var folder = new TemporaryFolder();
-        var unit = await File.ReadAllTextAsync(FilesAbove.OfTheRepository("packaging/policyd.service"), TestContext.Current.CancellationToken);
+        var unit = await File.ReadAllTextAsync(
+            FilesAbove.OfTheRepository("packaging/policyd.service"), TestContext.Current.CancellationToken);
         Assert.Contains(Program, unit, StringComparison.Ordinal);
         var copy = folder.Write("policyd.service", unit.Replace(Program, PolicydProcess.Executable, StringComparison.Ordinal));
         var (code, text) = await ProcessUnderTest.Run(Needs.Program("systemd-analyze"), "verify", "--man=no", copy);
@@ -56,25 +57,33 @@ public sealed class PackagingSpecs
     {
         using var folder = new TemporaryFolder();
         var (reputation, accounting) = (FreePort.Next(), FreePort.Next());
-        var shipped = await File.ReadAllTextAsync(FilesAbove.OfTheRepository("config/mtpolicyd.hocon"), TestContext.Current.CancellationToken);
+        var shipped = await File.ReadAllTextAsync(
+            FilesAbove.OfTheRepository("config/mtpolicyd.hocon"), TestContext.Current.CancellationToken);
         Directory.CreateDirectory(folder["data"]);
         var configuration = folder.Write(
-            "mtpolicyd.hocon", shipped.Replace("12345", $"{reputation}", StringComparison.Ordinal).Replace("12346", $"{accounting}", StringComparison.Ordinal));
+            "mtpolicyd.hocon", shipped.Replace("12345", $"{reputation}", StringComparison.Ordinal)
+                .Replace("12346", $"{accounting}", StringComparison.Ordinal));
         await using var server = ProcessUnderTest.Start(
-            PolicydProcess.Executable, ["serve", "-c", configuration], new Dictionary<string, string> { ["RUNTIME_DIRECTORY"] = folder.Path }, folder["data"]);
+            PolicydProcess.Executable,
+            ["serve", "-c", configuration],
+            new Dictionary<string, string> { ["RUNTIME_DIRECTORY"] = folder.Path },
+            folder["data"]);
         await PolicydProcess.Listens(server, accounting);
 
         using var file = File.OpenText(FilesAbove.OfTheRepository("docker-compose.yml"));
         var yaml = new YamlStream();
         yaml.Load(file);
         var check = Text(yaml.Documents[0].RootNode["services"]["policyd"]["healthcheck"]["test"][1])
-            .Replace("policyd client", $"'{PolicydProcess.Executable}' client", StringComparison.Ordinal).Replace("12346", $"{accounting}", StringComparison.Ordinal);
+            .Replace("policyd client", $"'{PolicydProcess.Executable}' client", StringComparison.Ordinal)
+                .Replace("12346", $"{accounting}", StringComparison.Ordinal);
         var (code, text) = await ProcessUnderTest.Run("/bin/sh", "-c", check);
         Assert.Equal((0, "dunno"), (code, text));
 
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", accounting), TestContext.Current.CancellationToken);
+        await using var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", accounting), TestContext.Current.CancellationToken);
         await client.AskAsync(
-            PolicyRequestBuilder.AccessPolicy().Add("client_address", "192.0.2.7").Add("instance", "a").ToBytes(), TestContext.Current.CancellationToken);
+            PolicyRequestBuilder.AccessPolicy().Add("client_address", "192.0.2.7").Add("instance", "a").ToBytes(),
+            TestContext.Current.CancellationToken);
         Assert.True(File.Exists(folder["data/var/policyd.db"]), "the counters lie in the working folder");
         server.Terminate();
         await server.Exits();

@@ -10,7 +10,9 @@ public sealed partial class TestKindsSpecs
     public async Task Fast_test_may_start_no_process()
     {
         var refused = await Assert.ThrowsAsync<InvalidOperationException>(() => ProcessUnderTest.Run("/bin/true"));
-        Assert.Equal("TestKindsSpecs.Fast_test_may_start_no_process starts /bin/true: mark the test or its class with [ServerTest]", refused.Message);
+        Assert.Equal(
+            "TestKindsSpecs.Fast_test_may_start_no_process starts /bin/true: mark the test or its class with [ServerTest]",
+            refused.Message);
     }
 
     [Fact]

@@ -7,7 +7,10 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>What an operator of mtpolicyd tries first, each on the whole server with an mtpolicyd.conf: the least that answers, Spamhaus' lists, virtual hosts by policy context.</summary>
+/// <summary>
+/// What an operator of mtpolicyd tries first, each on the whole server with an mtpolicyd.conf: the least that answers, Spamhaus' lists,
+/// virtual hosts by policy context.
+/// </summary>
 public sealed class AcceptanceScenarioSpecs
 {
     private const string Spamhaus = """
@@ -90,8 +93,11 @@ public sealed class AcceptanceScenarioSpecs
     [InlineData("sender=a@listed.example", "PREPEND X-MtScore: YES score=5 [spamhaus-dbl-sender=5]")]
     [InlineData("reverse_client_name=listed.example", "PREPEND X-MtScore: NO score=2.5 [spamhaus-dbl-reverse_client_name=2.5]")]
     [InlineData("helo_name=listed.example", "PREPEND X-MtScore: NO score=1 [spamhaus-dbl-helo_name=1]")]
-    [InlineData("client_address=192.0.2.10 helo_name=listed.example", "PREPEND X-MtScore: NO score=4 [spamhaus-pbl=3, spamhaus-dbl-helo_name=1]")]
-    [InlineData("client_address=192.0.2.2 sender=a@listed.example", "reject sender ip 192.0.2.2 is blocked (score=10, spamhaus-sbl=5, spamhaus-dbl-sender=5)")]
+    [InlineData(
+        "client_address=192.0.2.10 helo_name=listed.example", "PREPEND X-MtScore: NO score=4 [spamhaus-pbl=3, spamhaus-dbl-helo_name=1]")]
+    [InlineData(
+        "client_address=192.0.2.2 sender=a@listed.example",
+        "reject sender ip 192.0.2.2 is blocked (score=10, spamhaus-sbl=5, spamhaus-dbl-sender=5)")]
     public async Task Spamhaus_lists_score_by_the_kind_of_listing(string attributes, string answer)
     {
         await using var dns = new ScriptedDnsServer().A("listed.example.dbl.spamhaus.org", "127.0.1.2");
@@ -100,7 +106,10 @@ public sealed class AcceptanceScenarioSpecs
             dns.A($"{host}.2.0.192.zen.spamhaus.org", $"127.0.0.{host}");
         }
 
-        await using var resolver = new DnsResolver(new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) }, TimeProvider.System, new LogCapture().CreateLogger("dns"));
+        await using var resolver = new DnsResolver(
+            new DnsOptions { Servers = [dns.Address], Timeout = TimeSpan.FromSeconds(20) },
+            TimeProvider.System,
+            new LogCapture().CreateLogger("dns"));
         await using var server = await ServerUnderTest.StartAsync(
             $"""
             port = "127.0.0.1:{_port}"
@@ -111,7 +120,8 @@ public sealed class AcceptanceScenarioSpecs
             """,
             "mtpolicyd.conf",
             resolver);
-        (string, string)[] given = [.. attributes.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(attribute => (attribute.Split('=')[0], attribute.Split('=')[1]))];
+        (string, string)[] given = [.. attributes.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(attribute => (attribute.Split('=')[0], attribute.Split('=')[1]))];
         Assert.Equal(answer, await AskAsync(_port, given));
     }
 

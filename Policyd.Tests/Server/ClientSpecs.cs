@@ -17,7 +17,8 @@ public sealed class ClientSpecs
         var requests = server.Connections.Select(Assert.Single).ToArray();
         Assert.Equal(requests.Select(request => $"dunno {request.Length}"), result.Output.TrimEnd('\n').Split('\n'));
         Assert.Matches(@"^request=smtpd_access_policy\ninstance=0\.\d+\nclient_address=192\.0\.2\.1\n$", requests[0]);
-        Assert.Matches(@"^request=smtpd_access_policy\ninstance=0\.\d+\nclient_address=192\.0\.2\.2\nsender=a@example\.org=x\n$", requests[1]);
+        Assert.Matches(
+            @"^request=smtpd_access_policy\ninstance=0\.\d+\nclient_address=192\.0\.2\.2\nsender=a@example\.org=x\n$", requests[1]);
         Assert.NotEqual(requests[0].Split('\n')[1], requests[1].Split('\n')[1]);
     }
 
@@ -30,7 +31,8 @@ public sealed class ClientSpecs
         var requests = Assert.Single(server.Connections);
         Assert.Equal("instance=abc\nrequest=junk\nx=1\n", requests[0]);
         Assert.EndsWith("\nx=2\n", requests[1], StringComparison.Ordinal);
-        Assert.StartsWith(">> instance=abc\n>> request=junk\n>> x=1\n>> \n<< action=reject no\n<< \n", result.Error, StringComparison.Ordinal);
+        Assert.StartsWith(
+            ">> instance=abc\n>> request=junk\n>> x=1\n>> \n<< action=reject no\n<< \n", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -38,7 +40,9 @@ public sealed class ClientSpecs
     {
         await using var server = new ScriptedServer(static _ => null);
         var result = await Command.RunAsync("x=1\n\n", "client", "-h", server.Address);
-        Assert.Equal((76, "", $"policyd: {server.Address} closed the connection without an answer\n"), (result.ExitCode, result.Output, result.Error));
+        Assert.Equal(
+            (76, "", $"policyd: {server.Address} closed the connection without an answer\n"),
+            (result.ExitCode, result.Output, result.Error));
     }
 
     [Fact]

@@ -110,7 +110,9 @@ public sealed class CommandLineSpecs : IDisposable
             """);
         var result = await Command.RunAsync("", "dump", "-c", file);
         Assert.Equal(("", 0), (result.Error, result.ExitCode));
-        var lines = result.Output.Split('\n').Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).ToArray();
+        var lines = result.Output.Split('\n')
+            .Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))
+            .ToArray();
         Assert.Contains("request_timeout = 20s # default", lines);
         Assert.Contains(lines, line => line.StartsWith("listen = 127.0.0.1:0 # " + file + ":2:", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith("1. inner (SetField) # " + file + ":5:", StringComparison.Ordinal));
@@ -131,7 +133,9 @@ public sealed class CommandLineSpecs : IDisposable
         var file = await WriteAsync(converted.Output);
         Assert.Equal(0, (await Command.RunAsync("", "check", "-c", file)).ExitCode);
         Assert.Contains("the score of a message in bulk", converted.Output, StringComparison.Ordinal);
-        Assert.Equal(WithoutOrigins(await Command.RunAsync("", "dump", "-c", Sample)), WithoutOrigins(await Command.RunAsync("", "dump", "-c", file)));
+        Assert.Equal(
+            WithoutOrigins(await Command.RunAsync("", "dump", "-c", Sample)),
+            WithoutOrigins(await Command.RunAsync("", "dump", "-c", file)));
     }
 
     [Fact]

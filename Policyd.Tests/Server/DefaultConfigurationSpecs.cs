@@ -32,10 +32,12 @@ public sealed class DefaultConfigurationSpecs : IDisposable
     public async Task Lists_score_refuse_greylist_and_let_in_as_in_mtpolicyds_chain()
     {
         await using var dns = new ScriptedDnsServer()
-            .A("2.2.0.192.zen.spamhaus.org", "127.0.0.2").A("2.2.0.192.bl.spamcop.net", "127.0.0.2").A("2.2.0.192.ix.dnsbl.manitu.net", "127.0.0.2")
-            .A("3.2.0.192.zen.spamhaus.org", "127.0.0.10")
-            .A("4.2.0.192.list.dnswl.org", "127.0.10.3").A("4.2.0.192.bl.spamcop.net", "127.0.0.2")
-            .A("bad.example.dbl.spamhaus.org", "127.0.1.2");
+            .A("2.2.0.192.zen.spamhaus.org", "127.0.0.2")
+                .A("2.2.0.192.bl.spamcop.net", "127.0.0.2")
+                .A("2.2.0.192.ix.dnsbl.manitu.net", "127.0.0.2")
+                .A("3.2.0.192.zen.spamhaus.org", "127.0.0.10")
+                .A("4.2.0.192.list.dnswl.org", "127.0.10.3").A("4.2.0.192.bl.spamcop.net", "127.0.0.2")
+                .A("bad.example.dbl.spamhaus.org", "127.0.1.2");
         await using var server = await ServeAsync(dns);
         Assert.Equal(Unlisted, await AskAsync(_port, ("client_address", "192.0.2.1")));
         Assert.Equal(
@@ -45,7 +47,12 @@ public sealed class DefaultConfigurationSpecs : IDisposable
         Assert.Equal("dunno", await AskAsync(_port, ("client_address", "192.0.2.4")));
         Assert.StartsWith(
             "defer greylisting is active",
-            await AskAsync(_port, ("client_address", "192.0.2.5"), ("sender", "a@bad.example"), ("recipient", "b@example.org"), ("helo_name", "mx.bad.example")),
+            await AskAsync(
+                _port,
+                ("client_address", "192.0.2.5"),
+                ("sender", "a@bad.example"),
+                ("recipient", "b@example.org"),
+                ("helo_name", "mx.bad.example")),
             StringComparison.Ordinal);
     }
 
@@ -56,10 +63,13 @@ public sealed class DefaultConfigurationSpecs : IDisposable
         await using var server = await ServeAsync(dns);
         for (var mail = 0; mail < 3; mail++)
         {
-            Assert.Equal("dunno", await AskAsync(_counting, ("client_address", "192.0.2.1"), ("protocol_state", "END-OF-MESSAGE"), ("size", "1000")));
+            Assert.Equal(
+                "dunno",
+                await AskAsync(_counting, ("client_address", "192.0.2.1"), ("protocol_state", "END-OF-MESSAGE"), ("size", "1000")));
         }
 
-        Assert.Equal(["3|3000"], SqliteFile.Rows(_folder["policyd.db"], "SELECT count, size FROM acct_client_address WHERE key = '192.0.2.1'"));
+        Assert.Equal(
+            ["3|3000"], SqliteFile.Rows(_folder["policyd.db"], "SELECT count, size FROM acct_client_address WHERE key = '192.0.2.1'"));
     }
 
     public void Dispose() => _folder.Dispose();
@@ -81,6 +91,8 @@ public sealed class DefaultConfigurationSpecs : IDisposable
         var shipped = await File.ReadAllTextAsync(FilesAbove.OfTheRepository("config/mtpolicyd.hocon"), Cancel);
         var text = shipped.Replace("12345", $"{_port}", StringComparison.Ordinal).Replace("12346", $"{_counting}", StringComparison.Ordinal)
             .Replace("dbname=var/policyd.db", $"dbname={_folder["policyd.db"]}", StringComparison.Ordinal);
-        return await PolicydProcess.Serve(_folder.Write("policyd.hocon", $"{text}\npolicyd.dns {{ servers = [\"{dns.Address}\"], timeout = 1s }}\npolicyd.admin.listen = off\n"), _port);
+        return await PolicydProcess.Serve(_folder.Write(
+            "policyd.hocon",
+            $"{text}\npolicyd.dns {{ servers = [\"{dns.Address}\"], timeout = 1s }}\npolicyd.admin.listen = off\n"), _port);
     }
 }

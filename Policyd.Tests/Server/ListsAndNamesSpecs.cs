@@ -3,7 +3,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>What DNS lists answer when they refuse, and domains beyond ASCII, each through the running server with a DNS server on loopback.</summary>
+/// <summary>
+/// What DNS lists answer when they refuse, and domains beyond ASCII, each through the running server with a DNS server on loopback.
+/// </summary>
 [ServerTest]
 public sealed class ListsAndNamesSpecs
 {
@@ -18,7 +20,8 @@ public sealed class ListsAndNamesSpecs
             .A("good.example.uribl.example", "127.0.0.1").Txt("good.example.uribl.example", "127.0.0.1 -> Query Refused");
         await using var server = await RunningServer.StartAsync(
             dns,
-            "{ name = dnswl, module = RBL, domain = dnswl.example, mode = accept }, { name = no, module = Action, action = \"reject spam\" }",
+            "{ name = dnswl, module = RBL, domain = dnswl.example, mode = accept }, { name = no, module = "
+                + "Action, action = \"reject spam\" }",
             "{ name = uribl, module = DBL, domain = uribl.example }, { name = ok, module = Action, action = dunno }",
             "{ name = bits, module = RBL, domain = bits.example, reject_message = listed }");
 
@@ -32,20 +35,26 @@ public sealed class ListsAndNamesSpecs
     [Fact]
     public async Task Domains_beyond_ascii_are_asked_for_by_their_names_in_the_dns()
     {
-        await using var dns = new ScriptedDnsServer().Txt("xn--bcher-kva.example", "v=spf1 -all").Txt("xn--1-zhc.example", "v=spf1 -all").A("xn--bcher-kva.example.dbl.example", "127.0.1.2");
+        await using var dns = new ScriptedDnsServer().Txt("xn--bcher-kva.example", "v=spf1 -all")
+            .Txt("xn--1-zhc.example", "v=spf1 -all")
+            .A("xn--bcher-kva.example.dbl.example", "127.0.1.2");
         await using var server = await RunningServer.StartAsync(
             dns,
             "{ name = spf, module = SPF, check_helo = off, reject_message = failed }, { name = ok, module = Action, action = dunno }",
             "{ name = dbl, module = DBL, domain = dbl.example, helo_name_mode = reject }, { name = ok, module = Action, action = dunno }");
 
-        foreach (var domain in (string[])["bücher.example", "BÜCHER.example", "bu\u0308cher.example", "ｂücher。example", "XN--BCHER-KVA.example", "א1.example"])
+        foreach (var domain in (string[])[
+            "bücher.example", "BÜCHER.example", "bu\u0308cher.example", "ｂücher。example", "XN--BCHER-KVA.example", "א1.example"
+        ])
         {
             Assert.Equal("reject failed", await server.AskAsync(0, ("sender", "a@" + domain)));
         }
 
         Assert.Equal("reject sender rejected (xn--bcher-kva.example)", await server.AskAsync(1, ("sender", "a@bücher.example")));
         Assert.Equal("reject sender rejected (xn--bcher-kva.example)", await server.AskAsync(1, ("sender", "a@xn--bcher-kva.example")));
-        Assert.Equal("reject helo_name rejected (xn--bcher-kva.example)", await server.AskAsync(1, ("sender", "a@x.example"), ("helo_name", "bücher.example")));
+        Assert.Equal(
+            "reject helo_name rejected (xn--bcher-kva.example)",
+            await server.AskAsync(1, ("sender", "a@x.example"), ("helo_name", "bücher.example")));
         Assert.Equal("dunno", await server.AskAsync(1, ("sender", "a@b\u202ecker.example")));
     }
 

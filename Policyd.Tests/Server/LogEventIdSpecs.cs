@@ -13,7 +13,8 @@ public sealed class LogEventIdSpecs
     [MemberData(nameof(Projects))]
     public void Event_ids_of_a_project_are_given_and_unique(string project)
     {
-        var ids = Lines(Assemblies().Single(assembly => assembly.GetName().Name == project)).ToLookup(static line => line.Id, static line => line.Method);
+        var ids = Lines(Assemblies().Single(assembly => assembly.GetName().Name == project)).ToLookup(
+            static line => line.Id, static line => line.Method);
         Assert.DoesNotContain(ids, static id => id.Key <= 0 || id.Count() > 1);
     }
 
@@ -22,7 +23,8 @@ public sealed class LogEventIdSpecs
 
     private static IEnumerable<(int Id, string Method)> Lines(Assembly assembly) =>
         from type in assembly.GetTypes()
-        from method in type.GetMethods(BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)
+        from method in type.GetMethods(
+            BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)
         let line = method.GetCustomAttribute<LoggerMessageAttribute>()
         where line is not null
         select (line.EventId, $"{type.Name}.{method.Name}");

@@ -72,7 +72,8 @@ public sealed class LogSpecs : IDisposable
         using (var queue = new LogQueue([sink], capacity: 10))
         {
             queue.Write(Line("first"));
-            Assert.True(sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
+            Assert.True(
+                sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
             for (var i = 0; i < 25; i++)
             {
                 queue.Write(Line($"line {i}"));
@@ -169,7 +170,8 @@ public sealed class LogSpecs : IDisposable
             sink.Write([Line("one")]);
             Assert.EndsWith(": one", Receive(first), StringComparison.Ordinal);
 
-            // Closing alone is not enough: a process that another test starts at this moment holds the socket too, from its fork to its exec.
+            // Closing alone is not enough: a process that another test starts at this moment holds the socket too, from its fork to its
+            // exec.
             first.Shutdown(SocketShutdown.Both);
         }
 
@@ -193,7 +195,10 @@ public sealed class LogSpecs : IDisposable
         {
             text.Write([new LogEvent(At, LogSeverity.Debug, new ReceivedRequest("in", request))]);
             var line = Receive(syslogd);
-            Assert.StartsWith("<23>Jan  2 03:04:05 policyd[1]: in: request: request=smtpd_access_policy sender=a@example.org x=\"ä", line, StringComparison.Ordinal);
+            Assert.StartsWith(
+                "<23>Jan  2 03:04:05 policyd[1]: in: request: request=smtpd_access_policy sender=a@example.org x=\"ä",
+                line,
+                StringComparison.Ordinal);
             Assert.EndsWith("ä...", line, StringComparison.Ordinal);
             Assert.InRange(Encoding.UTF8.GetByteCount(line), SyslogSink.MaxBytes, SyslogSink.MaxBytes + 50);
         }
@@ -215,7 +220,8 @@ public sealed class LogSpecs : IDisposable
         using (var queue = new LogQueue([sink], capacity: 100, mostBytes: 5_000))
         {
             queue.Write(Line("first"));
-            Assert.True(sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
+            Assert.True(
+                sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
             for (var i = 0; i < 7; i++)
             {
                 queue.Write(new LogEvent(At, LogSeverity.Debug, new ReceivedRequest("x", request)));
@@ -241,7 +247,8 @@ public sealed class LogSpecs : IDisposable
 
         var lines = Encoding.UTF8.GetString(stream.ToArray()).TrimEnd('\n').Split('\n');
         Assert.Matches(
-            """^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d","level":"err","message":"x: 3 of a \\"b\\" at noon","virtual_host":"x","count":3,"peer":"a \\"b\\"","its_time":"noon","exception":"IOException: in\\nner"\}$""",
+            """^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d","level":"err","message":"x: 3 of a \\"b\\" at """
+                + """noon","virtual_host":"x","count":3,"peer":"a \\"b\\"","its_time":"noon","exception":"IOException: in\\nner"\}$""",
             lines[0]);
         Assert.EndsWith("""
             "level":"notice","message":"plain \u202e text"}

@@ -19,7 +19,8 @@ public sealed class NewFileSpecs : IDisposable
     [InlineData("0", Group)]
     [InlineData("022", Group)]
     [InlineData("077", Mine)]
-    public async Task Server_makes_no_file_that_others_can_read_and_leaves_the_modes_of_those_that_are_there(string umask, UnixFileMode expected)
+    public async Task Server_makes_no_file_that_others_can_read_and_leaves_the_modes_of_those_that_are_there(
+        string umask, UnixFileMode expected)
     {
         var port = FreePort.Next();
         var old = _folder.Write("old.pid", "");
@@ -37,16 +38,23 @@ public sealed class NewFileSpecs : IDisposable
               ] } ]
             }
             """);
-        await using var server = ProcessUnderTest.Start("/bin/sh", ["-c", $"umask {umask}; exec '{PolicydProcess.Executable}' serve -c '{file}'"]);
+        await using var server = ProcessUnderTest.Start(
+            "/bin/sh", ["-c", $"umask {umask}; exec '{PolicydProcess.Executable}' serve -c '{file}'"]);
         await PolicydProcess.Listens(server, port);
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
-        await client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "i").Add("client_address", "192.0.2.1").ToBytes(), TestContext.Current.CancellationToken);
-        string[] made = ["counts.db", "counts.db-wal", "counts.db-shm", "list.db", "policyd.log", .. umask == "022" ? Array.Empty<string>() : ["new.pid"]];
+        await using var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
+        await client.AskAsync(
+            PolicyRequestBuilder.AccessPolicy().Add("instance", "i").Add("client_address", "192.0.2.1").ToBytes(),
+            TestContext.Current.CancellationToken);
+        string[] made = [
+            "counts.db", "counts.db-wal", "counts.db-shm", "list.db", "policyd.log", .. umask == "022" ? Array.Empty<string>() : ["new.pid"]
+        ];
         await Eventually.Holds("all files to be there: " + string.Join(", ", made), () => made.All(name => File.Exists(_folder[name])));
         Assert.All(made, name => Assert.Equal((name, expected), (name, File.GetUnixFileMode(_folder[name]))));
         Assert.Equal(Group | UnixFileMode.OtherRead, File.GetUnixFileMode(old));
 
-        // Postfix connects as its own user: who reaches the policy socket is told by its folder. The admin socket is the server's user's own.
+        // Postfix connects as its own user: who reaches the policy socket is told by its folder. The admin socket is the server's user's
+        // own.
         Assert.Equal((UnixFileMode)0b110_110_110, File.GetUnixFileMode(_folder["policy.sock"]));
         Assert.Equal(Mine, File.GetUnixFileMode(_folder["admin.sock"]));
         string[] known = [.. made, "old.pid", "p.hocon", "policy.sock", "admin.sock"];

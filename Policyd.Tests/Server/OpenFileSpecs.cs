@@ -28,7 +28,10 @@ public sealed class OpenFileSpecs : IDisposable
         """);
 
     private ProcessUnderTest Start(int limit) => ProcessUnderTest.Start(
-        "/bin/sh", ["-c", $"ulimit -n {limit.ToString(CultureInfo.InvariantCulture)}; exec '{PolicydProcess.Executable}' serve -c '{Configuration()}'"]);
+        "/bin/sh", [
+            "-c",
+            $"ulimit -n {limit.ToString(CultureInfo.InvariantCulture)}; exec '{PolicydProcess.Executable}' serve -c '{Configuration()}'"
+        ]);
 
     [Theory]
     [InlineData(100)]
@@ -40,7 +43,8 @@ public sealed class OpenFileSpecs : IDisposable
         var line = Assert.Single(server.Lines, line => line.Contains("limit of open files", StringComparison.Ordinal));
         Assert.Contains($"is {limit}", line, StringComparison.Ordinal);
         Assert.Contains("LimitNOFILE", line, StringComparison.Ordinal);
-        Assert.DoesNotContain(server.Lines, line => line.Contains("   at ", StringComparison.Ordinal) || line.Contains("xception", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            server.Lines, line => line.Contains("   at ", StringComparison.Ordinal) || line.Contains("xception", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -59,7 +63,8 @@ public sealed class OpenFileSpecs : IDisposable
 
             await server.Prints("connections are open and the limit of open files allows no more");
             var answered = 0;
-            await Eventually.Holds("the first ones to be answered", () => (answered = clients.Count(client => client.Available > 0)) >= 20, s_timeout);
+            await Eventually.Holds(
+                "the first ones to be answered", () => (answered = clients.Count(client => client.Available > 0)) >= 20, s_timeout);
             Assert.InRange(answered, 20, 250);
             var counter = await Command.RunAsync("", "counter", "list", "client_address", "-c", _folder["p.hocon"]);
             Assert.Equal((0, ""), (counter.ExitCode, counter.Error));
@@ -97,7 +102,8 @@ public sealed class OpenFileSpecs : IDisposable
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync("127.0.0.1", _port, Cancellation);
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"request=smtpd_access_policy\ninstance={index}\nclient_address=192.0.2.1\n\n"), Cancellation);
+        await socket.SendAsync(
+            Encoding.ASCII.GetBytes($"request=smtpd_access_policy\ninstance={index}\nclient_address=192.0.2.1\n\n"), Cancellation);
         return socket;
     }
 }

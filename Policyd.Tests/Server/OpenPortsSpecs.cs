@@ -8,10 +8,13 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>What strangers on the machine find of the real executable: the configured ports and no other; and how it ends when nobody told it to.</summary>
+/// <summary>
+/// What strangers on the machine find of the real executable: the configured ports and no other; and how it ends when nobody told it to.
+/// </summary>
 public sealed class OpenPortsSpecs : IDisposable
 {
-    private const string Counting = "{ name = q, module = Quota, field = sender, metric = count, threshold = 2 }, { name = a, module = Accounting, fields = sender }";
+    private const string Counting =
+        "{ name = q, module = Quota, field = sender, metric = count, threshold = 2 }, { name = a, module = Accounting, fields = sender }";
     private const string Plain = "{ name = yes, module = Action, action = ok }";
 
     private readonly TemporaryFolder _folder = new();
@@ -29,13 +32,15 @@ public sealed class OpenPortsSpecs : IDisposable
         var dns = ((IPEndPoint)silent.Client.LocalEndPoint!).Port;
         var configuration = Configure(
             Counting + ", { name = list, module = RBL, domain = list.example }",
-            $$"""listen = ["127.0.0.1:{{_port}}", "unix:{{_folder["policy.sock"]}}"], dns { servers = ["127.0.0.1:{{dns}}"] }, cron { tasks { hourly = "0 * * * *" } }""",
+            $$"""listen = ["127.0.0.1:{{_port}}", "unix:{{_folder["policy.sock"]}}"], dns { servers = ["127.0.0.1:{{dns}}"] }, cron { """
+                + $$"""tasks { hourly = "0 * * * *" } }""",
             admin: $"unix:{_folder["admin.sock"]}");
         await using var server = await Serve(configuration);
         await using var client = await Connect();
         var asking = Ask(client, "a@example.com", "1");
         await silent.ReceiveAsync(Cancel);
-        Assert.Equal([$"tcp 127.0.0.1:{_port}", $"unix {_folder["admin.sock"]}", $"unix {_folder["policy.sock"]}"], ListeningSockets.Of(server.Id));
+        Assert.Equal(
+            [$"tcp 127.0.0.1:{_port}", $"unix {_folder["admin.sock"]}", $"unix {_folder["policy.sock"]}"], ListeningSockets.Of(server.Id));
         await asking;
         Assert.Equal(1, Count("a@example.com"));
         Assert.Equal(3, ListeningSockets.Of(server.Id).Count);
@@ -61,10 +66,15 @@ public sealed class OpenPortsSpecs : IDisposable
         var admin = FreePort.Next();
         var remoting = FreePort.Next();
         var configuration = Configure(
-            Counting, $"""listen = ["127.0.0.1:{_port}"]""", admin: $"127.0.0.1:{admin}", akka: $$"""remote.dot-netty.tcp { hostname = 127.0.0.1, port = {{remoting}} }, cluster.seed-nodes = []""");
+            Counting,
+            $"""listen = ["127.0.0.1:{_port}"]""",
+            admin: $"127.0.0.1:{admin}",
+            akka: $$"""remote.dot-netty.tcp { hostname = 127.0.0.1, port = {{remoting}} }, cluster.seed-nodes = []""");
         await using var server = await Serve(configuration);
-        Assert.Equal(new[] { $"tcp 127.0.0.1:{_port}", $"tcp 127.0.0.1:{admin}" }.Order(StringComparer.Ordinal), ListeningSockets.Of(server.Id));
-        await server.Prints("akka { remote } has no effect: without akka { cluster.seed-nodes } this server runs alone and Akka opens no port");
+        Assert.Equal(
+            new[] { $"tcp 127.0.0.1:{_port}", $"tcp 127.0.0.1:{admin}" }.Order(StringComparer.Ordinal), ListeningSockets.Of(server.Id));
+        await server.Prints(
+            "akka { remote } has no effect: without akka { cluster.seed-nodes } this server runs alone and Akka opens no port");
         await server.Prints("akka { cluster } has no effect");
     }
 
@@ -74,7 +84,9 @@ public sealed class OpenPortsSpecs : IDisposable
     {
         var (configuration, address) = ConfigureCluster();
         await using var server = await Serve(configuration);
-        Assert.Equal(new[] { $"tcp 127.0.0.1:{_port}", $"tcp 127.0.0.1:{address.Port}" }.Order(StringComparer.Ordinal), ListeningSockets.Of(server.Id));
+        Assert.Equal(
+            new[] { $"tcp 127.0.0.1:{_port}", $"tcp 127.0.0.1:{address.Port}" }.Order(StringComparer.Ordinal),
+            ListeningSockets.Of(server.Id));
         await server.Prints($"akka listens on {address}, as configured in akka {{ }}, without TLS");
         await using (var client = await Connect())
         {
@@ -90,10 +102,14 @@ public sealed class OpenPortsSpecs : IDisposable
             }
             """));
         var cluster = Cluster.Get(other);
-        await Eventually.Holds("the other node to be a member", () => cluster.State.Members.Count(member => member.Status == MemberStatus.Up) == 2, TimeSpan.FromMinutes(1));
+        await Eventually.Holds(
+            "the other node to be a member",
+            () => cluster.State.Members.Count(member => member.Status == MemberStatus.Up) == 2,
+            TimeSpan.FromMinutes(1));
         cluster.Down(address);
         Assert.Equal(70, await server.Exits(TimeSpan.FromMinutes(1)));
-        Assert.Contains(server.Lines, line => line.Contains(" err: stopped because of an error: the cluster considered this node down and removed it", StringComparison.Ordinal));
+        Assert.Contains(server.Lines, line => line.Contains(
+            " err: stopped because of an error: the cluster considered this node down and removed it", StringComparison.Ordinal));
         Assert.Equal(1, Count("a@example.com"));
         await other.Terminate();
     }
@@ -155,13 +171,22 @@ public sealed class OpenPortsSpecs : IDisposable
     }
 
     private ValueTask<PolicyClient> Connect() =>
-        PolicyClient.ConnectAsync(PolicyEndpoint.TryParse($"127.0.0.1:{_port}", out var endpoint, out _) ? endpoint : throw new InvalidOperationException(), Cancel);
+        PolicyClient.ConnectAsync(
+            PolicyEndpoint.TryParse($"127.0.0.1:{_port}", out var endpoint, out _) ? endpoint : throw new InvalidOperationException(),
+            Cancel);
 
     private static Task<string> Ask(PolicyClient client, string sender, string instance) => Eventually.Ends(
         "an answer",
         client.AskAsync(
-            PolicyRequestBuilder.AccessPolicy().Add("instance", instance).Add("client_address", "192.0.2.1").Add("sender", sender).Add("recipient", "b@example.org").Add("size", "1").ToBytes(),
+            PolicyRequestBuilder.AccessPolicy()
+                .Add("instance", instance)
+                .Add("client_address", "192.0.2.1")
+                .Add("sender", sender)
+                .Add("recipient", "b@example.org")
+                .Add("size", "1")
+                .ToBytes(),
             Cancel).AsTask());
 
-    private long Count(string sender) => SqliteFile.Number(_folder["counters.db"], "SELECT SUM(count) FROM acct_sender WHERE key = @key", sender);
+    private long Count(string sender) =>
+        SqliteFile.Number(_folder["counters.db"], "SELECT SUM(count) FROM acct_sender WHERE key = @key", sender);
 }

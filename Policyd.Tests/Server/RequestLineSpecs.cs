@@ -66,7 +66,8 @@ public sealed class RequestLineSpecs : IDisposable
         Assert.Equal("reject no thanks", await AskAsync(Encoding.UTF8.GetBytes(Mail)));
         var line = await server.Prints("queue_id=4RtYhS2Zz0z9");
         Assert.Matches(
-            """^\S+ notice: x: instance=1a2b\.65f0c1d2\.3e4f5\.0 protocol_state=RCPT queue_id=4RtYhS2Zz0z9 client_address=192\.0\.2\.7 client_name=mail\.example\.net """
+            """^\S+ notice: x: instance=1a2b\.65f0c1d2\.3e4f5\.0 protocol_state=RCPT queue_id=4RtYhS2Zz0z9 client_address=192\.0\.2\.7 """
+            + """client_name=mail\.example\.net """
             + """helo_name=mx\.example\.net sender=spam\+a@example\.net recipient=b@example\.org sasl_username=bob size=12345 """
             + """plugin=no action="reject no thanks" score=2\.5 score_detail="helo=2\.5" elapsed_ms=\d+\.\d$""",
             line);
@@ -77,9 +78,13 @@ public sealed class RequestLineSpecs : IDisposable
     public async Task A_bounce_shows_its_empty_sender_and_a_request_before_the_mail_has_none()
     {
         await using var server = await ServeAsync(Chain);
-        await AskAsync("request=smtpd_access_policy\nprotocol_state=DATA\ninstance=1\nsender=\nrecipient=\nsize=0\nrecipient_count=3\n\n"u8.ToArray());
+        await AskAsync(
+            "request=smtpd_access_policy\nprotocol_state=DATA\ninstance=1\nsender=\nrecipient=\nsize=0\nrecipient_count=3\n\n"u8.ToArray());
         await AskAsync("request=smtpd_access_policy\nprotocol_state=CONNECT\ninstance=\nsender=\nrecipient=\n\n"u8.ToArray());
-        Assert.Contains("x: instance=1 protocol_state=DATA sender=\"\" recipient_count=3 plugin=tag ", await server.Prints("state=DATA"), StringComparison.Ordinal);
+        Assert.Contains(
+            "x: instance=1 protocol_state=DATA sender=\"\" recipient_count=3 plugin=tag ",
+            await server.Prints("state=DATA"),
+            StringComparison.Ordinal);
         Assert.Contains("x: protocol_state=CONNECT plugin=tag ", await server.Prints("state=CONNECT"), StringComparison.Ordinal);
     }
 
@@ -88,11 +93,16 @@ public sealed class RequestLineSpecs : IDisposable
     {
         (string Name, byte[] Value)[] forged =
         [
-            ("instance", "1\" action=\"dunno"u8.ToArray()), ("client_name", "a\\"u8.ToArray()), ("helo_name", "[31m\u202e\u009b"u8.ToArray()),
-            ("sender", "a action=dunno"u8.ToArray()), ("recipient", [(byte)'b', 0xff, (byte)'\r', (byte)'c']), ("sasl_username", "ü=\t\""u8.ToArray()),
+            ("instance", "1\" action=\"dunno"u8.ToArray()), ("client_name", "a\\"u8.ToArray()), (
+                "helo_name", "[31m\u202e\u009b"u8.ToArray()),
+            ("sender", "a action=dunno"u8.ToArray()), ("recipient", [(byte)'b', 0xff, (byte)'\r', (byte)'c']), (
+                "sasl_username", "ü=\t\""u8.ToArray()),
         ];
         await using var server = await ServeAsync(Chain);
-        await AskAsync([.. "request=smtpd_access_policy\n"u8, .. forged.SelectMany(one => (byte[])[.. Encoding.ASCII.GetBytes(one.Name), (byte)'=', .. one.Value, (byte)'\n']), (byte)'\n']);
+        await AskAsync([
+            .. "request=smtpd_access_policy\n"u8,
+            .. forged.SelectMany(one => (byte[])[.. Encoding.ASCII.GetBytes(one.Name), (byte)'=', .. one.Value, (byte)'\n']), (byte)'\n'
+        ]);
         var line = await server.Prints("elapsed_ms=");
         var fields = LogFields.Of(line[(line.IndexOf(" x: ", StringComparison.Ordinal) + 4)..]);
         Assert.Equal([.. forged.Select(one => one.Name), "plugin", "action", "elapsed_ms"], fields.Select(field => field.Name));
@@ -114,10 +124,14 @@ public sealed class RequestLineSpecs : IDisposable
         Assert.Equal(
             ["time", "level", "message", "virtual_host", "instance", "plugin", "action", "score", "score_detail", "elapsed_ms", "request"],
             record.EnumerateObject().Select(member => member.Name));
-        Assert.Equal(("notice", "request answered", "x", "no", "reject no thanks"), (Text("level"), Text("message"), Text("virtual_host"), Text("plugin"), Text("action")));
+        Assert.Equal(
+            ("notice", "request answered", "x", "no", "reject no thanks"),
+            (Text("level"), Text("message"), Text("virtual_host"), Text("plugin"), Text("action")));
         Assert.Equal((2.5, "helo=2.5"), (record.GetProperty("score").GetDouble(), Text("score_detail")));
         Assert.InRange(record.GetProperty("elapsed_ms").GetDouble(), 0, 60_000);
-        Assert.Equal(Mail, string.Concat(record.GetProperty("request").EnumerateObject().Select(one => $"{one.Name}={one.Value.GetString()}\n")) + "\n");
+        Assert.Equal(
+            Mail,
+            string.Concat(record.GetProperty("request").EnumerateObject().Select(one => $"{one.Name}={one.Value.GetString()}\n")) + "\n");
         foreach (var each in server.Lines)
         {
             JsonDocument.Parse(each).Dispose();   // the lines of the start as well
@@ -129,7 +143,10 @@ public sealed class RequestLineSpecs : IDisposable
     [Fact]
     public async Task A_json_line_keeps_bytes_that_are_no_utf8()
     {
-        byte[] request = [.. "request=smtpd_access_policy\ninstance=1\nsender="u8, 0xff, 0xc3, .. "\"\\\u202e@example.org\nfoo=1\nsender=z"u8, 0xfe, .. "\nfoo=2 = 3\n\n"u8];
+        byte[] request = [
+            .. "request=smtpd_access_policy\ninstance=1\nsender="u8, 0xff, 0xc3, .. "\"\\\u202e@example.org\nfoo=1\nsender=z"u8, 0xfe,
+            .. "\nfoo=2 = 3\n\n"u8
+        ];
         await using var server = await ServeAsync(Chain, "log_format = json");
         await AskAsync(request);
         using var line = JsonDocument.Parse(await server.Prints("request answered"));
@@ -145,16 +162,19 @@ public sealed class RequestLineSpecs : IDisposable
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();   // the system takes the connection, and nobody answers on it
-        await using var server = await ServeAsync($$"""{ name = upstream, module = Proxy, host = "{{silent.LocalEndpoint}}", timeout = 300ms }""");
+        await using var server = await ServeAsync(
+            $$"""{ name = upstream, module = Proxy, host = "{{silent.LocalEndpoint}}", timeout = 300ms }""");
         var client = await PolicyClient.ConnectAsync(Endpoint, Cancel);
         await using (client)
         {
-            await Assert.ThrowsAsync<PolicyClientException>(() => client.AskAsync("request=smtpd_access_policy\ninstance=7.1\nsender=a@example.org\n\n"u8.ToArray(), Cancel).AsTask());
+            await Assert.ThrowsAsync<PolicyClientException>(
+                () => client.AskAsync("request=smtpd_access_policy\ninstance=7.1\nsender=a@example.org\n\n"u8.ToArray(), Cancel).AsTask());
         }
 
         Assert.Matches(@"^\S+ err: x: instance=7\.1 plugin=upstream: .*timed out after \d+(\.\d+)? s$", await server.Prints(" err: "));
         Assert.Matches(
-            @"^\S+ notice: x: instance=7\.1 sender=a@example\.org plugin=upstream error=""plugin upstream .*timed out after \d+(\.\d+)? s"" elapsed_ms=\d+\.\d$",
+            @"^\S+ notice: x: instance=7\.1 sender=a@example\.org plugin=upstream "
+                + @"error=""plugin upstream .*timed out after \d+(\.\d+)? s"" elapsed_ms=\d+\.\d$",
             await server.Prints("elapsed_ms="));
     }
 
@@ -165,10 +185,13 @@ public sealed class RequestLineSpecs : IDisposable
         await using var server = await ServeAsync(Chain, $$"""listen += "127.0.0.1:{{other}}" """);
         await using (var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", other), Cancel))
         {
-            await Assert.ThrowsAsync<PolicyClientException>(() => client.AskAsync("request=smtpd_access_policy\ninstance=7.1\nsender=a b@example.org\n\n"u8.ToArray(), Cancel).AsTask());
+            await Assert.ThrowsAsync<PolicyClientException>(() =>
+                client.AskAsync("request=smtpd_access_policy\ninstance=7.1\nsender=a b@example.org\n\n"u8.ToArray(), Cancel).AsTask());
         }
 
-        Assert.Matches(@"^\S+ notice: -: instance=7\.1 sender=""a b@example\.org"" error=""no virtual host"" elapsed_ms=0\.0$", await server.Prints("elapsed_ms="));
+        Assert.Matches(
+            @"^\S+ notice: -: instance=7\.1 sender=""a b@example\.org"" error=""no virtual host"" elapsed_ms=0\.0$",
+            await server.Prints("elapsed_ms="));
         Assert.Equal("reject no thanks", await AskAsync(Encoding.UTF8.GetBytes(Mail)));
     }
 
@@ -178,7 +201,8 @@ public sealed class RequestLineSpecs : IDisposable
     public async Task Levels_show_what_mtpolicyds_show(string language)
     {
         int[] ports = [.. Enumerable.Range(0, 5).Select(_ => FreePort.Next())];
-        var servers = await Task.WhenAll(Enumerable.Range(0, 5).Select(level => PolicydProcess.Serve(Counting(language, level, ports[level]), ports[level])));
+        var servers = await Task.WhenAll(
+            Enumerable.Range(0, 5).Select(level => PolicydProcess.Serve(Counting(language, level, ports[level]), ports[level])));
         try
         {
             for (var level = 0; level < servers.Length; level++)
@@ -193,11 +217,18 @@ public sealed class RequestLineSpecs : IDisposable
                 Expect(level >= 2, " notice: x: instance=1a2b.65f0c1d2.3e4f5.0 protocol_state=RCPT ");
                 Expect(level >= 2, " notice: listening on ");
                 Expect(level >= 3, " info: x: instance=1a2b.65f0c1d2.3e4f5.0 plugin=no: ");
-                Expect(level >= 4, " debug: x: instance=1a2b.65f0c1d2.3e4f5.0 request: request=smtpd_access_policy protocol_state=RCPT protocol_name=ESMTP ");
-                Assert.True(level == 4 || !servers[level].Lines.Any(line => line.Contains("akka", StringComparison.OrdinalIgnoreCase)), string.Join('\n', servers[level].Lines));
+                Expect(
+                    level >= 4,
+                    " debug: x: instance=1a2b.65f0c1d2.3e4f5.0 request: request=smtpd_access_policy "
+                        + "protocol_state=RCPT protocol_name=ESMTP ");
+                Assert.True(
+                    level == 4 || !servers[level].Lines.Any(line => line.Contains("akka", StringComparison.OrdinalIgnoreCase)),
+                    string.Join('\n', servers[level].Lines));
 
                 void Expect(bool shown, string part) =>
-                    Assert.True(servers[level].Lines.Any(line => line.Contains(part, StringComparison.Ordinal)) == shown, $"level {level}: \"{part}\" {(shown ? "is not" : "is")} in\n{string.Join('\n', servers[level].Lines)}");
+                    Assert.True(
+                        servers[level].Lines.Any(line => line.Contains(part, StringComparison.Ordinal)) == shown,
+                        $"level {level}: \"{part}\" {(shown ? "is not" : "is")} in\n{string.Join('\n', servers[level].Lines)}");
             }
         }
         finally
@@ -209,7 +240,9 @@ public sealed class RequestLineSpecs : IDisposable
         }
     }
 
-    private PolicyEndpoint Endpoint => PolicyEndpoint.TryParse($"127.0.0.1:{_port}", out var endpoint, out var error) ? endpoint! : throw new InvalidOperationException(error);
+    private PolicyEndpoint Endpoint => PolicyEndpoint.TryParse($"127.0.0.1:{_port}", out var endpoint, out var error)
+        ? endpoint!
+        : throw new InvalidOperationException(error);
 
     private string Counting(string language, int level, int port)
     {

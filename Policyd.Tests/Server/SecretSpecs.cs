@@ -37,35 +37,49 @@ public sealed partial class SecretSpecs : IDisposable
     private static IEnumerable<(string Owner, OptionDescription Option)> AllOptions()
     {
         // The rooms that have options: what plugins use, drivers, modules, the model.
-        Type[] types = [.. new[] { typeof(Plugin), typeof(SqlConnectionOptions), typeof(ActionPlugin), typeof(ModuleRegistry) }.SelectMany(one => one.Assembly.GetTypes())];
+        Type[] types = [.. new[] { typeof(Plugin), typeof(SqlConnectionOptions), typeof(ActionPlugin), typeof(ModuleRegistry) }.SelectMany(
+            one => one.Assembly.GetTypes())];
         var connections = types.Where(type => type.Name.EndsWith("ConnectionOptions", StringComparison.Ordinal) && type.IsClass)
             .Select(type => (Owner: type.Name[..^"ConnectionOptions".Length], Type: type));
         var others = types.Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal)
-            && !type.Name.EndsWith("ConnectionOptions", StringComparison.Ordinal) && type is { IsClass: true, IsAbstract: false }).Select(type => (Owner: "", Type: type));
+            && !type.Name.EndsWith("ConnectionOptions", StringComparison.Ordinal) && type is { IsClass: true, IsAbstract: false })
+                .Select(type => (Owner: "", Type: type));
         var modules = ModuleRegistry.BuiltIn.Modules.Select(type => (Owner: Plugin.ModuleNameOf(type), Type: type));
         return connections.Concat(others).Concat(modules).SelectMany(one => All(one.Owner, OptionSchema.Of(one.Type)));
     }
 
     private static IEnumerable<(string Owner, OptionDescription Option)> All(string owner, OptionSchema schema) =>
-        schema.Options.SelectMany(option => option.Nested is { } inner && inner.Type != schema.Type ? All(owner, inner).Prepend((owner, option)) : [(owner, option)]);
+        schema.Options.SelectMany(option => option.Nested is { } inner && inner.Type != schema.Type
+            ? All(owner, inner).Prepend((owner, option))
+            : [(owner, option)]);
 
     [Fact]
     public void Option_that_is_named_like_a_secret_is_declared_one_or_known_to_be_none()
     {
         var undeclared = AllOptions().Where(one => one.Option.Secret is null && LikeASecret().IsMatch(one.Option.Name))
             .Select(one => one.Owner.Length == 0 ? one.Option.Name : $"{one.Owner}.{one.Option.Name}");
-        Assert.Equal([], undeclared.Where(name => !s_open.Contains(name) && !s_open.Contains(name.Replace(".uc_", ".", StringComparison.Ordinal))).ToArray());
+        Assert.Equal([], undeclared.Where(name => !s_open.Contains(name)
+            && !s_open.Contains(name.Replace(".uc_", ".", StringComparison.Ordinal))).ToArray());
     }
 
     [Fact]
     public void Secret_options_are_these_and_each_stands_in_the_configuration_that_the_other_tests_use()
     {
-        var secret = AllOptions().Where(one => one.Option.Secret is not null).Select(one => (one.Owner, one.Option.Name)).Distinct().Order().ToArray();
+        var secret = AllOptions().Where(one => one.Option.Secret is not null)
+            .Select(one => (one.Owner, one.Option.Name))
+            .Distinct()
+            .Order()
+            .ToArray();
         Assert.Superset(
-            new HashSet<(string, string)> { ("Sql", "dsn"), ("Sql", "password"), ("Ldap", "password"), ("Redis", "password"), ("CtIpRep", "url"), ("CtIpRep", "key"), ("RBL", "key"), ("DBL", "domain") },
+            new HashSet<(string, string)>
+            {
+                ("Sql", "dsn"), ("Sql", "password"), ("Ldap", "password"), ("Redis", "password"), ("CtIpRep", "url"), ("CtIpRep", "key"),
+                ("RBL", "key"), ("DBL", "domain")
+            },
             secret.ToHashSet());
         var text = Configuration(1, 2);
-        Assert.All(secret, one => Assert.Matches(new Regex($@"module = {one.Owner}\b[^}}]*\b{one.Name} = ([^\n]*{Marker}|\$\{{secret\}})"), text));
+        Assert.All(
+            secret, one => Assert.Matches(new Regex($@"module = {one.Owner}\b[^}}]*\b{one.Name} = ([^\n]*{Marker}|\$\{{secret\}})"), text));
     }
 
     // Nothing listens on the port of the backends: each tells that its server is away.
@@ -165,7 +179,8 @@ public sealed partial class SecretSpecs : IDisposable
     [InlineData("my { module = Sql, provider = PostgreSQL, dsn = \"Host=h;Database=d;Password='a;hunter2MARK\" }")]
     public void Error_about_a_connection_shows_no_secret(string connection)
     {
-        var errors = Errors(ConfigurationFile.Read(_folder.Write("p.hocon", $"policyd {{ listen = \"127.0.0.1:1\", virtual_hosts = [ {{ name = v }} ], connections {{ {connection} }} }}")));
+        var errors = Errors(ConfigurationFile.Read(_folder.Write(
+            "p.hocon", $"policyd {{ listen = \"127.0.0.1:1\", virtual_hosts = [ {{ name = v }} ], connections {{ {connection} }} }}")));
         Assert.Contains("p.hocon:", errors, StringComparison.Ordinal);
         Assert.DoesNotContain(Marker, errors, StringComparison.OrdinalIgnoreCase);
     }
@@ -207,7 +222,8 @@ public sealed partial class SecretSpecs : IDisposable
     [InlineData("dbi:Pg:dbname=d password = hunter2MARK port=5", "dbi:Pg:dbname=d;***;***;***;port=5")]
     [InlineData("dbi:Pg:dbname=d;password='a\\' host=hunter2MARK' port=5", "dbi:Pg:dbname=d;password=***;port=5")]
     [InlineData("dbi:Pg:dbname=d;password=a\\ host=hunter2MARK\\;port=hunter2MARK;port=5", "dbi:Pg:dbname=d;password=***;port=5")]
-    [InlineData("dbi:mysql:database=d:host=127.0.0.1:port=3:password=hunter2MARK", "dbi:mysql:database=d;host=127.0.0.1;port=3;password=***")]
+    [InlineData(
+        "dbi:mysql:database=d:host=127.0.0.1:port=3:password=hunter2MARK", "dbi:mysql:database=d;host=127.0.0.1;port=3;password=***")]
     [InlineData("DBI:MariaDB:d:[::1]:3;password=hunter2MARK", "DBI:MariaDB:d;***;***;password=***")]
     [InlineData("dbi:mysql:d;host=[2001:db8::1];mysql_init_command=SET @k='hunter2MARK'", "dbi:mysql:d;host=[2001:db8::1];***")]
     [InlineData("dbi:mysql:host=h:user=u hunter2MARK=hunter2MARK", "dbi:mysql:host=h;***")]
@@ -237,10 +253,16 @@ public sealed partial class SecretSpecs : IDisposable
     public async Task Log_of_a_server_whose_backends_are_all_away_shows_no_secret_at_its_highest_level()
     {
         var port = FreePort.Next();
-        await using var server = await PolicydProcess.Serve(_folder.Write("p.hocon", Configuration(port, FreePort.Next())), port, "-l", "4");
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
-        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "i").Add("protocol_state", "RCPT").Add("client_address", "192.0.2.1")
-            .Add("sender", "a@example.org").Add("recipient", "b@example.org").Add("sasl_username", "u").ToBytes();
+        await using var server = await PolicydProcess.Serve(
+            _folder.Write("p.hocon", Configuration(port, FreePort.Next())), port, "-l", "4");
+        await using var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
+        var request = PolicyRequestBuilder
+            .AccessPolicy()
+            .Add("instance", "i")
+            .Add("protocol_state", "RCPT")
+            .Add("client_address", "192.0.2.1")
+                .Add("sender", "a@example.org").Add("recipient", "b@example.org").Add("sasl_username", "u").ToBytes();
         Assert.NotEqual("", await client.AskAsync(request, TestContext.Current.CancellationToken));
         await server.Prints("redis");
         server.Terminate();

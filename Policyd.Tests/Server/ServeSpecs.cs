@@ -27,7 +27,8 @@ public sealed class ServeSpecs : IDisposable
         await using (var client = await PolicyClient.ConnectAsync(endpoint, Cancellation))
         {
             var answer = await client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "a\u001b1").ToBytes(), Cancellation);
-            TestContext.Current.TestOutputHelper?.WriteLine($"first answer {clock.ElapsedMilliseconds} ms after the start (build without ahead-of-time compilation)");
+            TestContext.Current.TestOutputHelper?.WriteLine(
+                $"first answer {clock.ElapsedMilliseconds} ms after the start (build without ahead-of-time compilation)");
             Assert.Equal("PREPEND X-MtScore: NO score=0", answer);
         }
 
@@ -36,7 +37,10 @@ public sealed class ServeSpecs : IDisposable
         Assert.Equal(0, await server.Exits());
         Assert.False(File.Exists(pidFile), "the pid_file is still there");
         var line = Assert.Single(server.Lines, line => line.Contains("instance=", StringComparison.Ordinal));
-        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d notice: x: instance=""a\\x1b1"" plugin=t action=""PREPEND X-MtScore: NO score=0"" elapsed_ms=\d+\.\d$", line);
+        Assert.Matches(
+            @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d notice: x: "
+                + @"instance=""a\\x1b1"" plugin=t action=""PREPEND X-MtScore: NO score=0"" elapsed_ms=\d+\.\d$",
+            line);
     }
 
     [Fact]
@@ -78,10 +82,12 @@ public sealed class ServeSpecs : IDisposable
     {
         var log = Path.Combine(_folder, "policyd.log");
         await using var server = Start(await WriteAsync(AddScoreHeader, $"log_file = \"{log}\""));
-        await Eventually.Holds("a line in the log file", () => File.Exists(log) && File.ReadAllText(log).Contains("listening on", StringComparison.Ordinal));
+        await Eventually.Holds(
+            "a line in the log file", () => File.Exists(log) && File.ReadAllText(log).Contains("listening on", StringComparison.Ordinal));
         File.Move(log, log + ".1");
         server.HangUp();
-        await Eventually.Holds("a line in the new log file", () => File.Exists(log) && File.ReadAllText(log).Contains("SIGHUP", StringComparison.Ordinal));
+        await Eventually.Holds(
+            "a line in the new log file", () => File.Exists(log) && File.ReadAllText(log).Contains("SIGHUP", StringComparison.Ordinal));
         server.Terminate();
         Assert.Equal(0, await server.Exits());
         Assert.EndsWith("notice: stopped\n", await File.ReadAllTextAsync(log, Cancellation), StringComparison.Ordinal);
@@ -103,7 +109,10 @@ public sealed class ServeSpecs : IDisposable
     public async Task A_service_of_systemd_tells_when_it_is_ready_and_when_it_stops()
     {
         var path = Path.Combine(_folder, "notify");
-        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = (int)Eventually.Timeout.TotalMilliseconds };
+        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified)
+        {
+            ReceiveTimeout = (int)Eventually.Timeout.TotalMilliseconds
+        };
         systemd.Bind(new UnixDomainSocketEndPoint(path));
         var file = await WriteAsync(AddScoreHeader);
         await using var server = ProcessUnderTest.Start(
@@ -140,7 +149,8 @@ public sealed class ServeSpecs : IDisposable
         var file = Path.Combine(_folder, "policyd.hocon");
         await File.WriteAllTextAsync(
             file,
-            $"policyd {{\n listen = [\"{listen}\"]\n {options}\n virtual_hosts = [ {{ name = x, port = \"{listen}\", plugins = [ {plugin} ] }} ]\n}}\n",
+            $"policyd {{\n listen = [\"{listen}\"]\n {options}\n virtual_hosts = [ {{ name = x, port = \"{listen}\", "
+                + $"plugins = [ {plugin} ] }} ]\n}}\n",
             Cancellation);
         return file;
     }

@@ -2,7 +2,10 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>Configurations that are in order and yet do nothing, or not what was meant: <c>policyd check</c> and the start warn at the place, with advice.</summary>
+/// <summary>
+/// Configurations that are in order and yet do nothing, or not what was meant: <c>policyd check</c> and the start warn at the place, with
+/// advice.
+/// </summary>
 [ServerTest]
 public sealed class SilentConfigurationSpecs : IDisposable
 {
@@ -14,7 +17,9 @@ public sealed class SilentConfigurationSpecs : IDisposable
 
     [Theory]
     // Quota: table, window, key, order.
-    [InlineData("""{ name = q, module = Quota, field = sender, metric = count, threshold = 1 }""", "1: plugin q: field: no Accounting counts in the table acct_sender of connection db*")]
+    [InlineData(
+        """{ name = q, module = Quota, field = sender, metric = count, threshold = 1 }""",
+        "1: plugin q: field: no Accounting counts in the table acct_sender of connection db*")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1 }
         { name = a, module = Accounting, fields = [client_address] }
@@ -30,7 +35,8 @@ public sealed class SilentConfigurationSpecs : IDisposable
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1, time_pattern = "%Y-%m-%d" }
         { name = a, module = Accounting, fields = sender }
-        """, "1: plugin q: no Accounting counts acct_sender by %Y-%m-%d, so this Quota never acts; Accounting a counts by %Y-%m; give both*")]
+        """, "1: plugin q: no Accounting counts acct_sender by %Y-%m-%d, so this Quota never acts; Accounting "
+            + "a counts by %Y-%m; give both*")]
     [InlineData("""
         { name = q, module = Quota, field = sender, metric = count, threshold = 1, window = 1h }
         { name = a, module = Accounting, fields = sender, window = 2h }
@@ -57,19 +63,31 @@ public sealed class SilentConfigurationSpecs : IDisposable
         """)]
 
     // Names of attributes.
-    [InlineData("""{ name = c, module = Condition, key = sasl_user, match = x, action = dunno }""", "1: plugin c: key: Postfix sends no attribute \"sasl_user\", so it is never set; did you mean \"sasl_username\"?")]
-    [InlineData("""{ name = r, module = RegexList, key = "request:Sender", regex = x, action = dunno }""", "1: plugin r: key: Postfix sends no attribute \"Sender\"*\"sender\"?")]
+    [InlineData(
+        """{ name = c, module = Condition, key = sasl_user, match = x, action = dunno }""",
+        "1: plugin c: key: Postfix sends no attribute \"sasl_user\", so it is never set; did you mean \"sasl_username\"?")]
+    [InlineData(
+        """{ name = r, module = RegexList, key = "request:Sender", regex = x, action = dunno }""",
+        "1: plugin r: key: Postfix sends no attribute \"Sender\"*\"sender\"?")]
     [InlineData("""{ name = c, module = Condition, key = "session:anything", match = x, action = dunno }""")]
-    [InlineData("""{ name = a, module = Accounting, fields = [sender, recipent] }""", "1: plugin a: fields: Postfix sends no attribute \"recipent\"*\"recipient\"?")]
-    [InlineData("""{ name = l, module = SqlList, sql_query = "SELECT 1 WHERE ? = 1", field = client_adress, match_action = dunno }""", "1: plugin l: field: Postfix sends no attribute \"client_adress\"*\"client_address\"?")]
-    [InlineData("""{ name = v, module = SMTPVerify, recipient_field = reciever }""", "1: plugin v: recipient_field: Postfix sends no attribute \"reciever\"*")]
+    [InlineData(
+        """{ name = a, module = Accounting, fields = [sender, recipent] }""",
+        "1: plugin a: fields: Postfix sends no attribute \"recipent\"*\"recipient\"?")]
+    [InlineData(
+        """{ name = l, module = SqlList, sql_query = "SELECT 1 WHERE ? = 1", field = client_adress, match_action = dunno }""",
+        "1: plugin l: field: Postfix sends no attribute \"client_adress\"*\"client_address\"?")]
+    [InlineData(
+        """{ name = v, module = SMTPVerify, recipient_field = reciever }""",
+        "1: plugin v: recipient_field: Postfix sends no attribute \"reciever\"*")]
 
     // Scores.
     [InlineData("""
         { name = s, module = ScoreAction, threshold = 5, action = reject }
         { name = r, module = RegexList, key = sender, regex = x, score = 5 }
         """, "1: plugin s: it comes before every plugin that scores into score*move it after r")]
-    [InlineData("""{ name = s, module = ScoreAction, threshold = 5, action = reject }""", "1: plugin s: no plugin before it scores into score, so the score is always 0 here")]
+    [InlineData(
+        """{ name = s, module = ScoreAction, threshold = 5, action = reject }""",
+        "1: plugin s: no plugin before it scores into score, so the score is always 0 here")]
     [InlineData("""
         { name = r, module = RegexList, key = sender, regex = x, score = 5 }
         { name = h, module = AddScoreHeader, score_field = spam }
@@ -108,7 +126,9 @@ public sealed class SilentConfigurationSpecs : IDisposable
         """, "1: plugin q: plugins: the nested chain never runs: the plugin returns its own action*")]
     [InlineData("""{ name = c, module = Condition, key = sender, match = x }""", "1: plugin c: it has no effect*")]
     [InlineData("""{ name = zen, module = RBL, domain = zen.example, mode = passive }""", "1: plugin zen: it has no effect*")]
-    [InlineData("""{ name = b, module = SetField, key = k, value = v, timeout = 30s }""", "1: plugin b: timeout: it has no effect because request_timeout is shorter: 20s*")]
+    [InlineData(
+        """{ name = b, module = SetField, key = k, value = v, timeout = 30s }""",
+        "1: plugin b: timeout: it has no effect because request_timeout is shorter: 20s*")]
     public async Task Check_warns_of(string plugins, params string[] expected)
     {
         var file = _folder.Write("policyd.hocon", Chain(plugins));
@@ -118,7 +138,9 @@ public sealed class SilentConfigurationSpecs : IDisposable
         Assert.True(lines.Length == expected.Length, result.Error);
         foreach (var (line, pattern) in lines.Zip(expected))
         {
-            var (number, message) = (int.Parse(pattern[..pattern.IndexOf(':', StringComparison.Ordinal)], System.Globalization.CultureInfo.InvariantCulture), pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 2)..]);
+            var (number, message) = (
+                int.Parse(pattern[..pattern.IndexOf(':', StringComparison.Ordinal)], System.Globalization.CultureInfo.InvariantCulture),
+                pattern[(pattern.IndexOf(':', StringComparison.Ordinal) + 2)..]);
             var regex = System.Text.RegularExpressions.Regex.Escape(message).Replace("\\*", ".*", StringComparison.Ordinal);
             Assert.Matches($"^{System.Text.RegularExpressions.Regex.Escape(file)}:{number + 4}:[0-9]+: warning: {regex}$", line);
         }
@@ -127,22 +149,30 @@ public sealed class SilentConfigurationSpecs : IDisposable
     [Fact]
     public async Task Check_warns_of_a_time_that_Postfix_does_not_wait_and_of_a_connection_that_nothing_uses()
     {
-        var file = _folder.Write("policyd.hocon", Chain("{ module = Action, action = dunno }", "request_timeout = 2m, connections.spare { module = Redis }"));
+        var file = _folder.Write(
+            "policyd.hocon", Chain("{ module = Action, action = dunno }", "request_timeout = 2m, connections.spare { module = Redis }"));
         var result = await Command.RunAsync("", "check", "--offline", "-c", file);
         Assert.Equal(0, result.ExitCode);
-        Assert.Contains($"{file}:3:21: warning: request_timeout: 2m is longer than Postfix waits by default (smtpd_policy_service_timeout, 100 s)", result.Error, StringComparison.Ordinal);
+        Assert.Contains(
+            $"{file}:3:21: warning: request_timeout: 2m is longer than Postfix waits by default (smtpd_policy_service_timeout, 100 s)",
+            result.Error,
+            StringComparison.Ordinal);
         Assert.Contains($"{file}:3:43: warning: connection spare: nothing uses it", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Check_warns_of_files_that_cannot_be_written()
     {
-        var file = _folder.Write("policyd.hocon", Chain("{ module = Accounting, fields = sender }", $"log_file = \"{_folder["none"]}/log\", pid_file = \"{_folder.Path}\"", "/nowhere/x.db"));
+        var file = _folder.Write("policyd.hocon", Chain(
+            "{ module = Accounting, fields = sender }",
+            $"log_file = \"{_folder["none"]}/log\", pid_file = \"{_folder.Path}\"",
+            "/nowhere/x.db"));
         var result = await Command.RunAsync("", "check", "--offline", "-c", file);
         Assert.Equal(0, result.ExitCode);
         Assert.Contains($"{file}:3:14: warning: log_file: there is no folder {_folder["none"]}", result.Error, StringComparison.Ordinal);
         Assert.Contains($"pid_file: {_folder.Path} is a folder; a file is required", result.Error, StringComparison.Ordinal);
-        Assert.Contains($"{file}:2:42: warning: connection db: the SQLite file: there is no folder /nowhere", result.Error, StringComparison.Ordinal);
+        Assert.Contains(
+            $"{file}:2:42: warning: connection db: the SQLite file: there is no folder /nowhere", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -157,17 +187,21 @@ public sealed class SilentConfigurationSpecs : IDisposable
         var log = _folder.Write("policyd.log", "");
         File.SetUnixFileMode(log, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         var file = _folder.Write("policyd.hocon", Chain("{ module = Accounting, fields = sender }", $"log_file = \"{log}\""));
-        var (code, output) = await ProcessUnderTest.Run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", PolicydProcess.Executable, "check", "--offline", "-c", file);
+        var (code, output) = await ProcessUnderTest.Run(
+            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", PolicydProcess.Executable, "check", "--offline", "-c", file);
         Assert.Equal(0, code);
         Assert.Contains($"log_file: the user nobody cannot write {log}; run check as the server's user", output, StringComparison.Ordinal);
-        Assert.Contains($"connection db: the SQLite file: the user nobody cannot create files in {_folder.Path}", output, StringComparison.Ordinal);
+        Assert.Contains(
+            $"connection db: the SQLite file: the user nobody cannot create files in {_folder.Path}", output, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Start_logs_the_same_warnings()
     {
         var port = FreePort.Next();
-        var file = _folder.Write("policyd.hocon", Chain($"{{ module = Action, action = dunno }}\n{Header}", $"listen = [\"127.0.0.1:{port}\"], admin.listen = off").Replace("port = 12345", $"port = {port}", StringComparison.Ordinal));
+        var file = _folder.Write("policyd.hocon", Chain(
+            $"{{ module = Action, action = dunno }}\n{Header}",
+            $"listen = [\"127.0.0.1:{port}\"], admin.listen = off").Replace("port = 12345", $"port = {port}", StringComparison.Ordinal));
         await using var server = await PolicydProcess.Serve(file, port);
         await server.Prints("plugin AddScoreHeader: it never runs");
     }

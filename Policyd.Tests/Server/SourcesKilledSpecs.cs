@@ -3,7 +3,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>memcached, Redis, LDAP and the database are each killed and started again under one loaded server: every request is answered.</summary>
+/// <summary>
+/// memcached, Redis, LDAP and the database are each killed and started again under one loaded server: every request is answered.
+/// </summary>
 [ServerTest]
 public sealed class SourcesKilledSpecs(ITestOutputHelper output) : IAsyncDisposable
 {
@@ -30,7 +32,8 @@ public sealed class SourcesKilledSpecs(ITestOutputHelper output) : IAsyncDisposa
 
         (string Name, Func<Task> Kill, Func<Task> Start)[] sources =
         [
-            ("memcached", memcached.Kill, memcached.Start), ("Redis", redis.Kill, redis.Start), ("LDAP", slapd.Kill, slapd.Start), ("MariaDB", mariaDb.Kill, mariaDb.Start),
+            ("memcached", memcached.Kill, memcached.Start), ("Redis", redis.Kill, redis.Start), ("LDAP", slapd.Kill, slapd.Start), (
+                "MariaDB", mariaDb.Kill, mariaDb.Start),
         ];
         var meanwhile = new List<string>();
         foreach (var (name, kill, start) in sources)
@@ -50,7 +53,10 @@ public sealed class SourcesKilledSpecs(ITestOutputHelper output) : IAsyncDisposa
         await _stop.CancelAsync();
         await Task.WhenAll(clients).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.Equal(_number, _answered);
-        Summary.Line(output, $"memcached, Redis, LDAP and MariaDB killed under load one by one and together: {_answered} of {_number} requests answered, of them while one was away: {string.Join(", ", meanwhile)}");
+        Summary.Line(
+            output,
+            $"memcached, Redis, LDAP and MariaDB killed under load one by one and together: {_answered} of {_number} requests answered, of "
+                + $"them while one was away: {string.Join(", ", meanwhile)}");
         server.Terminate();
         Assert.Equal(0, await server.Exits());
     }
@@ -67,20 +73,30 @@ public sealed class SourcesKilledSpecs(ITestOutputHelper output) : IAsyncDisposa
         var goal = Volatile.Read(ref _answered) + answers;
         await Eventually.Holds(
             $"{answers} more answers",
-            () => clients.Find(client => client.IsFaulted) is { Exception: { } failure } ? throw failure : Volatile.Read(ref _answered) >= goal,
+            () => clients.Find(client => client.IsFaulted) is { Exception: { } failure }
+                ? throw failure
+                : Volatile.Read(ref _answered) >= goal,
             TimeSpan.FromSeconds(60));
     }
 
     /// <summary>One connection, as Postfix keeps it: a request without an answer would end it, and fail the test.</summary>
     private async Task AskAsync()
     {
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
+        await using var client = await PolicyClient.ConnectAsync(
+            PolicyEndpoint.Tcp("127.0.0.1", _port), TestContext.Current.CancellationToken);
         while (!_stop.IsCancellationRequested)
         {
             var number = Interlocked.Increment(ref _number);
             var action = await client.AskAsync(
-                PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "RCPT").Add("instance", $"{number}.1").Add("client_address", $"192.0.2.{number % 200}")
-                    .Add("sender", $"u{number % 50}@example.com").Add("recipient", "bob@example.org").Add("sasl_username", "alice").ToBytes(),
+                PolicyRequestBuilder
+                    .AccessPolicy()
+                    .Add("protocol_state", "RCPT")
+                    .Add("instance", $"{number}.1")
+                    .Add("client_address", $"192.0.2.{number % 200}")
+                        .Add("sender", $"u{number % 50}@example.com")
+                            .Add("recipient", "bob@example.org")
+                            .Add("sasl_username", "alice")
+                            .ToBytes(),
                 TestContext.Current.CancellationToken);
             Assert.True(action == "dunno" || action.StartsWith("defer greylisting is active", StringComparison.Ordinal), action);
             Interlocked.Increment(ref _answered);

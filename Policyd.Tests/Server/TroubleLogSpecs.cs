@@ -5,7 +5,9 @@ using Xunit;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>Whoever reaches the port cannot fill the log: each kind of trouble has a line at once, and then one in ten seconds with a count.</summary>
+/// <summary>
+/// Whoever reaches the port cannot fill the log: each kind of trouble has a line at once, and then one in ten seconds with a count.
+/// </summary>
 [ServerTest]
 public sealed class TroubleLogSpecs : IDisposable
 {
@@ -39,7 +41,9 @@ public sealed class TroubleLogSpecs : IDisposable
 
     private static long Told(ProcessUnderTest server)
     {
-        var lines = server.Lines.Select(line => Regex.Match(line, @"malformed request from .*\((\d+) more|: (\d+) more malformed requests")).Where(match => match.Success);
-        return lines.Sum(match => match.Groups[1].Success ? 1 + long.Parse(match.Groups[1].ValueSpan) : long.Parse(match.Groups[2].ValueSpan));
+        var lines = server.Lines.Select(line => Regex.Match(line, @"malformed request from .*\((\d+) more|: (\d+) more malformed requests"))
+            .Where(match => match.Success);
+        return lines.Sum(
+            match => match.Groups[1].Success ? 1 + long.Parse(match.Groups[1].ValueSpan) : long.Parse(match.Groups[2].ValueSpan));
     }
 }

@@ -2,7 +2,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>What is wrong with a configuration is an error at its place, whoever finds it, and all of it at once: through the real command.</summary>
+/// <summary>
+/// What is wrong with a configuration is an error at its place, whoever finds it, and all of it at once: through the real command.
+/// </summary>
 [ServerTest]
 public sealed class WrongConfigurationSpecs : IDisposable
 {
@@ -56,19 +58,25 @@ public sealed class WrongConfigurationSpecs : IDisposable
         Assert.Contains(lines, line => Is(line, 5, "plugin a: the constructor of Faulty.ThrowsInConstructorPlugin failed: no luck"));
         Assert.Contains(lines, line => Is(line, 6, "plugin b cannot start: NullReferenceException:"));
         Assert.Contains(lines, line => Is(line, 7, "value: KeyNotFoundException: not today"));
-        Assert.Contains(lines, line => Is(line, 8, "plugin d: Faulty.ThrowsInGetterPlugin cannot be created: NotSupportedException: ask me not"));
+        Assert.Contains(
+            lines, line => Is(line, 8, "plugin d: Faulty.ThrowsInGetterPlugin cannot be created: NotSupportedException: ask me not"));
         Assert.Contains(lines, line => Is(line, 9, "plugin f: db: there is no connection \"nosuch\""));
         Assert.Contains(lines, line => Is(line, 10, "plugin g: db: there is no connection \"nosuch\""));
         Assert.Equal(6, lines.Length);
     }
 
     [Theory]
-    [InlineData("polycid { virtual_hosts = [ ] }", "1:1: there is no section policyd { }, but a section \"polycid\"; did you mean \"policyd\"?")]
-    [InlineData("listen = \"127.0.0.1:1\"\nvirtual_hosts = [ ]", "1:1: there is no section policyd { }; put listen and the other options into it")]
+    [InlineData(
+        "polycid { virtual_hosts = [ ] }", "1:1: there is no section policyd { }, but a section \"polycid\"; did you mean \"policyd\"?")]
+    [InlineData(
+        "listen = \"127.0.0.1:1\"\nvirtual_hosts = [ ]", "1:1: there is no section policyd { }; put listen and the other options into it")]
     [InlineData("policyd = 5", "1:11: policyd: expected a section { listen, virtual_hosts, … }, found a number")]
-    [InlineData("policyd { virtual_host = [ { port = 12345 } ] }", "1:11: unknown option \"virtual_host\" of policyd; did you mean \"virtual_hosts\"?")]
+    [InlineData(
+        "policyd { virtual_host = [ { port = 12345 } ] }",
+        "1:11: unknown option \"virtual_host\" of policyd; did you mean \"virtual_hosts\"?")]
     [InlineData("policyd { session_cache = Memory }", "1:27: session_cache: expected an object { module, … }, found a string")]
-    [InlineData("policyd { connections = [ { name = db } ] }", "1:25: connections: expected an object { NAME { module, … } }, found an array")]
+    [InlineData(
+        "policyd { connections = [ { name = db } ] }", "1:25: connections: expected an object { NAME { module, … } }, found an array")]
     public async Task Section_that_is_misspelt_or_none_gets_a_hint(string text, string expected)
     {
         var file = _folder.Write("policyd.hocon", text);
@@ -78,13 +86,18 @@ public sealed class WrongConfigurationSpecs : IDisposable
     }
 
     [Theory]
-    [InlineData("""{ module = Action, action = dunno } { name = b, module = SetField, key = k, value = v }""", "these two adjacent objects are merged into one")]
-    [InlineData("""{ name = r, module = RegexList, key = sender, action = dunno, regex = ["^a" "^b"] }""", "these two adjacent texts are joined into one")]
+    [InlineData(
+        """{ module = Action, action = dunno } { name = b, module = SetField, key = k, value = v }""",
+        "these two adjacent objects are merged into one")]
+    [InlineData(
+        """{ name = r, module = RegexList, key = sender, action = dunno, regex = ["^a" "^b"] }""",
+        "these two adjacent texts are joined into one")]
     public async Task Comma_that_is_missing_in_an_array_is_told(string plugins, string expected)
     {
         var file = _folder.Write("policyd.hocon", Chain(plugins));
         var result = await Command.RunAsync("", "check", "--offline", "-c", file);
-        Assert.Contains($"{file}:5:{plugins.LastIndexOf(plugins.Contains("} {", StringComparison.Ordinal) ? "{" : "\"^", StringComparison.Ordinal) + 1}: warning: {expected}", result.Error, StringComparison.Ordinal);
+        var column = plugins.LastIndexOf(plugins.Contains("} {", StringComparison.Ordinal) ? "{" : "\"^", StringComparison.Ordinal) + 1;
+        Assert.Contains($"{file}:5:{column}: warning: {expected}", result.Error, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -102,7 +115,8 @@ public sealed class WrongConfigurationSpecs : IDisposable
     public async Task Section_beside_policyd_that_a_substitution_takes_is_no_warning()
     {
         var file = _folder.Write("policyd.hocon", "connections { db { module = Sql, dsn = \"dbi:SQLite:dbname=x.db\" } }\n" +
-            "policyd { connections = ${connections}, virtual_hosts = [ { port = 12345, plugins = [ { module = Accounting, fields = sender } ] } ] }");
+            "policyd { connections = ${connections}, virtual_hosts = [ { port = 12345, plugins = [ { module = "
+                + "Accounting, fields = sender } ] } ] }");
         var result = await Command.RunAsync("", "check", "--offline", "-c", file);
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
     }
@@ -113,7 +127,11 @@ public sealed class WrongConfigurationSpecs : IDisposable
         var file = _folder.Write("policyd.hocon", Chain("{ module = Action, action = dunno }", "cron { tasks { nightly = off } }"));
         var wrong = await Command.RunAsync("", "cron", "hurly", "-c", file);
         Assert.Equal(
-            (64, "policyd: there is no task \"hurly\"; known tasks: hourly, daily, weekly, monthly, nightly; cron { tasks { } } in the configuration can add others; did you mean \"hourly\"?\n", ""),
+            (
+                64,
+                "policyd: there is no task \"hurly\"; known tasks: hourly, daily, weekly, monthly, nightly; cron { tasks { } } in the "
+                    + "configuration can add others; did you mean \"hourly\"?\n",
+                ""),
             (wrong.ExitCode, wrong.Error, wrong.Output));
         Assert.Equal(0, (await Command.RunAsync("", "cron", "nightly,hourly", "-c", file)).ExitCode);
     }

@@ -56,21 +56,24 @@ public sealed class SmtpAddressSpecs
     public void Long_address_is_refused() => Assert.Null(SmtpAddress.Parse(new string('a', 320) + "@x.test"));
 
     [Fact]
-    public void Any_text_gives_one_line_between_brackets_or_nothing() => Gen.String[0, 30].Select(Gen.String[0, 30]).Sample((local, domain) =>
-    {
-        if (SmtpAddress.Parse($"{local}@{domain}") is { } address)
+    public void Any_text_gives_one_line_between_brackets_or_nothing() =>
+        Gen.String[0, 30].Select(Gen.String[0, 30]).Sample((local, domain) =>
         {
-            Assert.DoesNotContain(address.Path, char.IsControl);
-            Assert.DoesNotContain(address.Domain, static c => c is '<' or '>' or ' ' or > '~');
-            Assert.StartsWith("<", address.Path, StringComparison.Ordinal);
-            Assert.EndsWith($"@{address.Domain}>", address.Path, StringComparison.Ordinal);
-        }
-    });
+            if (SmtpAddress.Parse($"{local}@{domain}") is { } address)
+            {
+                Assert.DoesNotContain(address.Path, char.IsControl);
+                Assert.DoesNotContain(address.Domain, static c => c is '<' or '>' or ' ' or > '~');
+                Assert.StartsWith("<", address.Path, StringComparison.Ordinal);
+                Assert.EndsWith($"@{address.Domain}>", address.Path, StringComparison.Ordinal);
+            }
+        });
 
     // The example of RFC 7929, section 3.
     [Fact]
     public void Name_of_the_openpgp_key_is_that_of_the_rfc() =>
-        Assert.Equal("c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._openpgpkey.example.com", SmtpAddress.Parse("hugh@example.com")!.OpenPgpKeyName);
+        Assert.Equal(
+            "c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._openpgpkey.example.com",
+            SmtpAddress.Parse("hugh@example.com")!.OpenPgpKeyName);
 
     [Theory]
     [InlineData("8.8.8.8", true)]
@@ -100,5 +103,6 @@ public sealed class SmtpAddressSpecs
     [InlineData("fc00::1", false)]
     [InlineData("fe80::1", false)]
     [InlineData("ff02::1", false)]
-    public void Public_addresses_are_those_of_the_internet(string address, bool isPublic) => Assert.Equal(isPublic, IPAddress.Parse(address).IsPublic());
+    public void Public_addresses_are_those_of_the_internet(string address, bool isPublic) =>
+        Assert.Equal(isPublic, IPAddress.Parse(address).IsPublic());
 }

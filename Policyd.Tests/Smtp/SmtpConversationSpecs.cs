@@ -86,7 +86,8 @@ public sealed class SmtpConversationSpecs
     [InlineData("250-mx|250 SMTPUTF8", "MAIL FROM:<ö@here.test> SMTPUTF8")]
     public void Sender_beyond_ascii_is_left_out_where_it_cannot_be_said(string ehlo, string mail)
     {
-        var conversation = new SmtpConversation(new SmtpQuestion("host.test", SmtpAddress.Parse("ö@here.test"), SmtpAddress.Parse("a@x.test")!, 0));
+        var conversation = new SmtpConversation(
+            new SmtpQuestion("host.test", SmtpAddress.Parse("ö@here.test"), SmtpAddress.Parse("a@x.test")!, 0));
         conversation.Next(Reply("220 hello"));
         Assert.Equal(mail, conversation.Next(Reply(ehlo)).Say);
     }

@@ -50,27 +50,30 @@ public sealed class SmtpReplyReaderSpecs
     public void Line_or_reply_without_an_end_is_given_up()
     {
         Assert.Throws<SmtpException>(() => new SmtpReplyReader().Read(Encoding.Latin1.GetBytes("250 " + new string('x', 3000))));
-        Assert.Throws<SmtpException>(() => new SmtpReplyReader().Read(Encoding.Latin1.GetBytes(string.Concat(Enumerable.Repeat("250-x\r\n", 200)))));
+        Assert.Throws<SmtpException>(
+            () => new SmtpReplyReader().Read(Encoding.Latin1.GetBytes(string.Concat(Enumerable.Repeat("250-x\r\n", 200)))));
     }
 
     [Fact]
     public void Text_is_bounded()
     {
-        var reply = new SmtpReplyReader().Read(Encoding.Latin1.GetBytes("550-" + new string('x', 1000) + "\r\n550 " + new string('y', 1000) + "\r\n"))!;
+        var reply = new SmtpReplyReader().Read(
+            Encoding.Latin1.GetBytes("550-" + new string('x', 1000) + "\r\n550 " + new string('y', 1000) + "\r\n"))!;
         Assert.Equal(300, reply.Text.Length);
     }
 
     [Fact]
-    public void Any_bytes_end_in_a_reply_of_printable_text_or_an_exception() => Gen.Select(Gen.Byte.Array[0, 40], Gen.Bool).Sample((noise, begins) =>
-    {
-        try
+    public void Any_bytes_end_in_a_reply_of_printable_text_or_an_exception() =>
+        Gen.Select(Gen.Byte.Array[0, 40], Gen.Bool).Sample((noise, begins) =>
         {
-            var reply = new SmtpReplyReader().Read([.. begins ? "550 "u8 : [], .. noise, (byte)'\n']);
-            Assert.True(reply is null || reply.Text.All(static c => c is >= ' ' and <= '~'));
-        }
-        catch (SmtpException)
-        {
-            // What it must be when it is no reply.
-        }
-    });
+            try
+            {
+                var reply = new SmtpReplyReader().Read([.. begins ? "550 "u8 : [], .. noise, (byte)'\n']);
+                Assert.True(reply is null || reply.Text.All(static c => c is >= ' ' and <= '~'));
+            }
+            catch (SmtpException)
+            {
+                // What it must be when it is no reply.
+            }
+        });
 }

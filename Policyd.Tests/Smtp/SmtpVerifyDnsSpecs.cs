@@ -6,7 +6,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Smtp;
 
-/// <summary>SMTPVerify finds the servers of a domain, and their records, in the DNS. The servers are on several addresses of loopback and one port.</summary>
+/// <summary>
+/// SMTPVerify finds the servers of a domain, and their records, in the DNS. The servers are on several addresses of loopback and one port.
+/// </summary>
 public sealed class SmtpVerifyDnsSpecs
 {
     private const string Actions = "temp_fail_action = \"defer T %MSG%\", perm_fail_action = \"reject P %MSG%\"";
@@ -15,14 +17,18 @@ public sealed class SmtpVerifyDnsSpecs
     private const string DeadAddress = "127.0.0.77";
 
     private const string Records =
-        "check_tlsa = on, check_openpgp = on, has_starttls_score = 10, has_tlsa_score = 100, no_tlsa_score = 200, has_openpgp_score = 1000, no_openpgp_score = 2000";
+        "check_tlsa = on, check_openpgp = on, has_starttls_score = 10, has_tlsa_score = 100, no_tlsa_score = 200, has_openpgp_score = "
+            + "1000, no_openpgp_score = 2000";
 
     [Fact]
     public async Task Servers_are_tried_by_preference()
     {
         await using var best = new ScriptedSmtpServer().On("RCPT", "550 best");
         await using var other = new ScriptedSmtpServer("127.0.0.2", best.Port).On("RCPT", "550 other");
-        await using var dns = new ScriptedDnsServer().Mx("x.test", 20, "other.x.test").Mx("x.test", 10, "best.x.test").A("best.x.test", "127.0.0.1").A("other.x.test", "127.0.0.2");
+        await using var dns = new ScriptedDnsServer().Mx("x.test", 20, "other.x.test")
+            .Mx("x.test", 10, "best.x.test")
+            .A("best.x.test", "127.0.0.1")
+            .A("other.x.test", "127.0.0.2");
         await using var policy = Policy(dns, best.Port, Actions);
         Assert.Equal("reject P best", await policy.AskAsync(("sender", "a@x.test")));
         Assert.Equal((1, 0), (best.Connections, other.Connections));
@@ -69,7 +75,10 @@ public sealed class SmtpVerifyDnsSpecs
     public async Task Server_that_is_down_is_passed_over_and_a_refusal_of_the_other_is_not_final()
     {
         await using var second = new ScriptedSmtpServer("127.0.0.2").On("GREETING", "554 not you");
-        await using var dns = new ScriptedDnsServer().Mx("x.test", 10, "a.x.test").Mx("x.test", 20, "b.x.test").A("a.x.test", DeadAddress).A("b.x.test", "127.0.0.2");
+        await using var dns = new ScriptedDnsServer().Mx("x.test", 10, "a.x.test")
+            .Mx("x.test", 20, "b.x.test")
+            .A("a.x.test", DeadAddress)
+            .A("b.x.test", "127.0.0.2");
         await using var policy = Policy(dns, second.Port, Actions);
 
         // The one that is down may be back, and take the mail.
@@ -133,8 +142,13 @@ public sealed class SmtpVerifyDnsSpecs
     [InlineData("halffail.test", "defer T the mail server mx.servfail.test cannot be looked up")]
     public async Task Domain_without_a_server_fails_as_the_dns_says(string domain, string answer)
     {
-        await using var dns = new ScriptedDnsServer().Mx("null.test", 0, "").Mx("noaddress.test", 10, "mx.noaddress.test").Txt("textonly.test", "hello")
-            .Mx("halffail.test", 10, "mx.servfail.test").With(DnsFault.ServFail, "servfail.test").With(DnsFault.ServFail, "mx.servfail.test");
+        await using var dns = new ScriptedDnsServer()
+            .Mx("null.test", 0, "")
+            .Mx("noaddress.test", 10, "mx.noaddress.test")
+            .Txt("textonly.test", "hello")
+                .Mx("halffail.test", 10, "mx.servfail.test")
+                    .With(DnsFault.ServFail, "servfail.test")
+                    .With(DnsFault.ServFail, "mx.servfail.test");
         await using var policy = Policy(dns, FreePort.Next(), Actions);
         Assert.Equal(answer, await policy.AskAsync(("sender", $"a@{domain}")));
         policy.NewMail();
@@ -161,7 +175,9 @@ public sealed class SmtpVerifyDnsSpecs
     {
         await using var dns = new ScriptedDnsServer { Fault = DnsFault.Silence };
         await using var policy = Policy(dns, FreePort.Next(), Actions + ", timeout = 1s, check_openpgp = on, check_tlsa = on");
-        Assert.Equal("defer T the mail server of x.test cannot be reached", await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));
+        Assert.Equal(
+            "defer T the mail server of x.test cannot be reached",
+            await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));
     }
 
     [SoakTest("waits for a timeout of 6 s")]
@@ -176,7 +192,9 @@ public sealed class SmtpVerifyDnsSpecs
         }
 
         await using var policy = Policy(dns, server.Port, Actions + ", timeout = 6s");
-        Assert.Equal("defer T the mail server of x.test cannot be reached", await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));
+        Assert.Equal(
+            "defer T the mail server of x.test cannot be reached",
+            await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));
         Assert.InRange(server.Connections, 1, 5);
     }
 
@@ -191,7 +209,8 @@ public sealed class SmtpVerifyDnsSpecs
         var tlsa = string.Create(CultureInfo.InvariantCulture, $"_{server.Port}._tcp.mx.x.test");
         if (areThere)
         {
-            dns.Add(tlsa, 52, 300, [3, 1, 1, 0xab]).Add("c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._openpgpkey.x.test", 61, 300, [1, 2, 3]);
+            dns.Add(tlsa, 52, 300, [3, 1, 1, 0xab])
+                .Add("c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._openpgpkey.x.test", 61, 300, [1, 2, 3]);
         }
 
         if (isSigned)
@@ -231,7 +250,9 @@ public sealed class SmtpVerifyDnsSpecs
     public async Task Servers_are_looked_up_before_the_chain_runs()
     {
         await using var dns = new ScriptedDnsServer();
-        await using var policy = PolicyUnderTest.Of($"policyd {{ dns {{ servers = [\"{dns.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ name = t, port = 12345, plugins = [ {{ name = first, module = Action, action = dunno }}, {{ module = SMTPVerify }} ] }} ] }}");
+        await using var policy = PolicyUnderTest.Of(
+            $"policyd {{ dns {{ servers = [\"{dns.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ name = t, port = 12345, plugins = [ "
+                + $"{{ name = first, module = Action, action = dunno }}, {{ module = SMTPVerify }} ] }} ] }}");
         await policy.AskAsync(("sender", "a@x.test"));
         await Eventually.Holds("the question for the servers", () => dns.CountOf("x.test", 15) == 1);
     }
@@ -242,21 +263,34 @@ public sealed class SmtpVerifyDnsSpecs
         await using var dns = new ScriptedDnsServer();
         dns.Hold();
         await using var policy = Policy(dns, FreePort.Next(), Actions);
-        var asking = Enumerable.Range(0, 201).Select(number => policy.Model.VirtualHosts[0].RunAsync(Request(number), new Session(), TimeSpan.FromSeconds(60)).AsTask()).ToArray();
+        var asking = Enumerable.Range(0, 201)
+            .Select(number => policy.Model.VirtualHosts[0].RunAsync(Request(number), new Session(), TimeSpan.FromSeconds(60)).AsTask())
+            .ToArray();
         Assert.Equal("defer T too many addresses are being verified", (await Eventually.Ends("the answer to the last", asking[^1])).Action);
         Assert.DoesNotContain(asking[..^1], static task => task.IsCompleted);
         dns.Release();
-        Assert.All(await Eventually.Ends("all answers", Task.WhenAll(asking[..^1])), outcome => Assert.EndsWith(" does not exist", outcome.Action, StringComparison.Ordinal));
+        Assert.All(
+            await Eventually.Ends("all answers", Task.WhenAll(asking[..^1])),
+            outcome => Assert.EndsWith(" does not exist", outcome.Action, StringComparison.Ordinal));
         Assert.Equal("reject P the domain x0.test does not exist", await policy.AskAsync(("sender", "a@x0.test")));
     }
 
     private static PolicyRequest Request(int number) =>
-        PolicyRequestBuilder.AccessPolicy().Add("instance", $"{number}").Add("client_address", "192.0.2.7").Add("sender", $"a@x{number}.test").ToRequest();
+        PolicyRequestBuilder.AccessPolicy()
+            .Add("instance", $"{number}")
+            .Add("client_address", "192.0.2.7")
+            .Add("sender", $"a@x{number}.test")
+            .ToRequest();
 
     private static ScriptedDnsServer TwoServers() =>
-        new ScriptedDnsServer().Mx("x.test", 10, "a.x.test").Mx("x.test", 20, "b.x.test").A("a.x.test", "127.0.0.1").A("b.x.test", "127.0.0.2");
+        new ScriptedDnsServer().Mx("x.test", 10, "a.x.test")
+            .Mx("x.test", 20, "b.x.test")
+            .A("a.x.test", "127.0.0.1")
+            .A("b.x.test", "127.0.0.2");
 
     private static PolicyUnderTest Policy(ScriptedDnsServer dns, int port, string options) => PolicyUnderTest.Of(string.Create(
         CultureInfo.InvariantCulture,
-        $"policyd {{ dns {{ servers = [\"{dns.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ name = t, port = 12345, plugins = [ {{ name = v, module = SMTPVerify, port = {port}, {(options.Contains("allow_private", StringComparison.Ordinal) ? "" : "allow_private = on,")} {options} }} ] }} ] }}"));
+        $"policyd {{ dns {{ servers = [\"{dns.Address}\"], timeout = 15s }}, virtual_hosts = [ {{ name = t, port = 12345, plugins = [ {{ "
+            + $"name = v, module = SMTPVerify, port = {port}, "
+            + $"{(options.Contains("allow_private", StringComparison.Ordinal) ? "" : "allow_private = on,")} {options} }} ] }} ] }}"));
 }

@@ -23,7 +23,12 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     [InlineData("RCPT", "450 4.2.0 greylisted", "defer T 4.2.0 greylisted", "11", "v-a@x.test-starttls=10, v-a@x.test=1")]
     [InlineData("RCPT", "421 4.3.2 closing", "defer T 4.3.2 closing", "11", "v-a@x.test-starttls=10, v-a@x.test=1")]
     [InlineData("RCPT", "550", "reject P ", "12", "v-a@x.test-starttls=10, v-a@x.test=2")]
-    [InlineData("RCPT", "550-5.1.1 no\r\n550-5.1.1 such\r\n550 5.1.1 user", "reject P 5.1.1 no such user", "12", "v-a@x.test-starttls=10, v-a@x.test=2")]
+    [InlineData(
+        "RCPT",
+        "550-5.1.1 no\r\n550-5.1.1 such\r\n550 5.1.1 user",
+        "reject P 5.1.1 no such user",
+        "12",
+        "v-a@x.test-starttls=10, v-a@x.test=2")]
     [InlineData("MAIL", "552 5.3.4 too big", "reject P 5.3.4 too big", "12", "v-a@x.test-starttls=10, v-a@x.test=2")]
     [InlineData("MAIL", "452 busy", "defer T busy", "11", "v-a@x.test-starttls=10, v-a@x.test=1")]
     [InlineData("EHLO", "250 mx.test", "dunno", "20", "v-a@x.test-starttls=20")]
@@ -60,7 +65,8 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     public async Task Fields_say_what_is_asked(string options, string mail, string recipient)
     {
         await using var server = new ScriptedSmtpServer();
-        await Policy(server.Port, options).AskAsync(("sender", "s@x.test"), ("recipient", "r@here.test"), ("size", "7"), ("helo_name", "12abc"));
+        await Policy(server.Port, options).AskAsync(
+            ("sender", "s@x.test"), ("recipient", "r@here.test"), ("size", "7"), ("helo_name", "12abc"));
         Assert.Equal(mail, Assert.Single(server.CommandsOf("MAIL")));
         Assert.Equal(recipient, Assert.Single(server.CommandsOf("RCPT")));
     }
@@ -110,7 +116,11 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     public async Task Enabled_can_be_of_the_user()
     {
         await using var server = new ScriptedSmtpServer().On("RCPT", "550 no");
-        var policy = new PolicyUnderTest(string.Create(CultureInfo.InvariantCulture, $"{{ module = SetField, key = wants, value = off }}, {{ name = v, module = SMTPVerify, host = \"127.0.0.1\", port = {server.Port}, uc_enabled = wants, {Actions} }}"));
+        var policy = new PolicyUnderTest(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{{ module = SetField, key = wants, value = off }}, {{ name = v, module = SMTPVerify, host = \"127.0.0.1\", port = "
+                    + $"{server.Port}, uc_enabled = wants, {Actions} }}"));
         Assert.Equal("dunno", await policy.AskAsync(("sender", "a@x.test")) ?? "dunno");
         Assert.Equal(0, server.Connections);
     }
@@ -143,9 +153,12 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     public async Task Server_without_starttls_can_be_acted_upon(string ehlo, string answer)
     {
         await using var server = new ScriptedSmtpServer().On("EHLO", ehlo);
-        Assert.Equal(answer, await Policy(server.Port, "no_starttls_action = \"reject no TLS\"").AskAsync(("sender", "a@x.test")) ?? "dunno");
+        Assert.Equal(
+            answer, await Policy(server.Port, "no_starttls_action = \"reject no TLS\"").AskAsync(("sender", "a@x.test")) ?? "dunno");
         server.On("RCPT", "550 no");
-        Assert.Equal("reject P no", await Policy(server.Port, Actions + ", no_starttls_action = \"reject no TLS\"").AskAsync(("sender", "a@x.test")));
+        Assert.Equal(
+            "reject P no",
+            await Policy(server.Port, Actions + ", no_starttls_action = \"reject no TLS\"").AskAsync(("sender", "a@x.test")));
     }
 
     public static TheoryData<string, string, bool> BadServers()
@@ -207,7 +220,9 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
         });
         var waited = Stopwatch.StartNew();
         var policy = Policy(dripping.Port, Actions + ", timeout = 1s");
-        Assert.Equal("defer T the mail server of x.test cannot be reached", await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));
+        Assert.Equal(
+            "defer T the mail server of x.test cannot be reached",
+            await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));
         Summary.Line(output, $"smtp: a server that drips, time 1 s: {waited.Elapsed.TotalMilliseconds:F0} ms");
     }
 
@@ -235,7 +250,8 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     public async Task Host_can_be_a_name_of_the_system()
     {
         await using var server = new ScriptedSmtpServer().On("RCPT", "550 no");
-        var policy = new PolicyUnderTest(string.Create(CultureInfo.InvariantCulture, $"{{ name = v, module = SMTPVerify, host = localhost, port = {server.Port}, {Actions} }}"));
+        var policy = new PolicyUnderTest(string.Create(
+            CultureInfo.InvariantCulture, $"{{ name = v, module = SMTPVerify, host = localhost, port = {server.Port}, {Actions} }}"));
         Assert.Equal("reject P no", await policy.AskAsync(("sender", "a@x.test")));
     }
 
@@ -249,7 +265,8 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     [InlineData("temp_fail_action = \"%MSG%\"", "temp_fail_action")]
     public void Mistake_in_the_options_is_told_at_start(string option, string message)
     {
-        PolicyUnderTest.Build($"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = SMTPVerify, {option} }} ] }} ] }}", out var diagnostics);
+        PolicyUnderTest.Build(
+            $"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = SMTPVerify, {option} }} ] }} ] }}", out var diagnostics);
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains(message, StringComparison.Ordinal));
     }
 
@@ -266,5 +283,7 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     }
 
     private static PolicyUnderTest Policy(int port, string options) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"{{ name = v, module = SMTPVerify, host = \"127.0.0.1\", port = {port}, helo_name = policy.test, {options} }}"));
+        new(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{{ name = v, module = SMTPVerify, host = \"127.0.0.1\", port = {port}, helo_name = policy.test, {options} }}"));
 }

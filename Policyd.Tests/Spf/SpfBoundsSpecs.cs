@@ -61,25 +61,33 @@ public sealed class SpfBoundsSpecs
         var longest = "v=spf1 ?all x=" + new string('x', 8192 - 14);
         Assert.Equal(SpfVerdict.Neutral, (await OfAsync(longest)).Verdict);
         var outcome = await OfAsync(longest + "x");
-        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is invalid: it is longer than 8192 bytes"), (outcome.Verdict, outcome.Reason));
+        Assert.Equal(
+            (SpfVerdict.PermError, "the policy of test.example is invalid: it is longer than 8192 bytes"),
+            (outcome.Verdict, outcome.Reason));
 
         var most = "v=spf1 ?all" + Repeat(" x=%{d}", 64 * 7);
         Assert.Equal(SpfVerdict.Neutral, (await OfAsync(most)).Verdict);
         outcome = await OfAsync(most + " y=%{d}");
-        Assert.Equal((SpfVerdict.PermError, "the policy of test.example is invalid: it has more than 64 macros"), (outcome.Verdict, outcome.Reason));
+        Assert.Equal(
+            (SpfVerdict.PermError, "the policy of test.example is invalid: it has more than 64 macros"), (outcome.Verdict, outcome.Reason));
     }
 
     [Fact]
     public async Task Records_of_a_check_have_a_length_together()
     {
-        var zone = new TextZone { ["test.example"] = "v=spf1 include:i1.example include:i2.example include:i3.example include:i4.example include:i5.example ?all" };
+        var zone = new TextZone
+        {
+            ["test.example"] = "v=spf1 include:i1.example include:i2.example include:i3.example include:i4.example include:i5.example ?all"
+        };
         for (var number = 1; number <= 5; number++)
         {
             zone[$"i{number}.example"] = "v=spf1 ip4:10.0.0.1 x=" + new string('x', 7000);
         }
 
         var outcome = await CheckAsync(zone, "test.example");
-        Assert.Equal((SpfVerdict.PermError, "with the policy of i5.example, all policies together are longer than 32768 bytes"), (outcome.Verdict, outcome.Reason));
+        Assert.Equal(
+            (SpfVerdict.PermError, "with the policy of i5.example, all policies together are longer than 32768 bytes"),
+            (outcome.Verdict, outcome.Reason));
         zone["i5.example"] = "v=spf1 ip4:10.0.0.1";
         Assert.Equal(SpfVerdict.Neutral, (await CheckAsync(zone, "test.example")).Verdict);
     }
@@ -90,7 +98,8 @@ public sealed class SpfBoundsSpecs
         const string Reverse = "7.2.0.192.in-addr.arpa";
         var zone = new TextZone
         {
-            ["test.example"] = "v=spf1 ptr:x.example exists:" + Repeat("%{p1r-}", 60 * 7) + ".a.example include:i1.example ptr include:i2.example ?all",
+            ["test.example"] = "v=spf1 ptr:x.example exists:" + Repeat("%{p1r-}", 60 * 7)
+                + ".a.example include:i1.example ptr include:i2.example ?all",
             ["i1.example"] = "v=spf1 exists:" + Repeat("%{p1r-}", 64 * 7) + ".b.example ptr ?all",
             ["i2.example"] = "v=spf1 exists:" + Repeat("%{p1r-}", 63 * 7) + ".c.example ?all exp=%{p}.example",
         };
@@ -114,7 +123,8 @@ public sealed class SpfBoundsSpecs
         var zone = new TextZone();
         for (var number = 0; number < 4; number++)
         {
-            var start = $"v=spf1 {(number < 3 ? $"include:i{number + 1}.example" : "?exists:i.example")} exists:" + Repeat(macro, 63 * macro.Length) + ".example";
+            var start = $"v=spf1 {(number < 3 ? $"include:i{number + 1}.example" : "?exists:i.example")} exists:"
+                + Repeat(macro, 63 * macro.Length) + ".example";
             zone[$"i{number}.example"] = start + Repeat(term, 8192 - start.Length - 5) + " ?all";
         }
 
@@ -158,7 +168,11 @@ public sealed class SpfBoundsSpecs
                 text[index] = random.Next(3) == 0 ? (char)random.Next(256) : "%{}sldiphcrtvoaxm:/.=+-~?0123456789 _,"[random.Next(38)];
             }
 
-            var zone = new TextZone { ["test.example"] = "v=spf1 " + new string(text), ["why.example"] = new string(text), ["exp.example"] = "v=spf1 -all exp=why.example" };
+            var zone = new TextZone
+            {
+                ["test.example"] = "v=spf1 " + new string(text), ["why.example"] = new string(text),
+                ["exp.example"] = "v=spf1 -all exp=why.example"
+            };
             try
             {
                 var outcome = await CheckAsync(zone, "test.example");
@@ -179,5 +193,6 @@ public sealed class SpfBoundsSpecs
             new SpfRequest(s_client, domain, Repeat("a.b-c+", 2000) + "@" + domain, ""), TestContext.Current.CancellationToken);
 
     // Far more than it takes; without bounds it would be hours.
-    private static Task<SpfOutcome> EndsAsync(string what, Task<SpfOutcome> check) => Support.Eventually.Ends("a check with " + what, check);
+    private static Task<SpfOutcome> EndsAsync(string what, Task<SpfOutcome> check) =>
+        Support.Eventually.Ends("a check with " + what, check);
 }

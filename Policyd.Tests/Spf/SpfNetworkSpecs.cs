@@ -23,21 +23,25 @@ public sealed class SpfNetworkSpecs
     public async Task Policy_that_cannot_be_had_defers_within_the_deadline(string fault, string timeout)
     {
         await using var server = new ScriptedDnsServer { Fault = Enum.Parse<DnsFault>(fault) };
-        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, timeout, s_timeout, "a@sender.test"), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "defer spf mfrom check failed: ", await AskAsync(server, timeout, s_timeout, "a@sender.test"), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Silence_within_a_policy_is_a_temporary_error_too()
     {
-        await using var server = new ScriptedDnsServer().Txt("sender.test", "v=spf1 include:away.test -all").With(DnsFault.Silence, "away.test");
-        Assert.StartsWith("defer spf mfrom check failed: ", await AskAsync(server, "300ms", s_timeout, "a@sender.test"), StringComparison.Ordinal);
+        await using var server = new ScriptedDnsServer().Txt("sender.test", "v=spf1 include:away.test -all")
+            .With(DnsFault.Silence, "away.test");
+        Assert.StartsWith(
+            "defer spf mfrom check failed: ", await AskAsync(server, "300ms", s_timeout, "a@sender.test"), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Policy_of_several_strings_in_a_long_answer_is_read_whole()
     {
         var networks = Enumerable.Range(0, 100).Select(number => $"ip4:10.0.{number}.0/24 ").ToArray();
-        await using var server = new ScriptedDnsServer { Fault = DnsFault.Truncate }.Txt("sender.test", ["v=spf1 ", .. networks, "ip4:192.0.", "2.7 -all"]);
+        await using var server = new ScriptedDnsServer { Fault = DnsFault.Truncate }.Txt(
+            "sender.test", ["v=spf1 ", .. networks, "ip4:192.0.", "2.7 -all"]);
         Assert.Equal("dunno", await AskAsync(server, "15s", s_timeout, "a@sender.test"));
         Assert.True(server.TcpQueries > 0);
     }
@@ -52,12 +56,14 @@ public sealed class SpfNetworkSpecs
         for (var number = 1; number <= 10; number++)
         {
             server.Mx("sender.test", number, $"m{number}.sender.test").Ptr("7.2.0.192.in-addr.arpa", $"m{number}.sender.test")
-                .A($"m{number}.sender.test", number == 10 ? "192.0.2.7" : "192.0.2.1").With(DnsFault.Silence, number == 9 ? "m9.sender.test" : "none");
+                .A($"m{number}.sender.test", number == 10 ? "192.0.2.7" : "192.0.2.1")
+                    .With(DnsFault.Silence, number == 9 ? "m9.sender.test" : "none");
         }
 
         await using var resolver = Resolver(server, "2s");
         var evaluator = new SpfEvaluator(resolver, new SpfSettings(), TimeProvider.System);
-        var outcome = await evaluator.CheckAsync(new SpfRequest(IPAddress.Parse("192.0.2.7"), "sender.test", "a@sender.test", ""), TestContext.Current.CancellationToken);
+        var outcome = await evaluator.CheckAsync(
+            new SpfRequest(IPAddress.Parse("192.0.2.7"), "sender.test", "a@sender.test", ""), TestContext.Current.CancellationToken);
 
         // Of an mx the silent name comes before the one that matches; of a ptr it is left out.
         Assert.Equal(mechanism == "mx" ? SpfVerdict.TempError : SpfVerdict.Pass, outcome.Verdict);
@@ -76,7 +82,9 @@ public sealed class SpfNetworkSpecs
     internal async Task Void_lookups_count_once_a_term(string policy, SpfVerdict verdict)
     {
         // No host has an address of the client's kind: each lookup of one finds nothing.
-        await using var server = new ScriptedDnsServer().Txt("sender.test", $"v=spf1 {policy} -all").A("sender.test", "198.51.100.60").Txt("inc.test", "v=spf1 ip6:2001:db8:2::/48 -all");
+        await using var server = new ScriptedDnsServer().Txt("sender.test", $"v=spf1 {policy} -all")
+            .A("sender.test", "198.51.100.60")
+            .Txt("inc.test", "v=spf1 ip6:2001:db8:2::/48 -all");
         for (var number = 1; number <= 3; number++)
         {
             server.Mx("sender.test", number, $"m{number}.sender.test").A($"m{number}.sender.test", $"198.51.100.{number}")
@@ -86,7 +94,8 @@ public sealed class SpfNetworkSpecs
         // As a local part, a label that no name can have: what cannot be asked for is no lookup.
         var request = new SpfRequest(IPAddress.Parse("2001:db8:2::9"), "sender.test", new string('x', 64) + "@sender.test", "");
         await using var resolver = Resolver(server, "15s");
-        var outcome = await new SpfEvaluator(resolver, new SpfSettings(), TimeProvider.System).CheckAsync(request, TestContext.Current.CancellationToken);
+        var outcome = await new SpfEvaluator(resolver, new SpfSettings(), TimeProvider.System).CheckAsync(
+            request, TestContext.Current.CancellationToken);
         Assert.True(verdict == outcome.Verdict, $"{outcome.Verdict}: {outcome.Reason}");
     }
 
@@ -99,17 +108,24 @@ public sealed class SpfNetworkSpecs
     {
         await using var server = new ScriptedDnsServer().Txt("sender.test", "v=spf1 exists:%{l}.l.test -all").A(asked, "127.0.0.2");
         await using var resolver = Resolver(server, "15s");
-        await using var policy = PolicyUnderTest.Of("policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF, pass_mode = accept, pass_score = 1 } ] } ] }", new ModelEnvironment { Dns = resolver });
+        await using var policy = PolicyUnderTest.Of(
+            "policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF, pass_mode = "
+                + "accept, pass_score = 1 } ] } ] }", new ModelEnvironment { Dns = resolver });
 
         // Half of these are no UTF-8: each character is a byte, but for the ü.
-        var bytes = attribute.Contains('ü', StringComparison.Ordinal) ? System.Text.Encoding.UTF8.GetBytes(attribute) : System.Text.Encoding.Latin1.GetBytes(attribute);
-        Assert.Equal("dunno", await policy.AskRawAsync([.. "request=smtpd_access_policy\nclient_address=192.0.2.7\ninstance=1.1\n"u8, .. bytes, .. "\n\n"u8]));
+        var bytes = attribute.Contains('ü', StringComparison.Ordinal)
+            ? System.Text.Encoding.UTF8.GetBytes(attribute)
+            : System.Text.Encoding.Latin1.GetBytes(attribute);
+        Assert.Equal("dunno", await policy.AskRawAsync(
+            [.. "request=smtpd_access_policy\nclient_address=192.0.2.7\ninstance=1.1\n"u8, .. bytes, .. "\n\n"u8]));
         Assert.Equal("1", policy.Session["score"]);
         Assert.Equal(1, server.CountOf(asked));
     }
 
     private static DnsResolver Resolver(ScriptedDnsServer server, string timeout) => new(
-        new DnsOptions { Servers = [server.Address], Timeout = timeout.EndsWith("ms", StringComparison.Ordinal) ? TimeSpan.FromMilliseconds(300) : TimeSpan.FromSeconds(int.Parse(timeout[..^1], System.Globalization.CultureInfo.InvariantCulture)) },
+        new DnsOptions { Servers = [server.Address], Timeout = timeout.EndsWith("ms", StringComparison.Ordinal)
+            ? TimeSpan.FromMilliseconds(300)
+            : TimeSpan.FromSeconds(int.Parse(timeout[..^1], System.Globalization.CultureInfo.InvariantCulture)) },
         TimeProvider.System,
         new LogCapture().CreateLogger("dns"));
 
@@ -117,7 +133,8 @@ public sealed class SpfNetworkSpecs
     {
         await using var resolver = Resolver(server, dnsTimeout);
         await using var policy = PolicyUnderTest.Of(
-            "policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF } ] } ] }", new ModelEnvironment { Dns = resolver });
+            "policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = spf, module = SPF } ] } ] }",
+            new ModelEnvironment { Dns = resolver });
         policy.Timeout = timeout;
         var answer = await policy.AskAsync(("sender", sender));
         Assert.Null(policy.Last.Failure);

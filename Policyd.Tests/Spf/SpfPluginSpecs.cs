@@ -27,35 +27,58 @@ public sealed class SpfPluginSpecs
     [InlineData("", "a@fail.test", "reject SPF validation failed: the client may not use 'a@fail.test' (mfrom): fail.test: -all matches")]
     [InlineData("fail_mode = passive", "a@fail.test", "dunno")]
     [InlineData("reject_message = \"no: %AUTH_EXPL%\"", "a@explained.test", "reject no: 192.0.2.7 may not send for explained.test")]
-    [InlineData("reject_message = \"no: %AUTH_EXPL%\", hostname = mx.test", "a@fail.test", "reject no: See http://www.fail.test/why/id=a%40fail.test;ip=192.0.2.7;r=mx.test")]
+    [InlineData(
+        "reject_message = \"no: %AUTH_EXPL%\", hostname = mx.test",
+        "a@fail.test",
+        "reject no: See http://www.fail.test/why/id=a%40fail.test;ip=192.0.2.7;r=mx.test")]
     [InlineData("", "a@soft.test", "dunno")]
-    [InlineData("softfail_mode = reject", "a@soft.test", "reject SPF validation failed: the client may not use 'a@soft.test' (mfrom): soft.test: ~all matches")]
+    [InlineData(
+        "softfail_mode = reject",
+        "a@soft.test",
+        "reject SPF validation failed: the client may not use 'a@soft.test' (mfrom): soft.test: ~all matches")]
     [InlineData("", "a@neutral.test", "dunno")]
     [InlineData("", "a@nothing.test", "dunno")]
     [InlineData("", "a@away.test", "defer spf mfrom check failed: the policy of away.test cannot be looked up")]
     [InlineData("temperror_mode = passive", "a@away.test", "dunno")]
     [InlineData("temperror_mode = reject", "a@away.test", "reject spf mfrom check failed: the policy of away.test cannot be looked up")]
-    [InlineData("", "a@wrong.test", "reject spf mfrom check failed: the policy of wrong.test is invalid: \"ipv4:192.0.2.1\" is not a mechanism")]
+    [InlineData(
+        "", "a@wrong.test", "reject spf mfrom check failed: the policy of wrong.test is invalid: \"ipv4:192.0.2.1\" is not a mechanism")]
     [InlineData("permerror_mode = dunno", "a@wrong.test", "dunno")]
     [InlineData("enabled = off", "a@fail.test", "dunno")]
     [InlineData("whitelist = \"10.0.0.0/8, 192.0.2.7\"", "a@fail.test", "dunno")]
     [InlineData("whitelist = \"192.0.2.200/24\"", "a@fail.test", "dunno")]
-    [InlineData("whitelist = \"192.0.2.200/25\"", "a@fail.test", "reject SPF validation failed: the client may not use 'a@fail.test' (mfrom): fail.test: -all matches")]
-    [InlineData("", "ü@exämple.test", "reject SPF validation failed: the client may not use '\\xc3\\xbc@ex\\xc3\\xa4mple.test' (mfrom): xn--exmple-cua.test: -all matches")]
+    [InlineData(
+        "whitelist = \"192.0.2.200/25\"",
+        "a@fail.test",
+        "reject SPF validation failed: the client may not use 'a@fail.test' (mfrom): fail.test: -all matches")]
+    [InlineData(
+        "",
+        "ü@exämple.test",
+        "reject SPF validation failed: the client may not use '\\xc3\\xbc@ex\\xc3\\xa4mple.test' (mfrom): "
+            + "xn--exmple-cua.test: -all matches")]
     public async Task Result_does_what_its_mode_says(string options, string sender, string answer) =>
         Assert.Equal(answer, await AskAsync(options, ("sender", sender), ("helo_name", "unknown-host")));
 
     [Fact]
     public async Task HELO_is_checked_first_and_its_pass_never_answers()
     {
-        Assert.StartsWith("reject SPF validation failed: the client may not use 'fail.test' (helo)", await AskAsync("", ("sender", "a@pass.test"), ("helo_name", "fail.test")), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "reject SPF validation failed: the client may not use 'fail.test' (helo)",
+            await AskAsync("", ("sender", "a@pass.test"), ("helo_name", "fail.test")),
+            StringComparison.Ordinal);
         Assert.Equal("dunno", await AskAsync("check_helo = off", ("sender", "a@pass.test"), ("helo_name", "fail.test")));
-        Assert.StartsWith("reject ", await AskAsync("pass_mode = accept", ("sender", "a@fail.test"), ("helo_name", "pass.test")), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "reject ",
+            await AskAsync("pass_mode = accept", ("sender", "a@fail.test"), ("helo_name", "pass.test")),
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_bounce_is_checked_as_the_postmaster_of_HELO() =>
-        Assert.Contains("'postmaster@fail.test' (mfrom)", await AskAsync("check_helo = off", ("sender", ""), ("helo_name", "fail.test")), StringComparison.Ordinal);
+        Assert.Contains(
+            "'postmaster@fail.test' (mfrom)",
+            await AskAsync("check_helo = off", ("sender", ""), ("helo_name", "fail.test")),
+            StringComparison.Ordinal);
 
     [Fact]
     public async Task Score_is_added_once_a_mail()
@@ -128,7 +151,8 @@ public sealed class SpfPluginSpecs
     [InlineData("whitelist = 10", "is neither an address nor a network")]
     public void A_mistake_is_an_error(string options, string part)
     {
-        Assert.Null(PolicyUnderTest.Build("policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = SPF, " + options + " } ] } ] }", out var diagnostics));
+        Assert.Null(PolicyUnderTest.Build(
+            "policyd { virtual_hosts = [ { port = 12345, plugins = [ { module = SPF, " + options + " } ] } ] }", out var diagnostics));
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains(part, StringComparison.Ordinal));
     }
 
@@ -137,7 +161,10 @@ public sealed class SpfPluginSpecs
     {
         var seed = Random.Shared.Next();
         var random = new Random(seed);
-        string[] pieces = ["v=spf1", " ", "a", "mx", "ptr", "ip4:", "ip6:", "include:", "exists:", "redirect=", "exp=", "%{", "}", "%", "d", "r", "/", "//", "32", "129", ".", "com", "-all", "~", "::", "1.2.3.4", "\u0080", "\t", "="];
+        string[] pieces = [
+            "v=spf1", " ", "a", "mx", "ptr", "ip4:", "ip6:", "include:", "exists:", "redirect=", "exp=", "%{", "}", "%", "d", "r", "/",
+            "//", "32", "129", ".", "com", "-all", "~", "::", "1.2.3.4", "\u0080", "\t", "="
+        ];
         for (var round = 0; round < 20_000; round++)
         {
             var text = "v=spf1 " + string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => pieces[random.Next(pieces.Length)]));
@@ -159,7 +186,8 @@ public sealed class SpfPluginSpecs
     private async Task<string?> AskAsync(string options, params (string Name, string Value)[] attributes)
     {
         await using var policy = PolicyUnderTest.Of(
-            $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {{ name = spf, module = SPF, {options} }} ] }} ] }}", new ModelEnvironment { Dns = _dns });
+            $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {{ name = spf, module = SPF, {options} }} ] }} ] }}",
+            new ModelEnvironment { Dns = _dns });
         var answer = await policy.AskAsync(attributes);
         _session = policy.Session;
         return answer;

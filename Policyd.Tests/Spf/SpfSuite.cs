@@ -26,7 +26,8 @@ internal static class SpfSuite
         return [.. yaml.Documents.Select(static document => (YamlMappingNode)document.RootNode).SelectMany(static scenario =>
         {
             var zone = new SpfZone((YamlMappingNode)scenario["zonedata"]);
-            return ((YamlMappingNode)scenario["tests"]).Select(test => Case(Text(scenario["description"])!, Text(test.Key)!, (YamlMappingNode)test.Value, zone));
+            return ((YamlMappingNode)scenario["tests"]).Select(
+                test => Case(Text(scenario["description"])!, Text(test.Key)!, (YamlMappingNode)test.Value, zone));
         })];
     }
 
@@ -44,7 +45,15 @@ internal static class SpfSuite
 }
 
 /// <summary>A case of the suite.</summary>
-internal sealed record SpfCase(string Scenario, string Name, string Helo, IPAddress Host, string MailFrom, IReadOnlyList<string> Results, string? Explanation, SpfZone Zone)
+internal sealed record SpfCase(
+    string Scenario,
+    string Name,
+    string Helo,
+    IPAddress Host,
+    string MailFrom,
+    IReadOnlyList<string> Results,
+    string? Explanation,
+    SpfZone Zone)
 {
     public override string ToString() => $"{Scenario}: {Name}";
 }
@@ -54,7 +63,9 @@ internal sealed class SpfZone : IDnsResolver
 {
     private readonly Dictionary<string, List<(string Type, YamlNode Value)>> _names = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The zone as the suite has it: records by name, of a list its texts; <c>TIMEOUT</c> as a type and as a value means no answer.</summary>
+    /// <summary>
+    /// The zone as the suite has it: records by name, of a list its texts; <c>TIMEOUT</c> as a type and as a value means no answer.
+    /// </summary>
     public IReadOnlyList<(string Name, string Type, IReadOnlyList<string> Values)> Records { get; }
 
     public SpfZone(YamlMappingNode zone)
@@ -64,9 +75,10 @@ internal sealed class SpfZone : IDnsResolver
             : (Text(name.Key), Text(((YamlMappingNode)record).First().Key), Texts(((YamlMappingNode)record).First().Value))))];
         foreach (var (name, records) in zone)
         {
-            _names[Known(((YamlScalarNode)name).Value!)] = [.. ((YamlSequenceNode)records).Select(static record => record is YamlScalarNode scalar
-                ? (scalar.Value!, (YamlNode)scalar)
-                : (((YamlScalarNode)((YamlMappingNode)record).First().Key).Value!, ((YamlMappingNode)record).First().Value))];
+            _names[Known(((YamlScalarNode)name).Value!)] = [.. ((YamlSequenceNode)records).Select(
+                static record => record is YamlScalarNode scalar
+                    ? (scalar.Value!, (YamlNode)scalar)
+                    : (((YamlScalarNode)((YamlMappingNode)record).First().Key).Value!, ((YamlMappingNode)record).First().Value))];
         }
     }
 
@@ -96,7 +108,8 @@ internal sealed class SpfZone : IDnsResolver
                 continue;
             }
 
-            return new ValueTask<DnsAnswer>(new DnsAnswer(records.Exists(static record => record.Type == "TIMEOUT") ? DnsStatus.TimedOut : DnsStatus.NoData, []));
+            return new ValueTask<DnsAnswer>(
+                new DnsAnswer(records.Exists(static record => record.Type == "TIMEOUT") ? DnsStatus.TimedOut : DnsStatus.NoData, []));
         }
 
         return new ValueTask<DnsAnswer>(new DnsAnswer(DnsStatus.ServerFailure, []));
@@ -113,18 +126,23 @@ internal sealed class SpfZone : IDnsResolver
             wanted = "SPF";
         }
 
-        return records.Where(record => record.Type == wanted).Select(static record => record.Value).Where(static value => value is not YamlScalarNode { Value: "NONE" });
+        return records.Where(record => record.Type == wanted)
+            .Select(static record => record.Value)
+            .Where(static value => value is not YamlScalarNode { Value: "NONE" });
     }
 
     private static DnsRecord Record(DnsRecordType type, YamlNode value) => type switch
     {
         DnsRecordType.A or DnsRecordType.Aaaa => new AddressRecord(IPAddress.Parse(Text(value))),
-        DnsRecordType.Mx => new MailExchangerRecord(int.Parse(Text(((YamlSequenceNode)value)[0]), System.Globalization.CultureInfo.InvariantCulture), Text(((YamlSequenceNode)value)[1])),
+        DnsRecordType.Mx => new MailExchangerRecord(
+            int.Parse(Text(((YamlSequenceNode)value)[0]), System.Globalization.CultureInfo.InvariantCulture),
+            Text(((YamlSequenceNode)value)[1])),
         DnsRecordType.ReverseName => new NameRecord(Text(value)),
         _ => new TextRecord(value is YamlSequenceNode strings ? string.Concat(strings.Select(Text)) : Text(value)),
     };
 
     private static string Text(YamlNode node) => ((YamlScalarNode)node).Value ?? "";
 
-    private static IReadOnlyList<string> Texts(YamlNode node) => node is YamlSequenceNode several ? [.. several.Select(Text)] : [Text(node)];
+    private static IReadOnlyList<string> Texts(YamlNode node) =>
+        node is YamlSequenceNode several ? [.. several.Select(Text)] : [Text(node)];
 }

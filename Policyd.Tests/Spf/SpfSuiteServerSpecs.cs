@@ -5,9 +5,10 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Spf;
 
 /// <summary>
-/// Every case of the RFC's own test suite through the running server and a DNS server on loopback: what a name or a text becomes on the wire, and what is cut
-/// and asked for again over TCP, is part of it. One server takes all cases. The cases of a scenario are asked together, each at a virtual host of its own, so
-/// that each result is found in the log; between scenarios, whose zones contradict each other, the resolver's small cache is filled with other names.
+/// Every case of the RFC's own test suite through the running server and a DNS server on loopback: what a name or a text becomes on the
+/// wire, and what is cut and asked for again over TCP, is part of it. One server takes all cases. The cases of a scenario are asked
+/// together, each at a virtual host of its own, so that each result is found in the log; between scenarios, whose zones contradict each
+/// other, the resolver's small cache is filled with other names.
 /// </summary>
 [ServerTest]
 public sealed partial class SpfSuiteServerSpecs(ITestOutputHelper output) : IDisposable
@@ -43,7 +44,10 @@ public sealed partial class SpfSuiteServerSpecs(ITestOutputHelper output) : IDis
             await ForgetAsync(scenario.Key);
         }
 
-        Summary.Line(output, $"SPF: {SpfSuite.Cases.Count - wrong.Count} of {SpfSuite.Cases.Count} cases of the RFC 7208 suite through the running server, {dns.Queries} questions to a DNS server, {dns.TcpQueries} of them over TCP");
+        Summary.Line(
+            output,
+            $"SPF: {SpfSuite.Cases.Count - wrong.Count} of {SpfSuite.Cases.Count} cases of the RFC 7208 suite through the running server, "
+                + $"{dns.Queries} questions to a DNS server, {dns.TcpQueries} of them over TCP");
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
         Assert.Equal(CasesOfTheSuite, SpfSuite.Cases.Count);
     }
@@ -68,8 +72,9 @@ public sealed partial class SpfSuiteServerSpecs(ITestOutputHelper output) : IDis
         };
         return !one.Results.Contains(verdict) ? $"{one}: {verdict} ({action}), not {string.Join(" or ", one.Results)}"
             : !fits ? $"{one}: {verdict}, yet the answer is {action}"
-            : verdict == "fail" && one.Explanation is { } expected && action != ("reject FAIL " + expected).TrimEnd() ? $"{one}: {action}, not explained as \"{expected}\""
-            : null;
+            : verdict == "fail" && one.Explanation is { } expected && action != ("reject FAIL " + expected).TrimEnd()
+                ? $"{one}: {action}, not explained as \"{expected}\""
+                : null;
     }
 
     /// <summary>What the log says of the last case of a virtual host.</summary>
@@ -85,7 +90,9 @@ public sealed partial class SpfSuiteServerSpecs(ITestOutputHelper output) : IDis
         List<string> lines = [];
         await Eventually.Holds(
             $"line {before + 1} about SPF in the log of virtual host {number}",
-            () => (lines = [.. server.Lines.Where(line => line.Contains(NameOf(number), StringComparison.Ordinal) && Logged().IsMatch(line))]).Count > before);
+            () => (lines = [
+                .. server.Lines.Where(line => line.Contains(NameOf(number), StringComparison.Ordinal) && Logged().IsMatch(line))
+            ]).Count > before);
         return Logged().Match(lines[before]).Groups[1].Value.ToLowerInvariant();
     }
 
@@ -107,7 +114,12 @@ public sealed partial class SpfSuiteServerSpecs(ITestOutputHelper output) : IDis
     }
 
     private static byte[] Request(string address, string helo, string sender) => PolicyRequestBuilder.AccessPolicy()
-        .Add("protocol_state", "RCPT").Add("instance", Guid.NewGuid().ToString("N")).Add("client_address", address).Add("helo_name", helo).Add("sender", sender).ToBytes();
+        .Add("protocol_state", "RCPT")
+            .Add("instance", Guid.NewGuid().ToString("N"))
+            .Add("client_address", address)
+            .Add("helo_name", helo)
+            .Add("sender", sender)
+            .ToBytes();
 
     // What the suite calls SPF stands in TXT as well, where a name has no TXT of its own.
     private static void Fill(ScriptedDnsServer dns, SpfZone zone)
@@ -124,7 +136,8 @@ public sealed partial class SpfSuiteServerSpecs(ITestOutputHelper output) : IDis
                     ("TXT" or "SPF", _) => dns.Txt(owner, [.. Strings(values)]),
                     ("A", [var address]) => dns.A(owner, address),
                     ("AAAA", [var address]) => dns.Aaaa(owner, address),
-                    ("MX", [var preference, var host]) => dns.Mx(owner, int.Parse(preference, System.Globalization.CultureInfo.InvariantCulture), host),
+                    ("MX", [var preference, var host]) =>
+                        dns.Mx(owner, int.Parse(preference, System.Globalization.CultureInfo.InvariantCulture), host),
                     ("PTR", [var target]) => dns.Ptr(owner, target),
                     ("CNAME", [var target]) => dns.Cname(owner, target),
                     _ => throw new InvalidOperationException($"the suite has a {type} that this test does not know"),

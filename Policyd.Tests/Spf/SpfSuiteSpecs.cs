@@ -35,7 +35,9 @@ public sealed class SpfSuiteSpecs(ITestOutputHelper output)
     private static async Task<SpfOutcome> CheckAsync(SpfCase one)
     {
         var sender = one.MailFrom.Length > 0 ? one.MailFrom : "postmaster@" + one.Helo;
-        var evaluator = new SpfEvaluator(one.Zone, new SpfSettings { DefaultExplanation = "DEFAULT", Hostname = "unknown" }, TimeProvider.System);
-        return await evaluator.CheckAsync(new SpfRequest(one.Host, sender[(sender.LastIndexOf('@') + 1)..], sender, one.Helo), TestContext.Current.CancellationToken);
+        var evaluator = new SpfEvaluator(
+            one.Zone, new SpfSettings { DefaultExplanation = "DEFAULT", Hostname = "unknown" }, TimeProvider.System);
+        return await evaluator.CheckAsync(
+            new SpfRequest(one.Host, sender[(sender.LastIndexOf('@') + 1)..], sender, one.Helo), TestContext.Current.CancellationToken);
     }
 }

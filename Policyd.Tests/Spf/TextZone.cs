@@ -3,7 +3,10 @@ using Policyd.Plugins.Dns;
 
 namespace Policyd.Tests.Spf;
 
-/// <summary>A resolver that knows TXT records by name, and PTR records; their names have one address, 192.0.2.7. <c>away.test</c> cannot be looked up.</summary>
+/// <summary>
+/// A resolver that knows TXT records by name, and PTR records; their names have one address, 192.0.2.7. <c>away.test</c> cannot be looked
+/// up.
+/// </summary>
 internal sealed class TextZone : Dictionary<string, string>, IDnsResolver
 {
     /// <summary>The names that were asked for.</summary>
@@ -22,8 +25,10 @@ internal sealed class TextZone : Dictionary<string, string>, IDnsResolver
         return new(
             name == "away.test" ? new DnsAnswer(DnsStatus.TimedOut, [])
             : type == DnsRecordType.Txt && TryGetValue(name, out var text) ? new DnsAnswer(DnsStatus.Found, [new TextRecord(text)])
-            : type == DnsRecordType.ReverseName && Names.TryGetValue(name, out var names) ? new DnsAnswer(DnsStatus.Found, [.. names.Select(static one => new NameRecord(one))])
-            : type == DnsRecordType.A && Names.Values.Any(names => names.Contains(name)) ? new DnsAnswer(DnsStatus.Found, [new AddressRecord(IPAddress.Parse("192.0.2.7"))])
-            : new DnsAnswer(DnsStatus.NoSuchName, []));
+            : type == DnsRecordType.ReverseName && Names.TryGetValue(name, out var names)
+                ? new DnsAnswer(DnsStatus.Found, [.. names.Select(static one => new NameRecord(one))])
+                : type == DnsRecordType.A && Names.Values.Any(names => names.Contains(name))
+                    ? new DnsAnswer(DnsStatus.Found, [new AddressRecord(IPAddress.Parse("192.0.2.7"))])
+                    : new DnsAnswer(DnsStatus.NoSuchName, []));
     }
 }

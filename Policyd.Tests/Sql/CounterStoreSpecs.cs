@@ -10,7 +10,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Sql;
 
-/// <summary>What every counter store must do, whatever database is below it. The same tests run on SQLite, PostgreSQL and MariaDB.</summary>
+/// <summary>
+/// What every counter store must do, whatever database is below it. The same tests run on SQLite, PostgreSQL and MariaDB.
+/// </summary>
 public abstract class CounterStoreSpecs : IAsyncLifetime
 {
     protected const string Table = "acct_client_address";
@@ -56,7 +58,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
         await Commit(Add("a", 1, 1));
         await Execute("DROP TABLE policyd_commits");
         var since = DateTimeOffset.UtcNow.AddHours(-1);
-        var gone = await Assert.ThrowsAsync<CounterStoreException>(() => Store.RequestIdsSinceAsync(since, new Dictionary<Guid, long>(), Cancel));
+        var gone = await Assert.ThrowsAsync<CounterStoreException>(
+            () => Store.RequestIdsSinceAsync(since, new Dictionary<Guid, long>(), Cancel));
         Assert.Equal(CounterStoreFailure.Schema, gone.Failure);
         Assert.Empty(await Store.RequestIdsSinceAsync(since, new Dictionary<Guid, long>(), Cancel));
         await Execute("DROP TABLE policyd_commits");
@@ -101,7 +104,9 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
     {
         await Store.PrepareAsync(Table, Cancel);
         var start = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000);
-        await Execute($"INSERT INTO policyd_commits (node, seq, at, ids) SELECT '{_node:N}', a.n + 40 * b.n, {start.ToUnixTimeMilliseconds()} + a.n + 40 * b.n, '' FROM ({Numbers}) a, ({Numbers}) b");
+        await Execute(
+            $"INSERT INTO policyd_commits (node, seq, at, ids) SELECT '{_node:N}', a.n + 40 * b.n, {start.ToUnixTimeMilliseconds()} + a.n "
+                + $"+ 40 * b.n, '' FROM ({Numbers}) a, ({Numbers}) b");
         Assert.Equal(1500, await Store.PurgeRequestIdsAsync(start.AddMilliseconds(1500), Cancel));
         Assert.Equal(100, await Store.PurgeRequestIdsAsync(start.AddHours(1), Cancel));
     }
@@ -178,7 +183,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
         var recent = await Store.RequestIdsSinceAsync(now.AddMinutes(-5), new Dictionary<Guid, long>(), Cancel);
         Assert.Equal<UInt128>([2, 3, UInt128.MaxValue], [.. recent.SelectMany(one => one.RequestIds).Order()]);
         Assert.Equal(now, recent.First(one => one.Node == other).At);
-        var further = await Store.RequestIdsSinceAsync(now.AddMinutes(-5), new Dictionary<Guid, long> { [_node] = 1, [other] = long.MaxValue }, Cancel);
+        var further = await Store.RequestIdsSinceAsync(
+            now.AddMinutes(-5), new Dictionary<Guid, long> { [_node] = 1, [other] = long.MaxValue }, Cancel);
         Assert.Equal([2, UInt128.MaxValue], Assert.Single(further).RequestIds);
 
         Assert.Equal(1, await Store.PurgeRequestIdsAsync(now.AddMinutes(-30), Cancel));
@@ -194,7 +200,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
         var old = CounterWindow.Sliding(TimeSpan.FromHours(1), now.AddHours(-2));
         await Commit(
             new CounterDelta(Table, "a", window.Time, new CounterAmounts(1, 0, 0, 0)),
-            new CounterDelta(Table, "a", CounterWindow.Sliding(TimeSpan.FromHours(1), now.AddMinutes(-30)).Time, new CounterAmounts(2, 0, 0, 0)),
+            new CounterDelta(
+                Table, "a", CounterWindow.Sliding(TimeSpan.FromHours(1), now.AddMinutes(-30)).Time, new CounterAmounts(2, 0, 0, 0)),
             new CounterDelta(Table, "a", old.Time, new CounterAmounts(4, 0, 0, 0)),
             Add("a", 8, 0));
         var rows = await Store.LoadAsync(Table, [new CounterLoad("a", window.Range)], Cancel);
@@ -205,7 +212,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
     public async Task Old_windows_are_purged_and_the_largest_counters_listed_first()
     {
         await Store.PrepareAsync(Table, Cancel);
-        await Commit([.. Enumerable.Range(0, 1500).Select(number => new CounterDelta(Table, $"k{number}", "2020-01", new CounterAmounts(number, 0, 0, 0))), Add("a", 3, 1), Add("b", 9, 1)]);
+        await Commit([.. Enumerable.Range(0, 1500).Select(number =>
+            new CounterDelta(Table, $"k{number}", "2020-01", new CounterAmounts(number, 0, 0, 0))), Add("a", 3, 1), Add("b", 9, 1)]);
         Assert.Equal(1500, await Store.PurgeWindowsAsync(Table, time => time == "2020-01", Cancel));
         var rows = await Store.ListAsync(Table, new CounterTimeRange(Month, Month), CounterMetric.Count, 10, Cancel);
         Assert.Equal(["b", "a"], rows.Select(row => row.Key));
@@ -253,7 +261,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
                             await store.CommitAsync(commit, Cancel);
                             return true;
                         }
-                        catch (CounterStoreException exception) when (exception.Failure is CounterStoreFailure.Conflict or CounterStoreFailure.Unavailable)
+                        catch (CounterStoreException exception) when (exception.Failure is CounterStoreFailure.Conflict
+                            or CounterStoreFailure.Unavailable)
                         {
                             return false;
                         }
@@ -275,7 +284,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
         await Store.PrepareAsync(Table, Cancel);
         var model = new Dictionary<(string, string), CounterAmounts>();
         var delta = Gen.Select(Gen.Int[0, 5], Gen.Int[0, 2], Gen.Int[0, 9], Gen.Int[0, 9], (key, time, count, absolute) =>
-            new CounterDelta(Table, $"key{key}", $"2026-0{time + 1}", new CounterAmounts(count, count, 2 * count, 3 * count), absolute == 0));
+            new CounterDelta(
+                Table, $"key{key}", $"2026-0{time + 1}", new CounterAmounts(count, count, 2 * count, 3 * count), absolute == 0));
         await delta.Array[1, 12].SampleAsync(
             async deltas =>
             {
@@ -294,7 +304,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
             threads: 1);
     }
 
-    private static string Numbers => string.Join(" UNION ALL ", Enumerable.Range(0, 40).Select(n => $"SELECT {n}{(n == 0 ? " AS n" : "")}"));
+    private static string Numbers =>
+        string.Join(" UNION ALL ", Enumerable.Range(0, 40).Select(n => $"SELECT {n}{(n == 0 ? " AS n" : "")}"));
 
     /// <summary>
     /// Stops a database while a commit waits in it for a lock, and starts it again: the commit fails in a way that tells what to do, and
@@ -320,22 +331,29 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
             var unexpected => throw new InvalidOperationException("an unexpected failure", unexpected),
         };
         // A commit that got in leaves a connection that looks alive: that it has ended is first seen by the next commit, in its own middle.
-        CounterStoreFailure[] expected = wasIn ? [CounterStoreFailure.Unavailable, CounterStoreFailure.CommitUnknown] : [CounterStoreFailure.Unavailable];
+        CounterStoreFailure[] expected = wasIn
+            ? [CounterStoreFailure.Unavailable, CounterStoreFailure.CommitUnknown]
+            : [CounterStoreFailure.Unavailable];
         Assert.Contains((await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(commit, Cancel))).Failure, expected);
-        Assert.Equal(CounterStoreFailure.Unavailable, (await Assert.ThrowsAsync<CounterStoreException>(() => store.IsCommittedAsync(_node, 1, Cancel))).Failure);
+        Assert.Equal(
+            CounterStoreFailure.Unavailable,
+            (await Assert.ThrowsAsync<CounterStoreException>(() => store.IsCommittedAsync(_node, 1, Cancel))).Failure);
 
         await start();
         wasIn |= await store.IsCommittedAsync(_node, 1, Cancel);   // its answer may have been lost
         if (wasIn)
         {
-            Assert.Equal(CounterStoreFailure.AlreadyCommitted, (await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(commit, Cancel))).Failure);
+            Assert.Equal(
+                CounterStoreFailure.AlreadyCommitted,
+                (await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(commit, Cancel))).Failure);
         }
         else
         {
             Assert.Equal(11, Assert.Single(await store.CommitAsync(commit, Cancel)).Row.Total.Count);
         }
 
-        Assert.Equal(12, Assert.Single(await store.CommitAsync(commit with { Sequence = 2, Deltas = [Add("a", 1, 1)] }, Cancel)).Row.Total.Count);
+        Assert.Equal(
+            12, Assert.Single(await store.CommitAsync(commit with { Sequence = 2, Deltas = [Add("a", 1, 1)] }, Cancel)).Row.Total.Count);
     }
 
     private protected async Task Execute(string sql)
@@ -363,7 +381,8 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
         return rows.Count == 0 ? default : Assert.Single(rows).Total;
     }
 
-    private protected static CounterDelta Add(string key, long count, long size) => new(Table, key, Month, new CounterAmounts(count, count, size, size));
+    private protected static CounterDelta Add(string key, long count, long size) =>
+        new(Table, key, Month, new CounterAmounts(count, count, size, size));
 
     private protected Task<IReadOnlyList<(string Table, CounterRow Row)>> Commit(params CounterDelta[] deltas) =>
         Store.CommitAsync(new CounterCommit(_node, ++_sequence + 100, DateTimeOffset.UtcNow, [], deltas), Cancel);

@@ -47,10 +47,12 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
     {
         await Store.PrepareAsync(Table, Cancel);
         await Commit(Add("a", 3, 3));
-        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn($"Data Source={_folder["counters.db"]};Mode=ReadOnly") });
+        await using var database = SqlDatabase.Create(
+            new SqlConnectionOptions { Dsn = Dsn($"Data Source={_folder["counters.db"]};Mode=ReadOnly") });
         await using var store = database.CreateCounterStore();
         Assert.Equal(3, Assert.Single(await store.ListAsync(Table, null, CounterMetric.Count, 5, Cancel)).Total.Count);
-        var failure = await Assert.ThrowsAsync<CounterStoreException>(() => store.CommitAsync(new CounterCommit(Guid.NewGuid(), 1, DateTimeOffset.UtcNow, [], [Add("a", 1, 1)]), Cancel));
+        var failure = await Assert.ThrowsAsync<CounterStoreException>(
+            () => store.CommitAsync(new CounterCommit(Guid.NewGuid(), 1, DateTimeOffset.UtcNow, [], [Add("a", 1, 1)]), Cancel));
         Assert.Equal(CounterStoreFailure.Refused, failure.Failure);
         Assert.Contains("read-only", failure.Message, StringComparison.Ordinal);
     }
@@ -89,7 +91,9 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
             Assert.All(await Commit(sequence + 1), total => Assert.Equal(sequence + 1, total.Row.Total.Count));
 
             Task<IReadOnlyList<(string Table, CounterRow Row)>> Commit(long number) => store.CommitAsync(
-                new CounterCommit(node, number, DateTimeOffset.UtcNow, new UInt128[64], [.. Enumerable.Range(0, 20).Select(key => Add($"k{key}", 1, 1))]), Cancel);
+                new CounterCommit(node, number, DateTimeOffset.UtcNow, new UInt128[64], [
+                    .. Enumerable.Range(0, 20).Select(key => Add($"k{key}", 1, 1))
+                ]), Cancel);
         }
         finally
         {
@@ -100,7 +104,8 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
     [Fact]
     public async Task Missing_folder_is_told_and_no_folder_is_made()
     {
-        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn($"dbi:SQLite:{_folder["not-mounted"]}/counters.db") });
+        await using var database = SqlDatabase.Create(
+            new SqlConnectionOptions { Dsn = Dsn($"dbi:SQLite:{_folder["not-mounted"]}/counters.db") });
         await using var store = database.CreateCounterStore();
         var failure = await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync(Table, Cancel));
         Assert.Equal(CounterStoreFailure.Unavailable, failure.Failure);
@@ -116,7 +121,9 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
         var file = _folder.Write("text.db", new string('x', 5000));
         await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = Dsn($"dbi:SQLite:{file}") });
         await using var store = database.CreateCounterStore();
-        Assert.Equal(CounterStoreFailure.Refused, (await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync(Table, Cancel))).Failure);
+        Assert.Equal(
+            CounterStoreFailure.Refused,
+            (await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync(Table, Cancel))).Failure);
     }
 
     [Fact]
@@ -139,7 +146,10 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
     public void Dispose() => _folder.Dispose();
 
     private protected override Task<SqlConnectionOptions> Options() =>
-        Task.FromResult(new SqlConnectionOptions { Dsn = Dsn($"Data Source={_folder["counters.db"]};Default Timeout=1"), Provider = SqlProvider.SQLite });
+        Task.FromResult(new SqlConnectionOptions
+        {
+            Dsn = Dsn($"Data Source={_folder["counters.db"]};Default Timeout=1"), Provider = SqlProvider.SQLite
+        });
 }
 
 /// <summary>MariaDB, and tables that mtpolicyd wrote there: MyISAM, 32 bits, case-insensitive.</summary>
@@ -152,7 +162,8 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
         await using (var connection = await Database.OpenAsync(Cancel))
         await using (var command = connection.CreateCommand())
         {
-            command.CommandText = MtpolicydTables.MySql + "INSERT INTO acct_client_address VALUES (1, 'A@b.C', '2026-11', 1, 2, 4294967295, 4)";
+            command.CommandText = MtpolicydTables.MySql
+                + "INSERT INTO acct_client_address VALUES (1, 'A@b.C', '2026-11', 1, 2, 4294967295, 4)";
             await command.ExecuteNonQueryAsync(Cancel);
         }
 
@@ -164,14 +175,17 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
         Assert.True(info.Folding.JoinsSpellings);
         Assert.Equal(TextRepertoire.Latin1, info.Repertoire);
         var key = CounterKeyText.ForTable("A@B.c", info);
-        Assert.Equal(new CounterAmounts(2, 3, 4294967395, 104), Assert.Single(await Commit(new CounterDelta(Table, key, "2026-11", new CounterAmounts(1, 1, 100, 100)))).Row.Total);
+        Assert.Equal(
+            new CounterAmounts(2, 3, 4294967395, 104),
+            Assert.Single(await Commit(new CounterDelta(Table, key, "2026-11", new CounterAmounts(1, 1, 100, 100)))).Row.Total);
         Assert.Empty(await Store.DescribePreparationAsync(Table, Cancel));
     }
 
     [Fact]
     public async Task Double_rows_become_one_whichever_node_gets_there_first()
     {
-        await Execute(MtpolicydTables.MySql.Replace("UNIQUE KEY time_key (`key`, `time`),", "", StringComparison.Ordinal) + MtpolicydTables.Rows);
+        await Execute(
+            MtpolicydTables.MySql.Replace("UNIQUE KEY time_key (`key`, `time`),", "", StringComparison.Ordinal) + MtpolicydTables.Rows);
         await using var other = Database.CreateCounterStore();
         var prepared = await Task.WhenAll(Store.PrepareAsync(Table, Cancel), other.PrepareAsync(Table, Cancel));
         Assert.Single(prepared, info => info.Done.Count > 0);
@@ -197,7 +211,8 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
     public async Task Database_that_stops_in_the_middle_of_a_commit_loses_and_doubles_nothing()
     {
         await using var own = new MariaDbServer();
-        await Survive(new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "policyd", Password = "secret" }, own.Stop, own.Start);
+        await Survive(
+            new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "policyd", Password = "secret" }, own.Stop, own.Start);
     }
 
     [Fact]
@@ -238,7 +253,9 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
 
         // The first mail of a key races in mtpolicyd itself; from a row that is there it only updates.
         var node = Guid.NewGuid();
-        await store.CommitAsync(new CounterCommit(node, 1, DateTimeOffset.UtcNow, [], [new CounterDelta(Table, "192.0.2.1", "fixed", new CounterAmounts(1, 1, 10, 10))]), Cancel);
+        await store.CommitAsync(new CounterCommit(node, 1, DateTimeOffset.UtcNow, [], [
+            new CounterDelta(Table, "192.0.2.1", "fixed", new CounterAmounts(1, 1, 10, 10))
+        ]), Cancel);
         var theirs = Task.WhenAll(Enumerable.Range(0, 2).Select(_ => Task.Run(
             async () =>
             {
@@ -258,11 +275,14 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
             Cancel)));
         for (var number = 2; number <= Mails; number++)
         {
-            await store.CommitAsync(new CounterCommit(node, number, DateTimeOffset.UtcNow, [], [new CounterDelta(Table, "192.0.2.1", "fixed", new CounterAmounts(1, 1, 10, 10))]), Cancel);
+            await store.CommitAsync(new CounterCommit(node, number, DateTimeOffset.UtcNow, [], [
+                new CounterDelta(Table, "192.0.2.1", "fixed", new CounterAmounts(1, 1, 10, 10))
+            ]), Cancel);
         }
 
         await theirs;
-        var row = Assert.Single(await store.LoadAsync(Table, [new CounterLoad("192.0.2.1", new CounterTimeRange("fixed", "fixed"))], Cancel));
+        var row = Assert.Single(
+            await store.LoadAsync(Table, [new CounterLoad("192.0.2.1", new CounterTimeRange("fixed", "fixed"))], Cancel));
         Assert.Equal(new CounterAmounts(3 * Mails, 3 * Mails, 30 * Mails, 30 * Mails), row.Total);
     }
 
@@ -277,7 +297,9 @@ public sealed class PostgresCounterStoreSpecs(PostgresServer server) : CounterSt
     [Fact]
     public async Task Table_made_by_hand_is_widened_and_its_double_rows_become_one()
     {
-        await Execute("CREATE TABLE acct_client_address (id serial PRIMARY KEY, key varchar(255), time varchar(255), count int, count_rcpt int, size int, size_rcpt numeric)");
+        await Execute(
+            "CREATE TABLE acct_client_address (id serial PRIMARY KEY, key varchar(255), time varchar(255), count int, count_rcpt "
+                + "int, size int, size_rcpt numeric)");
         await Execute(MtpolicydTables.Rows);
         var planned = await Store.DescribePreparationAsync(Table, Cancel);
         Assert.Contains(planned, one => one.Contains("64 bits: count, count_rcpt, size, size_rcpt, id", StringComparison.Ordinal));
@@ -296,7 +318,8 @@ public sealed class PostgresCounterStoreSpecs(PostgresServer server) : CounterSt
         await Survive(new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "postgres" }, own.Stop, own.Start);
     }
 
-    private protected override async Task<SqlConnectionOptions> Options() => new() { Dsn = Dsn(await server.NewDatabase()), User = "postgres" };
+    private protected override async Task<SqlConnectionOptions> Options() =>
+        new() { Dsn = Dsn(await server.NewDatabase()), User = "postgres" };
 }
 
 /// <summary>The tables as mtpolicyd 2.05 makes them, read off its databases.</summary>

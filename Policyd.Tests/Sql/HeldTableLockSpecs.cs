@@ -64,7 +64,8 @@ public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
 
         // On a busy machine it may have ended by itself meanwhile.
         await ReleaseAsync();
-        Assert.True(await Record.ExceptionAsync(() => Eventually.Ends("the preparation", waiting)) is null or CounterStoreException { Failure: CounterStoreFailure.Busy });
+        Assert.True(await Record.ExceptionAsync(() => Eventually.Ends("the preparation", waiting)) is null
+            or CounterStoreException { Failure: CounterStoreFailure.Busy });
     }
 
     [Fact]
@@ -86,10 +87,18 @@ public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
         var owner = new Recorder(system);
         using var lines = new LogCapture();
         var settings = new CounterWriterSettings("db", TimeProvider.System, static () => false);
-        var writer = system.ActorOf(CounterWriterActor.Props(new PreparedStore("db", _store, lines.CreateLogger("store")), settings, lines.CreateLogger("writer")));
+        var writer = system.ActorOf(
+            CounterWriterActor.Props(new PreparedStore("db", _store, lines.CreateLogger("store")), settings, lines.CreateLogger("writer")));
 
         writer.Tell(
-            new CounterWriterProtocol.Append(new CounterKey("db", Table, "a"), Month, new CounterAmounts(1, 1, 10, 10), Absolute: false, 1, ActorRefs.Nobody, false), owner.Self);
+            new CounterWriterProtocol.Append(
+                new CounterKey("db", Table, "a"),
+                Month,
+                new CounterAmounts(1, 1, 10, 10),
+                Absolute: false,
+                1,
+                ActorRefs.Nobody,
+                false), owner.Self);
         await Eventually.Holds("the mail to be told to go on", () => owner.All<CounterWriterProtocol.RowDeferred>().Count == 1);
         Assert.StartsWith(
             $"db: counters cannot be written; they are kept in memory and retried: another node has been preparing table {Table}",
@@ -101,10 +110,14 @@ public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
         await writer.GracefulStop(Eventually.Timeout);
     }
 
-    private async Task ReleaseAsync() => Assert.Equal("1", await ScalarAsync($"RELEASE_LOCK(MD5(CONCAT('policyd.', DATABASE(), '.{Table}')))"));
+    private async Task ReleaseAsync() =>
+        Assert.Equal("1", await ScalarAsync($"RELEASE_LOCK(MD5(CONCAT('policyd.', DATABASE(), '.{Table}')))"));
 
     private async Task<int> WaitersAsync() => int.Parse(
-        (await ScalarAsync("(SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() AND info LIKE '%GET_LOCK%')"))!, CultureInfo.InvariantCulture);
+        (await ScalarAsync(
+            "(SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> "
+                + "CONNECTION_ID() AND info LIKE '%GET_LOCK%')"))!,
+        CultureInfo.InvariantCulture);
 
     private async Task<string?> ScalarAsync(string expression)
     {

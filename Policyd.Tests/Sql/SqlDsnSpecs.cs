@@ -26,23 +26,38 @@ public sealed class SqlDsnSpecs
     [InlineData("dbi:mysql:d;h;3307", SqlProvider.MySQL, "MySQL database d at h:3307")]
     [InlineData("dbi:mysql:database=d;host=h:3307", SqlProvider.MySQL, "MySQL database d at h:3307")]
     [InlineData("dbi:mysql:host=h:3307;database=d", SqlProvider.MySQL, "MySQL database d at h:3307")]
-    [InlineData("dbi:MariaDB:;host=[1a12:2800:6f2:85::f20:8cf];port=3307;database=d", SqlProvider.MySQL, "MySQL database d at 1a12:2800:6f2:85::f20:8cf:3307")]
+    [InlineData(
+        "dbi:MariaDB:;host=[1a12:2800:6f2:85::f20:8cf];port=3307;database=d",
+        SqlProvider.MySQL,
+        "MySQL database d at 1a12:2800:6f2:85::f20:8cf:3307")]
     [InlineData("dbi:mysql:d:[::1]:3307", SqlProvider.MySQL, "MySQL database d at ::1:3307")]
     [InlineData("dbi:mysql(RaiseError=>1,mysql_socket=>/tmp/s.sock):database=d", SqlProvider.MySQL, "MySQL database d at /tmp/s.sock")]
     [InlineData("dbi:mysql:d:mysql_socket=/tmp/s.sock:mysql_connect_timeout=3", SqlProvider.MySQL, "MySQL database d at /tmp/s.sock")]
-    [InlineData("DBI:MariaDB:database=d;host=h;mariadb_read_timeout=5;mariadb_compression=1;mysql_auto_reconnect=1", SqlProvider.MySQL, "MySQL database d at h:3306")]
+    [InlineData(
+        "DBI:MariaDB:database=d;host=h;mariadb_read_timeout=5;mariadb_compression=1;mysql_auto_reconnect=1",
+        SqlProvider.MySQL,
+        "MySQL database d at h:3306")]
     [InlineData("dbi:Pg:db=d host=h port=5433", SqlProvider.PostgreSQL, "PostgreSQL database d at h:5433")]
     [InlineData("dbi:Pg:database = 'spacey name' ; host = h", SqlProvider.PostgreSQL, "PostgreSQL database spacey name at h:5432")]
     [InlineData("dbi:Pg:dbname=\"semi;colon\";host=h", SqlProvider.PostgreSQL, "PostgreSQL database semi;colon at h:5432")]
     [InlineData("dbi:Pg:dbname='it\\'s';host=/var/tmp/socket", SqlProvider.PostgreSQL, "PostgreSQL database it's at /var/tmp/socket:5432")]
-    [InlineData("dbi:Pg:dbname=d;hostaddr=192.0.2.1;host=h;connect_timeout=3;application_name=x", SqlProvider.PostgreSQL, "PostgreSQL database d at 192.0.2.1:5432")]
+    [InlineData(
+        "dbi:Pg:dbname=d;hostaddr=192.0.2.1;host=h;connect_timeout=3;application_name=x",
+        SqlProvider.PostgreSQL,
+        "PostgreSQL database d at 192.0.2.1:5432")]
     [InlineData("dbi:Pg:dbname=d;host=a,b;port=5433,5434", SqlProvider.PostgreSQL, "PostgreSQL database d at a:5433,b:5434")]
-    [InlineData("dbi:Pg:dbname=d;host=h;options='-c statement_timeout=3s -c search_path=mail'", SqlProvider.PostgreSQL, "PostgreSQL database d at h:5432")]
+    [InlineData(
+        "dbi:Pg:dbname=d;host=h;options='-c statement_timeout=3s -c search_path=mail'",
+        SqlProvider.PostgreSQL,
+        "PostgreSQL database d at h:5432")]
     [InlineData("dbi:SQLite:uri=file:/var/lib/a%20b.db?mode=rw", SqlProvider.SQLite, "SQLite file /var/lib/a b.db")]
     [InlineData("dbi:SQLite:uri=file://localhost/x.db?cache=shared#f", SqlProvider.SQLite, "SQLite file /x.db")]
     [InlineData("dbi:SQLite:file:/var/lib/x.db?mode=ro", SqlProvider.SQLite, "SQLite file /var/lib/x.db")]
     [InlineData("dbi:SQLite:dbname=file:///var/lib/x%20y.db", SqlProvider.SQLite, "SQLite file /var/lib/x y.db")]
-    [InlineData("dbi:Pg:dbname=d;host=a,b;port=5433,5434;target_session_attrs=prefer-standby", SqlProvider.PostgreSQL, "PostgreSQL database d at a:5433,b:5434")]
+    [InlineData(
+        "dbi:Pg:dbname=d;host=a,b;port=5433,5434;target_session_attrs=prefer-standby",
+        SqlProvider.PostgreSQL,
+        "PostgreSQL database d at a:5433,b:5434")]
     [InlineData("dbi:SQLite:db=x.db;sqlite_unicode=1;sqlite_open_flags=1", SqlProvider.SQLite, "SQLite file x.db")]
     [InlineData("dbi:SQLite:/var/lib/a;b=c.db", SqlProvider.SQLite, "SQLite file /var/lib/a;b=c.db")]
     [InlineData("Data Source=var/policyd.db", SqlProvider.SQLite, "SQLite file var/policyd.db")]
@@ -120,7 +135,8 @@ public sealed class SqlDsnSpecs
     [Theory]
     [InlineData("dbi:mysql:mysql_read_default_file=FILE", "MySQL database from client at a host:3310")]
     [InlineData("dbi:mysql:d;mysql_read_default_file=FILE;mysql_read_default_group=mail", "MySQL database d at mail.example:3311")]
-    [InlineData("dbi:MariaDB:host=own;mariadb_read_default_group=other;mariadb_read_default_file=FILE", "MySQL database 'other' # at own:3312")]
+    [InlineData(
+        "dbi:MariaDB:host=own;mariadb_read_default_group=other;mariadb_read_default_file=FILE", "MySQL database 'other' # at own:3312")]
     [InlineData("dbi:mysql(mysql_read_default_file=>FILE):port=1", "MySQL database from client at a host:1")]
     public async Task Option_file_stands_in_for_what_the_data_source_does_not_say(string text, string description)
     {
@@ -163,10 +179,12 @@ public sealed class SqlDsnSpecs
         await using var store = database.CreateCounterStore();
         for (var attempt = 0; attempt < 2; attempt++)
         {
-            var failure = await Assert.ThrowsAsync<CounterStoreException>(() => store.PrepareAsync("acct_x", TestContext.Current.CancellationToken));
+            var failure = await Assert.ThrowsAsync<CounterStoreException>(
+                () => store.PrepareAsync("acct_x", TestContext.Current.CancellationToken));
             Assert.Equal(CounterStoreFailure.Unavailable, failure.Failure);
         }
     }
 
-    private static SqlDsn Parse(string text) => SqlDsn.TryParse(text, out var dsn, out var error) ? dsn! : throw new InvalidOperationException(error);
+    private static SqlDsn Parse(string text) =>
+        SqlDsn.TryParse(text, out var dsn, out var error) ? dsn! : throw new InvalidOperationException(error);
 }

@@ -7,7 +7,10 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Sql;
 
-/// <summary>SqlUserConfig, SqlList and Greylist of the running server on real databases: values that a column cannot hold, types, dead connections, <c>check</c>.</summary>
+/// <summary>
+/// SqlUserConfig, SqlList and Greylist of the running server on real databases: values that a column cannot hold, types, dead connections,
+/// <c>check</c>.
+/// </summary>
 [ServerTest]
 public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgres)
 {
@@ -46,10 +49,17 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.True(Policyd.Protocol.PolicyEndpoint.TryParse($"127.0.0.1:{listen}", out var endpoint, out _));
         await using (var client = await Policyd.Protocol.PolicyClient.ConnectAsync(endpoint, Cancel))
         {
-            await client.AskAsync(Policyd.Protocol.PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("client_address", "192.0.2.1").Add("sasl_username", "Bob").Add("instance", "a.1").ToBytes(), Cancel);
+            await client.AskAsync(Policyd.Protocol.PolicyRequestBuilder.AccessPolicy()
+                .Add("protocol_state", "END-OF-MESSAGE")
+                .Add("client_address", "192.0.2.1")
+                .Add("sasl_username", "Bob")
+                .Add("instance", "a.1")
+                .ToBytes(), Cancel);
         }
 
-        await Eventually.Holds("the mail in the table", async () => (await mariaDb.Query($"SELECT CONCAT(`key`, count) FROM {name}.acct_sasl_username")).Trim() == "Bob1");
+        await Eventually.Holds(
+            "the mail in the table",
+            async () => (await mariaDb.Query($"SELECT CONCAT(`key`, count) FROM {name}.acct_sasl_username")).Trim() == "Bob1");
     }
 
     [Fact]
@@ -57,10 +67,12 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     {
         var (name, port) = Parts(await mariaDb.NewDatabase());
         using var folder = new TemporaryFolder();
-        var file = folder.Write("my.cnf", $"[client]\nhost = 127.0.0.1\nport = {port}\nuser = policyd\npassword = \"secret\"\n[mail]\ndatabase = {name}\n");
+        var file = folder.Write(
+            "my.cnf", $"[client]\nhost = 127.0.0.1\nport = {port}\nuser = policyd\npassword = \"secret\"\n[mail]\ndatabase = {name}\n");
         await using var policy = await SqlPolicy.ServeAsync(
             $"dsn = \"dbi:mysql:mysql_read_default_file={file};mysql_read_default_group=mail\"",
-            $$"""{ name = l, module = SqlList, field = sender, sql_query = "SELECT 1 WHERE concat(database(), ?) = '{{name}}a'", match_action = "reject a" }""");
+            $$"""{ name = l, module = SqlList, field = sender, sql_query = "SELECT 1 WHERE concat(database(), ?) = '{{name}}a'", """
+                + $$"""match_action = "reject a" }""");
         Assert.Equal("reject a", await policy.AskAsync(("sender", "a")));
         Assert.DoesNotContain(policy.Server.Lines, static line => line.Contains("secret", StringComparison.Ordinal));
     }
@@ -86,14 +98,20 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             { name = g, module = Greylist, ticket { module = Memory } }
             """);
         Assert.Equal("reject found", await policy.AskAsync(("recipient", "bob@example.net")));
-        foreach (var recipient in (string[])["用户@example.net", "j😂@example.net", "jörg@example.net", new string('a', 300) + "@example.net"])
+        foreach (var recipient in (string[])[
+            "用户@example.net", "j😂@example.net", "jörg@example.net", new string('a', 300) + "@example.net"
+        ])
         {
             Assert.Equal("dunno", await policy.AskAsync(("recipient", recipient)));
         }
 
-        foreach (var domain in (string[])["日本.example", "😂.example", "plain.example", new string('d', 300) + ".example", "%.example", new string('日', 200)])
+        foreach (var domain in (string[])[
+            "日本.example", "😂.example", "plain.example", new string('d', 300) + ".example", "%.example", new string('日', 200)
+        ])
         {
-            Assert.Equal("defer greylisting is active", await policy.AskAsync(("client_address", "192.0.2.1"), ("sender", "a@" + domain), ("recipient", "c@example.net")));
+            Assert.Equal(
+                "defer greylisting is active",
+                await policy.AskAsync(("client_address", "192.0.2.1"), ("sender", "a@" + domain), ("recipient", "c@example.net")));
         }
 
         Assert.DoesNotContain(policy.Server.Lines, line => line.Contains("without greylisting", StringComparison.Ordinal));
@@ -118,7 +136,12 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             { name = like, module = SqlList, field = sender, sql_query = "SELECT 1 FROM clients WHERE helo LIKE ?", match_action = "reject like" }
             """);
         Assert.Equal("reject found", await policy.AskAsync(("client_address", "192.0.2.1")));
-        Assert.Equal("dunno", await policy.AskAsync(("client_address", "192.0.3.1"), ("helo_name", "mx.example.org"), ("size", "many"), ("sender", "b@example.org"), ("instance_id", "x")));
+        Assert.Equal("dunno", await policy.AskAsync(
+            ("client_address", "192.0.3.1"),
+            ("helo_name", "mx.example.org"),
+            ("size", "many"),
+            ("sender", "b@example.org"),
+            ("instance_id", "x")));
         Assert.Equal("dunno", await policy.AskAsync(("client_address", "unknown"), ("size", "99999999999999999999")));
         Assert.Equal("reject ip", await policy.AskAsync(("helo_name", "192.0.2.1")));
         Assert.Equal("reject id", await policy.AskAsync(("size", "5")));
@@ -154,7 +177,8 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     public async Task Settings_longer_than_any_are_an_error_and_are_not_read_to_their_end(string driver, string query)
     {
         using var folder = new TemporaryFolder();
-        var dsn = driver switch { "Pg" => await postgres.NewDatabase(), "mysql" => await mariaDb.NewDatabase(), _ => "dbi:SQLite:" + folder["long.db"] };
+        var dsn = driver switch { "Pg" =>
+            await postgres.NewDatabase(), "mysql" => await mariaDb.NewDatabase(), _ => "dbi:SQLite:" + folder["long.db"] };
         await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), $$"""
             { name = few, module = SqlUserConfig, field = sender, sql_query = "SELECT '{\"lim\":\"1\"}' WHERE ? <> ''" }
             { name = c, module = Condition, key = "session:lim", match = "1", plugins = [
@@ -164,7 +188,10 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal("dunno", await policy.AskAsync(("sender", "a@example.org")));
         var before = PeakOf(policy.Server.Id);
         Assert.Equal("dunno", await policy.AskAsync(("sender", "a@example.org"), ("recipient", "b@example.org")));
-        Assert.Contains("the first column of the row holds more than 1000000 characters", await policy.Server.Prints("more than 1000000"), StringComparison.Ordinal);
+        Assert.Contains(
+            "the first column of the row holds more than 1000000 characters",
+            await policy.Server.Prints("more than 1000000"),
+            StringComparison.Ordinal);
         Assert.InRange(PeakOf(policy.Server.Id) - before, 0, 90_000);
     }
 
@@ -174,11 +201,17 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         var dsn = await postgres.NewDatabase();
         await ExecuteAsync(dsn, "CREATE DATABASE latin ENCODING LATIN1 TEMPLATE template0");
         dsn = dsn.Replace($"dbname={Parts(dsn).Name}", "dbname=latin", StringComparison.Ordinal);
-        await ExecuteAsync(dsn, """CREATE TABLE user_config (address varchar(40) PRIMARY KEY, config text); INSERT INTO user_config VALUES ('jörg@example.net', '{"lim":"1"}')""");
-        await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), UserConfig + "{ name = g, module = Greylist, ticket { module = Sql, prefix = \"日本\" } }");
+        await ExecuteAsync(
+            dsn,
+            """CREATE TABLE user_config (address varchar(40) PRIMARY KEY, config text); INSERT INTO user_config VALUES """
+                + """('jörg@example.net', '{"lim":"1"}')""");
+        await using var policy = await SqlPolicy.ServeAsync(
+            Connection(dsn), UserConfig + "{ name = g, module = Greylist, ticket { module = Sql, prefix = \"日本\" } }");
         Assert.Equal("reject found", await policy.AskAsync(("recipient", "jörg@example.net")));
         Assert.Equal("dunno", await policy.AskAsync(("recipient", "用户@example.net")));
-        Assert.Equal("defer greylisting is active", await policy.AskAsync(("client_address", "192.0.2.1"), ("sender", "a@日本.example"), ("recipient", "c@example.net")));
+        Assert.Equal(
+            "defer greylisting is active",
+            await policy.AskAsync(("client_address", "192.0.2.1"), ("sender", "a@日本.example"), ("recipient", "c@example.net")));
     }
 
     [Theory]
@@ -196,7 +229,9 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             """);
         for (var death = 0; death < 4; death++)
         {
-            Assert.Equal("dunno", await policy.AskAsync(("sender", "a@example.org"), ("client_address", "192.0.2.1"), ("recipient", "b@example.org")));
+            Assert.Equal(
+                "dunno",
+                await policy.AskAsync(("sender", "a@example.org"), ("client_address", "192.0.2.1"), ("recipient", "b@example.org")));
             await KillConnectionsAsync(kind, dsn);
         }
 
@@ -213,10 +248,12 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     public async Task Check_has_the_database_prepare_each_statement(string kind, string wrong)
     {
         using var folder = new TemporaryFolder();
-        var dsn = kind switch { "MariaDB" => await mariaDb.NewDatabase(), "PostgreSQL" => await postgres.NewDatabase(), _ => $"dbi:SQLite:dbname={folder["c.db"]}" };
+        var dsn = kind switch { "MariaDB" =>
+            await mariaDb.NewDatabase(), "PostgreSQL" => await postgres.NewDatabase(), _ => $"dbi:SQLite:dbname={folder["c.db"]}" };
         await ExecuteAsync(dsn, "CREATE TABLE t (a INTEGER)");
         var right = "{ name = good, module = SqlList, sql_query = \"SELECT 1 FROM t WHERE a = ?\" }\n"
-            + "{ name = own, module = SqlList, sql_query = \"SELECT 1 FROM policyd_expiring WHERE name = ?\" }\n{ name = h, module = Honeypot, store = Sql, recipients = a }";
+            + "{ name = own, module = SqlList, sql_query = \"SELECT 1 FROM policyd_expiring WHERE name = ?\" }\n{ name = h, module = "
+            + "Honeypot, store = Sql, recipients = a }";
         var result = await CheckAsync(folder, dsn, right);
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.Contains("the server creates the table", result.Error, StringComparison.Ordinal);
@@ -231,7 +268,8 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     public async Task Check_of_statements_for_a_database_that_is_away_is_a_warning()
     {
         using var folder = new TemporaryFolder();
-        var result = await CheckAsync(folder, $"dbi:Pg:dbname=x;host=127.0.0.1;port={FreePort.Next()}", "{ name = l, module = SqlList, sql_query = \"SELEKT ?\" }");
+        var result = await CheckAsync(
+            folder, $"dbi:Pg:dbname=x;host=127.0.0.1;port={FreePort.Next()}", "{ name = l, module = SqlList, sql_query = \"SELEKT ?\" }");
         Assert.Equal(0, result.ExitCode);
         Assert.Matches(@"policyd\.hocon:6:\d+: warning: plugin l: sql_query: the statement could not be checked: ", result.Error);
         result = await CheckAsync(folder, $"dbi:SQLite:{folder["none.db"]}", "{ name = l, module = SqlList, sql_query = \"SELECT ?\" }");
@@ -241,14 +279,19 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
 
     // In KiB.
     private static long PeakOf(int process) => long.Parse(
-        File.ReadLines($"/proc/{process}/status").Single(static line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        File.ReadLines($"/proc/{process}/status")
+            .Single(static line => line.StartsWith("VmHWM:", StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
         System.Globalization.CultureInfo.InvariantCulture);
 
     private static Task<CommandResult> CheckAsync(TemporaryFolder folder, string dsn, string plugins) =>
-        Command.RunAsync("", "check", "-c", folder.Write("policyd.hocon", SqlPolicy.Configuration(FreePort.Next(), Connection(dsn), plugins)));
+        Command.RunAsync(
+            "", "check", "-c", folder.Write("policyd.hocon", SqlPolicy.Configuration(FreePort.Next(), Connection(dsn), plugins)));
 
     private static string Connection(string dsn) =>
-        $"dsn = \"{dsn}\"" + (dsn.StartsWith("dbi:mysql", StringComparison.Ordinal) ? ", user = policyd, password = secret" : dsn.StartsWith("dbi:Pg", StringComparison.Ordinal) ? ", user = postgres" : "");
+        $"dsn = \"{dsn}\"" + (dsn.StartsWith("dbi:mysql", StringComparison.Ordinal)
+            ? ", user = policyd, password = secret"
+            : dsn.StartsWith("dbi:Pg", StringComparison.Ordinal) ? ", user = postgres" : "");
 
     private static (string Name, string Port) Parts(string dsn)
     {
@@ -259,7 +302,10 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     private static async Task ExecuteAsync(string dsn, string sql)
     {
         Assert.True(SqlDsn.TryParse(dsn, out var parsed, out _));
-        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = dsn.StartsWith("dbi:Pg", StringComparison.Ordinal) ? "postgres" : "policyd", Password = "secret" });
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions
+        {
+            Dsn = parsed!, User = dsn.StartsWith("dbi:Pg", StringComparison.Ordinal) ? "postgres" : "policyd", Password = "secret"
+        });
         await using var connection = await database.OpenAsync(Cancel);
         await using var command = connection.CreateCommand();
         command.CommandText = sql;
@@ -275,11 +321,14 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         var name = Parts(dsn).Name;
         if (kind == "PostgreSQL")
         {
-            await ExecuteAsync(dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+            await ExecuteAsync(
+                dsn,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
             return;
         }
 
-        foreach (var id in (await mariaDb.Query($"SELECT id FROM information_schema.processlist WHERE db = '{name}'")).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var id in (await mariaDb.Query($"SELECT id FROM information_schema.processlist WHERE db = '{name}'")).Split(
+            '\n', StringSplitOptions.RemoveEmptyEntries))
         {
             await mariaDb.Execute($"KILL {id}");
         }

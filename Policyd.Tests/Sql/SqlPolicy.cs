@@ -39,7 +39,9 @@ internal sealed class SqlPolicy : IAsyncDisposable
     /// <summary>Asks for a new mail; what is answered, or <c>closed</c>.</summary>
     public async Task<string> AskAsync(params (string Name, string Value)[] attributes)
     {
-        var request = PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "RCPT").Add("instance", $"m.{Interlocked.Increment(ref _mails)}");
+        var request = PolicyRequestBuilder.AccessPolicy()
+            .Add("protocol_state", "RCPT")
+            .Add("instance", $"m.{Interlocked.Increment(ref _mails)}");
         foreach (var (name, value) in attributes)
         {
             request.Add(name, value);
@@ -59,7 +61,9 @@ internal sealed class SqlPolicy : IAsyncDisposable
     }
 
     public async Task<PolicyClient> ConnectAsync() =>
-        await PolicyClient.ConnectAsync(PolicyEndpoint.TryParse($"127.0.0.1:{Port}", out var endpoint, out _) ? endpoint : throw new InvalidOperationException(), TestContext.Current.CancellationToken);
+        await PolicyClient.ConnectAsync(
+            PolicyEndpoint.TryParse($"127.0.0.1:{Port}", out var endpoint, out _) ? endpoint : throw new InvalidOperationException(),
+            TestContext.Current.CancellationToken);
 
     public async ValueTask DisposeAsync()
     {

@@ -11,14 +11,30 @@ public sealed class SqlQuerySpecs
 {
     [Theory]
     [InlineData(SqlProvider.SQLite, "SELECT a FROM t WHERE b=? AND c = ?", "SELECT a FROM t WHERE b=@p1 AND c = @p2", 2)]
-    [InlineData(SqlProvider.SQLite, "SELECT 'is it? it''s ?' , \"a?\", `b?`, [c?], ? -- why?\n, ?", "SELECT 'is it? it''s ?' , \"a?\", `b?`, [c?], @p1 -- why?\n, @p2", 2)]
+    [InlineData(
+        SqlProvider.SQLite,
+        "SELECT 'is it? it''s ?' , \"a?\", `b?`, [c?], ? -- why?\n, ?",
+        "SELECT 'is it? it''s ?' , \"a?\", `b?`, [c?], @p1 -- why?\n, @p2",
+        2)]
     [InlineData(SqlProvider.SQLite, "SELECT 'a\\', ?", "SELECT 'a\\', @p1", 1)]
     [InlineData(SqlProvider.MySQL, "SELECT 'a\\'?', ? # why?\n, ?--?", "SELECT 'a\\'?', @p1 # why?\n, @p2--@p3", 3)]
     [InlineData(SqlProvider.MySQL, "SELECT /* ? */ \"?\" , ? -- ?", "SELECT /* ? */ \"?\" , @p1 -- ?", 1)]
-    [InlineData(SqlProvider.PostgreSQL, "SELECT /* a /* ? */ ? */ $x$ ? $x$, $$?$$, E'\\'?', 'a\\', ?", "SELECT /* a /* ? */ ? */ $x$ ? $x$, $$?$$, E'\\'?', 'a\\', $1", 1)]
+    [InlineData(
+        SqlProvider.PostgreSQL,
+        "SELECT /* a /* ? */ ? */ $x$ ? $x$, $$?$$, E'\\'?', 'a\\', ?",
+        "SELECT /* a /* ? */ ? */ $x$ ? $x$, $$?$$, E'\\'?', 'a\\', $1",
+        1)]
     [InlineData(SqlProvider.PostgreSQL, "SELECT j \\? 'k' FROM t WHERE a$b = ?", "SELECT j ? 'k' FROM t WHERE a$b = $1", 1)]
-    [InlineData(SqlProvider.PostgreSQL, "SELECT j ?? 'k', j ??| ARRAY[?] FROM t WHERE a = $1", "SELECT j ? 'k', j ?| ARRAY[$1] FROM t WHERE a = $1", 1)]
-    [InlineData(SqlProvider.PostgreSQL, "SELECT tags @> ARRAY[?], '$1', \"?\", arr[1:?] -- $1", "SELECT tags @> ARRAY[$1], '$1', \"?\", arr[1:$2] -- $1", 2)]
+    [InlineData(
+        SqlProvider.PostgreSQL,
+        "SELECT j ?? 'k', j ??| ARRAY[?] FROM t WHERE a = $1",
+        "SELECT j ? 'k', j ?| ARRAY[$1] FROM t WHERE a = $1",
+        1)]
+    [InlineData(
+        SqlProvider.PostgreSQL,
+        "SELECT tags @> ARRAY[?], '$1', \"?\", arr[1:?] -- $1",
+        "SELECT tags @> ARRAY[$1], '$1', \"?\", arr[1:$2] -- $1",
+        2)]
     [InlineData(SqlProvider.SQLite, "SELECT ?1, ?2, ?1", "SELECT @p1, @p2, @p1", 2)]
     [InlineData(SqlProvider.PostgreSQL, "SELECT 'never closed ?", "SELECT 'never closed ?", 0)]
     public void Placeholders_are_found_outside_of_strings_names_and_comments(SqlProvider provider, string sql, string expected, int count)

@@ -9,8 +9,8 @@ using Policyd.Tests.Support;
 namespace Policyd.Tests.Sql;
 
 /// <summary>
-/// Databases that hold their connections and say nothing: each request is answered in its time, the modules share what they know of the database, and
-/// all is used again when it answers. And connections that only serve to read.
+/// Databases that hold their connections and say nothing: each request is answered in its time, the modules share what they know of the
+/// database, and all is used again when it answers. And connections that only serve to read.
 /// </summary>
 [ServerTest]
 public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgres, ITestOutputHelper output)
@@ -100,7 +100,8 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
         for (var round = 0; round < 3; round++)
         {
             using var deadline = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
-            await Assert.ThrowsAsync<SqlAwayException>(() => Eventually.Ends("a slow statement", database.CallAsync(slow, ["x"], (command, ct) => command.ExecuteScalarAsync(ct), deadline.Token)));
+            await Assert.ThrowsAsync<SqlAwayException>(() => Eventually.Ends(
+                "a slow statement", database.CallAsync(slow, ["x"], (command, ct) => command.ExecuteScalarAsync(ct), deadline.Token)));
             Assert.Equal("y", await database.CallAsync(quick, ["y"], (command, ct) => command.ExecuteScalarAsync(ct), Cancel));
         }
     }
@@ -115,7 +116,9 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
         foreach (var value in (string[])["many", "99999999999999999999", "5", "many", "5", "99999999999999999999", "5"])
         {
             await using var command = query.CreateCommand(connection, value);
-            var found = await command.ExecuteScalarAsync(Cancel).ContinueWith(done => done.Exception is { } e ? e.InnerException is DbException known && database.CannotHold(known, [value]) ? null : throw e : done.Result, TaskScheduler.Default);
+            var found = await command.ExecuteScalarAsync(Cancel).ContinueWith(done => done.Exception is { } e
+                ? e.InnerException is DbException known && database.CannotHold(known, [value]) ? null : throw e
+                : done.Result, TaskScheduler.Default);
             Assert.Equal(value == "5" ? 5 : null, found);
         }
     }
@@ -162,34 +165,42 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
         await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), "{ name = a, module = Accounting, fields = client_address }");
         await policy.AskAsync(("client_address", "192.0.2.1"), ("protocol_state", "RCPT"));
         await CountIsAsync(policy, database, 1);
-        await ExecuteAsync(database, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$");
-        await ExecuteAsync(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+        await ExecuteAsync(
+            database, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$");
+        await ExecuteAsync(
+            database,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
         for (var mail = 0; mail < 20; mail++)
         {
             Assert.Equal("dunno", await policy.AskAsync(("client_address", "192.0.2.1")));
         }
 
-        await Eventually.Holds("the refusal in the log", () => policy.Server.Lines.Any(line => line.Contains("read-only", StringComparison.Ordinal)), s_timeout);
-        await ExecuteAsync(database, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$");
+        await Eventually.Holds(
+            "the refusal in the log",
+            () => policy.Server.Lines.Any(line => line.Contains("read-only", StringComparison.Ordinal)),
+            s_timeout);
+        await ExecuteAsync(
+            database, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$");
         await CountIsAsync(policy, database, 21);
         policy.Server.Terminate();
         Assert.Equal(0, await policy.Server.Exits(s_timeout));
     }
 
-    private static Task CountIsAsync(SqlPolicy policy, SqlDatabase database, long expected) => Eventually.Settles(() => $"{expected} mails in the table; the server printed:\n{string.Join('\n', policy.Server.Lines.TakeLast(20))}", async () =>
-    {
-        await using var connection = await database.OpenAsync(Cancel);
-        await using var command = connection.CreateCommand();
-        command.CommandText = "SELECT coalesce(sum(count), 0)::bigint FROM acct_client_address";
-        try
+    private static Task CountIsAsync(SqlPolicy policy, SqlDatabase database, long expected) => Eventually.Settles(
+        () => $"{expected} mails in the table; the server printed:\n{string.Join('\n', policy.Server.Lines.TakeLast(20))}", async () =>
         {
-            return await command.ExecuteScalarAsync(Cancel) is long count && count == expected;
-        }
-        catch (DbException)
-        {
-            return false;
-        }
-    }, s_timeout);
+            await using var connection = await database.OpenAsync(Cancel);
+            await using var command = connection.CreateCommand();
+            command.CommandText = "SELECT coalesce(sum(count), 0)::bigint FROM acct_client_address";
+            try
+            {
+                return await command.ExecuteScalarAsync(Cancel) is long count && count == expected;
+            }
+            catch (DbException)
+            {
+                return false;
+            }
+        }, s_timeout);
 
     private static async Task ExecuteAsync(SqlDatabase database, string sql)
     {
@@ -200,7 +211,9 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
     }
 
     private static string Connection(string dsn) =>
-        $"dsn = \"{dsn}\", " + (dsn.StartsWith("dbi:mysql", StringComparison.Ordinal) ? "user = policyd, password = secret" : "user = postgres");
+        $"dsn = \"{dsn}\", " + (dsn.StartsWith("dbi:mysql", StringComparison.Ordinal)
+            ? "user = policyd, password = secret"
+            : "user = postgres");
 
     private static SqlDatabase Open(string dsn, string user)
     {
@@ -212,7 +225,10 @@ public sealed class SqlSilenceSpecs(MariaDbServer mariaDb, PostgresServer postgr
         kind == "MariaDB" ? Open(await mariaDb.NewDatabase(), "policyd") : Open(await postgres.NewDatabase(), "postgres");
 
     private async Task<string> AskAsync(SqlPolicy policy) =>
-        await policy.AskAsync(("client_address", "192.0.2.1"), ("sender", "a@example.org"), ("recipient", $"r{Interlocked.Increment(ref _mails)}@example.net"));
+        await policy.AskAsync(
+            ("client_address", "192.0.2.1"),
+            ("sender", "a@example.org"),
+            ("recipient", $"r{Interlocked.Increment(ref _mails)}@example.net"));
 
     // As many clients at once, each with a connection and two mails: nobody may be left without an answer.
     private async Task RoundAsync(SqlPolicy policy, string what)

@@ -10,7 +10,8 @@ internal static class Eventually
     public static Task Holds(string whatFor, Func<bool> condition, TimeSpan? timeout = null) =>
         Holds(whatFor, () => Task.FromResult(condition()), timeout);
 
-    public static Task Holds(string whatFor, Func<Task<bool>> condition, TimeSpan? timeout = null) => Settles(() => whatFor, condition, timeout);
+    public static Task Holds(string whatFor, Func<Task<bool>> condition, TimeSpan? timeout = null) =>
+        Settles(() => whatFor, condition, timeout);
 
     /// <summary>As <see cref="Holds(string, Func{Task{bool}}, TimeSpan?)"/>; what was waited for is told as it is in the end.</summary>
     public static async Task Settles(Func<string> whatFor, Func<Task<bool>> condition, TimeSpan? timeout = null)

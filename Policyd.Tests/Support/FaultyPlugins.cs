@@ -5,8 +5,8 @@ using Policyd.Plugins.Api;
 namespace Policyd.Tests.Support;
 
 /// <summary>
-/// An assembly of third-party plugins each of which throws somewhere, for the real server to load from a folder. It is emitted, since a project
-/// of its own would be built with every build for the sake of a few methods.
+/// An assembly of third-party plugins each of which throws somewhere, for the real server to load from a folder. It is emitted, since a
+/// project of its own would be built with every build for the sake of a few methods.
 /// </summary>
 internal static class FaultyPlugins
 {
@@ -20,18 +20,27 @@ internal static class FaultyPlugins
     {
         var assembly = new PersistedAssemblyBuilder(new AssemblyName("Faulty"), typeof(object).Assembly);
         var module = assembly.DefineDynamicModule("Faulty");
-        Define(module, "ThrowsInConstructor", type => Throw(type.DefineConstructor(MethodAttributes.Public, CallingConventions.Standard, []).GetILGenerator(), typeof(InvalidOperationException), "no luck"));
+        Define(module, "ThrowsInConstructor", type => Throw(
+            type.DefineConstructor(MethodAttributes.Public, CallingConventions.Standard, []).GetILGenerator(),
+            typeof(InvalidOperationException),
+            "no luck"));
         Define(module, "ThrowsInInitialize", type => Throw(Initializer(type), typeof(NullReferenceException), "nothing is there"));
-        Define(module, "ThrowsInSetter", type => Property(type, il => Throw(il, typeof(KeyNotFoundException), "not today"), il => Return(il)));
-        Define(module, "ThrowsInGetter", type => Property(type, il => il.Emit(OpCodes.Ret), il => Throw(il, typeof(NotSupportedException), "ask me not")));
+        Define(
+            module, "ThrowsInSetter", type => Property(type, il => Throw(il, typeof(KeyNotFoundException), "not today"), il => Return(il)));
+        Define(
+            module,
+            "ThrowsInGetter",
+            type => Property(type, il => il.Emit(OpCodes.Ret), il => Throw(il, typeof(NotSupportedException), "ask me not")));
         Define(module, "CountsNowhere", type => CountInto(Initializer(type), "nosuch"));
         assembly.Save(Path.Combine(folder, FileName));
     }
 
     private static void Define(ModuleBuilder module, string name, Action<TypeBuilder> complete)
     {
-        var type = module.DefineType($"Faulty.{name}Plugin", TypeAttributes.Public | TypeAttributes.Class | TypeAttributes.Sealed, typeof(Plugin));
-        var run = type.DefineMethod(nameof(Plugin.RunAsync), Overriding, typeof(ValueTask<PluginResult>), [typeof(PluginContext)]).GetILGenerator();
+        var type = module.DefineType(
+            $"Faulty.{name}Plugin", TypeAttributes.Public | TypeAttributes.Class | TypeAttributes.Sealed, typeof(Plugin));
+        var run = type.DefineMethod(nameof(Plugin.RunAsync), Overriding, typeof(ValueTask<PluginResult>), [typeof(PluginContext)])
+            .GetILGenerator();
         run.DeclareLocal(typeof(ValueTask<PluginResult>));
         run.Emit(OpCodes.Ldloc_0);
         run.Emit(OpCodes.Ret);
@@ -46,7 +55,8 @@ internal static class FaultyPlugins
     private static void Property(TypeBuilder type, Action<ILGenerator> set, Action<ILGenerator> get)
     {
         var property = type.DefineProperty("Value", PropertyAttributes.None, typeof(ActionTemplate), []);
-        var setter = type.DefineMethod("set_Value", MethodAttributes.Public | MethodAttributes.SpecialName, typeof(void), [typeof(ActionTemplate)]);
+        var setter = type.DefineMethod(
+            "set_Value", MethodAttributes.Public | MethodAttributes.SpecialName, typeof(void), [typeof(ActionTemplate)]);
         set(setter.GetILGenerator());
         property.SetSetMethod(setter);
         var getter = type.DefineMethod("get_Value", MethodAttributes.Public | MethodAttributes.SpecialName, typeof(ActionTemplate), []);

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Policyd.Tests.Support;
 
 /// <summary>
-/// A TCP port that nobody listens on at the moment, for programs that cannot be told "any". Each is given once, and all lie below those that the
-/// system gives to outgoing connections: a client of another test would else have the port before the server that it is meant for.
+/// A TCP port that nobody listens on at the moment, for programs that cannot be told "any". Each is given once, and all lie below those
+/// that the system gives to outgoing connections: a client of another test would else have the port before the server that it is meant for.
 /// </summary>
 internal static class FreePort
 {

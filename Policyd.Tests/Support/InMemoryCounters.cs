@@ -61,9 +61,17 @@ internal sealed class InMemoryCounters : ICounters
         }
     }
 
-    public ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) => Answer("read", key, () => new CounterReading(State, State == CounterState.Unavailable ? default : Sum(key, window)), ct);
+    public ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
+        Answer("read", key, () => new CounterReading(State, State == CounterState.Unavailable ? default : Sum(key, window)), ct);
 
-    public ValueTask<Admission> ReserveAsync(CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance, CancellationToken ct) => Answer("reserve", key, () =>
+    public ValueTask<Admission> ReserveAsync(
+        CounterKey key,
+        CounterWindow window,
+        CounterMetric metric,
+        double threshold,
+        CounterAmounts amounts,
+        string instance,
+        CancellationToken ct) => Answer("reserve", key, () =>
     {
         if (State == CounterState.Unavailable)
         {
@@ -92,7 +100,13 @@ internal sealed class InMemoryCounters : ICounters
         return new Admission(State, true, total);
     }, ct);
 
-    public ValueTask<CounterReading> AddAsync(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) => Answer("add", key, () =>
+    public ValueTask<CounterReading> AddAsync(
+        CounterKey key,
+        CounterWindow window,
+        CounterAmounts amounts,
+        string instance,
+        UInt128? requestId,
+        CancellationToken ct) => Answer("add", key, () =>
     {
         Ids.Enqueue(requestId);
         _reservations.Remove((key, instance));
@@ -116,7 +130,9 @@ internal sealed class InMemoryCounters : ICounters
     }
 
     private CounterAmounts Sum(CounterKey key, CounterWindow window) => _rows
-        .Where(row => row.Key.Key == key && string.CompareOrdinal(row.Key.Time, window.Range.From) >= 0 && string.CompareOrdinal(row.Key.Time, window.Range.To) <= 0)
+        .Where(row => row.Key.Key == key
+            && string.CompareOrdinal(row.Key.Time, window.Range.From) >= 0
+            && string.CompareOrdinal(row.Key.Time, window.Range.To) <= 0)
         .Aggregate(CounterAmounts.Zero, (sum, row) => sum + row.Value);
 
     private async ValueTask<T> Answer<T>(string call, CounterKey key, Func<T> answer, CancellationToken ct)

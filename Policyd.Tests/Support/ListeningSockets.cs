@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace Policyd.Tests.Support;
 
 /// <summary>
-/// What others can reach of a process: the sockets among its descriptors that listen, and datagram sockets that take from anybody, by proc_pid_net(5).
-/// One of a DNS query is connected to its server, and takes from nobody else.
+/// What others can reach of a process: the sockets among its descriptors that listen, and datagram sockets that take from anybody, by
+/// proc_pid_net(5). One of a DNS query is connected to its server, and takes from nobody else.
 /// </summary>
 internal static class ListeningSockets
 {
@@ -46,7 +46,9 @@ internal static class ListeningSockets
         {
             var fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             var (local, remote, state, inode) = (fields[1], fields[2], fields[3], fields[9]);
-            var open = table.StartsWith("tcp", StringComparison.Ordinal) ? state == TcpListens : remote.Split(':') is [var address, _] && address.All(one => one == '0');
+            var open = table.StartsWith("tcp", StringComparison.Ordinal)
+                ? state == TcpListens
+                : remote.Split(':') is [var address, _] && address.All(one => one == '0');
             if (own.Contains(inode) && open)
             {
                 yield return $"{table.TrimEnd('6')} {EndPoint(local)}";
@@ -60,7 +62,9 @@ internal static class ListeningSockets
         {
             // Num RefCount Protocol Flags Type St Inode Path; only one that is bound has a path.
             var fields = line.Split(' ', 8, StringSplitOptions.RemoveEmptyEntries);
-            if (fields.Length == 8 && own.Contains(fields[6]) && (int.Parse(fields[3], NumberStyles.HexNumber, CultureInfo.InvariantCulture) & UnixAccepts) != 0)
+            if (fields.Length == 8
+                && own.Contains(fields[6])
+                && (int.Parse(fields[3], NumberStyles.HexNumber, CultureInfo.InvariantCulture) & UnixAccepts) != 0)
             {
                 yield return $"unix {fields[7]}";
             }
@@ -73,6 +77,8 @@ internal static class ListeningSockets
         var parts = text.Split(':');
         var words = parts[0].Chunk(8).Select(word => uint.Parse(word, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToArray();
         var address = new IPAddress(MemoryMarshal.AsBytes(words.AsSpan()));
-        return new IPEndPoint(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, int.Parse(parts[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+        return new IPEndPoint(
+            address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address,
+            int.Parse(parts[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
     }
 }

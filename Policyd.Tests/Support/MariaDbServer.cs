@@ -5,7 +5,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Support;
 
-/// <summary>A real MariaDB in a folder and on a port of its own, started by the first test that asks. Can be stopped and started again.</summary>
+/// <summary>
+/// A real MariaDB in a folder and on a port of its own, started by the first test that asks. Can be stopped and started again.
+/// </summary>
 public sealed class MariaDbServer : IAsyncDisposable
 {
     // After a kill it recovers before it listens, and the machine may be busy.
@@ -44,20 +46,32 @@ public sealed class MariaDbServer : IAsyncDisposable
             var isNew = !Directory.Exists(data);
             if (isNew)
             {
-                var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb-install-db"), "--user=mysql", $"--datadir={data}", "--skip-test-db");
+                var (code, text) = await ProcessUnderTest.Run(
+                    Needs.Program("mariadb-install-db"), "--user=mysql", $"--datadir={data}", "--skip-test-db");
                 Assert.True(code == 0, text);
             }
 
             _process = ProcessUnderTest.Start(
                 mariadbd,
-                ["--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0", .. MoreOptions]);
+                [
+                    "--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}",
+                    "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0", .. MoreOptions
+                ]);
             await _process.Listens("MariaDB", _port, s_timeout);
             if (isNew)
             {
                 // It listens on its port before it does on its socket.
                 await Eventually.Holds(
                     "MariaDB to take connections on its socket",
-                    async () => (await ProcessUnderTest.Run(Needs.Program("mariadb"), "--no-defaults", "-S", _folder["data/s.sock"], "-u", "root", "-e", "SELECT 1")).ExitCode == 0,
+                    async () => (await ProcessUnderTest.Run(
+                        Needs.Program("mariadb"),
+                        "--no-defaults",
+                        "-S",
+                        _folder["data/s.sock"],
+                        "-u",
+                        "root",
+                        "-e",
+                        "SELECT 1")).ExitCode == 0,
                     s_timeout);
                 await Execute("CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'");
             }
@@ -92,7 +106,8 @@ public sealed class MariaDbServer : IAsyncDisposable
     /// <summary>The rows as text, a line each, columns separated by tabs, without a heading.</summary>
     internal async Task<string> Query(string sql)
     {
-        var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb"), "--no-defaults", "-N", "-S", _folder["data/s.sock"], "-u", "root", "-e", sql);
+        var (code, text) = await ProcessUnderTest.Run(
+            Needs.Program("mariadb"), "--no-defaults", "-N", "-S", _folder["data/s.sock"], "-u", "root", "-e", sql);
         Assert.True(code == 0, text);
         return text;
     }

@@ -22,7 +22,8 @@ internal static class PolicydProcess
         () => $"policyd itself to listen on {port}; it printed:\n{string.Join('\n', process.Lines)}",
         () => Task.FromResult(process.HasExited
             ? throw new InvalidOperationException($"policyd ended with {process.ExitCode}; it printed:\n{string.Join('\n', process.Lines)}")
-            : !OperatingSystem.IsLinux() || ListeningSockets.Of(process.Id).Any(socket => socket.EndsWith($":{port}", StringComparison.Ordinal))),
+            : !OperatingSystem.IsLinux()
+                || ListeningSockets.Of(process.Id).Any(socket => socket.EndsWith($":{port}", StringComparison.Ordinal))),
         s_timeout);
 
     /// <inheritdoc cref="ProcessUnderTest.Listens"/>

@@ -5,7 +5,10 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Support;
 
-/// <summary>A real PostgreSQL in a folder and on a port of its own, started by the first test that asks. It refuses to run as root, so it runs as nobody then.</summary>
+/// <summary>
+/// A real PostgreSQL in a folder and on a port of its own, started by the first test that asks. It refuses to run as root, so it runs as
+/// nobody then.
+/// </summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
     // After a kill it recovers before it listens, and the machine may be busy.
@@ -16,7 +19,9 @@ public sealed class PostgresServer : IAsyncDisposable
     private ProcessUnderTest? _process;
     private int _databases;
 
-    private static string[] Folders => Directory.Exists("/usr/lib/postgresql") ? [.. Directory.GetDirectories("/usr/lib/postgresql").Select(version => version + "/bin")] : [];
+    private static string[] Folders => Directory.Exists("/usr/lib/postgresql")
+        ? [.. Directory.GetDirectories("/usr/lib/postgresql").Select(version => version + "/bin")]
+        : [];
 
     /// <summary>A fresh, empty database; its DSN in Perl's form, user <c>postgres</c>, any password.</summary>
     public async Task<string> NewDatabase()
@@ -34,7 +39,19 @@ public sealed class PostgresServer : IAsyncDisposable
     {
         var name = dsn.Split('=', ';')[1];
         var (code, text) = await ProcessUnderTest.Run(
-            Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-d", name, "-v", "ON_ERROR_STOP=1", "-c", sql);
+            Needs.Program("psql", Folders),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            $"{_port}",
+            "-U",
+            "postgres",
+            "-d",
+            name,
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql);
         Assert.True(code == 0, text);
     }
 
@@ -49,7 +66,8 @@ public sealed class PostgresServer : IAsyncDisposable
             }
 
             var initdb = Needs.Program("initdb", Folders);
-            var postgres = Needs.Program("postgres", [.. Folders, Path.GetDirectoryName(new FileInfo(initdb).ResolveLinkTarget(true)?.FullName ?? initdb)!]);
+            var postgres = Needs.Program(
+                "postgres", [.. Folders, Path.GetDirectoryName(new FileInfo(initdb).ResolveLinkTarget(true)?.FullName ?? initdb)!]);
             if (!Directory.Exists(_folder["data"]))
             {
                 Directory.CreateDirectory(_folder["data"]);
@@ -58,11 +76,13 @@ public sealed class PostgresServer : IAsyncDisposable
                 Assert.True(code == 0, text);
             }
 
-            var (program, arguments) = Command(postgres, "-D", _folder["data"], "-p", $"{_port}", "-k", _folder["data"], "-c", "listen_addresses=127.0.0.1");
+            var (program, arguments) = Command(
+                postgres, "-D", _folder["data"], "-p", $"{_port}", "-k", _folder["data"], "-c", "listen_addresses=127.0.0.1");
             _process = ProcessUnderTest.Start(program, arguments);
             await Eventually.Settles(
                 () => $"PostgreSQL to take connections; it printed:\n{string.Join('\n', _process.Lines)}",
-                async () => (await ProcessUnderTest.Run(Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", "SELECT 1")).ExitCode == 0,
+                async () => (await ProcessUnderTest.Run(
+                    Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", "SELECT 1")).ExitCode == 0,
                 s_timeout);
         }
         finally
@@ -73,13 +93,19 @@ public sealed class PostgresServer : IAsyncDisposable
 
     internal Task Stop() => End(pid => ProcessUnderTest.Run("/bin/kill", "-INT", pid.ToString(CultureInfo.InvariantCulture)));
 
-    /// <summary>SIGKILL for the server and the processes of its connections, in whatever they are doing: nothing is flushed that was not flushed before.</summary>
+    /// <summary>
+    /// SIGKILL for the server and the processes of its connections, in whatever they are doing: nothing is flushed that was not flushed
+    /// before.
+    /// </summary>
     internal Task Kill() => End(pid => ProcessUnderTest.KillTree(pid, s_timeout));
 
     /// <summary>SIGSTOP for the server and the processes of its connections; <see cref="ProcessUnderTest.Thaw"/> lets them go on.</summary>
     internal IReadOnlyCollection<int> Freeze() =>
         // runuser stops itself when its child is stopped.
-        [.. ProcessUnderTest.FreezeTree(int.Parse(File.ReadAllLines(_folder["data/postmaster.pid"])[0], CultureInfo.InvariantCulture)), _process!.Id];
+        [
+            .. ProcessUnderTest.FreezeTree(int.Parse(File.ReadAllLines(_folder["data/postmaster.pid"])[0], CultureInfo.InvariantCulture)),
+            _process!.Id
+        ];
 
     private async Task End(Func<int, Task> end)
     {

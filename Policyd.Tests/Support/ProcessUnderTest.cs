@@ -33,7 +33,11 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
 
     public StreamWriter Input => _process.StandardInput;
 
-    public static ProcessUnderTest Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? workingFolder = null)
+    public static ProcessUnderTest Start(
+        string program,
+        IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string>? environment = null,
+        string? workingFolder = null)
     {
         TestKinds.MayStart(program);
         var start = new ProcessStartInfo(program, arguments)
@@ -57,7 +61,9 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         return started;
     }
 
-    /// <summary>Runs a program to its end and gives its exit code and what it printed. Some make a database, which takes a busy machine its time.</summary>
+    /// <summary>
+    /// Runs a program to its end and gives its exit code and what it printed. Some make a database, which takes a busy machine its time.
+    /// </summary>
     public static async Task<(int ExitCode, string Output)> Run(string program, params string[] arguments)
     {
         await using var process = Start(program, arguments);
@@ -71,16 +77,20 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         string? found = null;
         await Eventually.Settles(
             () => $"\"{part}\" from the process; it printed:\n{Printed}",
-            () => Task.FromResult((found = _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))) is not null || _process.HasExited),
+            () => Task.FromResult(
+                (found = _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))) is not null || _process.HasExited),
             timeout);
         return found ?? _lines.FirstOrDefault(line => line.Contains(part, StringComparison.Ordinal))
             ?? throw new InvalidOperationException($"the process ended without \"{part}\"; it printed:\n{Printed}");
     }
 
-    /// <summary>Waits until the port takes connections; says what the process printed when it does not, at once when it has ended.</summary>
+    /// <summary>
+    /// Waits until the port takes connections; says what the process printed when it does not, at once when it has ended.
+    /// </summary>
     public Task Listens(string name, int port, TimeSpan? timeout = null) => Eventually.Settles(
         () => $"{name} to listen on {port}; it printed:\n{Printed}",
-        () => Task.FromResult(FreePort.Answers(port) || (HasExited ? throw new InvalidOperationException($"{name} ended with {ExitCode}; it printed:\n{Printed}") : false)),
+        () => Task.FromResult(FreePort.Answers(port)
+            || (HasExited ? throw new InvalidOperationException($"{name} ended with {ExitCode}; it printed:\n{Printed}") : false)),
         timeout);
 
     public void Terminate() => Signal(SigTerm);
@@ -93,7 +103,8 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     public static Task KillTree(int root, TimeSpan timeout)
     {
         var tree = SignalTree(root, SigKill);
-        return Eventually.Holds("all processes that were killed to be gone", () => !Stats().Any(one => tree.Contains(one.Id) && !one.IsZombie), timeout);
+        return Eventually.Holds(
+            "all processes that were killed to be gone", () => !Stats().Any(one => tree.Contains(one.Id) && !one.IsZombie), timeout);
     }
 
     /// <summary>SIGSTOP for a process and for all that it has started: sockets stay open, and nothing is said on them.</summary>
@@ -112,7 +123,9 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     private static HashSet<int> SignalTree(int root, int signal)
     {
         var tree = new HashSet<int>();
-        for (int[] found = [root]; found.Length > 0; found = [.. Stats().Where(one => tree.Contains(one.Parent) && !tree.Contains(one.Id)).Select(one => one.Id)])
+        for (int[] found = [root]; found.Length > 0; found = [
+            .. Stats().Where(one => tree.Contains(one.Parent) && !tree.Contains(one.Id)).Select(one => one.Id)
+        ])
         {
             tree.UnionWith(found);
         }
@@ -165,12 +178,15 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
         }
     }
 
-    /// <summary>Every process of the machine and its parent, from proc_pid_stat(5): the fields stand behind the name, which may hold anything.</summary>
+    /// <summary>
+    /// Every process of the machine and its parent, from proc_pid_stat(5): the fields stand behind the name, which may hold anything.
+    /// </summary>
     private static IEnumerable<(int Id, int Parent, bool IsZombie)> Stats()
     {
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) && StatOf(folder) is { } stat)
+            if (int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+                && StatOf(folder) is { } stat)
             {
                 var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
                 yield return (id, int.Parse(fields[1], CultureInfo.InvariantCulture), fields[0] is "Z" or "X");

@@ -1,6 +1,8 @@
 namespace Policyd.Tests.Support;
 
-/// <summary>A real sentinel that watches one master under the name <see cref="Service"/> and takes it for dead after half a second.</summary>
+/// <summary>
+/// A real sentinel that watches one master under the name <see cref="Service"/> and takes it for dead after half a second.
+/// </summary>
 internal sealed class RedisSentinel : IAsyncDisposable
 {
     public const string Service = "mail";

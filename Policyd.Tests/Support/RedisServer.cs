@@ -1,8 +1,8 @@
 namespace Policyd.Tests.Support;
 
 /// <summary>
-/// A real Redis on a port and a UNIX socket of its own, empty at each start; with a password where one is given, and as the replica of another. Can be killed and
-/// started again.
+/// A real Redis on a port and a UNIX socket of its own, empty at each start; with a password where one is given, and as the replica of
+/// another. Can be killed and started again.
 /// </summary>
 internal sealed class RedisServer(string? password = null, RedisServer? master = null) : IAsyncDisposable
 {

@@ -36,7 +36,8 @@ internal sealed class RestartableServer(string name) : IAsyncDisposable
 
     private async Task SignalAsync(string signal)
     {
-        var (code, output) = await ProcessUnderTest.Run("/bin/kill", signal, _process!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var (code, output) = await ProcessUnderTest.Run(
+            "/bin/kill", signal, _process!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
         Assert.True(code == 0, output);
     }
 }

@@ -16,7 +16,9 @@ internal sealed class RestartedPolicyd : IAsyncDisposable
     public static async Task<RestartedPolicyd> Serve(string configuration, int port, params string[] arguments) =>
         new(configuration, port, arguments, await PolicydProcess.Serve(configuration, port, arguments));
 
-    /// <summary>SIGKILL, and a new start; between them <paramref name="whileItIsAway"/>, which begins as soon as the signal is sent.</summary>
+    /// <summary>
+    /// SIGKILL, and a new start; between them <paramref name="whileItIsAway"/>, which begins as soon as the signal is sent.
+    /// </summary>
     public async Task KillAndServe(Func<Task>? whileItIsAway = null)
     {
         Process.Kill();

@@ -43,8 +43,8 @@ internal enum DnsFault
 }
 
 /// <summary>
-/// A DNS server on loopback, UDP and TCP on one port, with records and faults that a test writes. It shares no code with the resolver that it
-/// tests: a mistake in one is not hidden by the same in the other.
+/// A DNS server on loopback, UDP and TCP on one port, with records and faults that a test writes. It shares no code with the resolver that
+/// it tests: a mistake in one is not hidden by the same in the other.
 /// </summary>
 internal sealed class ScriptedDnsServer : IAsyncDisposable
 {
@@ -94,16 +94,22 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
 
     public ScriptedDnsServer A(string name, string address, int ttl = 300) => Add(name, 1, ttl, IPAddress.Parse(address).GetAddressBytes());
 
-    public ScriptedDnsServer Aaaa(string name, string address, int ttl = 300) => Add(name, 28, ttl, IPAddress.Parse(address).GetAddressBytes());
+    public ScriptedDnsServer Aaaa(string name, string address, int ttl = 300) =>
+        Add(name, 28, ttl, IPAddress.Parse(address).GetAddressBytes());
 
     public ScriptedDnsServer Cname(string name, string target, int ttl = 300) => Add(name, 5, ttl, Labels(target));
 
     public ScriptedDnsServer Ptr(string name, string target, int ttl = 300) => Add(name, 12, ttl, Labels(target));
 
-    public ScriptedDnsServer Mx(string name, int preference, string host, int ttl = 300) => Add(name, 15, ttl, [(byte)(preference >> 8), (byte)preference, .. Labels(host)]);
+    public ScriptedDnsServer Mx(string name, int preference, string host, int ttl = 300) =>
+        Add(name, 15, ttl, [(byte)(preference >> 8), (byte)preference, .. Labels(host)]);
 
     public ScriptedDnsServer Txt(string name, params string[] strings) =>
-        Add(name, 16, 300, [.. strings.SelectMany(text => (byte[])[(byte)Encoding.Latin1.GetByteCount(text), .. Encoding.Latin1.GetBytes(text)])]);
+        Add(
+            name,
+            16,
+            300,
+            [.. strings.SelectMany(text => (byte[])[(byte)Encoding.Latin1.GetByteCount(text), .. Encoding.Latin1.GetBytes(text)])]);
 
     public ScriptedDnsServer Add(string name, int type, int ttl, byte[] data)
     {
@@ -136,7 +142,9 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
         return this;
     }
 
-    /// <summary>The name's records count as validated by DNSSEC: whoever asks for the AD bit (RFC 6840, section 5.7) has it in the answer.</summary>
+    /// <summary>
+    /// The name's records count as validated by DNSSEC: whoever asks for the AD bit (RFC 6840, section 5.7) has it in the answer.
+    /// </summary>
     public ScriptedDnsServer Signed(string name)
     {
         _signed[name] = true;
@@ -144,7 +152,8 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
     }
 
     /// <summary>From now on no answer is sent before <see cref="Release"/>; questions are counted all the same.</summary>
-    public void Hold() => Interlocked.CompareExchange(ref _held, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), null);
+    public void Hold() =>
+        Interlocked.CompareExchange(ref _held, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), null);
 
     public void Release() => Interlocked.Exchange(ref _held, null)?.SetResult();
 
@@ -330,14 +339,18 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
         }
 
         var hasData = count > 0 && Of(owner).Any(record => record.Type == type);
-        var exists = _records.Keys.Any(other => other.Equals(owner, StringComparison.OrdinalIgnoreCase) || other.EndsWith("." + owner, StringComparison.OrdinalIgnoreCase));
+        var exists = _records.Keys.Any(other => other.Equals(owner, StringComparison.OrdinalIgnoreCase)
+            || other.EndsWith("." + owner, StringComparison.OrdinalIgnoreCase));
         var message = Header(query, end, 0, exists ? 0 : 3);
         BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(6), (ushort)count);
         message[3] |= (byte)(_signed.ContainsKey(name) ? query[3] & 0x20 : 0);
         if (!hasData && Negative is var (ttl, minimum))
         {
             message[9] = 1;
-            byte[] soa = [.. Labels("ns.test"), .. Labels("hostmaster.test"), .. Number(1), .. Number(3600), .. Number(600), .. Number(86400), .. Number(minimum)];
+            byte[] soa = [
+                .. Labels("ns.test"), .. Labels("hostmaster.test"), .. Number(1), .. Number(3600), .. Number(600), .. Number(86400),
+                .. Number(minimum)
+            ];
             Append(answers, Labels("test"), new Record(6, ttl, soa));
         }
 
@@ -366,7 +379,8 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
         return message;
     }
 
-    private static byte[] Forged(byte[] query, int end) => [.. WithCount(Header(query, end, 0, 0)), 0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 203, 0, 113, 66];
+    private static byte[] Forged(byte[] query, int end) =>
+        [.. WithCount(Header(query, end, 0, 0)), 0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 203, 0, 113, 66];
 
     private static byte[] WithCount(byte[] message)
     {
@@ -387,12 +401,16 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
     }
 
     private static void Append(List<byte> to, byte[] owner, Record record) =>
-        to.AddRange([.. owner, (byte)(record.Type >> 8), (byte)record.Type, 0, 1, .. Number(record.Ttl), (byte)(record.Data.Length >> 8), (byte)record.Data.Length, .. record.Data]);
+        to.AddRange([
+            .. owner, (byte)(record.Type >> 8), (byte)record.Type, 0, 1, .. Number(record.Ttl), (byte)(record.Data.Length >> 8),
+            (byte)record.Data.Length, .. record.Data
+        ]);
 
     private static byte[] Number(int value) => [(byte)(value >> 24), (byte)(value >> 16), (byte)(value >> 8), (byte)value];
 
     private static byte[] Labels(string name) =>
-        [.. name.Split('.', StringSplitOptions.RemoveEmptyEntries).SelectMany(label => (byte[])[(byte)label.Length, .. Encoding.Latin1.GetBytes(label)]), 0];
+        [.. name.Split('.', StringSplitOptions.RemoveEmptyEntries)
+            .SelectMany(label => (byte[])[(byte)label.Length, .. Encoding.Latin1.GetBytes(label)]), 0];
 
     private static string Target(byte[] data)
     {

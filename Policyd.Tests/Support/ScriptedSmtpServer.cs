@@ -5,7 +5,10 @@ using System.Text;
 
 namespace Policyd.Tests.Support;
 
-/// <summary>A mail server on loopback that takes every address, but for what a test scripts: other replies, silence, nonsense, or a connection that ends.</summary>
+/// <summary>
+/// A mail server on loopback that takes every address, but for what a test scripts: other replies, silence, nonsense, or a connection that
+/// ends.
+/// </summary>
 internal sealed class ScriptedSmtpServer : IAsyncDisposable
 {
     private const string Greeting = "GREETING";
@@ -17,7 +20,11 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
 
     public ScriptedSmtpServer(string address = "127.0.0.1", int port = 0)
     {
-        foreach (var (command, reply) in new[] { (Greeting, "220 mx.test ESMTP"), ("EHLO", "250-mx.test\r\n250-SIZE 10000\r\n250-STARTTLS\r\n250 HELP"), ("HELO", "250 mx.test"), ("MAIL", "250 2.1.0 Ok"), ("RCPT", "250 2.1.5 Ok"), ("QUIT", "221 2.0.0 Bye") })
+        foreach (var (command, reply) in new[]
+        {
+            (Greeting, "220 mx.test ESMTP"), ("EHLO", "250-mx.test\r\n250-SIZE 10000\r\n250-STARTTLS\r\n250 HELP"),
+            ("HELO", "250 mx.test"), ("MAIL", "250 2.1.0 Ok"), ("RCPT", "250 2.1.5 Ok"), ("QUIT", "221 2.0.0 Bye")
+        })
         {
             On(command, reply);
         }
@@ -35,7 +42,8 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
     /// <summary>Every line that came, of all connections.</summary>
     public IReadOnlyList<string> Commands => [.. _commands];
 
-    public IEnumerable<string> CommandsOf(string verb) => _commands.Where(command => Verb(command).Equals(verb, StringComparison.OrdinalIgnoreCase));
+    public IEnumerable<string> CommandsOf(string verb) =>
+        _commands.Where(command => Verb(command).Equals(verb, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>What is replied to a command (or said as GREETING): the lines without the last line end.</summary>
     public ScriptedSmtpServer On(string command, string reply) => OnRaw(command, reply + "\r\n");
@@ -69,7 +77,9 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
             while (true)
             {
                 // A command of one address stands before that of all: "RCPT TO:<a@x.test>".
-                var (reply, closes) = _script.TryGetValue(command, out var exact) ? exact : _script.GetValueOrDefault(Verb(command), ("500 what?\r\n"u8.ToArray(), false));
+                var (reply, closes) = _script.TryGetValue(command, out var exact)
+                    ? exact
+                    : _script.GetValueOrDefault(Verb(command), ("500 what?\r\n"u8.ToArray(), false));
                 await stream.WriteAsync(reply, stop);
                 if (closes || (command = await reader.ReadLineAsync(stop)) is null)
                 {
@@ -81,7 +91,8 @@ internal sealed class ScriptedSmtpServer : IAsyncDisposable
 
             socket.Shutdown(SocketShutdown.Both);
         }
-        catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception exception) when (exception is SocketException or IOException or OperationCanceledException
+            or ObjectDisposedException)
         {
             // The client has had enough.
         }

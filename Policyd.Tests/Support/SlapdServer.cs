@@ -5,7 +5,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Policyd.Tests.Support;
 
-/// <summary>A real slapd in a folder and on a port of its own, with a certificate of its own authority. Can be killed and started again.</summary>
+/// <summary>
+/// A real slapd in a folder and on a port of its own, with a certificate of its own authority. Can be killed and started again.
+/// </summary>
 internal sealed class SlapdServer : IAsyncDisposable
 {
     public const string Reader = "cn=reader,dc=example,dc=org";
@@ -23,7 +25,8 @@ internal sealed class SlapdServer : IAsyncDisposable
     {
         var server = new SlapdServer();
         server.Prepare(withTls);
-        var (code, text) = await ProcessUnderTest.Run(Needs.Program("slapadd"), "-f", server._folder["slapd.conf"], "-l", server._folder["people.ldif"]);
+        var (code, text) = await ProcessUnderTest.Run(
+            Needs.Program("slapadd"), "-f", server._folder["slapd.conf"], "-l", server._folder["people.ldif"]);
         Assert.True(code == 0, text);
         await server.Start();
         return server;
@@ -46,7 +49,9 @@ internal sealed class SlapdServer : IAsyncDisposable
     {
         Directory.CreateDirectory(_folder["db"]);
         WriteCertificates();
-        var tls = withTls ? $"TLSCACertificateFile {CaFile}\nTLSCertificateFile {_folder["server.pem"]}\nTLSCertificateKeyFile {_folder["server.key"]}\n" : "";
+        var tls = withTls
+            ? $"TLSCACertificateFile {CaFile}\nTLSCertificateFile {_folder["server.pem"]}\nTLSCertificateKeyFile {_folder["server.key"]}\n"
+            : "";
         _folder.Write("slapd.conf", $"""
             include /etc/ldap/schema/core.schema
             include /etc/ldap/schema/cosine.schema

@@ -18,7 +18,9 @@ internal sealed class SmtpSink : IAsyncDisposable
     public async Task<string> Receives(string part)
     {
         string? found = null;
-        await Eventually.Holds($"a mail with \"{part}\"", () => (found = _mails.FirstOrDefault(mail => mail.Contains(part, StringComparison.Ordinal))) is not null);
+        await Eventually.Holds(
+            $"a mail with \"{part}\"",
+            () => (found = _mails.FirstOrDefault(mail => mail.Contains(part, StringComparison.Ordinal))) is not null);
         return found!;
     }
 

@@ -3,7 +3,9 @@ using Microsoft.Data.Sqlite;
 
 namespace Policyd.Tests.Support;
 
-/// <summary>Statements on a SQLite file, each over a connection of its own, so that nothing stays open or is remembered between them.</summary>
+/// <summary>
+/// Statements on a SQLite file, each over a connection of its own, so that nothing stays open or is remembered between them.
+/// </summary>
 internal static class SqliteFile
 {
     public static void Execute(string file, string sql)
@@ -14,7 +16,9 @@ internal static class SqliteFile
         command.ExecuteNonQuery();
     }
 
-    /// <summary>The rows as text, a line each, columns separated by <paramref name="separator"/>. <c>@key</c> in the query is the key.</summary>
+    /// <summary>
+    /// The rows as text, a line each, columns separated by <paramref name="separator"/>. <c>@key</c> in the query is the key.
+    /// </summary>
     public static IReadOnlyList<string> Rows(string file, string query, string? key = null, char separator = '|')
     {
         using var connection = Open(file);
@@ -25,7 +29,9 @@ internal static class SqliteFile
         var rows = new List<string>();
         while (reader.Read())
         {
-            rows.Add(string.Join(separator, Enumerable.Range(0, reader.FieldCount).Select(at => Convert.ToString(reader.GetValue(at), CultureInfo.InvariantCulture))));
+            rows.Add(string.Join(
+                separator,
+                Enumerable.Range(0, reader.FieldCount).Select(at => Convert.ToString(reader.GetValue(at), CultureInfo.InvariantCulture))));
         }
 
         return rows;

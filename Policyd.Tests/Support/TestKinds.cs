@@ -8,7 +8,8 @@ using Xunit.v3;
 namespace Policyd.Tests.Support;
 
 /// <summary>
-/// The kind of a test is its trait <c>kind</c>: <c>server</c>, <c>soak</c>, or <c>fast</c> without a mark. Fast tests start no process, which
+/// The kind of a test is its trait <c>kind</c>: <c>server</c>, <c>soak</c>, or <c>fast</c> without a mark. Fast tests start no process,
+/// which
 /// <see cref="TestKinds.MayStart"/> holds them to, and take less than two seconds each.
 /// </summary>
 internal static class TestKinds
@@ -23,7 +24,9 @@ internal static class TestKinds
         var traits = context.TestCase?.Traits ?? context.TestClass?.Traits;
         if (traits is not null && (!traits.TryGetValue(Trait, out var kinds) || kinds.Contains(Fast)))
         {
-            var test = context.TestMethod is { } method ? $"{context.TestClass?.TestClassSimpleName}.{method.MethodName}" : context.TestClass?.TestClassName;
+            var test = context.TestMethod is { } method
+                ? $"{context.TestClass?.TestClassSimpleName}.{method.MethodName}"
+                : context.TestClass?.TestClassName;
             throw new InvalidOperationException($"{test} starts {program}: mark the test or its class with [ServerTest]");
         }
     }
@@ -45,7 +48,9 @@ internal sealed class SoakTestAttribute(string reason) : Attribute, ITraitAttrib
     public IReadOnlyCollection<KeyValuePair<string, string>> GetTraits() => [new(TestKinds.Trait, "soak")];
 }
 
-/// <summary>xunit's own test framework; each test without a mark gets the kind <c>fast</c>, so that no list of fast tests is kept.</summary>
+/// <summary>
+/// xunit's own test framework; each test without a mark gets the kind <c>fast</c>, so that no list of fast tests is kept.
+/// </summary>
 internal sealed class TestFrameworkWithKinds : XunitTestFramework
 {
     protected override ITestFrameworkDiscoverer CreateDiscoverer(Assembly assembly) => new Discoverer(base.CreateDiscoverer(assembly));
@@ -55,7 +60,10 @@ internal sealed class TestFrameworkWithKinds : XunitTestFramework
         public ITestAssembly TestAssembly => inner.TestAssembly;
 
         public ValueTask Find(
-            Func<ITestCase, ValueTask<bool>> callback, ITestFrameworkDiscoveryOptions discoveryOptions, Type[]? types, CancellationToken? cancellationToken) =>
+            Func<ITestCase, ValueTask<bool>> callback,
+            ITestFrameworkDiscoveryOptions discoveryOptions,
+            Type[]? types,
+            CancellationToken? cancellationToken) =>
             inner.Find(test => callback(WithKind(test)), discoveryOptions, types, cancellationToken);
 
         public ValueTask DisposeAsync() => inner is IAsyncDisposable disposable ? disposable.DisposeAsync() : ValueTask.CompletedTask;

@@ -3,7 +3,9 @@ using Policyd.Plugins.Api;
 
 namespace HelloWorld;
 
-/// <summary>Greets whom it does not know: the smallest module that shows every part of the API. Its README goes through it step by step.</summary>
+/// <summary>
+/// Greets whom it does not know: the smallest module that shows every part of the API. Its README goes through it step by step.
+/// </summary>
 [Module("HelloWorld")]
 public sealed class HelloWorldPlugin : Plugin
 {

@@ -52,7 +52,8 @@ internal static class RatesStage
         run.Figures.Add(Percentile999, name, latency.P999);
         run.Figures.Add(Resident, name, resident);
         var cost = FormattableString.Invariant($"cpu {measured.ProcessorMicroseconds,6:0.0} µs/request  {resident,5:0} MiB");
-        run.Report($"round {round,-5} {name,-10} {measured.RequestsPerSecond,8:0}/s  p50 {latency.P50,6:0}  p99 {latency.P99,7:0} µs  {cost}");
+        run.Report(
+            $"round {round,-5} {name,-10} {measured.RequestsPerSecond,8:0}/s  p50 {latency.P50,6:0}  p99 {latency.P99,7:0} µs  {cost}");
     }
 
     private static async Task CountGarbageAsync(ComparisonRun run, Contender contender, int round, CancellationToken cancellation)
@@ -73,7 +74,8 @@ internal static class RatesStage
         run.Figures.Add(Pauses, name, counted.Pauses.Count / measured.Seconds);
         run.Figures.Add(LongestPause, name, counted.LongestPause);
         run.Figures.Add(TotalPause, name, counted.TotalPause / measured.Seconds);
-        var each = FormattableString.Invariant($"{counted.AllocatedBytes / requests,6:0} bytes  {counted.WorkItems / requests:0.00} work items");
+        var each = FormattableString.Invariant(
+            $"{counted.AllocatedBytes / requests,6:0} bytes  {counted.WorkItems / requests:0.00} work items");
         run.Report($"garbage {round,-3} {name,-10} {each}  {counted.Pauses.Count} pauses, longest {counted.LongestPause:0.00} ms");
     }
 

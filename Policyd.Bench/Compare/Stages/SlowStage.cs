@@ -43,7 +43,8 @@ internal static class SlowStage
         run.Figures.Add(rate.Median, contender.Name, latency.P50);
         run.Figures.Add(rate.Percentile99, contender.Name, latency.P99);
         var times = FormattableString.Invariant($"p50 {latency.P50,6:0}  p99 {latency.P99,7:0} µs");
-        run.Report($"slow {round,-6} {contender.Name,-10} {rate.PerSecond,8:0}/s  {times}  cpu {measured.ProcessorMicroseconds,6:0.0} µs/request");
+        run.Report(
+            $"slow {round,-6} {contender.Name,-10} {rate.PerSecond,8:0}/s  {times}  cpu {measured.ProcessorMicroseconds,6:0.0} µs/request");
     }
 
     private sealed record SlowRate(int PerSecond)

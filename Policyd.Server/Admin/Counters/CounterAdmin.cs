@@ -40,15 +40,20 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
         {
             var known = _tables.SelectMany(table => table.Attributes.Append(table.Table)).Distinct();
             var hint = OptionNames.DidYouMean(name, known);
-            throw new AdminException(AdminError.NotFound, $"there is no counter table \"{name}\"{(hint.Length > 0 ? hint : ".")} Known tables: {Names(_tables)}");
+            throw new AdminException(
+                AdminError.NotFound,
+                $"there is no counter table \"{name}\"{(hint.Length > 0 ? hint : ".")} Known tables: {Names(_tables)}");
         }
 
         var chosen = connection is null ? found : [.. found.Where(table => table.Connection == connection)];
         return chosen switch
         {
             [var one] => one,
-            [] => throw new AdminException(AdminError.NotFound, $"the connection \"{connection}\" has no counter table \"{name}\"; found: {Names(found)}"),
-            _ => throw new AdminException(AdminError.Ambiguous, $"\"{name}\" is ambiguous: {Names(chosen)}; give the name of the table, and its connection with --db"),
+            [] => throw new AdminException(
+                AdminError.NotFound, $"the connection \"{connection}\" has no counter table \"{name}\"; found: {Names(found)}"),
+            _ => throw new AdminException(
+                AdminError.Ambiguous,
+                $"\"{name}\" is ambiguous: {Names(chosen)}; give the name of the table, and its connection with --db"),
         };
     }
 
@@ -74,7 +79,8 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
 
         if (WindowAge.BucketExpiry(window) is not null)
         {
-            throw new AdminException(AdminError.BadRequest, $"{window} is one part of a rolling window; name a rolling window by its length{Kinds(table)}");
+            throw new AdminException(
+                AdminError.BadRequest, $"{window} is one part of a rolling window; name a rolling window by its length{Kinds(table)}");
         }
 
         // A window of the past, or one that a plugin of another server counts. Nobody's pattern has written it: a slip of the pen.
@@ -94,7 +100,8 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
     };
 
     /// <summary>The quotas on a window, as they are configured.</summary>
-    public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window) => [.. On(table, window).Select(QuotaReport.Of)];
+    public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window) =>
+        [.. On(table, window).Select(QuotaReport.Of)];
 
     /// <summary>The quotas on a window, and how much of each a key has used.</summary>
     public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window, string key, CounterAmounts total) =>
@@ -103,12 +110,17 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
     public static AdminException Away(string connection, string consequence) =>
         new(AdminError.Unavailable, $"the database of connection {connection} is unavailable{consequence}");
 
-    private static IEnumerable<CounterQuota> On(CounterTableEntry table, ChosenWindow window) => table.Quotas.Where(quota => quota.Window == window.Kind);
+    private static IEnumerable<CounterQuota> On(CounterTableEntry table, ChosenWindow window) =>
+        table.Quotas.Where(quota => quota.Window == window.Kind);
 
     private static bool IsLength(CounterWindowKind kind, string window) =>
-        kind.Length is { } length && DurationText.TryParse(window, out var asked, out _) && asked == length && !char.IsAsciiDigit(window[^1]);
+        kind.Length is { } length
+            && DurationText.TryParse(window, out var asked, out _)
+            && asked == length
+            && !char.IsAsciiDigit(window[^1]);
 
-    private static string Kinds(CounterTableEntry table) => table.Windows.Count == 0 ? "" : $"; available: {string.Join(", ", table.Windows.Select(kind => kind.Name))}";
+    private static string Kinds(CounterTableEntry table) =>
+        table.Windows.Count == 0 ? "" : $"; available: {string.Join(", ", table.Windows.Select(kind => kind.Name))}";
 
     private static string Names(IReadOnlyList<CounterTableEntry> tables)
     {
@@ -122,5 +134,6 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
 /// <param name="Window">The window.</param>
 internal sealed record ChosenWindow(CounterWindowKind? Kind, CounterWindow Window)
 {
-    public WindowReport Report => new(Window.Rolling is null ? Window.Time : Kind!.Name, Kind?.Pattern, Kind?.Length is null ? null : Kind.Name);
+    public WindowReport Report =>
+        new(Window.Rolling is null ? Window.Time : Kind!.Name, Kind?.Pattern, Kind?.Length is null ? null : Kind.Name);
 }

@@ -26,7 +26,8 @@ internal sealed class CounterList(CounterAdmin admin) : IAdminCommand
         var window = admin.Window(table, arguments.Text("window"));
         var by = arguments.Text("by") ?? MetricNames.All[0];
         var metric = MetricNames.Parse(by)
-            ?? throw new AdminException(AdminError.BadRequest, $"there is no metric \"{by}\"; available: {string.Join(", ", MetricNames.All)}");
+            ?? throw new AdminException(
+                AdminError.BadRequest, $"there is no metric \"{by}\"; available: {string.Join(", ", MetricNames.All)}");
         var limit = arguments.Number("limit", MostRows) ?? 20;
         if (!await (await admin.CountersAsync()).FlushAsync(table.Connection, s_flush))
         {
@@ -41,11 +42,13 @@ internal sealed class CounterList(CounterAdmin admin) : IAdminCommand
             by,
             limit,
             CounterAdmin.Quotas(table, window),
-            [.. rows.Select(row => new RowReport(row.Key, SumsReport.Of(row.Total), CounterAdmin.Quotas(table, window, row.Key, row.Total)))]);
+            [.. rows.Select(
+                row => new RowReport(row.Key, SumsReport.Of(row.Total), CounterAdmin.Quotas(table, window, row.Key, row.Total)))]);
         return CounterReports.ToNode(report, CounterReports.Default.ListReport);
     }
 
-    private async Task<IReadOnlyList<CounterRow>> ReadAsync(string connection, string table, CounterTimeRange times, CounterMetric metric, int limit, CancellationToken ct)
+    private async Task<IReadOnlyList<CounterRow>> ReadAsync(
+        string connection, string table, CounterTimeRange times, CounterMetric metric, int limit, CancellationToken ct)
     {
         try
         {

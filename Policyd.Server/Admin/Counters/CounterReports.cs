@@ -28,12 +28,20 @@ internal sealed record ReservedReport(int Mails, SumsReport Sums);
 /// <param name="Threshold">Its own threshold.</param>
 /// <param name="ThresholdFromSession">The session's key that may name another for a mail.</param>
 /// <param name="Mode">enforce or observe.</param>
-/// <param name="OwnThreshold">The threshold that the key's last mail had instead; null when it had none, or the server has forgotten it.</param>
+/// <param name="OwnThreshold">The threshold that the key's last mail had instead; null when it had none, or the server has forgotten
+/// it.</param>
 /// <param name="UsedPercent">
 /// The metric's sum in hundredths of the threshold that holds for the key; null in a list of quotas, and for a threshold of nothing.
 /// </param>
 internal sealed record QuotaReport(
-    string VirtualHost, string Plugin, string Metric, double Threshold, string? ThresholdFromSession, string Mode, double? OwnThreshold, double? UsedPercent)
+    string VirtualHost,
+    string Plugin,
+    string Metric,
+    double Threshold,
+    string? ThresholdFromSession,
+    string Mode,
+    double? OwnThreshold,
+    double? UsedPercent)
 {
     /// <summary>The quota alone, as it is configured.</summary>
     public static QuotaReport Of(CounterQuota quota) => Of(quota, null, null);
@@ -49,7 +57,9 @@ internal sealed record QuotaReport(
         quota.ThresholdFromSession,
         quota.Mode == QuotaMode.Observe ? "observe" : "enforce",
         own,
-        total is { } sums && (own ?? quota.Threshold) is var holds && holds > 0 && double.IsFinite(holds) ? Math.Round(100 * sums[quota.Metric] / holds, 1) : null);
+        total is { } sums && (own ?? quota.Threshold) is var holds && holds > 0 && double.IsFinite(holds)
+            ? Math.Round(100 * sums[quota.Metric] / holds, 1)
+            : null);
 }
 
 /// <summary>A window.</summary>
@@ -59,7 +69,8 @@ internal sealed record QuotaReport(
 internal sealed record WindowReport(string Name, string? TimePattern, string? Rolling);
 
 /// <summary>One window of one counter.</summary>
-internal sealed record CounterWindowReport(WindowReport Window, SumsReport Sums, ReservedReport Reserved, IReadOnlyList<QuotaReport> Quotas);
+internal sealed record CounterWindowReport(
+    WindowReport Window, SumsReport Sums, ReservedReport Reserved, IReadOnlyList<QuotaReport> Quotas);
 
 /// <summary>The answer to <c>counter.get</c>.</summary>
 internal sealed record GetReport(string Connection, string Table, string Key, IReadOnlyList<CounterWindowReport> Windows);
@@ -69,7 +80,13 @@ internal sealed record RowReport(string Key, SumsReport Sums, IReadOnlyList<Quot
 
 /// <summary>The answer to <c>counter.list</c>.</summary>
 internal sealed record ListReport(
-    string Connection, string Table, WindowReport Window, string By, long Limit, IReadOnlyList<QuotaReport> Quotas, IReadOnlyList<RowReport> Rows);
+    string Connection,
+    string Table,
+    WindowReport Window,
+    string By,
+    long Limit,
+    IReadOnlyList<QuotaReport> Quotas,
+    IReadOnlyList<RowReport> Rows);
 
 /// <summary>The answer to <c>counter.set</c>.</summary>
 internal sealed record SetReport(string Connection, string Table, string Key, WindowReport Window, SumsReport Before, SumsReport After);
@@ -87,7 +104,9 @@ internal sealed partial class CounterReports : JsonSerializerContext
 internal sealed class LimitConverter : JsonConverter<double>
 {
     public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(QuotaLimit.UnlimitedText) ? double.PositiveInfinity : reader.GetDouble();
+        reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(QuotaLimit.UnlimitedText)
+            ? double.PositiveInfinity
+            : reader.GetDouble();
 
     public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
     {

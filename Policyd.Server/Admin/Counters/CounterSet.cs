@@ -7,7 +7,9 @@ using Policyd.Plugins.Sources;
 
 namespace Policyd.Server.Admin.Counters;
 
-/// <summary><c>counter.set</c>: some sums of a counter become what the operator says, through the key's owner; the log tells who did it.</summary>
+/// <summary>
+/// <c>counter.set</c>: some sums of a counter become what the operator says, through the key's owner; the log tells who did it.
+/// </summary>
 internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory loggers) : IAdminCommand
 {
     private readonly ILogger _logger = loggers.CreateLogger("policyd");
@@ -27,15 +29,25 @@ internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory logg
         switch (changed?.State)
         {
             case null:
-                throw CounterAdmin.Away(table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may still be made");
+                throw CounterAdmin.Away(
+                    table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may still be made");
             case CounterState.Unavailable:
                 throw CounterAdmin.Away(table.Connection, "; nothing was changed");
             case CounterState.Deferred:
-                Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), "to be written when the database is back");
-                throw CounterAdmin.Away(table.Connection, "; the change is kept and written when the database is back, unless the server stops before");
+                Set(
+                    _logger,
+                    caller.Text,
+                    table.Table,
+                    key.Key,
+                    window.Report.Name,
+                    Text(changed.Before),
+                    "to be written when the database is back");
+                throw CounterAdmin.Away(
+                    table.Connection, "; the change is kept and written when the database is back, unless the server stops before");
             default:
                 Set(_logger, caller.Text, table.Table, key.Key, window.Report.Name, Text(changed.Before), Text(changed.After));
-                var report = new SetReport(table.Connection, table.Table, key.Key, window.Report, SumsReport.Of(changed.Before), SumsReport.Of(changed.After));
+                var report = new SetReport(
+                    table.Connection, table.Table, key.Key, window.Report, SumsReport.Of(changed.Before), SumsReport.Of(changed.After));
                 return CounterReports.ToNode(report, CounterReports.Default.SetReport);
         }
     }
@@ -59,8 +71,10 @@ internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory logg
     }
 
     private static string Text(CounterAmounts sums) =>
-        string.Create(CultureInfo.InvariantCulture, $"count={sums.Count} count_rcpt={sums.CountRcpt} size={sums.Size} size_rcpt={sums.SizeRcpt}");
+        string.Create(
+            CultureInfo.InvariantCulture, $"count={sums.Count} count_rcpt={sums.CountRcpt} size={sums.Size} size_rcpt={sums.SizeRcpt}");
 
-    [LoggerMessage(EventId = 6, Level = LogLevel.Information, Message = "admin: {Caller} set {Table} {Key} of {Window}: {Before} -> {After}")]
+    [LoggerMessage(
+        EventId = 6, Level = LogLevel.Information, Message = "admin: {Caller} set {Table} {Key} of {Window}: {Before} -> {After}")]
     private static partial void Set(ILogger logger, string caller, string table, string key, string window, string before, string after);
 }

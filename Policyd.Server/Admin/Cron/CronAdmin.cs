@@ -12,7 +12,8 @@ internal sealed class CronAdmin(IPolicyServerHandle server, Engine.Model.PolicyS
     {
         if (!model.Cron.Runs)
         {
-            throw new AdminException(AdminError.NotFound, "periodic tasks are disabled in the server's configuration (cron { enabled = off })");
+            throw new AdminException(
+                AdminError.NotFound, "periodic tasks are disabled in the server's configuration (cron { enabled = off })");
         }
 
         var since = TimeProvider.System.GetTimestamp();
@@ -22,7 +23,10 @@ internal sealed class CronAdmin(IPolicyServerHandle server, Engine.Model.PolicyS
         }
         catch (TimeoutException)
         {
-            throw new AdminException(AdminError.Unavailable, $"{Waited.TimedOut(TimeProvider.System, since)}: the task is still running, or the database of connection {model.Cron.Db}, which holds the ledger, is unavailable");
+            throw new AdminException(
+                AdminError.Unavailable,
+                $"{Waited.TimedOut(TimeProvider.System, since)}: the task is still running, or the database of connection {model.Cron.Db}, "
+                    + $"which holds the ledger, is unavailable");
         }
     }
 }

@@ -14,7 +14,8 @@ namespace Policyd.Server.Admin.Cron;
 /// <param name="Seconds">How long it took; null while it runs and when it was interrupted.</param>
 /// <param name="Result">running, done, failed or interrupted.</param>
 /// <param name="Failures">How many plugins failed.</param>
-internal sealed record CronRunReport(string Task, DateTimeOffset? Scheduled, DateTimeOffset Started, double? Seconds, string Result, int Failures)
+internal sealed record CronRunReport(
+    string Task, DateTimeOffset? Scheduled, DateTimeOffset Started, double? Seconds, string Result, int Failures)
 {
     public static CronRunReport Of(CronRun run) => new(
         run.Task,
@@ -42,5 +43,6 @@ internal sealed record CronListReport(IReadOnlyList<CronTaskReport> Tasks);
 [JsonSerializable(typeof(CronRunReport))]
 internal sealed partial class CronReports : JsonSerializerContext
 {
-    public static JsonNode ToNode<T>(T report, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) => JsonSerializer.SerializeToNode(report, type)!;
+    public static JsonNode ToNode<T>(T report, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) =>
+        JsonSerializer.SerializeToNode(report, type)!;
 }

@@ -29,7 +29,9 @@ internal sealed partial class CronRunNow(CronAdmin admin, ILoggerFactory loggers
                 return CronReports.ToNode(CronRunReport.Of(ran.Run), CronReports.Default.CronRunReport);
             case CronProtocol.NoSuchTask none:
                 var hint = OptionNames.DidYouMean(name, none.Known);
-                throw new AdminException(AdminError.NotFound, $"there is no task \"{name}\"{(hint.Length > 0 ? hint : ".")} Known tasks: {string.Join(", ", none.Known)}");
+                throw new AdminException(
+                    AdminError.NotFound,
+                    $"there is no task \"{name}\"{(hint.Length > 0 ? hint : ".")} Known tasks: {string.Join(", ", none.Known)}");
             case var other:
                 throw new InvalidOperationException($"the cron scheduler answered {other.GetType().Name}");
         }

@@ -9,7 +9,8 @@ public sealed class AccountingAndQuotaSpecs
     private const string Accounting = "{ name = acct, module = Accounting, fields = \"client_address,sasl_username\" }";
     private static readonly (string, string) Client = ("client_address", "192.0.2.7");
 
-    private static string Quota(string more = "", int threshold = 3) => $"{{ name = quota, module = Quota, field = client_address, metric = count, threshold = {threshold}, {more} }}\n";
+    private static string Quota(string more = "", int threshold = 3) =>
+        $"{{ name = quota, module = Quota, field = client_address, metric = count, threshold = {threshold}, {more} }}\n";
 
     [Fact]
     public async Task Accounting_counts_each_field_once_a_mail_and_answers_nothing()
@@ -17,7 +18,8 @@ public sealed class AccountingAndQuotaSpecs
         await using var policy = new CountingPolicy(Accounting);
         for (var request = 0; request < 2; request++)
         {
-            Assert.Equal("dunno", await policy.AskAsync("a.1", Client, ("sasl_username", "bob"), ("recipient_count", "3"), ("size", "100")));
+            Assert.Equal(
+                "dunno", await policy.AskAsync("a.1", Client, ("sasl_username", "bob"), ("recipient_count", "3"), ("size", "100")));
         }
 
         await policy.AskAsync("a.2", Client, ("sasl_username", ""), ("recipient_count", "0"));
@@ -79,7 +81,8 @@ public sealed class AccountingAndQuotaSpecs
         }
 
         Assert.Equal(isAdmitted, await policy.AskAsync("a.last", Client) == "dunno");
-        Assert.Equal(limit is "unlimitedly" or "Infinity" or "", policy.Log.Containing("is not a valid value of the option threshold").Any());
+        Assert.Equal(
+            limit is "unlimitedly" or "Infinity" or "", policy.Log.Containing("is not a valid value of the option threshold").Any());
     }
 
     [Fact]
@@ -96,7 +99,10 @@ public sealed class AccountingAndQuotaSpecs
         var hosts = policy.Model.VirtualHosts[0];
         var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(async mail =>
         {
-            var request = Policyd.Protocol.PolicyRequestBuilder.AccessPolicy().Add("instance", $"c.{mail}").Add("client_address", "192.0.2.7").ToRequest();
+            var request = Policyd.Protocol.PolicyRequestBuilder.AccessPolicy()
+                .Add("instance", $"c.{mail}")
+                .Add("client_address", "192.0.2.7")
+                .ToRequest();
             return (await hosts.RunAsync(request, new Policyd.Plugins.Sessions.Session(), TimeSpan.FromSeconds(20))).Action;
         }));
 
@@ -156,7 +162,9 @@ public sealed class AccountingAndQuotaSpecs
     [Fact]
     public async Task A_reservation_in_a_window_that_the_request_did_not_count_into_is_still_to_be_released()
     {
-        await using var policy = new CountingPolicy(Quota() + "{ name = daily, module = Quota, field = client_address, metric = count, threshold = 9, time_pattern = \"%Y-%m-%d\" }\n" + Accounting);
+        await using var policy = new CountingPolicy(Quota()
+            + "{ name = daily, module = Quota, field = client_address, metric = count, threshold = 9, time_pattern = \"%Y-%m-%d\" }\n"
+            + Accounting);
         await policy.AskAsync("a.1", Client);
         Assert.Equal([CountingPolicy.Client("192.0.2.7")], policy.Last.Reserved);
     }
@@ -164,7 +172,8 @@ public sealed class AccountingAndQuotaSpecs
     [Fact]
     public async Task A_failed_request_says_what_it_reserved()
     {
-        await using var policy = new CountingPolicy(Quota() + "{ name = proxy, module = Proxy, socket_path = \"/nonexistent/s\" }\n" + Accounting);
+        await using var policy = new CountingPolicy(
+            Quota() + "{ name = proxy, module = Proxy, socket_path = \"/nonexistent/s\" }\n" + Accounting);
         Assert.Null(await policy.AskAsync("a.1", Client));
         Assert.NotNull(policy.Last.Failure);
         Assert.Single(policy.Last.Reserved!);
@@ -179,7 +188,9 @@ public sealed class AccountingAndQuotaSpecs
     {
         foreach (var (threshold, action) in new[] { (full, "reject full"), (full + 1, "dunno") })
         {
-            await using var policy = new CountingPolicy($"{{ name = q, module = Quota, field = client_address, metric = {metric}, threshold = {threshold}, action = \"reject full\" }}\n{Accounting}");
+            await using var policy = new CountingPolicy(
+                $"{{ name = q, module = Quota, field = client_address, metric = {metric}, threshold = {threshold}, action = "
+                    + $"\"reject full\" }}\n{Accounting}");
             string? last = null;
             for (var mail = 1; mail <= 3; mail++)
             {
@@ -195,13 +206,15 @@ public sealed class AccountingAndQuotaSpecs
     {
         const string uc = "uc_threshold = t, uc_metric = m, uc_field = f, uc_action = a, uc_enabled = e";
         await using var policy = new CountingPolicy(
-            "{ name = t, module = SetField, key = t, value = 10 }, { name = m, module = SetField, key = m, value = size_rcpt }, { name = f, module = SetField, key = f, value = sasl_username },"
+            "{ name = t, module = SetField, key = t, value = 10 }, { name = m, module = SetField, key = m, value = size_rcpt }, { name = "
+            + "f, module = SetField, key = f, value = sasl_username },"
             + "{ name = a, module = SetField, key = a, value = \"reject yours\" },"
             + Quota(uc) + Accounting);
         policy.Counters[new CounterKey("db", "acct_sasl_username", "bob"), "2026-11"] = new CounterAmounts(0, 0, 0, 10);
         Assert.Equal("reject yours", await policy.AskAsync("a.1", Client, ("sasl_username", "bob")));
 
-        await using var off = new CountingPolicy("{ name = e, module = SetField, key = e, value = off }," + Quota(uc, 0) + "{ name = acct, module = Accounting, fields = client_address, uc_enabled = e }");
+        await using var off = new CountingPolicy("{ name = e, module = SetField, key = e, value = off }," + Quota(uc, 0)
+            + "{ name = acct, module = Accounting, fields = client_address, uc_enabled = e }");
         Assert.Equal("dunno", await off.AskAsync("a.1", Client));
         Assert.Empty(off.Counters.Calls);
     }
@@ -261,7 +274,8 @@ public sealed class AccountingAndQuotaSpecs
     [InlineData("timeout = 300ms")]
     public async Task Counters_that_hang_are_waited_for_only_so_long_and_the_mail_goes_on(string timeout)
     {
-        await using var policy = new CountingPolicy(Quota(timeout) + $"{{ name = acct, module = Accounting, fields = client_address, {timeout} }}");
+        await using var policy = new CountingPolicy(
+            Quota(timeout) + $"{{ name = acct, module = Accounting, fields = client_address, {timeout} }}");
         policy.Counters.Hangs = true;
         Assert.Equal("dunno", await policy.AskAsync("a.1", Client));
         Assert.Null(policy.Last.Failure);
@@ -278,14 +292,17 @@ public sealed class AccountingAndQuotaSpecs
         var session = new Policyd.Plugins.Sessions.Session();
         Assert.Equal("defer later", (await model.VirtualHosts[0].RunAsync(request, session, TimeSpan.FromSeconds(20))).Action);
         model.CounterGateway!.Attach(new Support.InMemoryCounters());
-        Assert.Equal("defer smtp traffic quota has been exceeded", (await model.VirtualHosts[0].RunAsync(request, session, TimeSpan.FromSeconds(20))).Action);
+        Assert.Equal(
+            "defer smtp traffic quota has been exceeded",
+            (await model.VirtualHosts[0].RunAsync(request, session, TimeSpan.FromSeconds(20))).Action);
     }
 
     [Fact]
     public async Task Rolling_window_forgets_what_is_older_than_it()
     {
         const string rolling = "window = 1h";
-        await using var policy = new CountingPolicy(Quota(rolling, 2) + $"{{ name = acct, module = Accounting, fields = client_address, {rolling} }}");
+        await using var policy = new CountingPolicy(
+            Quota(rolling, 2) + $"{{ name = acct, module = Accounting, fields = client_address, {rolling} }}");
         Assert.Equal("dunno", await policy.AskAsync("a.1", Client));
         policy.Clock.Now += TimeSpan.FromMinutes(40);
         Assert.Equal("dunno", await policy.AskAsync("a.2", Client));
@@ -297,7 +314,8 @@ public sealed class AccountingAndQuotaSpecs
     [Fact]
     public async Task Warning_of_a_rolling_window_comes_again_when_its_length_has_gone_by()
     {
-        await using var policy = new CountingPolicy(Quota("window = 1h, warn_at = 0.5", 2) + "{ name = acct, module = Accounting, fields = client_address, window = 1h }");
+        await using var policy = new CountingPolicy(
+            Quota("window = 1h, warn_at = 0.5", 2) + "{ name = acct, module = Accounting, fields = client_address, window = 1h }");
         for (var mail = 1; mail <= 4; mail++)
         {
             await policy.AskAsync($"a.{mail}", Client);
@@ -314,7 +332,8 @@ public sealed class AccountingAndQuotaSpecs
     [Fact]
     public async Task A_users_own_field_reserves_too_where_an_Accounting_writes_its_table()
     {
-        await using var policy = new CountingPolicy("{ name = f, module = SetField, key = f, value = sasl_username }," + Quota("uc_field = f") + "{ name = stop, module = Action, action = \"reject no\" }\n" + Accounting);
+        await using var policy = new CountingPolicy("{ name = f, module = SetField, key = f, value = sasl_username },"
+            + Quota("uc_field = f") + "{ name = stop, module = Action, action = \"reject no\" }\n" + Accounting);
         await policy.AskAsync("a.1", Client, ("sasl_username", "bob"));
         Assert.Equal([new CounterKey("db", "acct_sasl_username", "bob")], policy.Last.Reserved);
     }
@@ -340,7 +359,8 @@ public sealed class AccountingAndQuotaSpecs
     [InlineData("unknown", "unknown")]
     public async Task Network_of_an_address_is_its_key(string address, string key)
     {
-        await using var policy = new CountingPolicy("{ name = acct, module = Accounting, fields = net, key = \"%{client_address/24/64}\" }");
+        await using var policy = new CountingPolicy(
+            "{ name = acct, module = Accounting, fields = net, key = \"%{client_address/24/64}\" }");
         await policy.AskAsync("a.1", ("client_address", address));
         Assert.Equal(key, Assert.Single(policy.Counters.Rows).Key.Key);
     }

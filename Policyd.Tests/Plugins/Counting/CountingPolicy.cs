@@ -11,7 +11,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins.Counting;
 
-/// <summary>A chain with a SQLite connection <c>db</c>, counters in memory and a clock that is set; each instance has its session.</summary>
+/// <summary>
+/// A chain with a SQLite connection <c>db</c>, counters in memory and a clock that is set; each instance has its session.
+/// </summary>
 internal sealed class CountingPolicy : IAsyncDisposable
 {
     private readonly TemporaryFolder _folder;
@@ -20,7 +22,11 @@ internal sealed class CountingPolicy : IAsyncDisposable
     public CountingPolicy(string plugins, TemporaryFolder? folder = null)
     {
         _folder = folder ?? new TemporaryFolder();
-        Model = Build(plugins, out var diagnostics, new ModelEnvironment { LoggerFactory = Log, Counters = Counters, Clock = Clock }, _folder["policyd.db"])
+        Model = Build(
+            plugins,
+            out var diagnostics,
+            new ModelEnvironment { LoggerFactory = Log, Counters = Counters, Clock = Clock },
+            _folder["policyd.db"])
             ?? throw new InvalidOperationException(string.Join('\n', diagnostics.All));
     }
 
@@ -34,9 +40,12 @@ internal sealed class CountingPolicy : IAsyncDisposable
 
     public ChainOutcome Last { get; private set; }
 
-    public static PolicyServerModel? Build(string plugins, out DiagnosticBag diagnostics, ModelEnvironment? environment = null, string file = "/nonexistent/policyd.db")
+    public static PolicyServerModel? Build(
+        string plugins, out DiagnosticBag diagnostics, ModelEnvironment? environment = null, string file = "/nonexistent/policyd.db")
     {
-        var document = HoconReader.Read($"policyd {{ connections {{ db {{ module = Sql, dsn = \"dbi:SQLite:dbname={file}\" }}, cache {{ module = Memcached }} }}\nvirtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}", "test.hocon");
+        var document = HoconReader.Read(
+            $"policyd {{ connections {{ db {{ module = Sql, dsn = \"dbi:SQLite:dbname={file}\" }}, cache {{ module = Memcached }} "
+                + $"}}\nvirtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}", "test.hocon");
         var model = ModelBuilder.Build(document, environment ?? new ModelEnvironment());
         diagnostics = document.Diagnostics;
         return model;
@@ -78,7 +87,10 @@ internal sealed class CountingPolicy : IAsyncDisposable
     }
 }
 
-/// <summary>Wall time is what a test says, in UTC; timers run as ever. Time that passes does so by the monotonic clock too; a clock that is put is only put.</summary>
+/// <summary>
+/// Wall time is what a test says, in UTC; timers run as ever. Time that passes does so by the monotonic clock too; a clock that is put is
+/// only put.
+/// </summary>
 internal sealed class SetClock : TimeProvider
 {
     private DateTimeOffset _now = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);

@@ -12,7 +12,9 @@ public sealed class SqlModuleSpecs
     private static readonly (string, string) Client = ("client_address", "192.0.2.7");
 
     [Theory]
-    [InlineData("""'{"quota":"7","n":1.50,"big":12345678901234567,"yes":true,"no":false,"nested":{"a":[1]}}'""", "7|1.5|12345678901234567|1|0|{\"a\":[1]}")]
+    [InlineData(
+        """'{"quota":"7","n":1.50,"big":12345678901234567,"yes":true,"no":false,"nested":{"a":[1]}}'""",
+        "7|1.5|12345678901234567|1|0|{\"a\":[1]}")]
     [InlineData("""'{"quota":null}'""", "|||||")]
     [InlineData("'[1]'", "|||||")]
     [InlineData("'no json'", "|||||")]
@@ -35,7 +37,9 @@ public sealed class SqlModuleSpecs
     {
         var folder = new TemporaryFolder();
         Fill(folder, $"CREATE TABLE user_config (address TEXT, config TEXT); INSERT INTO user_config VALUES ('192.0.2.7', '{config}')");
-        await using var policy = new CountingPolicy("{ name = uc, module = SqlUserConfig, field = client_address }, { name = a, module = Action, action = \"reject went on\" }", folder);
+        await using var policy = new CountingPolicy(
+            "{ name = uc, module = SqlUserConfig, field = client_address }, { name = a, module = Action, action = \"reject went on\" }",
+            folder);
         Assert.Equal("reject went on", await policy.AskAsync("a.1", Client));
         Assert.Single(policy.Log.Containing("are not valid JSON"));
     }
@@ -44,8 +48,13 @@ public sealed class SqlModuleSpecs
     public async Task Settings_in_a_column_of_bytes_are_text_and_null_takes_away_what_the_session_had()
     {
         var folder = new TemporaryFolder();
-        Fill(folder, "CREATE TABLE user_config (address TEXT, config BLOB); INSERT INTO user_config VALUES ('192.0.2.7', CAST('{\"quota\":null,\"n\":\"9\"}' AS BLOB))");
-        await using var policy = new CountingPolicy("{ name = q, module = SetField, key = quota, value = 5 }, { name = uc, module = SqlUserConfig, field = client_address }", folder);
+        Fill(
+            folder,
+            "CREATE TABLE user_config (address TEXT, config BLOB); INSERT INTO user_config VALUES ('192.0.2.7', "
+                + "CAST('{\"quota\":null,\"n\":\"9\"}' AS BLOB))");
+        await using var policy = new CountingPolicy(
+            "{ name = q, module = SetField, key = quota, value = 5 }, { name = uc, module = SqlUserConfig, field = client_address }",
+            folder);
         await policy.AskAsync("a.1", Client);
         Assert.Null(policy.Last.Session["quota"]);
         Assert.Equal("9", policy.Last.Session["n"]);
@@ -59,7 +68,8 @@ public sealed class SqlModuleSpecs
         await using var policy = new CountingPolicy("{ name = acct, module = Accounting, fields = client_address, keep = 60d }");
         await policy.Model.CronAsync([task], TestContext.Current.CancellationToken);
         Assert.Empty(policy.Log.Containing("failed"));
-        Assert.Empty(await policy.Model.CounterStores["db"].ListAsync("acct_client_address", null, CounterMetric.Count, 1, TestContext.Current.CancellationToken));
+        Assert.Empty(await policy.Model.CounterStores["db"].ListAsync(
+            "acct_client_address", null, CounterMetric.Count, 1, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -83,7 +93,9 @@ public sealed class SqlModuleSpecs
     {
         var folder = new TemporaryFolder();
         Fill(folder, $"CREATE TABLE list (ip TEXT, v); INSERT INTO list VALUES ('192.0.2.7', {column})");
-        await using var policy = new CountingPolicy("{ name = l, module = SqlList, sql_query = \"SELECT v FROM list WHERE ip=?\", score = 5, match_action = \"reject listed\", not_match_action = dunno }", folder);
+        await using var policy = new CountingPolicy(
+            "{ name = l, module = SqlList, sql_query = \"SELECT v FROM list WHERE ip=?\", score = 5, match_action = \"reject "
+                + "listed\", not_match_action = dunno }", folder);
         Assert.Equal("reject listed", await policy.AskAsync("a.1", Client));
         Assert.Equal("reject listed", await policy.AskAsync("a.1", Client));
         Assert.Equal("5", policy.Last.Session["score"]);
@@ -95,13 +107,17 @@ public sealed class SqlModuleSpecs
     [InlineData("on_error = continue", "dunno")]
     public async Task Failing_query_goes_by_on_error(string onError, string? expected)
     {
-        await using var policy = new CountingPolicy($"{{ name = l, module = SqlList, sql_query = \"SELECT v FROM missing WHERE ip=?\", {onError} }}");
+        await using var policy = new CountingPolicy(
+            $"{{ name = l, module = SqlList, sql_query = \"SELECT v FROM missing WHERE ip=?\", {onError} }}");
         Assert.Equal(expected, await policy.AskAsync("a.1", Client));
     }
 
     [Fact]
     public void Query_without_a_placeholder_is_an_error() =>
-        Assert.Contains("needs exactly one", CountingPolicy.Errors("{ name = l, module = SqlList, sql_query = \"SELECT 1\" }"), StringComparison.Ordinal);
+        Assert.Contains(
+            "needs exactly one",
+            CountingPolicy.Errors("{ name = l, module = SqlList, sql_query = \"SELECT 1\" }"),
+            StringComparison.Ordinal);
 
     [Fact]
     public async Task Cron_deletes_old_windows_and_expired_buckets_and_leaves_what_is_another_patterns()
@@ -114,17 +130,26 @@ public sealed class SqlModuleSpecs
             // What a clock that was ahead has left: soon, and far off.
             "2027-01", "2027-02", $"w3600:{now + 1800:D10}", $"w3600:{now + (3 * 86400):D10}"];
         await store.CommitAsync(
-            new CounterCommit(Guid.NewGuid(), 1, policy.Clock.Now, [1], [.. times.Select(time => new CounterDelta("acct_client_address", "k", time, new CounterAmounts(1, 1, 1, 1)))]),
+            new CounterCommit(
+                Guid.NewGuid(),
+                1,
+                policy.Clock.Now,
+                [1],
+                [.. times.Select(time => new CounterDelta("acct_client_address", "k", time, new CounterAmounts(1, 1, 1, 1)))]),
             TestContext.Current.CancellationToken);
 
         await policy.Model.CronAsync(["hourly", "daily"], TestContext.Current.CancellationToken);
 
         var left = await store.ListAsync("acct_client_address", null, CounterMetric.Count, 100, TestContext.Current.CancellationToken);
-        Assert.Equal(new[] { "2026-09", "2026-11", "2026-01-31", "ever", times[6], "2027-01", times[9] }.Order(StringComparer.Ordinal), left.Select(row => row.Time).Order(StringComparer.Ordinal));
-        Assert.Single(await store.RequestIdsSinceAsync(DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
+        Assert.Equal(
+            new[] { "2026-09", "2026-11", "2026-01-31", "ever", times[6], "2027-01", times[9] }.Order(StringComparer.Ordinal),
+            left.Select(row => row.Time).Order(StringComparer.Ordinal));
+        Assert.Single(await store.RequestIdsSinceAsync(
+            DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
         policy.Clock.Now += TimeSpan.FromHours(3);
         await policy.Model.CronAsync(["hourly"], TestContext.Current.CancellationToken);
-        Assert.Empty(await store.RequestIdsSinceAsync(DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
+        Assert.Empty(await store.RequestIdsSinceAsync(
+            DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
     }
 
     [Theory]
