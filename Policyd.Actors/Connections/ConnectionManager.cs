@@ -4,7 +4,8 @@ namespace Policyd.Actors.Connections;
 
 /// <summary>
 /// Every open connection of the server: the bound on their number, the one timer that looks at their deadlines, and the
-/// drain. Thread-safe; streams enter and leave it, nobody waits in it.
+/// drain. Thread-safe; streams enter and leave it, nobody waits in it. Without connections the timer stands still: a server
+/// that nobody asks takes no processor time.
 /// </summary>
 internal sealed class ConnectionManager : IDisposable
 {
@@ -14,19 +15,34 @@ internal sealed class ConnectionManager : IDisposable
     private readonly ConcurrentDictionary<ManagedConnection, bool> _connections = new();
     private readonly TaskCompletionSource _empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Timer _timer;
+    private readonly Lock _timerLock = new();
     private readonly int _maximum;
     private int _count;
+    private bool _isTicking;
+    private bool _isDisposed;
     private volatile bool _draining;
 
     public ConnectionManager(int maximum)
     {
         _maximum = maximum;
-        _timer = new Timer(static state => ((ConnectionManager)state!).Tick(), this, Resolution, Resolution);
+        _timer = new Timer(static state => ((ConnectionManager)state!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     public int Count => Volatile.Read(ref _count);
 
     public bool IsDraining => _draining;
+
+    /// <summary>Whether the timer runs. It ends at its first tick without a connection.</summary>
+    public bool IsTicking
+    {
+        get
+        {
+            lock (_timerLock)
+            {
+                return _isTicking;
+            }
+        }
+    }
 
     /// <summary>A place for a new connection, or null when the server is full or stops.</summary>
     public ManagedConnection? TryEnter()
@@ -36,10 +52,16 @@ internal sealed class ConnectionManager : IDisposable
             return null;
         }
 
-        if (Interlocked.Increment(ref _count) > _maximum)
+        var count = Interlocked.Increment(ref _count);
+        if (count > _maximum)
         {
             Interlocked.Decrement(ref _count);
             return null;
+        }
+
+        if (count == 1)
+        {
+            StartTicking();
         }
 
         var connection = new ManagedConnection(Environment.TickCount64);
@@ -73,10 +95,49 @@ internal sealed class ConnectionManager : IDisposable
         return _empty.Task;
     }
 
-    public void Dispose() => _timer.Dispose();
+    public void Dispose()
+    {
+        lock (_timerLock)
+        {
+            _isDisposed = true;
+            _isTicking = false;
+            _timer.Dispose();
+        }
+    }
+
+    // Whoever counts the first connection comes here after it has counted, and the timer is stopped only while the count is 0: one of the two sees the other.
+    private void StartTicking()
+    {
+        lock (_timerLock)
+        {
+            if (!_isTicking && !_isDisposed)
+            {
+                _isTicking = true;
+                _timer.Change(Resolution, Resolution);
+            }
+        }
+    }
+
+    private void StopTicking()
+    {
+        lock (_timerLock)
+        {
+            if (Count == 0 && !_isDisposed)
+            {
+                _isTicking = false;
+                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
 
     private void Tick()
     {
+        if (Count == 0)
+        {
+            StopTicking();
+            return;
+        }
+
         var now = Environment.TickCount64;
         foreach (var (connection, _) in _connections)
         {
