@@ -178,6 +178,7 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
 
         private static int? Bits(string[] pieces, int index, int most) =>
             pieces.Length > index
+                && !pieces[index].Contains('\0', StringComparison.Ordinal)
                 && int.TryParse(pieces[index], NumberStyles.None, CultureInfo.InvariantCulture, out var bits)
                 && bits <= most ? bits : null;
 

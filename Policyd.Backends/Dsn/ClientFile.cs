@@ -10,6 +10,11 @@ internal static class ClientFile
     /// <exception cref="FormatException">It cannot be read.</exception>
     public static IEnumerable<string> Lines(string kind, string file, params char[] comments)
     {
+        if (file.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new FormatException($"the name of the {kind} holds a NUL character");
+        }
+
         try
         {
             return [.. File.ReadAllLines(file)

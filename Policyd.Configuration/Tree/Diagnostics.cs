@@ -31,10 +31,13 @@ public sealed record Diagnostic(Severity Severity, SourcePosition Position, stri
 /// <summary>Collects what is wrong with a configuration, so that an operator sees all of it at once and not one error a start.</summary>
 public sealed class DiagnosticBag
 {
-    /// <summary>More than this many of one file help nobody; the rest is counted in one last message.</summary>
+    /// <summary>
+    /// How many of each severity are kept. More help nobody; one last message says that there are more. Warnings take no room from errors.
+    /// </summary>
     public const int MaxKept = 200;
 
     private readonly List<Diagnostic> _all = [];
+    private readonly Dictionary<Severity, int> _added = [];
 
     /// <summary>All diagnostics, in the order in which they were found.</summary>
     public IReadOnlyList<Diagnostic> All => _all;
@@ -63,11 +66,13 @@ public sealed class DiagnosticBag
     private void Add(Severity severity, SourcePosition position, string message)
     {
         HasErrors |= severity == Severity.Error;
-        if (_all.Count < MaxKept)
+        var before = _added.GetValueOrDefault(severity);
+        _added[severity] = before + 1;
+        if (before < MaxKept)
         {
             _all.Add(new Diagnostic(severity, position, Printable.Line(message)));
         }
-        else if (_all.Count == MaxKept)
+        else if (before == MaxKept)
         {
             _all.Add(new Diagnostic(severity, position, "more errors of this severity follow; fix those above first"));
         }

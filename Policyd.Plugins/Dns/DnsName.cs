@@ -238,6 +238,8 @@ internal static class DnsName
 
         var digits = name.AsSpan(at, Math.Min(3, name.Length - at));
         at += digits.Length;
-        return digits.Length == 3 && byte.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+
+        // .NET's own parser takes NUL characters behind a number.
+        return digits.Length == 3 && !digits.Contains('\0') && byte.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out value);
     }
 }

@@ -150,8 +150,9 @@ internal ref struct LdapFilter
         {
             WriteAssertion(3, attribute, pieces[0]);
         }
-        else if (pieces.Count == 2 && pieces[0].Length == 0 && pieces[1].Length == 0)
+        else if (pieces.TrueForAll(static piece => piece.Length == 0))
         {
+            // Several stars mean the same as one: RFC 4511 has no list of substrings without an element.
             WriteText(attribute, Choice(7, isConstructed: false));
         }
         else

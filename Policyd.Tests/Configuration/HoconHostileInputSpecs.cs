@@ -125,6 +125,15 @@ public sealed class HoconHostileInputSpecs
     }
 
     [Fact]
+    public void Error_is_shown_behind_any_number_of_warnings()
+    {
+        var warnings = string.Concat(Enumerable.Range(0, 500).Select(static number => $"a{number} = \"x\n"));
+        var document = MtpolicydConfReader.Read(warnings + "<Plugin a>\n");
+        Assert.Equal(DiagnosticBag.MaxKept + 1, document.Diagnostics.All.Count(static one => one.Severity == Severity.Warning));
+        Assert.Contains(document.Diagnostics.Errors, static error => error.Message.Contains("never closed", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Deep_path_and_deep_conf_are_an_error()
     {
         Assert.Contains(

@@ -15,7 +15,7 @@ public sealed class MemcachedWireSpecs
         "ERROR\r\n", "CLIENT_ERROR bad command line format\r\n", "SERVER_ERROR "
             + "out of memory storing object\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\r\n", "\n", "HD O1\n",
         "VA\r\n", "VA x\r\n", "VA -1 O1\r\nx\r\n", "VA 99999999 O1\r\n", "VA 4294967297 O1\r\n", "VA 2 O1\r\nabcd", "HD Ox\r\n",
-        "HD O99999999999\r\n", new string(
+        "HD O99999999999\r\n", "HD O1\0\r\n", new string(
             'x', 5000),
     ];
 

@@ -313,7 +313,7 @@ public sealed class DnsResolverSpecs
         await using var resolver = Resolver(server);
         foreach (var name in (string[])[
             "", ".", "a..b", ".a", new string('a', 64) + ".test", string.Join('.', Enumerable.Repeat("abcdefg", 32)), "sp ace.test",
-            "ü.test", "nul\0.test", "a\\25.test", "a\\256.test", "a.test\\", "a\\\n.test",
+            "ü.test", "nul\0.test", "a\\25.test", "a\\256.test", "a\\1\0\0.test", "a.test\\", "a\\\n.test",
             string.Concat(Enumerable.Repeat("\\001", 64)) + ".test"
         ])
         {

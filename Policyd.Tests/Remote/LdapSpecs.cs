@@ -224,6 +224,7 @@ public sealed class LdapSpecs
     [InlineData("(cn=Babs)", "A30A0402636E040442616273")]
     [InlineData("(!(cn=T))", "A209A3070402636E040154")]
     [InlineData("(&(a=b)(c=*))", "A00BA306040161040162870163")]
+    [InlineData("(c=***)", "870163")]
     [InlineData("(o=univ*of*mich*)", "A41504016F30108004756E697681026F6681046D696368")]
     [InlineData("(seeAlso=)", "A30B0407736565416C736F0400")]
     [InlineData("(cn:dn:2.4.8:=x)", "A9118105322E342E388202636E8301788401FF")]

@@ -228,6 +228,8 @@ public sealed partial class SecretSpecs : IDisposable
     [InlineData("dbi:mysql:d;host=[2001:db8::1];mysql_init_command=SET @k='hunter2MARK'", "dbi:mysql:d;host=[2001:db8::1];***")]
     [InlineData("dbi:mysql:host=h:user=u hunter2MARK=hunter2MARK", "dbi:mysql:host=h;***")]
     [InlineData("dbi:SQLite:dbname=/var/lib/a=b.db", "dbi:SQLite:dbname=/var/lib/a=b.db")]
+    [InlineData("Server=a'b;Password=hunter2MARK", "***")]
+    [InlineData("Server=h;Database=\"a b\";Password='hunter2;Server=MARK'", "Server=h;Database=\"a b\";Password=***")]
     public void Dsn_is_shown_without_what_may_be_a_secret_however_its_settings_are_separated(string dsn, string shown) =>
         Assert.Equal(shown, new SecretInDsnAttribute().Hide(dsn));
 

@@ -90,6 +90,7 @@ public sealed class SqlDsnSpecs
     [InlineData("dbi:mysql:database=d;hots=h", "unknown setting at character 22")]
     [InlineData("dbi:mysql:d:h:3307:x", "unknown setting at character 20")]
     [InlineData("dbi:mysql:d;mysql_read_default_file=/nowhere/my.cnf", "/nowhere/my.cnf cannot be read")]
+    [InlineData("dbi:mysql:d;mysql_read_default_file=/nowhere/my\0.cnf", "holds a NUL character")]
     [InlineData("dbi:mysql:d;mysql_ssl=1;mysql_ssl_ca_path=/etc/ssl", "is not supported")]
     [InlineData("dbi:mysql:d;mysql_connect_timeout=soon", "number of seconds")]
     [InlineData("dbi:Pg:dbname=d;sslcrl=x", "unknown setting at character 17")]
@@ -170,6 +171,15 @@ public sealed class SqlDsnSpecs
         File.WriteAllText(folder["my.cnf"], $"!include {folder["my.cnf"]}\n");
         Assert.False(SqlDsn.TryParse($"dbi:mysql:d;mysql_read_default_file={folder["my.cnf"]}", out _, out var error));
         Assert.Contains("nested more than 8 includes deep", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Option_file_that_includes_a_name_with_a_NUL_character_is_an_error()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["my.cnf"], "!include a\0b\n");
+        Assert.False(SqlDsn.TryParse($"dbi:mysql:d;mysql_read_default_file={folder["my.cnf"]}", out _, out var error));
+        Assert.Contains("holds a NUL character", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -375,6 +375,7 @@ public sealed class AccountingAndQuotaSpecs
     [InlineData("fields = \"client_address,sender\", key = \"%{sender}\"", "name only one field")]
     [InlineData("fields = x, key = \"%{sendr}\"", "did you mean sender?")]
     [InlineData("fields = x, key = \"%{client_address/33/64}\"", "at most 32 and 128")]
+    [InlineData("fields = x, key = \"%{client_address/24\\u0000}\"", "at most 32 and 128")]
     [InlineData("fields = x, key = \"fixed\"", "would have the same key")]
     public void Wrong_option_is_an_error_with_its_place(string options, string expected)
     {
