@@ -156,7 +156,7 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
             if (c == '"')
             {
                 _at++;
-                return value.ToString();
+                return Checked(value.ToString(), start);
             }
 
             if (c == '\\')
@@ -176,6 +176,17 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         }
     }
 
+    // Half of a pair is no character: it could neither be sent nor written.
+    private string Checked(string text, SourcePosition start)
+    {
+        if (!HoconText.IsUnicode(text))
+        {
+            diagnostics.Error(start, "this string holds half of a surrogate pair (\\ud800 to \\udfff); write both halves");
+        }
+
+        return text;
+    }
+
     private void Escape(StringBuilder value)
     {
         var position = Here;
@@ -189,7 +200,8 @@ internal sealed class HoconLexer(string text, string file, DiagnosticBag diagnos
         _at++;
         if (c == 'u')
         {
-            if (_at + 4 <= text.Length
+            // .NET's own parser takes NUL characters behind a number.
+            if (_at + 4 <= text.Length && !text.AsSpan(_at, 4).Contains('\0')
                 && ushort.TryParse(text.AsSpan(_at, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var unit))
             {
                 value.Append((char)unit);

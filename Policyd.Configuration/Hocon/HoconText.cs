@@ -1,3 +1,4 @@
+using System.Text;
 using Policyd.Configuration.Tree;
 
 namespace Policyd.Configuration.Hocon;
@@ -11,6 +12,10 @@ internal static class HoconText
         "null" => ScalarKind.Null,
         _ => IsNumber(word) ? ScalarKind.Number : ScalarKind.String,
     };
+
+    /// <summary>Whether the text is valid UTF-16: each half of a surrogate pair stands beside the other.</summary>
+    public static bool IsUnicode(string text) =>
+        !text.AsSpan().ContainsAnyInRange('\ud800', '\udfff') || Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) == text;
 
     /// <summary>Whether the text is a number by JSON's grammar.</summary>
     public static bool IsNumber(ReadOnlySpan<char> text)

@@ -114,6 +114,8 @@ public sealed class HoconSpecs
     [InlineData("x = \"\"\"abc\n\n", "1:5: this \"\"\" string is not closed")]
     [InlineData("x = \"a\\qb\"", "1:7: unknown escape \\q")]
     [InlineData("x = \"a\\u12\"", "1:7: \\u needs four hexadecimal digits")]
+    [InlineData("x = \"a\\u12\0\0\"", "1:7: \\u needs four hexadecimal digits")]
+    [InlineData("x = \"a\\ud83d b\"", "1:5: this string holds half of a surrogate pair")]
     [InlineData("x = ^a", "1:5: '^' is not allowed outside quotes")]
     [InlineData("x =\ny = 2", "2:3: unexpected '='")]
     [InlineData("x =", "1:4: expected a value, found the end of the file")]
