@@ -105,7 +105,8 @@ internal sealed class ConnectionManager : IDisposable
         }
     }
 
-    // Whoever counts the first connection comes here after it has counted, and the timer is stopped only while the count is 0: one of the two sees the other.
+    // Whoever counts the first connection comes here after it has counted, and the timer is stopped only while the count is 0: one of the
+    // two sees the other.
     private void StartTicking()
     {
         lock (_timerLock)

@@ -4,10 +4,10 @@ namespace Policyd.Actors.Hosting;
 internal static class AkkaSettings
 {
     /// <summary>
-    /// The host owns signals and exit; Akka's own hooks would end the process while a drain is under way. The scheduler's thread wakes at each tick
-    /// for as long as the server runs. Akka's 10 ms cost an idle server 1 % of a core, and none of our timers needs them: the shortest
-    /// is a pause of 100 ms before a database is tried again, and a cluster's heartbeats are a second apart. A cluster that found the ticks too long would start a
-    /// scheduler of its own.
+    /// The host owns signals and exit; Akka's own hooks would end the process while a drain is under way. The scheduler's thread wakes at
+    /// each tick for as long as the server runs. Akka's 10 ms cost an idle server 1 % of a core, and none of our timers needs them: the
+    /// shortest is a pause of 100 ms before a database is tried again, and a cluster's heartbeats are a second apart. A cluster that found
+    /// the ticks too long would start a scheduler of its own.
     /// </summary>
     public const string Defaults = """
         akka {

@@ -68,7 +68,8 @@ public sealed partial class SecretInDsnAttribute : SecretOptionAttribute
         }
 
         // A value that holds a second = may hold a second setting, where the driver knows more separators or takes a quote for a letter.
-        var isOne = !part[(equals + 1)..].Contains('=', StringComparison.Ordinal) || (form == DsnForm.Semicolons && !part.AsSpan().ContainsAny('"', '\''));
+        var isOne = !part[(equals + 1)..].Contains('=', StringComparison.Ordinal)
+            || (form == DsnForm.Semicolons && !part.AsSpan().ContainsAny('"', '\''));
         return equals > 0 && isOne && s_open.Contains(part[..equals].Trim()) && !part.Contains("://", StringComparison.Ordinal) ? part
             : equals > 0 && Name().IsMatch(part[..equals]) && IsSecretName(part[..equals]) ? $"{part[..equals]}={Mask}"
             : Mask;

@@ -140,13 +140,15 @@ internal sealed class LdapChannel : IAsyncDisposable
     {
         var tls = new SslClientAuthenticationOptions
         {
-            TargetHost = options.Host, CertificateRevocationCheckMode = X509RevocationMode.NoCheck
+            TargetHost = options.Host,
+            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
         };
         if (options.Authorities is { } authorities)
         {
             tls.CertificateChainPolicy = new X509ChainPolicy
             {
-                TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
             };
             tls.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
         }

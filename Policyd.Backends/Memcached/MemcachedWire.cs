@@ -64,7 +64,10 @@ internal static class MemcachedWire
 
         var text = Encoding.Latin1.GetString(line);
         var words = text.TrimEnd('\r').Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        if (!text.EndsWith('\r') || text.Contains('\0', StringComparison.Ordinal) || words.Length == 0 || Array.IndexOf(s_codes, words[0]) < 0)
+        if (!text.EndsWith('\r')
+            || text.Contains('\0', StringComparison.Ordinal)
+            || words.Length == 0
+            || Array.IndexOf(s_codes, words[0]) < 0)
         {
             throw NoReply(text.TrimEnd('\r'));
         }

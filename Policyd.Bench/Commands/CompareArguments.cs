@@ -15,7 +15,8 @@ internal sealed class CompareArguments
 
     private static readonly CompareOptions Usual = new()
     {
-        Stages = Stage.None, Load = new() { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) }
+        Stages = Stage.None,
+        Load = new() { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) },
     };
 
     private readonly LoadArguments _load = new(Usual.Window.TotalSeconds, Usual.LeadIn.TotalSeconds, single: false);

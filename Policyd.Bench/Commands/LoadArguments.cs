@@ -27,7 +27,8 @@ internal sealed class LoadArguments
         "--keys", "Distinct clients: client_address, client_name, sender, sasl_username.", 1000, 1, RequestTemplate.MaxKeys);
     private readonly Option<KeyOrder> _keyOrder = new("--key-order")
     {
-        Description = "How the next key is chosen.", DefaultValueFactory = _ => KeyOrder.Uniform
+        Description = "How the next key is chosen.",
+        DefaultValueFactory = _ => KeyOrder.Uniform,
     };
     private readonly Option<int> _seed = Number("--seed", "Seed of the keys' order.", 1, int.MinValue, int.MaxValue);
     private readonly Option<int> _recipients = Number(

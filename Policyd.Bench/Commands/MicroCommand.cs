@@ -18,7 +18,8 @@ internal static class MicroCommand
         };
         var filter = new Option<string>("--filter")
         {
-            Description = "Which benchmarks, as BenchmarkDotNet's --filter.", DefaultValueFactory = _ => "*"
+            Description = "Which benchmarks, as BenchmarkDotNet's --filter.",
+            DefaultValueFactory = _ => "*",
         };
         var command = new Command(
             "micro",

@@ -161,7 +161,8 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         {
             return new ConfOption(line.Text, new ConfigScalar("", ScalarKind.Null, line.Position), line.Position)
             {
-                Comments = comments, InlineComment = line.Comment
+                Comments = comments,
+                InlineComment = line.Comment,
             };
         }
 
@@ -179,7 +180,8 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var position = line.Position with { Column = line.Position.Column + line.Text.Length - raw.Length };
         return new ConfOption(line.Text[..keyEnd], Value(raw, position, lines), line.Position)
         {
-            Comments = comments, InlineComment = line.Comment
+            Comments = comments,
+            InlineComment = line.Comment,
         };
     }
 

@@ -240,6 +240,8 @@ internal static class DnsName
         at += digits.Length;
 
         // .NET's own parser takes NUL characters behind a number.
-        return digits.Length == 3 && !digits.Contains('\0') && byte.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+        return digits.Length == 3
+            && !digits.Contains('\0')
+            && byte.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out value);
     }
 }

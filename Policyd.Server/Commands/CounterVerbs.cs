@@ -27,7 +27,8 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private readonly Option<string?> _db = new("--db")
     {
-        Description = "The SQL connection, if several have a table of this name.", HelpName = "NAME"
+        Description = "The SQL connection, if several have a table of this name.",
+        HelpName = "NAME",
     };
 
     public Command Build()
@@ -70,11 +71,13 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
     {
         var by = new Option<string?>("--by")
         {
-            Description = "The value to sort by: count (default), count_rcpt, size, size_rcpt.", HelpName = "METRIC"
+            Description = "The value to sort by: count (default), count_rcpt, size, size_rcpt.",
+            HelpName = "METRIC",
         };
         var limit = new Option<long?>("--limit", "-n")
         {
-            Description = "The number of counters to show (default 20, at most 10000).", HelpName = "N"
+            Description = "The number of counters to show (default 20, at most 10000).",
+            HelpName = "N",
         };
         var verb = Verb(
             "list",

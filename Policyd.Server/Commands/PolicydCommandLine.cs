@@ -13,11 +13,13 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
 {
     private readonly Option<string?> _host = new("--host", "-h")
     {
-        Description = "The server's HOST:PORT, [V6]:PORT or PORT (default 127.0.0.1:12345).", HelpName = "HOST:PORT"
+        Description = "The server's HOST:PORT, [V6]:PORT or PORT (default 127.0.0.1:12345).",
+        HelpName = "HOST:PORT",
     };
     private readonly Option<string?> _socket = new("--socket_path", "-s")
     {
-        Description = "The server's UNIX socket.", HelpName = "SOCKET"
+        Description = "The server's UNIX socket.",
+        HelpName = "SOCKET",
     };
 
     /// <summary>Runs the command; the result is the process's exit code. What went wrong is one line on stderr.</summary>
@@ -83,7 +85,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var dump = new Option<bool>("--dump_vhosts", "-d") { Description = "Same as the verb dump (mtpolicyd's flag)." };
         var cron = new Option<string?>("--cron", "-t")
         {
-            Description = "Same as the verb cron (mtpolicyd's flag).", HelpName = "TASK[,TASK]"
+            Description = "Same as the verb cron (mtpolicyd's flag).",
+            HelpName = "TASK[,TASK]",
         };
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
@@ -230,7 +233,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         var option = new Option<int?>("--loglevel", "-l")
         {
-            Description = "0 err, 1 warning, 2 notice, 3 info, 4 debug; overrides the configuration.", HelpName = "LEVEL"
+            Description = "0 err, 1 warning, 2 notice, 3 info, 4 debug; overrides the configuration.",
+            HelpName = "LEVEL",
         };
         option.Validators.Add(static result =>
         {

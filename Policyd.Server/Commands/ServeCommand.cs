@@ -41,7 +41,8 @@ internal sealed partial class ServeCommand(TextWriter error)
         Serving(logger, configuration.Path, string.Join(", ", model.VirtualHosts.Select(host => host.Name)));
         var settings = new PolicydHostSettings
         {
-            PidFile = model.Options.PidFile, Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1)
+            PidFile = model.Options.PidFile,
+            Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1),
         };
         return await PolicydHost.RunAsync(
             settings,

@@ -80,7 +80,10 @@ internal sealed class FileSink : ILogSink
     {
         var options = new FileStreamOptions
         {
-            Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0
+            Mode = FileMode.Append,
+            Access = FileAccess.Write,
+            Share = FileShare.ReadWrite | FileShare.Delete,
+            BufferSize = 0,
         };
         if (!OperatingSystem.IsWindows())
         {

@@ -50,7 +50,10 @@ public class LoadGeneratorSpecs
         using var server = new ScriptedServer(number => number == 1 ? new(never.Task) : new(Dunno));
         var options = new LoadOptions
         {
-            Endpoint = server.Endpoint, Connections = 1, Requests = 5, Timeout = TimeSpan.FromMilliseconds(300)
+            Endpoint = server.Endpoint,
+            Connections = 1,
+            Requests = 5,
+            Timeout = TimeSpan.FromMilliseconds(300),
         };
         var report = await RunAsync(options);
         Assert.Equal((4L, 1L, 1L), (report.Requests, report.Errors.TimedOut, report.Errors.Total));

@@ -14,6 +14,7 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
 
     private string DatabaseFile => _folder["counters.db"];
 
+    [SoakTest("a quota fills under load, again and again; POLICYD_RUNS sets how often")]
     [Fact]
     public async Task Hundred_connections_on_one_key_with_threshold_hundred_are_let_in_hundred_times()
     {
@@ -118,6 +119,7 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
         Assert.Equal(2, Count("a@example.com"));
     }
 
+    [SoakTest("a server dies under load, twenty times")]
     [Fact]
     public async Task Killed_twenty_times_the_table_holds_every_answered_mail_exactly_once()
     {
@@ -137,6 +139,7 @@ public sealed class CountingServerSpecs(ITestOutputHelper output) : IDisposable
         Assert.Equal(clients.Answered, counted);
     }
 
+    [SoakTest("a server dies under load, five times")]
     [Fact]
     public async Task Resent_mail_is_not_refused_for_its_own_first_copy_when_the_server_was_killed_under_it()
     {

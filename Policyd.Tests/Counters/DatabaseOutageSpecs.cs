@@ -11,6 +11,7 @@ namespace Policyd.Tests.Counters;
 /// The database goes away under the whole server: every request is answered, and in the end every answered mail is counted once.
 /// </summary>
 [ServerTest]
+[SoakTest("databases stop and die under load, several times each")]
 public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
 {
     private const int Outages = 3;

@@ -10,6 +10,7 @@ namespace Policyd.Tests.Counters;
 /// in, and when the server itself dies under it.
 /// </summary>
 [ServerTest]
+[SoakTest("quotas fill under load, again and again; POLICYD_RUNS sets how often")]
 public sealed class QuotaUnderLoadSpecs(ITestOutputHelper output) : IDisposable
 {
     private const int Connections = 100;

@@ -12,6 +12,7 @@ namespace Policyd.Tests.Differential;
 /// server alone.
 /// </summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed partial class DebianConfigurationSpecs(ITestOutputHelper output)
 {
     private const string Installed = "/etc/mtpolicyd/mtpolicyd.conf";

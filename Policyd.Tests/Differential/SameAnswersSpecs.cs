@@ -11,6 +11,7 @@ namespace Policyd.Tests.Differential;
 /// docs/differences.md.
 /// </summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly Dictionary<string, string[]> s_attributes = new()

@@ -5,6 +5,7 @@ namespace Policyd.Tests.Differential;
 
 /// <summary>GeoIPLookup and GeoIPAction give mtpolicyd's answers with Debian's database of countries.</summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameGeoIpAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly string s_user = DifferentialPlugins.LenientUser("sender", "lenient@example.com");

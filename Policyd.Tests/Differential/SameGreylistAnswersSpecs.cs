@@ -14,6 +14,7 @@ namespace Policyd.Tests.Differential;
 /// clock. The seconds that are left are not compared.
 /// </summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed partial class SameGreylistAnswersSpecs(ITestOutputHelper output)
 {
     private const string Database = """

@@ -4,6 +4,7 @@ namespace Policyd.Tests.Differential;
 
 /// <summary>RBL, RBLAction and DBL give mtpolicyd's answers when both ask the same DNS server.</summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameListAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly string s_user = DifferentialPlugins.LenientUser("sender", "lenient@listed.test");

@@ -6,6 +6,7 @@ namespace Policyd.Tests.Differential;
 
 /// <summary>PostfixMap, SaAwlLookup and SaAwlAction give mtpolicyd's answers on the same files.</summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameLookupFileAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly string s_user = DifferentialPlugins.LenientUser("recipient", "lenient@example.org");

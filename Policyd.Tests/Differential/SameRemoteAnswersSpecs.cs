@@ -8,6 +8,7 @@ namespace Policyd.Tests.Differential;
 
 /// <summary>CtIpRep, Fail2Ban and LdapUserConfig give mtpolicyd's answers, and say the same to the servers that they talk to.</summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameRemoteAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly string s_user = DifferentialPlugins.LenientUser("recipient", "lenient@example.org");

@@ -10,6 +10,7 @@ namespace Policyd.Tests.Differential;
 /// documentation. So what is compared is what the module makes of a server's answer, and not how it is asked.
 /// </summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameSmtpVerifyAnswersSpecs(ITestOutputHelper output)
 {
     private const string Actions = """

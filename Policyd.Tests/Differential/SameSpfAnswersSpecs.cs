@@ -8,6 +8,7 @@ namespace Policyd.Tests.Differential;
 /// <c>check failed:</c> are ours and are not compared; nor is what docs/differences.md lists.
 /// </summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameSpfAnswersSpecs(ITestOutputHelper output)
 {
     private static readonly Dictionary<string, string> s_policies = new()

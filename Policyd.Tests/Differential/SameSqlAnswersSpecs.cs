@@ -7,6 +7,7 @@ namespace Policyd.Tests.Differential;
 /// rows.
 /// </summary>
 [ServerTest]
+[SoakTest("hundreds of random mails to two servers; POLICYD_DIFFERENTIAL_REQUESTS sets how many")]
 public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer mariaDb)
 {
     private const string Tables = """

@@ -103,8 +103,8 @@ public sealed class LmdbFileSpecs : IDisposable
                 // Most of them where a page's head and its places are, and where its first entries are; a few in the metas, which else
                 // would refuse most files.
                 var page = random.Next(random.Next(20) == 0 ? 0 : 2, bad.Length / 4096) * 4096;
-                bad[random.Next(3) switch { 0 => page + random.Next(4096), 1 => page + random.Next(160), _ =>
-                    page + 10 + random.Next(12) }] = (byte)(random.Next(3) == 0 ? random.Next(256) : random.Next(8));
+                var place = random.Next(3) switch { 0 => random.Next(4096), 1 => random.Next(160), _ => 10 + random.Next(12) };
+                bad[page + place] = (byte)(random.Next(3) == 0 ? random.Next(256) : random.Next(8));
             }
 
             try

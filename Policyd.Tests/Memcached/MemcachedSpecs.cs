@@ -194,7 +194,9 @@ public sealed class MemcachedSpecs
     {
         var options = new MemcachedConnectionOptions
         {
-            Servers = [$"127.0.0.1:{port}"], Timeout = Eventually.Timeout, ConnectTimeout = Eventually.Timeout
+            Servers = [$"127.0.0.1:{port}"],
+            Timeout = Eventually.Timeout,
+            ConnectTimeout = Eventually.Timeout,
         };
         Assert.Null(options.Check());
         return new MemcachedClient("memcached", options, new ConnectionEnvironment(TimeProvider.System, new LogCapture().CreateLogger("")));

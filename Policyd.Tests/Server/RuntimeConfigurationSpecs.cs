@@ -3,7 +3,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>What the runtime does for speed is in a file beside the executable, so that every start has it: a unit, a container, a shell.</summary>
+/// <summary>
+/// What the runtime does for speed is in a file beside the executable, so that every start has it: a unit, a container, a shell.
+/// </summary>
 public sealed class RuntimeConfigurationSpecs
 {
     private readonly JsonElement _properties = Read();

@@ -148,7 +148,8 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
     private protected override Task<SqlConnectionOptions> Options() =>
         Task.FromResult(new SqlConnectionOptions
         {
-            Dsn = Dsn($"Data Source={_folder["counters.db"]};Default Timeout=1"), Provider = SqlProvider.SQLite
+            Dsn = Dsn($"Data Source={_folder["counters.db"]};Default Timeout=1"),
+            Provider = SqlProvider.SQLite,
         });
 }
 

@@ -177,8 +177,12 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     public async Task Settings_longer_than_any_are_an_error_and_are_not_read_to_their_end(string driver, string query)
     {
         using var folder = new TemporaryFolder();
-        var dsn = driver switch { "Pg" =>
-            await postgres.NewDatabase(), "mysql" => await mariaDb.NewDatabase(), _ => "dbi:SQLite:" + folder["long.db"] };
+        var dsn = driver switch
+        {
+            "Pg" => await postgres.NewDatabase(),
+            "mysql" => await mariaDb.NewDatabase(),
+            _ => "dbi:SQLite:" + folder["long.db"],
+        };
         await using var policy = await SqlPolicy.ServeAsync(Connection(dsn), $$"""
             { name = few, module = SqlUserConfig, field = sender, sql_query = "SELECT '{\"lim\":\"1\"}' WHERE ? <> ''" }
             { name = c, module = Condition, key = "session:lim", match = "1", plugins = [
@@ -248,8 +252,12 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     public async Task Check_has_the_database_prepare_each_statement(string kind, string wrong)
     {
         using var folder = new TemporaryFolder();
-        var dsn = kind switch { "MariaDB" =>
-            await mariaDb.NewDatabase(), "PostgreSQL" => await postgres.NewDatabase(), _ => $"dbi:SQLite:dbname={folder["c.db"]}" };
+        var dsn = kind switch
+        {
+            "MariaDB" => await mariaDb.NewDatabase(),
+            "PostgreSQL" => await postgres.NewDatabase(),
+            _ => $"dbi:SQLite:dbname={folder["c.db"]}",
+        };
         await ExecuteAsync(dsn, "CREATE TABLE t (a INTEGER)");
         var right = "{ name = good, module = SqlList, sql_query = \"SELECT 1 FROM t WHERE a = ?\" }\n"
             + "{ name = own, module = SqlList, sql_query = \"SELECT 1 FROM policyd_expiring WHERE name = ?\" }\n{ name = h, module = "
@@ -304,7 +312,9 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.True(SqlDsn.TryParse(dsn, out var parsed, out _));
         await using var database = SqlDatabase.Create(new SqlConnectionOptions
         {
-            Dsn = parsed!, User = dsn.StartsWith("dbi:Pg", StringComparison.Ordinal) ? "postgres" : "policyd", Password = "secret"
+            Dsn = parsed!,
+            User = dsn.StartsWith("dbi:Pg", StringComparison.Ordinal) ? "postgres" : "policyd",
+            Password = "secret",
         });
         await using var connection = await database.OpenAsync(Cancel);
         await using var command = connection.CreateCommand();
