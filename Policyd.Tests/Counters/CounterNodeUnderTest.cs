@@ -22,6 +22,8 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     // Gossip is quick, nobody is ever thought dead by mistake on a busy machine, and Terminate is a crash: no leaving, no handing over.
     private const string Testing = """
         akka {
+          # The sweep for idle owners goes in sixty steps: where a test has it last 300 ms, they must not be 100 ms each.
+          scheduler.tick-duration = 10ms
           loglevel = OFF
           stdout-loglevel = OFF
           cluster.gossip-interval = 50 ms
