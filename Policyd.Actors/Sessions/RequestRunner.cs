@@ -29,7 +29,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
         }
 
         var stored = pending.Instance.Length > 0;
-        var session = held ?? (stored ? await LoadAsync(pending).ConfigureAwait(false) : new Session());
+        var session = held ?? (stored ? await LoadAsync(pending).ConfigureAwait(false) : null) ?? new Session();
         ChainOutcome outcome;
         try
         {
@@ -51,7 +51,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Session> LoadAsync(PendingRequest pending)
+    private async ValueTask<Session?> LoadAsync(PendingRequest pending)
     {
         try
         {
@@ -63,7 +63,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
         catch (Exception e)
         {
             Failed("load", e);
-            return new Session();
+            return null;
         }
     }
 

@@ -23,7 +23,7 @@ internal static class MicroCommand
         };
         var command = new Command(
             "micro",
-            "Micro-benchmarks of the reader, of the chain and of the log's line: time and allocation of one request.") { quick, filter };
+            "Micro-benchmarks of the reader, the chain, the session store and the log's line: time and allocation of one request.") { quick, filter };
         command.SetAction(result =>
         {
             // In this process: the default toolchain restores and builds a project for each benchmark, which needs a package source.
@@ -31,7 +31,7 @@ internal static class MicroCommand
             var artifacts = Path.Combine(Path.GetTempPath(), "policyd-bench-micro");
             var config = DefaultConfig.Instance.AddJob(job).WithArtifactsPath(artifacts);
             var summaries = BenchmarkSwitcher
-                .FromTypes([typeof(ReaderBenchmarks), typeof(ChainBenchmarks), typeof(LogBenchmarks)])
+                .FromTypes([typeof(ReaderBenchmarks), typeof(ChainBenchmarks), typeof(LogBenchmarks), typeof(SessionStoreBenchmarks)])
                 .Run(["--filter", result.GetRequiredValue(filter)], config)
                 .ToArray();
             return summaries.Length > 0

@@ -12,11 +12,11 @@ internal sealed class CacheSessionStore(IValueCache cache, TimeSpan expire) : IS
 {
     private const string Prefix = "policyd-session:";
 
-    public async ValueTask<Session> LoadAsync(string instance, CancellationToken ct)
+    public async ValueTask<Session?> LoadAsync(string instance, CancellationToken ct)
     {
         if (instance.Length == 0 || await cache.GetAsync(Prefix + instance, ct).ConfigureAwait(false) is not { } json)
         {
-            return new Session();
+            return null;
         }
 
         try

@@ -17,7 +17,7 @@ internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clo
 
     private readonly SourceLog _log = new("session cache", clock);
 
-    public async ValueTask<Session> LoadAsync(string instance, CancellationToken ct)
+    public async ValueTask<Session?> LoadAsync(string instance, CancellationToken ct)
     {
         try
         {
@@ -28,7 +28,7 @@ internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clo
         catch (Exception exception)
         {
             Failed("loaded", exception);
-            return new Session();
+            return null;
         }
     }
 

@@ -1,23 +1,25 @@
+using System.Buffers;
 using System.Numerics;
 using Policyd.Plugins.Sessions;
 
 namespace Policyd.Engine.Sessions;
 
 /// <summary>
-/// Sessions in memory, bounded in bytes. Every session lives equally long from its last store, so the order of storing is the order
-/// of expiry: each shard keeps one list, oldest first, and every store drops what has expired at its head. No timer, no
-/// finalizer, and constant work a call.
+/// Sessions in the memory of this process, bounded in bytes. They are kept as bytes in an <see cref="ExpiringRing"/>: some hundred thousand objects
+/// that live for minutes would outlive the young generation, and every collection would copy them. Several rings with a lock each, so that requests
+/// seldom wait for each other; a session is written and read as bytes outside the lock. No timer, no finalizer.
 /// </summary>
 public sealed class MemorySessionStore : ISessionStore
 {
-    /// <summary>What a stored session costs beside its instance's characters and its values, in bytes.</summary>
-    public const int SessionOverhead = 256;
-
     // A shard must hold many sessions, else an unlucky distribution drops sessions long before the bound is reached.
     private const long MinShardBytes = 1024 * 1024;
     private const int MaxShards = 16;
 
+    // Enough for the instance and some values, so that nearly no session needs a second array of the pool.
+    private const int UsualBytes = 1024;
+
     private readonly Shard[] _shards;
+    private readonly int _shardShift;
     private readonly TimeProvider _clock;
     private readonly long _expireTicks;
     private readonly long _maxShardBytes;
@@ -30,166 +32,123 @@ public sealed class MemorySessionStore : ISessionStore
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxBytes);
         var shards = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Clamp(maxBytes / MinShardBytes / 2, 1, MaxShards));
+        _maxShardBytes = maxBytes / shards;
+        _shardShift = 32 - BitOperations.Log2((uint)shards);
         _shards = new Shard[shards];
         for (var index = 0; index < shards; index++)
         {
-            _shards[index] = new Shard();
+            _shards[index] = new Shard(new ExpiringRing(_maxShardBytes));
         }
 
-        _maxShardBytes = maxBytes / shards;
         _clock = clock;
-        _expireTicks = (long)(expire.TotalSeconds * clock.TimestampFrequency);
+        _expireTicks = (long)Math.Min(expire.TotalSeconds * clock.TimestampFrequency, long.MaxValue / 2);
     }
 
     /// <summary>How many sessions there are, expired ones that are not dropped yet included.</summary>
-    public int Count => Sum(static shard => shard.Count);
+    public int Count => Sum(static ring => ring.Count);
 
-    /// <summary>The memory that the sessions are counted with.</summary>
-    public long Bytes => Sum(static shard => shard.Bytes);
+    /// <summary>The memory in use, sessions that were replaced by newer ones and are not dropped yet included.</summary>
+    public long Bytes => Sum(static ring => ring.Bytes);
+
+    /// <summary>The memory that is allocated.</summary>
+    public long Reserved => Sum(static ring => ring.Reserved);
 
     /// <inheritdoc/>
-    public ValueTask<Session> LoadAsync(string instance, CancellationToken ct) =>
-        new(instance.Length == 0 ? new Session() : ShardOf(instance).Find(instance, _clock.GetTimestamp()) ?? new Session());
+    public ValueTask<Session?> LoadAsync(string instance, CancellationToken ct)
+    {
+        if (instance.Length == 0)
+        {
+            return default;
+        }
+
+        var buffer = BufferWith(instance, out var keyLength);
+        try
+        {
+            var hash = HashOf(instance);
+            var shard = ShardOf(hash);
+            var now = _clock.GetTimestamp();
+            bool found;
+            int length;
+            lock (shard.Lock)
+            {
+                found = shard.Ring.TryGet(buffer.AsSpan(0, keyLength), hash, now, ref buffer, out length);
+            }
+
+            return new(found ? SessionBinary.Read(buffer.AsSpan(0, length)) : null);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask StoreAsync(string instance, Session session, CancellationToken ct)
     {
-        if (instance.Length > 0)
+        if (instance.Length == 0)
         {
+            return ValueTask.CompletedTask;
+        }
+
+        var buffer = BufferWith(instance, out var keyLength);
+        try
+        {
+            var hash = HashOf(instance);
+            var shard = ShardOf(hash);
+            var length = session.Count == 0 ? 0 : session.WriteBinary(ref buffer, keyLength, _maxShardBytes);
+            var key = buffer.AsSpan(0, keyLength);
             var now = _clock.GetTimestamp();
-            ShardOf(instance).Put(instance, session, now, now + _expireTicks, _maxShardBytes);
+            lock (shard.Lock)
+            {
+                // Most mails of a plain chain leave nothing behind. What was there before goes, as it does when the session is too large.
+                if (length == 0 || length > _maxShardBytes)
+                {
+                    shard.Ring.Remove(key, hash, now);
+                }
+                else
+                {
+                    shard.Ring.Put(key, hash, buffer.AsSpan(keyLength, (int)length - keyLength), now, now + _expireTicks);
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
 
         return ValueTask.CompletedTask;
     }
 
-    private Shard ShardOf(string instance) => _shards[string.GetHashCode(instance, StringComparison.Ordinal) & (_shards.Length - 1)];
+    private static byte[] BufferWith(string instance, out int length)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Max(UsualBytes, SessionBinary.MaxBytes(instance)));
+        length = SessionBinary.Write(instance, buffer);
+        return buffer;
+    }
 
-    private T Sum<T>(Func<Shard, T> of) where T : struct, INumber<T>
+    private static int HashOf(string instance) => string.GetHashCode(instance, StringComparison.Ordinal);
+
+    // The upper bits: those that are the same for all of a shard must not be those that its index looks at.
+    private Shard ShardOf(int hash) => _shards[(int)((ulong)(uint)hash >> _shardShift)];
+
+    private T Sum<T>(Func<ExpiringRing, T> of) where T : struct, INumber<T>
     {
         var sum = T.Zero;
         foreach (var shard in _shards)
         {
             lock (shard.Lock)
             {
-                sum += of(shard);
+                sum += of(shard.Ring);
             }
         }
 
         return sum;
     }
 
-    private sealed class Node(string instance)
+    private sealed class Shard(ExpiringRing ring)
     {
-        public readonly string Instance = instance;
-        public Session Session = null!;
-        public long Expires;
-        public long Bytes;
-        public Node? Older;
-        public Node? Newer;
-    }
-
-    private sealed class Shard
-    {
-        private readonly Dictionary<string, Node> _nodes = new(StringComparer.Ordinal);
-        private Node? _oldest;
-        private Node? _newest;
+        public ExpiringRing Ring { get; } = ring;
 
         public Lock Lock { get; } = new();
-
-        public int Count => _nodes.Count;
-
-        public long Bytes { get; private set; }
-
-        public Session? Find(string instance, long now)
-        {
-            lock (Lock)
-            {
-                DropExpired(now);
-                return _nodes.TryGetValue(instance, out var node) ? node.Session : null;
-            }
-        }
-
-        public void Put(string instance, Session session, long now, long expires, long maxBytes)
-        {
-            var bytes = SessionOverhead + 2L * instance.Length + session.Bytes;
-            lock (Lock)
-            {
-                DropExpired(now);
-                if (_nodes.Remove(instance, out var node))
-                {
-                    Unlink(node);
-                }
-
-                if (bytes > maxBytes)
-                {
-                    return;
-                }
-
-                node ??= new Node(instance);
-                (node.Session, node.Expires, node.Bytes) = (session, expires, bytes);
-                _nodes.Add(node.Instance, node);
-                Append(node);
-                while (Bytes > maxBytes)
-                {
-                    Drop(_oldest!);
-                }
-            }
-        }
-
-        private void DropExpired(long now)
-        {
-            while (_oldest is { } oldest && oldest.Expires <= now)
-            {
-                Drop(oldest);
-            }
-        }
-
-        private void Drop(Node node)
-        {
-            _nodes.Remove(node.Instance);
-            Unlink(node);
-        }
-
-        private void Append(Node node)
-        {
-            Bytes += node.Bytes;
-            node.Older = _newest;
-            node.Newer = null;
-            if (_newest is null)
-            {
-                _oldest = node;
-            }
-            else
-            {
-                _newest.Newer = node;
-            }
-
-            _newest = node;
-        }
-
-        private void Unlink(Node node)
-        {
-            Bytes -= node.Bytes;
-            if (node.Older is null)
-            {
-                _oldest = node.Newer;
-            }
-            else
-            {
-                node.Older.Newer = node.Newer;
-            }
-
-            if (node.Newer is null)
-            {
-                _newest = node.Older;
-            }
-            else
-            {
-                node.Newer.Older = node.Older;
-            }
-
-            node.Older = node.Newer = null;
-        }
     }
 }

@@ -1,7 +1,4 @@
-using System.Buffers;
-using System.Text;
 using System.Text.Json;
-using Policyd.Configuration.Values;
 
 namespace Policyd.Plugins.Sessions;
 
@@ -10,13 +7,21 @@ namespace Policyd.Plugins.Sessions;
 /// moment, so that a plugin that was given up and runs on cannot tear what the chain goes on with (<see cref="Detach"/>). The
 /// lock is the session itself: a lock object for each of some hundred thousand sessions would be one more for every collection to move.
 /// </summary>
-public sealed class Session
+public sealed partial class Session
 {
     /// <summary>What an entry costs beside its characters: its two strings' headers and its slot, in bytes.</summary>
     public const int EntryOverhead = 96;
 
     private SessionEntries _entries;
     private long _bytes;
+
+    /// <summary>Makes an empty session.</summary>
+    public Session()
+    {
+    }
+
+    /// <summary>Makes an empty session with room for as many values as are known to come.</summary>
+    internal Session(int capacity) => _entries = new SessionEntries(capacity);
 
     /// <summary>The memory of the entries in bytes: two for each character and <see cref="EntryOverhead"/> for each entry.</summary>
     public long Bytes
@@ -217,45 +222,6 @@ public sealed class Session
         return live;
     }
 
-    /// <summary>The session as one JSON object in UTF-8; what is no valid UTF-16 becomes U+FFFD.</summary>
-    public byte[] ToJson()
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        using var writer = new Utf8JsonWriter(buffer);
-        lock (this)
-        {
-            writer.WriteStartObject();
-            foreach (var (key, value) in _entries.All())
-            {
-                writer.WritePropertyName(Valid(key));
-                if (value.IsJson)
-                {
-                    writer.WriteRawValue(value.Text);
-                }
-                else
-                {
-                    writer.WriteStringValue(Valid(value.Text));
-                }
-            }
-
-            writer.WriteEndObject();
-        }
-
-        writer.Flush();
-        return buffer.WrittenSpan.ToArray();
-    }
-
-    /// <summary>A session from one JSON object.</summary>
-    /// <param name="json">UTF-8.</param>
-    /// <exception cref="JsonException">It is no JSON object.</exception>
-    public static Session FromJson(ReadOnlyMemory<byte> json)
-    {
-        using var document = StrictJson.Parse(json);
-        var session = new Session();
-        session.Merge(document.RootElement);
-        return session;
-    }
-
     /// <summary>Sets every member of a JSON object as a value: what a user-config module does with what it read.</summary>
     /// <param name="json">The object.</param>
     /// <exception cref="JsonException">It is no object.</exception>
@@ -274,13 +240,9 @@ public sealed class Session
         }
     }
 
-    // A plugin may have cut a text within a pair of surrogates.
-    private static string Valid(string text) =>
-        text.AsSpan().ContainsAnyInRange('\ud800', '\udfff') ? Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) : text;
-
     private static long Cost(string key, SessionValue value) => EntryOverhead + 2L * (key.Length + value.Text.Length);
 
-    private void Put(string key, SessionValue value)
+    internal void Put(string key, SessionValue value)
     {
         lock (this)
         {

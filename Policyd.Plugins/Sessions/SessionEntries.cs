@@ -13,6 +13,19 @@ internal struct SessionEntries
     private Dictionary<string, SessionValue>? _many;
     private int _count;
 
+    /// <summary>No values yet, and room for as many as are known to come.</summary>
+    public SessionEntries(int capacity)
+    {
+        if (capacity > Few)
+        {
+            _many = new Dictionary<string, SessionValue>(capacity, StringComparer.Ordinal);
+        }
+        else if (capacity > 0)
+        {
+            _few = new KeyValuePair<string, SessionValue>[capacity];
+        }
+    }
+
     public readonly int Count => _many?.Count ?? _count;
 
     public readonly bool TryGet(string key, out SessionValue value)
@@ -78,27 +91,28 @@ internal struct SessionEntries
         return true;
     }
 
-    public readonly string[] Keys() => [.. All().Select(static entry => entry.Key)];
+    public readonly string[] Keys()
+    {
+        var keys = new string[Count];
+        var index = 0;
+        foreach (var (key, _) in this)
+        {
+            keys[index++] = key;
+        }
 
-    public readonly IEnumerable<KeyValuePair<string, SessionValue>> All() => _many is not null ? _many : (_few ?? []).Take(_count);
+        return keys;
+    }
+
+    /// <summary>For a loop over all values, which makes no object.</summary>
+    public readonly Enumerator GetEnumerator() => new(this);
 
     /// <summary>The fields that have details beside them; makes nothing when there are none.</summary>
     public readonly List<MailScore>? Scores()
     {
         List<MailScore>? scores = null;
-        if (_many is not null)
+        foreach (var (key, detail) in this)
         {
-            foreach (var (key, detail) in _many)
-            {
-                TakeScore(key, detail, ref scores);
-            }
-
-            return scores;
-        }
-
-        for (var index = 0; index < _count; index++)
-        {
-            TakeScore(_few![index].Key, _few[index].Value, ref scores);
+            TakeScore(key, detail, ref scores);
         }
 
         return scores;
@@ -138,5 +152,28 @@ internal struct SessionEntries
         }
 
         _few![_count++] = new(key, value);
+    }
+
+    /// <summary>Goes over the array or over the table.</summary>
+    internal struct Enumerator
+    {
+        private readonly KeyValuePair<string, SessionValue>[]? _few;
+        private readonly int _count;
+        private Dictionary<string, SessionValue>.Enumerator _many;
+        private int _index;
+
+        public Enumerator(in SessionEntries entries)
+        {
+            (_few, _count, _index) = (entries._few, entries._count, -1);
+            if (entries._many is not null)
+            {
+                _many = entries._many.GetEnumerator();
+                _count = -1;
+            }
+        }
+
+        public readonly KeyValuePair<string, SessionValue> Current => _count < 0 ? _many.Current : _few![_index];
+
+        public bool MoveNext() => _count < 0 ? _many.MoveNext() : ++_index < _count;
     }
 }

@@ -177,7 +177,7 @@ public sealed class SessionSpecs
 
     private sealed class BrokenStore : ISessionStore
     {
-        public ValueTask<Session> LoadAsync(string instance, CancellationToken ct) => throw new IOException("away");
+        public ValueTask<Session?> LoadAsync(string instance, CancellationToken ct) => throw new IOException("away");
 
         public ValueTask StoreAsync(string instance, Session session, CancellationToken ct) =>
             ValueTask.FromException(new IOException("away"));
@@ -185,9 +185,9 @@ public sealed class SessionSpecs
 
     private sealed class HangingStore : ISessionStore
     {
-        private readonly TaskCompletionSource<Session> _never = new();
+        private readonly TaskCompletionSource<Session?> _never = new();
 
-        public ValueTask<Session> LoadAsync(string instance, CancellationToken ct) => new(_never.Task);
+        public ValueTask<Session?> LoadAsync(string instance, CancellationToken ct) => new(_never.Task);
 
         public ValueTask StoreAsync(string instance, Session session, CancellationToken ct) => new(_never.Task);
     }

@@ -84,11 +84,11 @@ public sealed class MemcachedSpecs
         session.Set("n", 2.5);
         await store.StoreAsync("m", session, Cancel);
         Assert.Equal("{\"a\":\"b\",\"n\":2.5}", Text(await client.GetAsync("policyd-session:m", Cancel)));
-        var loaded = (await store.LoadAsync("m", Cancel)).Detach();
+        var loaded = (await store.LoadAsync("m", Cancel))!.Detach();
         Assert.Equal(("b", "2.5"), (loaded["a"], loaded["n"]));
         loaded.Clear();
         await store.StoreAsync("m", loaded, Cancel);
-        Assert.Equal(0, (await store.LoadAsync("m", Cancel)).Count);
+        Assert.Equal(0, (await store.LoadAsync("m", Cancel))!.Count);
     }
 
     [ServerTest]

@@ -1,7 +1,5 @@
 using CsCheck;
-using Policyd.Engine.Sessions;
 using Policyd.Plugins.Sessions;
-using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
@@ -90,57 +88,4 @@ public sealed class SessionSpecs
             var copy = Session.FromJson(session.ToJson());
             Assert.Equal(model.OrderBy(one => one.Key), copy.Keys.Order().Select(k => KeyValuePair.Create(k, copy[k]!)));
         });
-
-    // The naive model: a list in the order of storing. One shard, so that the bound is the whole store's.
-    [Fact]
-    public void Memory_store_behaves_as_a_list_in_order_of_storing() =>
-        Gen.Select(Gen.Int[0, 12], Gen.Int[0, 3], Gen.Bool, Gen.Int[0, 40]).List[0, 120].Sample(steps =>
-        {
-            const long MaxBytes = 5000;
-            var clock = new ManualClock();
-            var store = new MemorySessionStore(MaxBytes, TimeSpan.FromSeconds(100), clock);
-            var model = new List<(string Instance, Session Session, long Expires, long Bytes)>();
-            foreach (var (id, values, load, seconds) in steps)
-            {
-                clock.Advance(TimeSpan.FromSeconds(seconds));
-                model.RemoveAll(one => one.Expires <= clock.GetTimestamp());
-                var instance = "i" + id;
-                if (load)
-                {
-                    var found = store.LoadAsync(instance, default).AsTask().Result;
-                    var expected = model.Find(one => one.Instance == instance).Session;
-                    Assert.True(expected is null ? found.Count == 0 : ReferenceEquals(found, expected));
-                    continue;
-                }
-
-                var session = new Session();
-                for (var value = 0; value <= values; value++)
-                {
-                    session["v" + value] = "x";
-                }
-
-                store.StoreAsync(instance, session, default).AsTask().Wait();
-                model.RemoveAll(one => one.Instance == instance);
-                model.Add((
-                    instance,
-                    session,
-                    clock.GetTimestamp() + 100 * clock.TimestampFrequency,
-                    MemorySessionStore.SessionOverhead + 2 * instance.Length + session.Bytes));
-                while (model.Sum(one => one.Bytes) > MaxBytes)
-                {
-                    model.RemoveAt(0);
-                }
-
-                Assert.Equal(model.Sum(one => one.Bytes), store.Bytes);
-                Assert.Equal(model.Count, store.Count);
-            }
-        });
-
-    [Fact]
-    public async Task Empty_instance_shares_nothing()
-    {
-        var store = new MemorySessionStore(1 << 20, TimeSpan.FromSeconds(1), TimeProvider.System);
-        await store.StoreAsync("", new Session { ["a"] = "1" }, TestContext.Current.CancellationToken);
-        Assert.Null((await store.LoadAsync("", TestContext.Current.CancellationToken))["a"]);
-    }
 }
