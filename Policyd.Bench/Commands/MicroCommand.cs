@@ -23,7 +23,10 @@ internal static class MicroCommand
         };
         var command = new Command(
             "micro",
-            "Micro-benchmarks of the reader, the chain, the session store and the log's line: time and allocation of one request.") { quick, filter };
+            "Micro-benchmarks of the reader, the chain, the session store and the log's line: time and allocation of one request.")
+            {
+                quick, filter
+            };
         command.SetAction(result =>
         {
             // In this process: the default toolchain restores and builds a project for each benchmark, which needs a package source.

@@ -20,7 +20,10 @@ public class LogBenchmarks
     public RequestRecord Record() =>
         new()
         {
-            VirtualHost = "bench", Request = _request, Plugin = "tag", Action = "PREPEND X-MtScore: NO score=0",
+            VirtualHost = "bench",
+            Request = _request,
+            Plugin = "tag",
+            Action = "PREPEND X-MtScore: NO score=0",
             Elapsed = TimeSpan.FromMilliseconds(0.4)
         };
 

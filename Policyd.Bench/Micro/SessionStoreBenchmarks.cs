@@ -5,8 +5,8 @@ using Policyd.Plugins.Sessions;
 namespace Policyd.Bench.Micro;
 
 /// <summary>
-/// What the session store in memory costs a request: one load and one store. The store is full, so every store also drops an old session. Sessions are
-/// made new each time, as a chain does, because what they cost the garbage collector depends on how long the store keeps them.
+/// What the session store in memory costs a request: one load and one store. The store is full, so every store also drops an old session.
+/// Sessions are made new each time, as a chain does, because what they cost the garbage collector depends on how long the store keeps them.
 /// </summary>
 [MemoryDiagnoser]
 public class SessionStoreBenchmarks

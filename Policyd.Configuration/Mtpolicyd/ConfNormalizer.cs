@@ -41,11 +41,14 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
                     connectionsAt = connections.Count == 0 ? members.Count : connectionsAt;
                     AddNamed(section, connections);
                     break;
-                case ConfSection { Name: "SessionCache" } section: AddOnce(
-                    "session_cache", section, Section(section), members, seen); break;
+                case ConfSection { Name: "SessionCache" } section:
+                    AddOnce("session_cache", section, Section(section), members, seen);
+                    break;
                 case ConfSection { Name: "VirtualHost" } section: hosts.Add(VirtualHost(section)); break;
-                case ConfSection section: diagnostics.Error(
-                    section.Position, $"unknown section {section.Head}{OptionNames.DidYouMean(section.Name, s_sections)}"); break;
+                case ConfSection section:
+                    diagnostics.Error(
+                        section.Position, $"unknown section {section.Head}{OptionNames.DidYouMean(section.Name, s_sections)}");
+                    break;
             }
         }
 
@@ -197,11 +200,14 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
                 case ConfOption { Name: "regex" } option: AddRegex(option, members); break;
                 case ConfOption option when !IsRepeated(option, section, seen): members.Add(Member(option)); break;
                 case ConfSection { Name: "Plugin" } inner: plugins.Add(Plugin(inner)); break;
-                case ConfSection { Argument: null } inner: AddOnce(
-                    inner.Name.ToLowerInvariant(), inner, Section(inner), members, seen); break;
-                case ConfSection inner: diagnostics.Error(
-                    inner.Position,
-                    $"unknown section {inner.Head} in {section.Head}{OptionNames.DidYouMean(inner.Name, s_sections)}"); break;
+                case ConfSection { Argument: null } inner:
+                    AddOnce(inner.Name.ToLowerInvariant(), inner, Section(inner), members, seen);
+                    break;
+                case ConfSection inner:
+                    diagnostics.Error(
+                        inner.Position,
+                        $"unknown section {inner.Head} in {section.Head}{OptionNames.DidYouMean(inner.Name, s_sections)}");
+                    break;
             }
         }
 

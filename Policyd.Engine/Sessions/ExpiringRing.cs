@@ -4,8 +4,9 @@ using System.Numerics;
 namespace Policyd.Engine.Sessions;
 
 /// <summary>
-/// Values by their keys, both bytes, in memory that the garbage collector does not look into. Every entry is written behind the newest; when there is no room, the oldest
-/// go. An entry that is written again supersedes the former, which stays where it is until it is the oldest. One caller at a time.
+/// Values by their keys, both bytes, in memory that the garbage collector does not look into. Every entry is written behind the newest;
+/// when there is no room, the oldest go. An entry that is written again supersedes the former, which stays where it is until it is the
+/// oldest. One caller at a time.
 /// </summary>
 internal sealed class ExpiringRing
 {

@@ -5,9 +5,9 @@ using Policyd.Plugins.Sessions;
 namespace Policyd.Engine.Sessions;
 
 /// <summary>
-/// Sessions in the memory of this process, bounded in bytes. They are kept as bytes in an <see cref="ExpiringRing"/>: some hundred thousand objects
-/// that live for minutes would outlive the young generation, and every collection would copy them. Several rings with a lock each, so that requests
-/// seldom wait for each other; a session is written and read as bytes outside the lock. No timer, no finalizer.
+/// Sessions in the memory of this process, bounded in bytes. They are kept as bytes in an <see cref="ExpiringRing"/>: some hundred thousand
+/// objects that live for minutes would outlive the young generation, and every collection would copy them. Several rings with a lock each,
+/// so that requests seldom wait for each other; a session is written and read as bytes outside the lock. No timer, no finalizer.
 /// </summary>
 public sealed class MemorySessionStore : ISessionStore
 {

@@ -4,9 +4,10 @@ using System.Numerics;
 namespace Policyd.Engine.Sessions;
 
 /// <summary>
-/// The bytes of an <see cref="ExpiringRing"/>: a window that moves over positions without end. Behind it are a few segments, made when the window reaches them
-/// and given up when it leaves them. A segment is a pinned array of bytes, which the garbage collector neither scans nor moves. A number at a position that is a
-/// multiple of eight is within one segment; a longer range may go over the end of one into the next.
+/// The bytes of an <see cref="ExpiringRing"/>: a window that moves over positions without end. Behind it are a few segments, made when the
+/// window reaches them and given up when it leaves them. A segment is a pinned array of bytes, which the garbage collector neither scans
+/// nor moves. A number at a position that is a multiple of eight is within one segment; a longer range may go over the end of one into the
+/// next.
 /// </summary>
 internal sealed class RingBytes
 {

@@ -2,7 +2,10 @@ using System.Buffers.Binary;
 
 namespace Policyd.Engine.Sessions;
 
-/// <summary>How an entry stands in the bytes of an <see cref="ExpiringRing"/>: four numbers of eight bytes, the key, the value, and nothing up to the next multiple of eight.</summary>
+/// <summary>
+/// How an entry stands in the bytes of an <see cref="ExpiringRing"/>: four numbers of eight bytes, the key, the value, and nothing up to
+/// the next multiple of eight.
+/// </summary>
 internal static class RingEntry
 {
     /// <summary>Where the next entry of the same bucket is.</summary>

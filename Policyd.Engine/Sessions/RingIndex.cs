@@ -3,8 +3,9 @@ using System.Numerics;
 namespace Policyd.Engine.Sessions;
 
 /// <summary>
-/// Finds the entries of an <see cref="ExpiringRing"/> by their key: linear hashing, with chains whose links are in the entries. The table has about as
-/// many buckets as there are entries. An entry that is added splits one bucket, and one that is removed merges two at most, so no call moves the whole table.
+/// Finds the entries of an <see cref="ExpiringRing"/> by their key: linear hashing, with chains whose links are in the entries. The table
+/// has about as many buckets as there are entries. An entry that is added splits one bucket, and one that is removed merges two at most, so
+/// no call moves the whole table.
 /// </summary>
 internal sealed class RingIndex(RingBytes bytes)
 {
@@ -14,7 +15,8 @@ internal sealed class RingIndex(RingBytes bytes)
     private const int ChunkBits = 9;
     private const int ChunkBuckets = 1 << ChunkBits;
 
-    // The position of each bucket's first entry, 0 when it is empty. Pinned arrays of numbers, which the garbage collector neither scans nor moves.
+    // The position of each bucket's first entry, 0 when it is empty. Pinned arrays of numbers, which the garbage collector neither scans
+    // nor moves.
     private long[]?[] _chunks = new long[1][];
     private int _buckets;
 

@@ -38,7 +38,12 @@ public sealed class WindowAge
 
     private static readonly Dictionary<char, string> s_long = new()
     {
-        ['F'] = "%Y-%m-%d", ['T'] = "%H:%M:%S", ['X'] = "%H:%M:%S", ['R'] = "%H:%M", ['D'] = "%m/%d/%y", ['x'] = "%m/%d/%y"
+        ['F'] = "%Y-%m-%d",
+        ['T'] = "%H:%M:%S",
+        ['X'] = "%H:%M:%S",
+        ['R'] = "%H:%M",
+        ['D'] = "%m/%d/%y",
+        ['x'] = "%m/%d/%y"
     };
 
     private readonly Regex _text;

@@ -51,7 +51,8 @@ public sealed partial class Session
     /// <param name="buffer">The array; replaced by a larger one of the pool when the values do not fit.</param>
     /// <param name="length">How much of it is in use.</param>
     /// <param name="most">The most bytes that the caller can keep.</param>
-    /// <returns>How much of it is in use now. More than <paramref name="most"/> when the values are too large, which then may not have been written.</returns>
+    /// <returns>How much of it is in use now. More than <paramref name="most"/> when the values are too large, which then may not have been
+    /// written.</returns>
     internal long WriteBinary(ref byte[] buffer, int length, long most)
     {
         lock (this)

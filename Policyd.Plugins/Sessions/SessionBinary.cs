@@ -4,7 +4,8 @@ using System.Text;
 namespace Policyd.Plugins.Sessions;
 
 /// <summary>
-/// Text and session values as bytes, for a store in the memory of this process. Unlike JSON it keeps every text exactly, even one that is cut within a pair of surrogates.
+/// Text and session values as bytes, for a store in the memory of this process. Unlike JSON it keeps every text exactly, even one that is
+/// cut within a pair of surrogates.
 /// <code>
 /// values = count, then for each value: text of the key, text of the value
 /// text   = length * 4 + flags, then the characters
@@ -25,7 +26,8 @@ internal static class SessionBinary
     public static long MaxBytes(string text) => MaxNumberBytes + 2L * text.Length;
 
     /// <summary>The most bytes that values take.</summary>
-    /// <param name="sessionBytes">Their <see cref="Session.Bytes"/>: two for each character, and for each value more than its two numbers take.</param>
+    /// <param name="sessionBytes">Their <see cref="Session.Bytes"/>: two for each character, and for each value more than its two numbers
+    /// take.</param>
     public static long MaxBytes(long sessionBytes) => MaxNumberBytes + sessionBytes;
 
     /// <summary>Writes a text and returns the number of bytes.</summary>

@@ -14,7 +14,10 @@ internal sealed class CounterView(TextWriter output)
     // After the key and what is looked for: mails, then bytes, then what is multiplied by recipients.
     private static readonly Dictionary<string, int> s_ranks = new(StringComparer.Ordinal)
     {
-        ["count"] = 2, ["size"] = 3, ["count_rcpt"] = 4, ["size_rcpt"] = 5
+        ["count"] = 2,
+        ["size"] = 3,
+        ["count_rcpt"] = 4,
+        ["size_rcpt"] = 5
     };
 
     private readonly IAnsiConsole _console = Terminal.Of(output);

@@ -123,7 +123,10 @@ public sealed class CaseSpecs(MariaDbServer mariaDb, PostgresServer postgres, IT
                 .ToBytes())],
             environment: new Dictionary<string, string>
             {
-                ["LD_PRELOAD"] = library, ["FAKETIME_TIMESTAMP_FILE"] = clock, ["FAKETIME_NO_CACHE"] = "1", ["DONT_FAKE_MONOTONIC"] = "1"
+                ["LD_PRELOAD"] = library,
+                ["FAKETIME_TIMESTAMP_FILE"] = clock,
+                ["FAKETIME_NO_CACHE"] = "1",
+                ["DONT_FAKE_MONOTONIC"] = "1"
             });
     }
 

@@ -483,7 +483,9 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _store.Commits.Next(Script.Fail(CounterStoreFailure.Unavailable), Script.Fail(CounterStoreFailure.Unavailable));
         var writer = Writer(settings => settings with
         {
-            AwayAfter = TimeSpan.FromHours(1), LastChance = TimeSpan.FromHours(1), FirstBackOff = TimeSpan.FromHours(1),
+            AwayAfter = TimeSpan.FromHours(1),
+            LastChance = TimeSpan.FromHours(1),
+            FirstBackOff = TimeSpan.FromHours(1),
             LongestBackOff = TimeSpan.FromHours(1)
         });
         Add(writer, "a", 1);

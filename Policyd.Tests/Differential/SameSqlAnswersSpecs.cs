@@ -103,7 +103,8 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
         var dsn = database == "SQLite"
             ? new Dictionary<string, string>
             {
-                ["theirs"] = "dbi:SQLite:dbname=@OWN@/db.sqlite", ["ours"] = "dbi:SQLite:dbname=@OWN@/db.sqlite"
+                ["theirs"] = "dbi:SQLite:dbname=@OWN@/db.sqlite",
+                ["ours"] = "dbi:SQLite:dbname=@OWN@/db.sqlite"
             }
             : new Dictionary<string, string> { ["theirs"] = await mariaDb.NewDatabase(), ["ours"] = await mariaDb.NewDatabase() };
         var tables = new Dictionary<string, string>();

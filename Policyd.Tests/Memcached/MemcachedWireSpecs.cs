@@ -101,7 +101,8 @@ public sealed class MemcachedWireSpecs
         await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(answer), closes);
         var options = new MemcachedConnectionOptions
         {
-            Servers = [$"127.0.0.1:{server.Port}"], Timeout = TimeSpan.FromMilliseconds(200),
+            Servers = [$"127.0.0.1:{server.Port}"],
+            Timeout = TimeSpan.FromMilliseconds(200),
             ConnectTimeout = TimeSpan.FromMilliseconds(200)
         };
         Assert.Null(options.Check());

@@ -143,7 +143,9 @@ public sealed class ExpiringRingSpecs
         Assert.Equal(once, ring.Ring.Bytes);
     }
 
-    /// <summary>A ring beside its naive model, a list of all that is written and not dropped. What both say is compared after each step.</summary>
+    /// <summary>
+    /// A ring beside its naive model, a list of all that is written and not dropped. What both say is compared after each step.
+    /// </summary>
     private sealed class RingUnderTest(long maxBytes, int hashes)
     {
         private readonly long _capacity = maxBytes - 3 * (1 << (int)Math.Log2(Math.Clamp(maxBytes / 64, 64, 1024 * 1024)));

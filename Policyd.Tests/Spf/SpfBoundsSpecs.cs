@@ -170,7 +170,8 @@ public sealed class SpfBoundsSpecs
 
             var zone = new TextZone
             {
-                ["test.example"] = "v=spf1 " + new string(text), ["why.example"] = new string(text),
+                ["test.example"] = "v=spf1 " + new string(text),
+                ["why.example"] = new string(text),
                 ["exp.example"] = "v=spf1 -all exp=why.example"
             };
             try

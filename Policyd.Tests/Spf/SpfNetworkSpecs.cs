@@ -123,9 +123,13 @@ public sealed class SpfNetworkSpecs
     }
 
     private static DnsResolver Resolver(ScriptedDnsServer server, string timeout) => new(
-        new DnsOptions { Servers = [server.Address], Timeout = timeout.EndsWith("ms", StringComparison.Ordinal)
+        new DnsOptions
+        {
+            Servers = [server.Address],
+            Timeout = timeout.EndsWith("ms", StringComparison.Ordinal)
             ? TimeSpan.FromMilliseconds(300)
-            : TimeSpan.FromSeconds(int.Parse(timeout[..^1], System.Globalization.CultureInfo.InvariantCulture)) },
+            : TimeSpan.FromSeconds(int.Parse(timeout[..^1], System.Globalization.CultureInfo.InvariantCulture))
+        },
         TimeProvider.System,
         new LogCapture().CreateLogger("dns"));
 
