@@ -22,6 +22,7 @@ public enum NameListMode
 [Module("DBL")]
 public sealed class DblPlugin : Plugin, IStartsLookups
 {
+    private const string TextPlace = "INFO";
     private Blocklist _list = null!;
     private ActionTemplate _reject = null!;
 
@@ -87,9 +88,9 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     {
         if (Enabled.For(context))
         {
-            Start(context, DomainText.DomainOf(context.Request.Sender));
-            Start(context, context.Request["reverse_client_name"]);
-            Start(context, context.Request["helo_name"]);
+            Start(context, DomainText.DomainOf(context.Request.Sender), SenderMode);
+            Start(context, context.Request.ReverseClientName, ReverseClientNameMode);
+            Start(context, context.Request.HeloName, HeloNameMode);
         }
     }
 
@@ -124,7 +125,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
         var key = ResultKey(name);
         if (!context.Session.TryGet<ListResult>(key, out var result) || result is null)
         {
-            result = await _list.LookUpAsync(name, context, this).ConfigureAwait(false);
+            result = await _list.LookUpAsync(name, AsksText(context, name, mode), context, this).ConfigureAwait(false);
             if (result is null)
             {
                 return null;
@@ -146,12 +147,25 @@ public sealed class DblPlugin : Plugin, IStartsLookups
             : null;
     }
 
-    private void Start(PluginContext context, string? host)
+    private void Start(PluginContext context, string? host, UserOption<NameListMode> mode)
     {
         if (NameOf(host) is { } name && !context.Session.Has(ResultKey(name)))
         {
-            _list.Start(name);
+            _list.Start(name, AsksText(context, name, mode));
         }
+    }
+
+    // A name is asked once, however many checks it is in: a message of any of them may show the text.
+    private bool AsksText(PluginContext context, string name, UserOption<NameListMode> mode)
+    {
+        var request = context.Request;
+        return _reject.Shows(TextPlace)
+            && (mode.MayBe(NameListMode.Reject)
+                || Shows(SenderMode, DomainText.DomainOf(request.Sender))
+                || Shows(ReverseClientNameMode, request.ReverseClientName)
+                || Shows(HeloNameMode, request.HeloName));
+
+        bool Shows(UserOption<NameListMode> other, string? host) => other.MayBe(NameListMode.Reject) && NameOf(host) == name;
     }
 
     private string ResultKey(string name) => $"dbl-{Name}-{name}-result";
@@ -165,7 +179,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     {
         "CHECK" => of.Check,
         "HOSTNAME" => of.Host,
-        "INFO" => of.Info.Length > 0 ? ", " + of.Info : "",
+        TextPlace => of.Info.Length > 0 ? ", " + of.Info : "",
         _ => null,
     };
 }

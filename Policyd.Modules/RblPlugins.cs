@@ -24,7 +24,11 @@ public enum ListMode
 /// <summary>What RBL and RBLAction do with a client that a list knows.</summary>
 public abstract class ListPlugin : Plugin
 {
+    private const string TextPlace = "INFO";
     private ActionTemplate _reject = "";
+
+    /// <summary>Whether a message of the plugin may show the list's text.</summary>
+    private protected bool ShowsText => Mode.MayBe(ListMode.Reject) && _reject.Shows(TextPlace);
 
     /// <summary>Whether it acts.</summary>
     [Description("off: do nothing")]
@@ -72,7 +76,7 @@ public abstract class ListPlugin : Plugin
     private static string? Place(string name, (string Address, string Info) of) => name switch
     {
         "IP" => of.Address,
-        "INFO" => of.Info.Length > 0 ? $"({of.Info})" : "",
+        TextPlace => of.Info.Length > 0 ? $"({of.Info})" : "",
         _ => null,
     };
 }
@@ -82,7 +86,11 @@ public abstract class ListPlugin : Plugin
 public sealed class RblPlugin : ListPlugin, IStartsLookups
 {
     private Blocklist _list = null!;
+    private ShownTexts _shown = null!;
     private string _key = "";
+
+    // Known when all plugins are initialized: those that act on the result come after this one.
+    private bool AsksText => ShowsText || _shown.Has(Name);
 
     /// <summary>The list.</summary>
     [Description("the list's domain; %KEY% is the key"), SecretLabels]
@@ -98,6 +106,7 @@ public sealed class RblPlugin : ListPlugin, IStartsLookups
         base.Initialize(setup);
         _key = ResultKey(Name);
         _list = Blocklist.Create(setup, Domain, Key, Answers)!;
+        _shown = setup.Shared(static () => new ShownTexts());
     }
 
     /// <inheritdoc/>
@@ -105,7 +114,7 @@ public sealed class RblPlugin : ListPlugin, IStartsLookups
     {
         if (Enabled.For(context) && !context.Session.Has(_key) && ClientAddress.Parse(context.Request.ClientAddress) is { } address)
         {
-            _list.Start(address.Reversed());
+            _list.Start(address.Reversed(), AsksText);
         }
     }
 
@@ -124,7 +133,7 @@ public sealed class RblPlugin : ListPlugin, IStartsLookups
                 return PluginResult.Continue;
             }
 
-            result = await _list.LookUpAsync(address.Reversed(), context, this).ConfigureAwait(false);
+            result = await _list.LookUpAsync(address.Reversed(), AsksText, context, this).ConfigureAwait(false);
             if (result is null)
             {
                 return PluginResult.Continue;
@@ -157,6 +166,11 @@ public sealed class RblActionPlugin : ListPlugin
         base.Initialize(setup);
         _key = ResultKey(ResultFrom);
         setup.UseResultOf<RblPlugin>("result_from", ResultFrom);
+        if (ShowsText)
+        {
+            setup.Shared(static () => new ShownTexts()).Add(ResultFrom);
+        }
+
         if (ReMatch is null && Answers.Count == 0)
         {
             setup.Error("re_match", "set re_match or answers to say which results match");

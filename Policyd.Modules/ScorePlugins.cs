@@ -68,6 +68,8 @@ public sealed class ScoreActionPlugin : Plugin, INestedChain
 [Module("AddScoreHeader")]
 public sealed class AddScoreHeaderPlugin : Plugin
 {
+    private string _done = "";
+
     /// <summary>From which score on the header says YES.</summary>
     [Description("the header says YES when the score reaches this value")]
     public UserOption<double> SpamScore { get; set; } = new(5);
@@ -83,6 +85,7 @@ public sealed class AddScoreHeaderPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
+        _done = Name + "-tag";
         if (HeaderName.Length == 0 || HeaderName.Any(c => c is <= ' ' or >= '\x7f' or ':'))
         {
             setup.Error("header_name", $"\"{HeaderName}\" is not a valid header name (RFC 5322, section 3.6.8)");
@@ -92,15 +95,16 @@ public sealed class AddScoreHeaderPlugin : Plugin
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        if (context.IsAlreadyDone(Name + "-tag"))
+        if (context.IsAlreadyDone(_done))
         {
-            return new ValueTask<PluginResult>(PluginResult.HeaderOnce(true, HeaderName, ""));
+            return new ValueTask<PluginResult>(PluginResult.Answer("dunno"));
         }
 
         var score = context.Score(ScoreField);
         var detail = context.ScoreDetail(ScoreField);
         var verdict = score >= SpamScore.For(context) ? "YES" : "NO";
-        var value = $"{verdict} score={PerlNumber.Format(score)}{(detail.Length > 0 ? $" [{detail}]" : "")}";
-        return new ValueTask<PluginResult>(PluginResult.HeaderOnce(false, HeaderName, value));
+        var details = detail.Length > 0 ? $" [{detail}]" : "";
+        return new ValueTask<PluginResult>(
+            PluginResult.Answer($"PREPEND {HeaderName}: {verdict} score={PerlNumber.Format(score)}{details}"));
     }
 }

@@ -7,6 +7,11 @@ namespace Policyd.Protocol;
 /// </summary>
 public static class PolicyReply
 {
+    // Nearly all answers of a server are a few short texts. A slot is replaced by the next text that falls into it, so what strangers can
+    // make it hold is bounded.
+    private const int MostKeptCharacters = 64;
+    private static readonly Kept?[] s_kept = new Kept?[64];
+
     private static ReadOnlySpan<byte> Prefix => "action="u8;
 
     private static ReadOnlySpan<byte> End => "\n\n"u8;
@@ -26,6 +31,27 @@ public static class PolicyReply
         var written = Encoding.UTF8.GetBytes(action, bytes.AsSpan(Prefix.Length));
         End.CopyTo(bytes.AsSpan(Prefix.Length + written));
         return bytes;
+    }
+
+    /// <summary>The same for a text that is probably answered again: the bytes are shared, and must not be changed.</summary>
+    /// <exception cref="ArgumentException">As for <see cref="Encode"/>.</exception>
+    public static ReadOnlyMemory<byte> EncodeOnce(string action)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(action);
+        if (action.Length > MostKeptCharacters)
+        {
+            return Encode(action);
+        }
+
+        ref var slot = ref s_kept[(uint)string.GetHashCode(action, StringComparison.Ordinal) % (uint)s_kept.Length];
+        var kept = Volatile.Read(ref slot);
+        if (kept is null || kept.Action != action)
+        {
+            kept = new Kept(action, Encode(action));
+            Volatile.Write(ref slot, kept);
+        }
+
+        return kept.Bytes;
     }
 
     /// <summary>
@@ -61,4 +87,6 @@ public static class PolicyReply
 
         return true;
     }
+
+    private sealed record Kept(string Action, byte[] Bytes);
 }

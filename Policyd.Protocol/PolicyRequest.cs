@@ -1,4 +1,7 @@
+using System.Buffers;
 using System.Buffers.Text;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Policyd.Protocol;
@@ -6,24 +9,47 @@ namespace Policyd.Protocol;
 /// <summary>
 /// One request as Postfix sent it (SMTPD_POLICY_README). Immutable. Attributes are looked up far more often than all of them are
 /// read, so it keeps the bytes and where each known value stands in them, and makes a string when somebody asks for it, once.
-/// May be read by several threads.
+/// May be read by several threads, for as long as the server answers it: its bytes may be rented, and are then given back.
 /// </summary>
 public sealed class PolicyRequest
 {
-    private readonly ReadOnlyMemory<byte> _bytes;
-    private readonly ValueSpan[] _known;
-    private string?[]? _strings;
+    private readonly int _start;
+    private readonly int _length;
+    private readonly ValueSpans _known;
+    private readonly bool _hasOthers;
+    private readonly bool _isRented;
+    private byte[]? _bytes;
+    private string? _instance;
+    private AttributeText? _texts;
 
-    internal PolicyRequest(ReadOnlyMemory<byte> bytes, ValueSpan[] known)
+    internal PolicyRequest(ReadOnlyMemory<byte> bytes, in ValueSpans known, bool hasOthers)
     {
-        _bytes = bytes;
+        var array = MemoryMarshal.TryGetArray(bytes, out var segment) ? segment : bytes.ToArray();
+        (_bytes, _start, _length) = (array.Array, array.Offset, array.Count);
         _known = known;
+        _hasOthers = hasOthers;
+    }
+
+    internal PolicyRequest(byte[] rented, int length, in ValueSpans known, bool hasOthers)
+    {
+        (_bytes, _length, _isRented) = (rented, length, true);
+        _known = known;
+        _hasOthers = hasOthers;
     }
 
     /// <summary>
     /// The lines as they came, each with its line end, without the empty line that closes them: with one LF more it is the request again.
     /// </summary>
-    public ReadOnlyMemory<byte> Bytes => _bytes;
+    /// <exception cref="ObjectDisposedException">The request is answered and its bytes are given back.</exception>
+    public ReadOnlyMemory<byte> Bytes
+    {
+        get
+        {
+            var bytes = Volatile.Read(ref _bytes);
+            ObjectDisposedException.ThrowIf(bytes is null, this);
+            return bytes.AsMemory(_start, _length);
+        }
+    }
 
     /// <summary>How many different attributes there are.</summary>
     public int Count => Attributes.Count();
@@ -36,7 +62,7 @@ public sealed class PolicyRequest
         get
         {
             var values = new OrderedDictionary<string, string>(StringComparer.Ordinal);
-            var lines = new RequestLines(_bytes.Span);
+            var lines = new RequestLines(Bytes.Span);
             while (lines.MoveNext())
             {
                 var line = lines.Line;
@@ -94,7 +120,7 @@ public sealed class PolicyRequest
     public string QueueId => Text(PolicyAttribute.QueueId);
 
     /// <inheritdoc cref="PolicyAttribute.Instance"/>
-    public string Instance => Text(PolicyAttribute.Instance);
+    public string Instance => _instance ??= Encoding.UTF8.GetString(Utf8(PolicyAttribute.Instance));
 
     /// <summary>The size of the mail in bytes; 0 when absent or not a number.</summary>
     public long Size => Number(PolicyAttribute.Size);
@@ -157,7 +183,7 @@ public sealed class PolicyRequest
                 return this[known];
             }
 
-            return FindUnknown(Encoding.UTF8.GetBytes(name)) is { } value ? Encoding.UTF8.GetString(_bytes.Span[value]) : null;
+            return _hasOthers && Find(Encoding.UTF8.GetBytes(name)) is { } value ? Encoding.UTF8.GetString(Bytes.Span[value]) : null;
         }
     }
 
@@ -166,25 +192,45 @@ public sealed class PolicyRequest
     {
         get
         {
+            for (var text = Volatile.Read(ref _texts); text is not null; text = text.Next)
+            {
+                if (text.Attribute == attribute)
+                {
+                    return text.Value;
+                }
+            }
+
             if (!Has(attribute))
             {
                 return null;
             }
 
-            // Two threads may both make the string: both make the same.
-            var strings = _strings ??= new string?[_known.Length];
-            return strings[(int)attribute] ??= Encoding.UTF8.GetString(Utf8(attribute));
+            // Two threads may both make a string, and one of the two is not kept: it is made again when it is asked for.
+            var made = new AttributeText(attribute, Encoding.UTF8.GetString(Utf8(attribute)), _texts);
+            Volatile.Write(ref _texts, made);
+            return made.Value;
         }
     }
 
     /// <summary>True when the attribute was sent, even with an empty value.</summary>
-    public bool Has(PolicyAttribute attribute) => _known[(int)attribute].IsPresent;
+    public bool Has(PolicyAttribute attribute) => RangeOf(attribute) is not null;
 
     /// <summary>The bytes of a value as they came; empty when absent.</summary>
     public ReadOnlySpan<byte> Utf8(PolicyAttribute attribute)
     {
-        var value = _known[(int)attribute];
-        return _bytes.Span.Slice(value.Start, value.Length);
+        return RangeOf(attribute) is { } range ? Bytes.Span[range] : default;
+    }
+
+    /// <summary>
+    /// Gives rented bytes back; harmless when they are not rented or are back already. Only for whoever knows that nobody reads the
+    /// request any more: whoever holds its bytes then reads those of another.
+    /// </summary>
+    internal void Return()
+    {
+        if (_isRented && Interlocked.Exchange(ref _bytes, null) is { } rented)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
     }
 
     private string Text(PolicyAttribute attribute) => this[attribute] ?? string.Empty;
@@ -195,7 +241,19 @@ public sealed class PolicyRequest
         return Utf8Parser.TryParse(text, out long number, out var read) && read == text.Length && number > 0 ? number : 0;
     }
 
-    private Range? FindUnknown(ReadOnlySpan<byte> name)
+    // In a request that is too long for the short index the names are looked for as those are that have no index.
+    private Range? RangeOf(PolicyAttribute attribute)
+    {
+        if (!ValueSpan.Fits(_length))
+        {
+            return Find(Encoding.ASCII.GetBytes(PolicyAttributes.NameOf(attribute)));
+        }
+
+        var value = _known[(int)attribute];
+        return value.IsPresent ? value.Start..(value.Start + value.Length) : null;
+    }
+
+    private Range? Find(ReadOnlySpan<byte> name)
     {
         Range? found = null;
         if (name.Contains((byte)'='))
@@ -203,7 +261,7 @@ public sealed class PolicyRequest
             return null;   // a name ends at its first '=': "x=1" is not in the line "x=1=2"
         }
 
-        var lines = new RequestLines(_bytes.Span);
+        var lines = new RequestLines(Bytes.Span);
         while (lines.MoveNext())
         {
             var line = lines.Line;
@@ -217,9 +275,22 @@ public sealed class PolicyRequest
     }
 
     /// <summary>Where a value stands in the bytes. The default says: not there.</summary>
-    internal readonly record struct ValueSpan(int Start, int Length)
+    internal readonly record struct ValueSpan(ushort Start, ushort Length)
     {
         // No value can begin at 0: a name of at least one byte and its '=' come first.
         public bool IsPresent => Start > 0;
+
+        /// <summary>Whether places in so many bytes can be told.</summary>
+        public static bool Fits(int bytes) => bytes <= ushort.MaxValue;
     }
+
+    /// <summary>A place for each attribute, in the request itself: an array for each request would be garbage.</summary>
+    [InlineArray((int)PolicyAttribute.MailVersion + 1)]
+    internal struct ValueSpans
+    {
+        private ValueSpan _first;
+    }
+
+    // Few attributes of a request are asked for as strings, so a list is shorter than a table for all.
+    private sealed record AttributeText(PolicyAttribute Attribute, string Value, AttributeText? Next);
 }

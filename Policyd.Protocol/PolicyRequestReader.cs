@@ -22,9 +22,33 @@ public static class PolicyRequestReader
         [NotNullWhen(true)] out PolicyRequest? request,
         [NotNullWhen(false)] out RequestError? error)
     {
+        var isRead = TryRead(frame.Span, limits, out var index, out error);
+        request = isRead ? new PolicyRequest(frame[..index.Length], index.Known, index.HasOthers) : null;
+        return isRead;
+    }
+
+    /// <summary>The same for a frame in rented memory, which the request gives back once it is answered.</summary>
+    internal static bool TryReadRented(
+        byte[] frame,
+        int length,
+        RequestLimits limits,
+        [NotNullWhen(true)] out PolicyRequest? request,
+        [NotNullWhen(false)] out RequestError? error)
+    {
+        var isRead = TryRead(frame.AsSpan(0, length), limits, out var index, out error);
+        request = isRead ? new PolicyRequest(frame, index.Length, index.Known, index.HasOthers) : null;
+        return isRead;
+    }
+
+    internal static RequestError TooLarge(RequestLimits limits) => new(
+        RequestErrorKind.TooLarge,
+        string.Create(CultureInfo.InvariantCulture, $"the request is larger than {limits.MaxRequestBytes} bytes"));
+
+    private static bool TryRead(
+        ReadOnlySpan<byte> bytes, RequestLimits limits, out Index index, [NotNullWhen(false)] out RequestError? error)
+    {
         ArgumentNullException.ThrowIfNull(limits);
-        request = null;
-        var bytes = frame.Span;
+        index = default;
         error = bytes.Length > limits.MaxRequestBytes ? TooLarge(limits)
             : bytes.Contains((byte)0) ? new RequestError(RequestErrorKind.Nul, "the request contains a NUL byte")
             : null;
@@ -33,35 +57,28 @@ public static class PolicyRequestReader
             return false;
         }
 
-        var known = new PolicyRequest.ValueSpan[PolicyAttributes.Count];
         var lines = new RequestLines(bytes);
-        var end = 0;
         while (lines.MoveNext())
         {
-            error = ReadLine(ref lines, limits, known);
+            error = ReadLine(ref lines, limits, ref index);
             if (error is not null)
             {
                 return false;
             }
 
-            end = lines.Next;
+            index.Length = lines.Next;
         }
 
-        if (end == 0)
+        if (index.Length == 0)
         {
             error = new RequestError(RequestErrorKind.Empty, "an empty line came without any attribute before it");
             return false;
         }
 
-        request = new PolicyRequest(frame[..end], known);
         return true;
     }
 
-    internal static RequestError TooLarge(RequestLimits limits) => new(
-        RequestErrorKind.TooLarge,
-        string.Create(CultureInfo.InvariantCulture, $"the request is larger than {limits.MaxRequestBytes} bytes"));
-
-    private static RequestError? ReadLine(ref RequestLines lines, RequestLimits limits, PolicyRequest.ValueSpan[] known)
+    private static RequestError? ReadLine(ref RequestLines lines, RequestLimits limits, ref Index index)
     {
         var line = lines.Line;
         var equal = line.IndexOf((byte)'=');
@@ -83,9 +100,13 @@ public static class PolicyRequestReader
                     CultureInfo.InvariantCulture, $"an attribute's name is longer than {limits.MaxNameBytes} bytes: \"{Show(line)}\""));
         }
 
-        if (PolicyAttributes.TryFind(line[..equal], out var attribute))
+        if (!PolicyAttributes.TryFind(line[..equal], out var attribute))
         {
-            known[(int)attribute] = new PolicyRequest.ValueSpan(lines.Start + equal + 1, line.Length - equal - 1);
+            index.HasOthers = true;
+        }
+        else if (PolicyRequest.ValueSpan.Fits(lines.Start + line.Length))
+        {
+            index.Known[(int)attribute] = new((ushort)(lines.Start + equal + 1), (ushort)(line.Length - equal - 1));
         }
 
         return null;
@@ -108,5 +129,13 @@ public static class PolicyRequestReader
         }
 
         return line.Length > ShownBytes ? shown.Append("...").ToString() : shown.ToString();
+    }
+
+    /// <summary>What one pass over a frame finds: its length without the closing empty line, and where the values stand.</summary>
+    private struct Index
+    {
+        public int Length;
+        public bool HasOthers;
+        public PolicyRequest.ValueSpans Known;
     }
 }

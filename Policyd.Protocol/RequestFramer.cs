@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 
 namespace Policyd.Protocol;
@@ -55,7 +56,31 @@ public sealed class RequestFramer(RequestLimits limits)
     /// </summary>
     public FrameStatus TryTake(out ReadOnlyMemory<byte> frame, [MaybeNullWhen(true)] out RequestError? error)
     {
-        frame = default;
+        var status = TryFind(out var length, out error);
+        frame = status == FrameStatus.Frame ? Take(length).ToArray() : default;
+        return status;
+    }
+
+    /// <summary>
+    /// The same into memory of the shared pool: whoever takes the frame gives it back when nobody reads it any more. It may be longer than
+    /// the frame.
+    /// </summary>
+    internal FrameStatus TryRent(out byte[]? frame, out int length, [MaybeNullWhen(true)] out RequestError? error)
+    {
+        var status = TryFind(out length, out error);
+        frame = null;
+        if (status == FrameStatus.Frame)
+        {
+            frame = ArrayPool<byte>.Shared.Rent(length);
+            Take(length).CopyTo(frame);
+        }
+
+        return status;
+    }
+
+    private FrameStatus TryFind(out int length, out RequestError? error)
+    {
+        length = 0;
         error = null;
         while (true)
         {
@@ -76,20 +101,27 @@ public sealed class RequestFramer(RequestLimits limits)
 
             if (line.IsEmpty || (line.Length == 1 && line[0] == '\r'))
             {
-                frame = _buffer.AsSpan(_start, _lineStart - _start).ToArray();
-                _start = _lineStart;
-                if (_start == _end)
-                {
-                    _start = _end = _scanned = _lineStart = 0;
-                    if (_buffer.Length > LargestIdleBuffer)
-                    {
-                        _buffer = [];
-                    }
-                }
-
+                length = _lineStart - _start;
                 return FrameStatus.Frame;
             }
         }
+    }
+
+    // The bytes are to be copied before anything is appended.
+    private ReadOnlySpan<byte> Take(int length)
+    {
+        var taken = _buffer.AsSpan(_start, length);
+        _start = _lineStart;
+        if (_start == _end)
+        {
+            _start = _end = _scanned = _lineStart = 0;
+            if (_buffer.Length > LargestIdleBuffer)
+            {
+                _buffer = [];
+            }
+        }
+
+        return taken;
     }
 
     private bool WithinBound(int end, out RequestError? error)

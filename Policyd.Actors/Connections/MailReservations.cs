@@ -55,12 +55,16 @@ internal sealed class MailReservations(ICounters counters)
     /// <summary>The mail comes to nothing more.</summary>
     public void End()
     {
-        foreach (var key in _reserved ?? [])
+        if (_reserved is not { } reserved)
         {
-            counters.Release(key, _instance);
+            return;
         }
 
         _reserved = null;
+        foreach (var key in reserved)
+        {
+            counters.Release(key, _instance);
+        }
     }
 
     private static bool IsRefused(in ChainOutcome outcome) =>

@@ -60,11 +60,11 @@ internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeou
 
         private void Emit()
         {
-            switch (_framer.TryTake(out var frame, out var error))
+            switch (_framer.TryRent(out var frame, out var length, out var error))
             {
                 case FrameStatus.Frame:
                     _connection?.Received();
-                    if (PolicyRequestReader.TryRead(frame, _limits, out var request, out error))
+                    if (PolicyRequestReader.TryReadRented(frame!, length, _limits, out var request, out error))
                     {
                         Push(_stage._out, request!);
                     }

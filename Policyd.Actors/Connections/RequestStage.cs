@@ -36,6 +36,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         private readonly MailReservations _reservations;
         private PendingRequest? _asking;
         private long _askedAt;
+        private bool _isKeptByLog;
         private int _answers;
 
         public Logic(RequestStage stage, ServerContext server, PolicyEndpoint listener, ManagedConnection connection, string peer)
@@ -90,7 +91,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
                 return;
             }
 
-            _server.Model.LogReceived(virtualHost, request);
+            _isKeptByLog = _server.Model.LogReceived(virtualHost, request);
             _reservations.Begin(request.Instance);
             _askedAt = Stopwatch.GetTimestamp();
             var deadline = Environment.TickCount64 + _server.RequestTimeout;
@@ -149,14 +150,19 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _server.Statistics.Left();
             var outcome = pending.Outcome;
             _reservations.Answered(pending.Request, outcome);
-            _server.Report(pending, Stopwatch.GetElapsedTime(_askedAt));
+            var isKeptByLog = _server.Report(pending, Stopwatch.GetElapsedTime(_askedAt)) || _isKeptByLog;
+            if (outcome.IsOver && !isKeptByLog)
+            {
+                pending.Request.Return();
+            }
+
             if (outcome.Action is null)
             {
                 CompleteStage();
                 return;
             }
 
-            Push(_stage._out, PolicyReply.Encode(outcome.Action));
+            Push(_stage._out, PolicyReply.EncodeOnce(outcome.Action));
             _answers++;
             if (IsClosed(_stage._in))
             {

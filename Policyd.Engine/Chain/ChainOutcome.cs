@@ -13,6 +13,9 @@ public readonly record struct ChainOutcome(string? Action, string? Plugin, strin
     /// <summary>The counters on which this request reserved, each once, also when it failed; null when there are none.</summary>
     public IReadOnlyList<CounterKey>? Reserved { get; init; }
 
+    /// <summary>Whether every plugin has ended: none that was given up still reads the request.</summary>
+    public bool IsOver { get; init; }
+
     /// <summary>
     /// The scores of the mail as this request left them, for the log; null when nothing scored, and when the log does not show them.
     /// </summary>

@@ -9,9 +9,15 @@ namespace Policyd.Engine.Chain;
 
 // One request on its way through a virtual host's chain and the chains nested in it: what the chain itself has to know of it.
 internal sealed class ChainRun(PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline)
-    : RequestRun(request, session, host.Name, environment.Clock, environment.Logger)
+    : RequestRun(request, session)
 {
     private DnsBudget? _lookups;
+
+    public override string VirtualHost => Host.Name;
+
+    public override TimeProvider Clock => Environment.Clock;
+
+    public override ILogger Logger => Environment.Logger;
 
     public VirtualHost Host { get; } = host;
 

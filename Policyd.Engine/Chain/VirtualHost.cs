@@ -75,6 +75,7 @@ public sealed class VirtualHost
         {
             Reserved = run.Reserved,
             Scores = Scores(run),
+            IsOver = !run.HasAbandoned,
         };
     }
 
@@ -89,7 +90,12 @@ public sealed class VirtualHost
                 run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, plugin, failure.Message + more));
         }
 
-        return new ChainOutcome(null, plugin, run.Failure, run.Session) { Reserved = run.Reserved, Scores = Scores(run) };
+        return new ChainOutcome(null, plugin, run.Failure, run.Session)
+        {
+            Reserved = run.Reserved,
+            Scores = Scores(run),
+            IsOver = !run.HasAbandoned,
+        };
     }
 
     // Now, since the next request of the mail may score before this one's line is made.

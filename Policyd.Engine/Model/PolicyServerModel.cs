@@ -107,12 +107,16 @@ public sealed class PolicyServerModel
     /// <summary>Logs a request as it came, at level 4.</summary>
     /// <param name="host">Its virtual host.</param>
     /// <param name="request">The request.</param>
-    public void LogReceived(VirtualHost host, PolicyRequest request)
+    /// <returns>Whether the log keeps the request: its line is made later, by the log's own thread.</returns>
+    public bool LogReceived(VirtualHost host, PolicyRequest request)
     {
-        if (Chains.Logger.IsEnabled(LogLevel.Trace))
+        if (!Chains.Logger.IsEnabled(LogLevel.Trace))
         {
-            ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
+            return false;
         }
+
+        ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
+        return true;
     }
 
     /// <summary>
@@ -122,11 +126,12 @@ public sealed class PolicyServerModel
     /// <param name="request">The request.</param>
     /// <param name="elapsed">From arrival to answer.</param>
     /// <param name="outcome">What came out.</param>
-    public void LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
+    /// <returns>Whether the log keeps the request.</returns>
+    public bool LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
     {
         if (!RequestLogLine.IsShown(Chains.Logger))
         {
-            return;
+            return false;
         }
 
         var record = new RequestRecord
@@ -140,6 +145,7 @@ public sealed class PolicyServerModel
             Elapsed = elapsed,
         };
         ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
+        return true;
     }
 
     /// <summary>Runs the cron of all plugins.</summary>

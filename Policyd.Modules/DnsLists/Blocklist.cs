@@ -35,16 +35,19 @@ internal sealed class Blocklist
         ListDomain.Create(setup, domain, key) is { } its ? new Blocklist(setup, its, answers) : null;
 
     /// <summary>Sends the questions about a name, so that their answers are there when the plugin runs.</summary>
-    public void Start(string name) => _ = AskBothAsync(AsIs(name), null, null).AsTask();
+    public void Start(string name, bool withText) => _ = AskBothAsync(AsIs(name), withText, null, null).AsTask();
 
-    /// <summary>What the list says of a name; null when it could not be asked, which is logged.</summary>
-    public ValueTask<ListResult?> LookUpAsync(string name, PluginContext context, Plugin plugin) =>
-        AskBothAsync(AsIs(name), context, plugin);
+    /// <summary>
+    /// What the list says of a name; null when it could not be asked, which is logged. Its text takes a second question, so it is empty
+    /// where no message shows it.
+    /// </summary>
+    public ValueTask<ListResult?> LookUpAsync(string name, bool withText, PluginContext context, Plugin plugin) =>
+        AskBothAsync(AsIs(name), withText, context, plugin);
 
     // A stranger's backslash is a byte like others; for the resolver it would take the dot behind it into the label.
     private static string AsIs(string name) => name.Replace("\\", "\\\\", StringComparison.Ordinal);
 
-    private async ValueTask<ListResult?> AskBothAsync(string name, PluginContext? context, Plugin? plugin)
+    private async ValueTask<ListResult?> AskBothAsync(string name, bool withText, PluginContext? context, Plugin? plugin)
     {
         var full = name + "." + _domain.Name;
         var answer = await AskAsync(full, DnsRecordType.A, context).ConfigureAwait(false);
@@ -69,7 +72,7 @@ internal sealed class Blocklist
         }
 
         // A list that refuses is not asked a second time in vain.
-        var why = sorted.IsWorthAsking ? await AskAsync(full, DnsRecordType.Txt, context).ConfigureAwait(false) : s_noTime;
+        var why = withText && sorted.IsWorthAsking ? await AskAsync(full, DnsRecordType.Txt, context).ConfigureAwait(false) : s_noTime;
         return new ListResult(
             sorted.Counting,
             _domain.Hide(why.Records.OfType<TextRecord>().FirstOrDefault()?.Text ?? ""),

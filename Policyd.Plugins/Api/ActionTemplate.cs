@@ -23,6 +23,10 @@ public sealed class ActionTemplate : IOptionValue<ActionTemplate>
     /// <summary>The action with a sample word for each place: what the grammar is asked about before any request is there.</summary>
     public string Sample => Fill(static (_, _) => "x", 0);
 
+    /// <summary>Whether the action has a place.</summary>
+    /// <param name="place">Its name without the percent signs.</param>
+    internal bool Shows(string place) => _parts.Contains((place, true));
+
     /// <summary>A template of a text.</summary>
     /// <param name="text">The action.</param>
     public static implicit operator ActionTemplate(string text) => new(text);

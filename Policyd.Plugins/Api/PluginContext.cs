@@ -19,7 +19,6 @@ public sealed class PluginContext
     private readonly RequestRun _run;
     private readonly PluginContext? _parent;
     private readonly long _deadline;
-    private readonly Lock _cancellationLock = new();
     private CancellationTokenSource? _cancellation;
     private Session? _afterAbandon;
 
@@ -81,7 +80,7 @@ public sealed class PluginContext
     {
         get
         {
-            lock (_cancellationLock)
+            lock (_run)
             {
                 if (_cancellation is null)
                 {
@@ -160,7 +159,7 @@ public sealed class PluginContext
     public void AddScore(string name, double value, string field = "score")
     {
         var session = Session;
-        var detail = field + "_detail";
+        var detail = DetailOf(field);
         var own = $"{ScoreName.Escape(name)}={PerlNumber.Format(value)}";
         session[field] = PerlNumber.Format(PerlNumber.Parse(session[field]) + value);
         session[detail] = session[detail] is { Length: > 0 } before ? $"{before}, {own}" : own;
@@ -184,7 +183,7 @@ public sealed class PluginContext
 
     /// <summary>What a score is made of: <c>name=value, name=value</c>; empty when nothing was added.</summary>
     /// <param name="field">Which score.</param>
-    public string ScoreDetail(string field = "score") => Session[field + "_detail"] ?? "";
+    public string ScoreDetail(string field = "score") => Session[DetailOf(field)] ?? "";
 
     /// <summary>Logs a message with virtual host, instance and plugin before it; control characters are escaped.</summary>
     /// <param name="level">The level.</param>
@@ -204,8 +203,8 @@ public sealed class PluginContext
     internal void Abandon()
     {
         Volatile.Write(ref _afterAbandon, new Session());
-        _run.Session = _run.Session.Detach();
-        lock (_cancellationLock)
+        _run.Abandon();
+        lock (_run)
         {
             _cancellation?.CancelAsync();
         }
@@ -215,12 +214,15 @@ public sealed class PluginContext
     {
         if (_cancellation is { } cancellation)
         {
-            lock (_cancellationLock)
+            lock (_run)
             {
                 cancellation.Dispose();
             }
         }
     }
+
+    // Nearly every score is the default one, whose name need not be made anew.
+    private static string DetailOf(string field) => field == "score" ? "score" + MailScore.DetailSuffix : field + MailScore.DetailSuffix;
 
     private async ValueTask<T> KeepAsync<T>(string key, ValueTask<T> computing)
     {

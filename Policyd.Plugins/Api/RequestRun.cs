@@ -9,49 +9,55 @@ namespace Policyd.Plugins.Api;
 /// <summary>
 /// What all plugins of one request share, those of nested chains included. The chain makes it, and each plugin sees it through its context.
 /// </summary>
-internal abstract class RequestRun(PolicyRequest request, Session session, string virtualHost, TimeProvider clock, ILogger logger)
+internal abstract class RequestRun(PolicyRequest request, Session session)
 {
-    private readonly Lock _lock = new();
     private Session _session = session;
     private List<(CounterKey Key, CounterWindow Window)>? _reserved;
     private DateTimeOffset? _time;
 
     public PolicyRequest Request { get; } = request;
 
-    public string VirtualHost { get; } = virtualHost;
+    public abstract string VirtualHost { get; }
 
-    public TimeProvider Clock { get; } = clock;
+    public abstract TimeProvider Clock { get; }
 
-    public ILogger Logger { get; } = logger;
+    public abstract ILogger Logger { get; }
 
     /// <summary>What the request may ask of the network; made when first asked for.</summary>
     public abstract DnsBudget Lookups { get; }
 
-    /// <summary>Only the chain replaces it.</summary>
-    public Session Session
-    {
-        get => Volatile.Read(ref _session);
-        set => Volatile.Write(ref _session, value);
-    }
+    /// <summary>Only <see cref="Abandon"/> replaces it.</summary>
+    public Session Session => Volatile.Read(ref _session);
+
+    /// <summary>Whether a plugin was given up, which then runs on and may read the request at any time.</summary>
+    public bool HasAbandoned { get; private set; }
 
     /// <summary>Local time, taken once: all plugins of a request count into the same month.</summary>
     public DateTimeOffset Time => _time ??= Clock.GetLocalNow();
 
-    // A plugin that was given up may still write while the outcome is made: hence the lock and the copy.
+    // A plugin that was given up may still write while the outcome is made: hence the lock and the copy. The lock is
+    // the run itself, which no plugin can reach: most requests never need one.
     public IReadOnlyList<CounterKey>? Reserved
     {
         get
         {
-            lock (_lock)
+            lock (this)
             {
                 return _reserved is null or { Count: 0 } ? null : [.. _reserved.Select(static held => held.Key).Distinct()];
             }
         }
     }
 
+    /// <summary>A plugin is given up: what it holds of the session is emptied, and the chain goes on with a new one.</summary>
+    public void Abandon()
+    {
+        HasAbandoned = true;
+        Volatile.Write(ref _session, Session.Detach());
+    }
+
     public void AddReserved(CounterKey key, CounterWindow window)
     {
-        lock (_lock)
+        lock (this)
         {
             _reserved ??= [];
             if (!_reserved.Contains((key, window)))
@@ -63,7 +69,7 @@ internal abstract class RequestRun(PolicyRequest request, Session session, strin
 
     public void RemoveReserved(CounterKey key, CounterWindow window)
     {
-        lock (_lock)
+        lock (this)
         {
             _reserved?.Remove((key, window));
         }

@@ -51,6 +51,10 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
         };
     }
 
+    /// <summary>Whether a request may have this value: it is the option's own, or a user may have any.</summary>
+    /// <param name="value">The value.</param>
+    internal bool MayBe(T value) => SessionKey is not null || EqualityComparer<T>.Default.Equals(Default, value);
+
     /// <inheritdoc/>
     public object? ValueOf(string key) => key.StartsWith("uc_", StringComparison.Ordinal) ? SessionKey : Default;
 

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Sessions;
@@ -13,8 +16,17 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Actors;
 
-public sealed class RequestPathAllocationSpecs
+[Collection(Alone.Name)]
+public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
 {
+    private const int Windows = 8;
+    private const int Warm = 300;
+    private const int Requests = 2000;
+
+    // Some 1,020 bytes once all is compiled with optimizations, which on a busy machine may come after the test.
+    private const long MostGarbage = 1200;
+    private const double MostWorkItems = 7;
+
 #if DEBUG
     private const long Slack = 500;   // the compiler makes the state machines of async methods classes here
 #else
@@ -54,6 +66,30 @@ public sealed class RequestPathAllocationSpecs
             },
             Rounds);
         Assert.True(whole <= chain + Slack, $"{whole} bytes a request, of which the chain's are {chain}");
+    }
+
+    [Fact]
+    public async Task A_request_through_the_whole_server_makes_little_garbage_and_few_work_items()
+    {
+        await using var server = await ServerUnderTest.StartAsync(
+            """
+            policyd { listen = ["127.0.0.1:0"], session_cache { module = None }
+              virtual_hosts = [ { name = test, port = "127.0.0.1:0", plugins = [ { name = tag, module = AddScoreHeader } ] } ] }
+            """,
+            logs: LogLevel.Warning);
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        var least = await Task.Factory.StartNew(
+            () =>
+            {
+                socket.Connect(IPAddress.Loopback, server.Endpoint.Port);   // one that has connected asynchronously allocates to wait
+                return Enumerable.Range(0, Windows).Select(window => Cost(socket, window)).Aggregate(Least);
+            },
+            TestContext.Current.CancellationToken,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
+        Summary.Line(output, $"a plain request: {least.Bytes} bytes of garbage, {least.WorkItems:F2} work items");
+        Assert.InRange(least.Bytes, 0, MostGarbage);
+        Assert.InRange(least.WorkItems, 0, MostWorkItems);
     }
 
     [Fact]
@@ -145,6 +181,38 @@ public sealed class RequestPathAllocationSpecs
         public void Dispose()
         {
         }
+    }
+
+    private static (long Bytes, double WorkItems) Least((long Bytes, double WorkItems) one, (long Bytes, double WorkItems) other) =>
+        (Math.Min(one.Bytes, other.Bytes), Math.Min(one.WorkItems, other.WorkItems));
+
+    // The figures are those of the process. Nothing else runs beside this class, but what other tests have left may still end: hence the
+    // least of some windows. The client allocates nothing and needs no pool.
+    private static (long Bytes, double WorkItems) Cost(Socket socket, int window)
+    {
+        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", $"{window:D4}.000000").Add("sender", "a@example.org")
+            .Add("client_address", "192.0.2.1").Add("helo_name", "mail.example.org").ToBytes();
+        var number = request.AsSpan().IndexOf(".000000"u8) + 1;
+        var answer = new byte[256];
+        var (bytes, items) = (0L, 0L);
+        for (var i = -Warm; i < Requests; i++)
+        {
+            if (i == 0)
+            {
+                (bytes, items) = (GC.GetTotalAllocatedBytes(precise: true), ThreadPool.CompletedWorkItemCount);
+            }
+
+            (i + Warm).TryFormat(request.AsSpan(number, 6), out _, "D6", CultureInfo.InvariantCulture);
+            socket.Send(request);
+            for (var read = 0; !answer.AsSpan(0, read).EndsWith("\n\n"u8);)
+            {
+                read += socket.Receive(answer.AsSpan(read));
+            }
+        }
+
+        bytes = GC.GetTotalAllocatedBytes(precise: true) - bytes;
+        items = ThreadPool.CompletedWorkItemCount - items;
+        return (bytes / Requests, items / (double)Requests);
     }
 
     private static long Allocated(Action action, int rounds)

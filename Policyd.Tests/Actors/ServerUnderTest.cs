@@ -51,10 +51,15 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     /// <param name="file">The name of its file, whose ending tells the language.</param>
     /// <param name="dns">Who looks names up; null: the server that the configuration names.</param>
     /// <param name="clock">The time; null: the system's.</param>
+    /// <param name="logs">From which level on the log shows anything.</param>
     public static async Task<ServerUnderTest> StartAsync(
-        string configuration, string file = "policyd.hocon", IDnsResolver? dns = null, TimeProvider? clock = null)
+        string configuration,
+        string file = "policyd.hocon",
+        IDnsResolver? dns = null,
+        TimeProvider? clock = null,
+        LogLevel logs = LogLevel.Trace)
     {
-        var log = new LogCapture();
+        var log = new LogCapture(logs);
         using var folder = new TemporaryFolder();
         var document = ConfigurationFile.Read(folder.Write(file, configuration));
         var model = ModelBuilder.Build(document, new ModelEnvironment

@@ -132,6 +132,69 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
                 + $"{second.Elapsed.TotalMilliseconds:F2} ms from the cache");
     }
 
+    [Theory]
+    [InlineData("mode = passive", 0)]
+    [InlineData("mode = accept", 0)]
+    [InlineData("mode = reject", 1)]
+    [InlineData("mode = passive, uc_mode = other_mode", 1)]
+    [InlineData("""mode = reject, reject_message = "no %IP%" """, 0)]
+    [InlineData("""mode = passive }, { name = act, module = RBLAction, result_from = bl, answers = ["127.0.0.2"] """, 1)]
+    [InlineData("""mode = passive }, { name = act, module = RBLAction, result_from = bl, answers = ["127.0.0.2"], mode = passive """, 0)]
+    public async Task The_text_of_an_rbl_is_asked_for_only_where_a_message_may_show_it(string options, int questions)
+    {
+        await using var server = new ScriptedDnsServer().A("7.2.0.192.bl.test", "127.0.0.2").Txt("7.2.0.192.bl.test", "why");
+        await using var policy = new Host(server, $"{{ name = bl, module = RBL, domain = bl.test, {options} }}");
+        var answer = await policy.AskAsync("192.0.2.7");
+        Assert.Equal(questions, server.CountOf("7.2.0.192.bl.test", 16));
+        Assert.Equal(1, server.CountOf("7.2.0.192.bl.test", 1));
+        if (answer?.StartsWith("reject", StringComparison.Ordinal) == true)
+        {
+            Assert.Equal(questions == 1 ? "reject delivery from 192.0.2.7 rejected (why)" : "reject no 192.0.2.7", answer);
+        }
+    }
+
+    [Theory]
+    [InlineData("", "bad.example", "other.example", 1, 0)]
+    [InlineData("", "same.example", "same.example", 1, 1)]
+    [InlineData("sender_mode = passive, reverse_client_name_mode = passive", "bad.example", "other.example", 0, 0)]
+    [InlineData("helo_name_mode = reject", "fine.test", "other.example", 0, 1)]
+    [InlineData("""reject_message = "no %HOSTNAME%" """, "bad.example", "other.example", 0, 0)]
+    public async Task The_text_of_a_dbl_is_asked_for_only_where_a_message_may_show_it(
+        string options, string sender, string helo, int ofSender, int ofHelo)
+    {
+        await using var server = new ScriptedDnsServer();
+        foreach (var name in new[] { "bad.example", "other.example", "same.example" })
+        {
+            server.A(name + ".dbl.test", "127.0.1.2").Txt(name + ".dbl.test", "why");
+        }
+
+        await using var policy = new Host(server, $"{{ name = dbl, module = DBL, domain = dbl.test, {options} }}");
+        var answer = await policy.AskAsync("192.0.2.7", ("sender", "a@" + sender), ("helo_name", helo));
+        Assert.Equal((ofSender, ofHelo), (server.CountOf(sender + ".dbl.test", 16), server.CountOf(helo + ".dbl.test", 16)));
+        if (answer?.Contains("rejected", StringComparison.Ordinal) == true)
+        {
+            Assert.Contains(", why)", answer, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Eight_passive_lists_that_know_the_client_are_asked_once_each()
+    {
+        await using var server = new ScriptedDnsServer();
+        var lists = string.Join('\n', Enumerable.Range(1, 8).Select(number =>
+        {
+            server.A($"7.2.0.192.l{number}.test", "127.0.0.2").Txt($"7.2.0.192.l{number}.test", "why");
+            return $"{{ name = l{number}, module = RBL, domain = l{number}.test, mode = passive, score = 1 }}";
+        }));
+        await using var policy = new Host(server, lists + "\n{ name = tag, module = AddScoreHeader }");
+        server.Delay = TimeSpan.FromMilliseconds(100);
+        var asking = Stopwatch.StartNew();
+        Assert.StartsWith("PREPEND X-MtScore: YES score=8", await policy.AskAsync("192.0.2.7"), StringComparison.Ordinal);
+        asking.Stop();
+        Assert.Equal(8, server.Queries);
+        Summary.Line(output, $"dns: eight passive lists of 100 ms each that know the client: {asking.Elapsed.TotalMilliseconds:F0} ms");
+    }
+
     [SoakTest("waits for the deadline of a request of 5 s")]
     [Fact]
     public async Task Silent_server_delays_the_answer_and_does_not_change_it()

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Policyd.Tests.Support;
 
 /// <summary>Keeps what is logged, so that a test can ask that a mistake left one line and not a hundred.</summary>
-internal sealed class LogCapture : ILoggerProvider, ILoggerFactory
+internal sealed class LogCapture(LogLevel least = LogLevel.Trace) : ILoggerProvider, ILoggerFactory
 {
     private readonly ConcurrentQueue<(LogLevel Level, string Message)> _lines = new();
 
@@ -13,7 +13,7 @@ internal sealed class LogCapture : ILoggerProvider, ILoggerFactory
     public IEnumerable<string> Containing(string part) =>
         _lines.Select(line => line.Message).Where(message => message.Contains(part, StringComparison.Ordinal));
 
-    public ILogger CreateLogger(string categoryName) => new Capturing(_lines);
+    public ILogger CreateLogger(string categoryName) => new Capturing(_lines, least);
 
     public void AddProvider(ILoggerProvider provider)
     {
@@ -23,15 +23,20 @@ internal sealed class LogCapture : ILoggerProvider, ILoggerFactory
     {
     }
 
-    private sealed class Capturing(ConcurrentQueue<(LogLevel Level, string Message)> lines) : ILogger
+    private sealed class Capturing(ConcurrentQueue<(LogLevel Level, string Message)> lines, LogLevel least) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel logLevel) => true;
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= least;
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            lines.Enqueue((logLevel, formatter(state, exception)));
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel))
+            {
+                lines.Enqueue((logLevel, formatter(state, exception)));
+            }
+        }
     }
 }
