@@ -81,7 +81,7 @@ internal static class BerkeleyDbFile
         var item = page[from..to];
         return item[0] switch
         {
-            OnPage => LookupFile.Text(item[1..]),
+            OnPage => LookupFile.Text(pages.Take(item[1..])),
             OffPage when item.Length >= 12 => LookupFile.Text(pages.Chain(item)),
             _ => null,   // duplicates, which no map has
         };
@@ -98,7 +98,7 @@ internal static class BerkeleyDbFile
         var length = pages.UInt16(item);
         return item[2] switch   // with its highest bit set it is deleted
         {
-            OnPage when item.Length >= 3 + length => LookupFile.Text(item.Slice(3, length)),
+            OnPage when item.Length >= 3 + length => LookupFile.Text(pages.Take(item.Slice(3, length))),
             OnPage => throw Damaged("an item beyond its page"),
             OffPage when item.Length >= 12 => LookupFile.Text(pages.Chain(item)),
             _ => null,
@@ -121,13 +121,19 @@ internal static class BerkeleyDbFile
     private sealed class Pages
     {
         private const byte Checksummed = 1;
+
+        // Each byte belongs to one item, or to a few with the same key. Where thousands of items name the same bytes, a small file would
+        // fill the memory.
+        private const long MostOfFile = 4;
         private readonly byte[] _file;
         private readonly int _size;
         private readonly bool _bigEndian;
+        private long _left;
 
         public Pages(byte[] file)
         {
             _file = file;
+            _left = MostOfFile * file.Length;
             _bigEndian = BinaryPrimitives.ReadUInt32BigEndian(file.AsSpan(12)) is HashMagic or BtreeMagic;
             var (isHash, version, size) = (UInt32(file.AsSpan(12)) == HashMagic, UInt32(file.AsSpan(16)), UInt32(file.AsSpan(20)));
             if (version < (isHash ? 7u : 8u) || version > 10)
@@ -158,6 +164,13 @@ internal static class BerkeleyDbFile
         public uint UInt32(ReadOnlySpan<byte> at) =>
             _bigEndian ? BinaryPrimitives.ReadUInt32BigEndian(at) : BinaryPrimitives.ReadUInt32LittleEndian(at);
 
+        /// <summary>The bytes of an item, which count towards what a file of this length can hold.</summary>
+        public ReadOnlySpan<byte> Take(ReadOnlySpan<byte> item)
+        {
+            Spend(item.Length);
+            return item;
+        }
+
         /// <summary>
         /// What the chain of overflow pages holds that an item of 12 bytes names. Every page gives at least a byte, so a chain that bites
         /// its tail ends as well.
@@ -170,6 +183,7 @@ internal static class BerkeleyDbFile
                 throw Damaged("an item longer than the file");
             }
 
+            Spend(length);
             var bytes = new byte[length];
             var filled = 0;
             for (var next = first; filled < length;)
@@ -192,6 +206,15 @@ internal static class BerkeleyDbFile
             }
 
             return bytes;
+        }
+
+        private void Spend(long length)
+        {
+            _left -= length;
+            if (_left < 0)
+            {
+                throw Damaged("items that share their bytes");
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ internal sealed class PlainBerkeleyDbReader
     private readonly byte[] _file;
     private readonly bool _isBig;
     private readonly int _size;
+    private long _given;
 
     private PlainBerkeleyDbReader(byte[] file)
     {
@@ -151,7 +152,13 @@ internal sealed class PlainBerkeleyDbReader
         return [.. bytes];
     }
 
-    private static string Text(byte[] bytes) => Encoding.Latin1.GetString(bytes.Length > 0 && bytes[^1] == 0 ? bytes[..^1] : bytes);
+    // The items of a file share hardly a byte: four times its length is more than any real file holds.
+    private string Text(byte[] bytes)
+    {
+        _given += bytes.Length;
+        return _given <= 4L * _file.Length ? Encoding.Latin1.GetString(bytes.Length > 0 && bytes[^1] == 0 ? bytes[..^1] : bytes)
+            : throw new MalformedException("items that share their bytes");
+    }
 
     private int UInt16(int at) => _isBig ? new Cursor(_file, at).Big16() : new Cursor(_file, at).Little16();
 

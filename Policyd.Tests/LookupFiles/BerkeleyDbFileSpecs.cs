@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using Policyd.Backends.LookupFiles;
@@ -109,6 +110,32 @@ public sealed class BerkeleyDbFileSpecs : IDisposable
         }
 
         Assert.NotEqual(0, refused);
+    }
+
+    [Fact]
+    public void Small_file_whose_items_share_their_bytes_does_not_fill_the_memory()
+    {
+        // A page of metadata, and a leaf whose 16,000 entries all name one item of 30,000 bytes: 240 MB if each were read.
+        const int Size = 65536;
+        const int Entries = 16_000;
+        var file = new byte[2 * Size];
+        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(12), 0x053162);
+        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(16), 9);
+        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(20), Size);
+        var leaf = file.AsSpan(Size);
+        leaf[25] = 5;
+        BinaryPrimitives.WriteUInt16LittleEndian(leaf[20..], Entries);
+        for (var entry = 0; entry < Entries; entry++)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(leaf[(26 + (2 * entry))..], 33_000);
+        }
+
+        BinaryPrimitives.WriteUInt16LittleEndian(leaf[33_000..], 30_000);
+        leaf[33_002] = 1;
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var damaged = Assert.Throws<InvalidDataException>(() => BerkeleyDbFile.Read(file));
+        Assert.Equal("the file is damaged: items that share their bytes", damaged.Message);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 16 * file.Length);
     }
 
     [Fact]
