@@ -44,7 +44,7 @@ public static class OptionNames
                 continue;
             }
 
-            var distance = Distance(wrong.ToLowerInvariant(), name.ToLowerInvariant());
+            var distance = EditDistance.Between(wrong.ToLowerInvariant(), name.ToLowerInvariant());
             if (distance < bestDistance)
             {
                 (best, bestDistance) = (name, distance);
@@ -59,32 +59,4 @@ public static class OptionNames
     /// <param name="known">The names that there are.</param>
     public static string DidYouMean(string wrong, IEnumerable<string> known) =>
         Closest(wrong, known) is { } name ? $"; did you mean \"{name}\"?" : "";
-
-    // Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
-    private static int Distance(string a, string b)
-    {
-        var (before, previous, current) = (new int[b.Length + 1], new int[b.Length + 1], new int[b.Length + 1]);
-        for (var j = 0; j <= b.Length; j++)
-        {
-            previous[j] = j;
-        }
-
-        for (var i = 1; i <= a.Length; i++)
-        {
-            current[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var cost = a[i - 1] == b[j - 1] ? 0 : 1;
-                current[j] = Math.Min(Math.Min(current[j - 1], previous[j]) + 1, previous[j - 1] + cost);
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                {
-                    current[j] = Math.Min(current[j], before[j - 2] + 1);
-                }
-            }
-
-            (before, previous, current) = (previous, current, before);
-        }
-
-        return previous[b.Length];
-    }
 }

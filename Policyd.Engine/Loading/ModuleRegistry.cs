@@ -2,7 +2,6 @@ using System.Collections.Frozen;
 using System.Reflection;
 using Policyd.Modules;
 using Policyd.Plugins.Api;
-using Policyd.Protocol;
 
 namespace Policyd.Engine.Loading;
 

@@ -1,6 +1,5 @@
 using Policyd.Configuration.Tree;
 using Policyd.Plugins.Api;
-using Policyd.Protocol;
 
 namespace Policyd.Engine.Model;
 

@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Text;
-using Policyd.Protocol;
 
 namespace Policyd.Plugins.Idna;
 

@@ -1,6 +1,9 @@
-namespace Policyd.Protocol;
+namespace Policyd;
 
-/// <summary>Finds what somebody who mistyped a word most likely meant.</summary>
+/// <summary>
+/// Finds what somebody who mistyped a word most likely meant. Compiled into Policyd.Protocol and Policyd.Configuration, which use no other
+/// project.
+/// </summary>
 internal static class EditDistance
 {
     /// <summary>The candidate closest to <paramref name="word"/>; null when none is close enough to be a slip of the hand.</summary>
@@ -19,27 +22,31 @@ internal static class EditDistance
     }
 
     /// <summary>How many letters must be put in, taken out, changed or swapped with their neighbour (optimal string alignment).</summary>
-    private static int Between(string first, string second)
+    public static int Between(string first, string second)
     {
-        var beforeLast = new int[second.Length + 1];
-        var last = Enumerable.Range(0, second.Length + 1).ToArray();
+        var length = second.Length + 1;
+        var (before, previous, current) = (new int[length], new int[length], new int[length]);
+        for (var column = 0; column < length; column++)
+        {
+            previous[column] = column;
+        }
+
         for (var row = 1; row <= first.Length; row++)
         {
-            var current = new int[second.Length + 1];
             current[0] = row;
-            for (var column = 1; column <= second.Length; column++)
+            for (var column = 1; column < length; column++)
             {
-                var change = last[column - 1] + (first[row - 1] == second[column - 1] ? 0 : 1);
-                current[column] = Math.Min(change, 1 + Math.Min(last[column], current[column - 1]));
+                var change = previous[column - 1] + (first[row - 1] == second[column - 1] ? 0 : 1);
+                current[column] = Math.Min(change, 1 + Math.Min(previous[column], current[column - 1]));
                 if (row > 1 && column > 1 && first[row - 1] == second[column - 2] && first[row - 2] == second[column - 1])
                 {
-                    current[column] = Math.Min(current[column], beforeLast[column - 2] + 1);
+                    current[column] = Math.Min(current[column], before[column - 2] + 1);
                 }
             }
 
-            (beforeLast, last) = (last, current);
+            (before, previous, current) = (previous, current, before);
         }
 
-        return last[^1];
+        return previous[^1];
     }
 }
