@@ -142,7 +142,7 @@ public sealed class GreylistPlugin : Plugin
         else if (setup.Connections.ContainsKey(Awl.Db) || setup.Section.Has("awl"))
         {
             _whitelist = setup.OwnTable("awl", Awl.Db, Awl.AutowlTable) is { } database
-                ? stores.WhitelistInDatabase(database, Awl.AutowlTable, expiry, setup.Clock)
+                ? stores.WhitelistInDatabase(database, Awl.AutowlTable, expiry)
                 : null;
         }
         else if (UseAutowl && CreateTicket)

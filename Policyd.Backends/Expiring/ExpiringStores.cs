@@ -12,11 +12,11 @@ internal sealed class ExpiringStores(TimeProvider clock) : IExpiringStores
 
     public string Table => SqlExpiringStore.Table;
 
-    public IExpiringStore InDatabase(ISqlDatabase database, TimeProvider clock) => new SqlExpiringStore((SqlDatabase)database, clock);
+    public IExpiringStore InDatabase(ISqlDatabase database) => new SqlExpiringStore((SqlDatabase)database, clock);
 
     public IExpiringStore InCache(IValueCache cache) => new CacheExpiringStore(cache);
 
-    public IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry, TimeProvider clock) =>
+    public IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry) =>
         new SqlAutoWhitelist((SqlDatabase)database, table, expiry, clock);
 
     public IAutoWhitelist WhitelistInCache(ICountingCache cache, string prefix, TimeSpan expiry) =>

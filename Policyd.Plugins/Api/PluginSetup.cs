@@ -139,7 +139,7 @@ public sealed class PluginSetup
         var stores = Service<IExpiringStores>();
         return module switch
         {
-            ExpiringModule.Sql => OwnTable(option, db, stores.Table) is { } database ? stores.InDatabase(database, Clock) : null,
+            ExpiringModule.Sql => OwnTable(option, db, stores.Table) is { } database ? stores.InDatabase(database) : null,
             ExpiringModule.Memcached => Connection<IValueCache>(option, memcached, "Memcached") is { } cache ? stores.InCache(cache) : null,
             ExpiringModule.Redis => Connection<IValueCache>(option, redis, "Redis") is { } cache ? stores.InCache(cache) : null,
             _ => stores.Memory,

@@ -15,13 +15,13 @@ internal interface IExpiringStores
     string Table { get; }
 
     /// <summary>In a table of a database, which is made when it is first needed.</summary>
-    IExpiringStore InDatabase(ISqlDatabase database, TimeProvider clock);
+    IExpiringStore InDatabase(ISqlDatabase database);
 
     /// <summary>In memcached or Redis.</summary>
     IExpiringStore InCache(IValueCache cache);
 
     /// <summary>Greylisting's auto-whitelist in a table of a database, which is made when it is first needed.</summary>
-    IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry, TimeProvider clock);
+    IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry);
 
     /// <summary>Greylisting's auto-whitelist in a cache that counts.</summary>
     IAutoWhitelist WhitelistInCache(ICountingCache cache, string prefix, TimeSpan expiry);
