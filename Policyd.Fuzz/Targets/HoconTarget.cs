@@ -52,13 +52,7 @@ internal sealed class HoconTarget() : FuzzTarget(
         var document = meter.Run(() => HoconReader.Read(text, Trees.File, Trees.Options));
         Trees.CheckMessages(document);
         CheckJson(input, document);
-        if (document.Diagnostics.HasErrors)
-        {
-            return Outcome.Rejected(document.Diagnostics.Errors.First().Message);
-        }
-
-        Trees.CheckWritten(document.Root, meter);
-        return Outcome.Accepted(Trees.ShapeOf(document.Root));
+        return Trees.OutcomeOf(document, meter);
     }
 
     // A JSON document of a reader that knows nothing but JSON is the same document in HOCON.

@@ -60,12 +60,6 @@ internal sealed class MtpolicydConfTarget() : FuzzTarget(
         var text = Encoding.UTF8.GetString(input);
         var document = meter.Run(() => MtpolicydConfReader.Read(text, Trees.File, Trees.Options));
         Trees.CheckMessages(document);
-        if (document.Diagnostics.HasErrors)
-        {
-            return Outcome.Rejected(document.Diagnostics.Errors.First().Message);
-        }
-
-        Trees.CheckWritten(document.Root, meter);
-        return Outcome.Accepted(Trees.ShapeOf(document.Root));
+        return Trees.OutcomeOf(document, meter);
     }
 }

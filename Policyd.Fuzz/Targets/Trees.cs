@@ -41,8 +41,20 @@ internal static class Trees
         }
     }
 
+    /// <summary>What a reader of configurations came to; a tree that it took is held against itself, written and read again.</summary>
+    public static Outcome OutcomeOf(ConfigDocument document, Meter meter)
+    {
+        if (document.Diagnostics.HasErrors)
+        {
+            return Outcome.Rejected(document.Diagnostics.Errors.First().Message);
+        }
+
+        CheckWritten(document.Root, meter);
+        return Outcome.Accepted(ShapeOf(document.Root));
+    }
+
     /// <summary>A tree is the same when it has been written and read, in both forms.</summary>
-    public static void CheckWritten(ConfigObject root, Meter meter)
+    private static void CheckWritten(ConfigObject root, Meter meter)
     {
         var tree = Of(root);
         var hocon = meter.Run(() => HoconWriter.Write(root));
@@ -67,7 +79,7 @@ internal static class Trees
     }
 
     /// <summary>Which kinds of values there are, and roughly how many: new shapes are new ground for the harness.</summary>
-    public static string ShapeOf(ConfigNode root)
+    private static string ShapeOf(ConfigNode root)
     {
         var tree = Of(root);
         string Size(char c) => new('+', (int)Math.Log2(1 + tree.Count(one => one == c)));
