@@ -23,14 +23,16 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
     private const int Warm = 300;
     private const int Requests = 2000;
 
-    // Measured here: 1,134 and 1,139 bytes. The published server under load, with its session store, makes 1,050 (Policyd.Bench compare).
-    private const long MostGarbage = 1200;
     private const double MostWorkItems = 7;
 
 #if DEBUG
     private const long Slack = 500;   // the compiler makes the state machines of async methods classes here
+    private const long MostGarbage = 1200 + Slack;
 #else
     private const long Slack = 8;
+
+    // Measured here: 1,134 and 1,139 bytes. The published server under load, with its session store, makes 1,050 (Policyd.Bench compare).
+    private const long MostGarbage = 1200;
 #endif
 
     [Fact]
