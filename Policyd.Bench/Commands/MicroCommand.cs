@@ -23,7 +23,7 @@ internal static class MicroCommand
         };
         var command = new Command(
             "micro",
-            "Micro-benchmarks of the reader, the chain, the session store and the log's line: time and allocation of one request.")
+            "Micro-benchmarks of the reader, the chain, the session store, the ids of counters and the log's line: time and allocation of one request.")
             {
                 quick, filter
             };
@@ -34,7 +34,13 @@ internal static class MicroCommand
             var artifacts = Path.Combine(Path.GetTempPath(), "policyd-bench-micro");
             var config = DefaultConfig.Instance.AddJob(job).WithArtifactsPath(artifacts);
             var summaries = BenchmarkSwitcher
-                .FromTypes([typeof(ReaderBenchmarks), typeof(ChainBenchmarks), typeof(LogBenchmarks), typeof(SessionStoreBenchmarks)])
+                .FromTypes([
+                    typeof(ReaderBenchmarks),
+                    typeof(ChainBenchmarks),
+                    typeof(LogBenchmarks),
+                    typeof(SessionStoreBenchmarks),
+                    typeof(CounterIdBenchmarks),
+                ])
                 .Run(["--filter", result.GetRequiredValue(filter)], config)
                 .ToArray();
             return summaries.Length > 0

@@ -15,7 +15,31 @@ public static class CounterRequestId
     /// <summary>Two ids are one count when the same plugin counts the same mail under the same key.</summary>
     public static IEqualityComparer<UInt128> SameCount { get; } = new CountComparer();
 
-    /// <summary>The id of a request's count; null without an instance, which names the mail.</summary>
+    /// <summary>The id of a request's count (version 2); null where no mail is named.</summary>
+    /// <param name="mail">The mail. As the key of the hash it is unknown to a sender, who therefore cannot choose two counters
+    /// under which one mail has the same id.</param>
+    /// <param name="request">The <see cref="RequestOfMail"/>.</param>
+    /// <param name="plugin">The name of the plugin that counts.</param>
+    /// <param name="key">The counter.</param>
+    public static UInt128? Of(MailId mail, uint request, string plugin, CounterKey key)
+    {
+        if (mail.IsNone)
+        {
+            return null;
+        }
+
+        var hash = new SipHash128(mail.Value, stackalloc byte[SipHash128.BufferSize]);
+        hash.Append(plugin);
+        hash.Append(0);
+        hash.Append(key.Table);
+        hash.Append(0);
+        hash.Append(key.Key);
+        return (hash.Finish() & ~(UInt128)uint.MaxValue) | request;
+    }
+
+    /// <summary>
+    /// The id as servers before version 2 made it: by SHA-256. Null without an instance, which names the mail.
+    /// </summary>
     /// <param name="request">The request.</param>
     /// <param name="plugin">The name of the plugin that counts.</param>
     /// <param name="key">The counter.</param>
@@ -35,9 +59,13 @@ public static class CounterRequestId
         return (BinaryPrimitives.ReadUInt128BigEndian(hash) & ~(UInt128)uint.MaxValue) | RequestOfMail(request);
     }
 
-    /// <summary>FNV-1a: it outlives this process in the database, so it cannot be string.GetHashCode.</summary>
-    private static uint RequestOfMail(PolicyRequest request)
+    /// <summary>
+    /// What tells the requests of a mail apart: its protocol state and recipient. The same in both versions.
+    /// FNV-1a: it outlives this process in the database, so it cannot be string.GetHashCode.
+    /// </summary>
+    public static uint RequestOfMail(PolicyRequest request)
     {
+        ArgumentNullException.ThrowIfNull(request);
         const uint Prime = 16777619;
         var hash = 2166136261u;
         foreach (var value in (ReadOnlySpan<string>)[request.ProtocolState, request.Recipient])
