@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net;
 using Policyd.Bench.Compare;
+using Policyd.Bench.Databases;
+using Policyd.Bench.Load;
 
 namespace Policyd.Bench.Commands;
 
@@ -48,6 +50,13 @@ internal sealed class CompareArguments
     private readonly Option<int> _idleConnections = LoadArguments.Number(
         "--idle-connections", "connections: how many.", Usual.IdleConnections, 1, MostConnections);
     private readonly Option<long> _mails = LoadArguments.Count("--mails", "memory: mails to ask for, each one request.", Usual.Mails);
+    private readonly Option<int> _manyKeys = LoadArguments.Number(
+        "--many-keys", "keys: how many, against the usual --keys.", Usual.ManyKeys, 2, RequestTemplate.MaxKeys);
+    private readonly Option<double> _manyKeysFirst = LoadArguments.Seconds(
+        "--many-keys-seconds", "keys: length of the first seconds with them.", Usual.ManyKeysFirst.TotalSeconds, 0.1);
+    private readonly Option<int> _owners = LoadArguments.Number(
+        "--owners", "owners: keys that are held in memory; the server lets idle ones go after a minute.", Usual.Owners, 2, 1_000_000);
+    private readonly Option<DatabaseKind> _database = DatabaseArgument.Create();
     private readonly Option<double> _memorySeconds = LoadArguments.Seconds(
         "--memory-seconds", "memory: the longest time, however many mails that is.", Usual.MemoryLimit.TotalSeconds, 1);
 
@@ -58,7 +67,7 @@ internal sealed class CompareArguments
     {
         foreach (var option in (Option[])[
             _stages, _rounds, _warmupWindows, _slowSeconds, _idleSeconds, _idleSettling, _starts, _startSeconds, _idleConnections, _mails,
-            _memorySeconds
+            _memorySeconds, _manyKeys, _manyKeysFirst, _owners, _database
         ])
         {
             command.Options.Add(option);
@@ -88,6 +97,10 @@ internal sealed class CompareArguments
             IdleConnections = result.GetValue(_idleConnections),
             Mails = result.GetValue(_mails),
             MemoryLimit = Time(_memorySeconds),
+            ManyKeys = result.GetValue(_manyKeys),
+            ManyKeysFirst = Time(_manyKeysFirst),
+            Owners = result.GetValue(_owners),
+            Database = result.GetValue(_database),
         };
     }
 

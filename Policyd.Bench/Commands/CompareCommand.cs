@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net;
 using Policyd.Bench.Compare;
+using Policyd.Bench.Servers;
 
 namespace Policyd.Bench.Commands;
 
@@ -17,8 +18,17 @@ internal static class CompareCommand
     private static readonly Option<string[]> Config = new("--config")
     {
         Description = "[NAME=]FILE: a configuration for one server or for all, instead of the plain AddScoreHeader chain; repeatable. "
-            + "{port} in it is replaced by a free port of 127.0.0.1, {directory} by a fresh directory.",
+            + "{port} in it is replaced by a free port of 127.0.0.1, {directory} by a fresh directory, {connection} by the options of a "
+            + "connection to a fresh database.",
         DefaultValueFactory = _ => [],
+    };
+
+    private static readonly Option<ChainKind> Chain = new("--chain")
+    {
+        Description = "What a server without a --config runs: plain, or counting, which is two Quotas and an Accounting of client_address "
+            + "and sasl_username. The stages newkeys, keys and owners are for a chain that counts.",
+        CustomParser = EnumArgument.Parse<ChainKind>,
+        DefaultValueFactory = _ => ChainKind.Plain,
     };
 
     private static readonly Option<EndPoint?> Endpoint = new("--endpoint")
@@ -54,7 +64,7 @@ internal static class CompareCommand
             "Start policyd and the echo, measure them in turn, and print the figures and their ratios. "
             + "Exit code 1 when there were errors, never for the speed.")
         {
-            Policyd, Config, Endpoint, Against, AgainstEndpoint, Label, Json,
+            Policyd, Config, Chain, Endpoint, Against, AgainstEndpoint, Label, Json,
         };
         arguments.AddTo(command);
         command.Validators.Add(result =>
@@ -84,7 +94,10 @@ internal static class CompareCommand
             [.. result.GetValue(Config)!.Select(NamedValue.Parse)],
             result.GetValue(Endpoint),
             result.GetValue(Against),
-            result.GetValue(AgainstEndpoint));
+            result.GetValue(AgainstEndpoint))
+        {
+            Chain = result.GetValue(Chain),
+        };
         IReadOnlyList<ContenderStart> servers;
         try
         {
@@ -96,24 +109,17 @@ internal static class CompareCommand
             return 1;
         }
 
-        var directory = Directory.CreateTempSubdirectory("policyd-bench-");
-        try
+        using var folder = new WorkFolder();
+        var comparison = await Comparison.RunAsync(servers, options, folder.Path, console.Error.WriteLine, cancellation)
+            .ConfigureAwait(false);
+        await ShowAsync(result.GetRequiredValue(Label), comparison, console.Output).ConfigureAwait(false);
+        if (result.GetValue(Json) is { } file)
         {
-            var comparison = await Comparison.RunAsync(servers, options, directory.FullName, console.Error.WriteLine, cancellation)
+            await File.WriteAllTextAsync(file.FullName, ComparisonJson.Show(result.GetRequiredValue(Label), comparison), cancellation)
                 .ConfigureAwait(false);
-            await ShowAsync(result.GetRequiredValue(Label), comparison, console.Output).ConfigureAwait(false);
-            if (result.GetValue(Json) is { } file)
-            {
-                await File.WriteAllTextAsync(file.FullName, ComparisonJson.Show(result.GetRequiredValue(Label), comparison), cancellation)
-                    .ConfigureAwait(false);
-            }
+        }
 
-            return comparison.Problems.Count == 0 ? 0 : 1;
-        }
-        finally
-        {
-            directory.Delete(recursive: true);
-        }
+        return comparison.Problems.Count == 0 ? 0 : 1;
     }
 
     private static async Task ShowAsync(string label, ComparisonResult comparison, TextWriter output)
@@ -123,6 +129,11 @@ internal static class CompareCommand
         {
             await output.WriteLineAsync($"{server}: {(steady ? "steady" : "not steady")} after {windows} windows of warm-up")
                 .ConfigureAwait(false);
+        }
+
+        foreach (var (server, sums) in comparison.Sums)
+        {
+            await output.WriteLineAsync($"{server}: {sums}").ConfigureAwait(false);
         }
 
         foreach (var (name, value) in comparison.Environment)

@@ -1,3 +1,4 @@
+using Policyd.Bench.Databases;
 using Policyd.Bench.Load;
 
 namespace Policyd.Bench.Compare;
@@ -38,6 +39,18 @@ public sealed record CompareOptions
     public int IdleConnections { get; init; } = 10_000;
 
     public long Mails { get; init; } = 1_000_000;
+
+    /// <summary>How many keys are held against those of <see cref="Load"/>.</summary>
+    public int ManyKeys { get; init; } = 1_000_000;
+
+    /// <summary>The first seconds with <see cref="ManyKeys"/>.</summary>
+    public TimeSpan ManyKeysFirst { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Keys whose owners are weighed.</summary>
+    public int Owners { get; init; } = 80_000;
+
+    /// <summary>The database of a chain that counts.</summary>
+    public DatabaseKind Database { get; init; }
 
     /// <summary>The stage of the memory ends then, however many mails it has asked for.</summary>
     public TimeSpan MemoryLimit { get; init; } = TimeSpan.FromMinutes(5);

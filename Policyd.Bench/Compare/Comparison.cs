@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Policyd.Bench.Compare.Stages;
+using Policyd.Bench.Databases;
 
 namespace Policyd.Bench.Compare;
 
@@ -10,6 +11,7 @@ public sealed record Warmup(string Server, int Windows, bool Steady);
 /// <param name="Environment">Settings of the .NET runtime that every server has inherited; figures with any are not those of a default
 /// start.</param>
 /// <param name="Pairs">Which servers are told as a share of which.</param>
+/// <param name="Sums">Counter tables that hold just what was asked, one for each start of a server in a stage that counts.</param>
 /// <param name="Problems">Wrong answers and stages that failed, as lines for people; empty when all is well.</param>
 public sealed record ComparisonResult(
     CompareOptions Options,
@@ -18,6 +20,7 @@ public sealed record ComparisonResult(
     IReadOnlyList<Pair> Pairs,
     Figures Figures,
     IReadOnlyList<Warmup> Warmups,
+    IReadOnlyList<(string Server, SumsResult Result)> Sums,
     IReadOnlyList<string> Problems);
 
 /// <summary>
@@ -38,14 +41,20 @@ public static class Comparison
         CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(options);
-        var run = new ComparisonRun(servers, options, directory, report);
+        // SQLite has no server to start, so it stands for "none" too.
+        var kind = servers.Any(server => server.Counts) ? options.Database : DatabaseKind.Sqlite;
+        var databases = await DatabaseServers.StartAsync(kind, directory, cancellation).ConfigureAwait(false);
+        await using var _ = databases.ConfigureAwait(false);
+        var run = new ComparisonRun(servers, options, directory, databases, report);
         (Stage Stages, Func<ComparisonRun, CancellationToken, Task> RunAsync)[] parts =
         [
-            (Stage.Rates | Stage.Slow, RunningStages.RunAsync),
+            (Stage.Rates | Stage.Slow | Stage.NewKeys, RunningStages.RunAsync),
             (Stage.Idle, IdleStage.RunAsync),
             (Stage.Start, StartStage.RunAsync),
             (Stage.Connections, ConnectionsStage.RunAsync),
             (Stage.Memory, MemoryStage.RunAsync),
+            (Stage.Keys, KeysStage.RunAsync),
+            (Stage.Owners, OwnersStage.RunAsync),
         ];
         foreach (var (stages, runAsync) in parts.Where(part => (part.Stages & options.Stages) != 0))
         {
@@ -61,7 +70,7 @@ public static class Comparison
         }
 
         return run.Figures.All.Any()
-            ? new ComparisonResult(options, InheritedSettings.Read(), servers, PairsOf(servers), run.Figures, run.Warmups, run.Problems)
+            ? new ComparisonResult(options, InheritedSettings.Read(), servers, PairsOf(servers), run.Figures, run.Warmups, run.Sums, run.Problems)
             : throw new InvalidOperationException(string.Join(Environment.NewLine, run.Problems));
     }
 

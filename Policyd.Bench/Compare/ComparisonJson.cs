@@ -40,6 +40,7 @@ public static class ComparisonJson
                     Servers = Named(result.Servers.Select(server => (server.Name, result.Figures.Values(figure, server.Name)))),
                     Ratios = Named(result.Pairs.Select(pair => (pair.ToString(), result.Figures.Ratios(figure, pair)))),
                 }),
+                Sums = result.Sums.Select(sums => new { sums.Server, sums.Result.Tables, sums.Result.Least, sums.Result.Most }),
                 result.Problems,
             },
             Json);
@@ -58,6 +59,9 @@ public static class ComparisonJson
         IdleSeconds = options.IdleTime.TotalSeconds,
         options.Starts,
         StartSeconds = options.StartTime.TotalSeconds,
+        Database = options.Database.ToString().ToLowerInvariant(),
+        options.ManyKeys,
+        options.Owners,
     };
 
     private static Dictionary<string, object> Named(IEnumerable<(string Name, IReadOnlyList<double> Values)> all) =>

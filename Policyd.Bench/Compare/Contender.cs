@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
+using Policyd.Bench.Databases;
 using Policyd.Bench.Load;
+using Policyd.Bench.Servers;
 
 namespace Policyd.Bench.Compare;
 
@@ -13,8 +14,12 @@ namespace Policyd.Bench.Compare;
 public sealed record ContenderStart(
     string Name, IReadOnlyList<string> Command, EndPoint Endpoint, string? Configuration = null, bool IsOurs = false)
 {
+    /// <summary>Its configuration names a database, which is a fresh one at each start.</summary>
+    public bool Counts => Configuration?.Contains(Chains.Connection, StringComparison.Ordinal) == true;
+
     /// <summary>The words that start it in <paramref name="directory"/>, with its configuration written there.</summary>
-    public async Task<IReadOnlyList<string>> PrepareAsync(string directory, CancellationToken cancellation)
+    /// <param name="connection">The options of the connection to its database.</param>
+    public async Task<IReadOnlyList<string>> PrepareAsync(string directory, string? connection, CancellationToken cancellation)
     {
         if (Configuration is null)
         {
@@ -22,27 +27,24 @@ public sealed record ContenderStart(
         }
 
         var file = Path.Combine(directory, "policyd.hocon");
-        var text = Configuration.Replace("{directory}", directory, StringComparison.Ordinal);
+        var text = Configuration.Replace("{directory}", directory, StringComparison.Ordinal)
+            .Replace(Chains.Connection, connection, StringComparison.Ordinal);
         await File.WriteAllTextAsync(file, text, cancellation).ConfigureAwait(false);
         return [.. Command.Select(word => word == "{config}" ? file : word)];
     }
 }
 
 /// <summary>A server that the comparison has started, in a process of its own, and ends.</summary>
-public sealed partial class Contender : IAsyncDisposable
+public sealed class Contender : IAsyncDisposable
 {
-    private const int Terminate = 15;
-
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(2);
 
-    private readonly Process _process;
-    private readonly string _output;
+    private readonly ServerProcess _process;
 
-    private Contender(ContenderStart start, Process process, string output)
+    private Contender(ContenderStart start, ServerProcess process)
     {
-        (Start, _process, _output) = (start, process, output);
+        (Start, _process) = (start, process);
     }
 
     public ContenderStart Start { get; }
@@ -56,24 +58,30 @@ public sealed partial class Contender : IAsyncDisposable
     /// <summary>From the start of the process to its first answer.</summary>
     public TimeSpan FirstAnswer { get; private set; }
 
+    /// <summary>What it has to have counted since; null where the chain has no database.</summary>
+    public MailSums? Sums { get; private set; }
+
+    /// <summary>The keys below were used by requests for new keys, or are those of the usual load.</summary>
+    public long FirstUnusedKey { get; set; }
+
     /// <summary>Starts the server and waits for its first answer; what it prints goes to a file in <paramref name="directory"/>.</summary>
+    /// <param name="databases">Makes the database of a chain that counts.</param>
     /// <exception cref="InvalidOperationException">It ended, or did not answer within 30 seconds; the message shows what it printed
     /// last.</exception>
-    public static async Task<Contender> StartAsync(ContenderStart start, string directory, CancellationToken cancellation)
+    public static async Task<Contender> StartAsync(
+        ContenderStart start, string directory, IDatabaseServer databases, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(start);
         // Each start is as the first one: what an earlier process has left, a file of counters for instance, is not there.
         var own = Directory.CreateDirectory(Path.Combine(directory, $"{start.Name}-{Path.GetRandomFileName()}")).FullName;
-        var command = await start.PrepareAsync(own, cancellation).ConfigureAwait(false);
-        var output = Path.Combine(own, "output.log");
-        // The shell sends the output to a file and becomes the server: reading a log line for each request through a pipe
-        // would cost this process, which also makes the load, more than the server pays to write it.
-        var info = new ProcessStartInfo("/bin/sh", ["-c", "exec \"$@\" >\"$0\" 2>&1", output, .. command]) { WorkingDirectory = own };
+        var database = start.Counts ? await databases.CreateAsync(own, cancellation).ConfigureAwait(false) : null;
+        var command = await start.PrepareAsync(own, database?.Options, cancellation).ConfigureAwait(false);
         var clock = Stopwatch.StartNew();
-        var contender = new Contender(start, Process.Start(info)!, output);
+        var contender = new Contender(start, ServerProcess.Start(command, own));
         try
         {
             await contender.WaitForAnswerAsync(clock, cancellation).ConfigureAwait(false);
+            contender.Sums = database is null ? null : await MailSums.StartAsync(database, cancellation).ConfigureAwait(false);
             return contender;
         }
         catch
@@ -83,29 +91,8 @@ public sealed partial class Contender : IAsyncDisposable
         }
     }
 
-    /// <summary>Asks the server to end, and ends it when it does not within ten seconds.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        try
-        {
-            using var limit = new CancellationTokenSource(Grace);
-            if (!_process.HasExited)
-            {
-                _ = Signal(_process.Id, Terminate);
-            }
-
-            await _process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            _process.Kill(entireProcessTree: true);
-        }
-
-        _process.Dispose();
-    }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Signal(int process, int signal);
+    /// <summary>Asks the server to end, and ends it when it does not.</summary>
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     private async Task WaitForAnswerAsync(Stopwatch clock, CancellationToken cancellation)
     {
@@ -120,7 +107,7 @@ public sealed partial class Contender : IAsyncDisposable
             }
             catch (SocketException reason) when (_process.HasExited || clock.Elapsed > AnswerTimeout)
             {
-                var printed = await LastLinesAsync(cancellation).ConfigureAwait(false);
+                var printed = await _process.LastLinesAsync(cancellation).ConfigureAwait(false);
                 throw new InvalidOperationException($"{Name} gave no answer ({reason.Message}). It printed last: {printed}");
             }
             catch (SocketException)
@@ -128,12 +115,5 @@ public sealed partial class Contender : IAsyncDisposable
                 await Task.Delay(RetryDelay, cancellation).ConfigureAwait(false);
             }
         }
-    }
-
-    private async Task<string> LastLinesAsync(CancellationToken cancellation)
-    {
-        const int Shown = 10;
-        var lines = File.Exists(_output) ? await File.ReadAllLinesAsync(_output, cancellation).ConfigureAwait(false) : [];
-        return lines.Length == 0 ? "nothing" : Environment.NewLine + string.Join(Environment.NewLine, lines.TakeLast(Shown));
     }
 }

@@ -1,10 +1,11 @@
 using System.Net;
+using Policyd.Bench.Servers;
 
 namespace Policyd.Bench.Compare;
 
 /// <summary>The servers of a comparison as the command line names them.</summary>
 /// <param name="Policyd">Executables or commands of policyd, each perhaps with its name.</param>
-/// <param name="Config">Files of configurations, each for one named server or for all; none is a plain chain.</param>
+/// <param name="Config">Files of configurations, each for one named server or for all.</param>
 /// <param name="Endpoint">Where the server of a configuration without {port} listens.</param>
 /// <param name="Against">The command of another server.</param>
 public sealed record ServerList(
@@ -16,17 +17,8 @@ public sealed record ServerList(
     private const string Port = "{port}";
     private const string ConfigWord = "{config}";
 
-    // Without the line of each request, whose cost --config measures.
-    private const string PlainChain = """
-        policyd {
-          listen = ["127.0.0.1:{port}"]
-          log_level = 1
-          virtual_hosts = [
-            { name = bench, port = {port}, plugins = [ { name = score, module = AddScoreHeader } ] }
-          ]
-        }
-
-        """;
+    /// <summary>What a server without a --config runs.</summary>
+    public ChainKind Chain { get; init; }
 
     /// <summary>Checks what is given and chooses the ports; configurations are read here.</summary>
     /// <param name="programs">Directory of the programs that are built with this one.</param>
@@ -116,7 +108,7 @@ public sealed record ServerList(
         // Its own before the common one.
         var candidates = Config.Where(config => config.Name is null || config.Name == name).OrderBy(config => config.Name is null);
         var file = candidates.Select(config => config.Value).FirstOrDefault();
-        var text = file is null ? PlainChain : Read(file);
+        var text = file is null ? Chains.Text(Chain) : Read(file);
         var command = words.Contains(ConfigWord) ? words : [.. words, "serve", "-c", ConfigWord];
         if (text.Contains(Port, StringComparison.Ordinal))
         {

@@ -23,4 +23,13 @@ public enum Stage
 
     /// <summary>Memory over many mails.</summary>
     Memory = 32,
+
+    /// <summary>Each request brings keys that nobody has counted by before.</summary>
+    NewKeys = 64,
+
+    /// <summary>Many keys beside few: the first seconds with them, and when all have been counted.</summary>
+    Keys = 128,
+
+    /// <summary>Memory of the owner of a key.</summary>
+    Owners = 256,
 }

@@ -46,6 +46,9 @@ internal sealed class LoadConnection(int number, RequestTemplate template, long 
     /// <summary>Stopwatch time at which the request in flight was sent.</summary>
     public long SentAt { get; private set; }
 
+    /// <summary>The next request is the first of its mail.</summary>
+    public bool BeginsMail => _recipient == 0;
+
     public bool HasUnsent => InFlight && _sent < _requestLength;
 
     /// <summary>The action of a complete answer: what stands between "action=" and the empty line.</summary>

@@ -66,7 +66,7 @@ public sealed class LoadGenerator : IDisposable
 
         Start(Stopwatch.GetTimestamp());
         while (!cancellation.IsCancellationRequested
-            && (!_phases.Ending || _connections.Any(connection => connection.InFlight && connection.Measured)))
+            && (!_phases.Ending || _connections.Any(connection => connection.InFlight)))
         {
             var ready = Wait();
             for (var index = 0; index < ready; index++)
@@ -171,7 +171,11 @@ public sealed class LoadGenerator : IDisposable
 
     private void Answered(LoadConnection connection, long now)
     {
-        if (!connection.Action.StartsWith(_expected))
+        if (connection.Action.StartsWith(_expected))
+        {
+            _tally.Accepted();
+        }
+        else
         {
             _tally.Unexpected(connection.Action);
         }
@@ -203,6 +207,7 @@ public sealed class LoadGenerator : IDisposable
             return;
         }
 
+        _tally.Begun(connection.BeginsMail);
         connection.Begin(_keys.Next(_begun), _begun++, _options.RecipientsPerInstance, !_phases.Warming, begun, now);
         _phases.Began();
         Send(connection);
@@ -301,6 +306,7 @@ public sealed class LoadGenerator : IDisposable
             _tally.Errors,
             _tally.FirstWrongAnswer,
             _server?.Memory(),
-            _server?.ProcessorSeconds());
+            _server?.ProcessorSeconds(),
+            _tally.Asked);
     }
 }

@@ -37,6 +37,9 @@ public sealed record LoadOptions
 
     public KeyOrder KeyOrder { get; init; } = KeyOrder.Uniform;
 
+    /// <summary>Where <see cref="KeyOrder.RoundRobin"/> begins.</summary>
+    public long FirstKey { get; init; }
+
     public int Seed { get; init; } = 1;
 
     /// <summary>Requests that share an instance before the connection begins a new mail.</summary>

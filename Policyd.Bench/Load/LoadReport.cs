@@ -52,12 +52,23 @@ public sealed record LoadErrors
             + $"refused {Refused}, unsent {Unsent}");
 }
 
+/// <summary>All that a run has asked for, from its first request to its last, for whoever counts what the server did.</summary>
+/// <param name="Requests">Requests that were begun.</param>
+/// <param name="Mails">Mails that they belong to.</param>
+/// <param name="Accepted">Requests that got an answer as expected.</param>
+public sealed record AskedMails(long Requests, long Mails, long Accepted)
+{
+    /// <summary>Mails all of whose requests were answered, at the least.</summary>
+    public long SurelyAnswered => Math.Max(0, Mails - (Requests - Accepted));
+}
+
 /// <summary>The outcome of one run.</summary>
 /// <param name="Requests">Answers of the measured time, the unexpected ones included.</param>
 /// <param name="Seconds">Length of the measured time.</param>
 /// <param name="FirstWrongAnswer">The first malformed or unexpected answer, with its control characters escaped.</param>
 /// <param name="Memory">The server's resident bytes, when its process was named.</param>
 /// <param name="ProcessorSeconds">Processor time that the server used in the measured time, when its process was named.</param>
+/// <param name="Asked">What was asked in the whole run.</param>
 public sealed record LoadReport(
     long Requests,
     double Seconds,
@@ -65,7 +76,8 @@ public sealed record LoadReport(
     LoadErrors Errors,
     string? FirstWrongAnswer,
     MemorySummary? Memory,
-    double? ProcessorSeconds)
+    double? ProcessorSeconds,
+    AskedMails Asked)
 {
     public double RequestsPerSecond => Seconds > 0 ? Requests / Seconds : 0;
 

@@ -16,9 +16,18 @@ internal sealed class LoadTally
 
     public string? FirstWrongAnswer { get; private set; }
 
+    /// <summary>Answers of the measured time.</summary>
     public long Answers => _latencies.Count;
 
+    /// <summary>What the server was asked, the warm-up included.</summary>
+    public AskedMails Asked { get; private set; } = new(0, 0, 0);
+
     public LatencySummary Latencies => LatencySummary.Of(_latencies);
+
+    public void Begun(bool isFirstOfItsMail) =>
+        Asked = Asked with { Requests = Asked.Requests + 1, Mails = Asked.Mails + (isFirstOfItsMail ? 1 : 0) };
+
+    public void Accepted() => Asked = Asked with { Accepted = Asked.Accepted + 1 };
 
     public void Answered(long begun, long now) => _latencies.Record((long)((now - begun) * (NanosecondsPerSecond / Stopwatch.Frequency)));
 

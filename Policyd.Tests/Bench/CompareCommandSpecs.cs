@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Policyd.Bench.Commands;
+using Policyd.Bench.Servers;
 using Policyd.Tests.Support;
 using Xunit;
 
@@ -46,6 +47,47 @@ public sealed class CompareCommandSpecs : IDisposable
         Assert.All(["rates: work items/request", "memory: MiB at the end"], name => Assert.True(Median(json, name, "policyd") > 0, name));
         Assert.Equal(300, Median(json, "memory: mails", "policyd"));
         Assert.True(Median(json, "connections: KiB for each of 20", "policyd") is not null, "memory of a connection");
+    }
+
+    [Theory]
+    [InlineData("postgresql", "postgres")]
+    [InlineData("mariadb", "mariadbd")]
+    public async Task Chain_that_counts_has_a_real_server_of_the_named_kind(string database, string program)
+    {
+        Needs.Program(program, PostgresCommand.Folders);
+        Needs.Root();
+        var (exit, output, error) = await InvokeAsync(
+            $"compare --chain counting --database {database} --stages rates --timeout 60 --expect dunno --connections 4 --keys 20 "
+            + "--seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1");
+        Assert.True(exit == 0, error + output);
+        Assert.Matches(@"policyd: sums: exact \([0-9,]+ mails in acct_client_address, acct_sasl_username\)", output);
+    }
+
+    [Fact]
+    public async Task Counting_stages_measure_keys_and_owners_and_find_the_sums_of_the_tables_exact()
+    {
+        var file = Path.Combine(_directory, "result.json");
+        var (exit, output, error) = await InvokeAsync(
+            $"compare --chain counting --stages newkeys,keys,owners --json {file} --timeout 60 --expect dunno --connections 4 --keys 20 "
+            + "--seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1 --many-keys 200 --many-keys-seconds 1 --owners 200");
+        Assert.True(exit == 0, error + output);
+        using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+        string[] measured =
+        [
+            "newkeys: CPU µs/request", "newkeys: garbage bytes/request", "keys: requests/s, 20 keys",
+            "keys: 200 keys / 20, first 1 s", "keys: 200 keys / 20, warm",
+        ];
+        Assert.All(measured, name => Assert.True(Median(json, name, "policyd") > 0, name));
+        Assert.True(Median(json, "owners: heap bytes/owner", "policyd") is not null, "memory of an owner");
+
+        // One start for the windows, one for the keys, two for the owners.
+        var sums = json.RootElement.GetProperty("sums").EnumerateArray().ToArray();
+        Assert.Equal(4, sums.Length);
+        Assert.All(sums, one => Assert.Equal(
+            ["acct_client_address", "acct_sasl_username"],
+            one.GetProperty("tables").EnumerateObject().Select(table => table.Name)));
+        Assert.All(sums, one => Assert.True(one.GetProperty("least").GetInt64() is > 0 and var least
+            && one.GetProperty("tables").EnumerateObject().All(table => table.Value.GetInt64() == least)));
     }
 
     [Fact]

@@ -35,6 +35,15 @@ public sealed class ServerListSpecs : IDisposable
     }
 
     [Fact]
+    public void Chain_that_counts_is_for_a_server_without_a_configuration_of_its_own()
+    {
+        var file = Write("own.hocon", "own {port}");
+        var servers = (List(["new=a", "own=b"], [$"own={file}"]) with { Chain = ChainKind.Counting }).Resolve("/programs");
+        Assert.Equal([true, false, false], servers.Select(server => server.Counts));
+        Assert.Contains("module = Accounting", servers[0].Configuration, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Each_server_has_its_own_port_and_its_own_or_the_common_configuration()
     {
         var common = Write("common.hocon", "common {port}");
@@ -83,10 +92,11 @@ public sealed class ServerListSpecs : IDisposable
     [Fact]
     public async Task Configuration_is_written_for_each_start_with_its_directory()
     {
-        var start = new ContenderStart("policyd", ["a", "{config}"], Fixed, "state = {directory}/counters");
-        var command = await start.PrepareAsync(_directory, TestContext.Current.CancellationToken);
+        var start = new ContenderStart("policyd", ["a", "{config}"], Fixed, "state = {directory}/counters, db { {connection} }");
+        Assert.True(start.Counts);
+        var command = await start.PrepareAsync(_directory, "module = Sql", TestContext.Current.CancellationToken);
         Assert.Equal("a", command[0]);
-        Assert.Equal($"state = {_directory}/counters", await File.ReadAllTextAsync(command[1], TestContext.Current.CancellationToken));
+        Assert.Equal($"state = {_directory}/counters, db {{ module = Sql }}", await File.ReadAllTextAsync(command[1], TestContext.Current.CancellationToken));
     }
 
     private static ServerList List(string[] policyd, string[] config) =>

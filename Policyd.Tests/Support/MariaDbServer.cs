@@ -1,4 +1,5 @@
 using System.Globalization;
+using Policyd.Bench.Servers;
 using Policyd.Tests.Support;
 
 [assembly: AssemblyFixture(typeof(MariaDbServer))]
@@ -17,6 +18,8 @@ public sealed class MariaDbServer : IAsyncDisposable
     private readonly int _port = FreePort.Next();
     private ProcessUnderTest? _process;
     private int _databases;
+
+    private MariaDbCommand Command => new(_folder["data"], _port);
 
     /// <summary>Options of the server beyond those that every test needs.</summary>
     internal IReadOnlyList<string> MoreOptions { get; init; } = [];
@@ -42,38 +45,23 @@ public sealed class MariaDbServer : IAsyncDisposable
 
             Needs.Root();
             var mariadbd = Needs.Program("mariadbd");
-            var data = _folder["data"];
-            var isNew = !Directory.Exists(data);
+            var isNew = !Directory.Exists(Command.Data);
             if (isNew)
             {
-                var (code, text) = await ProcessUnderTest.Run(
-                    Needs.Program("mariadb-install-db"), "--user=mysql", $"--datadir={data}", "--skip-test-db");
+                var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb-install-db"), Command.Install);
                 Assert.True(code == 0, text);
             }
 
-            _process = ProcessUnderTest.Start(
-                mariadbd,
-                [
-                    "--no-defaults", "--user=mysql", $"--datadir={data}", $"--socket={data}/s.sock", $"--port={_port}",
-                    "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-use-native-aio=0", .. MoreOptions
-                ]);
+            _process = ProcessUnderTest.Start(mariadbd, [.. Command.Serve, .. MoreOptions]);
             await _process.Listens("MariaDB", _port, s_timeout);
             if (isNew)
             {
                 // It listens on its port before it does on its socket.
                 await Eventually.Holds(
                     "MariaDB to take connections on its socket",
-                    async () => (await ProcessUnderTest.Run(
-                        Needs.Program("mariadb"),
-                        "--no-defaults",
-                        "-S",
-                        _folder["data/s.sock"],
-                        "-u",
-                        "root",
-                        "-e",
-                        "SELECT 1")).ExitCode == 0,
+                    async () => (await ProcessUnderTest.Run(Needs.Program("mariadb"), Command.Query("SELECT 1"))).ExitCode == 0,
                     s_timeout);
-                await Execute("CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'");
+                await Execute(MariaDbCommand.MakeUser);
             }
         }
         finally
@@ -106,8 +94,7 @@ public sealed class MariaDbServer : IAsyncDisposable
     /// <summary>The rows as text, a line each, columns separated by tabs, without a heading.</summary>
     internal async Task<string> Query(string sql)
     {
-        var (code, text) = await ProcessUnderTest.Run(
-            Needs.Program("mariadb"), "--no-defaults", "-N", "-S", _folder["data/s.sock"], "-u", "root", "-e", sql);
+        var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb"), Command.Query(sql));
         Assert.True(code == 0, text);
         return text;
     }

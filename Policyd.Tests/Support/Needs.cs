@@ -1,3 +1,5 @@
+using Policyd.Bench.Servers;
+
 namespace Policyd.Tests.Support;
 
 /// <summary>
@@ -9,14 +11,8 @@ internal static class Needs
     private static bool InCi => Environment.GetEnvironmentVariable("POLICYD_CI") == "1";
 
     /// <summary>The full path of a program on PATH, in the usual sbin folders or in <paramref name="alsoIn"/>.</summary>
-    public static string Program(string name, params string[] alsoIn)
-    {
-        var folders = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':')
-            .Concat(["/usr/sbin", "/sbin", "/usr/local/sbin"])
-            .Concat(alsoIn);
-        var found = folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(System.IO.File.Exists);
-        return found ?? Missing<string>($"the program {name} is not installed");
-    }
+    public static string Program(string name, params string[] alsoIn) =>
+        Programs.Find(name, alsoIn) ?? Missing<string>($"the program {name} is not installed");
 
     /// <summary>A module of Perl's, which mtpolicyd loads for some of its own.</summary>
     public static async Task Perl(string module, string package)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Policyd.Bench.Servers;
 using Policyd.Tests.Support;
 
 [assembly: AssemblyFixture(typeof(PostgresServer))]
@@ -19,41 +20,21 @@ public sealed class PostgresServer : IAsyncDisposable
     private ProcessUnderTest? _process;
     private int _databases;
 
-    private static string[] Folders => Directory.Exists("/usr/lib/postgresql")
-        ? [.. Directory.GetDirectories("/usr/lib/postgresql").Select(version => version + "/bin")]
-        : [];
+    private static string[] Folders => PostgresCommand.Folders;
+
+    private PostgresCommand Postgres => new(_folder["data"], _port);
 
     /// <summary>A fresh, empty database; its DSN in Perl's form, user <c>postgres</c>, any password.</summary>
     public async Task<string> NewDatabase()
     {
         await Start();
         var name = string.Create(CultureInfo.InvariantCulture, $"d{Interlocked.Increment(ref _databases)}");
-        var (code, text) = await ProcessUnderTest.Run(
-            Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", $"CREATE DATABASE {name}");
-        Assert.True(code == 0, text);
+        await QueryAsync("postgres", $"CREATE DATABASE {name}");
         return $"dbi:Pg:dbname={name};host=127.0.0.1;port={_port}";
     }
 
     /// <summary>Runs statements in a database of <see cref="NewDatabase"/>.</summary>
-    internal async Task Execute(string dsn, string sql)
-    {
-        var name = dsn.Split('=', ';')[1];
-        var (code, text) = await ProcessUnderTest.Run(
-            Needs.Program("psql", Folders),
-            "-h",
-            "127.0.0.1",
-            "-p",
-            $"{_port}",
-            "-U",
-            "postgres",
-            "-d",
-            name,
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-c",
-            sql);
-        Assert.True(code == 0, text);
-    }
+    internal Task Execute(string dsn, string sql) => QueryAsync(dsn.Split('=', ';')[1], sql);
 
     internal async Task Start()
     {
@@ -72,17 +53,16 @@ public sealed class PostgresServer : IAsyncDisposable
             {
                 Directory.CreateDirectory(_folder["data"]);
                 await AsNobody("chown", "-R", "nobody", _folder["data"]);
-                var (code, text) = await Run(initdb, "-D", _folder["data"], "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale");
+                var (code, text) = await Run(initdb, Postgres.Install);
                 Assert.True(code == 0, text);
             }
 
-            var (program, arguments) = Command(
-                postgres, "-D", _folder["data"], "-p", $"{_port}", "-k", _folder["data"], "-c", "listen_addresses=127.0.0.1");
+            var (program, arguments) = Command(postgres, Postgres.Serve);
             _process = ProcessUnderTest.Start(program, arguments);
             await Eventually.Settles(
                 () => $"PostgreSQL to take connections; it printed:\n{string.Join('\n', _process.Lines)}",
                 async () => (await ProcessUnderTest.Run(
-                    Needs.Program("psql", Folders), "-h", "127.0.0.1", "-p", $"{_port}", "-U", "postgres", "-c", "SELECT 1")).ExitCode == 0,
+                    Needs.Program("psql", Folders), Postgres.Query("postgres", "SELECT 1"))).ExitCode == 0,
                 s_timeout);
         }
         finally
@@ -142,6 +122,15 @@ public sealed class PostgresServer : IAsyncDisposable
         return ProcessUnderTest.Run(command, all);
     }
 
-    private static (string Program, string[] Arguments) Command(string program, params string[] arguments) =>
-        Environment.UserName == "root" ? (Needs.Program("runuser"), ["-u", "nobody", "--", program, .. arguments]) : (program, arguments);
+    private static (string Program, string[] Arguments) Command(string program, params string[] arguments)
+    {
+        var words = PostgresCommand.Unprivileged(program, arguments);
+        return (words[0], words[1..]);
+    }
+
+    private async Task QueryAsync(string database, string sql)
+    {
+        var (code, text) = await ProcessUnderTest.Run(Needs.Program("psql", Folders), Postgres.Query(database, sql));
+        Assert.True(code == 0, text);
+    }
 }

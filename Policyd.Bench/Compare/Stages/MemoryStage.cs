@@ -26,6 +26,7 @@ internal static class MemoryStage
                 RecipientsPerInstance = 1,
             };
             var measured = await run.LoadAsync(contender, load, Sample, cancellation).ConfigureAwait(false);
+            await run.CheckSumsAsync(contender, cancellation).ConfigureAwait(false);
             var memory = measured.Memory!;
             run.Figures.Add(Mails, server.Name, measured.Requests);
             run.Figures.Add(Begin, server.Name, memory.Start / 1048576.0);

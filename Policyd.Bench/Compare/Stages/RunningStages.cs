@@ -24,12 +24,22 @@ internal static class RunningStages
 
             if (run.Options.Stages.HasFlag(Stage.Rates))
             {
-                await RatesStage.RunAsync(run, contenders, cancellation).ConfigureAwait(false);
+                await WindowsStage.Rates().RunAsync(run, contenders, cancellation).ConfigureAwait(false);
             }
 
             if (run.Options.Stages.HasFlag(Stage.Slow))
             {
                 await SlowStage.RunAsync(run, contenders, cancellation).ConfigureAwait(false);
+            }
+
+            if (run.Options.Stages.HasFlag(Stage.NewKeys) && contenders.Any(contender => contender.Start.Counts))
+            {
+                await WindowsStage.NewKeys().RunAsync(run, contenders, cancellation).ConfigureAwait(false);
+            }
+
+            foreach (var contender in contenders)
+            {
+                await run.CheckSumsAsync(contender, cancellation).ConfigureAwait(false);
             }
         }
         finally
@@ -45,7 +55,8 @@ internal static class RunningStages
     public static IEnumerable<Contender> InTurn(IReadOnlyList<Contender> contenders, int round) =>
         round % 2 == 0 ? contenders : contenders.Reverse();
 
-    private static async Task WarmUpAsync(ComparisonRun run, Contender contender, CancellationToken cancellation)
+    /// <summary>Loads a server until its rate is steady.</summary>
+    public static async Task WarmUpAsync(ComparisonRun run, Contender contender, CancellationToken cancellation)
     {
         var options = run.Options;
         var length = options.Window < LongestWarmupWindow ? options.Window : LongestWarmupWindow;

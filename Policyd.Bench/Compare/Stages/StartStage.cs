@@ -44,6 +44,7 @@ internal static class StartStage
                 early = progress.Elapsed <= FirstSeconds || early is null ? progress.Latencies : early;
             },
             cancellation).ConfigureAwait(false);
+        await run.CheckSumsAsync(contender, cancellation).ConfigureAwait(false);
         early ??= all.Microseconds;
         run.Figures.Add(Percentile99, server.Name, early.P99 / 1000);
         run.Figures.Add(Longest, server.Name, early.Max / 1000);

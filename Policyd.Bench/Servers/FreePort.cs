@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Policyd.Bench.Compare;
+namespace Policyd.Bench.Servers;
 
 /// <summary>
 /// A port for a server that is started several times. It lies below those that the system gives to outgoing connections: of
