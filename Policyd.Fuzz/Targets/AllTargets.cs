@@ -27,6 +27,7 @@ internal static class AllTargets
         new LegacyGeoIpTarget(),
         new MmdbTarget(),
         new SessionTarget(),
+        new SpoolTarget(),
         new AdminTarget(),
         new DsnTarget("dsn", DsnSamples.Net),
         new DsnTarget("dsn-mysql", DsnSamples.MySql),
