@@ -1,4 +1,5 @@
 using System.Globalization;
+using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Sql;
@@ -30,7 +31,17 @@ internal sealed class SqlAutoWhitelist : IAutoWhitelist
         var (ignore, conflict) = database.Provider == SqlProvider.MySQL ? ("IGNORE ", "") : ("", " ON CONFLICT DO NOTHING");
         _expiry = expiry;
         _clock = clock;
-        _tables = new SqlTables(database, [Definition(database.Provider, name)]);
+        _tables = new SqlTables(
+            database,
+            async connection =>
+            {
+                // Looked for first: who may not create tables may use one that is there.
+                var look = new SchemaLook(connection, database.Provider);
+                if (!await look.HasTableAsync(table, CancellationToken.None).ConfigureAwait(false))
+                {
+                    await look.ExecuteAsync(Definition(database.Provider, name), CancellationToken.None).ConfigureAwait(false);
+                }
+            });
         _find = _tables.Query($"SELECT max(count) FROM {name} WHERE sender_domain = ? AND client_ip = ? AND last_seen > ?");
 
         // Begun anew when its time had run out, as if it had been purged.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Sql;
@@ -11,7 +12,7 @@ namespace Policyd.Backends.Expiring;
 /// </summary>
 internal sealed class SqlExpiringStore : IExpiringStore
 {
-    public const string Table = "policyd_expiring";
+    public const string Table = OwnTableGroup.ExpiringTable;
 
     private const int NameLength = 255;
     private readonly TimeProvider _clock;
@@ -26,13 +27,8 @@ internal sealed class SqlExpiringStore : IExpiringStore
     {
         var isMySql = database.Provider == SqlProvider.MySQL;
         _clock = clock;
-        _tables = new SqlTables(database, isMySql
-            ? ["CREATE TABLE IF NOT EXISTS policyd_expiring (name VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, "
-                + "value BIGINT NOT NULL, expires BIGINT NOT NULL, INDEX policyd_expiring_expires (expires)) ENGINE = InnoDB"]
-            : [$"CREATE TABLE IF NOT EXISTS policyd_expiring (name "
-                + $"VARCHAR(255){(database.Provider == SqlProvider.PostgreSQL ? " COLLATE \"C\"" : "")} NOT NULL PRIMARY KEY, value BIGINT "
-                + $"NOT NULL, expires BIGINT NOT NULL)",
-               "CREATE INDEX IF NOT EXISTS policyd_expiring_expires ON policyd_expiring (expires)"]);
+        _tables = new SqlTables(
+            database, connection => OwnSchema.PrepareAsync(connection, database, OwnTableGroup.Expiring, CancellationToken.None));
         _find = _tables.Query("SELECT value FROM policyd_expiring WHERE name = ? AND expires > ?");
 
         // One that has run out and is not purged yet is written over; one that lives stays.

@@ -5,8 +5,10 @@ using Policyd.Backends.Sql;
 namespace Policyd.Backends.Expiring;
 
 /// <summary>A module's own tables: made before their first use, then statements with bound values.</summary>
+/// <param name="database">The database.</param>
+/// <param name="prepare">Makes the tables where they are missing; safe to run again.</param>
 [SuppressMessage("Reliability", "CA1001", Justification = "Its semaphore holds no handle, and it lives as long as the server.")]
-internal sealed class SqlTables(SqlDatabase database, IReadOnlyList<string> definitions)
+internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task> prepare)
 {
     private readonly SemaphoreSlim _preparing = new(1, 1);
     private bool _prepared;
@@ -74,13 +76,7 @@ internal sealed class SqlTables(SqlDatabase database, IReadOnlyList<string> defi
                 return;
             }
 
-            foreach (var definition in definitions)
-            {
-                using var command = connection.CreateCommand();
-                command.CommandText = definition;
-                await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
-            }
-
+            await prepare(connection).ConfigureAwait(false);
             Volatile.Write(ref _prepared, true);
         }
         finally

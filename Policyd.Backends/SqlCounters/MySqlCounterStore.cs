@@ -17,20 +17,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     // Far below max_allowed_packet, whose smallest default is 1 MB.
     private const int RowsOfAStatement = 500;
 
-    // Such names are the whole server's, and of at most 64 characters.
-    private const string LockName = "MD5(CONCAT('policyd.', DATABASE(), '.', @table))";
-
-    // Together less than a writer waits until the database counts as away, so that its log tells who holds it.
-    private const int LockSteps = 5;
-    private const int LockStepSeconds = 1;
-
     // What a collation takes for one key is the server's, and the same for all its tables.
     private readonly ConcurrentDictionary<string, (KeyFolding Folding, string? Pairs)> _foldings = new(StringComparer.Ordinal);
-
-    protected override string CreateCommitsTable =>
-        $"CREATE TABLE IF NOT EXISTS {Commits} (node char(32) NOT NULL, seq bigint NOT NULL, at bigint NOT NULL, ids longblob NOT NULL, "
-        + $"PRIMARY KEY (node, seq), KEY policyd_commits_at (at)) "
-        + "ENGINE=InnoDB CHARACTER SET ascii COLLATE ascii_bin";
 
     protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
@@ -40,8 +28,15 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             ("@node", plan.Commit.Node.ToString("N")),
             ("@seq", plan.Commit.Sequence),
             ("@at", plan.Commit.At.ToUnixTimeMilliseconds()),
-            ("@ids", CommitPlan.Encode(plan.Commit.RequestIds)));
-        var sql = new StringBuilder($"START TRANSACTION; INSERT INTO {Commits} (node, seq, at, ids) VALUES (@node, @seq, @at, @ids); ");
+            ("@ids", CommitPlan.Encode(plan.Commit.RequestIds)),
+            ("@format", plan.Commit.IdFormat));
+        var sql = new StringBuilder(
+            $"START TRANSACTION; INSERT INTO {Commits} (node, seq, at, ids, format) VALUES (@node, @seq, @at, @ids, @format); ");
+        foreach (var mark in plan.Commit.Spooled)
+        {
+            AppendMark(sql, command, mark);
+        }
+
         var answers = new List<PlannedTable>();
         foreach (var table in plan.Tables)
         {
@@ -122,29 +117,9 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         }
     }
 
-    protected override async Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct)
-    {
-        // ALTER TABLE is no part of a transaction here: a named lock keeps two nodes apart, and each step can be done again.
-        await LockAsync(connection, table, ct).ConfigureAwait(false);
-        try
-        {
-            var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
-            foreach (var (_, sql) in steps)
-            {
-                using var command = Command(connection, sql);
-                command.CommandTimeout = 0;
-                await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            }
-
-            var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct).ConfigureAwait(false);
-            return info with { Warnings = [.. info.Warnings, .. await DurabilityWarningsAsync(connection, ct).ConfigureAwait(false)] };
-        }
-        finally
-        {
-            await ScalarAsync(connection, $"SELECT CONVERT(RELEASE_LOCK({LockName}), CHAR)", table, CancellationToken.None).ConfigureAwait(
-                false);
-        }
-    }
+    // ALTER TABLE is no part of a transaction here: a named lock keeps two nodes apart, and each step can be done again.
+    protected override Task<CounterTableInfo> PrepareAsync(DbConnection connection, string table, CancellationToken ct) =>
+        MySqlLock.HoldAsync(connection, table, token => PrepareLockedAsync(connection, table, token), ct);
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
         [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
@@ -152,28 +127,18 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
 
-    /// <summary>
-    /// Waits for another node that prepares the table. Each step is one short query: a caller who gives up ends the wait, and the server
-    /// keeps no query of it. A lock that stays held is an error that the caller tries again after, as with every other lock.
-    /// </summary>
-    private static async Task LockAsync(DbConnection connection, string table, CancellationToken ct)
+    private async Task<CounterTableInfo> PrepareLockedAsync(DbConnection connection, string table, CancellationToken ct)
     {
-        for (var step = 0; step < LockSteps; step++)
+        var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
+        foreach (var (_, sql) in steps)
         {
-            ct.ThrowIfCancellationRequested();
-            switch (await ScalarAsync(
-                connection, $"SELECT CONVERT(GET_LOCK({LockName}, {LockStepSeconds}), CHAR)", table, ct).ConfigureAwait(false))
-            {
-                case "1":
-                    return;
-                case null:
-                    throw new CounterStoreException(
-                        CounterStoreFailure.Unavailable, $"the server did not lock table {table} for its preparation");
-            }
+            using var command = Command(connection, sql);
+            command.CommandTimeout = 0;
+            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
 
-        throw new CounterStoreException(
-            CounterStoreFailure.Busy, $"another node has been preparing table {table} for more than {LockSteps * LockStepSeconds} s");
+        var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct).ConfigureAwait(false);
+        return info with { Warnings = [.. info.Warnings, .. await DurabilityWarningsAsync(connection, ct).ConfigureAwait(false)] };
     }
 
     private static async Task<string?> ScalarAsync(DbConnection connection, string sql, string table, CancellationToken ct)
@@ -213,6 +178,17 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         }
 
         return warnings;
+    }
+
+    private static void AppendMark(StringBuilder sql, DbCommand command, SpoolMark mark)
+    {
+        var number = command.Parameters.Count.ToString(CultureInfo.InvariantCulture);
+        var node = command.Bind("@n" + number, mark.Node.ToString("N")).ParameterName;
+        var table = command.Bind("@t" + number, mark.Table).ParameterName;
+        sql.Append(
+            CultureInfo.InvariantCulture,
+            $"INSERT INTO policyd_spool (node, table_name, through, at) VALUES ({node}, {table}, {mark.Through}, @at) ");
+        sql.Append("ON DUPLICATE KEY UPDATE through = GREATEST(through, VALUES(through)), at = VALUES(at); ");
     }
 
     private void AppendUpsert(StringBuilder sql, DbCommand command, string table, PlannedRow[] rows, int answer)

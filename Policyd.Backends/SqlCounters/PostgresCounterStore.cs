@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Data.Common;
 using Npgsql;
 using NpgsqlTypes;
+using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
@@ -21,19 +22,11 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     // As what keys are compared: text that is given for a column of another type would be compared as text.
     private readonly ConcurrentDictionary<string, string> _keyTypes = new(StringComparer.Ordinal);
 
-    protected override string CreateCommitsTable =>
-        $"{LockSchema}; CREATE TABLE IF NOT EXISTS {Commits} (node char(32) COLLATE \"C\" NOT NULL, seq bigint NOT NULL, at bigint NOT "
-        + $"NULL, ids bytea NOT NULL, PRIMARY KEY (node, seq)); "
-        + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
-
-    // CREATE TABLE IF NOT EXISTS still fails when another node creates the same table at that moment.
-    private static string LockSchema => "SELECT pg_advisory_xact_lock(8097889510232814948)";
-
     protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
         using var batch = new NpgsqlBatch((NpgsqlConnection)connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Durable));
-        batch.BatchCommands.Add(new NpgsqlBatchCommand($"INSERT INTO {Commits} (node, seq, at, ids) VALUES ($1, $2, $3, $4)")
+        batch.BatchCommands.Add(new NpgsqlBatchCommand($"INSERT INTO {Commits} (node, seq, at, ids, format) VALUES ($1, $2, $3, $4, $5)")
         {
             Parameters =
             {
@@ -41,6 +34,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
                 Value(plan.Commit.Sequence, NpgsqlDbType.Bigint),
                 Value(plan.Commit.At.ToUnixTimeMilliseconds(), NpgsqlDbType.Bigint),
                 Value(CommitPlan.Encode(plan.Commit.RequestIds), NpgsqlDbType.Bytea),
+                Value((short)plan.Commit.IdFormat, NpgsqlDbType.Smallint),
             },
         });
         var answers = new List<PlannedTable?> { null };
@@ -51,6 +45,12 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
                 batch.BatchCommands.Add(Upsert(table.Info.Table, [.. rows], rows.Key));
                 answers.Add(table);
             }
+        }
+
+        // After the rows: their results come first.
+        foreach (var mark in plan.Commit.Spooled)
+        {
+            batch.BatchCommands.Add(Marked(mark, plan.Commit.At));
         }
 
         committing();
@@ -106,7 +106,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     {
         var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
-        await ExecuteAsync(connection, LockSchema, ct).ConfigureAwait(false);
+        await ExecuteAsync(connection, OwnSchema.PostgresSchemaLock, ct).ConfigureAwait(false);
         var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
         foreach (var (_, sql) in steps)
         {
@@ -120,7 +120,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             "LATIN1" => TextRepertoire.Latin1,
             _ => TextRepertoire.Ascii,
         };
-        var column = await PostgresKeyColumn.LearnAsync((NpgsqlConnection)connection, Quote(table), repertoire, ct).ConfigureAwait(false);
+        var column = await PostgresKeyColumn.LearnAsync((NpgsqlConnection)connection, table, repertoire, ct).ConfigureAwait(false);
         _keyTypes[table] = column.Type;
         await transaction.CommitAsync(ct).ConfigureAwait(false);
         return new CounterTableInfo(table, column.Folding, column.Length, repertoire, [.. steps.Select(step => step.Done)])
@@ -143,6 +143,19 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
+
+    private static NpgsqlBatchCommand Marked(SpoolMark mark, DateTimeOffset at) => new(
+        "INSERT INTO policyd_spool (node, table_name, through, at) VALUES ($1, $2, $3, $4) ON CONFLICT (node, table_name) DO UPDATE "
+            + "SET through = GREATEST(policyd_spool.through, excluded.through), at = excluded.at")
+    {
+        Parameters =
+        {
+            Value(mark.Node.ToString("N"), NpgsqlDbType.Text),
+            Value(mark.Table, NpgsqlDbType.Text),
+            Value(mark.Through, NpgsqlDbType.Bigint),
+            Value(at.ToUnixTimeMilliseconds(), NpgsqlDbType.Bigint),
+        },
+    };
 
     private NpgsqlBatchCommand Upsert(string table, List<PlannedRow> rows, bool absolute)
     {
@@ -171,9 +184,9 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         var columns = new Dictionary<string, string>(StringComparer.Ordinal);
         using var command = Command(
             connection,
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(@table) AND "
+            $"SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = {SchemaLook.PostgresTable("@table")} AND "
                 + "attnum > 0 AND NOT attisdropped",
-            ("@table", name));
+            ("@table", table));
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
@@ -207,11 +220,11 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
         using var unique = Command(
             connection,
-            "SELECT count(*) FROM pg_index i WHERE i.indrelid = to_regclass(@table) AND i.indisunique AND i.indpred IS "
+            $"SELECT count(*) FROM pg_index i WHERE i.indrelid = {SchemaLook.PostgresTable("@table")} AND i.indisunique AND i.indpred IS "
             + "NULL AND i.indnkeyatts = 2 AND "
             + "(SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum "
             + "= ANY(i.indkey)) = 'key,time'",
-            ("@table", name));
+            ("@table", table));
         if (await unique.ExecuteScalarAsync(ct).ConfigureAwait(false) is 0L)
         {
             steps.Add(

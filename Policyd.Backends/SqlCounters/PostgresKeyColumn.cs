@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql;
+using Policyd.Backends.Schema;
 using Policyd.Counting.Store;
 
 namespace Policyd.Backends.SqlCounters;
@@ -16,7 +17,7 @@ namespace Policyd.Backends.SqlCounters;
 internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Folding, string? Warning)
 {
     public static async Task<PostgresKeyColumn> LearnAsync(
-        NpgsqlConnection connection, string quotedTable, TextRepertoire repertoire, CancellationToken ct)
+        NpgsqlConnection connection, string table, TextRepertoire repertoire, CancellationToken ct)
     {
         string type, name, collation;
         int length;
@@ -27,10 +28,10 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
             + "COALESCE(quote_ident(n.nspname) || '.' || quote_ident(c.collname), '') "
             + "FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_collation AS c ON c.oid = a.attcollation LEFT "
             + "JOIN pg_namespace AS n ON n.oid = c.collnamespace "
-            + "WHERE a.attrelid = to_regclass($1) AND a.attname = 'key' AND NOT a.attisdropped",
+            + $"WHERE a.attrelid = {SchemaLook.PostgresTable("$1")} AND a.attname = 'key' AND NOT a.attisdropped",
             connection)
         {
-            Parameters = { new() { Value = quotedTable } },
+            Parameters = { new() { Value = table } },
         };
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
@@ -38,7 +39,7 @@ internal sealed record PostgresKeyColumn(string Type, int Length, KeyFolding Fol
             if (!await reader.ReadAsync(ct).ConfigureAwait(false))
             {
                 throw new CounterStoreException(
-                    CounterStoreFailure.Schema, $"table {quotedTable} is not a counter table: it has no column key");
+                    CounterStoreFailure.Schema, $"table {table} is not a counter table: it has no column key");
             }
 
             (type, name, deterministic, collation) = (reader.GetString(0), reader.GetString(1), reader.GetBoolean(3), reader.GetString(4));

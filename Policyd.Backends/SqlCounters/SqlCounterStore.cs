@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
-using System.Globalization;
+using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
@@ -19,7 +19,8 @@ internal abstract class SqlCounterStore : ICounterStore
     private const int PurgePage = 500;
     private readonly SqlDatabase _database;
     private readonly ConcurrentDictionary<string, CounterTableInfo> _tables = new(StringComparer.Ordinal);
-    private volatile bool _commitsTableExists;
+    private volatile bool _schemaIsReady;
+    private IReadOnlyList<string> _upgraded = [];
 
     protected SqlCounterStore(SqlDatabase database)
     {
@@ -36,14 +37,12 @@ internal abstract class SqlCounterStore : ICounterStore
 
     protected string Commits => Quote(CounterTableName.Commits);
 
-    protected abstract string CreateCommitsTable { get; }
-
     private bool BlocksItsThread => _database.Provider == SqlProvider.SQLite;
 
     public async Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct)
     {
         CheckName(table);
-        await EnsureCommitsTableAsync(ct).ConfigureAwait(false);
+        await EnsureSchemaAsync(ct).ConfigureAwait(false);
         var lane = new SqlLane(_database, BlocksItsThread);
         await using var _ = lane.ConfigureAwait(false);
         var info = await lane.RunAsync(
@@ -58,7 +57,9 @@ internal abstract class SqlCounterStore : ICounterStore
             },
             ct).ConfigureAwait(false);
         _tables[table] = info;
-        return info;
+
+        // Told by the first who prepares a table.
+        return info with { Done = [.. Interlocked.Exchange(ref _upgraded, []), .. info.Done] };
     }
 
     public virtual async Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct)
@@ -86,7 +87,7 @@ internal abstract class SqlCounterStore : ICounterStore
     }
 
     public Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct) =>
-        WithCommitsTableAsync(() => CommitOnceAsync(commit, ct), ct);
+        WithSchemaAsync(() => CommitOnceAsync(commit, ct), ct);
 
     private async Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitOnceAsync(CounterCommit commit, CancellationToken ct)
     {
@@ -115,7 +116,7 @@ internal abstract class SqlCounterStore : ICounterStore
         }
     }
 
-    public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => WithCommitsTableAsync(
+    public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => WithSchemaAsync(
         () => Reader.RunAsync(
             async (connection, token) =>
             {
@@ -130,7 +131,7 @@ internal abstract class SqlCounterStore : ICounterStore
         ct);
 
     public Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(
-        DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) => WithCommitsTableAsync(
+        DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) => WithSchemaAsync(
         () => Reader.RunAsync<IReadOnlyList<CommittedIds>>(
             async (connection, token) =>
             {
@@ -145,7 +146,10 @@ internal abstract class SqlCounterStore : ICounterStore
                         Guid.ParseExact(reader.GetString(0), "N"),
                         reader.GetInt64(1),
                         DateTimeOffset.FromUnixTimeMilliseconds(reader.GetInt64(2)),
-                        CommitPlan.Decode(reader.GetFieldValue<byte[]>(3))));
+                        CommitPlan.Decode(reader.GetFieldValue<byte[]>(3)))
+                    {
+                        Format = reader.GetInt32(4),
+                    });
                 }
 
                 return found;
@@ -190,33 +194,51 @@ internal abstract class SqlCounterStore : ICounterStore
         }
     }
 
-    public async Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct)
-    {
-        await EnsureCommitsTableAsync(ct).ConfigureAwait(false);
-        var end = before.ToUnixTimeMilliseconds();
-        var deleted = 0L;
-        long? next;
-        do
+    public Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct) => WithSchemaAsync(
+        async () =>
         {
-            next = null;
-            deleted += await Writer.RunAsync(
+            var (end, spoolEnd) = (before.ToUnixTimeMilliseconds(), (before - SpoolMark.Kept).ToUnixTimeMilliseconds());
+            var deleted = 0L;
+            long? from = long.MinValue;
+            while (from is { } start)
+            {
+                var page = await Reader.RunAsync(
+                    (connection, token) => CommitsPurge.FindAsync(connection, start, end, spoolEnd, PurgePage, token), ct).ConfigureAwait(false);
+                deleted += await Writer.RunAsync((connection, token) => page.DeleteAsync(connection, end, token), ct).ConfigureAwait(false);
+                from = page.Last;
+            }
+
+            await Writer.RunAsync(
                 async (connection, token) =>
                 {
-                    // Up to the time of the page's last row; rows of one millisecond go together.
-                    using var find = Command(
-                        connection, $"SELECT at FROM {Commits} WHERE at < @end ORDER BY at LIMIT 1 OFFSET {PurgePage}", ("@end", end));
-                    next = await find.ExecuteScalarAsync(token).ConfigureAwait(false) is { } at
-                        ? Convert.ToInt64(at, CultureInfo.InvariantCulture)
-                        : null;
-                    using var delete = Command(
-                        connection, $"DELETE FROM {Commits} WHERE at < @end", ("@end", next is { } page ? Math.Min(end, page + 1) : end));
-                    return await delete.ExecuteNonQueryAsync(token).ConfigureAwait(false);
+                    using var marks = Command(connection, $"DELETE FROM {Quote(CounterTableName.Spool)} WHERE at < @end", ("@end", spoolEnd));
+                    return await marks.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 },
                 ct).ConfigureAwait(false);
-        }
-        while (next is not null);
-        return deleted;
-    }
+            return deleted;
+        },
+        ct);
+
+    public Task<IReadOnlyList<SpoolMark>> SpoolMarksAsync(Guid node, CancellationToken ct) => WithSchemaAsync(
+        () => Reader.RunAsync<IReadOnlyList<SpoolMark>>(
+            async (connection, token) =>
+            {
+                using var command = Command(
+                    connection,
+                    $"SELECT table_name, through FROM {Quote(CounterTableName.Spool)} WHERE node = @node",
+                    ("@node", node.ToString("N")));
+                var marks = new List<SpoolMark>();
+                var reader = await command.ExecuteReaderAsync(token).ConfigureAwait(false);
+                await using var _ = reader.ConfigureAwait(false);
+                while (await reader.ReadAsync(token).ConfigureAwait(false))
+                {
+                    marks.Add(new SpoolMark(node, reader.GetString(0), reader.GetInt64(1)));
+                }
+
+                return marks;
+            },
+            ct),
+        ct);
 
     public async Task<IReadOnlyList<CounterRow>> ListAsync(
         string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct)
@@ -233,6 +255,9 @@ internal abstract class SqlCounterStore : ICounterStore
         await Writer.DisposeAsync().ConfigureAwait(false);
         await Reader.DisposeAsync().ConfigureAwait(false);
     }
+
+    /// <summary>What a database needs before its first table.</summary>
+    protected virtual Task BeforeSchemaAsync(DbConnection connection, CancellationToken ct) => Task.CompletedTask;
 
     /// <summary>Runs the transaction, filling in the totals of the plan's rows.</summary>
     /// <param name="connection">The writer's connection.</param>
@@ -339,43 +364,54 @@ internal abstract class SqlCounterStore : ICounterStore
     }
 
     /// <summary>A table that has gone, or never came to be, is made at the next attempt.</summary>
-    private async Task<T> WithCommitsTableAsync<T>(Func<Task<T>> work, CancellationToken ct)
+    private async Task<T> WithSchemaAsync<T>(Func<Task<T>> work, CancellationToken ct)
     {
-        await EnsureCommitsTableAsync(ct).ConfigureAwait(false);
+        await EnsureSchemaAsync(ct).ConfigureAwait(false);
         try
         {
             return await work().ConfigureAwait(false);
         }
         catch (CounterStoreException e) when (e.Failure == CounterStoreFailure.Schema)
         {
-            _commitsTableExists = false;
+            _schemaIsReady = false;
             throw;
         }
     }
 
-    private async ValueTask EnsureCommitsTableAsync(CancellationToken ct)
+    private async ValueTask EnsureSchemaAsync(CancellationToken ct)
     {
-        if (_commitsTableExists)
+        if (_schemaIsReady)
         {
             return;
         }
 
-        await Writer.RunAsync(
+        var upgraded = await Writer.RunAsync(
             async (connection, token) =>
             {
-                using var command = Command(connection, CreateCommitsTable);
-                await command.ExecuteNonQueryAsync(token).ConfigureAwait(false);
-                return true;
+                try
+                {
+                    await BeforeSchemaAsync(connection, token).ConfigureAwait(false);
+                    return await OwnSchema.PrepareAsync(connection, _database, OwnTableGroup.Counters, token).ConfigureAwait(false);
+                }
+                catch (NewerSchemaException newer)
+                {
+                    throw new CounterStoreException(CounterStoreFailure.Schema, newer.Message, newer);
+                }
             },
             ct).ConfigureAwait(false);
-        _commitsTableExists = true;
+        if (upgraded.Count > 0)
+        {
+            Interlocked.Exchange(ref _upgraded, upgraded);
+        }
+
+        _schemaIsReady = true;
     }
 
     // One range of the primary key for each node that is known, and one for each gap between them: no database has to read
     // the rows of its own node, which are nearly all, to find the few of others.
     private string SinceQuery(DbCommand command, DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen)
     {
-        var select = $"SELECT node, seq, at, ids FROM {Commits} WHERE ";
+        var select = $"SELECT node, seq, at, ids, format FROM {Commits} WHERE ";
         command.Bind("@since", since.ToUnixTimeMilliseconds());
         var nodes = seen.Select(s => (Node: s.Key.ToString("N"), Sequence: s.Value)).OrderBy(n => n.Node, StringComparer.Ordinal).ToList();
         var parts = new List<string>();

@@ -28,12 +28,6 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         Reader.Closing += _reading.Dispose;
     }
 
-    protected override string CreateCommitsTable =>
-        "PRAGMA journal_mode = WAL; "
-        + $"CREATE TABLE IF NOT EXISTS {Commits} (node TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, ids BLOB NOT "
-        + $"NULL, PRIMARY KEY (node, seq)); "
-        + $"CREATE INDEX IF NOT EXISTS policyd_commits_at ON {Commits} (at)";
-
     /// <summary>
     /// Looks without leaving a trace: a file that is not there is not made, and beside one that is there nothing appears.
     /// </summary>
@@ -47,6 +41,12 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         var untouched = _database.ToLookAt();
         await using var _ = untouched.ConfigureAwait(false);
         return await DescribeAsync(untouched, table, ct).ConfigureAwait(false);
+    }
+
+    protected override async Task BeforeSchemaAsync(DbConnection connection, CancellationToken ct)
+    {
+        using var command = Command(connection, "PRAGMA journal_mode = WAL");
+        await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
     protected override Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
@@ -139,14 +139,26 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         }
     }
 
-    private void Record(SqliteStatements statements, CounterCommit commit)
+    private static void Record(SqliteStatements statements, CounterCommit commit)
     {
-        var insert = statements[$"INSERT INTO {Commits} (node, seq, at, ids) VALUES (?1, ?2, ?3, ?4)"];
+        var insert = statements["INSERT INTO policyd_commits (node, seq, at, ids, format) VALUES (?1, ?2, ?3, ?4, ?5)"];
         insert.Bind(1, commit.Node.ToString("N"));
         insert.Bind(2, commit.Sequence);
         insert.Bind(3, commit.At.ToUnixTimeMilliseconds());
         insert.Bind(4, CommitPlan.Encode(commit.RequestIds));
+        insert.Bind(5, commit.IdFormat);
         insert.Run();
+        foreach (var mark in commit.Spooled)
+        {
+            var set = statements[
+                "INSERT INTO policyd_spool (node, table_name, through, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (node, table_name) "
+                    + "DO UPDATE SET through = max(through, excluded.through), at = excluded.at"];
+            set.Bind(1, mark.Node.ToString("N"));
+            set.Bind(2, mark.Table);
+            set.Bind(3, mark.Through);
+            set.Bind(4, commit.At.ToUnixTimeMilliseconds());
+            set.Run();
+        }
     }
 
     private void Write(SqliteStatements statements, string table, PlannedRow row)

@@ -29,6 +29,12 @@ public interface ICounterStore : ICounterHousekeeping, IAsyncDisposable
     Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct);
 
     /// <summary>
+    /// How far the spool of a node is committed, by table. Marks, and the newest commit of each node, outlive the other commits: a spool is
+    /// replayed exactly once for as long as <see cref="SpoolMark.Kept"/>.
+    /// </summary>
+    Task<IReadOnlyList<SpoolMark>> SpoolMarksAsync(Guid node, CancellationToken ct);
+
+    /// <summary>
     /// Request ids that were committed since a time. Of a node in <paramref name="seen"/> only the commits after that sequence
     /// number (whatever their time; <see cref="long.MaxValue"/> leaves the node out), of another those since <paramref name="since"/>.
     /// </summary>

@@ -1,3 +1,4 @@
+using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
@@ -40,6 +41,13 @@ public sealed class SqlConnections : IAsyncDisposable
     /// <summary>The counter tables of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
     public ICounterStore CounterStore(string name) => _stores[name].Value;
+
+    /// <summary>What a start would do to a group of the server's own tables on a connection; empty when they are ready.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    /// <exception cref="SqlAwayException">The database cannot be reached.</exception>
+    /// <exception cref="NewerSchemaException">A newer server has changed the tables.</exception>
+    public Task<IReadOnlyList<string>> DescribeOwnTablesAsync(string name, OwnTableGroup tables, CancellationToken ct) =>
+        OwnSchema.DescribeAsync(Own(name), tables, ct);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
 using Policyd.Engine.Chain;
@@ -86,6 +87,14 @@ public sealed class PolicyServerModel
 
     /// <summary>The tables that a server makes where they are not there yet.</summary>
     public IReadOnlySet<(string Connection, string Table)> OwnTables { get; }
+
+    /// <summary>The server's own tables, in groups, and the connections on which this configuration needs them.</summary>
+    public IReadOnlyList<(string Connection, OwnTableGroup Group)> OwnTableGroups =>
+    [
+        .. CounterTables.Select(use => use.Connection).Distinct().Select(name => (name, OwnTableGroup.Counters)),
+        .. OwnTables.Where(own => own.Table == OwnTableGroup.ExpiringTable).Select(own => (own.Connection, OwnTableGroup.Expiring)),
+        .. Cron.Runs && Sql.Contains(Cron.Db) ? new[] { (Cron.Db, OwnTableGroup.Cron) } : [],
+    ];
 
     /// <summary>When the periodic tasks run.</summary>
     public CronOptions Cron { get; internal init; } = new();

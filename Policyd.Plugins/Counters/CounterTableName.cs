@@ -8,8 +8,14 @@ public static class CounterTableName
     /// <summary>The shortest limit of the databases (PostgreSQL: 63 bytes).</summary>
     public const int MaxLength = 63;
 
-    /// <summary>The table in which commits and their request ids stand; no counter table may have its name.</summary>
+    /// <summary>The table in which commits and their request ids stand.</summary>
     public const string Commits = "policyd_commits";
+
+    /// <summary>The table that tells how far the spool of each node is written.</summary>
+    public const string Spool = "policyd_spool";
+
+    private static readonly string[] s_reserved =
+        [Commits, Spool, "policyd_schema", "policyd_nodes", "policyd_expiring", "policyd_cron_journal", "policyd_cron_snapshot"];
 
     /// <summary>Makes the name of a table, or says why the two do not make one.</summary>
     public static bool TryParse(
@@ -48,7 +54,7 @@ public static class CounterTableName
         }
 
         return name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase)
-            || string.Equals(name, Commits, StringComparison.OrdinalIgnoreCase)
+            || s_reserved.Contains(name, StringComparer.OrdinalIgnoreCase)
             ? $"'{name}' is a reserved table name"
             : null;
     }

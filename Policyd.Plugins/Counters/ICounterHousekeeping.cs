@@ -16,7 +16,10 @@ public interface ICounterHousekeeping
     /// <param name="ct">Stops between two transactions.</param>
     Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct);
 
-    /// <summary>Deletes the request ids of commits made before a time, in small transactions. Answers how many commits.</summary>
+    /// <summary>
+    /// Deletes the request ids of commits made before a time, in small transactions. Answers how many commits. The newest commit of each
+    /// server stays for 30 days more: it tells what of an outage is written.
+    /// </summary>
     /// <param name="before">The time.</param>
     /// <param name="ct">Stops between two transactions.</param>
     Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct);

@@ -9,7 +9,8 @@ namespace Policyd.Server.Commands;
 
 /// <summary>
 /// <c>policyd check</c>: every error, warning and notice of a configuration, with its place, and an exit code that a script can use; a
-/// statement that its database refuses is one of these errors. Then what a start would do to the counter tables. It changes nothing, and a
+/// statement that its database refuses, and tables that a newer server has changed, are such errors. Then what a start would do to the
+/// tables. It changes nothing, and a
 /// database that is away is no error of the configuration.
 /// </summary>
 internal static class CheckCommand
@@ -27,9 +28,16 @@ internal static class CheckCommand
 
         WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
         CheckAkka(configuration);
+        OwnTablesCheck? own = null;
+        var describing = new List<Task<(IReadOnlyList<string> Plans, string? Warning)>>();
         if (!offline)
         {
+            // All at once: a database that is silent is waited for once.
+            var looking = OwnTablesCheck.LookAsync(model, s_timeout, cancellationToken);
+            describing.AddRange(model.CounterStores.Select(pair => DescribeAsync(pair.Key, pair.Value, model, cancellationToken)));
             await CheckedStatements.AddToAsync(configuration.Document.Diagnostics, model, s_timeout, cancellationToken);
+            own = await looking;
+            own.AddTo(configuration.Document.Diagnostics, model);
         }
 
         configuration.Document.Diagnostics.WriteTo(error);
@@ -39,26 +47,34 @@ internal static class CheckCommand
         }
 
         await output.WriteLineAsync($"{configuration.Path}: no errors");
-        if (!offline)
+        foreach (var (connection, away) in own?.Connections ?? [])
         {
-            // Not disposed: a database that does not answer would be waited for, and the process ends here anyway.
-            foreach (var described in model.CounterStores.Select(pair => DescribeAsync(pair.Key, pair.Value, model, cancellationToken))
-                .ToList())
-            {
-                var (plans, warning) = await described;
-                foreach (var plan in plans)
-                {
-                    await output.WriteLineAsync(LogText.OneLine(plan));
-                }
+            await WriteAsync(
+                [.. own!.PlansFor(connection).Select(step => $"{connection}: at the next start: {step}")],
+                away is null || model.CounterStores.ContainsKey(connection) ? null : Unknown(connection, away));
+        }
 
-                if (warning is not null)
-                {
-                    await error.WriteLineAsync(LogText.OneLine(warning));
-                }
-            }
+        // Not disposed: a database that does not answer would be waited for, and the process ends here anyway.
+        foreach (var described in describing)
+        {
+            var (plans, warning) = await described;
+            await WriteAsync(plans, warning);
         }
 
         return ExitCode.Ok;
+
+        async Task WriteAsync(IReadOnlyList<string> plans, string? warning)
+        {
+            foreach (var plan in plans)
+            {
+                await output.WriteLineAsync(LogText.OneLine(plan));
+            }
+
+            if (warning is not null)
+            {
+                await error.WriteLineAsync(LogText.OneLine(warning));
+            }
+        }
     }
 
     // What a start would say of the operator's akka { }, at its place.
@@ -73,6 +89,9 @@ internal static class CheckCommand
             configuration.Document.Diagnostics.Error(configuration.Document.Root.PositionOf("akka"), $"akka {{ }}: {wrong.Message}");
         }
     }
+
+    private static string Unknown(string connection, string reason) =>
+        $"{connection}: warning: {reason}; the changes that a start would make to its tables are unknown";
 
     private static async Task<(IReadOnlyList<string> Plans, string? Warning)> DescribeAsync(
         string connection, ICounterStore store, PolicyServerModel model, CancellationToken cancellationToken)
@@ -95,14 +114,11 @@ internal static class CheckCommand
         }
         catch (CounterStoreException away)
         {
-            return (plans, $"{connection}: warning: {away.Message}; the changes that a start would make to its tables are unknown");
+            return (plans, Unknown(connection, away.Message));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return (
-                plans,
-                $"{connection}: warning: the database did not answer within {s_timeout.TotalSeconds:0} s; the changes that a start would "
-                    + $"make to its tables are unknown");
+            return (plans, Unknown(connection, $"the database did not answer within {s_timeout.TotalSeconds:0} s"));
         }
     }
 }

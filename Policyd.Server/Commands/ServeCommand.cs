@@ -11,6 +11,9 @@ namespace Policyd.Server.Commands;
 /// <summary><c>policyd serve</c>: reads, builds, serves until a signal.</summary>
 internal sealed partial class ServeCommand(TextWriter error)
 {
+    // A database that needs longer to say of which version its tables are holds up no start: what uses them refuses them then.
+    private static readonly TimeSpan s_tablesTime = TimeSpan.FromSeconds(0.5);
+
     /// <exception cref="CommandException">The server cannot start.</exception>
     public async Task<int> RunAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
     {
@@ -30,6 +33,13 @@ internal sealed partial class ServeCommand(TextWriter error)
         if (OpenFiles.RoomFor(model) is var room && room < model.Options.MaxConnections)
         {
             FewConnections(logger, model.Options.MaxConnections, limit, room, needed + (long)model.Options.MaxConnections);
+        }
+
+        (await OwnTablesCheck.LookAsync(model, s_tablesTime, cancellationToken)).AddTo(configuration.Document.Diagnostics, model);
+        if (configuration.Document.Diagnostics.HasErrors)
+        {
+            configuration.Document.Diagnostics.WriteTo(error);
+            return ExitCode.Config;
         }
 
         WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);

@@ -54,6 +54,41 @@ public sealed class CheckTablesSpecs : IDisposable
     }
 
     [Fact]
+    public async Task Tables_of_a_server_before_versions_are_to_be_upgraded_and_left_as_they_are()
+    {
+        Write("old.db", "CREATE TABLE policyd_commits (node TEXT, seq INTEGER, at INTEGER, ids BLOB, PRIMARY KEY (node, seq))");
+        var before = Hash();
+        var result = await Check($"dbi:SQLite:dbname={_folder["old.db"]}");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains("db: at the next start: table policyd_commits: column format added\n", result.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "db: at the next start: tables of counters: upgraded from version 1 to version 2\n", result.Output, StringComparison.Ordinal);
+        Assert.Equal(before, Hash());
+    }
+
+    [Fact]
+    public async Task Tables_of_a_newer_server_are_an_error_of_check_and_of_a_start()
+    {
+        Write(
+            "newer.db",
+            "CREATE TABLE policyd_schema (component varchar(64) NOT NULL PRIMARY KEY, version integer NOT NULL)",
+            "INSERT INTO policyd_schema VALUES ('counters', 3)");
+        var before = Hash();
+        var configuration = Configure($"dbi:SQLite:dbname={_folder["newer.db"]}", "");
+        var expected = $"{configuration}:2:42: connection db: SQLite file {_folder["newer.db"]}: the tables of counters "
+            + "(policyd_schema) have version 3, and this server knows no version after 2; run the version of policyd that changed them, or "
+            + "a newer one\n";
+        foreach (var command in new[] { "check", "serve" })
+        {
+            var result = await Command.RunAsync("", command, "-c", configuration);
+            Assert.Equal(expected, result.Error);
+            Assert.Equal(78, result.ExitCode);
+        }
+
+        Assert.Equal(before, Hash());
+    }
+
+    [Fact]
     public async Task Database_that_is_being_written_is_read_as_it_is_now()
     {
         Write("live.db", "PRAGMA journal_mode = WAL", MtpolicydTables.Sqlite);

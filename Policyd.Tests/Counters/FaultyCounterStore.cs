@@ -66,6 +66,8 @@ internal sealed class FaultyCounterStore(ICounterStore inner) : ICounterStore
         DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) =>
         Reached().RequestIdsSinceAsync(since, seen, ct);
 
+    public Task<IReadOnlyList<SpoolMark>> SpoolMarksAsync(Guid node, CancellationToken ct) => Reached().SpoolMarksAsync(node, ct);
+
     public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) =>
         Reached().PurgeWindowsAsync(table, isOld, ct);
 

@@ -13,6 +13,7 @@ internal sealed class ScriptedCounterStore : ICounterStore
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Table, string Key, string Time), CounterAmounts> _rows = [];
     private readonly List<CommittedIds> _log = [];
+    private readonly Dictionary<(Guid Node, string Table), long> _marks = [];
 
     public Script Prepares { get; } = new();
 
@@ -119,6 +120,16 @@ internal sealed class ScriptedCounterStore : ICounterStore
             string.Empty);
     }
 
+    public Task<IReadOnlyList<SpoolMark>> SpoolMarksAsync(Guid node, CancellationToken ct) => Lookups.RunAsync<IReadOnlyList<SpoolMark>>(
+        () =>
+        {
+            lock (_lock)
+            {
+                return [.. _marks.Where(mark => mark.Key.Node == node).Select(mark => new SpoolMark(node, mark.Key.Table, mark.Value))];
+            }
+        },
+        string.Empty);
+
     public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) => throw new NotSupportedException();
 
     public Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct) => throw new NotSupportedException();
@@ -146,7 +157,12 @@ internal sealed class ScriptedCounterStore : ICounterStore
                 throw new CounterStoreException(CounterStoreFailure.AlreadyCommitted, "it is there already");
             }
 
-            _log.Add(new CommittedIds(commit.Node, commit.Sequence, commit.At, commit.RequestIds));
+            _log.Add(new CommittedIds(commit.Node, commit.Sequence, commit.At, commit.RequestIds) { Format = commit.IdFormat });
+            foreach (var mark in commit.Spooled)
+            {
+                _marks[(mark.Node, mark.Table)] = Math.Max(mark.Through, _marks.GetValueOrDefault((mark.Node, mark.Table)));
+            }
+
             foreach (var delta in commit.Deltas)
             {
                 var id = (delta.Table, delta.Key, delta.Time);

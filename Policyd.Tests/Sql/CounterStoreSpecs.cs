@@ -108,7 +108,12 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
             $"INSERT INTO policyd_commits (node, seq, at, ids) SELECT '{_node:N}', a.n + 40 * b.n, {start.ToUnixTimeMilliseconds()} + a.n "
                 + $"+ 40 * b.n, '' FROM ({Numbers}) a, ({Numbers}) b");
         Assert.Equal(1500, await Store.PurgeRequestIdsAsync(start.AddMilliseconds(1500), Cancel));
-        Assert.Equal(100, await Store.PurgeRequestIdsAsync(start.AddHours(1), Cancel));
+
+        // The newest of its node stays, for as long as a spool of it may come.
+        Assert.Equal(99, await Store.PurgeRequestIdsAsync(start.AddHours(1), Cancel));
+        Assert.True(await Store.IsCommittedAsync(_node, 1599, Cancel));
+        Assert.Equal(0, await Store.PurgeRequestIdsAsync(start + SpoolMark.Kept, Cancel));
+        Assert.Equal(1, await Store.PurgeRequestIdsAsync(start + SpoolMark.Kept + TimeSpan.FromHours(1), Cancel));
     }
 
     [Fact]
