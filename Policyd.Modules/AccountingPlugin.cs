@@ -116,46 +116,27 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         using var timeout = _options.TimeoutOf(context);
         var since = context.Clock.GetTimestamp();
 
-        // Side by side: each has an owner of its own, and they share commits.
-        var adds = new PendingAdd[Fields.Count];
-        var count = 0;
+        // Together: each has an owner of its own, and they share commits.
+        var phase = new CounterPhase();
         foreach (var field in Fields)
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                adds[count++] = new PendingAdd(key, _counters.AddAsync(
-                    key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key), timeout.Token));
+                phase.Put(new AddOperation(
+                    key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key)));
             }
         }
 
-        for (var index = 0; index < count; index++)
+        await phase.RunAsync(_counters, timeout.Token).ConfigureAwait(false);
+        foreach (var add in phase)
         {
-            CounterState state;
-            try
+            if (add.Answer.State == CounterState.Known)
             {
-                state = (await adds[index].Reading.ConfigureAwait(false)).State;
-            }
-            catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
-            {
-                state = CounterState.Unavailable;
-            }
-
-            if (state == CounterState.Known)
-            {
-                context.Counted(adds[index].Key, window);
+                context.Counted(add.Key, window);
             }
             else
             {
-                if (timeout.Token.IsCancellationRequested)
-                {
-                    _options.GaveUp(
-                        context,
-                        this,
-                        $"{adds[index].Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; "
-                            + $"mail goes on and is counted later");
-                }
-
-                Log(context, $"{adds[index].Key.Table}: answered before the mail was counted");
+                NotCounted(context, add, timeout.Token.IsCancellationRequested, since);
             }
         }
 
@@ -199,6 +180,19 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         }
     }
 
+    private void NotCounted(PluginContext context, CounterOperation add, bool isTooLate, long since)
+    {
+        if (isTooLate)
+        {
+            _options.GaveUp(
+                context,
+                this,
+                $"{add.Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; mail goes on and is counted later");
+        }
+
+        Log(context, $"{add.Key.Table}: answered before the mail was counted");
+    }
+
     /// <summary>
     /// Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.
     /// Windows as far ahead as others are kept were counted by a clock that was wrong.
@@ -212,6 +206,4 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + s_clocksApart < now || WindowAge.IsFarAhead(time, now)
             : Keep is { } keep && _age?.EndOf(time) is { } end && (now.DateTime - end > keep || end > last);
     }
-
-    private readonly record struct PendingAdd(CounterKey Key, ValueTask<CounterReading> Reading);
 }

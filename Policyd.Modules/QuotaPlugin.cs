@@ -181,26 +181,16 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
     {
         var instance = context.Request.Instance;
         var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
-        var admission = new Admission(CounterState.Unavailable, true, CounterAmounts.Zero);
         using var timeout = _options.TimeoutOf(context);
         var since = context.Clock.GetTimestamp();
-        try
-        {
-            if (reserves)
-            {
-                admission = await _counters.ReserveAsync(
-                    key, window, metric, threshold, CounterOptions.AmountsOf(context), instance, timeout.Token).ConfigureAwait(false);
-            }
-            else
-            {
-                var reading = await _counters.ReadAsync(key, window, timeout.Token).ConfigureAwait(false);
-                admission = new Admission(reading.State, reading.Total[metric] < threshold, reading.Total);
-            }
-        }
-        catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
-        {
-        }
-
+        var phase = new CounterPhase();
+        CounterOperation question = reserves
+            ? new ReserveOperation(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance)
+            : new ReadOperation(key, window);
+        phase.Put(question);
+        await phase.RunAsync(_counters, timeout.Token).ConfigureAwait(false);
+        var answer = question.Answer;
+        var admission = new Admission(answer.State, reserves ? answer.Yes : answer.Total[metric] < threshold, answer.Total);
         if (admission.State == CounterState.Unavailable && timeout.Token.IsCancellationRequested)
         {
             _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; when_unavailable applies");
@@ -209,7 +199,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         // Also when no answer came in time: the owner may have reserved all the same.
         if (reserves && admission.Admitted && instance.Length > 0)
         {
-            context.Reserved(key, window);
+            context.Reserved(question.Key, window);
         }
 
         return admission;
@@ -260,15 +250,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         }
 
         using var timeout = _options.TimeoutOf(context);
-        var since = context.Clock.GetTimestamp();
-        try
-        {
-            UInt128[] ids = [.. table.Accountings.Select(accounting => CounterRequestId.Of(context.Request, accounting.Name, key)!.Value)];
-            return await _counters.IsCountedAsync(key, ids, timeout.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (timeout.Token.IsCancellationRequested)
-        {
-            return false;
-        }
+        UInt128[] ids = [.. table.Accountings.Select(accounting => CounterRequestId.Of(context.Request, accounting.Name, key)!.Value)];
+        return await _counters.IsCountedAsync(key, ids, timeout.Token).ConfigureAwait(false);
     }
 }

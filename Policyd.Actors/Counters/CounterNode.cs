@@ -1,5 +1,6 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
-using Policyd.Counting.Ledger;
+using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
@@ -7,7 +8,7 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>What the owners on one node share: the writer, the loader and the store of each connection, and the settings.</summary>
 internal sealed class CounterNode(
-    IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock, Func<bool> mayBeElsewhere)
+    IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock, bool isClustered)
 {
     // Clocks of nodes that are kept right differ by far less.
     private static readonly TimeSpan s_clocksApart = TimeSpan.FromSeconds(2);
@@ -19,18 +20,18 @@ internal sealed class CounterNode(
     /// Until when mails count in a rolling window: now. A request that was overtaken sees what was counted meanwhile, and what another
     /// node has counted whose clock is a little ahead.
     /// </summary>
-    public DateTimeOffset CountsUntil => MayBeElsewhere() ? clock.GetUtcNow() + s_clocksApart : clock.GetUtcNow();
+    public DateTimeOffset CountsUntil => isClustered ? clock.GetUtcNow() + s_clocksApart : clock.GetUtcNow();
 
     public CounterSettings Settings { get; } = settings;
 
-    /// <summary>Whether an owner can live on another node.</summary>
-    public Func<bool> MayBeElsewhere { get; } = mayBeElsewhere;
-
-    /// <summary>How an owner tells its parent that it would end: the shard of a cluster has a word of its own.</summary>
-    public Func<CounterKey, object> Passivation { get; init; } = static key => new CounterProtocol.FellQuiet(key);
-
     /// <summary>The owners that live here.</summary>
     public LocalOwners Owners { get; } = new();
+
+    /// <summary>The partitions that live here.</summary>
+    public LocalPartitions Partitions { get; } = new();
+
+    /// <summary>The way to other nodes; nobody on a server that is alone.</summary>
+    public IActorRef Post { get; set; } = ActorRefs.Nobody;
 
     public IEnumerable<CounterConnection> Connections => connections.Values;
 
@@ -46,12 +47,50 @@ internal sealed class CounterNode(
         connections.TryGetValue(key.Connection, out var connection) && connection.Store.InfoOf(key.Table) is { } table
             ? key with { Key = CounterKeyText.ForTable(key.Key, table) }
             : key;
+
+    /// <summary>Hands an operation or a release to the owner of its key on this node; false when its partition is not here.</summary>
+    public bool TryTellHere(CounterKey key, object message)
+    {
+        if (Owners.TryTell(key, message))
+        {
+            return true;
+        }
+
+        if (Partitions.Of(key, Settings.Shards) is not { } partition)
+        {
+            return false;
+        }
+
+        partition.Tell(message, ActorRefs.NoSender);
+        return true;
+    }
+
+    /// <summary>Hands over what was asked here and belongs to another node.</summary>
+    public void Elsewhere(object message) => Post.Tell(message, ActorRefs.NoSender);
+}
+
+/// <summary>The partitions on this node by their numbers: all of them under one on a server that is alone.</summary>
+internal sealed class LocalPartitions
+{
+    private readonly ConcurrentDictionary<int, IActorRef> _byNumber = new();
+    private IActorRef? _ofAll;
+
+    /// <summary>From now on one has all keys.</summary>
+    public void EnterForAll(IActorRef partition) => Volatile.Write(ref _ofAll, partition);
+
+    public void Enter(int number, IActorRef partition) => _byNumber[number] = partition;
+
+    public void Leave(int number, IActorRef partition) => _byNumber.TryRemove(KeyValuePair.Create(number, partition));
+
+    /// <summary>The partition of a key; null when it is not here.</summary>
+    public IActorRef? Of(CounterKey key, int partitions) =>
+        Volatile.Read(ref _ofAll) ?? _byNumber.GetValueOrDefault(CounterPartition.Of(key, partitions));
 }
 
 /// <summary>One SQL connection's share of a node.</summary>
 internal sealed record CounterConnection(PreparedStore Store, IActorRef Writer, IActorRef Loader);
 
-/// <summary>How long things are kept, and how far the shards are cut. The number of shards must be the same on every node.</summary>
+/// <summary>How long things are kept, and how far the keys are cut. The number of partitions must be the same on every node.</summary>
 public sealed record CounterSettings
 {
     /// <summary>How long a mail that was let in may take until it is counted.</summary>
@@ -60,11 +99,15 @@ public sealed record CounterSettings
     /// <summary>How long a key that nobody asks for keeps its place in memory: at least this, at most twice as long.</summary>
     public TimeSpan PassivateAfter { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>How many keys may be in memory before those that nobody asks for lose their place sooner; some 1.5 KB each.</summary>
+    /// <summary>How many keys may be in memory before those that nobody asks for lose their place sooner; about 1 KB each.</summary>
     public int OwnersAtEase { get; init; } = 100_000;
 
     /// <summary>How long an answer of a key's owner is waited for at the most; a plugin's own deadline may be shorter.</summary>
     public TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>How many partitions a cluster has.</summary>
     public int Shards { get; init; } = 64;
+
+    /// <summary>After how long without an answer another node is asked again.</summary>
+    public TimeSpan AskAgainAfter { get; init; } = TimeSpan.FromMilliseconds(500);
 }

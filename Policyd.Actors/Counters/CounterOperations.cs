@@ -1,5 +1,5 @@
 using Akka.Actor;
-using Policyd.Counting.Ledger;
+using Policyd.Counting.Owners;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
@@ -18,15 +18,23 @@ public sealed class CounterOperations
     /// <summary>
     /// The sums of a window and what is reserved beside them; null when there was no answer before the token was cancelled.
     /// </summary>
-    public ValueTask<CounterProtocol.Inspected?> InspectAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
-        _counters.InspectAsync(key, window, ct);
+    public async ValueTask<InspectedCounter?> InspectAsync(CounterKey key, CounterWindow window, CancellationToken ct)
+    {
+        var inspect = await RunAsync(new InspectOperation(key, window), ct).ConfigureAwait(false);
+        return inspect.IsAnswered
+            ? new InspectedCounter(inspect.Answer.State, inspect.Answer.Total, inspect.Reserved, inspect.Mails)
+            : null;
+    }
 
     /// <summary>
     /// The chosen sums of the window become these. Null when there was no answer before the token was cancelled: it may happen yet.
     /// </summary>
-    public ValueTask<CounterProtocol.Changed?> SetAsync(
-        CounterKey key, CounterWindow window, CounterAmounts amounts, CounterSums which, CancellationToken ct) =>
-        _counters.SetAsync(key, window, amounts, which, ct);
+    public async ValueTask<ChangedCounter?> SetAsync(
+        CounterKey key, CounterWindow window, CounterAmounts amounts, CounterSums which, CancellationToken ct)
+    {
+        var set = await RunAsync(new SetSumsOperation(key, window, amounts, which), ct).ConfigureAwait(false);
+        return set.IsAnswered ? new ChangedCounter(set.Answer.State, set.Before, set.Answer.Total) : null;
+    }
 
     /// <summary>
     /// Waits until all that was added on this node before is written; false when it is not within the time: the database is away.
@@ -44,4 +52,26 @@ public sealed class CounterOperations
             return false;
         }
     }
+
+    private async ValueTask<T> RunAsync<T>(T operation, CancellationToken ct)
+        where T : CounterOperation
+    {
+        var phase = new CounterPhase();
+        phase.Put(operation);
+        await phase.RunAsync(_counters, ct).ConfigureAwait(false);
+        return operation;
+    }
 }
+
+/// <summary>What an operator sees of a counter.</summary>
+/// <param name="State">How sure the sums are.</param>
+/// <param name="Total">The sums.</param>
+/// <param name="Reserved">What mails that are not counted yet hold beside them.</param>
+/// <param name="Mails">How many mails those are.</param>
+public sealed record InspectedCounter(CounterState State, CounterAmounts Total, CounterAmounts Reserved, int Mails);
+
+/// <summary>What an operator's set did.</summary>
+/// <param name="State">Deferred: it is kept, and written when the database is back; unavailable: nothing was changed.</param>
+/// <param name="Before">The sums before it.</param>
+/// <param name="After">The sums after it.</param>
+public sealed record ChangedCounter(CounterState State, CounterAmounts Before, CounterAmounts After);

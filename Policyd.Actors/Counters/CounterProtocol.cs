@@ -1,97 +1,19 @@
 using Akka.Actor;
-using Policyd.Counting.Ledger;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
-/// <summary>Marks what may cross from one node to another; <see cref="CounterMessageSerializer"/> knows each by a short manifest.</summary>
-public interface ICounterMessage;
-
-/// <summary>A message that finds its way to the owner of a key, wherever in the cluster that is.</summary>
-public interface IForCounter : ICounterMessage
+/// <summary>
+/// What owners and partitions are told on their own node, besides the operations themselves (<see cref="CounterOperation"/>). None of this
+/// crosses nodes: see <see cref="CounterPostProtocol"/>. docs/counters.md tells the states and failures.
+/// </summary>
+internal static class CounterProtocol
 {
-    CounterKey Key { get; }
-}
-
-/// <summary>What asks for, or changes, one window of a key.</summary>
-public interface IForWindow : IForCounter
-{
-    CounterWindow Window { get; }
-
-    /// <summary>True when it can only be answered by an owner that knows the total.</summary>
-    bool NeedsTotal { get; }
-}
-
-/// <summary>The words that the owner of a key understands, and what it answers. docs/counters.md tells the states and failures.</summary>
-public static class CounterProtocol
-{
-    /// <summary>Answered with <see cref="Admitted"/>.</summary>
-    public sealed record Reserve(
-        CounterKey Key,
-        CounterWindow Window,
-        CounterMetric Metric,
-        double Threshold,
-        CounterAmounts Amounts,
-        string Instance) : IForWindow
-    {
-        public bool NeedsTotal => true;
-    }
-
-    /// <summary>Answered with <see cref="Reading"/> once it is committed, or at once as deferred while the database is away.</summary>
-    public sealed record Add(
-        CounterKey Key,
-        CounterWindow Window,
-        CounterAmounts Amounts,
-        string Instance,
-        UInt128? RequestId) : IForWindow
-    {
-        public bool NeedsTotal => false;
-    }
-
-    /// <summary>Answered with <see cref="Reading"/>.</summary>
-    public sealed record Read(CounterKey Key, CounterWindow Window) : IForWindow
-    {
-        public bool NeedsTotal => true;
-    }
-
-    /// <summary>Whether one of these requests is counted already. Answered with <see cref="Counted"/>.</summary>
-    public sealed record FindCounted(CounterKey Key, IReadOnlyList<UInt128> RequestIds) : IForCounter;
-
     /// <summary>The mail has ended without being counted; no answer.</summary>
-    public sealed record Release(CounterKey Key, string Instance) : IForCounter;
-
-    /// <summary>What an operator asks: the sums and the reservations beside them. Answered with <see cref="Inspected"/>.</summary>
-    public sealed record Inspect(CounterKey Key, CounterWindow Window) : IForWindow
-    {
-        public bool NeedsTotal => true;
-    }
+    public sealed record Release(CounterKey Key, string Instance) : INoSerializationVerificationNeeded;
 
     /// <summary>
-    /// An operator's word: the chosen sums of the window become these, the others stay. Answered with <see cref="Changed"/> once it
-    /// is committed. The rows are read anew before, so that what another writer has counted meanwhile is not undone.
-    /// </summary>
-    public sealed record SetSums(CounterKey Key, CounterWindow Window, CounterAmounts Amounts, CounterSums Which) : IForWindow
-    {
-        public bool NeedsTotal => true;
-    }
-
-    public sealed record Reading(CounterReading Value) : ICounterMessage;
-
-    public sealed record Counted(bool Yes) : ICounterMessage;
-
-    /// <summary>The sums, and what <paramref name="Mails"/> mails that are not counted yet hold beside them.</summary>
-    public sealed record Inspected(CounterReading Value, CounterAmounts Reserved, int Mails) : ICounterMessage;
-
-    /// <summary>
-    /// What an operator's set did. Deferred: it is kept, and written when the database is back; unavailable: nothing was changed.
-    /// </summary>
-    public sealed record Changed(CounterState State, CounterAmounts Before, CounterAmounts After) : ICounterMessage;
-
-    public sealed record Admitted(Admission Value) : ICounterMessage;
-
-    /// <summary>
-    /// The server stops, the shard moves or the key fell quiet: what is in flight is committed first, then the owner stops. Local: it is
-    /// sent by the owner's parent.
+    /// The server stops, the partition moves or the key fell quiet: what is in flight is committed first, then the owner ends.
     /// </summary>
     public sealed class Drain : INoSerializationVerificationNeeded
     {
@@ -107,7 +29,7 @@ public static class CounterProtocol
 
     /// <summary>
     /// Comes from time to time (<see cref="PassivationActor"/>): an owner that nobody has asked since the one before ends, if nothing would
-    /// be lost. Local.
+    /// be lost.
     /// </summary>
     public sealed class LookWhetherIdle : INoSerializationVerificationNeeded
     {
@@ -118,11 +40,20 @@ public static class CounterProtocol
         }
     }
 
-    /// <summary>An owner on a server that is alone would end, if its parent agrees; answered with <see cref="Drain"/>. Local.</summary>
-    internal sealed record FellQuiet(CounterKey Key) : INoSerializationVerificationNeeded;
+    /// <summary>To an owner, from its writer: see <see cref="IRowOwner.TellSettled"/>.</summary>
+    public sealed record Settled(uint Number, bool IsSettled) : INoSerializationVerificationNeeded;
 
-    /// <summary>The server stops: all owners of a server that is alone drain. Answered with <see cref="AllDrained"/>. Local.</summary>
-    internal sealed class DrainAll : INoSerializationVerificationNeeded
+    /// <summary>To a partition: an owner would end; answered with <see cref="Drain"/>.</summary>
+    public sealed record FellQuiet(OwnerEntry Owner) : INoSerializationVerificationNeeded;
+
+    /// <summary>To a partition: an owner cannot take this any more; it is the first of its next life.</summary>
+    public sealed record HandedBack(CounterOperation Operation) : INoSerializationVerificationNeeded;
+
+    /// <summary>To a partition: an owner has ended, whether it was told to or has failed.</summary>
+    public sealed record OwnerEnded(OwnerEntry Owner) : INoSerializationVerificationNeeded;
+
+    /// <summary>To a partition: the server stops, and all owners drain. Answered with <see cref="AllDrained"/>.</summary>
+    public sealed class DrainAll : INoSerializationVerificationNeeded
     {
         public static readonly DrainAll Instance = new();
 
@@ -131,8 +62,18 @@ public static class CounterProtocol
         }
     }
 
-    /// <summary>There is no owner any more. Local.</summary>
-    internal sealed class AllDrained : INoSerializationVerificationNeeded
+    /// <summary>To a partition of a cluster: its keys move to another node. It drains and ends.</summary>
+    public sealed class HandOver : INoSerializationVerificationNeeded
+    {
+        public static readonly HandOver Instance = new();
+
+        private HandOver()
+        {
+        }
+    }
+
+    /// <summary>There is no owner any more.</summary>
+    public sealed class AllDrained : INoSerializationVerificationNeeded
     {
         public static readonly AllDrained Instance = new();
 

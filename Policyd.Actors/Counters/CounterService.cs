@@ -2,14 +2,15 @@ using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Network;
 using Policyd.Counting.Store;
+using Policyd.Counting.Writing;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// Starts what counts: the writers and loaders of this node, and the owners of keys, under a parent of ours on a server that is alone and
-/// under Cluster Sharding in a cluster. Only for a configuration that has a counter table.
+/// Starts what counts: the writers and loaders of this node, and the owners of keys, under one partition on a server that is alone, and
+/// under those that Cluster Sharding places in a cluster. Only for a configuration that has a counter table.
 /// </summary>
 internal sealed class CounterService
 {
@@ -21,15 +22,12 @@ internal sealed class CounterService
     private static readonly TimeSpan s_drainWhileAway = TimeSpan.FromSeconds(3);
 
     private readonly CounterNode _node;
-    private readonly IActorRef _owners;
-    private readonly bool _drainsOwners;
+    private readonly IActorRef? _partitionOfAll;
 
-    private CounterService(ActorSystem system, CounterNode node, IActorRef owners, bool drainsOwners)
+    private CounterService(CounterNode node, IActorRef? partitionOfAll)
     {
-        _node = node;
-        _owners = owners;
-        _drainsOwners = drainsOwners;
-        Counters = new OwnedCounters(system, owners, node);
+        (_node, _partitionOfAll) = (node, partitionOfAll);
+        Counters = new OwnedCounters(node);
     }
 
     public OwnedCounters Counters { get; }
@@ -38,7 +36,7 @@ internal sealed class CounterService
     /// Without one of these nothing is counted. A shard region is none of them: it ends with its membership, which says so itself.
     /// </summary>
     public IEnumerable<IActorRef> Actors =>
-        [.. _node.Connections.SelectMany(static one => new[] { one.Writer, one.Loader }), .. _drainsOwners ? new[] { _owners } : []];
+        [.. _node.Connections.SelectMany(static one => new[] { one.Writer, one.Loader }), .. _partitionOfAll is { } all ? new[] { all } : []];
 
     /// <summary>The owners that live on this node.</summary>
     public LocalOwners Owners => _node.Owners;
@@ -58,9 +56,7 @@ internal sealed class CounterService
         CounterSettings settings,
         ILogger logger)
     {
-        // Another node's owners may have counted for a key before it comes here; a server that is alone has none beside it.
         var clustered = AkkaNetwork.IsClustered(system);
-        var othersSeen = clustered ? CounterShards.SeeOthers(system) : static () => false;
         var connections = new Dictionary<string, CounterConnection>();
         var preparing = new List<Task>();
         foreach (var (name, store) in stores)
@@ -68,24 +64,28 @@ internal sealed class CounterService
             var prepared = new PreparedStore(name, store, logger);
             preparing.Add(
                 prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
-            var writing = new CounterWriterSettings(name, clock, othersSeen);
+            var writing = new CounterWriterSettings(name, clock);
             connections.Add(name, new CounterConnection(
                 prepared,
                 system.ActorOf(CounterWriterActor.Props(prepared, writing, logger), "counter-writer-" + Uri.EscapeDataString(name)),
                 system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name))));
         }
 
-        var node = clustered
-            ? new CounterNode(connections, settings, clock, othersSeen) { Passivation = CounterShards.Passivation }
-            : new CounterNode(connections, settings, clock, othersSeen);
+        var node = new CounterNode(connections, settings, clock, clustered);
         system.ActorOf(PassivationActor.Props(node.Owners, settings), "counter-idle-owners");
-        var owners = clustered
-            ? await CounterShards.StartAsync(system, node).ConfigureAwait(false)
-            : system.ActorOf(CounterParentActor.Props(node), "counters");
+        var partition = default(IActorRef);
+        if (clustered)
+        {
+            await CounterShards.StartAsync(system, node).ConfigureAwait(false);
+        }
+        else
+        {
+            node.Partitions.EnterForAll(partition = system.ActorOf(CounterPartitionActor.Props(node), "counters"));
+        }
 
         // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
         await Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits)).ConfigureAwait(false);
-        return new CounterService(system, node, owners, drainsOwners: !clustered);
+        return new CounterService(node, partition);
     }
 
     /// <summary>
@@ -103,9 +103,8 @@ internal sealed class CounterService
                 connection.Loader.Tell(CounterWriterProtocol.EndLoads.Instance, ActorRefs.NoSender);
             }
 
-            var draining = _drainsOwners
-                ? _owners.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, timeout.Token)
-                : Task.CompletedTask;
+            var draining = _partitionOfAll?.Ask<CounterProtocol.AllDrained>(CounterProtocol.DrainAll.Instance, timeout.Token)
+                ?? Task.CompletedTask;
             if (!await FlushWritersAsync(timeout.Token).ConfigureAwait(false))
             {
                 timeout.CancelAfter(s_drainWhileAway);

@@ -1,17 +1,15 @@
 using System.Collections.Concurrent;
-using Akka.Actor;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The mailbox gates of the owners that live on this node. A message to one of them goes straight into its mailbox: through the shard
-/// region and the shard it would pass two more mailboxes, which all traffic of the node shares. A message to a key that has no owner here
-/// goes through the region, which starts an owner or finds it on another node.
+/// The owners that live on this node, by their keys. A message to one of them goes straight into its mailbox. A message to a key that has
+/// no owner here goes to its partition, which starts an owner.
 /// </summary>
 internal sealed class LocalOwners
 {
-    private readonly ConcurrentDictionary<CounterKey, MailboxGate> _gates = new();
+    private readonly ConcurrentDictionary<CounterKey, OwnerEntry> _entries = new();
 
     // The dictionary's own count takes all its locks.
     private int _count;
@@ -19,29 +17,28 @@ internal sealed class LocalOwners
     /// <summary>How many there are. Owners that start or stop at this moment may be missing.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>All gates. Owners that start or stop meanwhile may be missing.</summary>
-    public IEnumerable<MailboxGate> All => _gates.Select(static gate => gate.Value);
+    /// <summary>All of them. Owners that start or stop meanwhile may be missing.</summary>
+    public IEnumerable<OwnerEntry> All => _entries.Select(static entry => entry.Value);
 
-    /// <summary>Hands the message to the owner of the key; false when it is not here.</summary>
-    public bool TryTell(CounterKey key, object message, IActorRef? sender) =>
-        _gates.TryGetValue(key, out var gate) && gate.TryTell(message, sender);
+    /// <summary>Hands the message to the owner of the key; false when it is not here, or ends.</summary>
+    public bool TryTell(CounterKey key, object message) => _entries.TryGetValue(key, out var entry) && entry.TryTell(message);
+
+    /// <summary>The owner of a key, also while it ends.</summary>
+    public OwnerEntry? Find(CounterKey key) => _entries.GetValueOrDefault(key);
 
     /// <summary>From now on messages for this key go directly to its owner.</summary>
-    public MailboxGate Enter(CounterKey key, IActorRef actor)
+    public void Enter(OwnerEntry entry)
     {
-        var gate = new MailboxGate(key, actor);
-        _gates[key] = gate;
+        _entries[entry.Key] = entry;
         Interlocked.Increment(ref _count);
-        return gate;
     }
 
-    /// <summary>
-    /// The owner takes no more messages this way. When this returns, every message that was sent this way is in its mailbox.
-    /// </summary>
-    public void Leave(MailboxGate gate)
+    /// <summary>The owner has ended.</summary>
+    public void Leave(OwnerEntry entry)
     {
-        _gates.TryRemove(KeyValuePair.Create(gate.Key, gate));
-        Interlocked.Decrement(ref _count);
-        gate.Close();
+        if (_entries.TryRemove(KeyValuePair.Create(entry.Key, entry)))
+        {
+            Interlocked.Decrement(ref _count);
+        }
     }
 }

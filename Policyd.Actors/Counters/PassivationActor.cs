@@ -15,7 +15,7 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
 
     private readonly LocalOwners _owners;
     private readonly CounterSettings _settings;
-    private IEnumerator<MailboxGate>? _sweep;
+    private IEnumerator<OwnerEntry>? _sweep;
 
     private PassivationActor(LocalOwners owners, CounterSettings settings)
     {
@@ -42,7 +42,7 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
 
         for (var left = OwnersInAStep(); left > 0 && NextOwner() is { } owner; left--)
         {
-            owner.TryTell(CounterProtocol.LookWhetherIdle.Instance, ActorRefs.NoSender);
+            owner.TryTell(CounterProtocol.LookWhetherIdle.Instance);
         }
     }
 
@@ -55,7 +55,7 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
     /// <summary>
     /// Null at the end of a sweep. The next sweep begins with the next step, so that one step never checks an owner twice.
     /// </summary>
-    private MailboxGate? NextOwner()
+    private OwnerEntry? NextOwner()
     {
         _sweep ??= _owners.All.GetEnumerator();
         if (_sweep.MoveNext())

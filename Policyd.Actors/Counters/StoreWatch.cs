@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;

@@ -19,32 +19,21 @@ public sealed class CounterGateway : ICounters
     }
 
     /// <inheritdoc/>
-    public ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
-        Volatile.Read(ref _counters)?.ReadAsync(key, window, ct) ?? new ValueTask<CounterReading>(Unknown);
+    public void Send(CounterPhase phase)
+    {
+        ArgumentNullException.ThrowIfNull(phase);
+        if (Volatile.Read(ref _counters) is { } counters)
+        {
+            counters.Send(phase);
+            return;
+        }
 
-    /// <inheritdoc/>
-    public ValueTask<Admission> ReserveAsync(
-        CounterKey key,
-        CounterWindow window,
-        CounterMetric metric,
-        double threshold,
-        CounterAmounts amounts,
-        string instance,
-        CancellationToken ct) =>
-        Volatile.Read(ref _counters)?.ReserveAsync(key, window, metric, threshold, amounts, instance, ct)
-        ?? new ValueTask<Admission>(new Admission(CounterState.Unavailable, true, CounterAmounts.Zero));
-
-    /// <inheritdoc/>
-    public ValueTask<CounterReading> AddAsync(
-        CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId, CancellationToken ct) =>
-        Volatile.Read(ref _counters)?.AddAsync(key, window, amounts, instance, requestId, ct) ?? new ValueTask<CounterReading>(Unknown);
-
-    /// <inheritdoc/>
-    public ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct) =>
-        Volatile.Read(ref _counters)?.IsCountedAsync(key, requestIds, ct) ?? new ValueTask<bool>(false);
+        foreach (var operation in phase)
+        {
+            operation.TryAnswer(CounterAnswer.Unavailable(CounterReason.Database));
+        }
+    }
 
     /// <inheritdoc/>
     public void Release(CounterKey key, string instance) => Volatile.Read(ref _counters)?.Release(key, instance);
-
-    private static CounterReading Unknown => new(CounterState.Unavailable, CounterAmounts.Zero);
 }

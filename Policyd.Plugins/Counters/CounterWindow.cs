@@ -82,6 +82,12 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
     public string LastAt(DateTimeOffset now) =>
         Rolling is { } span && BucketStart(span, now.ToUnixTimeSeconds()) is var start && start > Start ? BucketText(span, start) : Time;
 
+    /// <summary>Of a rolling window: when its bucket begins, in epoch seconds.</summary>
+    internal long BucketBegin => Start;
+
+    /// <summary>The rolling window whose bucket begins at a time.</summary>
+    internal static CounterWindow OfBucket(TimeSpan span, long start) => new(BucketText(span, start), span);
+
     private long Start => long.Parse(Time.AsSpan(Time.IndexOf(':') + 1), CultureInfo.InvariantCulture);
 
     private static long BucketSeconds(TimeSpan span) => Math.Max(1, ((long)span.TotalSeconds + Buckets - 1) / Buckets);

@@ -1,13 +1,15 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
+using Policyd.Counting.Owners;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;
 using static Policyd.Actors.Counters.CounterProtocol;
 
 namespace Policyd.Tests.Counters;
 
-/// <summary>How the owner of a key ends, seen from its parent.</summary>
+/// <summary>How the owner of a key ends, seen from its partition.</summary>
 public sealed class CounterActorSpecs : IAsyncLifetime
 {
     private static readonly CounterKey Key = new("db", "acct_sender", "a@example.com");
@@ -17,10 +19,9 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     private readonly ActorSystem _system = ActorSystem.Create(
         "owner", CounterMailbox.Naming + "akka { loglevel = OFF, stdout-loglevel = OFF }");
     private readonly ScriptedCounterStore _store = new();
-    private readonly Recorder _parent;
-    private readonly Recorder _asker;
+    private readonly Recorder _partition;
 
-    public CounterActorSpecs() => (_parent, _asker) = (new Recorder(_system), new Recorder(_system));
+    public CounterActorSpecs() => _partition = new Recorder(_system);
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -30,20 +31,21 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     public async Task Reservation_that_comes_when_the_owner_is_about_to_end_is_left_to_its_next_life()
     {
         var owner = Owner();
-        owner.Tell(new Release(Key, "none"));
-        owner.Tell(LookWhetherIdle.Instance);
-        owner.Tell(LookWhetherIdle.Instance);
-        await Eventually.Holds("the owner to be idle", () => _parent.All<FellQuiet>().Count == 1);
-        var reserve = new Reserve(Key, Month, CounterMetric.Count, 1, One, "m");
-        owner.Tell(reserve, _asker.Self);
-        await Eventually.Holds("the parent to have it back", () => _parent.All<Reserve>().SequenceEqual([reserve]));
-        Assert.Empty(_asker.Told);
+        owner.TellAnyway(new Release(Key, "none"));
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);
+        var reserve = new ReserveOperation(Key, Month, CounterMetric.Count, 1, One, "m");
+        owner.TellAnyway(reserve);
+        await Eventually.Holds("the partition to have it back", () => _partition.All<HandedBack>().Any(one => one.Operation == reserve));
+        Assert.False(reserve.IsAnswered);
 
         // An add is safe: the end waits for its commit.
-        owner.Tell(new Add(Key, Month, One, "n", 1), _asker.Self);
-        owner.Tell(Drain.Instance);
-        await Eventually.Holds("the add to be answered", () => _asker.All<Reading>().Count == 1);
-        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
+        var add = new AddOperation(Key, Month, One, "n", 1);
+        owner.TellAnyway(add);
+        owner.TellAnyway(Drain.Instance);
+        await Eventually.Holds("the add to be answered", () => add.Answer.State == CounterState.Known);
+        await Eventually.Holds("the end", () => _partition.All<OwnerEnded>().Count == 1);
         Assert.Equal(1, _store[Key.Table, Key.Key, Month.Time].Count);
     }
 
@@ -54,93 +56,80 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         _store.Loads.Next(Script.WaitFor(load.Task));
         _store.Commits.Next(Script.WaitFor(commit.Task));
         var owner = Owner();
-        owner.Tell(new Read(Key, Month), _asker.Self);
-        owner.Tell(new Add(Key, Month, One, "m", 1), _asker.Self);
-        owner.Tell(Drain.Instance);
+        var (read, add) = (new ReadOperation(Key, Month), new AddOperation(Key, Month, One, "m", 1));
+        owner.TellAnyway(read);
+        owner.TellAnyway(add);
+        owner.TellAnyway(Drain.Instance);
         await Eventually.Holds("the load to begin", () => _store.Loads.Calls == 1);
         load.SetResult();
         await Eventually.Holds("the commit to begin", () => _store.Attempted.Count == 1);
-        Assert.Empty(_parent.All<Ended>());
+        Assert.Empty(_partition.All<OwnerEnded>());
         commit.SetResult();
-        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
-        await Eventually.Holds("both answers", () => _asker.All<Reading>().Count == 2);
-        Assert.Equal([0, 1], _asker.All<Reading>().Select(one => one.Value.Total.Count));
+        await Eventually.Holds("the end", () => _partition.All<OwnerEnded>().Count == 1);
+        Assert.Equal((0, 1), (read.Answer.Total.Count, add.Answer.Total.Count));
+        Assert.True(read.IsAnswered && add.IsAnswered);
     }
 
     [Fact]
     public async Task Owner_that_was_asked_stays_until_it_is_looked_at_twice()
     {
         var owner = Owner();
-        owner.Tell(new Read(Key, Month), _asker.Self);
-        await Eventually.Holds("the answer", () => _asker.All<Reading>().Count == 1);
-        owner.Tell(LookWhetherIdle.Instance);
-        owner.Tell(new Read(Key, Month), _asker.Self);
-        await Eventually.Holds("the second answer", () => _asker.All<Reading>().Count == 2);
-        owner.Tell(LookWhetherIdle.Instance);
-        owner.Tell(new Inspect(Key, Month), _asker.Self);
-        await Eventually.Holds("the third answer", () => _asker.All<Inspected>().Count == 1);
-        Assert.Empty(_parent.All<FellQuiet>());
-        owner.Tell(LookWhetherIdle.Instance);
-        owner.Tell(LookWhetherIdle.Instance);
-        owner.Tell(LookWhetherIdle.Instance);
-        await Eventually.Holds("the owner to be idle", () => _parent.All<FellQuiet>().Count > 0);
-        owner.Tell(Drain.Instance);
-        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
-        Assert.Single(_parent.All<FellQuiet>());
+        await Answered(owner, new ReadOperation(Key, Month));
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        await Answered(owner, new ReadOperation(Key, Month));
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        await Answered(owner, new InspectOperation(Key, Month));
+        Assert.Empty(_partition.All<FellQuiet>());
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count > 0);
+        owner.TellAnyway(Drain.Instance);
+        await Eventually.Holds("the end", () => _partition.All<OwnerEnded>().Count == 1);
+        Assert.Single(_partition.All<FellQuiet>());
+    }
+
+    [Fact]
+    public async Task Owner_that_has_counted_ends_when_its_writer_says_that_all_is_committed()
+    {
+        var owner = Owner();
+        await Answered(owner, new AddOperation(Key, Month, One, "m", 1));
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);
     }
 
     [Theory, InlineData(false), InlineData(true)]
     public async Task Owner_that_only_a_release_or_a_question_has_called_up_ends_as_well(bool question)
     {
-        var owner = Owner(out var owners);
-        owner.Tell(question ? new FindCounted(Key, [1]) : new Release(Key, "m"), _asker.Self);
-        await Eventually.Holds("the owner to be known, so that it is looked at", () => owners.Count == 1);
-        foreach (var known in owners.All)
-        {
-            known.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender);
-            known.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender);
-        }
-
-        await Eventually.Holds("the owner to be idle", () => _parent.All<FellQuiet>().Count == 1);
-        owner.Tell(Drain.Instance);
-        await Eventually.Holds("the end", () => _parent.All<Ended>().Count == 1);
-        Assert.Equal(0, owners.Count);
+        var owner = Owner();
+        owner.TellAnyway(question ? new FindCountedOperation(Key, [1]) : new Release(Key, "m"));
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        owner.TellAnyway(LookWhetherIdle.Instance);
+        await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);
+        owner.TellAnyway(Drain.Instance);
+        await Eventually.Holds("the end", () => _partition.All<OwnerEnded>().Count == 1);
+        Assert.False(owner.IsOpen);
     }
 
-    private IActorRef Owner() => Owner(out _);
+    private static async Task Answered(OwnerEntry owner, CounterOperation operation)
+    {
+        owner.TellAnyway(operation);
+        await Eventually.Holds("the answer", () => operation.IsAnswered);
+    }
 
-    private IActorRef Owner(out LocalOwners owners)
+    private OwnerEntry Owner()
     {
         var prepared = new PreparedStore("db", _store, NullLogger.Instance);
-        var settings = new CounterWriterSettings("db", TimeProvider.System, static () => false);
+        var settings = new CounterWriterSettings("db", TimeProvider.System);
         var connection = new CounterConnection(
             prepared,
             _system.ActorOf(CounterWriterActor.Props(prepared, settings, NullLogger.Instance)),
             _system.ActorOf(CounterLoaderActor.Props(prepared, settings, NullLogger.Instance)));
         var node = new CounterNode(
-            new Dictionary<string, CounterConnection> { ["db"] = connection },
-            new CounterSettings(),
-            TimeProvider.System,
-            static () => false);
-        owners = node.Owners;
-        var born = new TaskCompletionSource<IActorRef>();
-        _system.ActorOf(Props.Create(() => new Parent(CounterActor.Props(node), _parent.Self, born)));
-        return born.Task.GetAwaiter().GetResult();
+            new Dictionary<string, CounterConnection> { ["db"] = connection }, new CounterSettings(), TimeProvider.System, isClustered: false);
+        var entry = new OwnerEntry(Key, _partition.Self);
+        new OwnerFactory(_system, node, _partition.Self.Path).Start(entry);
+        return entry;
     }
-
-    /// <summary>Stands where the parent does: has the owner as its child, and passes on what it is told.</summary>
-    private sealed class Parent : UntypedActor
-    {
-        private readonly IActorRef _recorder;
-
-        public Parent(Props owner, IActorRef recorder, TaskCompletionSource<IActorRef> born)
-        {
-            _recorder = recorder;
-            born.SetResult(Context.Watch(Context.ActorOf(owner)));
-        }
-
-        protected override void OnReceive(object message) => _recorder.Forward(message is Terminated ? new Ended() : message);
-    }
-
-    private sealed record Ended;
 }

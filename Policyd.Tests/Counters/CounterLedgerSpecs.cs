@@ -1,6 +1,5 @@
 using CsCheck;
-using Policyd.Actors.Counters;
-using Policyd.Counting.Ledger;
+using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
@@ -18,7 +17,7 @@ public sealed class CounterLedgerSpecs
     [Fact]
     public void Exactly_threshold_mails_are_let_in_however_many_ask_at_once()
     {
-        var admitted = Enumerable.Range(0, 100).Count(mail => Reserve($"m{mail}", threshold: 7).Admitted);
+        var admitted = Enumerable.Range(0, 100).Count(mail => Reserve($"m{mail}", threshold: 7).Yes);
         Assert.Equal(7, admitted);
     }
 
@@ -60,37 +59,81 @@ public sealed class CounterLedgerSpecs
     [Fact]
     public void Mail_that_asks_again_keeps_the_place_it_has()
     {
-        Assert.True(Reserve("m", 1).Admitted);
-        Assert.True(Reserve("m", 1).Admitted);
-        Assert.False(Reserve("other", 1).Admitted);
+        Assert.True(Reserve("m", 1).Yes);
+        Assert.True(Reserve("m", 1).Yes);
+        Assert.False(Reserve("other", 1).Yes);
     }
 
     [Fact]
     public void Place_is_free_again_when_the_mail_comes_to_nothing()
     {
-        Assert.True(Reserve("m", 1).Admitted);
+        Assert.True(Reserve("m", 1).Yes);
         _ledger.Release("m");
-        Assert.True(Reserve("other", 1).Admitted);
+        Assert.True(Reserve("other", 1).Yes);
     }
 
     [Fact]
     public void Reservation_ends_by_itself()
     {
-        Assert.True(Reserve("m", 1).Admitted);
-        Assert.False(Reserve("other", 1, Noon.AddMinutes(9)).Admitted);
-        Assert.True(Reserve("other", 1, Noon.AddMinutes(11)).Admitted);
+        Assert.True(Reserve("m", 1).Yes);
+        Assert.False(Reserve("other", 1, Noon.AddMinutes(9)).Yes);
+        Assert.True(Reserve("other", 1, Noon.AddMinutes(11)).Yes);
     }
 
     [Fact]
     public void Sum_never_dips_between_reservation_add_and_commit()
     {
-        Assert.True(Reserve("m", 1).Admitted);
-        _ledger.BeginAdd(Month, One, "m");
-        Assert.False(Reserve("other", 1).Admitted);
-        _ledger.Committed(Month, One, 1, new CounterRow("k", Month.Time, One));
-        Assert.False(Reserve("other", 1).Admitted);
+        Assert.True(Reserve("m", 1).Yes);
+        var trace = _ledger.Add(Month, One, "m", Noon);
+        Assert.False(Reserve("other", 1).Yes);
+        _ledger.Report(new RowReport(Month, One, trace.Cumulated, IsRetracted: false));
+        Assert.False(Reserve("other", 1).Yes);
         Assert.Equal(One, _ledger.Read(Month));
-        Assert.True(_ledger.IsQuiet(Noon));
+        Assert.False(_ledger.HasReservations(Noon));
+    }
+
+    [Fact]
+    public void Total_of_the_database_takes_the_place_of_the_sum_and_what_was_added_since_counts_beside_it()
+    {
+        var ledger = Loaded(0);
+        var first = ledger.Add(Month, One, "a", Noon);
+        ledger.Add(Month, One, "b", Noon);
+        ledger.Report(new RowReport(Month, new CounterAmounts(7, 7, 70, 70), first.Cumulated, IsRetracted: false));
+        Assert.Equal(new CounterAmounts(8, 8, 80, 80), ledger.Read(Month));
+    }
+
+    [Fact]
+    public void What_was_counted_before_is_taken_off_and_the_next_total_is_right_all_the_same()
+    {
+        var ledger = Loaded(0);
+        var resent = ledger.Add(Month, One, "a", Noon);
+        ledger.Report(new RowReport(Month, One, default, IsRetracted: true));
+        Assert.Equal(default, ledger.Read(Month));
+        var next = ledger.Add(Month, One, "b", Noon);
+        Assert.Equal((One, One + One), (next.RowAfter, next.Cumulated));
+        ledger.Report(new RowReport(Month, One, next.Cumulated, IsRetracted: false));
+        Assert.Equal(One, ledger.Read(Month));
+        Assert.Equal(One, resent.Cumulated);
+    }
+
+    [Fact]
+    public void Report_of_a_window_that_is_forgotten_says_nothing()
+    {
+        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        ledger.Report(new RowReport(Month, One, default, IsRetracted: false));
+        Assert.False(ledger.IsLoaded(Month));
+    }
+
+    [Fact]
+    public void Window_with_adds_on_their_way_is_not_forgotten()
+    {
+        var ledger = Loaded(0);
+        ledger.Add(Month, One, "a", Noon);
+        ledger.ForgetUntouched(Noon, isSettled: false);
+        ledger.ForgetUntouched(Noon, isSettled: false);
+        Assert.True(ledger.IsLoaded(Month));
+        ledger.ForgetUntouched(Noon, isSettled: true);
+        Assert.False(ledger.IsLoaded(Month));
     }
 
     [Fact]
@@ -99,9 +142,9 @@ public sealed class CounterLedgerSpecs
         var ledger = Loaded(95);
 
         // A size quota: the mail that goes beyond it is still let in, the next is not.
-        Assert.True(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 50, 50), "a", Noon).Admitted);
-        ledger.BeginAdd(Month, new CounterAmounts(1, 1, 50, 50), "a");
-        Assert.False(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 1, 1), "b", Noon).Admitted);
+        Assert.True(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 50, 50), "a", At(Noon)).Yes);
+        ledger.Add(Month, new CounterAmounts(1, 1, 50, 50), "a", Noon);
+        Assert.False(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 1, 1), "b", At(Noon)).Yes);
     }
 
     [Fact]
@@ -111,8 +154,7 @@ public sealed class CounterLedgerSpecs
         var hour = TimeSpan.FromHours(1);
         var now = CounterWindow.Sliding(hour, Noon);
         ledger.Load(now, [new CounterRow("k", CounterWindow.Sliding(hour, Noon.AddMinutes(-30)).Time, new CounterAmounts(5, 5, 5, 5))]);
-        ledger.BeginAdd(now, One, "m");
-        ledger.Committed(now, One, 1, new CounterRow("k", now.Time, One));
+        ledger.Add(now, One, "m", Noon);
         Assert.Equal(6, ledger.Read(now).Count);
         Assert.Equal(1, ledger.Read(CounterWindow.Sliding(hour, Noon.AddMinutes(40))).Count);
         Assert.Equal(0, ledger.Read(CounterWindow.Sliding(hour, Noon.AddMinutes(70))).Count);
@@ -132,7 +174,7 @@ public sealed class CounterLedgerSpecs
         Assert.False(ledger.IsLoaded(now));
         ledger.Load(now, [new CounterRow("k", later.Time, new CounterAmounts(2, 2, 20, 20))]);
         Assert.Equal(0, ledger.Read(now).Count);
-        Assert.True(ledger.Reserve(now, CounterMetric.Count, 1, One, "m", Noon).Admitted);
+        Assert.True(ledger.Reserve(now, CounterMetric.Count, 1, One, "m", At(Noon)).Yes);
         Count(ledger, now, 1, "m");
         Assert.Equal(1, ledger.Read(now).Count);
 
@@ -181,8 +223,8 @@ public sealed class CounterLedgerSpecs
     private static void Count(CounterLedger ledger, CounterWindow window, int mails, string instance = "")
     {
         var amounts = new CounterAmounts(mails, mails, 10 * mails, 10 * mails);
-        ledger.BeginAdd(window, amounts, instance);
-        ledger.Committed(window, amounts, 1, new CounterRow("k", window.Time, amounts));
+        var trace = ledger.Add(window, amounts, instance, Noon);
+        ledger.Report(new RowReport(window, amounts, trace.Cumulated, IsRetracted: false));
     }
 
     [Fact]
@@ -197,6 +239,7 @@ public sealed class CounterLedgerSpecs
                 var ledger = Loaded(0);
                 var held = new HashSet<int>();
                 var inFlight = 0;
+                var onTheirWay = new Queue<CounterAmounts>();
                 var counted = 0;
                 foreach (var (kind, mail) in steps)
                 {
@@ -204,7 +247,7 @@ public sealed class CounterLedgerSpecs
                     {
                         case 0:
                             var room = counted + inFlight + held.Count(other => other != mail) < Threshold;
-                            Assert.Equal(room, ledger.Reserve(Month, CounterMetric.Count, Threshold, One, $"{mail}", Noon).Admitted);
+                            Assert.Equal(room, ledger.Reserve(Month, CounterMetric.Count, Threshold, One, $"{mail}", At(Noon)).Yes);
                             if (room)
                             {
                                 held.Add(mail);
@@ -212,7 +255,7 @@ public sealed class CounterLedgerSpecs
 
                             break;
                         case 1 when held.Remove(mail):
-                            ledger.BeginAdd(Month, One, $"{mail}");
+                            onTheirWay.Enqueue(ledger.Add(Month, One, $"{mail}", Noon).Cumulated);
                             inFlight++;
                             break;
                         case 2:
@@ -222,11 +265,11 @@ public sealed class CounterLedgerSpecs
                         case 3 when inFlight > 0:
                             counted++;
                             inFlight--;
-                            ledger.Committed(
+                            ledger.Report(new RowReport(
                                 Month,
-                                One,
-                                1,
-                                new CounterRow("k", Month.Time, new CounterAmounts(counted, counted, 10 * counted, 10 * counted)));
+                                new CounterAmounts(counted, counted, 10 * counted, 10 * counted),
+                                onTheirWay.Dequeue(),
+                                IsRetracted: false));
                             break;
                     }
 
@@ -244,6 +287,8 @@ public sealed class CounterLedgerSpecs
         return ledger;
     }
 
-    private Admission Reserve(string mail, double threshold, DateTimeOffset? at = null) =>
-        _ledger.Reserve(Month, CounterMetric.Count, threshold, One, mail, at ?? Noon);
+    private CounterAnswer Reserve(string mail, double threshold, DateTimeOffset? at = null) =>
+        _ledger.Reserve(Month, CounterMetric.Count, threshold, One, mail, At(at ?? Noon));
+
+    private static OwnerTime At(DateTimeOffset time) => new(time, time);
 }

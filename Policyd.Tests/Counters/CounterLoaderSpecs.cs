@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
 using Policyd.Counting.Store;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;
@@ -216,7 +217,7 @@ public sealed class CounterLoaderSpecs : IAsyncLifetime
 
     private IActorRef Loader(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
     {
-        var settings = new CounterWriterSettings("db", _clock, static () => false);
+        var settings = new CounterWriterSettings("db", _clock);
         return _system.ActorOf(CounterLoaderActor.Props(
             new PreparedStore("db", _store, NullLogger.Instance), change?.Invoke(settings) ?? settings, _lines.CreateLogger("loader")));
     }

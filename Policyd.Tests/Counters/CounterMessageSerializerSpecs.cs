@@ -1,100 +1,157 @@
+using System.Runtime.Serialization;
 using Akka.Actor;
+using Akka.Configuration;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
-using Policyd.Counting.Ledger;
+using Policyd.Counting.Owners;
 using Policyd.Plugins.Counters;
+using static Policyd.Actors.Counters.CounterPostProtocol;
 
 namespace Policyd.Tests.Counters;
 
 /// <summary>
-/// The bytes between nodes. A change of these lines is a change that an old node does not understand: give it a new manifest.
+/// The bytes between nodes. They are golden: a change of one is a new version, or nodes of two versions misread each other while a cluster
+/// is upgraded.
 /// </summary>
 public sealed class CounterMessageSerializerSpecs : IDisposable
 {
+    private const string KeyBytes = "026462" + "0B616363745F73656E646572" + "03614062";
+    private const string AmountsBytes = "0204060F";
+
     private static readonly CounterKey Key = new("db", "acct_sender", "a@b");
     private static readonly CounterWindow Month = new("2026-11");
-    private static readonly CounterAmounts Amounts = new(1, 2, 3, 4);
-    private readonly ActorSystem _system = ActorSystem.Create("serializer");
+    private static readonly CounterWindow Hour = CounterWindow.OfBucket(TimeSpan.FromHours(1), 300);
+    private static readonly CounterAmounts Amounts = new(1, 2, 3, -8);
 
-    public static TheoryData<string, string, ICounterMessage> Messages => new()
+    private readonly ActorSystem _system = ActorSystem.Create("bytes", "akka { loglevel = OFF, stdout-loglevel = OFF }");
+
+    private static readonly (string Bytes, CounterOperation Operation)[] s_operations =
+    [
+        ("00" + KeyBytes + "0007323032362D3131", new ReadOperation(Key, Month)),
+        ("00" + KeyBytes + "901CAC02", new ReadOperation(Key, Hour)),
+        (
+            "01" + KeyBytes + "0007323032362D3131" + "02" + "4059400000000000" + AmountsBytes + "03312E32",
+            new ReserveOperation(Key, Month, CounterMetric.Size, 101, Amounts, "1.2")
+        ),
+        (
+            "02" + KeyBytes + "901CAC02" + AmountsBytes + "03312E32" + "01" + "00000000000000010000000000000002",
+            new AddOperation(Key, Hour, Amounts, "1.2", new UInt128(1, 2))
+        ),
+        ("02" + KeyBytes + "0007323032362D3131" + AmountsBytes + "00" + "00", new AddOperation(Key, Month, Amounts, "", null)),
+        ("03" + KeyBytes + "01" + "00000000000000010000000000000002", new FindCountedOperation(Key, [new UInt128(1, 2)])),
+        ("04" + KeyBytes + "0007323032362D3131", new InspectOperation(Key, Month)),
+        (
+            "05" + KeyBytes + "0007323032362D3131" + "05" + AmountsBytes,
+            new SetSumsOperation(Key, Month, Amounts, CounterSums.Count | CounterSums.Size)
+        ),
+    ];
+
+    public void Dispose() => _system.Dispose();
+
+    [Fact]
+    public void Operations_have_these_bytes()
     {
-        { "V1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000" + "02" + "0000000000405940" + Four
-            + "03312E32", new CounterProtocol.Reserve(Key, Month, CounterMetric.Size, 101, Amounts, "1.2") },
+        for (var index = 0; index < s_operations.Length; index++)
         {
-            "A1",
-            "0264620B616363745F73656E64657203614062" + "0C77333630303A303030303031" + "100E000000000000" + Four + "03312E32" + "01"
-                + "0100000000000000" + "0200000000000000",
-            new CounterProtocol.Add(Key, new CounterWindow("w3600:000001", TimeSpan.FromHours(1)), Amounts, "1.2", new UInt128(1, 2))
-        },
-        { "R1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000", new CounterProtocol.Read(Key, Month) },
-        {
-            "F1", "0264620B616363745F73656E64657203614062" + "01000000" + "01" + "0100000000000000" + "0200000000000000",
-            new CounterProtocol.FindCounted(Key, [new UInt128(1, 2)])
-        },
-        { "L1", "0264620B616363745F73656E64657203614062" + "03312E32", new CounterProtocol.Release(Key, "1.2") },
-        {
-            "I1", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000",
-            new CounterProtocol.Inspect(Key, Month)
-        },
-        {
-            "S2", "0264620B616363745F73656E64657203614062" + "07323032362D3131" + "0000000000000000" + Four + "05",
-            new CounterProtocol.SetSums(Key, Month, Amounts, CounterSums.Count | CounterSums.Size)
-        },
-        { "r1", "01" + Four, new CounterProtocol.Reading(new CounterReading(CounterState.Deferred, Amounts)) },
-        { "f1", "01", new CounterProtocol.Counted(true) },
-        { "v1", "00" + "01" + Four, new CounterProtocol.Admitted(new Admission(CounterState.Known, true, Amounts)) },
-        {
-            "i1", "00" + Four + Four + "07000000",
-            new CounterProtocol.Inspected(new CounterReading(CounterState.Known, Amounts), Amounts, 7)
-        },
-        { "s2", "02" + Four + Four, new CounterProtocol.Changed(CounterState.Unavailable, Amounts, Amounts) },
-    };
-
-    private static string Four => "0100000000000000" + "0200000000000000" + "0300000000000000" + "0400000000000000";
-
-    [Theory]
-    [MemberData(nameof(Messages))]
-    public void Message_has_these_bytes_for_ever(string manifest, string bytes, ICounterMessage message)
-    {
-        var serializer = new CounterMessageSerializer((ExtendedActorSystem)_system);
-        Assert.Equal(manifest, serializer.Manifest(message));
-        Assert.Equal(bytes, Convert.ToHexString(serializer.ToBinary(message)));
-        Assert.Equivalent(message, serializer.FromBinary(serializer.ToBinary(message), manifest));
+            var (bytes, operation) = s_operations[index];
+            var written = CounterWire.Write([(300, operation)]);
+            Assert.Equal("02" + "01" + "AC02" + bytes, Convert.ToHexString(written));
+            var (number, read) = Assert.Single(CounterWire.ReadOperations(written));
+            Assert.Equal(300ul, number);
+            Assert.Equal(operation.GetType(), read.GetType());
+            Assert.Equal((operation.Key, operation.Window, operation.Instance), (read.Key, read.Window, read.Instance));
+            Assert.Equal("02" + "01" + "AC02" + bytes, Convert.ToHexString(CounterWire.Write([(number, read)])));
+        }
     }
 
     [Fact]
-    public void Message_of_a_newer_version_is_refused_by_name()
+    public void Answers_and_releases_have_these_bytes()
     {
-        var serializer = new CounterMessageSerializer((ExtendedActorSystem)_system);
+        var deferred = new WireAnswer(
+            7,
+            WireAnswerKind.Answer,
+            new CounterAnswer(CounterState.Deferred, CounterReason.Database, true, true, Amounts),
+            new CounterAmounts(1, 0, 0, 0),
+            2);
+        var moved = new WireAnswer(8, WireAnswerKind.NotHere, default, default, 0);
+        var written = CounterWire.Write([deferred, moved]);
+        Assert.Equal("02" + "02" + "07" + "00" + "010103" + AmountsBytes + "02000000" + "02" + "08" + "01", Convert.ToHexString(written));
+        Assert.Equal([deferred, moved], CounterWire.ReadAnswers(written));
+
+        var release = CounterWire.Write(Key, "1.2");
+        Assert.Equal("02" + KeyBytes + "03312E32", Convert.ToHexString(release));
+        Assert.Equal((Key, "1.2"), CounterWire.ReadRelease(release));
+    }
+
+    [Fact]
+    public void Damaged_bytes_and_a_newer_version_are_told_and_nothing_else_happens()
+    {
+        var whole = CounterWire.Write([.. s_operations.Select((one, number) => ((ulong)number, one.Operation))]);
+        for (var length = 0; length < whole.Length; length++)
+        {
+            Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations(whole[..length]));
+        }
+
+        Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([.. whole, 0]));
         Assert.Contains(
-            "Z9",
-            Assert.Throws<System.Runtime.Serialization.SerializationException>(() => serializer.FromBinary([], "Z9")).Message,
-            StringComparison.Ordinal);
+            "version 3", Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([3])).Message, StringComparison.Ordinal);
+        Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([2, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]));
+        var seed = Random.Shared.Next();
+        var random = new Random(seed);
+        for (var run = 0; run < 5_000; run++)
+        {
+            var bytes = whole.ToArray();
+            bytes[random.Next(1, bytes.Length)] = (byte)random.Next(256);
+            var exception = Record.Exception(() => CounterWire.ReadOperations(bytes));
+            Assert.True(exception is null or InvalidDataException, $"seed {seed}, run {run}: {exception}");
+        }
     }
 
     [Fact]
-    public void Every_message_between_nodes_has_its_bytes_here()
+    public void Akka_finds_the_serializer_for_each_message_and_reads_what_it_wrote()
     {
-        var known = Messages.Select(row => row.Data.Item3.GetType()).ToHashSet();
-        Assert.All(
-            typeof(CounterProtocol).GetNestedTypes().Where(type => type.IsAssignableTo(typeof(ICounterMessage))),
-            type => Assert.Contains(type, known));
+        using var system = Strict();
+        ICounterMessage[] messages =
+        [
+            new FindPartition(7), new PartitionHere(63), new Ask(CounterWire.Write([(1, s_operations[0].Operation)])),
+            new Answers([2, 0]), new Release(CounterWire.Write(Key, "m"))
+        ];
+        Assert.Equal(
+            typeof(CounterPostProtocol).GetNestedTypes().Where(type => type.IsAssignableTo(typeof(ICounterMessage))).Order(Comparer),
+            messages.Select(one => one.GetType()).Order(Comparer));
+        foreach (var message in messages)
+        {
+            var serializer = Assert.IsType<CounterMessageSerializer>(system.Serialization.FindSerializerFor(message));
+            var read = serializer.FromBinary(serializer.ToBinary(message), serializer.Manifest(message));
+            Assert.Equal(serializer.ToBinary(message), serializer.ToBinary(read));
+            Assert.Equal(message.GetType(), read.GetType());
+        }
     }
 
     [Fact]
     public void Type_without_a_serializer_of_its_own_never_leaves_or_enters_a_node()
     {
-        // As a server that others reach has it, but without its port.
-        using var system = ActorSystem.Create(
-            "strict",
-            Akka.Configuration.ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }")
-                .WithFallback(Akka.Configuration.ConfigurationFactory.ParseString(NetworkSettings.Remote)));
-        Assert.IsType<CounterMessageSerializer>(system.Serialization.FindSerializerFor(new CounterProtocol.Read(Key, Month)));
-        Assert.Throws<System.Runtime.Serialization.SerializationException>(
-            () => system.Serialization.FindSerializerFor(new Unregistered()));
+        using var system = Strict();
+        Assert.Throws<SerializationException>(() => system.Serialization.FindSerializerFor(new Unregistered()));
+        Assert.Throws<SerializationException>(() => system.Serialization.FindSerializerFor(s_operations[0].Operation));
     }
+
+    [Fact]
+    public void What_no_version_knows_is_refused()
+    {
+        var serializer = new CounterMessageSerializer((ExtendedActorSystem)_system);
+        Assert.Throws<SerializationException>(() => serializer.FromBinary([], "Z9"));
+        Assert.Throws<SerializationException>(() => serializer.FromBinary([1], "F"));
+        Assert.Throws<SerializationException>(() => serializer.Manifest("a text"));
+    }
+
+    /// <summary>As a server that others reach has it, but without its port.</summary>
+    private static ActorSystem Strict() => ActorSystem.Create(
+        "strict",
+        ConfigurationFactory.ParseString("akka { loglevel = OFF, stdout-loglevel = OFF, actor.provider = local }")
+            .WithFallback(ConfigurationFactory.ParseString(NetworkSettings.Remote)));
 
     private sealed record Unregistered;
 
-    public void Dispose() => _system.Dispose();
+    private static Comparer<Type> Comparer { get; } = Comparer<Type>.Create(static (a, b) => string.CompareOrdinal(a.Name, b.Name));
 }

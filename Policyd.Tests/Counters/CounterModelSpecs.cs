@@ -3,7 +3,7 @@ using Policyd.Actors.Counters;
 using Policyd.Backends.Dsn;
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCounters;
-using Policyd.Counting.Ledger;
+using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
@@ -182,7 +182,7 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
     {
         await Settle();
         var (key, window, amounts) = (AnyKey(), Month(), AnyAmounts());
-        var changed = await _node.Counters.SetAsync(KeyOf(key), window, amounts, CounterSums.All, Cancel);
+        var changed = await _node.Operations.SetAsync(KeyOf(key), window, amounts, CounterSums.All, Cancel);
         Assert.Equal(CounterState.Known, changed!.State);
         Assert.Equal(_model.Sum(key, window), changed.Before);
         Assert.Equal(amounts, changed.After);

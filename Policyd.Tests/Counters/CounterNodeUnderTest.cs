@@ -60,8 +60,8 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     /// What was sent to an owner, a writer or a loader that was no more; a timer's message that came too late is nothing lost.
     /// </summary>
     public IReadOnlyList<AllDeadLetters> Undelivered =>
-        [.. _undelivered.All<AllDeadLetters>().Where(one => one.Message.GetType().DeclaringType is { } type
-            && (type == typeof(CounterProtocol) || type == typeof(CounterWriterProtocol)))];
+        [.. _undelivered.All<AllDeadLetters>().Where(one => one.Message is CounterOperation or CounterProtocol.Release
+            || one.Message.GetType().DeclaringType == typeof(CounterWriterProtocol))];
 
     /// <summary>A server that is alone.</summary>
     public static Task<CounterNodeUnderTest> StartAlone(
@@ -125,13 +125,10 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     }
 
     /// <summary>The keys that have their owner here.</summary>
-    public async Task<IReadOnlyList<string>> OwnedKeys()
-    {
-        var region = ClusterSharding.Get(_system).ShardRegion("counters");
-        var state = await region.Ask<CurrentShardRegionState>(
-            GetShardRegionState.Instance, Eventually.Timeout, TestContext.Current.CancellationToken);
-        return [.. state.Shards.SelectMany(shard => shard.EntityIds)];
-    }
+    public IReadOnlyList<CounterKey> OwnedKeys => [.. _counting.Owners.All.Select(owner => owner.Key)];
+
+    /// <summary>What operators do.</summary>
+    public CounterOperations Operations => _counting.Operations;
 
     /// <summary>A clean stop, with everything that is handed over in it.</summary>
     public async Task Leave()

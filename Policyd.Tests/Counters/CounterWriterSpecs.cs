@@ -1,7 +1,9 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
+using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;
 using static Policyd.Actors.Counters.CounterWriterProtocol;
@@ -16,14 +18,14 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
 
     private readonly ActorSystem _system = ActorSystem.Create("writer", "akka { loglevel = WARNING, stdout-loglevel = OFF, loggers = [] }");
     private readonly ScriptedCounterStore _store = new();
-    private readonly Recorder _owner;
+    private readonly RowOwnerUnderTest _owner = new();
+    private readonly List<AddOperation> _adds = [];
+    private uint _settledAsked;
     private readonly Recorder _log;
     private readonly LogCapture _lines = new();
-    private bool _othersMayWrite;
 
     public CounterWriterSpecs()
     {
-        _owner = new Recorder(_system);
         _log = new Recorder(_system);
         _system.EventStream.Subscribe(_log.Self, typeof(Akka.Event.LogEvent));
     }
@@ -31,7 +33,9 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     public static TheoryData<CounterStoreFailure> Failures =>
         [.. Enum.GetValues<CounterStoreFailure>().Where(failure => failure != CounterStoreFailure.AlreadyCommitted)];
 
-    private IReadOnlyList<RowCommitted> Answers => _owner.All<RowCommitted>();
+    private IReadOnlyList<AddOperation> Answers => [.. _adds.Where(add => add.Answer.State == CounterState.Known)];
+
+    private int Deferred => _adds.Count(add => add.Answer.State == CounterState.Deferred);
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -55,7 +59,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         }
 
         await Asked(writer);
-        Assert.Empty(_owner.Told);
+        Assert.Empty(Answers);
         gate.SetResult();
         await Answered(21);
         Assert.Equal(2, _store.Applied.Count);
@@ -63,7 +67,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Assert.Equal(20, _store.Applied.Last().RequestIds.Count);
         Assert.Equal(11, Count("a"));
         Assert.Equal(10, Count("b"));
-        Assert.Equal(11, Answers.Last(one => one.Row.Key == "a").Row.Total.Count);
+        Assert.Equal(11, Answers.Last(one => one.Key.Key == "a").Answer.Total.Count);
     }
 
     [Theory]
@@ -71,10 +75,11 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     public async Task Add_whose_first_commit_fails_is_counted_once_by_a_later_one(CounterStoreFailure failure)
     {
         _store.Commits.Next(Script.Fail(failure), Script.Fail(failure));
-        Add(Writer(), "a", 1);
-        await Answered(1);
+        var writer = Writer();
+        Add(writer, "a", 1);
+        await Settled(writer);
         Assert.Equal(1, Count("a"));
-        Assert.Equal(1, Assert.Single(Answers).Row.Total.Count);
+        Assert.Equal(1, Assert.Single(_owner.Reports).Total.Count);
         Assert.Single(_store.Applied);
     }
 
@@ -85,12 +90,12 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _store.Lookups.Next(Script.Fail(CounterStoreFailure.Unavailable), Script.Fail(CounterStoreFailure.Unavailable));
         var writer = Writer();
         Add(writer, "a", 1);
-        await Answered(1);
+        await Settled(writer);
         Assert.Equal(1, Count("a"));
-        Assert.Equal(1, Answers[0].Row.Total.Count);
+        Assert.Equal(1, Assert.Single(_owner.Reports).Total.Count);
 
         Add(writer, "a", 2);
-        await Answered(2);
+        await Answered(1);
         Assert.Equal(2, Count("a"));
     }
 
@@ -108,7 +113,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(Writer(), "a", 1);
         await Answered(1);
         Assert.Equal(1, Count("a"));
-        Assert.Equal(1, Answers[0].Row.Total.Count);
+        Assert.Equal(1, Answers[0].Answer.Total.Count);
     }
 
     [Fact]
@@ -119,7 +124,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         await Answered(1);
         Assert.Equal(1, Count("a"));
         Assert.Empty(Of(LogLevel.Error));
-        Assert.Empty(_owner.All<RowDeferred>());
+        Assert.Equal(0, Deferred);
     }
 
     [Theory, InlineData(CounterStoreFailure.Unavailable), InlineData(CounterStoreFailure.CommitUnknown)]
@@ -130,7 +135,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         await Answered(1);
         Assert.Empty(_log.Told);
         Assert.Empty(_lines.Lines);
-        Assert.Empty(_owner.All<RowDeferred>());
+        Assert.Equal(0, Deferred);
     }
 
     [Fact]
@@ -143,7 +148,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         await Answered(1);
         Assert.Equal(1, Count("a"));
         Assert.Empty(Of(LogLevel.Error));
-        Assert.Empty(_owner.All<RowDeferred>());
+        Assert.Equal(0, Deferred);
     }
 
     [Fact]
@@ -162,7 +167,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         await Eventually.Holds("a line of how long it took", () => Lines(LogLevel.Warning, "writing counters of acct_sender took ") == 1);
         Assert.Equal(2, Of(LogLevel.Warning).Count);
         Assert.Empty(Of(LogLevel.Error));
-        Assert.Empty(_owner.All<RowDeferred>());
+        Assert.Equal(0, Deferred);
     }
 
     [Fact]
@@ -172,12 +177,12 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _store.Commits.Next(Script.WaitFor(gate.Task));
         var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50) });
         Add(writer, "a", 1);
-        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        await Eventually.Holds("the mail to be told to go on", () => Deferred == 1);
         Assert.Equal(1, Lines(LogLevel.Error, "no answer, for "));
         Add(writer, "a", 2);
-        await Eventually.Holds("another to be told so at once", () => _owner.All<RowDeferred>().Count == 2);
+        await Eventually.Holds("another to be told so at once", () => Deferred == 2);
         gate.SetResult();
-        await Answered(2, askers: 0);
+        await Settled(writer);
         Assert.Equal(2, Count("a"));
         await Eventually.Holds(
             "a line that it is back", () => Lines(LogLevel.Warning, "2 mails were answered before they were counted") == 1);
@@ -187,10 +192,11 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     public async Task Deadlock_without_end_lets_the_mail_go_on()
     {
         _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Conflict);
-        Add(Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50) }), "a", 1);
-        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count > 0);
+        var writer = Writer(settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50) });
+        Add(writer, "a", 1);
+        await Eventually.Holds("the mail to be told to go on", () => Deferred > 0);
         _store.Commits.Always = null;
-        await Answered(1, askers: 0);
+        await Settled(writer);
         Assert.Equal(1, Count("a"));
     }
 
@@ -209,7 +215,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         await Answered(3);
         Assert.Equal(1, Count("a"));
         Assert.Equal(1, Count("b", "acct_other"));
-        await Eventually.Holds("the mail in the broken table to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        await Eventually.Holds("the mail in the broken table to be told to go on", () => Deferred == 1);
         Add(writer, "a", 5);
         await Answered(4);
         Assert.Equal(2, Count("a"));
@@ -236,13 +242,14 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
             Add(writer, "a", id);
         }
 
-        await Eventually.Holds("ten mails to be told to go on", () => _owner.All<RowDeferred>().Sum(one => one.Askers.Count) == 10);
+        await Eventually.Holds("ten mails to be told to go on", () => Deferred == 10);
         await Eventually.Holds("a few more tries", () => _store.Commits.Calls > 3);
         Assert.Single(Of(LogLevel.Error));
         Assert.Empty(Answers);
         _store.Commits.Always = null;
         await Eventually.Holds("ten mails to be counted", () => Count("a") == 10);
-        await Eventually.Holds("the owner to hear of all", () => Answers.Sum(one => one.Adds) == 10);
+        await Settled(writer);
+        Assert.Equal(10, _owner.Reports[^1].Total.Count);
         await Eventually.Holds("a line that it is back", () => Of(LogLevel.Warning).Count == 1);
     }
 
@@ -253,7 +260,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
         var writer = Writer(settings => settings with { MaxPending = 4 });
         Add(writer, "first", 100);
-        await Eventually.Holds("the database to be known to be away", () => _owner.All<RowDeferred>().Count == 1);
+        await Eventually.Holds("the database to be known to be away", () => Deferred == 1);
         for (UInt128 id = 1; id <= 7; id++)
         {
             Add(writer, "a", id);
@@ -281,7 +288,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "a", 1);
         await Answered(3);
         Assert.Equal(1, Count("a"));
-        Assert.All(Answers, answer => Assert.Equal(1, answer.Row.Total.Count));
+        Assert.All(Answers, answer => Assert.Equal(1, answer.Answer.Total.Count));
     }
 
     [Fact]
@@ -292,12 +299,12 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "a", 1);
         Add(writer, "a", 1);
         Add(writer, "a", 2);
-        await Eventually.Holds("three mails to be told to go on", () => _owner.All<RowDeferred>().Sum(one => one.Askers.Count) == 3);
-        Assert.Equal(1, _owner.All<RowDeferred>().Sum(one => one.Resent.Count));
+        await Eventually.Holds("three mails to be told to go on", () => Deferred == 3);
+        Assert.Equal(1, _owner.Reports.Where(one => one.IsRetracted).Sum(one => one.Total.Count));
         _store.Commits.Always = null;
-        await Answered(3, askers: 0);
+        await Settled(writer);
         Assert.Equal(2, Count("a"));
-        Assert.Equal(2, Answers.Sum(one => one.Asked.Count));
+        Assert.Equal(2, _owner.Reports[^1].Total.Count);
     }
 
     [Fact]
@@ -312,7 +319,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var second = Writer();
         Add(second, "a", 1);
         Add(second, "a", 2);
-        await Eventually.Holds("both to be heard of", () => Answers.Sum(one => one.Adds) == 3);
+        await Settled(second);
         Assert.Equal(2, Count("a"));
     }
 
@@ -320,17 +327,18 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     public async Task Requests_that_another_node_counted_are_not_counted_by_a_new_owner_here()
     {
         var other = Guid.NewGuid();
-        _othersMayWrite = true;
         var writer = Writer();
         Add(writer, "a", 1);
         await Answered(1);
         _store.CommittedElsewhere(other, 5, DateTimeOffset.UtcNow, Mail(7), Mail(8));
-        Add(writer, "b", 7, firstOfOwner: true);
+        writer.Tell(KeysMoved.Instance);
+        Add(writer, "b", 7);
         Add(writer, "b", 9);
         await Answered(3);
         Assert.Equal(1, Count("b"));
         _store.CommittedElsewhere(other, 6, DateTimeOffset.UtcNow, Mail(10));
-        Add(writer, "c", 10, firstOfOwner: true);
+        writer.Tell(KeysMoved.Instance);
+        Add(writer, "c", 10);
         await Answered(4);
         Assert.Equal(0, Count("c"));
         Assert.Equal(5, _store.Seen.Last()[other]);
@@ -366,14 +374,14 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     {
         var other = Guid.NewGuid();
         var gate = new TaskCompletionSource();
-        _othersMayWrite = true;
         _store.Commits.Next(Script.WaitFor(gate.Task));
         var writer = Writer();
         Add(writer, "a", 1);
         await Eventually.Holds("the commit to begin", () => _store.Attempted.Count == 1);
         _store.CommittedElsewhere(other, 5, DateTimeOffset.UtcNow, Mail(7));
         Add(writer, "b", 7);
-        var found = Finds(writer, Mail(7) | 1, ofNewOwner: true);
+        writer.Tell(KeysMoved.Instance);
+        var found = Finds(writer, Mail(7) | 1);
         await Asked(writer);
         Assert.False(found.IsCompleted);
         gate.SetResult();
@@ -389,22 +397,23 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer();
         Assert.False(await Finds(writer, Mail(1)));
         Add(writer, "a", 1);
-        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count > 0);
+        await Eventually.Holds("the mail to be told to go on", () => Deferred > 0);
         Assert.True(await Finds(writer, Mail(1)));
         Assert.False(await Finds(writer, Mail(2)));
         _store.ResendReads.Always = null;
-        await Answered(1, askers: 0);
+        await Settled(writer);
         Assert.Equal(1, Count("a"));
     }
 
     [Fact]
     public async Task Own_commits_are_not_read_back_again_and_again()
     {
-        _othersMayWrite = true;
         var writer = Writer();
-        Add(writer, "a", 1, firstOfOwner: true);
+        writer.Tell(KeysMoved.Instance);
+        Add(writer, "a", 1);
         await Answered(1);
-        Add(writer, "b", 2, firstOfOwner: true);
+        writer.Tell(KeysMoved.Instance);
+        Add(writer, "b", 2);
         await Answered(2);
         Assert.Equal(long.MaxValue, _store.Seen.Last()[_store.Applied.Last().Node]);
     }
@@ -417,25 +426,20 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer();
         Add(writer, "first", 1);
         Add(writer, "a", 2);
-        writer.Tell(new Append(
-            new CounterKey("db", Table, "a"),
-            Month,
-            new CounterAmounts(50, 0, 0, 0),
-            Absolute: true,
-            null,
-            ActorRefs.Nobody,
-            false), _owner.Self);
+        var set = new SetSumsOperation(new CounterKey("db", Table, "a"), Month, new CounterAmounts(50, 0, 0, 0), CounterSums.All);
+        set.Expect(1);
+        writer.Tell(new SetRowOperation(set, Month, set.Amounts) { Owner = _owner });
         Add(writer, "a", 3);
         await Asked(writer);
         gate.SetResult();
-        await Eventually.Holds("all to be heard of", () => Answers.Sum(one => one.Adds) == 4);
+        await Settled(writer);
         Assert.Equal(51, Count("a"));
         await writer.GracefulStop(Eventually.Timeout);
 
         var second = Writer();
         Add(second, "a", 2);
         Add(second, "a", 3);
-        await Eventually.Holds("the resends to be heard of", () => Answers.Sum(one => one.Adds) == 6);
+        await Settled(second);
         Assert.Equal(51, Count("a"));
     }
 
@@ -464,7 +468,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
         var writer = Writer();
         Add(writer, "a", 1);
-        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        await Eventually.Holds("the mail to be told to go on", () => Deferred == 1);
         Add(writer, "a", 2);
         Add(writer, "b", 3);
         await Asked(writer);
@@ -489,7 +493,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
             LongestBackOff = TimeSpan.FromHours(1)
         });
         Add(writer, "a", 1);
-        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        await Eventually.Holds("the mail to be told to go on", () => Deferred == 1);
         _store.Commits.Always = _ => Script.Fail(CounterStoreFailure.Unavailable);
         Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
     }
@@ -501,7 +505,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         var writer = Writer(
             settings => settings with { AwayAfter = TimeSpan.FromMilliseconds(50), LastChance = TimeSpan.FromMilliseconds(50) });
         Add(writer, "a", 1);
-        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        await Eventually.Holds("the mail to be told to go on", () => Deferred == 1);
         Assert.False((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
         await writer.GracefulStop(Eventually.Timeout);
         await Eventually.Holds(
@@ -528,7 +532,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _store.Commits.Next(Script.Fail(CounterStoreFailure.Unavailable), Script.Fail(CounterStoreFailure.Unavailable));
         var writer = Writer(settings => settings with { FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
         Add(writer, "a", 1);
-        await Eventually.Holds("the mail to be told to go on", () => _owner.All<RowDeferred>().Count == 1);
+        await Eventually.Holds("the mail to be told to go on", () => Deferred == 1);
         Assert.True((await writer.Ask<Flushed>(new Flush(), Eventually.Timeout, TestContext.Current.CancellationToken)).Written);
         Assert.Equal(1, Count("a"));
     }
@@ -545,7 +549,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
 
     private IActorRef Writer(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
     {
-        var settings = new CounterWriterSettings("db", TimeProvider.System, () => _othersMayWrite)
+        var settings = new CounterWriterSettings("db", TimeProvider.System)
         {
             FirstBackOff = TimeSpan.FromMilliseconds(2),
             LongestBackOff = TimeSpan.FromMilliseconds(20),
@@ -556,26 +560,34 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
             _lines.CreateLogger("writer")));
     }
 
-    private void Add(IActorRef writer, string key, UInt128 id, string table = Table, bool firstOfOwner = false) => writer.Tell(
-        new Append(
-            new CounterKey("db", table, key),
-            Month,
-            new CounterAmounts(1, 1, 10, 10),
-            Absolute: false,
-            Mail(id),
-            ActorRefs.Nobody,
-            firstOfOwner), _owner.Self);
+    private void Add(IActorRef writer, string key, UInt128 id, string table = Table)
+    {
+        var add = new AddOperation(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), $"m{id}", Mail(id))
+        {
+            Owner = _owner,
+        };
+        _adds.Add(add);
+        writer.Tell(add);
+    }
 
-    private static async Task<bool> Finds(IActorRef writer, UInt128 id, bool ofNewOwner = false) =>
-        (await writer.Ask<CounterProtocol.Counted>(
-            new FindRequests([id], ofNewOwner), Eventually.Timeout, TestContext.Current.CancellationToken)).Yes;
+    private static async Task<bool> Finds(IActorRef writer, UInt128 id)
+    {
+        var find = new FindCountedOperation(new CounterKey("db", Table, "a"), [id]);
+        writer.Tell(find);
+        await Eventually.Holds("the question to be answered", () => find.IsAnswered);
+        return find.Answer.Yes;
+    }
+
+    private async Task Settled(IActorRef writer)
+    {
+        var number = ++_settledAsked;
+        writer.Tell(new SettledQuestion(_owner, Table, number, IsPatient: true));
+        await Eventually.Holds("all to be committed", () => _owner.Settled.Contains((number, true)));
+    }
 
     /// <summary>All that was told before has been looked at: an Identify goes through the same mailbox.</summary>
     private static Task<ActorIdentity> Asked(IActorRef writer) =>
         writer.Ask<ActorIdentity>(new Identify(null), Eventually.Timeout, TestContext.Current.CancellationToken);
 
-    private Task Answered(int adds, int? askers = null) => Eventually.Holds(
-        $"{adds} adds to be committed and {askers ?? adds} askers to be answered",
-        () => Answers.Sum(one => one.Adds) == adds
-            && Answers.Sum(one => one.Askers.Count) == (askers ?? Answers.Sum(one => one.Askers.Count)));
+    private Task Answered(int adds) => Eventually.Holds($"{adds} adds to be committed and answered", () => Answers.Count == adds);
 }

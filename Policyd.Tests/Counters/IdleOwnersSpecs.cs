@@ -43,7 +43,9 @@ public sealed class IdleOwnersSpecs : IAsyncLifetime
         for (var number = 0; number < count; number++)
         {
             var mine = number;
-            _owners.Enter(new CounterKey("db", "acct_sender", $"{mine}"), _system.ActorOf(Props.Create(() => new Looked(looks, mine))));
+            var owner = new OwnerEntry(new CounterKey("db", "acct_sender", $"{mine}"), ActorRefs.Nobody);
+            owner.Begin(_system.ActorOf(Props.Create(() => new Looked(looks, mine))));
+            _owners.Enter(owner);
         }
 
         return looks;

@@ -23,13 +23,15 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
             var owners = new LocalOwners();
             var received = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
             var counting = _system.ActorOf(Props.Create(() => new Counting(received)));
-            var owner = owners.Enter(Key, counting);
+            var owner = new OwnerEntry(Key, ActorRefs.Nobody);
+            owner.Begin(counting);
+            owners.Enter(owner);
             var taken = 0;
             using var busy = new CountdownEvent(4);
             var senders = Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
             {
                 var signalled = false;
-                while (owners.TryTell(Key, "mail", ActorRefs.NoSender))
+                while (owners.TryTell(Key, "mail"))
                 {
                     Interlocked.Increment(ref taken);
                     if (!signalled)
@@ -41,31 +43,13 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
             })).ToList();
 
             Assert.True(busy.Wait(Eventually.Timeout, TestContext.Current.CancellationToken), "all four senders are at work");
-            owners.Leave(owner);
-            Assert.False(owners.TryTell(Key, "late", ActorRefs.NoSender));
-            Assert.False(owner.TryTell("late", ActorRefs.NoSender));
+            owner.Close();
+            Assert.False(owners.TryTell(Key, "late"));
+            Assert.False(owner.TryTell("late"));
             counting.Tell(PoisonPill.Instance);
             await Eventually.Ends("the senders' end", Task.WhenAll(senders).ContinueWith(_ => true, TaskScheduler.Default));
             Assert.Equal(taken, await Eventually.Ends("the owner's end", received.Task));
         }
-    }
-
-    [Fact]
-    public async Task A_reply_is_the_first_answer_and_null_when_nobody_answers_in_time()
-    {
-        var provider = ((ExtendedActorSystem)_system).Provider;
-        var first = new CounterProtocol.Reading(new CounterReading(CounterState.Known, new CounterAmounts(1, 1, 1, 1)));
-        var reply = new MessageReply(provider.TempPath(), provider);
-        reply.Tell("not an answer", ActorRefs.NoSender);
-        reply.Tell(first, ActorRefs.NoSender);
-        reply.Tell(new CounterProtocol.Reading(default), ActorRefs.NoSender);
-        Assert.Same(first, await reply.Until(CancellationToken.None));
-
-        using var timeout = new CancellationTokenSource();
-        var waiting = new MessageReply(provider.TempPath(), provider).Until(timeout.Token).AsTask();
-        Assert.False(waiting.IsCompleted);
-        await timeout.CancelAsync();
-        Assert.Null(await Eventually.Ends("the end of the waiting", waiting));
     }
 
     private sealed class Counting(TaskCompletionSource<int> end) : UntypedActor

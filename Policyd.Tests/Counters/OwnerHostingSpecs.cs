@@ -120,7 +120,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
             var last = Look(key, times: 3);
             Assert.True((await Reserve(key, "1", 1)).Admitted);
             Assert.False((await Reserve(key, "2", 1)).Admitted);
-            Assert.False(last.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender));
+            Assert.False(last.TryTell(LookWhetherIdle.Instance));
 
             // Idle or not: it has a place to keep.
             Look(key, times: 3);
@@ -145,7 +145,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
                 {
                     foreach (var owner in _node.Owners.All)
                     {
-                        owner.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender);
+                        owner.TryTell(LookWhetherIdle.Instance);
                     }
 
                     Thread.Yield();
@@ -155,7 +155,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         var lives = await Task.WhenAll(Enumerable.Range(0, Senders).Select(sender => Task.Run(
             async () =>
             {
-                var owners = new HashSet<MailboxGate>();
+                var owners = new HashSet<OwnerEntry>();
                 for (var mail = 0; mail < Mails; mail++)
                 {
                     var key = $"u{(sender + mail) % 4}@example.com";
@@ -186,13 +186,13 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         // What it has in flight is committed all the same, and nobody takes it off the sums twice.
         var commit = new TaskCompletionSource();
         _store.Commits.Next(Script.WaitFor(commit.Task));
-        var inFlight = Add("a@example.com", "3", 3, timeout: TimeSpan.FromSeconds(1));
+        var inFlight = Add("a@example.com", "3", 3);
         await Eventually.Holds("a commit to be under way", () => _store.Attempted.Count == 3);
         var failing = Owner("a@example.com");
-        failing.TryTell(new Reserve(Key("a@example.com"), Month, CounterMetric.Count, 100, One, null!), ActorRefs.NoSender);
-        await Eventually.Holds("the owner to be gone", () => !failing.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender));
+        failing.TryTell(new ReserveOperation(Key("a@example.com"), Month, CounterMetric.Count, 100, One, null!));
+        await Eventually.Holds("the owner to be gone", () => !failing.TryTell(LookWhetherIdle.Instance));
         commit.SetResult();
-        Assert.Equal(CounterState.Deferred, (await inFlight).State);
+        Assert.Equal(CounterState.Known, (await inFlight).State);
         await Eventually.Holds(
             "the next owner to answer", async () => (await Read("a@example.com", TimeSpan.FromSeconds(1))).State == CounterState.Known);
         Assert.Equal(2, (await Read("a@example.com")).Total.Count);
@@ -213,7 +213,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         _store.Loads.Next(Script.WaitFor(load.Task));
         var waiting = Read("a@example.com", Eventually.Timeout);
         await Eventually.Holds("a load to be under way", () => _store.Loads.Calls == 1);
-        Owner("a@example.com").TryTell(Kill.Instance, ActorRefs.NoSender);
+        Owner("a@example.com").TryTell(Kill.Instance);
         Assert.Equal(CounterState.Unavailable, (await Eventually.Ends("the answer", waiting)).State);
         load.SetResult();
     }
@@ -261,14 +261,14 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         return await _node.Counters.ReadAsync(Key(key), Month, ends.Token);
     }
 
-    private MailboxGate Owner(string key) => Assert.Single(_node.Owners.All, owner => owner.Key == Key(key));
+    private OwnerEntry Owner(string key) => Assert.Single(_node.Owners.All, owner => owner.Key == Key(key));
 
-    private MailboxGate Look(string key, int times)
+    private OwnerEntry Look(string key, int times)
     {
         var owner = Owner(key);
         for (var look = 0; look < times; look++)
         {
-            owner.TryTell(LookWhetherIdle.Instance, ActorRefs.NoSender);
+            owner.TryTell(LookWhetherIdle.Instance);
         }
 
         return owner;

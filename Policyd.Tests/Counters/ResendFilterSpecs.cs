@@ -1,5 +1,5 @@
 using Policyd.Actors;
-using Policyd.Actors.Counters;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Tests.Counters;

@@ -7,6 +7,7 @@ using Policyd.Backends.Dsn;
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sql;
 using Policyd.Tests.Counters;
@@ -84,29 +85,22 @@ public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
     public async Task Writer_answers_its_mails_and_tells_who_holds_the_table_and_writes_them_later()
     {
         using var system = ActorSystem.Create("writer", "akka { loglevel = WARNING, stdout-loglevel = OFF, loggers = [] }");
-        var owner = new Recorder(system);
+        var owner = new RowOwnerUnderTest();
         using var lines = new LogCapture();
-        var settings = new CounterWriterSettings("db", TimeProvider.System, static () => false);
+        var settings = new CounterWriterSettings("db", TimeProvider.System);
         var writer = system.ActorOf(
             CounterWriterActor.Props(new PreparedStore("db", _store, lines.CreateLogger("store")), settings, lines.CreateLogger("writer")));
 
-        writer.Tell(
-            new CounterWriterProtocol.Append(
-                new CounterKey("db", Table, "a"),
-                Month,
-                new CounterAmounts(1, 1, 10, 10),
-                Absolute: false,
-                1,
-                ActorRefs.Nobody,
-                false), owner.Self);
-        await Eventually.Holds("the mail to be told to go on", () => owner.All<CounterWriterProtocol.RowDeferred>().Count == 1);
+        var add = new AddOperation(new CounterKey("db", Table, "a"), Month, new CounterAmounts(1, 1, 10, 10), "m", 1) { Owner = owner };
+        writer.Tell(add);
+        await Eventually.Holds("the mail to be told to go on", () => add.Answer.State == CounterState.Deferred);
         Assert.StartsWith(
             $"db: counters cannot be written; they are kept in memory and retried: another node has been preparing table {Table}",
             Assert.Single(lines.Lines, static line => line.Level == LogLevel.Error).Message,
             StringComparison.Ordinal);
 
         await ReleaseAsync();
-        await Eventually.Holds("the mail to be counted", () => owner.All<CounterWriterProtocol.RowCommitted>().Count == 1);
+        await Eventually.Holds("the mail to be counted", () => owner.Reports.Count == 1);
         await writer.GracefulStop(Eventually.Timeout);
     }
 

@@ -61,65 +61,17 @@ internal sealed class InMemoryCounters : ICounters
         }
     }
 
-    public ValueTask<CounterReading> ReadAsync(CounterKey key, CounterWindow window, CancellationToken ct) =>
-        Answer("read", key, () => new CounterReading(State, State == CounterState.Unavailable ? default : Sum(key, window)), ct);
-
-    public ValueTask<Admission> ReserveAsync(
-        CounterKey key,
-        CounterWindow window,
-        CounterMetric metric,
-        double threshold,
-        CounterAmounts amounts,
-        string instance,
-        CancellationToken ct) => Answer("reserve", key, () =>
+    public void Send(CounterPhase phase)
     {
-        if (State == CounterState.Unavailable)
+        foreach (var operation in phase)
         {
-            return new Admission(State, true, default);
-        }
-
-        var total = Sum(key, window);
-        foreach (var ((reserved, by), held) in _reservations)
-        {
-            if (reserved == key && by != instance)
+            Calls.Enqueue($"{Name(operation)} {operation.Key.Table} {operation.Key.Key}");
+            if (!Hangs)
             {
-                total += held;
+                _ = Task.Run(() => Answer(operation));
             }
         }
-
-        if (total[metric] >= threshold)
-        {
-            return new Admission(State, false, total);
-        }
-
-        if (instance.Length > 0)
-        {
-            _reservations[(key, instance)] = CounterAmounts.Max(amounts, _reservations.GetValueOrDefault((key, instance)));
-        }
-
-        return new Admission(State, true, total);
-    }, ct);
-
-    public ValueTask<CounterReading> AddAsync(
-        CounterKey key,
-        CounterWindow window,
-        CounterAmounts amounts,
-        string instance,
-        UInt128? requestId,
-        CancellationToken ct) => Answer("add", key, () =>
-    {
-        Ids.Enqueue(requestId);
-        _reservations.Remove((key, instance));
-        if (requestId is not { } id || _ids.Add(id))
-        {
-            _rows[(key, window.Time)] = _rows.GetValueOrDefault((key, window.Time)) + amounts;
-        }
-
-        return new CounterReading(State, Sum(key, window));
-    }, ct);
-
-    public ValueTask<bool> IsCountedAsync(CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct) =>
-        Answer("counted", key, () => requestIds.Any(id => _ids.TryGetValue(id, out var counted) && counted == id), ct);
+    }
 
     public void Release(CounterKey key, string instance)
     {
@@ -135,18 +87,73 @@ internal sealed class InMemoryCounters : ICounters
             && string.CompareOrdinal(row.Key.Time, window.Range.To) <= 0)
         .Aggregate(CounterAmounts.Zero, (sum, row) => sum + row.Value);
 
-    private async ValueTask<T> Answer<T>(string call, CounterKey key, Func<T> answer, CancellationToken ct)
+    private static string Name(CounterOperation operation) => operation switch
     {
-        Calls.Enqueue($"{call} {key.Table} {key.Key}");
-        if (Hangs)
-        {
-            await Task.Delay(System.Threading.Timeout.Infinite, ct);
-        }
+        ReadOperation => "read",
+        ReserveOperation => "reserve",
+        AddOperation => "add",
+        _ => "counted",
+    };
 
-        await Task.Yield();
+    private void Answer(CounterOperation operation)
+    {
         lock (_lock)
         {
-            return answer();
+            operation.TryAnswer(operation switch
+            {
+                ReserveOperation reserve => Reserve(reserve),
+                AddOperation add => Add(add),
+                FindCountedOperation find => CounterAnswer.Known(default) with
+                {
+                    Yes = find.RequestIds.Any(id => _ids.TryGetValue(id, out var counted) && counted == id),
+                },
+                _ when State == CounterState.Unavailable => CounterAnswer.Unavailable(CounterReason.Database),
+                _ => CounterAnswer.Known(Sum(operation.Key, operation.Window)) with { State = State },
+            });
         }
+    }
+
+    private CounterAnswer Reserve(ReserveOperation reserve)
+    {
+        if (State == CounterState.Unavailable)
+        {
+            return CounterAnswer.Unavailable(CounterReason.Database);
+        }
+
+        var total = Sum(reserve.Key, reserve.Window);
+        foreach (var ((reserved, by), held) in _reservations)
+        {
+            if (reserved == reserve.Key && by != reserve.Instance)
+            {
+                total += held;
+            }
+        }
+
+        var answer = CounterAnswer.Known(total) with { State = State };
+        if (total[reserve.Metric] >= reserve.Threshold)
+        {
+            return answer with { Yes = false };
+        }
+
+        if (reserve.Instance.Length == 0)
+        {
+            return answer;
+        }
+
+        var isNew = !_reservations.TryGetValue((reserve.Key, reserve.Instance), out var before);
+        _reservations[(reserve.Key, reserve.Instance)] = CounterAmounts.Max(reserve.Amounts, before);
+        return answer with { IsNew = isNew };
+    }
+
+    private CounterAnswer Add(AddOperation add)
+    {
+        Ids.Enqueue(add.RequestId);
+        _reservations.Remove((add.Key, add.Instance));
+        if (add.RequestId is not { } id || _ids.Add(id))
+        {
+            _rows[(add.Key, add.Window.Time)] = _rows.GetValueOrDefault((add.Key, add.Window.Time)) + add.Amounts;
+        }
+
+        return CounterAnswer.Known(Sum(add.Key, add.Window)) with { State = State };
     }
 }

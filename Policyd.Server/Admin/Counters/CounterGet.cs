@@ -17,16 +17,16 @@ internal sealed class CounterGet(CounterAdmin admin) : IAdminCommand
         var windows = new List<CounterWindowReport>();
         foreach (var chosen in admin.Windows(table, arguments.Text("window")))
         {
-            if (await (await admin.CountersAsync()).InspectAsync(key, chosen.Window, ct) is not { Value.State: CounterState.Known } seen)
+            if (await (await admin.CountersAsync()).InspectAsync(key, chosen.Window, ct) is not { State: CounterState.Known } seen)
             {
                 throw CounterAdmin.Away(table.Connection, $", and {key.Key} is not in memory");
             }
 
             windows.Add(new CounterWindowReport(
                 chosen.Report,
-                SumsReport.Of(seen.Value.Total),
+                SumsReport.Of(seen.Total),
                 new ReservedReport(seen.Mails, SumsReport.Of(seen.Reserved)),
-                CounterAdmin.Quotas(table, chosen, key.Key, seen.Value.Total)));
+                CounterAdmin.Quotas(table, chosen, key.Key, seen.Total)));
         }
 
         return CounterReports.ToNode(new GetReport(table.Connection, table.Table, key.Key, windows), CounterReports.Default.GetReport);

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
-using Policyd.Counting.Ledger;
+using Policyd.Counting.Owners;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;
 

@@ -1,6 +1,6 @@
 using Policyd.Plugins.Sources;
 
-namespace Policyd.Actors.Counters;
+namespace Policyd.Counting.Writing;
 
 /// <summary>
 /// The tables whose commits the database refuses (no permission, not a counter table) while it takes others: what each has gathered, and

@@ -1,7 +1,8 @@
+using System.Runtime.InteropServices;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
-namespace Policyd.Counting.Ledger;
+namespace Policyd.Counting.Owners;
 
 /// <summary>
 /// One window of one key in the owner's memory. A million of these may live at once, so the common case, a calendar window
@@ -13,8 +14,8 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 {
     // Buckets before this were not read, or are forgotten.
     private string _from = string.Empty;
-    private CounterAmounts _total;
-    private List<CounterRow>? _buckets;
+    private Row _row;
+    private List<Row>? _buckets;
     private string? _firstInstance;
     private Reservation _first;
     private Dictionary<string, Reservation>? _others;
@@ -32,33 +33,28 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     /// </summary>
     public bool Knows(CounterWindow window) => Loaded && (window.Rolling is null || string.CompareOrdinal(window.Range.From, _from) >= 0);
 
-    public CounterAmounts InFlight { get; set; }
-
-    public int AddsInFlight { get; set; }
-
     public CounterAmounts Reserved { get; private set; }
 
     public int Reservations => (_firstInstance is null ? 0 : 1) + (_others?.Count ?? 0);
 
-    public bool IsQuiet => AddsInFlight == 0 && Reservations == 0;
-
     /// <summary>
-    /// What counts at a time. What was counted later than it, before the clock was put back, is no part of a rolling window.
+    /// What counts at a time, with adds that are on their way to the database. What was counted later than it, before the clock was put
+    /// back, is no part of a rolling window.
     /// </summary>
     public CounterAmounts Sum(CounterWindow window, DateTimeOffset now)
     {
         _touched = true;
-        return window.Rolling is null ? _total + InFlight : SumOfBuckets(window, now);
+        return window.Rolling is null ? _row.Sum : SumOfBuckets(window, now);
     }
 
     private CounterAmounts SumOfBuckets(CounterWindow window, DateTimeOffset now)
     {
-        var sum = InFlight;
         if (_buckets is null)
         {
-            return sum;
+            return default;
         }
 
+        var sum = default(CounterAmounts);
         var (first, last) = (window.Range.From, window.LastAt(now));
         var oldest = default(string);
         foreach (var bucket in _buckets)
@@ -69,7 +65,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
             }
             else if (string.CompareOrdinal(bucket.Time, last) <= 0)
             {
-                sum += bucket.Total;
+                sum += bucket.Sum;
             }
         }
 
@@ -90,37 +86,59 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         }
     }
 
-    public void SetRow(CounterWindow window, CounterRow row)
+    /// <summary>A mail is counted: from now on its amounts are in the row, though the database has them only later.</summary>
+    public AddTrace Add(CounterWindow window, CounterAmounts amounts, DateTimeOffset now)
     {
         _touched = true;
-        if (window.Rolling is null)
-        {
-            _total = row.Total;
-        }
-        else
-        {
-            SetBucket(row);
-        }
+        ref var row = ref RowOf(window);
+        row.Sum += amounts;
+        row.Cumulated += amounts;
+        var (sum, cumulated) = (row.Sum, row.Cumulated);
+        return new AddTrace(cumulated, sum, window.Rolling is null ? sum : Sum(window, now), Loaded);
     }
 
-    private void SetBucket(CounterRow row)
+    /// <summary>
+    /// What the database has, of a time when so much had been added here: what was added since is still on its way, and counts.
+    /// </summary>
+    public void Report(CounterWindow window, CounterAmounts total, CounterAmounts cumulated)
     {
+        _touched = true;
+        ref var row = ref RowOf(window);
+        row.Sum = total + (row.Cumulated - cumulated);
+    }
+
+    /// <summary>What had been counted before is no part of the sum.</summary>
+    public void Retract(CounterWindow window, CounterAmounts amounts) => RowOf(window).Sum -= amounts;
+
+    /// <summary>A row as the database has it, when nothing of the window is on its way.</summary>
+    public void SetRow(CounterWindow window, CounterRow row) =>
+        RowOf(window.Rolling is null ? window : window with { Time = row.Time }).Sum = row.Total;
+
+    private ref Row RowOf(CounterWindow window)
+    {
+        if (window.Rolling is null)
+        {
+            return ref _row;
+        }
+
         _buckets ??= [];
-        var index = _buckets.FindLastIndex(bucket => bucket.Time == row.Time);
-        if (index >= 0)
+        var rows = CollectionsMarshal.AsSpan(_buckets);
+        for (var index = rows.Length - 1; index >= 0; index--)
         {
-            _buckets[index] = row;
+            if (rows[index].Time == window.Time)
+            {
+                return ref rows[index];
+            }
         }
-        else
-        {
-            _buckets.Add(row);
-        }
+
+        _buckets.Add(new Row { Time = window.Time });
+        return ref CollectionsMarshal.AsSpan(_buckets)[^1];
     }
 
     /// <summary>Rows that are about to be loaded are forgotten before: one that is no longer in SQL must not stay here.</summary>
     public void ForgetRows(CounterTimeRange range)
     {
-        _total = default;
+        _row.Sum = default;
         _buckets?.Clear();
         _from = range.From;
     }
@@ -134,16 +152,16 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     {
         if (window.Rolling is null)
         {
-            return [(window.Time, _total.With(which, amounts))];
+            return [(window.Time, _row.Sum.With(which, amounts))];
         }
 
-        var newest = _buckets?.Find(bucket => bucket.Time == window.Time)?.Total ?? default;
+        var newest = _buckets?.Find(bucket => bucket.Time == window.Time).Sum ?? default;
         var rows = new List<(string Time, CounterAmounts Amounts)> { (window.Time, newest.With(which, amounts)) };
         var first = window.Range.From;
         foreach (var bucket in _buckets ?? [])
         {
-            var emptied = bucket.Total.With(which, default);
-            if (bucket.Time != window.Time && emptied != bucket.Total && string.CompareOrdinal(bucket.Time, first) >= 0)
+            var emptied = bucket.Sum.With(which, default);
+            if (bucket.Time != window.Time && emptied != bucket.Sum && string.CompareOrdinal(bucket.Time, first) >= 0)
             {
                 rows.Add((bucket.Time, emptied));
             }
@@ -234,6 +252,17 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         {
             _earliestExpiry = held.Until;
         }
+    }
+
+    /// <summary>
+    /// A row by what its owner knows. <c>Cumulated</c> is all that this life of the owner has added: the writer tells by it which adds a total
+    /// of the database holds.
+    /// </summary>
+    private struct Row
+    {
+        public string Time;
+        public CounterAmounts Sum;
+        public CounterAmounts Cumulated;
     }
 
     private readonly record struct Reservation(CounterAmounts Amounts, DateTimeOffset Until);

@@ -1,6 +1,6 @@
 using Policyd.Plugins.Counters;
 
-namespace Policyd.Actors.Counters;
+namespace Policyd.Counting.Writing;
 
 /// <summary>
 /// The request ids of the last minutes. Postfix asks again when a connection broke under a request, at most some 200 s

@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
 
-namespace Policyd.Actors.Counters;
+namespace Policyd.Counting.Writing;
 
 /// <summary>What operators can watch of the counters. Units are events, unless a name says otherwise.</summary>
 internal static class CounterMetrics

@@ -1,6 +1,6 @@
 using Policyd.Plugins.Counters;
 
-namespace Policyd.Counting.Ledger;
+namespace Policyd.Counting.Owners;
 
 /// <summary>Some of a counter's four sums.</summary>
 [Flags]

@@ -1,4 +1,4 @@
-namespace Policyd.Counting.Ledger;
+namespace Policyd.Counting.Owners;
 
 /// <summary>
 /// A time that only goes forward, at the pace of the machine's monotonic clock: for what lasts so long, like a reservation or a pause. A

@@ -1,12 +1,11 @@
-using Policyd.Counting.Ledger;
+using Policyd.Counting.Owners;
 
-namespace Policyd.Actors.Counters;
+namespace Policyd.Counting.Writing;
 
 /// <summary>What a writer and a loader need to know besides the store.</summary>
 /// <param name="Connection">The connection's name in the configuration, for the log.</param>
 /// <param name="Clock">The clock.</param>
-/// <param name="OthersMayWrite">True when another node of the cluster may have counted a request that comes here now.</param>
-internal sealed record CounterWriterSettings(string Connection, TimeProvider Clock, Func<bool> OthersMayWrite)
+internal sealed record CounterWriterSettings(string Connection, TimeProvider Clock)
 {
     /// <summary>For what lasts: a back-off ends in time also when the clock is put back.</summary>
     public SteadyTime Steady { get; } = new(Clock);

@@ -1,54 +1,35 @@
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
-namespace Policyd.Counting.Ledger;
+namespace Policyd.Counting.Owners;
 
 /// <summary>
-/// What the owner of one key knows: for each open window the committed total, the adds on their way to SQL, and the
-/// reservations of mails that were let in but are not counted yet. Pure: the actor around it only sends and replies.
+/// What the owner of one key knows: for each open window the sums, with the adds on their way to the database in them, and the reservations
+/// of mails that were let in but are not counted yet.
 /// </summary>
 internal sealed class CounterLedger(TimeSpan reservationTimeout)
 {
     private OpenWindow? _windows;
 
-    /// <summary>True when nothing would be lost by forgetting this key: no add in flight, no reservation that still holds.</summary>
-    public bool IsQuiet(DateTimeOffset now)
+    /// <summary>Whether a reservation still holds.</summary>
+    public bool HasReservations(DateTimeOffset now)
     {
         for (var window = _windows; window is not null; window = window.Next)
         {
             window.DropExpired(now);
-            if (!window.IsQuiet)
+            if (window.Reservations > 0)
             {
-                return false;
+                return true;
             }
         }
 
-        return true;
+        return false;
     }
-
-    public bool HasAddsInFlight
-    {
-        get
-        {
-            for (var window = _windows; window is not null; window = window.Next)
-            {
-                if (window.AddsInFlight > 0)
-                {
-                    return true;
-                }
-            }
-
-            return false;
-        }
-    }
-
-    public int AddsInFlight(CounterWindow window) => Find(window)?.AddsInFlight ?? 0;
 
     public bool IsLoaded(CounterWindow window) => Find(window)?.Knows(window) == true;
 
     /// <summary>
-    /// The rows that SQL has for a window. Adds that were on their way meanwhile are not lost: they are kept beside
-    /// the total until their own commit reports.
+    /// The rows that the database has for a window. Nothing of the window is on its way meanwhile: see <see cref="CounterOwner"/>.
     /// </summary>
     public void Load(CounterWindow window, IReadOnlyList<CounterRow> rows)
     {
@@ -89,18 +70,17 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     /// mails let in before it were counted already; its own earlier reservation does not count against it, so that a
     /// mail with many recipients, or one that Postfix asks about again, keeps the place it has.
     /// </summary>
-    public Admission Reserve(
+    public CounterAnswer Reserve(
         CounterWindow window,
         CounterMetric metric,
         double threshold,
         CounterAmounts amounts,
         string instance,
-        DateTimeOffset now,
-        DateTimeOffset wallClock = default)
+        OwnerTime time)
     {
         var open = Open(window);
-        open.DropExpired(now);
-        var total = open.Sum(window, wallClock);
+        open.DropExpired(time.Steady);
+        var total = open.Sum(window, time.CountsUntil);
         var held = open.Reserved;
         var own = open.ReservationOf(instance);
         if (own is { } mine)
@@ -112,39 +92,46 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         if (admitted && instance.Length > 0)
         {
             var enlarged = own is { } earlier ? CounterAmounts.Max(earlier, amounts) : amounts;
-            open.Hold(instance, enlarged, now + reservationTimeout);
+            open.Hold(instance, enlarged, time.Steady + reservationTimeout);
         }
 
-        return new Admission(CounterState.Known, admitted, total);
-    }
-
-    /// <summary>The mail is being counted: its reservation becomes an add in flight, in one step, so that the sum never dips.</summary>
-    public void BeginAdd(CounterWindow window, CounterAmounts amounts, string instance)
-    {
-        var open = Open(window);
-        open.Drop(instance);
-        open.InFlight += amounts;
-        open.AddsInFlight++;
+        return new CounterAnswer(CounterState.Known, CounterReason.None, admitted, admitted && own is null && instance.Length > 0, total);
     }
 
     /// <summary>
-    /// A commit has reported: <paramref name="asked"/> is what its adds had put in flight, <paramref name="row"/> the new total in SQL.
+    /// The mail is being counted: in one step its reservation ends and its amounts are in the sum, so that the sum never dips.
     /// </summary>
-    public void Committed(CounterWindow window, CounterAmounts asked, int adds, CounterRow row)
+    public AddTrace Add(CounterWindow window, CounterAmounts amounts, string instance, DateTimeOffset countsUntil)
     {
         var open = Open(window);
-        open.InFlight -= asked;
-        open.AddsInFlight -= adds;
-        open.SetRow(window, row);
-        if (window.Rolling is null)
+        open.Drop(instance);
+        return open.Add(window, amounts, countsUntil);
+    }
+
+    /// <summary>A row is about to be set: its sum changes when the commit reports.</summary>
+    public AddTrace BeginSet(CounterWindow window) => Open(window).Add(window, default, default) with { IsKnown = false };
+
+    /// <summary>A commit has brought a row's total.</summary>
+    public void Report(RowReport report)
+    {
+        if (Find(report.Window) is not { } open)
+        {
+            return;
+        }
+
+        if (report.IsRetracted)
+        {
+            open.Retract(report.Window, report.Total);
+            return;
+        }
+
+        open.Report(report.Window, report.Total, report.Cumulated);
+        if (report.Window.Rolling is null)
         {
             // A calendar window is one row, and this is it. A rolling one has sixty, of which this is only the newest.
             open.Loaded = true;
         }
     }
-
-    /// <summary>Adds in flight turned out to be resends of mails that are counted, or in flight, already.</summary>
-    public void TakeBack(CounterWindow window, CounterAmounts resent) => Open(window).InFlight -= resent;
 
     public void Release(string instance)
     {
@@ -157,13 +144,16 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     /// <summary>
     /// Forgets the windows that nobody has asked for since the last call, so that a key that lives for months does not collect them.
     /// </summary>
-    public void ForgetUntouched(DateTimeOffset now)
+    /// <param name="now">The present time.</param>
+    /// <param name="isSettled">Whether nothing is on its way: a row that is forgotten before its commit reports would be told too little.
+    /// </param>
+    public void ForgetUntouched(DateTimeOffset now, bool isSettled)
     {
         OpenWindow? before = null;
         for (var open = _windows; open is not null; open = open.Next)
         {
             open.DropExpired(now);
-            if (open.TakeTouched() || !open.IsQuiet)
+            if (open.TakeTouched() || open.Reservations > 0 || !isSettled)
             {
                 before = open;
             }
@@ -191,3 +181,8 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
 
     private OpenWindow Open(CounterWindow window) => Find(window) ?? (_windows = new OpenWindow(window.Name, _windows));
 }
+
+/// <summary>The time of an event at an owner.</summary>
+/// <param name="Steady">For what lasts, like a reservation: goes only forward.</param>
+/// <param name="CountsUntil">Up to when mails count in a rolling window, by the wall clock.</param>
+internal readonly record struct OwnerTime(DateTimeOffset Steady, DateTimeOffset CountsUntil);

@@ -1,0 +1,379 @@
+using Akka.Actor;
+using Akka.Event;
+using Policyd.Counting.Owners;
+using Policyd.Plugins.Counters;
+using static Policyd.Actors.Counters.CounterPostProtocol;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>
+/// The way between the nodes of a cluster, one on each: sends what is asked here to the owners on other nodes, one message for each node,
+/// and has what comes from there done by the owners here. Where a partition lives it asks Cluster Sharding once. What is not answered is
+/// asked again, which is safe: a reservation is kept under its mail, an add under its request's id. A question ends with its asker's
+/// patience; an add is asked until it is acknowledged.
+/// </summary>
+internal sealed class CounterPostActor : UntypedActor, IWithTimers
+{
+    /// <summary>The most adds of other nodes' keys that wait for an acknowledgement. Beyond them the oldest is forgotten, and counted.</summary>
+    public const int MostPending = 200_000;
+
+    private readonly CounterNode _node;
+    private readonly ICounters _here;
+    private readonly IActorRef _region;
+    private readonly Dictionary<ulong, Pending> _pending = [];
+    private readonly Dictionary<int, Place> _places = [];
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private ulong _number;
+
+    private CounterPostActor(CounterNode node, IActorRef region) => (_node, _region, _here) = (node, region, new Here(node));
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    public static Props Props(CounterNode node, IActorRef region) =>
+        Akka.Actor.Props.CreateBy(new Producer<CounterPostActor>(() => new CounterPostActor(node, region)));
+
+    protected override void OnReceive(object message)
+    {
+        switch (message)
+        {
+            case List<CounterOperation> operations:
+                Post(operations);
+                break;
+            case CounterOperation operation:
+                Post([operation]);
+                break;
+            case CounterProtocol.Release release:
+                OnRelease(release);
+                break;
+            case PartitionHere here:
+                OnPartitionHere(here.Number);
+                break;
+            case TellPartition tell:
+                tell.Asker.Tell(new PartitionHere(tell.Number), Self);
+                break;
+            case Ask ask:
+                OnAsk(ask);
+                break;
+            case Done done:
+                done.Asker.Tell(new Answers(CounterWire.Write(done.Answers)), Self);
+                break;
+            case Answers answers:
+                OnAnswers(answers);
+                break;
+            case Release release:
+                OnReleaseFromAfar(release);
+                break;
+            case AskAgain:
+                OnAskAgain();
+                break;
+            default:
+                Unhandled(message);
+                break;
+        }
+    }
+
+    private void Post(List<CounterOperation> operations)
+    {
+        var numbers = new List<ulong>(operations.Count);
+        foreach (var operation in operations)
+        {
+            // A partition that moves tells what it cannot take any more here, also what came from afar: then its asker asks again.
+            if (_node.TryTellHere(operation.Key, operation))
+            {
+                continue;
+            }
+
+            numbers.Add(++_number);
+            _pending.Add(_number, new Pending(operation, CounterPartition.Of(operation.Key, _node.Settings.Shards)));
+        }
+
+        if (_pending.Count > MostPending)
+        {
+            Forget();
+        }
+
+        Send(numbers);
+        if (_pending.Count > 0 && !Timers.IsTimerActive(AskAgain.Instance))
+        {
+            Timers.StartPeriodicTimer(AskAgain.Instance, AskAgain.Instance, _node.Settings.AskAgainAfter / 2);
+        }
+    }
+
+    /// <summary>One message to each node; those whose node is not known wait until it is.</summary>
+    private void Send(IEnumerable<ulong> numbers)
+    {
+        var byNode = new Dictionary<IActorRef, List<(ulong Number, CounterOperation Operation)>>();
+        foreach (var number in numbers)
+        {
+            var pending = _pending[number];
+            pending.SentAt = _node.Steady.Now;
+            if (PlaceOf(pending.Partition) is { } post)
+            {
+                if (!byNode.TryGetValue(post, out var batch))
+                {
+                    byNode.Add(post, batch = []);
+                }
+
+                batch.Add((number, pending.Operation));
+            }
+        }
+
+        foreach (var (post, batch) in byNode)
+        {
+            foreach (var part in batch.Chunk(CounterWire.MostOperations))
+            {
+                post.Tell(new Ask(CounterWire.Write(part)), Self);
+            }
+        }
+    }
+
+    private IActorRef? PlaceOf(int partition)
+    {
+        if (!_places.TryGetValue(partition, out var place))
+        {
+            _places.Add(partition, place = new Place());
+        }
+
+        if (place.Post is null && _node.Steady.Now - place.AskedAt >= _node.Settings.AskAgainAfter)
+        {
+            place.AskedAt = _node.Steady.Now;
+            _region.Tell(new FindPartition(partition), Self);
+        }
+
+        return place.Post;
+    }
+
+    private void OnPartitionHere(int partition)
+    {
+        if (!_places.TryGetValue(partition, out var place))
+        {
+            _places.Add(partition, place = new Place());
+        }
+
+        // Where it is on this node, its entry in the node's table is found first.
+        place.Post = Sender.Equals(Self) ? null : Sender;
+        List<CounterOperation>? here = null;
+        var elsewhere = new List<ulong>();
+        foreach (var (number, pending) in _pending)
+        {
+            if (pending.Partition == partition)
+            {
+                if (place.Post is null)
+                {
+                    (here ??= []).Add(pending.Operation);
+                    _pending.Remove(number);
+                }
+                else
+                {
+                    elsewhere.Add(number);
+                }
+            }
+        }
+
+        Send(elsewhere);
+        if (here is not null)
+        {
+            Post(here);
+        }
+    }
+
+    private void OnAsk(Ask ask)
+    {
+        var asker = Sender;
+        List<(ulong Number, CounterOperation Operation)> operations;
+        try
+        {
+            operations = CounterWire.ReadOperations(ask.Bytes);
+        }
+        catch (InvalidDataException damaged)
+        {
+            _log.Warning("counters asked by {0} cannot be read: {1}", asker.Path.Address, damaged.Message);
+            return;
+        }
+
+        DoAsync(operations).PipeTo(Self, success: answers => new Done(asker, answers));
+    }
+
+    private async Task<IReadOnlyList<WireAnswer>> DoAsync(List<(ulong Number, CounterOperation Operation)> operations)
+    {
+        using var timeout = new CancellationTokenSource(_node.Settings.AskTimeout);
+        var phase = new CounterPhase();
+        var answers = new List<WireAnswer>(operations.Count);
+        foreach (var (number, operation) in operations)
+        {
+            if (_node.Partitions.Of(operation.Key, _node.Settings.Shards) is null)
+            {
+                answers.Add(new WireAnswer(number, WireAnswerKind.NotHere, default, default, 0));
+            }
+            else
+            {
+                phase.Put(operation);
+            }
+        }
+
+        await phase.RunAsync(_here, timeout.Token).ConfigureAwait(false);
+        foreach (var (number, operation) in operations)
+        {
+            // What has not been answered here is asked again there.
+            if (operation.Phase is not null && operation.IsAnswered)
+            {
+                answers.Add(AnswerOf(number, operation));
+            }
+        }
+
+        return answers;
+    }
+
+    private static WireAnswer AnswerOf(ulong number, CounterOperation operation)
+    {
+        var (other, mails) = operation switch
+        {
+            InspectOperation inspect => (inspect.Reserved, inspect.Mails),
+            SetSumsOperation set => (set.Before, 0),
+            _ => default,
+        };
+        return new WireAnswer(number, WireAnswerKind.Answer, operation.Answer, other, mails);
+    }
+
+    private void OnAnswers(Answers message)
+    {
+        List<WireAnswer> answers;
+        try
+        {
+            answers = CounterWire.ReadAnswers(message.Bytes);
+        }
+        catch (InvalidDataException damaged)
+        {
+            _log.Warning("answers of counters by {0} cannot be read: {1}", Sender.Path.Address, damaged.Message);
+            return;
+        }
+
+        foreach (var answer in answers)
+        {
+            if (!_pending.TryGetValue(answer.Number, out var pending))
+            {
+                continue;
+            }
+
+            if (answer.Kind == WireAnswerKind.NotHere)
+            {
+                ForgetPlace(pending.Partition, Sender);
+                continue;
+            }
+
+            _pending.Remove(answer.Number);
+            switch (pending.Operation)
+            {
+                case InspectOperation inspect:
+                    (inspect.Reserved, inspect.Mails) = (answer.Other, answer.Mails);
+                    break;
+                case SetSumsOperation set:
+                    (set.Before, set.After) = (answer.Other, answer.Value.Total);
+                    break;
+            }
+
+            pending.Operation.TryAnswer(answer.Value);
+        }
+    }
+
+    private void OnAskAgain()
+    {
+        var now = _node.Steady.Now;
+        var again = new List<ulong>();
+        foreach (var (number, pending) in _pending)
+        {
+            if (pending.Operation is not AddOperation && !pending.Operation.IsOpen)
+            {
+                _pending.Remove(number);
+            }
+            else if (now - pending.SentAt >= _node.Settings.AskAgainAfter)
+            {
+                // Its node may be gone: where the partition is now is asked anew.
+                ForgetPlace(pending.Partition, null);
+                again.Add(number);
+            }
+        }
+
+        if (again.Count > 0)
+        {
+            var operations = again.ConvertAll(number => _pending[number].Operation);
+            again.ForEach(number => _pending.Remove(number));
+            Post(operations);
+        }
+
+        if (_pending.Count == 0)
+        {
+            Timers.Cancel(AskAgain.Instance);
+        }
+    }
+
+    private void ForgetPlace(int partition, IActorRef? ifIt)
+    {
+        if (_places.TryGetValue(partition, out var place) && (ifIt is null || ifIt.Equals(place.Post)))
+        {
+            place.Post = null;
+        }
+    }
+
+    private void Forget()
+    {
+        var oldest = _pending.Keys.Min();
+        _pending.Remove(oldest);
+        _log.Warning("an add for another node was not acknowledged, and is given up: {0} others wait", _pending.Count);
+    }
+
+    private void OnRelease(CounterProtocol.Release release)
+    {
+        if (!_node.TryTellHere(release.Key, release)
+            && PlaceOf(CounterPartition.Of(release.Key, _node.Settings.Shards)) is { } post)
+        {
+            post.Tell(new Release(CounterWire.Write(release.Key, release.Instance)), Self);
+        }
+    }
+
+    private void OnReleaseFromAfar(Release release)
+    {
+        try
+        {
+            var (key, instance) = CounterWire.ReadRelease(release.Bytes);
+            _node.TryTellHere(key, new CounterProtocol.Release(key, instance));
+        }
+        catch (InvalidDataException damaged)
+        {
+            _log.Warning("a release by {0} cannot be read: {1}", Sender.Path.Address, damaged.Message);
+        }
+    }
+
+    /// <summary>The owners on this node, and no others: what comes from afar is not sent on.</summary>
+    private sealed class Here(CounterNode node) : ICounters
+    {
+        public void Send(CounterPhase phase)
+        {
+            foreach (var operation in phase)
+            {
+                node.TryTellHere(operation.Key, operation);
+            }
+        }
+
+        public void Release(CounterKey key, string instance) => node.TryTellHere(key, new CounterProtocol.Release(key, instance));
+    }
+
+    private sealed record Pending(CounterOperation Operation, int Partition)
+    {
+        public DateTimeOffset SentAt { get; set; }
+    }
+
+    private sealed class Place
+    {
+        public IActorRef? Post { get; set; }
+
+        public DateTimeOffset AskedAt { get; set; } = DateTimeOffset.MinValue;
+    }
+
+    private sealed record Done(IActorRef Asker, IReadOnlyList<WireAnswer> Answers) : INoSerializationVerificationNeeded;
+
+    private sealed class AskAgain : INoSerializationVerificationNeeded
+    {
+        public static readonly AskAgain Instance = new();
+    }
+}

@@ -1,0 +1,31 @@
+using Akka.Actor;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>Marks what crosses from one node to another; <see cref="CounterMessageSerializer"/> knows each by a short manifest.</summary>
+internal interface ICounterMessage;
+
+/// <summary>The messages between the posts of a cluster's nodes. docs/counters.md tells their bytes.</summary>
+internal static class CounterPostProtocol
+{
+    /// <summary>To a partition, wherever it is: the post of its node answers with <see cref="PartitionHere"/>.</summary>
+    public sealed record FindPartition(int Number) : ICounterMessage;
+
+    /// <summary>The partition is on the node of the post that tells this.</summary>
+    public sealed record PartitionHere(int Number) : ICounterMessage;
+
+    /// <summary>
+    /// Operations of one phase of a request for owners on one node, as <see cref="CounterWire"/> writes them. Sent again until it is
+    /// answered.
+    /// </summary>
+    public sealed record Ask(byte[] Bytes) : ICounterMessage;
+
+    /// <summary>The answers to all operations of an <see cref="Ask"/>.</summary>
+    public sealed record Answers(byte[] Bytes) : ICounterMessage;
+
+    /// <summary>A mail gives back what it has reserved; no answer.</summary>
+    public sealed record Release(byte[] Bytes) : ICounterMessage;
+
+    /// <summary>To the post of the partition's own node: tell the asker that it is here. Local.</summary>
+    public sealed record TellPartition(int Number, IActorRef Asker) : INoSerializationVerificationNeeded;
+}

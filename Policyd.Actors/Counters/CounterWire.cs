@@ -1,0 +1,408 @@
+using System.Buffers.Binary;
+using System.Text;
+using Policyd.Counting.Owners;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Actors.Counters;
+
+/// <summary>
+/// Operations and answers as bytes between nodes. The first byte is the version of the form; a node that reads a newer one says so, and its
+/// asker's counters are unavailable until both have the same. Numbers are varints, ids and thresholds are of fixed size; texts are only what
+/// is text: connection, table, key, mail and a calendar window.
+/// </summary>
+internal static class CounterWire
+{
+    /// <summary>The version that this server writes.</summary>
+    public const byte Version = 2;
+
+    /// <summary>The most operations in one message: more than any chain has plugins.</summary>
+    public const int MostOperations = 4096;
+
+    private const int MostText = 1 << 20;
+
+    /// <summary>Writes operations, each with the number that its answer comes back with.</summary>
+    public static byte[] Write(IReadOnlyList<(ulong Number, CounterOperation Operation)> operations)
+    {
+        var to = new WireWriter();
+        to.Byte(Version);
+        to.Number((ulong)operations.Count);
+        foreach (var (number, operation) in operations)
+        {
+            to.Number(number);
+            Write(to, operation);
+        }
+
+        return to.ToArray();
+    }
+
+    /// <summary>Reads what <see cref="Write(IReadOnlyList{ValueTuple{ulong, CounterOperation}})"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
+    public static List<(ulong Number, CounterOperation Operation)> ReadOperations(byte[] bytes)
+    {
+        var from = Begin(bytes);
+        var count = from.Count(MostOperations);
+        var operations = new List<(ulong Number, CounterOperation Operation)>(count);
+        for (var index = 0; index < count; index++)
+        {
+            operations.Add((from.Number(), ReadOne(ref from)));
+        }
+
+        from.End();
+        return operations;
+    }
+
+    /// <summary>Writes answers.</summary>
+    public static byte[] Write(IReadOnlyList<WireAnswer> answers)
+    {
+        var to = new WireWriter();
+        to.Byte(Version);
+        to.Number((ulong)answers.Count);
+        foreach (var answer in answers)
+        {
+            to.Number(answer.Number);
+            to.Byte((byte)answer.Kind);
+            if (answer.Kind == WireAnswerKind.Answer)
+            {
+                to.Byte((byte)answer.Value.State);
+                to.Byte((byte)answer.Value.Reason);
+                to.Byte((byte)((answer.Value.Yes ? 1 : 0) | (answer.Value.IsNew ? 2 : 0)));
+                to.Amounts(answer.Value.Total);
+                to.Amounts(answer.Other);
+                to.Number((ulong)answer.Mails);
+            }
+        }
+
+        return to.ToArray();
+    }
+
+    /// <summary>Reads what <see cref="Write(IReadOnlyList{WireAnswer})"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
+    public static List<WireAnswer> ReadAnswers(byte[] bytes)
+    {
+        var from = Begin(bytes);
+        var count = from.Count(MostOperations);
+        var answers = new List<WireAnswer>(count);
+        for (var index = 0; index < count; index++)
+        {
+            var number = from.Number();
+            var kind = (WireAnswerKind)from.Byte((byte)WireAnswerKind.NotHere);
+            if (kind == WireAnswerKind.NotHere)
+            {
+                answers.Add(new WireAnswer(number, kind, default, default, 0));
+                continue;
+            }
+
+            var state = (CounterState)from.Byte((byte)CounterState.Unavailable);
+            var reason = (CounterReason)from.Byte((byte)CounterReason.Spool);
+            var flags = from.Byte(3);
+            var total = from.Amounts();
+            answers.Add(new WireAnswer(
+                number,
+                kind,
+                new CounterAnswer(state, reason, (flags & 1) != 0, (flags & 2) != 0, total),
+                from.Amounts(),
+                from.Count(int.MaxValue)));
+        }
+
+        from.End();
+        return answers;
+    }
+
+    /// <summary>Writes a release.</summary>
+    public static byte[] Write(CounterKey key, string instance)
+    {
+        var to = new WireWriter();
+        to.Byte(Version);
+        to.Key(key);
+        to.Text(instance);
+        return to.ToArray();
+    }
+
+    /// <summary>Reads a release.</summary>
+    /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
+    public static (CounterKey Key, string Instance) ReadRelease(byte[] bytes)
+    {
+        var from = Begin(bytes);
+        var release = (from.Key(), from.Text());
+        from.End();
+        return release;
+    }
+
+    private static WireReader Begin(byte[] bytes)
+    {
+        var from = new WireReader(bytes);
+        var version = from.Byte(byte.MaxValue);
+        return version == Version
+            ? from
+            : throw new InvalidDataException($"counters of another node are in version {version}, this one knows {Version}");
+    }
+
+    private static void Write(WireWriter to, CounterOperation operation)
+    {
+        switch (operation)
+        {
+            case ReadOperation:
+                to.Byte((byte)WireKind.Read);
+                to.KeyAndWindow(operation);
+                break;
+            case ReserveOperation reserve:
+                to.Byte((byte)WireKind.Reserve);
+                to.KeyAndWindow(operation);
+                to.Byte((byte)reserve.Metric);
+                to.Double(reserve.Threshold);
+                to.Amounts(reserve.Amounts);
+                to.Text(reserve.Instance);
+                break;
+            case AddOperation add:
+                to.Byte((byte)WireKind.Add);
+                to.KeyAndWindow(operation);
+                to.Amounts(add.Amounts);
+                to.Text(add.Instance);
+                to.Byte(add.RequestId is null ? (byte)0 : (byte)1);
+                if (add.RequestId is { } id)
+                {
+                    to.Id(id);
+                }
+
+                break;
+            case FindCountedOperation find:
+                to.Byte((byte)WireKind.FindCounted);
+                to.Key(find.Key);
+                to.Number((ulong)find.RequestIds.Count);
+                foreach (var one in find.RequestIds)
+                {
+                    to.Id(one);
+                }
+
+                break;
+            case InspectOperation:
+                to.Byte((byte)WireKind.Inspect);
+                to.KeyAndWindow(operation);
+                break;
+            case SetSumsOperation set:
+                to.Byte((byte)WireKind.SetSums);
+                to.KeyAndWindow(operation);
+                to.Byte((byte)set.Which);
+                to.Amounts(set.Amounts);
+                break;
+            default:
+                throw new InvalidOperationException($"{operation.GetType()} does not cross nodes");
+        }
+    }
+
+    private static CounterOperation ReadOne(ref WireReader from)
+    {
+        var kind = (WireKind)from.Byte((byte)WireKind.SetSums);
+        var key = from.Key();
+        switch (kind)
+        {
+            case WireKind.Read:
+                return new ReadOperation(key, from.Window());
+            case WireKind.Reserve:
+                return new ReserveOperation(
+                    key, from.Window(), (CounterMetric)from.Byte((byte)CounterMetric.SizeRcpt), from.Double(), from.Amounts(), from.Text());
+            case WireKind.Add:
+                var (window, amounts, instance) = (from.Window(), from.Amounts(), from.Text());
+                return new AddOperation(key, window, amounts, instance, from.Byte(1) == 1 ? from.Id() : null);
+            case WireKind.FindCounted:
+                var ids = new UInt128[from.Count(MostOperations)];
+                for (var index = 0; index < ids.Length; index++)
+                {
+                    ids[index] = from.Id();
+                }
+
+                return new FindCountedOperation(key, ids);
+            case WireKind.Inspect:
+                return new InspectOperation(key, from.Window());
+            default:
+                var (set, which) = (from.Window(), (CounterSums)from.Byte((byte)CounterSums.All));
+                return new SetSumsOperation(key, set, from.Amounts(), which);
+        }
+    }
+
+    private enum WireKind : byte
+    {
+        Read,
+        Reserve,
+        Add,
+        FindCounted,
+        Inspect,
+        SetSums,
+    }
+
+    private sealed class WireWriter
+    {
+        private byte[] _bytes = new byte[256];
+        private int _length;
+
+        public byte[] ToArray() => _bytes[.._length];
+
+        public void Byte(byte value) => Room(1)[0] = value;
+
+        public void Number(ulong value)
+        {
+            while (value >= 0x80)
+            {
+                Byte((byte)(value | 0x80));
+                value >>= 7;
+            }
+
+            Byte((byte)value);
+        }
+
+        public void Signed(long value) => Number((ulong)((value << 1) ^ (value >> 63)));
+
+        public void Double(double value) => BinaryPrimitives.WriteDoubleBigEndian(Room(8), value);
+
+        public void Id(UInt128 value) => BinaryPrimitives.WriteUInt128BigEndian(Room(16), value);
+
+        public void Text(string value)
+        {
+            var count = Encoding.UTF8.GetByteCount(value);
+            Number((ulong)count);
+            Encoding.UTF8.GetBytes(value, Room(count));
+        }
+
+        public void Amounts(CounterAmounts amounts)
+        {
+            Signed(amounts.Count);
+            Signed(amounts.CountRcpt);
+            Signed(amounts.Size);
+            Signed(amounts.SizeRcpt);
+        }
+
+        public void Key(CounterKey key)
+        {
+            Text(key.Connection);
+            Text(key.Table);
+            Text(key.Key);
+        }
+
+        public void KeyAndWindow(CounterOperation operation)
+        {
+            Key(operation.Key);
+            Window(operation.Window);
+        }
+
+        /// <summary>A rolling window is its length and its bucket's start, 0 and a text a calendar one.</summary>
+        private void Window(CounterWindow window)
+        {
+            if (window.Rolling is { } span)
+            {
+                Number((ulong)span.TotalSeconds);
+                Number((ulong)window.BucketBegin);
+            }
+            else
+            {
+                Number(0);
+                Text(window.Time);
+            }
+        }
+
+        private Span<byte> Room(int count)
+        {
+            if (_length + count > _bytes.Length)
+            {
+                Array.Resize(ref _bytes, Math.Max(_bytes.Length * 2, _length + count));
+            }
+
+            _length += count;
+            return _bytes.AsSpan(_length - count, count);
+        }
+    }
+
+    private ref struct WireReader(ReadOnlySpan<byte> bytes)
+    {
+        private ReadOnlySpan<byte> _rest = bytes;
+
+        public readonly void End()
+        {
+            if (!_rest.IsEmpty)
+            {
+                throw new InvalidDataException("bytes stand behind the message");
+            }
+        }
+
+        public byte Byte(byte largest)
+        {
+            var value = Take(1)[0];
+            return value <= largest ? value : throw new InvalidDataException($"{value} is larger than {largest}");
+        }
+
+        public ulong Number()
+        {
+            var value = 0ul;
+            for (var shift = 0; shift < 64; shift += 7)
+            {
+                var part = Take(1)[0];
+                value |= (ulong)(part & 0x7F) << shift;
+                if (part < 0x80)
+                {
+                    return value;
+                }
+            }
+
+            throw new InvalidDataException("a number of more than 64 bits");
+        }
+
+        public int Count(int most)
+        {
+            var count = Number();
+            return count <= (ulong)most ? (int)count : throw new InvalidDataException($"{count} are more than {most}");
+        }
+
+        public double Double() => BinaryPrimitives.ReadDoubleBigEndian(Take(8));
+
+        public UInt128 Id() => BinaryPrimitives.ReadUInt128BigEndian(Take(16));
+
+        public string Text() => Encoding.UTF8.GetString(Take(Count(MostText)));
+
+        public CounterAmounts Amounts() => new(Signed(), Signed(), Signed(), Signed());
+
+        public CounterKey Key() => new(Text(), Text(), Text());
+
+        public CounterWindow Window()
+        {
+            var seconds = Count(int.MaxValue);
+            return seconds == 0
+                ? new CounterWindow(Text())
+                : CounterWindow.OfBucket(TimeSpan.FromSeconds(seconds), Count(int.MaxValue));
+        }
+
+        private long Signed()
+        {
+            var value = Number();
+            return (long)(value >> 1) ^ -(long)(value & 1);
+        }
+
+        private ReadOnlySpan<byte> Take(int count)
+        {
+            if (count > _rest.Length)
+            {
+                throw new InvalidDataException("the message ends too soon");
+            }
+
+            var taken = _rest[..count];
+            _rest = _rest[count..];
+            return taken;
+        }
+    }
+}
+
+/// <summary>What comes back for an operation.</summary>
+internal enum WireAnswerKind : byte
+{
+    /// <summary>Its answer.</summary>
+    Answer,
+
+    /// <summary>The partition of its key is not on that node.</summary>
+    NotHere,
+}
+
+/// <summary>An answer between nodes.</summary>
+/// <param name="Number">The operation's.</param>
+/// <param name="Kind">What it is.</param>
+/// <param name="Value">The answer.</param>
+/// <param name="Other">What an operator's operation has besides: what is reserved, or was before.</param>
+/// <param name="Mails">By how many mails it is reserved.</param>
+internal readonly record struct WireAnswer(ulong Number, WireAnswerKind Kind, CounterAnswer Value, CounterAmounts Other, int Mails);

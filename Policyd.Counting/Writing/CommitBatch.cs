@@ -1,0 +1,324 @@
+using Policyd.Counting.Store;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Counting.Writing;
+
+/// <summary>
+/// What one transaction will write: a delta for each row, however many mails it adds up, and the ids of their requests. While a
+/// commit is under way the next batch gathers, and while the database is away it goes on gathering: it is as large as
+/// the rows and ids it names, not as the mails it counts.
+/// </summary>
+internal sealed class CommitBatch
+{
+    private readonly Dictionary<(string Table, string Key, string Time), Row> _rows = [];
+    private readonly List<Entry> _entries = [];
+    private List<SettledQuestion>? _questions;
+
+    /// <summary>Whether there is nothing to write; owners may wait for its turn all the same.</summary>
+    public bool IsEmpty => _rows.Count == 0;
+
+    public int Rows => _rows.Count;
+
+    public int RequestIds => _entries.Count;
+
+    /// <summary>The number of the oldest add in it, in the order of their coming; what was flushed is known by it.</summary>
+    public long Oldest { get; set; } = long.MaxValue;
+
+    /// <summary>What a stop would lose: of each table the rows, and the mails that they count.</summary>
+    public IEnumerable<(string Table, int Rows, long Mails)> Unwritten =>
+        from row in _rows
+        where row.Value.IsAbsolute || row.Value.Delta != default
+        group row.Value by row.Key.Table into table
+        select (table.Key, table.Count(), table.Sum(row => row.IsAbsolute ? 0 : row.Delta.Count));
+
+    public IReadOnlyCollection<string> Tables => [.. _rows.Keys.Select(id => id.Table).Distinct()];
+
+    /// <summary>
+    /// Takes a write. A resend puts nothing into the row, yet it is answered by the same commit, with the true total.
+    /// </summary>
+    public void Take(WriteOperation write, bool isResend)
+    {
+        var id = (write.Key.Table, write.Key.Key, write.Window.Time);
+        if (!_rows.TryGetValue(id, out var row))
+        {
+            _rows.Add(id, row = new Row());
+        }
+
+        row.Take(write);
+        if (write.IsAbsolute)
+        {
+            SettleEntries(row);
+            row.IsAbsolute = true;
+            row.Delta = write.Amounts;
+        }
+        else if (isResend)
+        {
+            row.Resent += write.Amounts;
+        }
+        else
+        {
+            row.Delta += write.Amounts;
+            if (write.RequestId is { } requestId)
+            {
+                _entries.Add(new Entry(requestId, row, write.Amounts));
+            }
+        }
+    }
+
+    /// <summary>The owner is told when this batch is committed.</summary>
+    public void Ask(SettledQuestion question) => (_questions ??= []).Add(question);
+
+    /// <summary>
+    /// Takes back the adds of requests that turn out to be counted already, by an earlier life of this server or by another node.
+    /// </summary>
+    public int Retract(Predicate<UInt128> counted) => _entries.RemoveAll(entry =>
+    {
+        if (!counted(entry.RequestId))
+        {
+            return false;
+        }
+
+        entry.Row.Delta -= entry.Amounts;
+        entry.Row.Resent += entry.Amounts;
+        return true;
+    });
+
+    /// <summary>Forgets the oldest ids beyond <paramref name="bound"/>: their adds stay, only a resend of them would count twice.</summary>
+    public int ForgetIds(int bound)
+    {
+        var excess = _entries.Count - bound;
+        if (excess <= 0)
+        {
+            return 0;
+        }
+
+        // Some more at once: each removal moves all that is behind it.
+        excess += bound / 64;
+        _entries.RemoveRange(0, excess);
+        return excess;
+    }
+
+    /// <summary>Takes the rows of one table out: what is wrong with it must not hold up the others.</summary>
+    public CommitBatch TakeTable(string table)
+    {
+        var taken = new CommitBatch { Oldest = Oldest };
+        foreach (var (id, row) in _rows.Where(row => row.Key.Table == table).ToList())
+        {
+            _rows.Remove(id);
+            taken._rows.Add(id, row);
+        }
+
+        var rows = taken._rows.Values.ToHashSet();
+        taken._entries.AddRange(_entries.Where(entry => rows.Contains(entry.Row)));
+        _entries.RemoveAll(entry => rows.Contains(entry.Row));
+        taken._questions = _questions?.FindAll(question => question.Table == table);
+        _questions?.RemoveAll(question => question.Table == table);
+        return taken;
+    }
+
+    /// <summary>Takes in what gathered after this did.</summary>
+    public void Absorb(CommitBatch later)
+    {
+        Oldest = Math.Min(Oldest, later.Oldest);
+        var moved = new Dictionary<Row, Row>();
+        foreach (var (id, row) in later._rows)
+        {
+            if (!_rows.TryGetValue(id, out var mine))
+            {
+                _rows.Add(id, row);
+                continue;
+            }
+
+            if (row.IsAbsolute)
+            {
+                SettleEntries(mine);
+            }
+
+            mine.Absorb(row);
+            moved.Add(row, mine);
+        }
+
+        _entries.AddRange(later._entries.Select(entry => moved.TryGetValue(entry.Row, out var mine) ? entry with { Row = mine } : entry));
+        later._questions?.ForEach(Ask);
+    }
+
+    /// <summary>It turned out that this batch is committed: what remains is to read its totals back and to answer.</summary>
+    public void ForgetDeltas()
+    {
+        _entries.Clear();
+        foreach (var row in _rows.Values)
+        {
+            row.Delta = default;
+            row.IsAbsolute = false;
+        }
+    }
+
+    public CounterCommit ToCommit(Guid node, long sequence, DateTimeOffset at)
+    {
+        var ids = new UInt128[_entries.Count];
+        for (var index = 0; index < ids.Length; index++)
+        {
+            ids[index] = _entries[index].RequestId;
+        }
+
+        var deltas = new CounterDelta[_rows.Count];
+        var next = 0;
+        foreach (var (id, row) in _rows)
+        {
+            deltas[next++] = new CounterDelta(id.Table, id.Key, id.Time, row.Delta, row.IsAbsolute);
+        }
+
+        return new CounterCommit(node, sequence, at, ids, deltas);
+    }
+
+    /// <summary>Answers all that waits, and tells an owner of a row whose total is not the one that it expects.</summary>
+    public void AnswerCommitted(IReadOnlyList<(string Table, CounterRow Row)> totals)
+    {
+        foreach (var (table, total) in totals)
+        {
+            if (_rows.Remove((table, total.Key, total.Time), out var row))
+            {
+                row.AnswerCommitted(total.Total);
+            }
+        }
+
+        AnswerQuestions(isSettled: true, static _ => true);
+    }
+
+    /// <summary>
+    /// The database is away, and a mail does not wait for it: those who wait are answered, and the adds stay in the batch. Returns how many
+    /// were waiting.
+    /// </summary>
+    public int AnswerDeferred()
+    {
+        var answered = 0;
+        foreach (var row in _rows.Values)
+        {
+            answered += row.AnswerDeferred();
+        }
+
+        AnswerQuestions(isSettled: false, static question => !question.IsPatient);
+        return answered;
+    }
+
+    private void AnswerQuestions(bool isSettled, Predicate<SettledQuestion> which)
+    {
+        if (_questions is not { } questions)
+        {
+            return;
+        }
+
+        foreach (var question in questions.FindAll(which))
+        {
+            question.Owner.TellSettled(question.Number, isSettled);
+        }
+
+        questions.RemoveAll(which);
+    }
+
+    /// <summary>
+    /// An operator's set makes nothing of the adds before it. Their ids stay: a resend of one of them must not add to what was set.
+    /// </summary>
+    private void SettleEntries(Row row)
+    {
+        for (var i = 0; i < _entries.Count; i++)
+        {
+            if (_entries[i].Row == row)
+            {
+                _entries[i] = _entries[i] with { Amounts = default };
+            }
+        }
+    }
+
+    private readonly record struct Entry(UInt128 RequestId, Row Row, CounterAmounts Amounts);
+
+    private sealed class Row
+    {
+        private WriteOperation? _first;
+        private WriteOperation? _last;
+        private IRowOwner? _owner;
+        private CounterWindow _window;
+        private AddTrace _trace;
+
+        public CounterAmounts Delta { get; set; }
+
+        /// <summary>What turned out to be counted already, and its owner has in its sum.</summary>
+        public CounterAmounts Resent { get; set; }
+
+        public bool IsAbsolute { get; set; }
+
+        public void Take(WriteOperation write)
+        {
+            (_owner, _window, _trace) = (write.Owner, write.Window, write.Trace);
+            Append(write, write);
+        }
+
+        public void Absorb(Row later)
+        {
+            (_owner, _window, _trace) = (later._owner, later._window, later._trace);
+            Delta = later.IsAbsolute ? later.Delta : Delta + later.Delta;
+            IsAbsolute |= later.IsAbsolute;
+            Resent += later.Resent;
+            if (later._first is not null)
+            {
+                Append(later._first, later._last!);
+            }
+        }
+
+        public void AnswerCommitted(CounterAmounts total)
+        {
+            var difference = total - _trace.RowAfter;
+            if (!_trace.IsKnown || difference != default || IsAbsolute)
+            {
+                _owner?.Tell(new RowReport(_window, total, _trace.Cumulated, IsRetracted: false));
+            }
+
+            for (var write = _first; write is not null; write = write.NextOfRow)
+            {
+                write.TryAnswer(CounterAnswer.Known(write.Trace.SumAfter + difference));
+            }
+
+            (_first, _last) = (null, null);
+        }
+
+        public int AnswerDeferred()
+        {
+            if (Resent != default)
+            {
+                _owner?.Tell(new RowReport(_window, Resent, default, IsRetracted: true));
+                Resent = default;
+            }
+
+            var answered = 0;
+            for (var write = _first; write is not null; write = write.NextOfRow)
+            {
+                write.TryAnswer(CounterAnswer.Deferred);
+                answered++;
+            }
+
+            (_first, _last) = (null, null);
+            return answered;
+        }
+
+        private void Append(WriteOperation first, WriteOperation last)
+        {
+            if (_last is null)
+            {
+                _first = first;
+            }
+            else
+            {
+                _last.NextOfRow = first;
+            }
+
+            _last = last;
+        }
+    }
+}
+
+/// <summary>An owner that waits until all that it has handed over is committed.</summary>
+/// <param name="Owner">The owner.</param>
+/// <param name="Table">The table.</param>
+/// <param name="Number">Goes back with the answer.</param>
+/// <param name="IsPatient">False: to be told at once when the database is away.</param>
+internal sealed record SettledQuestion(IRowOwner Owner, string Table, uint Number, bool IsPatient);

@@ -1,0 +1,537 @@
+using Policyd.Counting.Store;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sources;
+
+namespace Policyd.Counting.Writing;
+
+/// <summary>
+/// The group commit, as states and events (docs/counters.md has the table): takes what has gathered, writes it in one transaction, and only
+/// then answers; meanwhile the next batch gathers. No timer: an idle server commits at once, a busy one commits big batches. An attempt goes
+/// through three steps, each of which may fail and is begun again after a pause: is it committed already (after a failure only), which of
+/// its requests were counted elsewhere, commit. A table that the database refuses is set apart and tried by itself, so that the others go
+/// on. A database that is slow, or whose lock somebody holds, is waited for; it is away when it says so twice, or nothing for a long time.
+/// Then mails are answered before they are counted. Acts through <see cref="IWriterEffects"/>.
+/// </summary>
+internal sealed class CounterWriter
+{
+    // A deadlock is gone at the next try; one that comes again and again is a database that does not work.
+    private const int ConflictsInARow = 10;
+
+    private readonly IWriterEffects _effects;
+    private readonly CounterWriterSettings _settings;
+    private readonly Guid _node;
+    private readonly ResendFilter _resends;
+    private readonly Dictionary<Guid, long> _seenCommits = [];
+    private readonly QuarantinedTables _quarantined;
+    private readonly ExponentialDelay _backOff;
+    private readonly Queue<CommitBatch> _parts = new();
+    private readonly List<(object Asker, long Writes)> _flushes = [];
+    private readonly List<FindCountedOperation> _questions = [];
+
+    private WriterStep _step;
+    private CommitBatch _gathering = new();
+    private CommitBatch? _attempt;
+    private CommitFate _fate;
+    private long _writes;
+    private long _sequence;
+    private int _conflicts;
+    private int _faults;
+    private bool _idsKnown;
+    private string? _said;
+
+    /// <param name="node">A fresh id of this life of the writer.</param>
+    /// <param name="settings">The settings.</param>
+    /// <param name="effects">Who acts.</param>
+    public CounterWriter(Guid node, CounterWriterSettings settings, IWriterEffects effects)
+    {
+        (_node, _settings, _effects) = (node, settings, effects);
+        _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
+        _quarantined = new QuarantinedTables(settings);
+        _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
+    }
+
+    /// <summary>What it is doing.</summary>
+    public WriterStep Step => _step;
+
+    /// <summary>Whether mails are answered before they are counted, since the database is away.</summary>
+    public bool IsAway { get; private set; }
+
+    /// <summary>Why it is away, or what it last said.</summary>
+    public string Reason { get; private set; } = string.Empty;
+
+    /// <summary>Whether the commit under way may still arrive.</summary>
+    public bool MayArrive => _fate == CommitFate.Unknown;
+
+    /// <summary>All that is not in the database yet.</summary>
+    public IEnumerable<CommitBatch> Pending
+    {
+        get
+        {
+            IEnumerable<CommitBatch> under = _attempt is null ? [] : [_attempt];
+            return [.. under, .. _parts, .. _quarantined.Waiting, _gathering];
+        }
+    }
+
+    /// <summary>An owner hands a write over.</summary>
+    public void OnWrite(WriteOperation write)
+    {
+        var isResend = write.RequestId is { } id && !_resends.TryAdd(id, _settings.Steady.Now);
+        if (isResend)
+        {
+            CounterMetrics.Resends.Add(1);
+        }
+
+        var refused = _quarantined.Of(write.Key.Table);
+        var batch = refused ?? _gathering;
+        batch.Take(write, isResend);
+        batch.Oldest = Math.Min(batch.Oldest, ++_writes);
+        if (batch.ForgetIds(_settings.MaxPending) is > 0 and var forgotten)
+        {
+            CounterMetrics.ForgottenIds.Add(forgotten);
+        }
+
+        if (IsAway || refused is not null)
+        {
+            Defer(batch);
+        }
+
+        NextIfIdle();
+    }
+
+    /// <summary>An owner asks to be told when all that it has handed over is committed.</summary>
+    public void OnAskWhenSettled(SettledQuestion question)
+    {
+        var refused = _quarantined.Of(question.Table);
+        if (!question.IsPatient && (IsAway || refused is not null))
+        {
+            question.Owner.TellSettled(question.Number, isSettled: false);
+        }
+        else if ((refused ?? LastPending()) is { } batch)
+        {
+            batch.Ask(question);
+        }
+        else
+        {
+            question.Owner.TellSettled(question.Number, isSettled: true);
+        }
+    }
+
+    /// <summary>
+    /// Keys have come to this node whose requests another node may have counted: their ids are read before the next commit.
+    /// </summary>
+    public void OnKeysMoved() => _idsKnown = false;
+
+    /// <summary>
+    /// Answered from memory where that is enough. Where the database must be asked the question waits for the commit that is under way:
+    /// what is read takes requests out of batches, and one that is being written can no longer be changed.
+    /// </summary>
+    public void OnFind(FindCountedOperation find)
+    {
+        if (IsAway || _idsKnown || IsCounted(find))
+        {
+            Answer(find);
+            return;
+        }
+
+        _questions.Add(find);
+        NextIfIdle();
+    }
+
+    /// <summary>The ids that others have committed.</summary>
+    public void OnIdsRead(IReadOnlyList<CommittedIds> commits)
+    {
+        Learn(commits);
+        if (_step == WriterStep.ReadingForQuestions)
+        {
+            EndQuestions();
+        }
+        else
+        {
+            Commit();
+        }
+    }
+
+    /// <summary>
+    /// The connection had broken in COMMIT. If the batch did get in, only its totals are not known: a commit of nothing reads them.
+    /// </summary>
+    public void OnLookedUp(bool isCommitted)
+    {
+        _fate = CommitFate.NotCommitted;
+        if (isCommitted)
+        {
+            _sequence++;
+            _attempt!.ForgetDeltas();
+        }
+
+        Attempt();
+    }
+
+    /// <summary>The commit is in the database.</summary>
+    public void OnCommitted(IReadOnlyList<(string Table, CounterRow Row)> totals)
+    {
+        var attempt = _attempt!;
+        CounterMetrics.Commits.Add(1);
+        CounterMetrics.RowsCommitted.Add(attempt.Rows);
+        ReleaseTables(attempt);
+        _effects.EndWait();
+        attempt.AnswerCommitted(totals);
+        (_attempt, _conflicts, _faults) = (null, 0, 0);
+        if (IsAway)
+        {
+            IsAway = false;
+            _backOff.Reset();
+            _effects.Say(new WriterEvent.CameBack());
+        }
+
+        AnswerFlushes();
+        Next();
+    }
+
+    /// <summary>The step has failed.</summary>
+    /// <param name="failure">How; null for an error that the store has no name for.</param>
+    /// <param name="message">In words.</param>
+    /// <param name="waited">For how long the database is waited for.</param>
+    public void OnFailed(CounterStoreFailure? failure, string message, TimeSpan waited)
+    {
+        if (_step == WriterStep.ReadingForQuestions)
+        {
+            // What is in memory is all that is known.
+            EndQuestions();
+            return;
+        }
+
+        (Reason, _said) = (message, message);
+        var isCommit = _step == WriterStep.Committing;
+        switch (failure)
+        {
+            case CounterStoreFailure.AlreadyCommitted:
+                OnLookedUp(isCommitted: true);
+                return;
+            case CounterStoreFailure.Conflict when ++_conflicts % ConflictsInARow != 0:
+                CounterMetrics.Conflicts.Add(1);
+                Attempt();
+                return;
+            case CounterStoreFailure.Conflict or CounterStoreFailure.Busy when !IsAway && waited < _settings.AwayAfter:
+                Pause(_settings.FirstBackOff);
+                return;
+            case CounterStoreFailure.Refused or CounterStoreFailure.Schema when isCommit:
+                OnRefused(message);
+                return;
+            case CounterStoreFailure.CommitUnknown:
+                _fate = CommitFate.Unknown;
+                break;
+        }
+
+        // A connection that died while nobody used it says nothing of the database: the next one is a new connection.
+        if (!IsAway && ++_faults == 1)
+        {
+            Attempt();
+            return;
+        }
+
+        _effects.EndWait();
+        GoAway();
+        Pause(_backOff.Next());
+    }
+
+    /// <summary>A pause is over.</summary>
+    public void OnPauseOver()
+    {
+        if (_step == WriterStep.Pausing)
+        {
+            Attempt();
+        }
+    }
+
+    /// <summary>A table that was refused is to be tried again.</summary>
+    public void OnTablePauseOver(string table)
+    {
+        if (_quarantined.TakeWaiting(table) is { IsEmpty: false } waiting)
+        {
+            _parts.Enqueue(waiting);
+            NextIfIdle();
+        }
+    }
+
+    /// <summary>
+    /// The database has not answered for a long time: what was asked may still be answered, and is not given up, only no longer waited for.
+    /// </summary>
+    public void OnSilent(TimeSpan waited)
+    {
+        if (!IsAway)
+        {
+            Reason = $"{_said ?? "no answer"}, for {waited.TotalSeconds:0.#} s";
+            GoAway();
+        }
+    }
+
+    /// <summary>What came before it is to be written; a pause is not waited for, since this may be the end.</summary>
+    public void OnFlush(object asker)
+    {
+        _flushes.Add((asker, _writes));
+        foreach (var table in _quarantined.Tables)
+        {
+            OnTablePauseOver(table);
+        }
+
+        if (_step == WriterStep.Pausing)
+        {
+            Attempt();
+        }
+
+        if (IsAway)
+        {
+            _effects.LimitFlush(_settings.LastChance);
+        }
+
+        AnswerFlushes();
+    }
+
+    /// <summary>A flush is not waited for any longer.</summary>
+    public void OnFlushTooLate() => AnswerFlushes(isWritten: false);
+
+    private CommitBatch? LastPending() =>
+        !_gathering.IsEmpty ? _gathering : _parts.Count > 0 ? _parts.Last() : _attempt;
+
+    private bool IsCounted(FindCountedOperation find)
+    {
+        foreach (var id in find.RequestIds)
+        {
+            if (_resends.Holds(id))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void Answer(FindCountedOperation find) =>
+        find.TryAnswer(CounterAnswer.Known(default) with { Yes = IsCounted(find) });
+
+    private void Defer(CommitBatch batch) => _effects.Deferred(batch.AnswerDeferred(), Reason);
+
+    private void NextIfIdle()
+    {
+        if (_step == WriterStep.Idle)
+        {
+            Next();
+        }
+    }
+
+    private void Next()
+    {
+        if (_questions.Count > 0)
+        {
+            _step = WriterStep.ReadingForQuestions;
+            _effects.BeginWait(static () => "reading what is counted");
+            ReadIds();
+            return;
+        }
+
+        if (!_parts.TryDequeue(out _attempt))
+        {
+            if (_gathering.IsEmpty)
+            {
+                _step = WriterStep.Idle;
+                AnswerFlushes(isWritten: false);   // what is left is of tables that the database refuses
+                return;
+            }
+
+            _attempt = _gathering;
+            _gathering = new CommitBatch();
+        }
+
+        _sequence++;
+        (_fate, _said) = (CommitFate.NotCommitted, null);
+        var batch = _attempt;
+        _effects.BeginWait(() => $"writing counters of {string.Join(", ", batch.Tables.Order(StringComparer.Ordinal))}");
+        Attempt();
+    }
+
+    private void Attempt()
+    {
+        if (_fate == CommitFate.Unknown)
+        {
+            _step = WriterStep.LookingUp;
+            _effects.LookUp(_node, _sequence);
+        }
+        else if (!_idsKnown)
+        {
+            _step = WriterStep.ReadingIds;
+            ReadIds();
+        }
+        else
+        {
+            Commit();
+        }
+    }
+
+    private void ReadIds() => _effects.ReadIds(_settings.Clock.GetUtcNow() - _settings.ResendWindow, _seenCommits);
+
+    private void Commit()
+    {
+        _step = WriterStep.Committing;
+        _effects.Commit(_attempt!.ToCommit(_node, _sequence, _settings.Clock.GetUtcNow()));
+    }
+
+    private void Pause(TimeSpan wait)
+    {
+        _step = WriterStep.Pausing;
+        _effects.Pause(wait);
+    }
+
+    private void EndQuestions()
+    {
+        _effects.EndWait();
+        AnswerQuestions();
+        Next();
+    }
+
+    private void AnswerQuestions()
+    {
+        _questions.ForEach(Answer);
+        _questions.Clear();
+    }
+
+    /// <summary>
+    /// What others have counted is counted: their requests are known from now on, and taken out of what is not written yet.
+    /// </summary>
+    private void Learn(IReadOnlyList<CommittedIds> commits)
+    {
+        var now = _settings.Steady.Now;
+        var counted = new HashSet<UInt128>(CounterRequestId.SameCount);
+        _seenCommits[_node] = long.MaxValue;
+        foreach (var commit in commits.Where(commit => commit.Node != _node))
+        {
+            _seenCommits[commit.Node] = Math.Max(commit.Sequence, _seenCommits.GetValueOrDefault(commit.Node));
+            counted.UnionWith(commit.RequestIds);
+            foreach (var id in commit.RequestIds)
+            {
+                _resends.TryAdd(id, now);
+            }
+        }
+
+        _idsKnown = true;
+        CounterMetrics.Resends.Add(Pending.Sum(batch => batch.Retract(counted.Contains)));
+    }
+
+    private void ReleaseTables(CommitBatch written)
+    {
+        if (_quarantined.Tables.Count == 0)
+        {
+            return;
+        }
+
+        foreach (var table in _quarantined.Tables.Intersect(written.Tables))
+        {
+            _effects.Say(new WriterEvent.TableTaken(table));
+            if (_quarantined.Release(table) is { IsEmpty: false } waiting)
+            {
+                _parts.Enqueue(waiting);
+            }
+        }
+    }
+
+    /// <summary>Nobody waits for the database any more, until it has taken what is kept for it.</summary>
+    private void GoAway()
+    {
+        CounterMetrics.FailedCommits.Add(1);
+        if (!IsAway)
+        {
+            IsAway = true;
+            _effects.Say(new WriterEvent.WentAway(Reason));
+        }
+
+        foreach (var batch in Pending)
+        {
+            Defer(batch);
+        }
+
+        AnswerQuestions();
+        AnswerFlushes(isWritten: false);
+    }
+
+    /// <summary>
+    /// Nothing was applied. One table's trouble is not the others': each is written by itself, and the one that is refused waits.
+    /// </summary>
+    private void OnRefused(string reason)
+    {
+        _effects.EndWait();
+        var attempt = _attempt!;
+        var tables = attempt.Tables;
+        if (tables.Count > 1)
+        {
+            foreach (var table in tables)
+            {
+                _parts.Enqueue(attempt.TakeTable(table));
+            }
+
+            Next();
+            return;
+        }
+
+        var refused = tables.Single();
+        CounterMetrics.FailedCommits.Add(1);
+        _effects.Say(new WriterEvent.TableRefused(refused, reason, !_quarantined.IsQuarantined(refused)));
+        attempt.Absorb(_gathering.TakeTable(refused));
+        var (waiting, wait) = _quarantined.Quarantine(refused, attempt);
+        Defer(waiting);
+        _effects.PauseTable(refused, wait);
+        Next();
+    }
+
+    /// <summary>Those of which all is written are told so; and all the others, when it cannot be written, that it is not.</summary>
+    private void AnswerFlushes(bool isWritten = true)
+    {
+        if (_flushes.Count == 0)
+        {
+            return;
+        }
+
+        var oldest = Pending.Where(batch => !batch.IsEmpty).Min(batch => (long?)batch.Oldest) ?? long.MaxValue;
+        foreach (var flush in _flushes.Where(flush => flush.Writes < oldest))
+        {
+            _effects.Flushed(flush.Asker, isWritten: true);
+        }
+
+        _flushes.RemoveAll(flush => flush.Writes < oldest);
+        if (!isWritten)
+        {
+            _flushes.ForEach(flush => _effects.Flushed(flush.Asker, isWritten: false));
+            _flushes.Clear();
+        }
+    }
+
+    /// <summary>What is known of the attempt.</summary>
+    private enum CommitFate
+    {
+        /// <summary>It is not in the database.</summary>
+        NotCommitted,
+
+        /// <summary>The connection broke in COMMIT.</summary>
+        Unknown,
+    }
+}
+
+/// <summary>What a writer is doing: at most one thing at a time is asked of the database.</summary>
+internal enum WriterStep
+{
+    /// <summary>Nothing is to be written.</summary>
+    Idle,
+
+    /// <summary>It reads which requests others have counted, since owners ask.</summary>
+    ReadingForQuestions,
+
+    /// <summary>It asks whether the attempt is in the database.</summary>
+    LookingUp,
+
+    /// <summary>It reads which requests of the attempt others have counted.</summary>
+    ReadingIds,
+
+    /// <summary>A transaction is under way.</summary>
+    Committing,
+
+    /// <summary>It has failed, and waits until it tries again.</summary>
+    Pausing,
+}

@@ -1,0 +1,63 @@
+using Policyd.Counting.Store;
+
+namespace Policyd.Counting.Writing;
+
+/// <summary>What a <see cref="CounterWriter"/> has done by others. Answers are written into the operations themselves.</summary>
+internal interface IWriterEffects
+{
+    /// <summary>To be committed; <see cref="CounterWriter.OnCommitted"/> or <see cref="CounterWriter.OnFailed"/> comes back.</summary>
+    void Commit(CounterCommit commit);
+
+    /// <summary>
+    /// Whether a commit is in the database; <see cref="CounterWriter.OnLookedUp"/> or <see cref="CounterWriter.OnFailed"/> comes back.
+    /// </summary>
+    void LookUp(Guid node, long sequence);
+
+    /// <summary>
+    /// The ids that others have committed; <see cref="CounterWriter.OnIdsRead"/> or <see cref="CounterWriter.OnFailed"/> comes back.
+    /// </summary>
+    void ReadIds(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen);
+
+    /// <summary><see cref="CounterWriter.OnPauseOver"/> comes after so long; a second call takes the place of the first.</summary>
+    void Pause(TimeSpan wait);
+
+    /// <summary><see cref="CounterWriter.OnTablePauseOver"/> comes after so long.</summary>
+    void PauseTable(string table, TimeSpan wait);
+
+    /// <summary><see cref="CounterWriter.OnFlushTooLate"/> comes after so long.</summary>
+    void LimitFlush(TimeSpan wait);
+
+    /// <summary>The database is waited for from now on.</summary>
+    /// <param name="what">What for, in words; made only when it is needed.</param>
+    void BeginWait(Func<string> what);
+
+    /// <summary>It has answered, or said that it is away.</summary>
+    void EndWait();
+
+    /// <summary>Something that operators are told.</summary>
+    void Say(WriterEvent what);
+
+    /// <summary>So many were answered before they were counted.</summary>
+    void Deferred(int answers, string reason);
+
+    /// <summary>A flush is over.</summary>
+    /// <param name="asker">Who asked for it.</param>
+    /// <param name="isWritten">Whether all that had come before it is in the database.</param>
+    void Flushed(object asker, bool isWritten);
+}
+
+/// <summary>What operators are told of a writer.</summary>
+internal abstract record WriterEvent
+{
+    /// <summary>Nobody waits for the database any more.</summary>
+    public sealed record WentAway(string Reason) : WriterEvent;
+
+    /// <summary>It takes writes again.</summary>
+    public sealed record CameBack : WriterEvent;
+
+    /// <summary>It refuses one table.</summary>
+    public sealed record TableRefused(string Table, string Reason, bool IsNew) : WriterEvent;
+
+    /// <summary>It takes that table again.</summary>
+    public sealed record TableTaken(string Table) : WriterEvent;
+}

@@ -1,0 +1,179 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Policyd.Plugins.Counters;
+
+/// <summary>
+/// One question to the owner of a key, or one add. It is the message and the place of its answer: who answers it writes a value into it, so
+/// that a phase of a request costs no task and no box. Answered once; what comes after its phase has ended is dropped.
+/// </summary>
+public abstract class CounterOperation
+{
+    private const int Open = 0;
+    private const int BeingAnswered = 1;
+    private const int Answered = 2;
+    private const int Closed = 3;
+
+    private CounterAnswer _answer;
+    private int _state;
+
+    internal CounterOperation(CounterKey key, CounterWindow window, string instance) =>
+        (Key, Window, Instance) = (key, window, instance);
+
+    /// <summary>The counter. Who sends the operation brings the key into the one spelling that its table takes for equal.</summary>
+    public CounterKey Key { get; internal set; }
+
+    /// <summary>The window, computed by the node that received the request. <c>default</c> where the question is about no window.</summary>
+    public CounterWindow Window { get; }
+
+    /// <summary>The mail; empty when nobody knows it.</summary>
+    public string Instance { get; }
+
+    /// <summary>The answer; until it comes, <see cref="CounterState.Unavailable"/>, and a mail counts as admitted.</summary>
+    public CounterAnswer Answer => Volatile.Read(ref _state) == Answered ? _answer : CounterAnswer.None;
+
+    /// <summary>Whether it has been answered.</summary>
+    public bool IsAnswered => Volatile.Read(ref _state) == Answered;
+
+    /// <summary>Whether an answer is still waited for.</summary>
+    internal bool IsOpen => Volatile.Read(ref _state) == Open;
+
+    internal CounterPhase? Phase { get; set; }
+
+    internal CounterOperation? Next { get; set; }
+
+    /// <summary>Answers. The first answer counts.</summary>
+    /// <param name="answer">The answer.</param>
+    /// <returns>False when it had been answered, or its phase had ended.</returns>
+    public bool TryAnswer(in CounterAnswer answer)
+    {
+        if (Interlocked.CompareExchange(ref _state, BeingAnswered, Open) != Open)
+        {
+            return false;
+        }
+
+        _answer = answer;
+        Volatile.Write(ref _state, Answered);
+        OnAnswered();
+        return true;
+    }
+
+    /// <summary>Nobody waits any more. After this the answer does not change.</summary>
+    internal void Close()
+    {
+        var wait = default(SpinWait);
+        while (Interlocked.CompareExchange(ref _state, Closed, Open) == BeingAnswered)
+        {
+            wait.SpinOnce();   // the answer is being copied
+        }
+    }
+
+    internal virtual void OnAnswered() => Phase?.OneAnswered();
+}
+
+/// <summary>The sums of a window, without what other mails have reserved.</summary>
+/// <param name="key">The counter.</param>
+/// <param name="window">The window.</param>
+public sealed class ReadOperation(CounterKey key, CounterWindow window) : CounterOperation(key, window, string.Empty);
+
+/// <summary>
+/// Checks whether the metric's sum, with adds in flight and the reservations of other mails, is below the threshold, and if so reserves the
+/// mail's amounts until its add, its release or a time-out. Asked again by the same mail it keeps its reservation, never a second one.
+/// </summary>
+/// <param name="key">The counter.</param>
+/// <param name="window">The window.</param>
+/// <param name="metric">The sum that is compared.</param>
+/// <param name="threshold">The mail is refused when the sum before it is at or above this.</param>
+/// <param name="amounts">What the mail will add.</param>
+/// <param name="instance">The mail; empty reserves nothing.</param>
+public sealed class ReserveOperation(
+    CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance)
+    : CounterOperation(key, window, instance)
+{
+    /// <summary>The sum that is compared.</summary>
+    public CounterMetric Metric { get; } = metric;
+
+    /// <summary>Where the quota is full.</summary>
+    public double Threshold { get; } = threshold;
+
+    /// <summary>What the mail will add.</summary>
+    public CounterAmounts Amounts { get; } = amounts;
+}
+
+/// <summary>What is written: it reaches the database through the owner of its key and the writer of that node.</summary>
+public abstract class WriteOperation : CounterOperation
+{
+    internal WriteOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance)
+        : base(key, window, instance) => Amounts = amounts;
+
+    /// <summary>What the mail adds, or what a row becomes.</summary>
+    public CounterAmounts Amounts { get; }
+
+    /// <summary>What its request is known by; null: always counted.</summary>
+    public UInt128? RequestId { get; private protected init; }
+
+    /// <summary>Whether the amounts take the place of the row's sums.</summary>
+    internal virtual bool IsAbsolute => false;
+
+    /// <summary>What the owner tells the writer with it.</summary>
+    internal AddTrace Trace { get; set; }
+
+    /// <summary>Who is told of the row's total; set by the owner.</summary>
+    internal IRowOwner? Owner { get; set; }
+
+    /// <summary>The next of the same row in a commit.</summary>
+    internal WriteOperation? NextOfRow { get; set; }
+}
+
+/// <summary>
+/// Adds a mail's amounts, ends its reservation in the same step, and is answered when the database has committed them, or keeps them until
+/// it can.
+/// </summary>
+public sealed class AddOperation : WriteOperation
+{
+    /// <summary>Makes the operation.</summary>
+    /// <param name="key">The counter.</param>
+    /// <param name="window">The window.</param>
+    /// <param name="amounts">What the mail adds.</param>
+    /// <param name="instance">The mail.</param>
+    /// <param name="requestId">A mail that is counted under it is not counted again; null: always counted.</param>
+    public AddOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId)
+        : base(key, window, amounts, instance) => RequestId = requestId;
+}
+
+/// <summary>Whether one of these requests is counted already: what a resend of the mail that filled a quota is let in by.</summary>
+/// <param name="key">The counter.</param>
+/// <param name="requestIds">The ids under which the request would be counted.</param>
+public sealed class FindCountedOperation(CounterKey key, IReadOnlyList<UInt128> requestIds) : CounterOperation(key, default, string.Empty)
+{
+    /// <summary>The ids.</summary>
+    public IReadOnlyList<UInt128> RequestIds { get; } = requestIds;
+}
+
+/// <summary>What an owner knew when it took an add: the writer tells by it whether the owner must be told of the commit.</summary>
+/// <param name="Cumulated">All that this life of the owner has added to the row, this add included.</param>
+/// <param name="RowAfter">The row's sum after it, by what the owner knows.</param>
+/// <param name="SumAfter">The window's sum after it.</param>
+/// <param name="IsKnown">Whether the row's committed total is known to the owner.</param>
+[SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
+internal readonly record struct AddTrace(CounterAmounts Cumulated, CounterAmounts RowAfter, CounterAmounts SumAfter, bool IsKnown);
+
+/// <summary>Whoever owns a row: is told what the database has, when that is not what it expects.</summary>
+internal interface IRowOwner
+{
+    /// <summary>A commit has brought a total that the owner does not know.</summary>
+    /// <param name="report">What it was.</param>
+    void Tell(RowReport report);
+
+    /// <summary>All that it had handed over when it asked is committed; or it is kept, while the database is away.</summary>
+    /// <param name="number">The number that it asked with.</param>
+    /// <param name="isSettled">Whether it is committed.</param>
+    void TellSettled(uint number, bool isSettled);
+}
+
+/// <summary>What a commit has made of a row.</summary>
+/// <param name="Window">The window of the last add.</param>
+/// <param name="Total">The row's sums in the database. While the database is away: what is to be taken off the owner's sum, since it turned
+/// out to be counted before.</param>
+/// <param name="Cumulated">What the owner had added to the row with the last add of that commit.</param>
+/// <param name="IsRetracted">The database is away, and <paramref name="Total"/> is taken off.</param>
+internal sealed record RowReport(CounterWindow Window, CounterAmounts Total, CounterAmounts Cumulated, bool IsRetracted);

@@ -1,0 +1,376 @@
+using Policyd.Counting.Owners;
+using Policyd.Counting.Store;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>
+/// The states of an owner, walked at random beside a writer and a table that are plain lists: adds and checks, commits that come late, a
+/// foreign writer, loads that fail, an outage, ends and new lives. POLICYD_SEED=N runs one walk again.
+/// </summary>
+public sealed class CounterOwnerSpecs(ITestOutputHelper output)
+{
+    private static readonly CounterKey Key = new("db", "acct_sender", "a@example.com");
+    private static readonly DateTimeOffset Noon = new(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+    private static readonly CounterAmounts One = new(1, 1, 10, 10);
+
+    [Fact]
+    public void Sums_and_answers_are_those_of_the_model_after_every_event()
+    {
+        var given = Environment.GetEnvironmentVariable("POLICYD_SEED");
+        var seed = given is null ? Random.Shared.Next() : int.Parse(given, System.Globalization.CultureInfo.InvariantCulture);
+        output.WriteLine($"POLICYD_SEED={seed}");
+        var random = new Random(seed);
+        for (var walk = 0; walk < 300; walk++)
+        {
+            new Walk(random).Run(200);
+        }
+    }
+
+    [Fact]
+    public void Report_that_was_overtaken_by_the_end_of_a_load_takes_nothing_away()
+    {
+        var world = new World();
+        var add = World.Add(world.Owner, "m1", One);
+        world.Commit(1);
+        var read = world.Read();
+        world.AnswerLoads(fails: false);
+        Assert.Equal(One, read.Answer.Total);
+        Assert.Equal(CounterState.Known, add.Answer.State);
+    }
+
+    /// <summary>The owner, and around it what it has done: writes in order, loads, questions.</summary>
+    private sealed class World : IOwnerEffects, IRowOwner
+    {
+        private readonly Queue<WriteOperation> _writes = new();
+        private readonly Queue<CounterWindow> _loads = new();
+        private readonly List<(uint Number, bool IsPatient, int After)> _questions = [];
+        private readonly HashSet<string> _counted = [];
+        private int _written;
+
+        public World() => Owner = new CounterOwner(this, TimeSpan.FromMinutes(10));
+
+        public static CounterWindow Month { get; } = new("2026-11");
+
+        public CounterOwner Owner { get; private set; }
+
+        /// <summary>What the database has.</summary>
+        public CounterAmounts Table { get; set; }
+
+        public bool IsAway { get; set; }
+
+        public List<CounterOperation> HandedBack { get; } = [];
+
+        public bool WouldEnd { get; private set; }
+
+        public bool GateCloses { get; private set; }
+
+        public bool HasEnded { get; private set; }
+
+        public int WritesWaiting => _writes.Count;
+
+        private static OwnerTime Now => new(Noon, Noon);
+
+        public static AddOperation Add(CounterOwner owner, string mail, CounterAmounts amounts)
+        {
+            var add = new AddOperation(Key, Month, amounts, mail, null);
+            owner.OnOperation(add, Now);
+            return add;
+        }
+
+        public ReadOperation Read()
+        {
+            var read = new ReadOperation(Key, Month);
+            Owner.OnOperation(read, Now);
+            return read;
+        }
+
+        public ReserveOperation Reserve(string mail, double threshold)
+        {
+            var reserve = new ReserveOperation(Key, Month, CounterMetric.Count, threshold, One, mail);
+            Owner.OnOperation(reserve, Now);
+            return reserve;
+        }
+
+        public void Release(string mail) => Owner.OnRelease(mail);
+
+        public void Look() => Owner.OnLook(Now);
+
+        /// <summary>The writer commits so many of the writes that wait, in one transaction.</summary>
+        public void Commit(int count)
+        {
+            IsAway = false;
+            WriteOperation? last = null;
+            var answered = new List<WriteOperation>();
+            for (; count > 0 && _writes.TryDequeue(out var write); count--)
+            {
+                _written++;
+                if (_counted.Add(write.Instance))
+                {
+                    Table += write.Amounts;
+                }
+
+                answered.Add(write);
+                last = write;
+            }
+
+            if (last is null)
+            {
+                return;
+            }
+
+            if (!last.Trace.IsKnown || last.Trace.RowAfter != Table)
+            {
+                Tell(new RowReport(last.Window, Table, last.Trace.Cumulated, IsRetracted: false));
+            }
+
+            answered.ForEach(static write => write.TryAnswer(CounterAnswer.Known(default)));
+            foreach (var question in _questions.Where(question => question.After <= _written).ToList())
+            {
+                _questions.Remove(question);
+                TellSettled(question.Number, isSettled: true);
+            }
+        }
+
+        /// <summary>The database goes away: who waits for a write is told.</summary>
+        public void GoAway()
+        {
+            IsAway = true;
+            foreach (var write in _writes)
+            {
+                write.TryAnswer(CounterAnswer.Deferred);
+            }
+
+            foreach (var question in _questions.Where(static question => !question.IsPatient).ToList())
+            {
+                _questions.Remove(question);
+                TellSettled(question.Number, isSettled: false);
+            }
+        }
+
+        public void AnswerLoads(bool fails)
+        {
+            while (_loads.TryDequeue(out var window))
+            {
+                Assert.Equal(0, WritesWaiting);
+                if (fails)
+                {
+                    Owner.OnLoadFailed(window, Now);
+                }
+                else
+                {
+                    Owner.OnLoaded(window, [new CounterRow(Key.Key, window.Time, Table)], Now);
+                }
+            }
+        }
+
+        public bool LoadsWait => _loads.Count > 0;
+
+        /// <summary>The partition agrees with the end.</summary>
+        public void Drain()
+        {
+            WouldEnd = false;
+            Owner.OnDrain(forGood: false);
+            if (GateCloses)
+            {
+                GateCloses = false;
+                Owner.OnGateClosed();
+            }
+        }
+
+        /// <summary>The key's next life, or the one after a failure.</summary>
+        public void BeginLife()
+        {
+            (HasEnded, WouldEnd) = (false, false);
+            _questions.Clear();
+            _loads.Clear();
+            Owner = new CounterOwner(this, TimeSpan.FromMinutes(10));
+        }
+
+        public void Load(CounterWindow window) => _loads.Enqueue(window);
+
+        public void Write(WriteOperation write)
+        {
+            write.Owner = this;
+            _writes.Enqueue(write);
+            if (IsAway)
+            {
+                write.TryAnswer(CounterAnswer.Deferred);
+            }
+        }
+
+        public void Find(FindCountedOperation find) => find.TryAnswer(CounterAnswer.Known(default));
+
+        public void AskWhenSettled(uint number, bool patient)
+        {
+            if (_writes.Count == 0)
+            {
+                _questions.Add((number, patient, _written));
+            }
+            else if (IsAway && !patient)
+            {
+                _refuse.Enqueue(number);
+            }
+            else
+            {
+                _questions.Add((number, patient, _written + _writes.Count));
+            }
+        }
+
+        private readonly Queue<uint> _refuse = new();
+
+        /// <summary>What the writer answers at once comes as a message of its own.</summary>
+        public void AnswerQuestions()
+        {
+            while (_refuse.TryDequeue(out var number))
+            {
+                TellSettled(number, isSettled: false);
+            }
+
+            foreach (var question in _questions.Where(question => question.After <= _written).ToList())
+            {
+                _questions.Remove(question);
+                TellSettled(question.Number, isSettled: true);
+            }
+        }
+
+        public void HandBack(CounterOperation operation) => HandedBack.Add(operation);
+
+        public void Passivate() => WouldEnd = true;
+
+        public void CloseGate() => GateCloses = true;
+
+        public void End() => HasEnded = true;
+
+        public void Tell(RowReport report) => Owner.OnReport(report, Now);
+
+        public void TellSettled(uint number, bool isSettled) => Owner.OnSettled(number, isSettled, Now);
+    }
+
+    private sealed class Walk(Random random)
+    {
+        private readonly World _world = new();
+        private readonly Dictionary<string, CounterAmounts> _held = [];
+        private readonly List<(AddOperation Operation, string Mail)> _adds = [];
+        private CounterAmounts _all;
+        private int _mails;
+
+        public void Run(int steps)
+        {
+            for (var step = 0; step < steps; step++)
+            {
+                Step();
+                _world.AnswerQuestions();
+                if (_world.HasEnded)
+                {
+                    _world.BeginLife();
+                }
+            }
+
+            Settle();
+            Assert.Equal(_all, _world.Table);
+            Assert.All(_adds, static add => Assert.True(add.Operation.IsAnswered));
+        }
+
+        private void Step()
+        {
+            switch (random.Next(14))
+            {
+                case <= 3:
+                    Add($"m{++_mails}");
+                    break;
+                case 4 when _adds.Count > 0:
+                    Resend();
+                    break;
+                case <= 6:
+                    Check();
+                    break;
+                case 7 when _held.Count > 0:
+                    var mail = _held.Keys.First();
+                    _held.Remove(mail);
+                    _world.Release(mail);
+                    break;
+                case 8 when !_world.LoadsWait:
+                    _world.Commit(random.Next(1, 5));
+                    break;
+                case 9:
+                    _world.AnswerLoads(fails: random.Next(4) == 0);
+                    break;
+                case 10:
+                    _world.GoAway();
+                    break;
+                case 11:
+                    _world.Look();
+                    break;
+                case 12 when _world.WouldEnd:
+                    _world.Drain();
+                    break;
+                case 13 when random.Next(10) == 0:
+                    Fail();
+                    break;
+            }
+        }
+
+        private void Add(string mail)
+        {
+            var amounts = new CounterAmounts(1, random.Next(1, 4), random.Next(100), random.Next(100));
+            _all += amounts;
+            _held.Remove(mail);
+            _adds.Add((World.Add(_world.Owner, mail, amounts), mail));
+        }
+
+        private void Resend()
+        {
+            // The writer knows it: nothing is added. Only where its first add has been committed, since here the writer has no filter.
+            var (first, mail) = _adds[random.Next(_adds.Count)];
+            if (first.IsAnswered && _world.WritesWaiting == 0 && !_world.IsAway)
+            {
+                World.Add(_world.Owner, mail, first.Amounts);
+            }
+        }
+
+        private void Check()
+        {
+            Settle();
+            var (mail, threshold) = ($"q{++_mails}", random.Next(1, 40));
+            var reserve = _world.Reserve(mail, threshold);
+            if (_world.HandedBack.Remove(reserve))
+            {
+                return;
+            }
+
+            _world.AnswerQuestions();
+            _world.AnswerLoads(fails: false);
+            Assert.Equal((CounterState.Known, _all), (reserve.Answer.State, reserve.Answer.Total));
+            var room = _all.Count + _held.Count < threshold;
+            Assert.Equal(room, reserve.Answer.Yes);
+            if (room)
+            {
+                _held[mail] = One;
+            }
+        }
+
+        /// <summary>All that waits is written and read: then the sum is the model's.</summary>
+        private void Settle()
+        {
+            for (var round = 0; round < 10; round++)
+            {
+                _world.AnswerLoads(fails: false);
+                _world.Commit(int.MaxValue);
+                _world.AnswerQuestions();
+            }
+
+            if (_world.HasEnded)
+            {
+                _world.BeginLife();
+            }
+        }
+
+        private void Fail()
+        {
+            _world.Owner.OnFailure();
+            _held.Clear();
+            _world.BeginLife();
+        }
+    }
+}
