@@ -8,11 +8,12 @@ public static class BenchCommand
 {
     private const int Failed = 1;
 
-    public static RootCommand Create() => new("Measures policyd: load, ceiling, comparison, idle connections, micro-benchmarks.")
+    public static RootCommand Create() => new("Measures policyd: load, ceiling, comparison, behind Postfix, idle connections, micro-benchmarks.")
     {
         LoadCommand.Create(),
         EchoCommand.Create(),
         CompareCommand.Create(),
+        PostfixCommand.Create(),
         IdleCommand.Create(),
         MicroCommand.Create(),
     };

@@ -8,20 +8,9 @@ namespace Policyd.Bench.Commands;
 /// <summary>`compare`: starts one or several builds of policyd and the echo, and measures them in turn.</summary>
 internal static class CompareCommand
 {
-    private static readonly Option<string[]> Policyd = new("--policyd")
-    {
-        Description = "[NAME=]COMMAND: an executable, or a command in which {config} stands for the configuration file; repeatable. "
-            + "Default: the one built with this program.",
-        DefaultValueFactory = _ => [],
-    };
+    private static readonly Option<string[]> Policyd = ServerOptions.Policyd();
 
-    private static readonly Option<string[]> Config = new("--config")
-    {
-        Description = "[NAME=]FILE: a configuration for one server or for all, instead of the plain AddScoreHeader chain; repeatable. "
-            + "{port} in it is replaced by a free port of 127.0.0.1, {directory} by a fresh directory, {connection} by the options of a "
-            + "connection to a fresh database.",
-        DefaultValueFactory = _ => [],
-    };
+    private static readonly Option<string[]> Config = ServerOptions.Config("that of --chain");
 
     private static readonly Option<ChainKind> Chain = new("--chain")
     {
@@ -54,7 +43,7 @@ internal static class CompareCommand
         DefaultValueFactory = _ => "median (least–most)",
     };
 
-    private static readonly Option<FileInfo?> Json = new("--json") { Description = "Also write every value of every window to this file." };
+    private static readonly Option<FileInfo?> Json = ServerOptions.Json();
 
     public static Command Create()
     {
@@ -74,13 +63,6 @@ internal static class CompareCommand
                 result.AddError($"{Against.Name} and {AgainstEndpoint.Name} need each other.");
             }
         });
-        Json.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<FileInfo?>() is { Directory.Exists: false } file)
-            {
-                result.AddError($"--json: there is no directory {file.DirectoryName}.");
-            }
-        });
         command.SetAction(
             (result, cancellation) => BenchCommand.GuardAsync(result, () => RunAsync(result, arguments.Read(result), cancellation)));
         return command;
@@ -96,7 +78,7 @@ internal static class CompareCommand
             result.GetValue(Against),
             result.GetValue(AgainstEndpoint))
         {
-            Chain = result.GetValue(Chain),
+            Usual = Chains.Text(result.GetValue(Chain)),
         };
         IReadOnlyList<ContenderStart> servers;
         try

@@ -29,6 +29,8 @@ public sealed record ComparisonResult(
 /// </summary>
 public static class Comparison
 {
+    private const Stage OfCounters = Stage.NewKeys | Stage.Keys | Stage.Owners;
+
     /// <param name="servers">The servers, ours first.</param>
     /// <param name="directory">Where they keep their files, each in a directory of its own.</param>
     /// <param name="report">Takes a line for people as each measurement ends.</param>
@@ -41,6 +43,11 @@ public static class Comparison
         CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if ((options.Stages & ~OfCounters) == Stage.None && !servers.Any(server => server.Counts))
+        {
+            throw new InvalidOperationException("The stages newkeys, keys and owners are for a chain that counts: --chain counting.");
+        }
+
         // SQLite has no server to start, so it stands for "none" too.
         var kind = servers.Any(server => server.Counts) ? options.Database : DatabaseKind.Sqlite;
         var databases = await DatabaseServers.StartAsync(kind, directory, cancellation).ConfigureAwait(false);

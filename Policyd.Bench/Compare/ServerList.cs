@@ -18,7 +18,7 @@ public sealed record ServerList(
     private const string ConfigWord = "{config}";
 
     /// <summary>What a server without a --config runs.</summary>
-    public ChainKind Chain { get; init; }
+    public string Usual { get; init; } = Chains.Plain;
 
     /// <summary>Checks what is given and chooses the ports; configurations are read here.</summary>
     /// <param name="programs">Directory of the programs that are built with this one.</param>
@@ -108,7 +108,7 @@ public sealed record ServerList(
         // Its own before the common one.
         var candidates = Config.Where(config => config.Name is null || config.Name == name).OrderBy(config => config.Name is null);
         var file = candidates.Select(config => config.Value).FirstOrDefault();
-        var text = file is null ? Chains.Text(Chain) : Read(file);
+        var text = file is null ? Usual : Read(file);
         var command = words.Contains(ConfigWord) ? words : [.. words, "serve", "-c", ConfigWord];
         if (text.Contains(Port, StringComparison.Ordinal))
         {

@@ -11,6 +11,9 @@ namespace Policyd.Bench.Servers;
 /// <param name="MoreMain">Further lines of main.cf.</param>
 public sealed record PostfixConfiguration(string Root, string Transport, string MoreMain = "")
 {
+    /// <summary>The most SMTP sessions of a port.</summary>
+    public const int Processes = 200;
+
     private const string InternalServices = """
         pickup unix n - n 60 1 pickup
         cleanup unix n - n - 0 cleanup
@@ -74,7 +77,7 @@ public sealed record PostfixConfiguration(string Root, string Transport, string 
         var text = new StringBuilder();
         foreach (var (port, parameters) in smtpd)
         {
-            text.Append(CultureInfo.InvariantCulture, $"127.0.0.1:{port} inet n - n - 200 smtpd\n");
+            text.Append(CultureInfo.InvariantCulture, $"127.0.0.1:{port} inet n - n - {Processes} smtpd\n");
             foreach (var parameter in parameters)
             {
                 text.Append(CultureInfo.InvariantCulture, $"  -o {{ {parameter} }}\n");

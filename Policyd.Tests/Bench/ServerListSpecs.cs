@@ -38,7 +38,7 @@ public sealed class ServerListSpecs : IDisposable
     public void Chain_that_counts_is_for_a_server_without_a_configuration_of_its_own()
     {
         var file = Write("own.hocon", "own {port}");
-        var servers = (List(["new=a", "own=b"], [$"own={file}"]) with { Chain = ChainKind.Counting }).Resolve("/programs");
+        var servers = (List(["new=a", "own=b"], [$"own={file}"]) with { Usual = Chains.Text(ChainKind.Counting) }).Resolve("/programs");
         Assert.Equal([true, false, false], servers.Select(server => server.Counts));
         Assert.Contains("module = Accounting", servers[0].Configuration, StringComparison.Ordinal);
     }
