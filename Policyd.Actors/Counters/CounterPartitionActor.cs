@@ -6,8 +6,8 @@ namespace Policyd.Actors.Counters;
 /// <summary>
 /// Starts and ends the owners of a part of the keys: of all keys on a server that is alone; in a cluster, where it is an entity of Cluster
 /// Sharding, of those whose hash is its number. It only sees the first message for a key and those for an owner that is ending; all others
-/// go straight to the owner (<see cref="LocalOwners"/>). An owner lives, or ends: one that says it is quiet is told to drain, what comes for
-/// it meanwhile is held, and its next life begins with that.
+/// go straight to the owner (<see cref="LocalOwners"/>). An owner lives, or ends: one that says it is quiet is told to drain, what comes
+/// for it meanwhile is held, and its next life begins with that.
 /// </summary>
 internal sealed class CounterPartitionActor : UntypedActor
 {

@@ -14,7 +14,9 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal sealed class CounterPostActor : UntypedActor, IWithTimers
 {
-    /// <summary>The most adds of other nodes' keys that wait for an acknowledgement. Beyond them the oldest is forgotten, and counted.</summary>
+    /// <summary>
+    /// The most adds of other nodes' keys that wait for an acknowledgement. Beyond them the oldest is forgotten, and counted.
+    /// </summary>
     public const int MostPending = 200_000;
 
     private readonly CounterNode _node;

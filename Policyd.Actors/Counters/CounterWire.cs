@@ -7,8 +7,8 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// Operations and answers as bytes between nodes. The first byte is the version of the form; a node that reads a newer one says so, and its
-/// asker's counters are unavailable until both have the same. Numbers are varints, ids and thresholds are of fixed size; texts are only what
-/// is text: connection, table, key, mail and a calendar window.
+/// asker's counters are unavailable until both have the same. Numbers are varints, ids and thresholds are of fixed size; texts are only
+/// what is text: connection, table, key, mail and a calendar window.
 /// </summary>
 internal static class CounterWire
 {

@@ -8,9 +8,9 @@ using Akka.Event;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// Makes the actors of keys. A child of an actor (<c>Context.ActorOf</c>) costs a look at the deployment settings, a name, and a place in an
-/// immutable dictionary of all children, which for ten thousand of them is rebuilt at each birth and death. These have a supervisor of their
-/// own instead, which knows what to do with any of them: one that fails ends, and one that has ended is told to its partition
+/// Makes the actors of keys. A child of an actor (<c>Context.ActorOf</c>) costs a look at the deployment settings, a name, and a place in
+/// an immutable dictionary of all children, which for ten thousand of them is rebuilt at each birth and death. These have a supervisor of
+/// their own instead, which knows what to do with any of them: one that fails ends, and one that has ended is told to its partition
 /// (docs/adr/0040).
 /// </summary>
 internal sealed class OwnerFactory

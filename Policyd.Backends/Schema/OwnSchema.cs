@@ -69,8 +69,8 @@ public static class OwnSchema
     }
 
     /// <summary>
-    /// What <see cref="PrepareAsync(ISqlDatabase, OwnTableGroup, CancellationToken)"/> would do, in plain sentences; empty when the tables are
-    /// ready. Changes nothing, and leaves nothing beside a file.
+    /// What <see cref="PrepareAsync(ISqlDatabase, OwnTableGroup, CancellationToken)"/> would do, in plain sentences; empty when the tables
+    /// are ready. Changes nothing, and leaves nothing beside a file.
     /// </summary>
     /// <exception cref="SqlAwayException">The database cannot be reached, or refuses to be looked at.</exception>
     /// <exception cref="NewerSchemaException">A newer server has changed the tables.</exception>

@@ -4,8 +4,9 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Backends.Schema;
 
 /// <summary>
-/// A group of the server's own tables (<c>policyd_…</c>) that have one version together. docs/schema.md has the same statements for databases in
-/// which the server may not create tables; a test holds the two together. A new version changes the definition here, and says in
+/// A group of the server's own tables (<c>policyd_…</c>) that have one version together. docs/schema.md has the same statements for
+/// databases in which the server may not create tables; a test holds the two together. A new version changes the definition here, and says
+/// in
 /// <see cref="Added"/> what an older table lacks.
 /// </summary>
 public sealed class OwnTableGroup

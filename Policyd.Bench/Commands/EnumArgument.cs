@@ -2,7 +2,9 @@ using System.CommandLine.Parsing;
 
 namespace Policyd.Bench.Commands;
 
-/// <summary>Words of the command line that stand for one of a few things: in lower case, and an unknown one is told what there is.</summary>
+/// <summary>
+/// Words of the command line that stand for one of a few things: in lower case, and an unknown one is told what there is.
+/// </summary>
 internal static class EnumArgument
 {
     public static T Parse<T>(ArgumentResult result)

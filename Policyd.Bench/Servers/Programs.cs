@@ -3,7 +3,9 @@ namespace Policyd.Bench.Servers;
 /// <summary>Finds the servers and tools of the system; many of them lie in folders that are not on everybody's PATH.</summary>
 public static class Programs
 {
-    /// <summary>The full path of a program on PATH, in the usual sbin folders or in <paramref name="alsoIn"/>; null when it is not there.</summary>
+    /// <summary>
+    /// The full path of a program on PATH, in the usual sbin folders or in <paramref name="alsoIn"/>; null when it is not there.
+    /// </summary>
     public static string? Find(string name, params string[] alsoIn)
     {
         ArgumentNullException.ThrowIfNull(name);

@@ -25,7 +25,9 @@ public sealed partial class ServerProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>Starts a command in <paramref name="directory"/>; the shell sends its output to a file there and becomes the command.</summary>
+    /// <summary>
+    /// Starts a command in <paramref name="directory"/>; the shell sends its output to a file there and becomes the command.
+    /// </summary>
     public static ServerProcess Start(IReadOnlyList<string> command, string directory)
     {
         ArgumentNullException.ThrowIfNull(command);

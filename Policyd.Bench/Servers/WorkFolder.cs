@@ -1,6 +1,8 @@
 namespace Policyd.Bench.Servers;
 
-/// <summary>A temporary folder for the files of the servers, gone afterwards. Others may read it: some servers run as users of their own.</summary>
+/// <summary>
+/// A temporary folder for the files of the servers, gone afterwards. Others may read it: some servers run as users of their own.
+/// </summary>
 public sealed class WorkFolder : IDisposable
 {
     private const int Attempts = 50;

@@ -19,7 +19,8 @@ internal interface IOwnerEffects
     /// The writer is to say when all that it has been handed is committed; <see cref="CounterOwner.OnSettled"/> comes back.
     /// </summary>
     /// <param name="number">Comes back with the answer.</param>
-    /// <param name="patient">False: while the database is away, the answer that it is comes at once. True: only when all is committed.</param>
+    /// <param name="patient">False: while the database is away, the answer that it is comes at once. True: only when all is
+    /// committed.</param>
     void AskWhenSettled(uint number, bool patient);
 
     /// <summary>An operation that this life cannot take any more, for the next life of the key.</summary>

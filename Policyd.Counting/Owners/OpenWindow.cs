@@ -255,8 +255,8 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     }
 
     /// <summary>
-    /// A row by what its owner knows. <c>Cumulated</c> is all that this life of the owner has added: the writer tells by it which adds a total
-    /// of the database holds.
+    /// A row by what its owner knows. <c>Cumulated</c> is all that this life of the owner has added: the writer tells by it which adds a
+    /// total of the database holds.
     /// </summary>
     private struct Row
     {

@@ -3,7 +3,8 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Counting.Spool;
 
 /// <summary>One add (or an operator's set) that is answered before it is in the database.</summary>
-/// <param name="Number">Its number in the life of the server that wrote it: 1, 2, and so on. Of one table the commits go in this order.</param>
+/// <param name="Number">Its number in the life of the server that wrote it: 1, 2, and so on. Of one table the commits go in this
+/// order.</param>
 /// <param name="Sequence">The commit that was under way with it when the database went away; 0: none.</param>
 /// <param name="At">When it was spooled, by the clock of the node.</param>
 /// <param name="Table">The counter table.</param>

@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Policyd.Counting.Spool;
 
 /// <summary>
-/// The spool of the present life of a writer. It is made when it is first needed, and locked for as long as this process has it open, so that
-/// another server never takes it for one that was left behind. Used by one thread at a time.
+/// The spool of the present life of a writer. It is made when it is first needed, and locked for as long as this process has it open, so
+/// that another server never takes it for one that was left behind. Used by one thread at a time.
 /// </summary>
 /// <param name="folder">Where it lies.</param>
 /// <param name="header">Whose it is.</param>

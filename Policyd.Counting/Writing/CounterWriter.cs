@@ -6,11 +6,11 @@ namespace Policyd.Counting.Writing;
 
 /// <summary>
 /// The group commit, as states and events (docs/counters.md has the table): takes what has gathered, writes it in one transaction, and only
-/// then answers; meanwhile the next batch gathers. No timer: an idle server commits at once, a busy one commits big batches. An attempt goes
-/// through three steps, each of which may fail and is begun again after a pause: is it committed already (after a failure only), which of
-/// its requests were counted elsewhere, commit. A table that the database refuses is set apart and tried by itself, so that the others go
-/// on. A database that is slow, or whose lock somebody holds, is waited for; it is away when it says so twice, or nothing for a long time.
-/// Then mails are answered before they are counted. Acts through <see cref="IWriterEffects"/>.
+/// then answers; meanwhile the next batch gathers. No timer: an idle server commits at once, a busy one commits big batches. An attempt
+/// goes through three steps, each of which may fail and is begun again after a pause: is it committed already (after a failure only), which
+/// of its requests were counted elsewhere, commit. A table that the database refuses is set apart and tried by itself, so that the others
+/// go on. A database that is slow, or whose lock somebody holds, is waited for; it is away when it says so twice, or nothing for a long
+/// time. Then mails are answered before they are counted. Acts through <see cref="IWriterEffects"/>.
 /// </summary>
 internal sealed class CounterWriter
 {

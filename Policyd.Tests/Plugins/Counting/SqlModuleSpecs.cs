@@ -146,7 +146,13 @@ public sealed class SqlModuleSpecs
             left.Select(row => row.Time).Order(StringComparer.Ordinal));
         Assert.Single(await store.RequestIdsSinceAsync(
             DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
+
+        // The newest commit of a server stays longer: whether it is there may be asked after a kill.
         policy.Clock.Now += TimeSpan.FromHours(3);
+        await policy.Model.CronAsync(["hourly"], TestContext.Current.CancellationToken);
+        Assert.Single(await store.RequestIdsSinceAsync(
+            DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
+        policy.Clock.Now += TimeSpan.FromDays(31);
         await policy.Model.CronAsync(["hourly"], TestContext.Current.CancellationToken);
         Assert.Empty(await store.RequestIdsSinceAsync(
             DateTimeOffset.UnixEpoch, new Dictionary<Guid, long>(), TestContext.Current.CancellationToken));
