@@ -14,6 +14,8 @@ namespace Policyd.Backends.SqlCounters;
 /// </summary>
 internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStore(database)
 {
+    private const string Larger = "GREATEST(through, VALUES(through))";
+
     // Far below max_allowed_packet, whose smallest default is 1 MB.
     private const int RowsOfAStatement = 500;
 
@@ -180,6 +182,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         return warnings;
     }
 
+    // A mark that is not the one expected becomes NULL, which the column refuses, and with it the transaction.
     private static void AppendMark(StringBuilder sql, DbCommand command, SpoolMark mark)
     {
         var number = command.Parameters.Count.ToString(CultureInfo.InvariantCulture);
@@ -188,7 +191,10 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         sql.Append(
             CultureInfo.InvariantCulture,
             $"INSERT INTO policyd_spool (node, table_name, through, at) VALUES ({node}, {table}, {mark.Through}, @at) ");
-        sql.Append("ON DUPLICATE KEY UPDATE through = GREATEST(through, VALUES(through)), at = VALUES(at); ");
+        sql.Append(
+            CultureInfo.InvariantCulture,
+            $"ON DUPLICATE KEY UPDATE through = {(mark.From is { } from ? $"IF(through = {from}, VALUES(through), NULL)" : Larger)}, ");
+        sql.Append("at = VALUES(at); ");
     }
 
     private void AppendUpsert(StringBuilder sql, DbCommand command, string table, PlannedRow[] rows, int answer)

@@ -146,7 +146,8 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
     private static NpgsqlBatchCommand Marked(SpoolMark mark, DateTimeOffset at) => new(
         "INSERT INTO policyd_spool (node, table_name, through, at) VALUES ($1, $2, $3, $4) ON CONFLICT (node, table_name) DO UPDATE "
-            + "SET through = GREATEST(policyd_spool.through, excluded.through), at = excluded.at")
+            + "SET through = CASE WHEN $5 IS NULL THEN GREATEST(policyd_spool.through, excluded.through) "
+            + "WHEN policyd_spool.through = $5 THEN excluded.through END, at = excluded.at")
     {
         Parameters =
         {
@@ -154,6 +155,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             Value(mark.Table, NpgsqlDbType.Text),
             Value(mark.Through, NpgsqlDbType.Bigint),
             Value(at.ToUnixTimeMilliseconds(), NpgsqlDbType.Bigint),
+            Value(mark.From is { } from ? from : DBNull.Value, NpgsqlDbType.Bigint),
         },
     };
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
+using System.Globalization;
 using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
@@ -114,7 +115,74 @@ internal abstract class SqlCounterStore : ICounterStore
 
             throw;
         }
+        catch (CounterStoreException e) when (e.Failure != CounterStoreFailure.CommitUnknown && commit.Spooled.Any(mark => mark.From is not null))
+        {
+            if (await AreMarksElsewhereAsync(commit.Spooled, ct).ConfigureAwait(false))
+            {
+                throw new CounterStoreException(CounterStoreFailure.Conflict, "the entries of a spool were written by another process", e);
+            }
+
+            throw;
+        }
     }
+
+    private async Task<bool> AreMarksElsewhereAsync(IReadOnlyList<SpoolMark> expected, CancellationToken ct)
+    {
+        foreach (var ofNode in expected.GroupBy(mark => mark.Node))
+        {
+            IReadOnlyList<SpoolMark> found;
+            try
+            {
+                found = await SpoolMarksAsync(ofNode.Key, ct).ConfigureAwait(false);
+            }
+            catch (CounterStoreException)
+            {
+                return false;
+            }
+
+            if (ofNode.Any(mark => mark.From is { } from && (found.FirstOrDefault(one => one.Table == mark.Table)?.Through ?? from) != from))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    public async Task<bool> CloseAsync(Guid node, long sequence, DateTimeOffset at, CancellationToken ct)
+    {
+        var format = await FormatOfAsync(node, sequence, ct).ConfigureAwait(false);
+        if (format is null)
+        {
+            try
+            {
+                await CommitAsync(new CounterCommit(node, sequence, at, [], []) { IdFormat = CommittedIds.Closed }, ct).ConfigureAwait(false);
+                return false;
+            }
+            catch (CounterStoreException e) when (e.Failure is CounterStoreFailure.AlreadyCommitted)
+            {
+                format = await FormatOfAsync(node, sequence, ct).ConfigureAwait(false);
+            }
+        }
+
+        return format is not (null or CommittedIds.Closed);
+    }
+
+    private Task<int?> FormatOfAsync(Guid node, long sequence, CancellationToken ct) => WithSchemaAsync(
+        () => Reader.RunAsync<int?>(
+            async (connection, token) =>
+            {
+                using var command = Command(
+                    connection,
+                    $"SELECT format FROM {Commits} WHERE node = @node AND seq = @seq",
+                    ("@node", node.ToString("N")),
+                    ("@seq", sequence));
+                return await command.ExecuteScalarAsync(token).ConfigureAwait(false) is { } format
+                    ? Convert.ToInt32(format, CultureInfo.InvariantCulture)
+                    : null;
+            },
+            ct),
+        ct);
 
     public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => WithSchemaAsync(
         () => Reader.RunAsync(

@@ -152,11 +152,21 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         {
             var set = statements[
                 "INSERT INTO policyd_spool (node, table_name, through, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (node, table_name) "
-                    + "DO UPDATE SET through = max(through, excluded.through), at = excluded.at"];
+                    + "DO UPDATE SET through = CASE WHEN ?5 IS NULL THEN max(through, excluded.through) "
+                    + "WHEN through = ?5 THEN excluded.through END, at = excluded.at"];
             set.Bind(1, mark.Node.ToString("N"));
             set.Bind(2, mark.Table);
             set.Bind(3, mark.Through);
             set.Bind(4, commit.At.ToUnixTimeMilliseconds());
+            if (mark.From is { } from)
+            {
+                set.Bind(5, from);
+            }
+            else
+            {
+                set.BindNull(5);
+            }
+
             set.Run();
         }
     }

@@ -33,6 +33,8 @@ internal sealed class SqliteStatement : IDisposable
 
     public void Bind(int parameter, long value) => Check(raw.sqlite3_bind_int64(_statement, parameter, value));
 
+    public void BindNull(int parameter) => Check(raw.sqlite3_bind_null(_statement, parameter));
+
     public void Bind(int parameter, byte[] value) => Check(raw.sqlite3_bind_blob(_statement, parameter, value));
 
     /// <summary>Goes on to the next row; false when there is none, and the statement can be bound and run anew.</summary>

@@ -26,6 +26,9 @@ public sealed record CommittedIds(Guid Node, long Sequence, DateTimeOffset At, I
     /// <summary>The format of ids that were written before formats were told apart: SHA-256 of instance, plugin, table and key.</summary>
     public const int FirstFormat = 1;
 
+    /// <summary>Stands in the place of a format: no commit of this number is there, and none can come any more.</summary>
+    public const int Closed = 0;
+
     /// <summary>How the ids are made.</summary>
     public int Format { get; init; } = FirstFormat;
 }
@@ -36,6 +39,12 @@ public sealed record CommittedIds(Guid Node, long Sequence, DateTimeOffset At, I
 /// <param name="Through">The number of the last entry. A mark never goes back: the larger number stays.</param>
 public sealed record SpoolMark(Guid Node, string Table, long Through)
 {
+    /// <summary>
+    /// The mark that must be there now, 0 for none: if it is another one the whole commit fails with
+    /// <see cref="CounterStoreFailure.Conflict"/>, because somebody else has written entries of this table. Null: whatever is there.
+    /// </summary>
+    public long? From { get; init; }
+
     /// <summary>For how long what recognizes an entry of a spool is kept, counted from the oldest request id that is kept.</summary>
     public static TimeSpan Kept { get; } = TimeSpan.FromDays(30);
 }

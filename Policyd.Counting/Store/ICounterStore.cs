@@ -35,6 +35,12 @@ public interface ICounterStore : ICounterHousekeeping, IAsyncDisposable
     Task<IReadOnlyList<SpoolMark>> SpoolMarksAsync(Guid node, CancellationToken ct);
 
     /// <summary>
+    /// Whether a commit of a process that has ended is in the database. If not, it never will be: one that is still on its way, in a
+    /// connection that the process has left behind, is refused.
+    /// </summary>
+    Task<bool> CloseAsync(Guid node, long sequence, DateTimeOffset at, CancellationToken ct);
+
+    /// <summary>
     /// Request ids that were committed since a time. Of a node in <paramref name="seen"/> only the commits after that sequence
     /// number (whatever their time; <see cref="long.MaxValue"/> leaves the node out), of another those since <paramref name="since"/>.
     /// </summary>

@@ -66,6 +66,9 @@ internal sealed class FaultyCounterStore(ICounterStore inner) : ICounterStore
         DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct) =>
         Reached().RequestIdsSinceAsync(since, seen, ct);
 
+    public Task<bool> CloseAsync(Guid node, long sequence, DateTimeOffset at, CancellationToken ct) =>
+        Reached().CloseAsync(node, sequence, at, ct);
+
     public Task<IReadOnlyList<SpoolMark>> SpoolMarksAsync(Guid node, CancellationToken ct) => Reached().SpoolMarksAsync(node, ct);
 
     public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) =>

@@ -120,6 +120,22 @@ internal sealed class ScriptedCounterStore : ICounterStore
             string.Empty);
     }
 
+    public Task<bool> CloseAsync(Guid node, long sequence, DateTimeOffset at, CancellationToken ct) => Lookups.RunAsync(
+        () =>
+        {
+            lock (_lock)
+            {
+                if (_log.Find(one => one.Node == node && one.Sequence == sequence) is { } found)
+                {
+                    return found.Format != CommittedIds.Closed;
+                }
+
+                _log.Add(new CommittedIds(node, sequence, at, []) { Format = CommittedIds.Closed });
+                return false;
+            }
+        },
+        string.Empty);
+
     public Task<IReadOnlyList<SpoolMark>> SpoolMarksAsync(Guid node, CancellationToken ct) => Lookups.RunAsync<IReadOnlyList<SpoolMark>>(
         () =>
         {
@@ -155,6 +171,11 @@ internal sealed class ScriptedCounterStore : ICounterStore
             if (_log.Exists(one => one.Node == commit.Node && one.Sequence == commit.Sequence))
             {
                 throw new CounterStoreException(CounterStoreFailure.AlreadyCommitted, "it is there already");
+            }
+
+            if (commit.Spooled.Any(mark => mark.From is { } from && _marks.GetValueOrDefault((mark.Node, mark.Table), from) != from))
+            {
+                throw new CounterStoreException(CounterStoreFailure.Conflict, "the mark is another");
             }
 
             _log.Add(new CommittedIds(commit.Node, commit.Sequence, commit.At, commit.RequestIds) { Format = commit.IdFormat });

@@ -160,6 +160,43 @@ public abstract class SchemaSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Mark_that_another_process_has_moved_refuses_the_whole_commit()
+    {
+        await Store.PrepareAsync(Table, Cancel);
+        await Mark(1, new SpoolMark(s_node, Table, 7) { From = 0 });
+        await Mark(2, new SpoolMark(s_node, Table, 9) { From = 7 });
+        foreach (var from in new[] { 0, 7, 8 })
+        {
+            var refused = await Assert.ThrowsAsync<CounterStoreException>(
+                () => Mark(3, new SpoolMark(s_node, "acct_sender", 1) { From = 0 }, new SpoolMark(s_node, Table, 20) { From = from }));
+            Assert.Equal(CounterStoreFailure.Conflict, refused.Failure);
+        }
+
+        Assert.Equal([new(s_node, Table, 9)], await Store.SpoolMarksAsync(s_node, Cancel));
+        Assert.False(await Store.IsCommittedAsync(s_node, 3, Cancel));
+        await Mark(3, new SpoolMark(s_node, Table, 10) { From = 9 });
+        await Mark(4, new SpoolMark(s_node, Table, 11));
+        Assert.Equal([new(s_node, Table, 11)], await Store.SpoolMarksAsync(s_node, Cancel));
+        Assert.Equal(4, await Number($"SELECT count FROM {Table}"));
+
+        Task Mark(long sequence, params SpoolMark[] marks) => Store.CommitAsync(
+            new CounterCommit(s_node, sequence, s_at, [], [new(Table, "a", "b", new CounterAmounts(1, 1, 1, 1))]) { Spooled = marks }, Cancel);
+    }
+
+    [Fact]
+    public async Task Commit_that_was_closed_can_never_come()
+    {
+        await Store.PrepareAsync(Table, Cancel);
+        CounterDelta[] one = [new(Table, "a", "b", new CounterAmounts(1, 1, 1, 1))];
+        await Store.CommitAsync(new CounterCommit(s_node, 1, s_at, [], one), Cancel);
+        Assert.True(await Store.CloseAsync(s_node, 1, s_at, Cancel));
+        Assert.False(await Store.CloseAsync(s_node, 2, s_at, Cancel));
+        Assert.False(await Store.CloseAsync(s_node, 2, s_at, Cancel));
+        await Assert.ThrowsAsync<CounterStoreException>(() => Store.CommitAsync(new CounterCommit(s_node, 2, s_at, [], one), Cancel));
+        Assert.Equal(1, await Number($"SELECT count FROM {Table}"));
+    }
+
+    [Fact]
     public async Task Newest_commit_of_each_process_outlives_the_others()
     {
         await Store.PrepareAsync(Table, Cancel);
