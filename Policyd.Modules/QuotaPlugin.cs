@@ -25,12 +25,13 @@ public enum QuotaMode
 /// any number of mails at one time exactly as many are let in as there is room for. It stands before that Accounting in the chain.
 /// </summary>
 [Module("Quota")]
-public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
+public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForFollowers
 {
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
     private PluginSetup _setup = null!;
     private QuotaWarnings? _warnings;
+    private QuotaPlugin[] _followers = [];
     private bool _hasOwnAction;
 
     /// <summary>Whether it checks.</summary>
@@ -150,9 +151,13 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
         {
             Log(context, $"{field} {key.Key}: the counter is unknown");
             QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name));
-            return Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase)
-                ? PluginResult.Continue
-                : PluginResult.Answer(WhenUnavailable.Text);
+            if (Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase))
+            {
+                return PluginResult.Continue;
+            }
+
+            GiveBackWhatFollowersReserved(context);
+            return PluginResult.Answer(WhenUnavailable.Text);
         }
 
         var total = admission.Total[metric];
@@ -170,39 +175,135 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime
             return PluginResult.Continue;
         }
 
+        GiveBackWhatFollowersReserved(context);
         return Plugins is not null && !_hasOwnAction
             ? await Plugins.RunAsync(context).ConfigureAwait(false)
             : PluginResult.Answer(Action.For(context).Text);
     }
 
+    /// <inheritdoc/>
+    void IAsksForFollowers.Precede(IReadOnlyList<Plugin> followers) =>
+        _followers = [.. followers.TakeWhile(MayAskFor).Cast<QuotaPlugin>()];
+
+    /// <summary>Whether the other would wait for the same counters, and as long.</summary>
+    private bool MayAskFor(Plugin other) =>
+        other is QuotaPlugin quota && quota.Wait == Wait && quota.Timeout == Timeout && ReferenceEquals(quota._counters, _counters);
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Admission> AskAsync(
         PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
-        var instance = context.Request.Instance;
-        var reserves = Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table);
+        if (TakeAsked(context) is { } asked)
+        {
+            return AdmissionOf(asked, metric, threshold);
+        }
+
         using var timeout = _options.TimeoutOf(context);
         var since = context.Clock.GetTimestamp();
         var phase = new CounterPhase();
-        CounterOperation question = reserves
-            ? new ReserveOperation(key, window, metric, threshold, CounterOptions.AmountsOf(context), instance)
-            : new ReadOperation(key, window);
-        phase.Put(question);
+        var question = phase.Put(QuestionFor(context, table, key, window, metric, threshold));
+        foreach (var follower in _followers)
+        {
+            follower.AskBefore(context, phase);
+        }
+
+        context.Run.Asked = phase.Count > 1 ? phase : null;
         await phase.RunAsync(_counters, timeout.Token).ConfigureAwait(false);
-        var answer = question.Answer;
-        var admission = new Admission(answer.State, reserves ? answer.Yes : answer.Total[metric] < threshold, answer.Total);
-        if (admission.State == CounterState.Unavailable && timeout.Token.IsCancellationRequested)
+        NoteReservations(context, phase);
+        if (question.Answer.State == CounterState.Unavailable && timeout.Token.IsCancellationRequested)
         {
             _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; when_unavailable applies");
         }
 
-        // Also when no answer came in time: the owner may have reserved all the same.
-        if (reserves && admission.Admitted && instance.Length > 0)
+        return AdmissionOf(question, metric, threshold);
+    }
+
+    private CounterOperation QuestionFor(
+        PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold) =>
+        Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table)
+            ? new ReserveOperation(key, window, metric, threshold, CounterOptions.AmountsOf(context), context.Request.Instance)
+            : new ReadOperation(key, window);
+
+    private static Admission AdmissionOf(CounterOperation question, CounterMetric metric, double threshold)
+    {
+        var answer = question.Answer;
+        return new Admission(answer.State, question is ReserveOperation ? answer.Yes : answer.Total[metric] < threshold, answer.Total);
+    }
+
+    /// <summary>
+    /// Puts this quota's question beside that of the one in front of it. Changes nothing: its own turn may never come, and what cannot be
+    /// asked now is its failure then.
+    /// </summary>
+    private void AskBefore(PluginContext context, CounterPhase phase)
+    {
+        if (Enabled.TryFor(context, out var isEnabled)
+            && isEnabled
+            && Field.TryFor(context, out var field)
+            && Metric.TryFor(context, out var metric)
+            && Threshold.TryFor(context, out var threshold)
+            && !threshold.IsUnlimited
+            && _options.KeyOf(context, field) is { } key
+            && CounterTableName.Check(key.Table) is null)
         {
-            context.Reserved(question.Key, window);
+            var table = _setup.FindCounterTable(key.Connection, key.Table);
+            phase.Put(QuestionFor(context, table, key, _options.WindowOf(context), metric, threshold.Value)).AskedFor = this;
+        }
+    }
+
+    /// <summary>What a quota in front of this one has asked for it.</summary>
+    private CounterOperation? TakeAsked(PluginContext context)
+    {
+        if (context.Run.Asked is { } phase)
+        {
+            foreach (var operation in phase)
+            {
+                if (ReferenceEquals(operation.AskedFor, this))
+                {
+                    operation.AskedFor = null;
+                    return operation;
+                }
+            }
         }
 
-        return admission;
+        return null;
+    }
+
+    // Also when no answer came in time: the owner may have reserved all the same.
+    private static void NoteReservations(PluginContext context, CounterPhase phase)
+    {
+        foreach (var operation in phase)
+        {
+            if (operation is ReserveOperation { Answer.Yes: true, Instance.Length: > 0 })
+            {
+                context.Reserved(operation.Key, operation.Window);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The turn of those behind may not come. One that it comes to all the same asks anew: a nested chain may have changed its options.
+    /// </summary>
+    private void GiveBackWhatFollowersReserved(PluginContext context)
+    {
+        if (context.Run.Asked is not { } phase)
+        {
+            return;
+        }
+
+        foreach (var operation in phase)
+        {
+            if (operation.AskedFor is null)
+            {
+                continue;
+            }
+
+            operation.AskedFor = null;
+            if (operation.Answer.IsNew)
+            {
+                _counters.Release(operation.Key, operation.Instance, operation.Window);
+                context.Counted(operation.Key, operation.Window);
+            }
+        }
     }
 
     private void NoteOwnLimit(CounterKey key, QuotaLimit threshold)

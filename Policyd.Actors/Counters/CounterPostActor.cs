@@ -329,7 +329,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         if (!_node.TryTellHere(release.Key, release)
             && PlaceOf(CounterPartition.Of(release.Key, _node.Settings.Shards)) is { } post)
         {
-            post.Tell(new Release(CounterWire.Write(release.Key, release.Instance)), Self);
+            post.Tell(new Release(CounterWire.Write(release.Key, release.Instance, release.Window)), Self);
         }
     }
 
@@ -337,8 +337,8 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     {
         try
         {
-            var (key, instance) = CounterWire.ReadRelease(release.Bytes);
-            _node.TryTellHere(key, new CounterProtocol.Release(key, instance));
+            var (key, instance, window) = CounterWire.ReadRelease(release.Bytes);
+            _node.TryTellHere(key, new CounterProtocol.Release(key, instance, window));
         }
         catch (InvalidDataException damaged)
         {
@@ -357,7 +357,8 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             }
         }
 
-        public void Release(CounterKey key, string instance) => node.TryTellHere(key, new CounterProtocol.Release(key, instance));
+        public void Release(CounterKey key, string instance, CounterWindow? window = null) =>
+            node.TryTellHere(key, new CounterProtocol.Release(key, instance, window));
     }
 
     private sealed record Pending(CounterOperation Operation, int Partition)

@@ -109,23 +109,30 @@ internal static class CounterWire
     }
 
     /// <summary>Writes a release.</summary>
-    public static byte[] Write(CounterKey key, string instance)
+    public static byte[] Write(CounterKey key, string instance, CounterWindow? window)
     {
         var to = new WireWriter();
         to.Byte(Version);
         to.Key(key);
         to.Text(instance);
+        to.Byte(window is null ? (byte)0 : (byte)1);
+        if (window is { } one)
+        {
+            to.Window(one);
+        }
+
         return to.ToArray();
     }
 
     /// <summary>Reads a release.</summary>
     /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
-    public static (CounterKey Key, string Instance) ReadRelease(byte[] bytes)
+    public static (CounterKey Key, string Instance, CounterWindow? Window) ReadRelease(byte[] bytes)
     {
         var from = Begin(bytes);
-        var release = (from.Key(), from.Text());
+        var (key, instance) = (from.Key(), from.Text());
+        CounterWindow? window = from.Byte(1) == 1 ? from.Window() : null;
         from.End();
-        return release;
+        return (key, instance, window);
     }
 
     private static WireReader Begin(byte[] bytes)
@@ -285,7 +292,7 @@ internal static class CounterWire
         }
 
         /// <summary>A rolling window is its length and its bucket's start, 0 and a text a calendar one.</summary>
-        private void Window(CounterWindow window)
+        public void Window(CounterWindow window)
         {
             if (window.Rolling is { } span)
             {

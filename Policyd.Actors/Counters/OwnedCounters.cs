@@ -25,9 +25,9 @@ internal sealed class OwnedCounters(CounterNode node) : ICounters
         }
     }
 
-    public void Release(CounterKey key, string instance)
+    public void Release(CounterKey key, string instance, CounterWindow? window = null)
     {
-        var release = new CounterProtocol.Release(node.Normalize(key), instance);
+        var release = new CounterProtocol.Release(node.Normalize(key), instance, window);
         if (!node.TryTellHere(release.Key, release))
         {
             node.Post.Tell(release, ActorRefs.NoSender);

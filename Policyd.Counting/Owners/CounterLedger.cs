@@ -133,11 +133,15 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         }
     }
 
-    public void Release(string instance)
+    /// <summary>The mail gives back what it has reserved, in the window of a name or in all.</summary>
+    public void Release(string instance, string? name = null)
     {
         for (var window = _windows; window is not null; window = window.Next)
         {
-            window.Drop(instance);
+            if (name is null || name == window.Name)
+            {
+                window.Drop(instance);
+            }
         }
     }
 

@@ -51,11 +51,11 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
         }
     }
 
-    /// <summary>The mail has ended without being counted.</summary>
-    public void OnRelease(string instance)
+    /// <summary>The mail gives back what it has reserved, in one window or in all.</summary>
+    public void OnRelease(string instance, CounterWindow? window)
     {
         _touched = true;
-        _ledger.Release(instance);
+        _ledger.Release(instance, window?.Name);
     }
 
     /// <summary>A commit has brought a total that is not the expected one.</summary>

@@ -25,6 +25,14 @@ public sealed class PluginChain : IPluginChain
         _plugins = [.. plugins];
         _starters = Array.FindAll(_plugins, static plugin => plugin is IStartsLookups) is { Length: > 0 } starters ? starters : null;
         _checksActions = checksActions;
+        for (var index = 0; index < _plugins.Length; index++)
+        {
+            if (_plugins[index] is IAsksForFollowers first)
+            {
+                var behind = index + 1;
+                first.Precede([.. _plugins.Skip(behind).TakeWhile(static plugin => plugin is IAsksForFollowers)]);
+            }
+        }
     }
 
     /// <summary>The plugins, in the order of work.</summary>

@@ -35,5 +35,6 @@ public sealed class CounterGateway : ICounters
     }
 
     /// <inheritdoc/>
-    public void Release(CounterKey key, string instance) => Volatile.Read(ref _counters)?.Release(key, instance);
+    public void Release(CounterKey key, string instance, CounterWindow? window = null) =>
+        Volatile.Read(ref _counters)?.Release(key, instance, window);
 }

@@ -29,6 +29,9 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     /// <summary>Only <see cref="Abandon"/> replaces it.</summary>
     public Session Session => Volatile.Read(ref _session);
 
+    /// <summary>What a plugin has asked of the counters for those behind it.</summary>
+    public CounterPhase? Asked { get; set; }
+
     /// <summary>Whether a plugin was given up, which then runs on and may read the request at any time.</summary>
     public bool HasAbandoned { get; private set; }
 

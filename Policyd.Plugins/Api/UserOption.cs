@@ -64,21 +64,34 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
     /// <param name="context">The request and its session.</param>
     public T For(PluginContext context)
     {
+        if (!TryFor(context, out var value))
+        {
+            context.Log(
+                PolicyLogLevel.Warning,
+                null,
+                $"{SessionKey} = \"{context.Session[SessionKey!]}\" in the session is not a valid value of the option {Name}; "
+                    + "the option's own value is used");
+        }
+
+        return value;
+    }
+
+    /// <summary>The same without a word: false when the session has a value that is none.</summary>
+    internal bool TryFor(PluginContext context, out T value)
+    {
+        value = Default;
         if (SessionKey is null || context.Session[SessionKey] is not { } text)
         {
-            return Default;
+            return true;
         }
 
-        if (s_parser(text, out var value))
+        if (!s_parser(text, out var parsed))
         {
-            return value!;
+            return false;
         }
 
-        context.Log(
-            PolicyLogLevel.Warning,
-            null,
-            $"{SessionKey} = \"{text}\" in the session is not a valid value of the option {Name}; the option's own value is used");
-        return Default;
+        value = parsed!;
+        return true;
     }
 
     private static TextParser MakeParser()

@@ -37,6 +37,9 @@ public abstract class CounterOperation
     /// <summary>Whether an answer is still waited for.</summary>
     internal bool IsOpen => Volatile.Read(ref _state) == Open;
 
+    /// <summary>The plugin that it is asked for by another; null once that plugin has taken it.</summary>
+    internal object? AskedFor { get; set; }
+
     internal CounterPhase? Phase { get; set; }
 
     internal CounterOperation? Next { get; set; }

@@ -16,5 +16,6 @@ public interface ICounters
     /// <summary>Gives back what the mail has reserved on this counter. Told, not answered.</summary>
     /// <param name="key">The counter.</param>
     /// <param name="instance">The mail.</param>
-    void Release(CounterKey key, string instance);
+    /// <param name="window">Only what it has reserved in this window; null: in all.</param>
+    void Release(CounterKey key, string instance, CounterWindow? window = null);
 }

@@ -31,7 +31,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     public async Task Reservation_that_comes_when_the_owner_is_about_to_end_is_left_to_its_next_life()
     {
         var owner = Owner();
-        owner.TellAnyway(new Release(Key, "none"));
+        owner.TellAnyway(new Release(Key, "none", null));
         owner.TellAnyway(LookWhetherIdle.Instance);
         owner.TellAnyway(LookWhetherIdle.Instance);
         await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);
@@ -103,7 +103,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     public async Task Owner_that_only_a_release_or_a_question_has_called_up_ends_as_well(bool question)
     {
         var owner = Owner();
-        owner.TellAnyway(question ? new FindCountedOperation(Key, [1]) : new Release(Key, "m"));
+        owner.TellAnyway(question ? new FindCountedOperation(Key, [1]) : new Release(Key, "m", null));
         owner.TellAnyway(LookWhetherIdle.Instance);
         owner.TellAnyway(LookWhetherIdle.Instance);
         await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);

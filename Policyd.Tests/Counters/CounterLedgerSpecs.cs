@@ -73,6 +73,16 @@ public sealed class CounterLedgerSpecs
     }
 
     [Fact]
+    public void Place_in_another_window_stays()
+    {
+        Assert.True(Reserve("m", 1).Yes);
+        _ledger.Release("m", "2026");
+        Assert.False(Reserve("other", 1).Yes);
+        _ledger.Release("m", Month.Name);
+        Assert.True(Reserve("other", 1).Yes);
+    }
+
+    [Fact]
     public void Reservation_ends_by_itself()
     {
         Assert.True(Reserve("m", 1).Yes);

@@ -78,9 +78,12 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         Assert.Equal("02" + "02" + "07" + "00" + "010103" + AmountsBytes + "02000000" + "02" + "08" + "01", Convert.ToHexString(written));
         Assert.Equal([deferred, moved], CounterWire.ReadAnswers(written));
 
-        var release = CounterWire.Write(Key, "1.2");
-        Assert.Equal("02" + KeyBytes + "03312E32", Convert.ToHexString(release));
-        Assert.Equal((Key, "1.2"), CounterWire.ReadRelease(release));
+        var release = CounterWire.Write(Key, "1.2", null);
+        Assert.Equal("02" + KeyBytes + "03312E32" + "00", Convert.ToHexString(release));
+        Assert.Equal((Key, "1.2", null), CounterWire.ReadRelease(release));
+        var ofWindow = CounterWire.Write(Key, "1.2", Month);
+        Assert.Equal("02" + KeyBytes + "03312E32" + "01" + "0007323032362D3131", Convert.ToHexString(ofWindow));
+        Assert.Equal((Key, "1.2", Month), CounterWire.ReadRelease(ofWindow));
     }
 
     [Fact]
@@ -114,7 +117,7 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         ICounterMessage[] messages =
         [
             new FindPartition(7), new PartitionHere(63), new Ask(CounterWire.Write([(1, s_operations[0].Operation)])),
-            new Answers([2, 0]), new Release(CounterWire.Write(Key, "m"))
+            new Answers([2, 0]), new Release(CounterWire.Write(Key, "m", null))
         ];
         Assert.Equal(
             typeof(CounterPostProtocol).GetNestedTypes().Where(type => type.IsAssignableTo(typeof(ICounterMessage))).Order(Comparer),

@@ -92,7 +92,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
             return reserve;
         }
 
-        public void Release(string mail) => Owner.OnRelease(mail);
+        public void Release(string mail) => Owner.OnRelease(mail, null);
 
         public void Look() => Owner.OnLook(Now);
 

@@ -8,7 +8,7 @@ internal sealed class InMemoryCounters : ICounters
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<(CounterKey Key, string Time), CounterAmounts> _rows = [];
-    private readonly Dictionary<(CounterKey Key, string Instance), CounterAmounts> _reservations = [];
+    private readonly Dictionary<(CounterKey Key, string Window, string Instance), CounterAmounts> _reservations = [];
     private readonly HashSet<UInt128> _ids = new(CounterRequestId.SameCount);
 
     public CounterState State { get; set; }
@@ -17,6 +17,9 @@ internal sealed class InMemoryCounters : ICounters
     public bool Hangs { get; set; }
 
     public ConcurrentQueue<string> Calls { get; } = new();
+
+    /// <summary>How many operations each phase had.</summary>
+    public ConcurrentQueue<int> Phases { get; } = new();
 
     public ConcurrentQueue<UInt128?> Ids { get; } = new();
 
@@ -63,21 +66,31 @@ internal sealed class InMemoryCounters : ICounters
 
     public void Send(CounterPhase phase)
     {
+        Phases.Enqueue(phase.Count);
+        var operations = new List<CounterOperation>();
         foreach (var operation in phase)
         {
             Calls.Enqueue($"{Name(operation)} {operation.Key.Table} {operation.Key.Key}");
-            if (!Hangs)
-            {
-                _ = Task.Run(() => Answer(operation));
-            }
+            operations.Add(operation);
+        }
+
+        if (!Hangs)
+        {
+            _ = Task.Run(() => operations.ForEach(Answer));
         }
     }
 
-    public void Release(CounterKey key, string instance)
+    public void Release(CounterKey key, string instance, CounterWindow? window = null)
     {
         lock (_lock)
         {
-            _reservations.Remove((key, instance));
+            foreach (var place in _reservations.Keys)
+            {
+                if (place.Key == key && place.Instance == instance && (window is null || window.Value.Name == place.Window))
+                {
+                    _reservations.Remove(place);
+                }
+            }
         }
     }
 
@@ -121,9 +134,9 @@ internal sealed class InMemoryCounters : ICounters
         }
 
         var total = Sum(reserve.Key, reserve.Window);
-        foreach (var ((reserved, by), held) in _reservations)
+        foreach (var ((reserved, window, by), held) in _reservations)
         {
-            if (reserved == reserve.Key && by != reserve.Instance)
+            if (reserved == reserve.Key && window == reserve.Window.Name && by != reserve.Instance)
             {
                 total += held;
             }
@@ -140,15 +153,16 @@ internal sealed class InMemoryCounters : ICounters
             return answer;
         }
 
-        var isNew = !_reservations.TryGetValue((reserve.Key, reserve.Instance), out var before);
-        _reservations[(reserve.Key, reserve.Instance)] = CounterAmounts.Max(reserve.Amounts, before);
+        var place = (reserve.Key, reserve.Window.Name, reserve.Instance);
+        var isNew = !_reservations.TryGetValue(place, out var before);
+        _reservations[place] = CounterAmounts.Max(reserve.Amounts, before);
         return answer with { IsNew = isNew };
     }
 
     private CounterAnswer Add(AddOperation add)
     {
         Ids.Enqueue(add.RequestId);
-        _reservations.Remove((add.Key, add.Instance));
+        _reservations.Remove((add.Key, add.Window.Name, add.Instance));
         if (add.RequestId is not { } id || _ids.Add(id))
         {
             _rows[(add.Key, add.Window.Time)] = _rows.GetValueOrDefault((add.Key, add.Window.Time)) + add.Amounts;
