@@ -1,10 +1,15 @@
 namespace Policyd.Actors.Hosting;
 
 /// <summary>
-/// Akka's settings for a server that others reach. Everything here can be overridden in the configuration's <c>akka { }</c>.
+/// Akka's settings for a server that is alone, and for one that others reach. Everything here can be overridden in the configuration's <c>akka { }</c>.
 /// </summary>
 internal static class NetworkSettings
 {
+    /// <summary>For a server that nobody reaches.</summary>
+    public const string Alone = """
+        akka.actor.serializers.json = "Policyd.Actors.Hosting.NoSerializer, Policyd.Actors"
+        """;
+
     /// <summary>For Akka's remoting: on loopback unless the configuration says otherwise, and for no message but ours.</summary>
     public const string Remote = """
         akka {

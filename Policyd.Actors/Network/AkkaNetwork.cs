@@ -15,7 +15,7 @@ internal static partial class AkkaNetwork
     private const string Provider = "akka.actor.provider";
     private const string SeedNodes = "akka.cluster.seed-nodes";
 
-    /// <summary>Our defaults for what the operator's settings ask for; empty for a server that is alone.</summary>
+    /// <summary>Our defaults for what the operator's settings ask for.</summary>
     /// <exception cref="ConfigurationException">They contradict each other.</exception>
     public static Config SettingsFor(Config operators)
     {
@@ -33,6 +33,11 @@ internal static partial class AkkaNetwork
             throw new ConfigurationException($"{SeedNodes} needs {Provider} = cluster, but that is {provider}");
         }
 
+        if (provider.Length > 0 ? Is("local", provider) : !hasSeeds)
+        {
+            return ConfigurationFactory.ParseString(NetworkSettings.Alone);
+        }
+
         var remote = ConfigurationFactory.ParseString(NetworkSettings.Remote);
         if (hasSeeds || Is("cluster", provider))
         {
@@ -40,7 +45,7 @@ internal static partial class AkkaNetwork
         }
 
         // A provider that is not known here may listen as well: not beyond loopback, then.
-        return provider.Length == 0 || Is("local", provider) ? Config.Empty : remote;
+        return remote;
     }
 
     // Another kind of value reads as an empty list, and the server would be alone where it should join.

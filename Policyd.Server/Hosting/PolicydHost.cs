@@ -37,12 +37,15 @@ internal static partial class PolicydHost
         Action<IServiceCollection> server,
         CancellationToken cancellationToken)
     {
+        NoApplicationConfiguration.Use();
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Services.AddSingleton(loggers);
         builder.Services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
         builder.Services.Configure<HostOptions>(
             options => options.ShutdownTimeout = settings.Grace + PolicyServerExtensions.FlushGrace + TimeSpan.FromSeconds(5));
         server(builder.Services);
+
+        builder.Services.AddHostedService<UnusedMemory>();
 
         // After the server's own services: hosted services stop in reverse, and the drain comes before the actor system's end.
         builder.Services.AddHostedService(services => ActivatorUtilities.CreateInstance<DrainService>(services, settings.Grace));

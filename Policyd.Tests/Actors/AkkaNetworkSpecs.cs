@@ -30,6 +30,16 @@ public sealed class AkkaNetworkSpecs
     }
 
     [Theory]
+    [InlineData("", "Policyd.Actors.Hosting.NoSerializer, Policyd.Actors")]
+    [InlineData("akka.actor.provider = local", "Policyd.Actors.Hosting.NoSerializer, Policyd.Actors")]
+    [InlineData("akka.actor.provider = remote", "")]
+    [InlineData("akka.cluster.seed-nodes = [\"akka.tcp://policyd@192.0.2.1:4053\"]", "")]
+    public void Json_library_is_loaded_only_where_others_are_reached(string settings, string serializer) =>
+        Assert.Equal(
+            serializer,
+            AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString(settings)).GetString("akka.actor.serializers.json", string.Empty));
+
+    [Theory]
     [InlineData("local")]
     [InlineData("remote")]
     public void Seed_nodes_without_a_cluster_are_an_error(string provider) =>

@@ -132,6 +132,27 @@ public sealed class ServeSpecs : IDisposable
         }
     }
 
+    /// <summary>What is loaded once stays: each of these is between one and fifteen megabytes of an idle server.</summary>
+    [Fact]
+    public async Task A_server_has_no_library_in_memory_that_its_configuration_does_not_need()
+    {
+        await using var server = Start(await WriteAsync(AddScoreHeader));
+        await using (var client = await PolicyClient.ConnectAsync(await ListeningAsync(server), Cancellation))
+        {
+            await client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToBytes(), Cancellation);
+        }
+
+        string[] needless =
+        [
+            "Newtonsoft.Json", "System.ComponentModel.TypeConverter", "System.Text.Json", "linq2db", "LanguageExt.Core",
+            "Akka.Persistence.Sql", "Akka.Remote", "Akka.Cluster", "DotNetty.Common", "Google.Protobuf", "Npgsql", "MySqlConnector",
+            "Microsoft.Data.Sqlite", "StackExchange.Redis", "Microsoft.Extensions.Logging.Console", "Microsoft.Extensions.Logging.EventLog",
+        ];
+        var mapped = await File.ReadAllTextAsync($"/proc/{server.Id}/maps", Cancellation);
+        Assert.Contains("/Akka.Streams.dll", mapped, StringComparison.Ordinal);
+        Assert.DoesNotContain(needless, library => mapped.Contains($"/{library}.dll", StringComparison.Ordinal));
+    }
+
     private const string AddScoreHeader = "{ name = t, module = AddScoreHeader }";
 
     private static ProcessUnderTest Start(string configuration, params string[] arguments) =>

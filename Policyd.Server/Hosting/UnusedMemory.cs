@@ -1,0 +1,48 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Hosting;
+using Policyd.Actors.Server;
+
+namespace Policyd.Server.Hosting;
+
+/// <summary>
+/// Gives memory back to the system once nobody asks any more: what the start has left behind, and later what a busy time has. A collector
+/// that is not asked to allocate never runs, so an idle server would keep that for good: beside a mail server that has better uses for it.
+/// </summary>
+internal sealed partial class UnusedMemory(IPolicyServerHandle server) : BackgroundService
+{
+    /// <summary>Two seconds at least are between two calls of the runtime that free what its compiler keeps for its next method.</summary>
+    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(3);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var spell = new QuietSpell();
+        using var timer = new PeriodicTimer(s_period);
+        while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
+        {
+            if (spell.IsDue(server.Requests, server.RequestsInFlight))
+            {
+                GiveBack();
+            }
+        }
+    }
+
+    private static void GiveBack()
+    {
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        GC.WaitForPendingFinalizers(); // it is their thread that frees the compiler's memory
+        if (OperatingSystem.IsLinux())
+        {
+            try
+            {
+                _ = Trim(0);
+            }
+            catch (EntryPointNotFoundException)
+            {
+                // Only glibc has it, and only glibc needs it.
+            }
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int Trim(nuint pad);
+}
