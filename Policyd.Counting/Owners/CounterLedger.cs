@@ -175,7 +175,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     private OpenWindow? Find(CounterWindow window)
     {
         var open = _windows;
-        while (open is not null && open.Name != window.Name)
+        while (open is not null && !window.IsNamed(open.Name))
         {
             open = open.Next;
         }

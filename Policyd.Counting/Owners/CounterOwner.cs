@@ -309,7 +309,7 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
     private PendingLoad? LoadOf(CounterWindow window)
     {
         var load = _loads;
-        while (load is not null && load.Window.Name != window.Name)
+        while (load is not null && !window.IsNamed(load.Name))
         {
             load = load.Next;
         }
@@ -322,7 +322,7 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
         PendingLoad? before = null;
         for (var load = _loads; load is not null; (before, load) = (load, load.Next))
         {
-            if (load.Window.Name == window.Name)
+            if (window.IsNamed(load.Name))
             {
                 if (before is null)
                 {
@@ -378,6 +378,8 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
         public PendingLoad? Next { get; set; } = next;
 
         public CounterWindow Window { get; } = window;
+
+        public string Name { get; } = window.Name;
 
         /// <summary>What is known is not enough: the rows are to be read once no add is in flight.</summary>
         public bool Anew { get; } = anew;

@@ -6,7 +6,11 @@ namespace Policyd.Counting.Store;
 /// <summary>Names a row of a counter table.</summary>
 /// <param name="Key">The counter's key.</param>
 /// <param name="Time">The window's text.</param>
-public readonly record struct CounterRowId(string Key, string Time);
+public readonly record struct CounterRowId(string Key, string Time)
+{
+    /// <summary>Of the key alone: a key has hardly ever more than two rows in a commit.</summary>
+    public override int GetHashCode() => Key is null ? 0 : Key.GetHashCode(StringComparison.Ordinal) ^ (Time?.Length ?? 0);
+}
 
 /// <summary>A row of a counter table.</summary>
 /// <param name="Key">The counter's key, as the caller wrote it.</param>

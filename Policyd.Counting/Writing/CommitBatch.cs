@@ -10,7 +10,7 @@ namespace Policyd.Counting.Writing;
 /// </summary>
 internal sealed class CommitBatch
 {
-    private readonly Dictionary<(string Table, string Key, string Time), Row> _rows = [];
+    private readonly Dictionary<RowName, Row> _rows = [];
     private readonly List<Entry> _entries = [];
     private List<SettledQuestion>? _questions;
 
@@ -38,7 +38,7 @@ internal sealed class CommitBatch
     /// </summary>
     public void Take(WriteOperation write, bool isResend)
     {
-        var id = (write.Key.Table, write.Key.Key, write.Window.Time);
+        var id = new RowName(write.Key.Table, write.Key.Key, write.Window.Time);
         if (!_rows.TryGetValue(id, out var row))
         {
             _rows.Add(id, row = new Row());
@@ -176,7 +176,7 @@ internal sealed class CommitBatch
     {
         foreach (var (table, total) in totals)
         {
-            if (_rows.Remove((table, total.Key, total.Time), out var row))
+            if (_rows.Remove(new RowName(table, total.Key, total.Time), out var row))
             {
                 row.AnswerCommitted(total.Total);
             }
@@ -228,6 +228,12 @@ internal sealed class CommitBatch
                 _entries[i] = _entries[i] with { Amounts = default };
             }
         }
+    }
+
+    private readonly record struct RowName(string Table, string Key, string Time)
+    {
+        /// <summary>Of the key alone: a key has hardly ever more than two rows in a commit.</summary>
+        public override int GetHashCode() => Key.GetHashCode(StringComparison.Ordinal) ^ Table.Length;
     }
 
     private readonly record struct Entry(UInt128 RequestId, Row Row, CounterAmounts Amounts);

@@ -35,6 +35,11 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
     /// <summary>What all requests of one window have in common: a calendar window's text, a rolling one's without its bucket.</summary>
     public string Name => Rolling is null ? Time : Time[..Time.IndexOf(':', StringComparison.Ordinal)];
 
+    /// <summary>Whether this is the name of the window, without making it.</summary>
+    internal bool IsNamed(string name) => Rolling is null
+        ? name == Time
+        : Time.Length > name.Length && Time[name.Length] == ':' && Time.StartsWith(name, StringComparison.Ordinal);
+
     /// <summary>The length of one bucket of a rolling window.</summary>
     public static TimeSpan BucketLength(TimeSpan span) => TimeSpan.FromSeconds(BucketSeconds(span));
 

@@ -73,6 +73,20 @@ public sealed class CounterLedgerSpecs
     }
 
     [Fact]
+    public void Window_is_known_by_its_name_and_by_no_other()
+    {
+        CounterWindow[] windows =
+        [
+            Month, new CounterWindow("2026"), CounterWindow.Sliding(TimeSpan.FromHours(1), Noon),
+            CounterWindow.Sliding(TimeSpan.FromSeconds(360), Noon), new CounterWindow("w36")
+        ];
+        foreach (var window in windows)
+        {
+            Assert.Equal(windows.Where(one => one.Name == window.Name), windows.Where(one => one.IsNamed(window.Name)));
+        }
+    }
+
+    [Fact]
     public void Place_in_another_window_stays()
     {
         Assert.True(Reserve("m", 1).Yes);
