@@ -8,7 +8,8 @@ public static class BenchCommand
 {
     private const int Failed = 1;
 
-    public static RootCommand Create() => new("Measures policyd: load, ceiling, comparison, behind Postfix, idle connections, micro-benchmarks.")
+    public static RootCommand Create() => new(
+        "Measures policyd: load, ceiling, comparison, behind Postfix, idle connections, micro-benchmarks.")
     {
         LoadCommand.Create(),
         EchoCommand.Create(),

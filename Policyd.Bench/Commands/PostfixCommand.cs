@@ -64,7 +64,11 @@ internal static class PostfixCommand
         try
         {
             var list = new ServerList(
-                [.. result.GetValue(Policyd)!.Select(NamedValue.Parse)], [.. result.GetValue(Config)!.Select(NamedValue.Parse)], null, null, null)
+                [.. result.GetValue(Policyd)!.Select(NamedValue.Parse)],
+                [.. result.GetValue(Config)!.Select(NamedValue.Parse)],
+                Endpoint: null,
+                Against: null,
+                AgainstEndpoint: null)
             {
                 Usual = Chains.Counting("client_address", "sender"),
             };

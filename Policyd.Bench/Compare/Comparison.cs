@@ -77,7 +77,8 @@ public static class Comparison
         }
 
         return run.Figures.All.Any()
-            ? new ComparisonResult(options, InheritedSettings.Read(), servers, PairsOf(servers), run.Figures, run.Warmups, run.Sums, run.Problems)
+            ? new ComparisonResult(
+                options, InheritedSettings.Read(), servers, PairsOf(servers), run.Figures, run.Warmups, run.Sums, run.Problems)
             : throw new InvalidOperationException(string.Join(Environment.NewLine, run.Problems));
     }
 

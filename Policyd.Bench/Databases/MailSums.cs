@@ -47,9 +47,10 @@ public sealed record SumsResult(IReadOnlyDictionary<string, long> Tables, long L
         }
 
         var expected = Least == Most ? FormattableString.Invariant($"{Most:N0}") : FormattableString.Invariant($"{Least:N0} to {Most:N0}");
+        var tables = Tables.OrderBy(table => table.Key, StringComparer.Ordinal).ToArray();
         return IsExact
-            ? $"sums: exact ({expected} mails in {string.Join(", ", Tables.Keys.Order(StringComparer.Ordinal))})"
-            : $"sums: {string.Join(", ", Tables.OrderBy(table => table.Key, StringComparer.Ordinal).Select(Difference))} of {expected} mails";
+            ? $"sums: exact ({expected} mails in {string.Join(", ", tables.Select(table => table.Key))})"
+            : $"sums: {string.Join(", ", tables.Select(Difference))} of {expected} mails";
     }
 
     private string Difference(KeyValuePair<string, long> table)

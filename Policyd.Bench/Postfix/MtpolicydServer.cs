@@ -6,7 +6,9 @@ using Policyd.Bench.Servers;
 
 namespace Policyd.Bench.Postfix;
 
-/// <summary>The original with the same chain, beside a memcached for its sessions. A process of it serves one connection at a time.</summary>
+/// <summary>
+/// The original with the same chain, beside a memcached for its sessions. A process of it serves one connection at a time.
+/// </summary>
 internal static class MtpolicydServer
 {
     private const string Name = "mtpolicyd";
@@ -29,7 +31,8 @@ internal static class MtpolicydServer
         var cache = FreePort.Find([endpoint.Port]);
         var database = await databases.CreateAsync(own, cancellation).ConfigureAwait(false);
         var file = Path.Combine(own, "mtpolicyd.conf");
-        await File.WriteAllTextAsync(file, Configuration(endpoint.Port, cache.Port, sessions, database), cancellation).ConfigureAwait(false);
+        var text = Configuration(endpoint.Port, cache.Port, sessions, database);
+        await File.WriteAllTextAsync(file, text, cancellation).ConfigureAwait(false);
         string[] memcached = [Programs.Require("memcached", "memcached"), "-u", "nobody", "-l", "127.0.0.1", "-p", $"{cache.Port}"];
         var sessionCache = ServerProcess.Start(memcached, own);
         var process = ServerProcess.Start([program, "-f", "-l", "1", "-c", file], own);

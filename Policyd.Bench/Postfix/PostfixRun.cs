@@ -11,7 +11,11 @@ internal sealed class PostfixRun(PostfixOptions options, string directory, Actio
 
     /// <summary>Measures the servers one after the other.</summary>
     public static async Task<IReadOnlyList<PostfixRunResult>> RunAsync(
-        IReadOnlyList<ContenderStart> servers, PostfixOptions options, string directory, Action<string> report, CancellationToken cancellation)
+        IReadOnlyList<ContenderStart> servers,
+        PostfixOptions options,
+        string directory,
+        Action<string> report,
+        CancellationToken cancellation)
     {
         // Also mtpolicyd needs a database; SQLite has no server to start.
         var kind = options.WithMtpolicyd || servers.Any(server => server.Counts) ? options.Database : DatabaseKind.Sqlite;

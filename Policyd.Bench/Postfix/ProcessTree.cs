@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Policyd.Bench.Postfix;
 
-/// <summary>The processor time of a process and its children, also of those that have ended: from proc_pid_stat(5), in steps of 10 ms.</summary>
+/// <summary>
+/// The processor time of a process and its children, also of those that have ended: from proc_pid_stat(5), in steps of 10 ms.
+/// </summary>
 internal static class ProcessTree
 {
     private const double TicksPerSecond = 100;

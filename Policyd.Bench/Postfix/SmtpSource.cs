@@ -4,8 +4,8 @@ using Policyd.Bench.Servers;
 namespace Policyd.Bench.Postfix;
 
 /// <summary>
-/// Postfix's own load generator. A process of it has one sender and one name, so several share the sessions; each sends mail after mail over
-/// its sessions.
+/// Postfix's own load generator. A process of it has one sender and one name, so several share the sessions; each sends mail after
+/// mail over its sessions.
 /// </summary>
 internal static class SmtpSource
 {

@@ -22,7 +22,9 @@ public class BenchCommandSpecs
     [InlineData("compare --config other=x.hocon", "no server is named other, there is policyd")]
     [InlineData("compare --endpoint 127.0.0.1:1", "--endpoint is for a configuration that does not take its port")]
     [InlineData("compare --policyd new=a --policyd new=b", "the name new is taken")]
-    [InlineData("compare --stages rates,sprint", "'sprint' is no stage: known are rates, slow, idle, start, connections, memory, newkeys, keys, owners, or all")]
+    [InlineData(
+        "compare --stages rates,sprint",
+        "'sprint' is no stage: known are rates, slow, idle, start, connections, memory, newkeys, keys, owners, or all")]
     [InlineData("compare --chain long", "'long' is none of plain, counting")]
     [InlineData("compare --database oracle", "'oracle' is none of sqlite, postgresql, mariadb")]
     [InlineData("compare --stages keys,owners", "are for a chain that counts: --chain counting")]

@@ -99,7 +99,14 @@ public class ComparisonStatisticsSpecs
         ContenderStart[] servers = [new("policyd", ["policyd"], endpoint, IsOurs: true), new("echo", ["echo"], endpoint)];
         var options = new CompareOptions { Stages = Stage.Rates | Stage.Idle, Load = new LoadOptions { Endpoint = endpoint } };
         var result = new ComparisonResult(
-            options, new Dictionary<string, string>(), servers, Comparison.PairsOf(servers), figures, [new Warmup("policyd", 4, true)], [], []);
+            options,
+            new Dictionary<string, string>(),
+            servers,
+            Comparison.PairsOf(servers),
+            figures,
+            [new Warmup("policyd", 4, true)],
+            [],
+            []);
         Assert.Equal(
             """
             | plain | policyd | echo | policyd / echo |

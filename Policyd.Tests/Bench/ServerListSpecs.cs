@@ -96,7 +96,9 @@ public sealed class ServerListSpecs : IDisposable
         Assert.True(start.Counts);
         var command = await start.PrepareAsync(_directory, "module = Sql", TestContext.Current.CancellationToken);
         Assert.Equal("a", command[0]);
-        Assert.Equal($"state = {_directory}/counters, db {{ module = Sql }}", await File.ReadAllTextAsync(command[1], TestContext.Current.CancellationToken));
+        Assert.Equal(
+            $"state = {_directory}/counters, db {{ module = Sql }}",
+            await File.ReadAllTextAsync(command[1], TestContext.Current.CancellationToken));
     }
 
     private static ServerList List(string[] policyd, string[] config) =>
