@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Polling;
 using Policyd.Actors.Sessions;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
@@ -31,6 +32,8 @@ internal sealed class ServerContext : IDisposable
     }
 
     public PolicyServerModel Model { get; }
+
+    public SocketPoll Poll { get; } = SocketPoll.Start();
 
     public ILogger Logger { get; }
 
@@ -78,6 +81,7 @@ internal sealed class ServerContext : IDisposable
 
     public void Dispose()
     {
+        Poll.Dispose();
         Connections.Dispose();
         Troubles.Dispose();
         _meter.Dispose();

@@ -2,15 +2,17 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Akka.Streams;
 using Akka.Streams.Stage;
+using Policyd.Actors.Polling;
 
 namespace Policyd.Actors.Connections;
 
 /// <summary>
 /// A connected socket, TCP or UNIX, as a flow: what comes in is written, what is read comes out. Akka has no UNIX-socket
-/// stage, and its TCP stage is an actor of its own beside the stream's; here the socket's completion goes straight to the
+/// stage, and its TCP stage is an actor of its own beside the stream's; here what the socket has goes straight to the
 /// stream. One read and one write at a time. The emitted memory is the stage's own buffer: use it before pulling again.
 /// </summary>
-internal sealed class SocketStage(Socket socket, Action closed) : GraphStage<FlowShape<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>>
+internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
+    : GraphStage<FlowShape<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>>
 {
     /// <summary>Bytes: holds two usual requests of Postfix, and ten thousand idle connections hold 20 MB.</summary>
     public const int ReceiveBufferBytes = 2048;
@@ -20,66 +22,75 @@ internal sealed class SocketStage(Socket socket, Action closed) : GraphStage<Flo
 
     public override FlowShape<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>> Shape => new(_in, _out);
 
-    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, socket, closed);
+    protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, socket, poll, closed);
 
-    private sealed class Logic : InAndOutGraphStageLogic, IDisposable
+    private sealed class Logic : InAndOutGraphStageLogic, IReadable, IDisposable
     {
+        // What is known of the socket: nothing to read; the same, and the stream wants to; there may be something.
+        private const int Empty = 0;
+        private const int Wanted = 1;
+        private const int Readable = 2;
+
         private readonly SocketStage _stage;
         private readonly Socket _socket;
+        private readonly SocketPoll _poll;
         private readonly Action _closed;
-        private readonly SocketAsyncEventArgs _reading = new();
         private readonly byte[] _buffer = new byte[ReceiveBufferBytes];
-        private readonly Action<SocketAsyncEventArgs> _readDone;
-        private readonly Action<SocketAsyncEventArgs> _writeDone;
-        private SocketAsyncEventArgs? _writing;   // made at the first answer: an idle connection has none
+        private readonly Action<Logic> _readable;
+        private SocketAsyncEventArgs? _writing;   // made when the client does not take the answer at once
+        private int _descriptor = -1;
+        private int _state;
+        private volatile bool _hasEnded;
         private bool _isWriting;
 
-        public Logic(SocketStage stage, Socket socket, Action closed)
+        public Logic(SocketStage stage, Socket socket, SocketPoll poll, Action closed)
             : base(stage.Shape)
         {
-            (_stage, _socket, _closed) = (stage, socket, closed);
-            _readDone = GetAsyncCallback<SocketAsyncEventArgs>(_ => OnRead());
-            _writeDone = GetAsyncCallback<SocketAsyncEventArgs>(_ => OnWritten());
-            _reading.SetBuffer(_buffer);
-            _reading.Completed += (_, args) => _readDone(args);
+            (_stage, _socket, _poll, _closed) = (stage, socket, poll, closed);
+            _readable = GetAsyncCallback<Logic>(static logic => logic.Read());
             SetHandler(stage._in, this);
             SetHandler(stage._out, this);
         }
 
-        public override void PreStart() => Pull(_stage._in);
+        public override void PreStart()
+        {
+            _socket.Blocking = false;
+            _descriptor = _poll.Add(_socket, this);
+            Pull(_stage._in);
+        }
 
         public override void PostStop() => Dispose();
 
         public void Dispose()
         {
-            // Disposing a socket with a read under way completes that read; its callback meets a stage that is gone.
+            if (_descriptor >= 0)
+            {
+                _poll.Remove(_descriptor);
+                _descriptor = -1;
+            }
+
             _socket.Dispose();
-            _reading.Dispose();
             _writing?.Dispose();
             _closed();
         }
 
-        public override void OnPull()
+        /// <summary>On a thread of the poll.</summary>
+        public void OnReadable(bool hasEnded)
         {
-            if (!_socket.ReceiveAsync(_reading))
+            if (hasEnded)
             {
-                OnRead();
+                _hasEnded = true;
+            }
+
+            if (Interlocked.Exchange(ref _state, Readable) == Wanted)
+            {
+                _readable(this);
             }
         }
 
-        public override void OnPush()
-        {
-            var bytes = Grab(_stage._in);
-            if (_writing is null)
-            {
-                _writing = new SocketAsyncEventArgs();
-                _writing.Completed += (_, args) => _writeDone(args);
-            }
+        public override void OnPull() => Read();
 
-            _writing.SetBuffer(MemoryMarshal.AsMemory(bytes));
-            _isWriting = true;
-            Write();
-        }
+        public override void OnPush() => Write(Grab(_stage._in));
 
         // The reading side may end before the writing side does: a client that half-closes still gets its answer.
         public override void OnDownstreamFinish(Exception cause)
@@ -94,32 +105,79 @@ internal sealed class SocketStage(Socket socket, Action closed) : GraphStage<Flo
             }
         }
 
-        private void Write()
+        private void Read()
         {
-            if (!_socket.SendAsync(_writing!))
-            {
-                OnWritten();
-            }
-        }
-
-        private void OnRead()
-        {
-            if (IsClosed(_stage._out))
+            if (IsClosed(_stage._out) || !IsAvailable(_stage._out))
             {
                 return;
             }
 
-            if (_reading.SocketError == SocketError.Success && _reading.BytesTransferred > 0)
+            while (Interlocked.CompareExchange(ref _state, Wanted, Empty) == Readable)
             {
-                Push(_stage._out, _buffer.AsMemory(0, _reading.BytesTransferred));
+                Volatile.Write(ref _state, Empty);   // before the read: what comes after it is told again
+                var count = _socket.Receive(_buffer, SocketFlags.None, out var error);
+                if (error != SocketError.WouldBlock)
+                {
+                    OnRead(count, error);
+                    return;
+                }
             }
-            else if (_reading.SocketError == SocketError.Success)
+
+            _poll.Await(_socket, this);
+        }
+
+        private void OnRead(int count, SocketError error)
+        {
+            if (error != SocketError.Success)
+            {
+                CompleteStage();   // reset by the peer: nobody is left to answer, and it is no news to anyone
+            }
+            else if (count == 0)
             {
                 Complete(_stage._out);
             }
             else
             {
-                CompleteStage();   // reset by the peer: nobody is left to answer, and it is no news to anyone
+                if (count == _buffer.Length || _hasEnded)
+                {
+                    Volatile.Write(ref _state, Readable);   // there is more, and it is not told again
+                }
+
+                Push(_stage._out, _buffer.AsMemory(0, count));
+            }
+        }
+
+        private void Write(ReadOnlyMemory<byte> bytes)
+        {
+            var count = _socket.Send(bytes.Span, SocketFlags.None, out var error);
+            if (error == SocketError.Success && count == bytes.Length)
+            {
+                Written();
+            }
+            else if (error is SocketError.Success or SocketError.WouldBlock)
+            {
+                WriteLater(bytes[count..]);
+            }
+            else
+            {
+                CompleteStage();
+            }
+        }
+
+        private void WriteLater(ReadOnlyMemory<byte> bytes)
+        {
+            if (_writing is null)
+            {
+                var done = GetAsyncCallback<SocketAsyncEventArgs>(_ => OnWritten());
+                _writing = new SocketAsyncEventArgs(true);
+                _writing.Completed += (_, args) => done(args);   // on a thread of the pool
+            }
+
+            _isWriting = true;
+            _writing.SetBuffer(MemoryMarshal.AsMemory(bytes));
+            if (!_socket.SendAsync(_writing))
+            {
+                OnWritten();
             }
         }
 
@@ -128,17 +186,20 @@ internal sealed class SocketStage(Socket socket, Action closed) : GraphStage<Flo
             if (_writing!.SocketError != SocketError.Success)
             {
                 CompleteStage();
-                return;
             }
-
-            if (_writing.BytesTransferred < _writing.Count)
+            else if (_writing.BytesTransferred < _writing.Count)
             {
-                _writing.SetBuffer(_writing.Offset + _writing.BytesTransferred, _writing.Count - _writing.BytesTransferred);
-                Write();
-                return;
+                WriteLater(_writing.MemoryBuffer[_writing.BytesTransferred..]);
             }
+            else
+            {
+                _isWriting = false;
+                Written();
+            }
+        }
 
-            _isWriting = false;
+        private void Written()
+        {
             if (IsClosed(_stage._in))
             {
                 Close();

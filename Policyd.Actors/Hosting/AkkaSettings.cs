@@ -26,5 +26,17 @@ internal static class AkkaSettings
             default-dispatcher { throughput = 30 }
           }
         }
+        policyd {
+          connections-dispatcher {
+            type = "Policyd.Actors.Dispatching.RequestPathDispatcherConfigurator, Policyd.Actors"
+            throughput = 30
+            may-block = off
+          }
+          sessions-dispatcher {
+            type = "Policyd.Actors.Dispatching.RequestPathDispatcherConfigurator, Policyd.Actors"
+            throughput = 30
+            may-block = on
+          }
+        }
         """;
 }

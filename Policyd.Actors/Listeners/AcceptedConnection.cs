@@ -36,6 +36,6 @@ internal sealed record AcceptedConnection(Socket Socket, ManagedConnection Manag
         var connection = Managed;
         var requests = Flow.FromGraph(new PolicyFraming(server.Limits, TimeSpan.FromMilliseconds(server.RequestTimeout), connection))
             .Via(new RequestStage(server, Listener, connection, peer));
-        Flow.FromGraph(new SocketStage(Socket, () => server.Connections.Leave(connection))).Join(requests).Run(materializer);
+        Flow.FromGraph(new SocketStage(Socket, server.Poll, () => server.Connections.Leave(connection))).Join(requests).Run(materializer);
     }
 }

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
+using Policyd.Actors.Dispatching;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
@@ -85,7 +86,9 @@ internal sealed class PolicyServer : IPolicyServerHandle
             var routers = StartRouters(system, logger);
             Server.UnexpectedEnd.Watch(system, logger, [.. routers, .. _counters?.Actors ?? []]);
             var context = new ServerContext(_model, routers, logger);
-            var materializer = ActorMaterializer.Create(system);
+            system.RegisterOnTermination(context.Poll.Dispose);
+            var materializer = ActorMaterializer.Create(
+                system, ActorMaterializerSettings.Create(system).WithDispatcher(RequestPathDispatcher.Connections));
             (_context, _materializer) = (context, materializer);
             foreach (var listener in _listeners)
             {
@@ -186,9 +189,13 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private IActorRef[] StartRouters(ActorSystem system, ILogger logger)
     {
         var runner = new RequestRunner(_model.Sessions, logger);
-        var settings = new RouterSettings(KeepQuiet: 256, StuckAfter: 2 * _model.Options.RequestTimeout);
+        var settings = new RouterSettings(KeepQuiet: 256, StuckAfter: 2 * _model.Options.RequestTimeout)
+        {
+            SessionDispatcher = RequestPathDispatcher.Sessions,
+        };
+        var router = InstanceRouterActor.Props(runner, settings, logger).WithDispatcher(RequestPathDispatcher.Connections);
         return [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount))
-            .Select(index => system.ActorOf(InstanceRouterActor.Props(runner, settings, logger), $"instances-{index}"))];
+            .Select(index => system.ActorOf(router, $"instances-{index}"))];
     }
 
     private async Task DrainOnceAsync(TimeSpan grace)

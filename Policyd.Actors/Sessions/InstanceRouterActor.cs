@@ -24,7 +24,7 @@ internal sealed class InstanceRouterActor : UntypedActor
 
     public InstanceRouterActor(RequestRunner runner, RouterSettings settings, ILogger logger)
     {
-        _sessions = Akka.Actor.Props.CreateBy(new Producer<SessionActor>(() => new SessionActor(runner)));
+        _sessions = Akka.Actor.Props.CreateBy(new Producer<SessionActor>(() => new SessionActor(runner))).WithDispatcher(settings.SessionDispatcher);
         _settings = settings;
         _logger = logger;
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Dispatching;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Logging;
@@ -33,7 +34,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
         ChainOutcome outcome;
         try
         {
-            outcome = await pending.VirtualHost.RunAsync(pending.Request, session, pending.Remaining).ConfigureAwait(false);
+            outcome = await RunChain(pending, session).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -48,6 +49,20 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
 
         pending.Complete(outcome);
         return stored ? outcome.Session : null;
+    }
+
+    // Plugins may block the thread: nothing waits for it meanwhile.
+    private static ValueTask<ChainOutcome> RunChain(PendingRequest pending, Session session)
+    {
+        var closed = RunNext.Close();
+        try
+        {
+            return pending.VirtualHost.RunAsync(pending.Request, session, pending.Remaining);
+        }
+        finally
+        {
+            RunNext.Open(closed);
+        }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -23,7 +23,8 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
     private const int Warm = 300;
     private const int Requests = 2000;
 
-    private const double MostWorkItems = 7;
+    // None: the thread that reads a request answers it. What is counted is the rest of the process.
+    private const double MostWorkItems = 1;
 
 #if DEBUG
     private const long Slack = 500;   // the compiler makes the state machines of async methods classes here
@@ -208,7 +209,9 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
             socket.Send(request);
             for (var read = 0; !answer.AsSpan(0, read).EndsWith("\n\n"u8);)
             {
-                read += socket.Receive(answer.AsSpan(read));
+                var count = socket.Receive(answer.AsSpan(read));
+                Assert.True(count > 0, $"the connection was closed at request {i}, after {read} bytes of an answer");
+                read += count;
             }
         }
 

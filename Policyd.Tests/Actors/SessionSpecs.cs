@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Sessions;
@@ -129,6 +130,56 @@ public sealed class SessionSpecs
             await again.SendAsync(ServerUnderTest.Request("stuck"));
             return await ServerUnderTest.ReadToEndOrAnswerAsync(again) == "action=ok\n\n";
         });
+        release.Set();
+    }
+
+    [Fact]
+    public async Task Plugins_that_block_more_threads_than_there_are_hold_neither_other_connections_nor_their_own_deadlines()
+    {
+        using var release = new ManualResetEventSlim();
+        var blocked = 0;
+        await using var server = await ServerUnderTest.RunningAsync(
+            context =>
+            {
+                if (context.Request.Recipient == "hang")
+                {
+                    Interlocked.Increment(ref blocked);
+                    release.Wait();
+                }
+
+                return ServerUnderTest.Answer("ok");
+            },
+            "request_timeout = 8s, on_error = \"defer late\"");
+        using var open = await server.ConnectAsync();
+        await open.SendAsync(ServerUnderTest.Request("before"));
+        Assert.Equal("action=ok\n\n", await ServerUnderTest.ReadAnswersAsync(open, 1));
+
+        // One at a time: each takes a thread that those before it have left.
+        var hanging = new List<Socket>();
+        for (var i = 0; i < Environment.ProcessorCount + 2; i++)
+        {
+            hanging.Add(await server.ConnectAsync());
+            await hanging[i].SendAsync(ServerUnderTest.Request($"stuck{i}", "hang"));
+            await Eventually.Holds($"{i + 1} threads to be blocked", () => Volatile.Read(ref blocked) == i + 1);
+        }
+
+        // What needs no plugin is answered by the thread that runs none; what needs one, by a thread of the pool.
+        using var malformed = await server.ConnectAsync();
+        await malformed.SendAsync("nonsense\n\n"u8.ToArray());
+        Assert.Equal("action=defer late\n\n", await ServerUnderTest.ReadToEndAsync(malformed));
+        for (var i = 0; i < 20; i++)
+        {
+            await open.SendAsync(ServerUnderTest.Request($"after{i}"));
+            Assert.Equal("action=ok\n\n", await ServerUnderTest.ReadAnswersAsync(open, 1));
+            Assert.Equal("ok", await server.AskAsync($"new{i}"));
+        }
+
+        foreach (var socket in hanging)
+        {
+            Assert.Equal("action=defer late\n\n", await ServerUnderTest.ReadToEndAsync(socket));
+            socket.Dispose();
+        }
+
         release.Set();
     }
 
