@@ -324,6 +324,11 @@ internal abstract class SqlCounterStore : ICounterStore
         await Reader.DisposeAsync().ConfigureAwait(false);
     }
 
+    /// <summary>Rows were deleted on the writer's connection.</summary>
+    protected virtual void OnRowsDeleted()
+    {
+    }
+
     /// <summary>What a database needs before its first table.</summary>
     protected virtual Task BeforeSchemaAsync(DbConnection connection, CancellationToken ct) => Task.CompletedTask;
 
@@ -540,6 +545,7 @@ internal abstract class SqlCounterStore : ICounterStore
         }
 
         await transaction.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        OnRowsDeleted();
         return deleted;
     }
 

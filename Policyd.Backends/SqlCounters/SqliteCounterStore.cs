@@ -8,7 +8,7 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Backends.SqlCounters;
 
 /// <summary>
-/// Counter tables in SQLite: one prepared upsert, run for each row. WAL lets loads go on while a commit runs; synchronous=FULL
+/// Counter tables in SQLite: prepared statements, run for each row. WAL lets loads go on while a commit runs; synchronous=FULL
 /// (set by the database) makes an answered commit survive a power cut.
 /// </summary>
 internal sealed class SqliteCounterStore : SqlCounterStore
@@ -17,14 +17,15 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
     // The statements are only touched in their lane. A lane that failed comes with a new connection, whose statements are prepared anew.
     private readonly SqliteDatabase _database;
-    private readonly SqliteStatements _writing = new();
+    private readonly SqliteRowWriter _rows;
     private readonly SqliteStatements _reading = new();
 
     public SqliteCounterStore(SqliteDatabase database)
         : base(database)
     {
         _database = database;
-        Writer.Closing += _writing.Dispose;
+        _rows = new SqliteRowWriter(Quote);
+        Writer.Closing += _rows.Dispose;
         Reader.Closing += _reading.Dispose;
     }
 
@@ -49,27 +50,32 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
+    protected override void OnRowsDeleted() => _rows.Forget();
+
     protected override Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
-        var statements = _writing.For((SqliteConnection)connection);
+        var statements = _rows.On((SqliteConnection)connection);
         // IMMEDIATE: a transaction that begins as a reader could find at its first write that it must start anew.
         statements["BEGIN IMMEDIATE"].Run();
         try
         {
+            _rows.Begin();
             Record(statements, plan.Commit);
             foreach (var table in plan.Tables)
             {
                 foreach (var row in table.Rows)
                 {
-                    Write(statements, table.Info.Table, row);
+                    _rows.Write(table.Info.Table, row);
                 }
             }
 
             committing();
             statements["COMMIT"].Run();
+            _rows.Committed(plan);
         }
         catch (SqliteException)
         {
+            _rows.Forget();
             RollBack(statements);
             throw;
         }
@@ -95,7 +101,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
             select.Bind(3, times.To);
             while (select.Step())
             {
-                AddLoaded(rows, names, select.Text(0), Amounts(select, 1));
+                AddLoaded(rows, names, select.Text(0), select.Amounts(1));
             }
         }
 
@@ -123,9 +129,6 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);
-
-    private static CounterAmounts Amounts(SqliteStatement statement, int first) =>
-        new(statement.Int64(first), statement.Int64(first + 1), statement.Int64(first + 2), statement.Int64(first + 3));
 
     // Some errors (a full disk, an I/O error) have rolled back already, and ROLLBACK says so.
     private static void RollBack(SqliteStatements statements)
@@ -169,29 +172,6 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
             set.Run();
         }
-    }
-
-    private void Write(SqliteStatements statements, string table, PlannedRow row)
-    {
-        var upsert = statements.Upsert(table, row.Absolute, UpsertOf);
-        upsert.Bind(1, row.Id.Key);
-        upsert.Bind(2, row.Id.Time);
-        upsert.Bind(3, row.Amounts.Count);
-        upsert.Bind(4, row.Amounts.CountRcpt);
-        upsert.Bind(5, row.Amounts.Size);
-        upsert.Bind(6, row.Amounts.SizeRcpt);
-        if (upsert.Step())
-        {
-            row.Read(Amounts(upsert, 0));
-            upsert.Reset();
-        }
-    }
-
-    private string UpsertOf(string table, bool absolute)
-    {
-        var sets = Metrics.Select(m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("min", "max", m, $"excluded.{m}")}");
-        return $"INSERT INTO {Quote(table)} (\"key\", \"time\", {Columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
-            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING {Columns}";
     }
 
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
@@ -277,59 +257,5 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     {
         using var command = Command(connection, sql, ("@table", table));
         return Convert.ToInt64(await command.ExecuteScalarAsync(ct).ConfigureAwait(false), CultureInfo.InvariantCulture);
-    }
-}
-
-/// <summary>The prepared statements of a lane's present connection.</summary>
-internal sealed class SqliteStatements : IDisposable
-{
-    private readonly Dictionary<string, SqliteStatement> _byText = new(StringComparer.Ordinal);
-    private readonly Dictionary<(string Table, bool Absolute), SqliteStatement> _upserts = [];
-    private SqliteConnection? _connection;
-
-    public SqliteStatement this[string sql]
-    {
-        get
-        {
-            if (!_byText.TryGetValue(sql, out var statement))
-            {
-                _byText.Add(sql, statement = new SqliteStatement(_connection!, sql));
-            }
-
-            return statement;
-        }
-    }
-
-    public SqliteStatements For(SqliteConnection connection)
-    {
-        if (!ReferenceEquals(_connection, connection))
-        {
-            Dispose();
-            _connection = connection;
-        }
-
-        return this;
-    }
-
-    /// <summary>An upsert by its table: making its text for each row to look it up would cost more than the row.</summary>
-    public SqliteStatement Upsert(string table, bool absolute, Func<string, bool, string> text)
-    {
-        if (!_upserts.TryGetValue((table, absolute), out var statement))
-        {
-            _upserts.Add((table, absolute), statement = this[text(table, absolute)]);
-        }
-
-        return statement;
-    }
-
-    public void Dispose()
-    {
-        foreach (var statement in _byText.Values)
-        {
-            statement.Dispose();
-        }
-
-        _byText.Clear();
-        _upserts.Clear();
     }
 }

@@ -1,11 +1,12 @@
 using System.Text;
 using Microsoft.Data.Sqlite;
+using Policyd.Plugins.Counters;
 using SQLitePCL;
 
 namespace Policyd.Backends.SqlCounters;
 
 /// <summary>
-/// A prepared statement on SQLite's own interface. The upsert runs for each row of a commit, and the objects that ADO.NET
+/// A prepared statement on SQLite's own interface. A statement runs for each row of a commit, and the objects that ADO.NET
 /// makes for every run cost as much as the row itself.
 /// </summary>
 internal sealed class SqliteStatement : IDisposable
@@ -13,6 +14,7 @@ internal sealed class SqliteStatement : IDisposable
     private readonly sqlite3 _database;
     private readonly sqlite3_stmt _statement;
     private byte[] _utf8 = new byte[256];
+    private string? _again;
 
     public SqliteStatement(SqliteConnection connection, string sql)
     {
@@ -29,6 +31,17 @@ internal sealed class SqliteStatement : IDisposable
         }
 
         Check(raw.sqlite3_bind_text(_statement, parameter, _utf8.AsSpan(0, Encoding.UTF8.GetBytes(value, _utf8))));
+    }
+
+    /// <summary>Binds a text that is mostly the same as at the last run, such as a window: only when it changed.</summary>
+    public void BindAgain(int parameter, string value)
+    {
+        if (_again != value)
+        {
+            _again = null;
+            Bind(parameter, value);
+            _again = value;
+        }
     }
 
     public void Bind(int parameter, long value) => Check(raw.sqlite3_bind_int64(_statement, parameter, value));
@@ -65,6 +78,12 @@ internal sealed class SqliteStatement : IDisposable
     }
 
     public long Int64(int column) => raw.sqlite3_column_int64(_statement, column);
+
+    /// <summary>The four sums, from a column on.</summary>
+    public CounterAmounts Amounts(int first) => new(Int64(first), Int64(first + 1), Int64(first + 2), Int64(first + 3));
+
+    /// <summary>How many rows the last run changed, if it changes rows.</summary>
+    public int Changes => raw.sqlite3_changes(_database);
 
     public string Text(int column) => raw.sqlite3_column_text(_statement, column).utf8_to_string();
 

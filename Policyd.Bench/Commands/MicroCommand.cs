@@ -23,7 +23,7 @@ internal static class MicroCommand
         };
         var command = new Command(
             "micro",
-            "Micro-benchmarks of the reader, the chain, the session store, the ids of counters and the log's line: time and allocation of one request.")
+            "Micro-benchmarks of the reader, the chain, the session store, the ids and the store of counters and the log's line: time and allocation of one request.")
             {
                 quick, filter
             };
@@ -40,6 +40,7 @@ internal static class MicroCommand
                     typeof(LogBenchmarks),
                     typeof(SessionStoreBenchmarks),
                     typeof(CounterIdBenchmarks),
+                    typeof(CounterStoreBenchmarks),
                 ])
                 .Run(["--filter", result.GetRequiredValue(filter)], config)
                 .ToArray();

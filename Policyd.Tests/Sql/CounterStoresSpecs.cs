@@ -1,4 +1,5 @@
 using System.Data.Common;
+using CsCheck;
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
@@ -27,6 +28,94 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
         Assert.Equal(new CounterAmounts(7, 9, 11, 13), await Load("192.0.2.7"));
         Assert.Equal(new CounterAmounts(1, 1, 1, 1), await Load("192.0.2.8"));
         Assert.Equal(8, Assert.Single(await Commit(Add("192.0.2.7", 1, 1))).Row.Total.Count);
+    }
+
+    [Fact]
+    public async Task Another_program_that_writes_between_two_commits_is_seen_at_the_next()
+    {
+        await Store.PrepareAsync(Table, Cancel);
+        await Commit(Add("a", 1, 1), Add("b", 1, 1));
+        Assert.Equal(2, Assert.Single(await Commit(Add("a", 1, 1))).Row.Total.Count);
+        SqliteFile.Execute(_folder["counters.db"], $"UPDATE {Table} SET count = 100");
+
+        // A commit of one row notices; the other row is not in that commit, and was changed all the same.
+        Assert.Equal(101, Assert.Single(await Commit(Add("a", 1, 1))).Row.Total.Count);
+        Assert.Equal(101, Assert.Single(await Commit(Add("b", 1, 1))).Row.Total.Count);
+        SqliteFile.Execute(_folder["counters.db"], $"DELETE FROM {Table}");
+        Assert.Equal([1, 1], (await Commit(Add("a", 1, 1), Add("b", 1, 1))).Select(total => total.Row.Total.Count));
+        Assert.Equal(2, SqliteFile.Number(_folder["counters.db"], $"SELECT sum(count) FROM {Table}"));
+    }
+
+    [Fact]
+    public async Task Totals_are_those_of_the_file_whoever_writes_purges_and_fails_in_between()
+    {
+        var info = await Store.PrepareAsync(Table, Cancel);
+        Assert.Empty(info.Warnings);
+        await Gen.Int[0, 5].List[1, 60].SampleAsync(
+            async turns =>
+            {
+                await using var store = Database.CreateCounterStore();
+                SqliteFile.Execute(_folder["counters.db"], $"DELETE FROM {Table}");
+                var (node, sequence, model) = (Guid.NewGuid(), 0L, new Dictionary<string, long>());
+                foreach (var (turn, number) in turns.Select((turn, number) => (turn, number)))
+                {
+                    var key = $"k{number % 3}";
+                    switch (turn)
+                    {
+                        case 0:
+                            SqliteFile.Execute(_folder["counters.db"], $"UPDATE {Table} SET count = count + 10 WHERE key = '{key}'");
+                            if (model.TryGetValue(key, out var there))
+                            {
+                                model[key] = there + 10;
+                            }
+
+                            break;
+                        case 1:
+                            await store.PurgeWindowsAsync(Table, _ => true, Cancel);
+                            model.Clear();
+                            break;
+                        case 2 when sequence > 0:
+                            await Assert.ThrowsAsync<CounterStoreException>(() => Write(sequence, Add(key, 1, 1)));
+                            break;
+                        case 3:
+                            await Write(++sequence, Add(key, 7, 7) with { Absolute = true });
+                            model[key] = 7;
+                            break;
+                        default:
+                            var totals = await Write(++sequence, Add(key, 1, 1), Add("k1", 2, 2));
+                            model[key] = model.GetValueOrDefault(key) + 1;
+                            model["k1"] = model.GetValueOrDefault("k1") + 2;
+                            Assert.All(totals, total => Assert.Equal(model[total.Row.Key], total.Row.Total.Count));
+                            break;
+                    }
+                }
+
+                Assert.Equal(
+                    model.Select(row => $"{row.Key}|{row.Value}").Order(StringComparer.Ordinal),
+                    SqliteFile.Rows(_folder["counters.db"], $"SELECT key, count FROM {Table} ORDER BY key"));
+
+                Task<IReadOnlyList<(string Table, CounterRow Row)>> Write(long seq, params CounterDelta[] deltas) =>
+                    store.CommitAsync(new CounterCommit(node, seq, DateTimeOffset.UtcNow, [], deltas), Cancel);
+            },
+            iter: 12,
+            threads: 1);
+    }
+
+    [Fact]
+    public void Known_totals_are_bounded_and_what_is_asked_for_stays()
+    {
+        var known = new KnownTotals(generation: 10);
+        for (var number = 0; number < 100; number++)
+        {
+            known.Set(new CounterRowId("often", "t"), new CounterAmounts(number, 0, 0, 0));
+            known.Set(new CounterRowId($"{number}", "t"), default);
+        }
+
+        Assert.True(known.TryGet(new CounterRowId("often", "t"), out var total));
+        Assert.Equal(99, total.Count);
+        Assert.InRange(Enumerable.Range(0, 100).Count(number => known.TryGet(new CounterRowId($"{number}", "t"), out _)), 9, 20);
+        known.Forget();
+        Assert.False(known.TryGet(new CounterRowId("often", "t"), out _));
     }
 
     [Fact]
