@@ -19,6 +19,10 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     // Far below max_allowed_packet, whose smallest default is 1 MB.
     private const int RowsOfAStatement = 500;
 
+    private static readonly string s_set = $" ON DUPLICATE KEY UPDATE {string.Join(", ", Metrics.Select(m => $"{m} = VALUES({m})"))}; ";
+    private static readonly string s_add = " ON DUPLICATE KEY UPDATE "
+        + $"{string.Join(", ", Metrics.Select(m => $"{m} = {Saturated("LEAST", "GREATEST", m, $"VALUES({m})")}"))}; ";
+
     // What a collation takes for one key is the server's, and the same for all its tables.
     private readonly ConcurrentDictionary<string, (KeyFolding Folding, string? Pairs)> _foldings = new(StringComparer.Ordinal);
 
@@ -215,9 +219,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
                 .Append(CultureInfo.InvariantCulture, $"({keys[i]}, {time}, {a.Count}, {a.CountRcpt}, {a.Size}, {a.SizeRcpt})");
         }
 
-        var absolute = rows[0].Absolute;
-        var sets = Metrics.Select(m => absolute ? $"{m} = VALUES({m})" : $"{m} = {Saturated("LEAST", "GREATEST", m, $"VALUES({m})")}");
-        sql.Append(CultureInfo.InvariantCulture, $" ON DUPLICATE KEY UPDATE {string.Join(", ", sets)}; ");
+        sql.Append(rows[0].Absolute ? s_set : s_add);
         foreach (var (time, name) in times)
         {
             var ofTime = times.Count == 1 ? keys : keys.Where((_, i) => rows[i].Id.Time == time);

@@ -21,6 +21,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
     // As what keys are compared: text that is given for a column of another type would be compared as text.
     private readonly ConcurrentDictionary<string, string> _keyTypes = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Table, bool Absolute), string> _upserts = [];
 
     protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
@@ -159,14 +160,24 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         },
     };
 
-    private NpgsqlBatchCommand Upsert(string table, List<PlannedRow> rows, bool absolute)
+    // Only asked for in the writer's lane.
+    private string UpsertText(string table, bool absolute)
     {
-        var sets = Metrics.Select(
-            m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("LEAST", "GREATEST", "row." + m, "excluded." + m)}");
-        return new NpgsqlBatchCommand(
-            $"INSERT INTO {Quote(table)} AS row (\"key\", \"time\", {Columns}) SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "
-            + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING row.\"key\"::text, row.\"time\", "
-            + $"{string.Join(", ", Metrics.Select(m => "row." + m))}")
+        if (!_upserts.TryGetValue((table, absolute), out var text))
+        {
+            var sets = Metrics.Select(
+                m => absolute ? $"{m} = excluded.{m}" : $"{m} = {Saturated("LEAST", "GREATEST", "row." + m, "excluded." + m)}");
+            text = $"INSERT INTO {Quote(table)} AS row (\"key\", \"time\", {Columns}) SELECT * FROM unnest($1, $2, $3, $4, $5, $6) "
+                + $"ON CONFLICT (\"key\", \"time\") DO UPDATE SET {string.Join(", ", sets)} RETURNING row.\"key\"::text, row.\"time\", "
+                + $"{string.Join(", ", Metrics.Select(m => "row." + m))}";
+            _upserts.Add((table, absolute), text);
+        }
+
+        return text;
+    }
+
+    private NpgsqlBatchCommand Upsert(string table, List<PlannedRow> rows, bool absolute) =>
+        new(UpsertText(table, absolute))
         {
             Parameters =
             {
@@ -178,7 +189,6 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
                 Value(rows.ConvertAll(row => row.Amounts.SizeRcpt), NpgsqlDbType.Array | NpgsqlDbType.Bigint),
             },
         };
-    }
 
     private async Task<IReadOnlyList<(string Done, string Sql)>> StepsAsync(DbConnection connection, string table, CancellationToken ct)
     {

@@ -21,6 +21,7 @@ internal abstract class SqlCounterStore : ICounterStore
     private readonly SqlDatabase _database;
     private readonly ConcurrentDictionary<string, CounterTableInfo> _tables = new(StringComparer.Ordinal);
     private volatile bool _schemaIsReady;
+    private CommitPlan? _plan;
     private IReadOnlyList<string> _upgraded = [];
 
     protected SqlCounterStore(SqlDatabase database)
@@ -92,11 +93,12 @@ internal abstract class SqlCounterStore : ICounterStore
 
     private async Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitOnceAsync(CounterCommit commit, CancellationToken ct)
     {
-        var plan = CommitPlan.Create(commit, InfoOf);
+        var plan = Interlocked.Exchange(ref _plan, null) ?? new CommitPlan();
+        plan.Fill(commit, InfoOf);
         var committing = false;
         try
         {
-            return await Writer.RunAsync(
+            var totals = await Writer.RunAsync(
                 async (connection, _) =>
                 {
                     await CommitAsync(connection, plan, () => committing = true).ConfigureAwait(false);
@@ -104,6 +106,8 @@ internal abstract class SqlCounterStore : ICounterStore
                 },
                 ct,
                 () => committing).ConfigureAwait(false);
+            _plan = plan;
+            return totals;
         }
         catch (CounterStoreException e) when (e.InnerException is { } cause && _database.Classify(cause).Duplicate)
         {

@@ -5,36 +5,38 @@ namespace Policyd.Counting.Store;
 
 /// <summary>
 /// A commit as the database is to see it: each row once, tables and rows in one order on every node (two nodes whose rows overlap
-/// would otherwise deadlock), keys as the table holds them.
+/// would otherwise deadlock), keys as the table holds them. One plan is filled for commit after commit: what it is made of stays.
 /// </summary>
 internal sealed class CommitPlan
 {
-    private CommitPlan(CounterCommit commit, List<PlannedTable> tables)
+    private readonly Dictionary<string, PlannedTable> _byName = new(StringComparer.Ordinal);
+
+    public CounterCommit Commit { get; private set; } = null!;
+
+    public List<PlannedTable> Tables { get; } = [];
+
+    public void Fill(CounterCommit commit, Func<string, CounterTableInfo> infoOf)
     {
         Commit = commit;
-        Tables = tables;
-    }
-
-    public CounterCommit Commit { get; }
-
-    public List<PlannedTable> Tables { get; }
-
-    public static CommitPlan Create(CounterCommit commit, Func<string, CounterTableInfo> infoOf)
-    {
-        var tables = new Dictionary<string, PlannedTable>(StringComparer.Ordinal);
+        Tables.Clear();
         foreach (var delta in commit.Deltas)
         {
-            if (!tables.TryGetValue(delta.Table, out var table))
+            if (!_byName.TryGetValue(delta.Table, out var table))
             {
-                tables.Add(delta.Table, table = new PlannedTable(infoOf(delta.Table)));
+                _byName.Add(delta.Table, table = new PlannedTable(infoOf(delta.Table)));
+            }
+
+            if (!Tables.Contains(table))
+            {
+                table.Begin(infoOf(delta.Table));
+                Tables.Add(table);
             }
 
             table.Add(delta);
         }
 
-        var ordered = tables.Values.OrderBy(t => t.Info.Table, StringComparer.Ordinal).ToList();
-        ordered.ForEach(t => t.Sort());
-        return new CommitPlan(commit, ordered);
+        Tables.Sort(static (a, b) => string.CompareOrdinal(a.Info.Table, b.Info.Table));
+        Tables.ForEach(static table => table.Sort());
     }
 
     /// <summary>The request ids as the commits table holds them: 16 bytes each, big-endian.</summary>
@@ -83,18 +85,36 @@ internal sealed class CommitPlan
 /// <summary>The rows of one table in a commit.</summary>
 internal sealed class PlannedTable(CounterTableInfo info)
 {
-    private readonly Dictionary<CounterRowId, PlannedRow> _byId = [];
+    // Of a larger commit, such as the first after an outage, nothing is kept for the next.
+    private const int Kept = 4096;
 
-    public CounterTableInfo Info { get; } = info;
+    private Dictionary<CounterRowId, PlannedRow> _byId = [];
+    private List<PlannedRow> _made = [];
 
-    public List<PlannedRow> Rows { get; } = [];
+    public CounterTableInfo Info { get; private set; } = info;
+
+    public List<PlannedRow> Rows { get; private set; } = [];
+
+    /// <summary>Another commit: no rows yet.</summary>
+    public void Begin(CounterTableInfo info)
+    {
+        Info = info;
+        if (_made.Count > Kept)
+        {
+            (_byId, _made, Rows) = ([], [], []);
+        }
+
+        _byId.Clear();
+        Rows.Clear();
+    }
 
     public void Add(CounterDelta delta)
     {
         var id = IdOf(delta.Key, delta.Time);
         if (!_byId.TryGetValue(id, out var row))
         {
-            _byId.Add(id, row = new PlannedRow(id, new CounterRowId(delta.Key, delta.Time)));
+            row = Make(id, new CounterRowId(delta.Key, delta.Time));
+            _byId.Add(id, row);
             Rows.Add(row);
         }
 
@@ -106,18 +126,30 @@ internal sealed class PlannedTable(CounterTableInfo info)
 
     public PlannedRow? Find(string key, string time) => _byId.GetValueOrDefault(new CounterRowId(key, time));
 
-    public void Sort() => Rows.Sort(
-        (a, b) => string.CompareOrdinal(a.Id.Key, b.Id.Key) is not 0 and var order ? order : string.CompareOrdinal(a.Id.Time, b.Id.Time));
+    public void Sort() => Rows.Sort(static (a, b) => string.CompareOrdinal(a.Id.Key, b.Id.Key) is not 0 and var order
+        ? order
+        : string.CompareOrdinal(a.Id.Time, b.Id.Time));
+
+    private PlannedRow Make(CounterRowId id, CounterRowId askedFor)
+    {
+        if (Rows.Count == _made.Count)
+        {
+            _made.Add(new PlannedRow());
+        }
+
+        var row = _made[Rows.Count];
+        row.Begin(id, askedFor);
+        return row;
+    }
 }
 
 /// <summary>One row of a commit: what it becomes or what is added, and in the end its total.</summary>
-/// <param name="id">As the table holds it.</param>
-/// <param name="askedFor">The name by which a caller asked for it.</param>
-internal sealed class PlannedRow(CounterRowId id, CounterRowId askedFor)
+internal sealed class PlannedRow
 {
     private List<CounterRowId>? _alsoAskedFor;
 
-    public CounterRowId Id { get; } = id;
+    /// <summary>As the table holds it.</summary>
+    public CounterRowId Id { get; private set; }
 
     public CounterAmounts Amounts { get; private set; }
 
@@ -127,10 +159,18 @@ internal sealed class PlannedRow(CounterRowId id, CounterRowId askedFor)
 
     public CounterAmounts Total { get; private set; }
 
-    public CounterRowId AskedFor { get; } = askedFor;
+    /// <summary>The name by which a caller asked for it.</summary>
+    public CounterRowId AskedFor { get; private set; }
 
     /// <summary>Other names by which callers asked for this row: there are hardly ever any.</summary>
     public IReadOnlyList<CounterRowId>? AlsoAskedFor => _alsoAskedFor;
+
+    /// <summary>Another row, with nothing added yet.</summary>
+    public void Begin(CounterRowId id, CounterRowId askedFor)
+    {
+        (Id, AskedFor, _alsoAskedFor) = (id, askedFor, null);
+        (Amounts, Total, Absolute, IsRead) = (default, default, false, false);
+    }
 
     public void Apply(CounterDelta delta)
     {
