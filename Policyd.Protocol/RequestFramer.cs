@@ -28,7 +28,7 @@ public sealed class RequestFramer(RequestLimits limits)
     // What an idle connection may keep: one unusual request must not cost its memory for as long as Postfix stays connected.
     private const int LargestIdleBuffer = 4096;
 
-    // Holds what has come and was not taken: from _start to _end. _scanned is where the search for the next LF goes on.
+    // Rented. Holds what has come and was not taken: from _start to _end. _scanned is where the search for the next LF goes on.
     private byte[] _buffer = [];
     private int _start;
     private int _end;
@@ -71,11 +71,26 @@ public sealed class RequestFramer(RequestLimits limits)
         frame = null;
         if (status == FrameStatus.Frame)
         {
-            frame = ArrayPool<byte>.Shared.Rent(length);
-            Take(length).CopyTo(frame);
+            frame = _start == 0 && _lineStart == _end ? HandOver() : Copy(length);
         }
 
         return status;
+    }
+
+    // As nearly always: one request has come, and nothing behind it. An idle connection then holds no buffer.
+    private byte[] HandOver()
+    {
+        var frame = _buffer;
+        _buffer = [];
+        _start = _end = _scanned = _lineStart = 0;
+        return frame;
+    }
+
+    private byte[] Copy(int length)
+    {
+        var frame = ArrayPool<byte>.Shared.Rent(length);
+        Take(length).CopyTo(frame);
+        return frame;
     }
 
     private FrameStatus TryFind(out int length, out RequestError? error)
@@ -136,10 +151,15 @@ public sealed class RequestFramer(RequestLimits limits)
         var buffer = _buffer;
         if (buffer.Length < held + bytes)
         {
-            buffer = new byte[Math.Max(SmallestBuffer, Math.Max(buffer.Length * 2, held + bytes))];
+            buffer = ArrayPool<byte>.Shared.Rent(Math.Max(SmallestBuffer, Math.Max(buffer.Length * 2, held + bytes)));
         }
 
         Buffer.BlockCopy(_buffer, _start, buffer, 0, held);
+        if (_buffer != buffer && _buffer.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+        }
+
         _buffer = buffer;
         _scanned -= _start;
         _lineStart -= _start;

@@ -43,7 +43,7 @@ internal sealed class CompareArguments
     private readonly Option<double> _idleSeconds = LoadArguments.Seconds(
         "--idle-seconds", "idle: length of the measured time.", Usual.IdleTime.TotalSeconds, 0.1);
     private readonly Option<double> _idleSettling = LoadArguments.Seconds(
-        "--idle-settling", "idle: seconds between the first answer and the measured time.", Usual.IdleSettling.TotalSeconds, 0);
+        "--idle-settling", "idle, connections: seconds before the memory of an idle server counts.", Usual.IdleSettling.TotalSeconds, 0);
     private readonly Option<int> _starts = LoadArguments.Number("--starts", "start: starts of each server.", Usual.Starts, 1, MostRounds);
     private readonly Option<double> _startSeconds = LoadArguments.Seconds(
         "--start-seconds", "start: seconds of load from the first answer on.", Usual.StartTime.TotalSeconds, 0.5);

@@ -8,6 +8,7 @@ namespace Policyd.Bench.Commands;
 internal static class IdleCommand
 {
     private const int MaxConnections = 60_000;
+    private static readonly TimeSpan Still = TimeSpan.FromSeconds(10);
 
     public static Command Create()
     {
@@ -29,6 +30,7 @@ internal static class IdleCommand
                 result.GetValue(connections),
                 result.GetValue(askOnce),
                 result.GetValue(pid),
+                Still,
                 held,
                 cancellation).ConfigureAwait(false);
             await result.InvocationConfiguration.Output.WriteLineAsync(Show(report)).ConfigureAwait(false);

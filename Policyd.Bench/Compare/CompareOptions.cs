@@ -30,7 +30,7 @@ public sealed record CompareOptions
     public TimeSpan IdleTime { get; init; } = TimeSpan.FromSeconds(20);
 
     /// <summary>From the first answer until idle time is measured: what the start has put off is done by then.</summary>
-    public TimeSpan IdleSettling { get; init; } = TimeSpan.FromSeconds(5);
+    public TimeSpan IdleSettling { get; init; } = TimeSpan.FromSeconds(10);
 
     public int Starts { get; init; } = 3;
 

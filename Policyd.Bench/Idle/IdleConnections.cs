@@ -19,18 +19,19 @@ public static class IdleConnections
 {
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SampleInterval = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan LongestSettling = TimeSpan.FromSeconds(15);   // beyond the time for which it must hold still
 
     /// <param name="hold">What the connections stay open for after the measurement; they are looked at when it is over.</param>
     /// <param name="askOnce">Each connection asks one request first: a connection that was used holds buffers that a fresh one may
     /// not.</param>
+    /// <param name="still">How long the resident memory must hold still: an idle server may give some back.</param>
     /// <exception cref="SocketException">A connection is refused, or no more descriptors may be opened.</exception>
     public static async Task<IdleReport> MeasureAsync(
-        EndPoint endpoint, int count, bool askOnce, int? pid, Task hold, CancellationToken cancellation)
+        EndPoint endpoint, int count, bool askOnce, int? pid, TimeSpan still, Task hold, CancellationToken cancellation)
     {
         // One run beforehand: what the server loads for its first request is no cost of a connection.
         Ask(endpoint, cancellation);
-        long? before = pid is { } server ? await SettledResidentAsync(server, cancellation).ConfigureAwait(false) : null;
+        long? before = pid is { } server ? await SettledResidentAsync(server, still, cancellation).ConfigureAwait(false) : null;
         var sockets = new List<Socket>(count);
         try
         {
@@ -44,7 +45,7 @@ public static class IdleConnections
                 }
             }
 
-            long? after = pid is { } process ? await SettledResidentAsync(process, cancellation).ConfigureAwait(false) : null;
+            long? after = pid is { } process ? await SettledResidentAsync(process, still, cancellation).ConfigureAwait(false) : null;
             var answer = Ask(endpoint, cancellation);
             await hold.WaitAsync(cancellation).ConfigureAwait(false);
             // A readable socket that nobody asked anything on has been closed.
@@ -64,13 +65,13 @@ public static class IdleConnections
     }
 
     // Accepted connections are set up after connect returns; the size holds still when the server is done with them.
-    private static async Task<long> SettledResidentAsync(int pid, CancellationToken cancellation)
+    private static async Task<long> SettledResidentAsync(int pid, TimeSpan time, CancellationToken cancellation)
     {
-        const int StillSamples = 4;
+        var stillSamples = Math.Max(4, (int)(time / SampleInterval));
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limit.CancelAfter(LongestSettling);
+        limit.CancelAfter(LongestSettling + time);
         var (last, still) = (ProcessMemory.ReadResident(pid), 0);
-        while (still < StillSamples && !limit.IsCancellationRequested)
+        while (still < stillSamples && !limit.IsCancellationRequested)
         {
             await Task.Delay(SampleInterval, CancellationToken.None).ConfigureAwait(false);
             var now = ProcessMemory.ReadResident(pid);

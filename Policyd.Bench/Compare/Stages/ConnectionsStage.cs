@@ -13,7 +13,13 @@ internal static class ConnectionsStage
         {
             await using var contender = await run.StartAsync(server, cancellation).ConfigureAwait(false);
             var measuring = IdleConnections.MeasureAsync(
-                contender.Endpoint, count, askOnce: true, contender.ProcessId, hold: Task.CompletedTask, cancellation);
+                contender.Endpoint,
+                count,
+                askOnce: true,
+                contender.ProcessId,
+                run.Options.IdleSettling,
+                hold: Task.CompletedTask,
+                cancellation);
             var idle = await measuring.ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
             if (idle.Closed > 0 || idle.Answer.Requests != 1)
