@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -85,7 +86,7 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
             () =>
             {
                 socket.Connect(IPAddress.Loopback, server.Endpoint.Port);   // one that has connected asynchronously allocates to wait
-                return Enumerable.Range(0, Windows).Select(window => Cost(socket, window)).Aggregate(Least);
+                return LeastCost(socket);
             },
             TestContext.Current.CancellationToken,
             TaskCreationOptions.LongRunning,
@@ -188,6 +189,19 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
 
     private static (long Bytes, double WorkItems) Least((long Bytes, double WorkItems) one, (long Bytes, double WorkItems) other) =>
         (Math.Min(one.Bytes, other.Bytes), Math.Min(one.WorkItems, other.WorkItems));
+
+    // Code that is not optimized yet allocates more, and a busy machine takes its time to optimize it: windows until the figure is reached.
+    private static (long Bytes, double WorkItems) LeastCost(Socket socket)
+    {
+        var waited = Stopwatch.StartNew();
+        var least = Cost(socket, 0);
+        for (var window = 1; window < Windows || (least.Bytes > MostGarbage && waited.Elapsed < Eventually.Timeout); window++)
+        {
+            least = Least(least, Cost(socket, window));
+        }
+
+        return least;
+    }
 
     // The figures are those of the process. Nothing else runs beside this class, but what other tests have left may still end: hence the
     // least of some windows. The client allocates nothing and needs no pool.

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using Policyd.Actors.Polling;
 using Policyd.Tests.Support;
 
@@ -79,6 +80,7 @@ public sealed class SocketPollSpecs
     }
 
     [Fact]
+    [SupportedOSPlatform("linux")]
     public async Task A_reader_that_was_removed_is_told_nothing_and_the_threads_end_with_the_poll()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "zero-byte reads end with the socket");
