@@ -140,6 +140,14 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             }
         }
 
+        foreach (var add in phase)
+        {
+            if (add.Answer.Reason == CounterReason.Spool)
+            {
+                throw new IOException($"{add.Key.Table}: the mail is not counted: the database is away, and the spool takes nothing");
+            }
+        }
+
         return PluginResult.Continue;
     }
 

@@ -45,7 +45,16 @@ internal sealed class CounterService
 
     /// <summary>Completes when the tables have been looked at (or the database turned out to be away).</summary>
     public static Task<CounterService> StartAsync(ActorSystem system, PolicyServerModel model, CounterSettings settings, ILogger logger) =>
-        StartAsync(system, model.CounterStores, model.CounterTables, model.Chains.Clock, settings, logger);
+        StartAsync(
+            system,
+            model.CounterStores,
+            model.CounterTables,
+            model.Chains.Clock,
+            settings,
+            logger,
+            (connection, place) => new ConnectionSpool(
+                place, connection, model.Sql.Database(connection).Description, model.Chains.Clock, logger),
+            model.CounterTables.Count == 0 ? null : UsablePlace(model.Options.Spool, logger));
 
     /// <inheritdoc cref="StartAsync(ActorSystem, PolicyServerModel, CounterSettings, ILogger)"/>
     public static async Task<CounterService> StartAsync(
@@ -54,20 +63,24 @@ internal sealed class CounterService
         IReadOnlyList<CounterTableUse> tables,
         TimeProvider clock,
         CounterSettings settings,
-        ILogger logger)
+        ILogger logger,
+        Func<string, SpoolPlace, ConnectionSpool>? spoolOf = null,
+        SpoolPlace? place = null)
     {
         var clustered = AkkaNetwork.IsClustered(system);
         var connections = new Dictionary<string, CounterConnection>();
         var preparing = new List<Task>();
         foreach (var (name, store) in stores)
         {
-            var prepared = new PreparedStore(name, store, logger);
+            var spool = place is null ? null : spoolOf?.Invoke(name, place);
+            var prepared = new PreparedStore(name, store, logger, spool);
             preparing.Add(
                 prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
+            _ = Task.Run(prepared.WriteFormerAsync);
             var writing = new CounterWriterSettings(name, clock);
             connections.Add(name, new CounterConnection(
                 prepared,
-                system.ActorOf(CounterWriterActor.Props(prepared, writing, logger), "counter-writer-" + Uri.EscapeDataString(name)),
+                system.ActorOf(CounterWriterActor.Props(prepared, writing, logger, spool), "counter-writer-" + Uri.EscapeDataString(name)),
                 system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name))));
         }
 
@@ -86,6 +99,18 @@ internal sealed class CounterService
         // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
         await Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits)).ConfigureAwait(false);
         return new CounterService(node, partition);
+    }
+
+    private static SpoolPlace? UsablePlace(SpoolOptions options, ILogger logger)
+    {
+        var place = SpoolPlace.Of(options);
+        if (place?.Folder.WhyNotWritable() is { } reason)
+        {
+            SpoolLog.NotWritable(logger, place.Folder.Path, reason);
+            return null;
+        }
+
+        return place;
     }
 
     /// <summary>

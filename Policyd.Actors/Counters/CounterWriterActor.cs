@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Counting.Spool;
 using Policyd.Counting.Store;
 using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
@@ -22,19 +23,27 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
     private readonly CancellationTokenSource _stopped = new();
     private readonly StoreWatch _watch;
     private readonly MissedAnswers _deferred;
+    private readonly MissedAnswers _notSpooled;
+    private readonly ConnectionSpool? _spool;
+    private readonly SpoolFile? _file;
+    private Task _spooling = Task.CompletedTask;
 
-    public CounterWriterActor(PreparedStore store, CounterWriterSettings settings, ILogger logger)
+    public CounterWriterActor(PreparedStore store, CounterWriterSettings settings, ILogger logger, ConnectionSpool? spool)
     {
-        (_store, _settings, _logger) = (store, settings, logger);
+        var node = Guid.NewGuid();
+        (_store, _settings, _logger, _spool) = (store, settings with { Spools = spool is not null }, logger, spool);
+        _file = spool?.NewFile(node);
         _watch = new StoreWatch(settings, this, logger);
         _deferred = new MissedAnswers(settings.Connection, "mails answered before they were counted", logger);
-        _writer = new CounterWriter(Guid.NewGuid(), settings, this);
+        _notSpooled = new MissedAnswers(
+            settings.Connection, "counts refused, since the database is away and the spool takes nothing", logger);
+        _writer = new CounterWriter(node, _settings, this);
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(PreparedStore store, CounterWriterSettings settings, ILogger logger) =>
-        Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings, logger));
+    public static Props Props(PreparedStore store, CounterWriterSettings settings, ILogger logger, ConnectionSpool? spool = null) =>
+        Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings, logger, spool));
 
     public void Commit(CounterCommit commit) => Run(ct => _store.CommitAsync(commit, ct), static totals => new Committed(totals));
 
@@ -53,6 +62,16 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
     public void BeginWait(Func<string> what) => _watch.Begin(what);
 
     public void EndWait() => _watch.End();
+
+    public void Spool(IReadOnlyList<SpoolEntry> group)
+    {
+        // A resend needs no entry, but comes after the group before it.
+        _spooling = _spooling.ContinueWith(
+            _ => Append(group), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).PipeTo(Self, Self);
+    }
+
+    public void EmptySpool() => _spooling = _spooling.ContinueWith(
+        _ => _file!.Empty(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 
     public void Deferred(int answers, string reason) => _deferred.Add(answers, reason);
 
@@ -78,17 +97,24 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
 
                 _deferred.Told();
                 break;
+            case WriterEvent.NotSpooled refused:
+                _notSpooled.Add(refused.Writes, refused.Reason);
+                break;
             case WriterEvent.TableTaken taken:
                 CounterLog.TableBack(_logger, _settings.Connection, taken.Table);
                 break;
         }
     }
 
+    // Before the first add: a request that an earlier run has answered may be asked again.
+    protected override void PreStart() => _writer.Remember(_spool?.TakeFormerRequestIds() ?? []);
+
     protected override void PostStop()
     {
         _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
+        LeaveSpool();
         _store.Stop(
-            _writer.Pending.SelectMany(batch => batch.Unwritten),
+            _writer.Pending.SelectMany(static batch => batch.Unwritten.Where(part => !batch.IsSpooled(part.Table))),
             _writer.MayArrive || _watch.Waited > TimeSpan.Zero,
             _writer.Reason.Length > 0 ? _writer.Reason : "no answer yet");
     }
@@ -121,6 +147,9 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
             case Failed failed:
                 _writer.OnFailed((failed.Cause as CounterStoreException)?.Failure, failed.Cause.Message, _watch.Waited);
                 break;
+            case Spooled spooled:
+                _writer.OnSpooled(spooled.Error);
+                break;
             case PauseOver:
                 _writer.OnPauseOver();
                 break;
@@ -146,6 +175,55 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
         }
     }
 
+    private Spooled Append(IReadOnlyList<SpoolEntry> group)
+    {
+        try
+        {
+            if (group.Count > 0)
+            {
+                _file!.Append(group);
+            }
+
+            return new Spooled(null);
+        }
+        catch (SpoolException refused)
+        {
+            return new Spooled(refused.Message);
+        }
+    }
+
+    private void LeaveSpool()
+    {
+        if (_file is null)
+        {
+            return;
+        }
+
+        var left = _writer.Pending.Where(static batch => batch.HasSpooled)
+            .SelectMany(static batch => batch.Unwritten.Where(part => batch.IsSpooled(part.Table)))
+            .GroupBy(static part => part.Table).ToList();
+        foreach (var table in left)
+        {
+            var (mails, rows) = (table.Sum(static part => part.Mails), table.Sum(static part => part.Rows));
+            SpoolLog.LeftInSpool(_logger, _settings.Connection, table.Key, mails, rows);
+        }
+
+        var isWritten = !_writer.Pending.Any(static batch => batch.HasSpooled);
+        _spooling.ContinueWith(
+            _ =>
+            {
+                if (isWritten)
+                {
+                    _file.Delete();
+                }
+
+                _file.Dispose();
+            },
+            CancellationToken.None,
+            TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
+    }
+
     private void Run<T>(Func<CancellationToken, Task<T>> step, Func<T, object> done)
     {
         var token = _stopped.Token;
@@ -159,6 +237,9 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
     private sealed record Committed(IReadOnlyList<(string Table, CounterRow Row)> Totals) : INoSerializationVerificationNeeded;
 
     private sealed record Failed(Exception Cause) : INoSerializationVerificationNeeded;
+
+    /// <param name="Error">Why the group is not in the spool; null when it is.</param>
+    private sealed record Spooled(string? Error) : INoSerializationVerificationNeeded;
 
     private sealed record TablePauseOver(string Table) : INoSerializationVerificationNeeded;
 

@@ -2,7 +2,10 @@ using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using Policyd.Counting.Spool;
 using Policyd.Counting.Store;
+using Policyd.Counting.Writing;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;
 
@@ -12,17 +15,19 @@ namespace Policyd.Actors.Counters;
 /// when those who wait for it have given up: to take over a large table takes longer than a mail waits.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "Its writer stops it.")]
-internal sealed class PreparedStore(string connection, ICounterStore store, ILogger logger)
+internal sealed class PreparedStore(string connection, ICounterStore store, ILogger logger, ConnectionSpool? spool = null)
 {
     // An index of a large table is made in less; and a server that fell silent in the middle of it is not waited for until the next start.
     private static readonly TimeSpan s_longest = TimeSpan.FromHours(1);
 
     // Before a lock that somebody holds is tried again.
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<string, CounterTableInfo> _prepared = [];
     private readonly Dictionary<string, Task> _preparing = [];
     private readonly CancellationTokenSource _stopped = new();
+    private readonly SpoolReplay? _replay = spool?.Replay(store);
 
     // A setting is the whole server's: told once, not for each table.
     private readonly ConcurrentDictionary<string, bool> _warned = [];
@@ -75,6 +80,30 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         }
 
         CounterLog.NotPrepared(logger, connection, reason);
+    }
+
+    /// <summary>
+    /// Prepares the tables that earlier runs have left mails for, until all are written: also those that the configuration names no more.
+    /// </summary>
+    public async Task WriteFormerAsync()
+    {
+        var pause = new ExponentialDelay(s_pause, s_longestPause);
+        while (_replay?.Tables is { Count: > 0 } tables && !_stopped.IsCancellationRequested)
+        {
+            foreach (var table in tables)
+            {
+                try
+                {
+                    await PrepareAsync([table], _stopped.Token).ConfigureAwait(false);
+                }
+                catch (Exception exception) when (exception is CounterStoreException or OperationCanceledException)
+                {
+                    // Away, or refused: writer and loader say so.
+                }
+            }
+
+            await Task.Delay(pause.Next(), _stopped.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>
@@ -143,6 +172,12 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
         timeout.CancelAfter(s_longest);
         var info = await store.PrepareAsync(table, timeout.Token).ConfigureAwait(false);
+        if (_replay is not null && await _replay.WriteAsync(table, timeout.Token).ConfigureAwait(false) is { } mails)
+        {
+            CounterMetrics.Replayed.Add(mails);
+            SpoolLog.Replayed(logger, connection, mails, table);
+        }
+
         if (_prepared.TryAdd(table, info))
         {
             foreach (var done in info.Done)

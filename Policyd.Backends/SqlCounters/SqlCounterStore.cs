@@ -119,7 +119,8 @@ internal abstract class SqlCounterStore : ICounterStore
 
             throw;
         }
-        catch (CounterStoreException e) when (e.Failure != CounterStoreFailure.CommitUnknown && commit.Spooled.Any(mark => mark.From is not null))
+        catch (CounterStoreException e)
+            when (e.Failure != CounterStoreFailure.CommitUnknown && commit.Spooled.Any(mark => mark.From is not null))
         {
             if (await AreMarksElsewhereAsync(commit.Spooled, ct).ConfigureAwait(false))
             {
@@ -144,7 +145,8 @@ internal abstract class SqlCounterStore : ICounterStore
                 return false;
             }
 
-            if (ofNode.Any(mark => mark.From is { } from && (found.FirstOrDefault(one => one.Table == mark.Table)?.Through ?? from) != from))
+            if (ofNode.Any(mark => mark.From is { } from
+                && (found.FirstOrDefault(one => one.Table == mark.Table)?.Through ?? from) != from))
             {
                 return true;
             }
@@ -160,7 +162,8 @@ internal abstract class SqlCounterStore : ICounterStore
         {
             try
             {
-                await CommitAsync(new CounterCommit(node, sequence, at, [], []) { IdFormat = CommittedIds.Closed }, ct).ConfigureAwait(false);
+                var closing = new CounterCommit(node, sequence, at, [], []) { IdFormat = CommittedIds.Closed };
+                await CommitAsync(closing, ct).ConfigureAwait(false);
                 return false;
             }
             catch (CounterStoreException e) when (e.Failure is CounterStoreFailure.AlreadyCommitted)

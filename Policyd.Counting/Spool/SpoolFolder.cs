@@ -10,6 +10,8 @@ namespace Policyd.Counting.Spool;
 internal sealed partial class SpoolFolder
 {
     private const string Ending = ".spool";
+    private const int WriteAccess = 2;
+    private const int EnterAccess = 1;
     private const UnixFileMode FileMode600 = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <param name="path">The folder. It is made when it is first needed.</param>
@@ -40,21 +42,24 @@ internal sealed partial class SpoolFolder
         }
     }
 
-    /// <summary>Why nothing can be spooled here; null when it can. Makes the folder, and leaves no file.</summary>
+    /// <summary>Why nothing can be spooled here; null when it can. Makes nothing.</summary>
     public string? WhyNotWritable()
     {
-        var probe = PathOf(Guid.NewGuid()) + ".probe";
-        try
+        var folder = System.IO.Path.GetFullPath(Path);
+        if (File.Exists(folder))
         {
-            Create();
-            OpenLocked(probe, FileMode.CreateNew).Dispose();
-            File.Delete(probe);
-            return null;
+            return $"{folder} is a file, not a folder";
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+
+        // It is made when it is first needed: the first folder above it that is there counts.
+        while (!Directory.Exists(folder))
         {
-            return exception.Message;
+            folder = System.IO.Path.GetDirectoryName(folder)!;
         }
+
+        return !OperatingSystem.IsWindows() && Access(folder, WriteAccess | EnterAccess) != 0
+            ? $"the user {Environment.UserName} cannot create files in {folder}"
+            : null;
     }
 
     /// <summary>The name of a life's file.</summary>
@@ -190,6 +195,9 @@ internal sealed partial class SpoolFolder
 
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenPath(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "access", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Access(string path, int mode);
 
     [LibraryImport("libc", EntryPoint = "fsync")]
     private static partial int Sync(int file);

@@ -13,6 +13,13 @@ internal sealed class CommitBatch
     private readonly Dictionary<RowName, Row> _rows = [];
     private readonly List<Entry> _entries = [];
     private List<SettledQuestion>? _questions;
+    private Dictionary<string, long>? _spooled;
+
+    /// <summary>Whether it was found in the database, so that only its totals are to be read.</summary>
+    public bool IsFollowUp { get; private set; }
+
+    /// <summary>Whether entries of the spool are in it.</summary>
+    public bool HasSpooled => _spooled is not null;
 
     /// <summary>Whether there is nothing to write; owners may wait for its turn all the same.</summary>
     public bool IsEmpty => _rows.Count == 0;
@@ -44,6 +51,7 @@ internal sealed class CommitBatch
             _rows.Add(id, row = new Row());
         }
 
+        write.IsResend = isResend;
         row.Take(write);
         if (write.IsAbsolute)
         {
@@ -63,6 +71,46 @@ internal sealed class CommitBatch
                 _entries.Add(new Entry(requestId, row, write.Amounts));
             }
         }
+    }
+
+    /// <summary>The number of the last entry in it, by table.</summary>
+    public IEnumerable<KeyValuePair<string, long>> Spooled => _spooled ?? Enumerable.Empty<KeyValuePair<string, long>>();
+
+    /// <summary>Whether what is in it of a table is in the spool as well.</summary>
+    public bool IsSpooled(string table) => _spooled?.ContainsKey(table) == true;
+
+    /// <summary>An entry of the spool is in it; entries come with rising numbers.</summary>
+    public void NoteSpooled(string table, long number) => (_spooled ??= new(StringComparer.Ordinal))[table] = number;
+
+    /// <summary>The writes that are not answered and are not on their way to the spool.</summary>
+    public IEnumerable<WriteOperation> Unspooled() => _rows.Values.SelectMany(static row => row.Unspooled());
+
+    /// <summary>Whether the write is in this batch and is the next of its row to be answered.</summary>
+    public bool Holds(WriteOperation write) => Find(write)?.IsFirst(write) == true;
+
+    /// <summary>Answers a write, if it is in this batch and not answered yet.</summary>
+    public bool TryAnswer(WriteOperation write, in CounterAnswer answer) => Find(write)?.TryAnswerFirst(write, answer) == true;
+
+    /// <summary>Answers a write and takes it out again, if it is in this batch and not answered yet: it is not counted.</summary>
+    public bool TryWithdraw(WriteOperation write, in CounterAnswer answer)
+    {
+        if (Find(write) is not { } row || !row.TryAnswerFirst(write, answer))
+        {
+            return false;
+        }
+
+        if (write.IsResend)
+        {
+            return true;
+        }
+
+        row.Withdraw(write.Amounts);
+        if (write.RequestId is { } id && _entries.FindLastIndex(entry => entry.RequestId == id && entry.Row == row) is >= 0 and var at)
+        {
+            _entries.RemoveAt(at);
+        }
+
+        return true;
     }
 
     /// <summary>The owner is told when this batch is committed.</summary>
@@ -111,6 +159,12 @@ internal sealed class CommitBatch
         var rows = taken._rows.Values.ToHashSet();
         taken._entries.AddRange(_entries.Where(entry => rows.Contains(entry.Row)));
         _entries.RemoveAll(entry => rows.Contains(entry.Row));
+        if (_spooled?.Remove(table, out var through) == true)
+        {
+            taken.NoteSpooled(table, through);
+            _spooled = _spooled.Count == 0 ? null : _spooled;
+        }
+
         taken._questions = _questions?.FindAll(question => question.Table == table);
         _questions?.RemoveAll(question => question.Table == table);
         return taken;
@@ -139,12 +193,18 @@ internal sealed class CommitBatch
         }
 
         _entries.AddRange(later._entries.Select(entry => moved.TryGetValue(entry.Row, out var mine) ? entry with { Row = mine } : entry));
+        foreach (var (table, through) in later._spooled ?? [])
+        {
+            NoteSpooled(table, Math.Max(through, _spooled?.GetValueOrDefault(table) ?? 0));
+        }
+
         later._questions?.ForEach(Ask);
     }
 
     /// <summary>It turned out that this batch is committed: what remains is to read its totals back and to answer.</summary>
     public void ForgetDeltas()
     {
+        IsFollowUp = true;
         _entries.Clear();
         foreach (var row in _rows.Values)
         {
@@ -153,6 +213,10 @@ internal sealed class CommitBatch
         }
     }
 
+    /// <summary>What the database is to write.</summary>
+    /// <param name="node">Who writes it.</param>
+    /// <param name="sequence">Its number.</param>
+    /// <param name="at">When it is made.</param>
     public CounterCommit ToCommit(Guid node, long sequence, DateTimeOffset at)
     {
         var ids = new UInt128[_entries.Count];
@@ -161,11 +225,13 @@ internal sealed class CommitBatch
             ids[index] = _entries[index].RequestId;
         }
 
-        var deltas = new CounterDelta[_rows.Count];
-        var next = 0;
+        var deltas = new List<CounterDelta>(_rows.Count);
         foreach (var (id, row) in _rows)
         {
-            deltas[next++] = new CounterDelta(id.Table, id.Key, id.Time, row.Delta, row.IsAbsolute);
+            if (!row.IsWithdrawn)
+            {
+                deltas.Add(new CounterDelta(id.Table, id.Key, id.Time, row.Delta, row.IsAbsolute));
+            }
         }
 
         return new CounterCommit(node, sequence, at, ids, deltas);
@@ -197,9 +263,14 @@ internal sealed class CommitBatch
             answered += row.AnswerDeferred();
         }
 
-        AnswerQuestions(isSettled: false, static question => !question.IsPatient);
+        TellAway();
         return answered;
     }
+
+    /// <summary>The database is away: owners that would rather know are told so.</summary>
+    public void TellAway() => AnswerQuestions(isSettled: false, static question => !question.IsPatient);
+
+    private Row? Find(WriteOperation write) => _rows.GetValueOrDefault(new RowName(write.Key.Table, write.Key.Key, write.Window.Time));
 
     private void AnswerQuestions(bool isSettled, Predicate<SettledQuestion> which)
     {
@@ -253,8 +324,12 @@ internal sealed class CommitBatch
 
         public bool IsAbsolute { get; set; }
 
+        /// <summary>All that was in it was taken out again.</summary>
+        public bool IsWithdrawn { get; private set; }
+
         public void Take(WriteOperation write)
         {
+            IsWithdrawn = false;
             (_owner, _window, _trace) = (write.Owner, write.Window, write.Trace);
             Append(write, write);
         }
@@ -264,6 +339,7 @@ internal sealed class CommitBatch
             (_owner, _window, _trace) = (later._owner, later._window, later._trace);
             Delta = later.IsAbsolute ? later.Delta : Delta + later.Delta;
             IsAbsolute |= later.IsAbsolute;
+            IsWithdrawn &= later.IsWithdrawn;
             Resent += later.Resent;
             if (later._first is not null)
             {
@@ -287,14 +363,43 @@ internal sealed class CommitBatch
             (_first, _last) = (null, null);
         }
 
-        public int AnswerDeferred()
+        public IEnumerable<WriteOperation> Unspooled()
         {
-            if (Resent != default)
+            for (var write = _first; write is not null; write = write.NextOfRow)
             {
-                _owner?.Tell(new RowReport(_window, Resent, default, IsRetracted: true));
-                Resent = default;
+                if (write.SpoolNumber == 0)
+                {
+                    yield return write;
+                }
+            }
+        }
+
+        public bool IsFirst(WriteOperation write) => _first == write;
+
+        public bool TryAnswerFirst(WriteOperation write, in CounterAnswer answer)
+        {
+            if (_first != write)
+            {
+                return false;
             }
 
+            RetractResent();
+            (_first, _last) = (write.NextOfRow, write.NextOfRow is null ? null : _last);
+            write.NextOfRow = null;
+            write.TryAnswer(answer);
+            return true;
+        }
+
+        public void Withdraw(CounterAmounts amounts)
+        {
+            Delta -= amounts;
+            _owner?.Tell(new RowReport(_window, amounts, default, IsRetracted: true));
+            IsWithdrawn = Delta == default && !IsAbsolute && _first is null;
+        }
+
+        public int AnswerDeferred()
+        {
+            RetractResent();
             var answered = 0;
             for (var write = _first; write is not null; write = write.NextOfRow)
             {
@@ -304,6 +409,15 @@ internal sealed class CommitBatch
 
             (_first, _last) = (null, null);
             return answered;
+        }
+
+        private void RetractResent()
+        {
+            if (Resent != default)
+            {
+                _owner?.Tell(new RowReport(_window, Resent, default, IsRetracted: true));
+                Resent = default;
+            }
         }
 
         private void Append(WriteOperation first, WriteOperation last)

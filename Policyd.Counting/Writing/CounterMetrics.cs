@@ -12,5 +12,8 @@ internal static class CounterMetrics
     public static readonly Counter<long> FailedCommits = s_meter.CreateCounter<long>("policyd.counters.failed_commits");
     public static readonly Counter<long> Conflicts = s_meter.CreateCounter<long>("policyd.counters.conflicts");
     public static readonly Counter<long> Resends = s_meter.CreateCounter<long>("policyd.counters.resends");
+    public static readonly Counter<long> Spooled = s_meter.CreateCounter<long>("policyd.counters.spooled");
+    public static readonly Counter<long> NotSpooled = s_meter.CreateCounter<long>("policyd.counters.not_spooled");
+    public static readonly Counter<long> Replayed = s_meter.CreateCounter<long>("policyd.counters.replayed");
     public static readonly Counter<long> ForgottenIds = s_meter.CreateCounter<long>("policyd.counters.forgotten_request_ids");
 }

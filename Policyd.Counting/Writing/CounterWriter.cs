@@ -27,6 +27,8 @@ internal sealed class CounterWriter
     private readonly Queue<CommitBatch> _parts = new();
     private readonly List<(object Asker, long Writes)> _flushes = [];
     private readonly List<FindCountedOperation> _questions = [];
+    private readonly SpoolQueue _spool;
+    private readonly List<WriteOperation> _inDoubt = [];
 
     private WriterStep _step;
     private CommitBatch _gathering = new();
@@ -37,6 +39,7 @@ internal sealed class CounterWriter
     private int _conflicts;
     private int _faults;
     private bool _idsKnown;
+    private bool _isSilent;
     private string? _said;
 
     /// <param name="node">A fresh id of this life of the writer.</param>
@@ -48,6 +51,7 @@ internal sealed class CounterWriter
         _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
         _quarantined = new QuarantinedTables(settings);
         _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
+        _spool = new SpoolQueue(settings.Clock);
     }
 
     /// <summary>What it is doing.</summary>
@@ -61,6 +65,8 @@ internal sealed class CounterWriter
 
     /// <summary>Whether the commit under way may still arrive.</summary>
     public bool MayArrive => _fate == CommitFate.Unknown;
+
+    private bool IsUnderWay => _step is WriterStep.Committing or WriterStep.LookingUp || _fate == CommitFate.Unknown;
 
     /// <summary>All that is not in the database yet.</summary>
     public IEnumerable<CommitBatch> Pending
@@ -92,10 +98,49 @@ internal sealed class CounterWriter
 
         if (IsAway || refused is not null)
         {
-            Defer(batch);
+            Defer(batch, write);
         }
 
         NextIfIdle();
+    }
+
+    /// <summary>Requests that an earlier life has counted, and only its spool knows of.</summary>
+    public void Remember(IEnumerable<UInt128> requestIds)
+    {
+        var now = _settings.Steady.Now;
+        foreach (var id in requestIds)
+        {
+            _resends.TryAdd(id, now);
+        }
+    }
+
+    /// <summary>A group is in the spool, or could not be written.</summary>
+    /// <param name="error">Why not; null when it is.</param>
+    public void OnSpooled(string? error)
+    {
+        var (answered, refused) = (0, 0);
+        var pending = Pending.ToList();
+        foreach (var write in _spool.End())
+        {
+            if (error is not null && !write.IsAbsolute)
+            {
+                refused += Refuse(write, pending) ? 1 : 0;
+            }
+            else
+            {
+                answered += pending.Exists(batch => batch.TryAnswer(write, CounterAnswer.Deferred)) ? 1 : 0;
+            }
+        }
+
+        _effects.Deferred(answered, Reason);
+        if (refused > 0)
+        {
+            CounterMetrics.NotSpooled.Add(refused);
+            _effects.Say(new WriterEvent.NotSpooled(error!, refused));
+        }
+
+        SpoolNext();
+        EmptySpool();
     }
 
     /// <summary>An owner asks to be told when all that it has handed over is committed.</summary>
@@ -175,6 +220,9 @@ internal sealed class CounterWriter
         ReleaseTables(attempt);
         _effects.EndWait();
         attempt.AnswerCommitted(totals);
+        _inDoubt.Clear();
+        _isSilent = false;
+        _spool.OnCommitted(attempt);
         (_attempt, _conflicts, _faults) = (null, 0, 0);
         if (IsAway)
         {
@@ -183,6 +231,7 @@ internal sealed class CounterWriter
             _effects.Say(new WriterEvent.CameBack());
         }
 
+        EmptySpool();
         AnswerFlushes();
         Next();
     }
@@ -201,6 +250,7 @@ internal sealed class CounterWriter
         }
 
         (Reason, _said) = (message, message);
+        _isSilent = false;
         var isCommit = _step == WriterStep.Committing;
         switch (failure)
         {
@@ -230,6 +280,8 @@ internal sealed class CounterWriter
         }
 
         _effects.EndWait();
+        _step = WriterStep.Pausing;
+        EndDoubt();
         GoAway();
         Pause(_backOff.Next());
     }
@@ -258,6 +310,7 @@ internal sealed class CounterWriter
     /// </summary>
     public void OnSilent(TimeSpan waited)
     {
+        _isSilent = true;
         if (!IsAway)
         {
             Reason = $"{_said ?? "no answer"}, for {waited.TotalSeconds:0.#} s";
@@ -309,7 +362,117 @@ internal sealed class CounterWriter
     private void Answer(FindCountedOperation find) =>
         find.TryAnswer(CounterAnswer.Known(default) with { Yes = IsCounted(find) });
 
-    private void Defer(CommitBatch batch) => _effects.Deferred(batch.AnswerDeferred(), Reason);
+    /// <summary>
+    /// What waits in the batch is answered without the database: when it is in the spool, or at once where there is none.
+    /// </summary>
+    private void Defer(CommitBatch batch)
+    {
+        if (!_settings.Spools)
+        {
+            _effects.Deferred(batch.AnswerDeferred(), Reason);
+            return;
+        }
+
+        batch.TellAway();
+        foreach (var write in batch.Unspooled())
+        {
+            _spool.Add(batch, write, batch == _attempt ? _sequence : 0);
+        }
+
+        SpoolNext();
+    }
+
+    private void Defer(CommitBatch batch, WriteOperation write)
+    {
+        if (!_settings.Spools)
+        {
+            Defer(batch);
+            return;
+        }
+
+        _spool.Add(batch, write, sequence: 0);
+        SpoolNext();
+    }
+
+    private void SpoolNext()
+    {
+        if (_spool.Begin() is { } group)
+        {
+            _effects.Spool(group);
+        }
+    }
+
+    private void EmptySpool()
+    {
+        if (_spool.IsInUse && !_spool.IsBusy && !Pending.Any(static batch => batch.HasSpooled))
+        {
+            _spool.IsInUse = false;
+            _effects.EmptySpool();
+        }
+    }
+
+    /// <summary>
+    /// The spool did not take it. It is not counted, but where a commit under way may have it; and while the database takes writes again it
+    /// simply waits for its commit.
+    /// </summary>
+    private bool Refuse(WriteOperation write, List<CommitBatch> pending)
+    {
+        var answer = CounterAnswer.Unavailable(CounterReason.Spool);
+        write.SpoolNumber = 0;
+        if (!IsAway && !_quarantined.IsQuarantined(write.Key.Table))
+        {
+            return false;
+        }
+
+        if (_attempt?.Holds(write) == true && IsUnderWay)
+        {
+            if (_isSilent || _fate == CommitFate.Unknown)
+            {
+                return _attempt.TryAnswer(write, answer);
+            }
+
+            _inDoubt.Add(write);
+            return true;
+        }
+
+        return pending.Exists(batch => TryWithdraw(batch, write));
+    }
+
+    private bool TryWithdraw(CommitBatch batch, WriteOperation write)
+    {
+        if (!batch.TryWithdraw(write, CounterAnswer.Unavailable(CounterReason.Spool)))
+        {
+            return false;
+        }
+
+        if (write is { RequestId: { } id, IsResend: false })
+        {
+            _resends.Remove(id);
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// The attempt has failed: writes of it that the spool did not take are not counted. Where nobody knows whether it was committed they
+    /// may be counted all the same.
+    /// </summary>
+    private void EndDoubt()
+    {
+        foreach (var write in _inDoubt)
+        {
+            if (_fate == CommitFate.Unknown)
+            {
+                _attempt?.TryAnswer(write, CounterAnswer.Unavailable(CounterReason.Spool));
+            }
+            else if (_attempt is { } attempt)
+            {
+                TryWithdraw(attempt, write);
+            }
+        }
+
+        _inDoubt.Clear();
+    }
 
     private void NextIfIdle()
     {
@@ -372,7 +535,8 @@ internal sealed class CounterWriter
     private void Commit()
     {
         _step = WriterStep.Committing;
-        _effects.Commit(_attempt!.ToCommit(_node, _sequence, _settings.Clock.GetUtcNow()));
+        var commit = _attempt!.ToCommit(_node, _sequence, _settings.Clock.GetUtcNow());
+        _effects.Commit(commit with { Spooled = _spool.MarksWith(_attempt, _node) });
     }
 
     private void Pause(TimeSpan wait)
@@ -458,6 +622,7 @@ internal sealed class CounterWriter
     private void OnRefused(string reason)
     {
         _effects.EndWait();
+        EndDoubt();
         var attempt = _attempt!;
         var tables = attempt.Tables;
         if (tables.Count > 1)

@@ -10,6 +10,9 @@ internal sealed record CounterWriterSettings(string Connection, TimeProvider Clo
     /// <summary>For what lasts: a back-off ends in time also when the clock is put back.</summary>
     public SteadyTime Steady { get; } = new(Clock);
 
+    /// <summary>Whether adds go to a spool before they are answered without the database.</summary>
+    public bool Spools { get; init; }
+
     public TimeSpan FirstBackOff { get; init; } = TimeSpan.FromMilliseconds(100);
 
     public TimeSpan LongestBackOff { get; init; } = TimeSpan.FromSeconds(5);

@@ -1,3 +1,4 @@
+using Policyd.Counting.Spool;
 using Policyd.Counting.Store;
 
 namespace Policyd.Counting.Writing;
@@ -37,6 +38,12 @@ internal interface IWriterEffects
     /// <summary>Something that operators are told.</summary>
     void Say(WriterEvent what);
 
+    /// <summary>To be written into the spool and synced; <see cref="CounterWriter.OnSpooled"/> comes back. One group at a time.</summary>
+    void Spool(IReadOnlyList<SpoolEntry> group);
+
+    /// <summary>All that is in the spool is in the database.</summary>
+    void EmptySpool();
+
     /// <summary>So many were answered before they were counted.</summary>
     void Deferred(int answers, string reason);
 
@@ -57,6 +64,9 @@ internal abstract record WriterEvent
 
     /// <summary>It refuses one table.</summary>
     public sealed record TableRefused(string Table, string Reason, bool IsNew) : WriterEvent;
+
+    /// <summary>The spool took nothing, so that so many were not counted.</summary>
+    public sealed record NotSpooled(string Reason, int Writes) : WriterEvent;
 
     /// <summary>It takes that table again.</summary>
     public sealed record TableTaken(string Table) : WriterEvent;

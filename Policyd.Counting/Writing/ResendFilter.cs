@@ -23,6 +23,13 @@ internal sealed class ResendFilter(TimeSpan keep, int capacity)
         return !_old.Contains(id) && _young.Add(id);
     }
 
+    /// <summary>Its count was not taken after all.</summary>
+    public void Remove(UInt128 id)
+    {
+        _young.Remove(id);
+        _old.Remove(id);
+    }
+
     private void Turn(DateTimeOffset now)
     {
         var full = _young.Count >= capacity / 2;

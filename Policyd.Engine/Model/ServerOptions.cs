@@ -80,6 +80,10 @@ public sealed class ServerOptions
     [Description("the endpoint of the admin commands: listen, allow_remote")]
     public AdminOptions Admin { get; set; } = new();
 
+    /// <summary>Where mails are kept that are answered while the database is away.</summary>
+    [Description("the spool of mails that are answered while the counters' database is away: directory, max_size")]
+    public SpoolOptions Spool { get; set; } = new();
+
     /// <summary>How names are looked up.</summary>
     [Description("the DNS resolver: servers, timeout, retries, cache_size, failure_ttl, max_ttl")]
     public DnsOptions Dns { get; set; } = new();

@@ -174,7 +174,16 @@ internal sealed class SpoolTarget() : FuzzTarget(
             + $"{entry.RequestId} {entry.IdFormat}");
 
     private static SpoolEntry Entry(long number, string key) => new(
-        number, 0, DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000), "acct_sender", key, "2026-11", new(1, 2, 3, 6), false, null, 1);
+        number,
+        0,
+        DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_000),
+        "acct_sender",
+        key,
+        "2026-11",
+        new(1, 2, 3, 6),
+        false,
+        null,
+        1);
 
     private static byte[] File(params SpoolEntry[] entries) =>
         File(new SpoolHeader(new Guid("00112233-4455-6677-8899-aabbccddeeff"), "db", "sqlite counters.db"), entries);

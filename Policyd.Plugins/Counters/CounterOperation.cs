@@ -123,6 +123,12 @@ public abstract class WriteOperation : CounterOperation
     /// <summary>Who is told of the row's total; set by the owner.</summary>
     internal IRowOwner? Owner { get; set; }
 
+    /// <summary>Whether its request was counted before.</summary>
+    internal bool IsResend { get; set; }
+
+    /// <summary>Its number in the spool, or that of the entry with which it is answered; 0: not on its way there.</summary>
+    internal long SpoolNumber { get; set; }
+
     /// <summary>The next of the same row in a commit.</summary>
     internal WriteOperation? NextOfRow { get; set; }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Policyd.Actors.Counters;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
@@ -14,12 +15,20 @@ internal static partial class WritablePlaces
 {
     private const int WriteAccess = 2;
     private const int EnterAccess = 1;
+    private const string SpoolAdvice = "Set policyd.spool.directory to a folder that the server's user can write, or to off";
 
     public static void AddTo(DiagnosticBag diagnostics, ConfigObject root, PolicyServerModel model)
     {
         if (root["policyd"] is not ConfigObject section || OperatingSystem.IsWindows())
         {
             return;
+        }
+
+        if (model.CounterTables.Count > 0 && SpoolPlace.Of(model.Options.Spool)?.Folder.WhyNotWritable() is { } unusable)
+        {
+            diagnostics.Warning(
+                section.PositionOf("spool"),
+                $"spool: {unusable}; mails that are answered while the database is away are then kept in memory only. {SpoolAdvice}");
         }
 
         Check("log_file", model.Options.LogFile, section.PositionOf("log_file"));

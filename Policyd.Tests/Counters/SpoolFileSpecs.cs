@@ -23,7 +23,8 @@ public sealed class SpoolFileSpecs(ITestOutputHelper output) : IDisposable
             file.Append(
             [
                 Entry(1, "a") with { Sequence = 7, RequestId = UInt128.MaxValue - 1 },
-                new SpoolEntry(2, 0, DateTimeOffset.FromUnixTimeMilliseconds(-1), "t", "ü", "", new(-1, 2, 3, long.MaxValue), true, null, 2),
+                new SpoolEntry(
+                    2, 0, DateTimeOffset.FromUnixTimeMilliseconds(-1), "t", "ü", "", new(-1, 2, 3, long.MaxValue), true, null, 2),
             ]);
         }
 

@@ -156,7 +156,8 @@ public abstract class SchemaSpecs : IAsyncLifetime
         Assert.Empty(await Store.SpoolMarksAsync(s_node, Cancel));
 
         Task Mark(long sequence, params SpoolMark[] marks) => Store.CommitAsync(
-            new CounterCommit(s_node, sequence, s_at, [], [new(Table, "a", "b", new CounterAmounts(1, 1, 1, 1))]) { Spooled = marks }, Cancel);
+            new CounterCommit(s_node, sequence, s_at, [], [new(Table, "a", "b", new CounterAmounts(1, 1, 1, 1))]) { Spooled = marks },
+            Cancel);
     }
 
     [Fact]
@@ -180,7 +181,8 @@ public abstract class SchemaSpecs : IAsyncLifetime
         Assert.Equal(4, await Number($"SELECT count FROM {Table}"));
 
         Task Mark(long sequence, params SpoolMark[] marks) => Store.CommitAsync(
-            new CounterCommit(s_node, sequence, s_at, [], [new(Table, "a", "b", new CounterAmounts(1, 1, 1, 1))]) { Spooled = marks }, Cancel);
+            new CounterCommit(s_node, sequence, s_at, [], [new(Table, "a", "b", new CounterAmounts(1, 1, 1, 1))]) { Spooled = marks },
+            Cancel);
     }
 
     [Fact]

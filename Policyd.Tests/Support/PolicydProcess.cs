@@ -11,7 +11,9 @@ internal static class PolicydProcess
     /// <summary>Starts the server on a configuration and waits until the port takes connections.</summary>
     public static async Task<ProcessUnderTest> Serve(string configuration, int port, params string[] arguments)
     {
-        var process = ProcessUnderTest.Start(Executable, ["serve", "-c", configuration, .. arguments]);
+        // As systemd does: what the server keeps on disk is beside its configuration, and no other test's.
+        var state = new Dictionary<string, string> { ["STATE_DIRECTORY"] = Path.GetDirectoryName(Path.GetFullPath(configuration))! };
+        var process = ProcessUnderTest.Start(Executable, ["serve", "-c", configuration, .. arguments], state);
         await Listens(process, port);
         await IsItself(process, port);
         return process;
