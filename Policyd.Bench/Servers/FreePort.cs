@@ -5,17 +5,18 @@ namespace Policyd.Bench.Servers;
 
 /// <summary>
 /// A port for a server that is started several times. It lies below those that the system gives to outgoing connections: of
-/// the ten thousand that the load opens one could hold the port when the server starts again.
+/// the ten thousand that the load opens one could hold the port when the server starts again. It lies below those of the tests, too.
 /// </summary>
 internal static class FreePort
 {
     private const int Lowest = 12_000;
+    private const int FirstOfTests = 22_000;
     private const int Attempts = 1_000;
 
     /// <exception cref="InvalidOperationException">No port is free.</exception>
     public static IPEndPoint Find(IReadOnlyCollection<int> taken)
     {
-        var beyond = FirstOutgoing();
+        var beyond = Math.Min(FirstOutgoing(), FirstOfTests);
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             var endpoint = new IPEndPoint(IPAddress.Loopback, Random.Shared.Next(Lowest, beyond));

@@ -41,7 +41,7 @@ public sealed class SessionSpecs
         await using var server = await ServerUnderTest.RunningAsync(async _ =>
         {
             // Passes only when all three are inside at once.
-            await Task.Run(() => Assert.True(together.SignalAndWait(TimeSpan.FromSeconds(10)), "the others never came"));
+            await Task.Run(() => Assert.True(together.SignalAndWait(Eventually.Timeout), "the others never came"));
             return PluginResult.Answer("ok");
         });
         Assert.Equal(["ok", "ok", "ok"], await Task.WhenAll(Enumerable.Range(0, 3).Select(i => server.AskAsync($"{i}"))));

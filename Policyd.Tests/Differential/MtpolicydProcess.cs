@@ -35,7 +35,7 @@ internal sealed class MtpolicydProcess : IAsyncDisposable
         var started = new MtpolicydProcess(memcached, memcachedPort, original);
         try
         {
-            await original.Listens("mtpolicyd", port);
+            await original.Listens("mtpolicyd", port, TimeSpan.FromMinutes(3));
         }
         catch
         {

@@ -1,4 +1,5 @@
 using Policyd.Plugins.Api;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
@@ -66,7 +67,7 @@ public sealed class ChainSpecs
         };
         var started = TimeProvider.System.GetTimestamp();
         Assert.Equal("defer slow", await policy.AskAsync());
-        Assert.InRange(TimeProvider.System.GetElapsedTime(started).TotalMilliseconds, milliseconds * 2 / 3, 5000);
+        Assert.True(TimeProvider.System.GetElapsedTime(started).TotalMilliseconds >= milliseconds * 2 / 3);
     }
 
     [Theory]
@@ -81,7 +82,7 @@ public sealed class ChainSpecs
             : around.Replace("PLUGIN", Hung, StringComparison.Ordinal)), typeof(Hangs));
         Assert.Equal("dunno", await policy.AskAsync(("stress", "yes")));
         Hangs.Release();
-        await Hangs.Done.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await Hangs.Done.WaitAsync(Eventually.Timeout, TestContext.Current.CancellationToken);
         Assert.Equal("1", policy.Session["before"]);
         Assert.Null(policy.Session["late"]);
         Assert.Null(policy.Session["captured"]);

@@ -92,6 +92,6 @@ public sealed class HelloWorldSampleSpecs
     private static async Task<string?> Ask(PolicyServerModel model, Session session)
     {
         var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").Add("client_name", "mx.example.com").ToRequest();
-        return (await model.VirtualHosts[0].RunAsync(request, session, TimeSpan.FromSeconds(10))).Action;
+        return (await model.VirtualHosts[0].RunAsync(request, session, Eventually.Timeout)).Action;
     }
 }

@@ -6,6 +6,7 @@ using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
@@ -138,7 +139,7 @@ public sealed class ModelSpecs
         Assert.Single(
             document.Diagnostics.All,
             one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));
-        var outcome = await model.VirtualHosts[0].RunAsync(PolicyRequestBuilder.AccessPolicy().ToRequest(), new(), TimeSpan.FromSeconds(1));
+        var outcome = await model.VirtualHosts[0].RunAsync(PolicyRequestBuilder.AccessPolicy().ToRequest(), new(), Eventually.Timeout);
         Assert.Equal("greylisting", outcome.Action);
     }
 }

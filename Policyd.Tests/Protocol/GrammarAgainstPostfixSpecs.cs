@@ -100,7 +100,7 @@ public sealed class GrammarAgainstPostfixSpecs
 
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
         listener.Stop();
-        await serving.WaitAsync(TimeSpan.FromSeconds(10), cancellation);
+        await serving.WaitAsync(Eventually.Timeout, cancellation);
     }
 
     /// <summary>A policy server without any care: it answers the action of the row that the recipient names.</summary>

@@ -73,7 +73,7 @@ public sealed class LogSpecs : IDisposable
         {
             queue.Write(Line("first"));
             Assert.True(
-                sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
+                sink.Entered.Wait(Eventually.Timeout, TestContext.Current.CancellationToken), "the writer took no line");
             for (var i = 0; i < 25; i++)
             {
                 queue.Write(Line($"line {i}"));
@@ -221,7 +221,7 @@ public sealed class LogSpecs : IDisposable
         {
             queue.Write(Line("first"));
             Assert.True(
-                sink.Entered.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "the writer took no line within 10 s");
+                sink.Entered.Wait(Eventually.Timeout, TestContext.Current.CancellationToken), "the writer took no line");
             for (var i = 0; i < 7; i++)
             {
                 queue.Write(new LogEvent(At, LogSeverity.Debug, new ReceivedRequest("x", request)));

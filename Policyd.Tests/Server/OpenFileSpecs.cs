@@ -10,7 +10,7 @@ namespace Policyd.Tests.Server;
 [ServerTest]
 public sealed class OpenFileSpecs : IDisposable
 {
-    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
 

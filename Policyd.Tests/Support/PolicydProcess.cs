@@ -4,7 +4,7 @@ namespace Policyd.Tests.Support;
 internal static class PolicydProcess
 {
     // Nothing is compiled ahead of time, and the machine may be busy with other tests.
-    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
 
     public static string Executable => Path.Combine(AppContext.BaseDirectory, "policyd");
 
