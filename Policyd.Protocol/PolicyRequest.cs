@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Text;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -229,7 +228,7 @@ public sealed class PolicyRequest
     {
         if (_isRented && Interlocked.Exchange(ref _bytes, null) is { } rented)
         {
-            ArrayPool<byte>.Shared.Return(rented);
+            FramePool.Return(rented);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 
 namespace Policyd.Protocol;
@@ -62,7 +61,7 @@ public sealed class RequestFramer(RequestLimits limits)
     }
 
     /// <summary>
-    /// The same into memory of the shared pool: whoever takes the frame gives it back when nobody reads it any more. It may be longer than
+    /// The same into memory of <see cref="FramePool"/>: whoever takes the frame gives it back when nobody reads it any more. It may be longer than
     /// the frame.
     /// </summary>
     internal FrameStatus TryRent(out byte[]? frame, out int length, [MaybeNullWhen(true)] out RequestError? error)
@@ -88,7 +87,7 @@ public sealed class RequestFramer(RequestLimits limits)
 
     private byte[] Copy(int length)
     {
-        var frame = ArrayPool<byte>.Shared.Rent(length);
+        var frame = FramePool.Rent(length);
         Take(length).CopyTo(frame);
         return frame;
     }
@@ -151,13 +150,13 @@ public sealed class RequestFramer(RequestLimits limits)
         var buffer = _buffer;
         if (buffer.Length < held + bytes)
         {
-            buffer = ArrayPool<byte>.Shared.Rent(Math.Max(SmallestBuffer, Math.Max(buffer.Length * 2, held + bytes)));
+            buffer = FramePool.Rent(Math.Max(SmallestBuffer, Math.Max(buffer.Length * 2, held + bytes)));
         }
 
         Buffer.BlockCopy(_buffer, _start, buffer, 0, held);
         if (_buffer != buffer && _buffer.Length > 0)
         {
-            ArrayPool<byte>.Shared.Return(_buffer);
+            FramePool.Return(_buffer);
         }
 
         _buffer = buffer;
