@@ -61,8 +61,8 @@ public sealed class RequestFramer(RequestLimits limits)
     }
 
     /// <summary>
-    /// The same into memory of <see cref="FramePool"/>: whoever takes the frame gives it back when nobody reads it any more. It may be longer than
-    /// the frame.
+    /// The same into memory of <see cref="FramePool"/>: whoever takes the frame gives it back when nobody reads it any more. It may be
+    /// longer than the frame.
     /// </summary>
     internal FrameStatus TryRent(out byte[]? frame, out int length, [MaybeNullWhen(true)] out RequestError? error)
     {

@@ -36,7 +36,10 @@ internal sealed class CounterService
     /// Without one of these nothing is counted. A shard region is none of them: it ends with its membership, which says so itself.
     /// </summary>
     public IEnumerable<IActorRef> Actors =>
-        [.. _node.Connections.SelectMany(static one => new[] { one.Writer, one.Loader }), .. _partitionOfAll is { } all ? new[] { all } : []];
+    [
+        .. _node.Connections.SelectMany(static one => new[] { one.Writer, one.Loader }),
+        .. _partitionOfAll is { } all ? new[] { all } : []
+    ];
 
     /// <summary>The owners that live on this node.</summary>
     public LocalOwners Owners => _node.Owners;

@@ -51,5 +51,6 @@ internal static class CronLedgerStore
     /// <summary>Makes the tables where they are not there yet.</summary>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
     /// <exception cref="NewerSchemaException">A newer server has changed them.</exception>
-    public static Task PrepareAsync(ISqlDatabase database, CancellationToken ct) => OwnSchema.PrepareAsync(database, OwnTableGroup.Cron, ct);
+    public static Task PrepareAsync(ISqlDatabase database, CancellationToken ct) =>
+        OwnSchema.PrepareAsync(database, OwnTableGroup.Cron, ct);
 }

@@ -1,7 +1,8 @@
 namespace Policyd.Actors.Hosting;
 
 /// <summary>
-/// Akka's settings for a server that is alone, and for one that others reach. Everything here can be overridden in the configuration's <c>akka { }</c>.
+/// Akka's settings for a server that is alone, and for one that others reach. Everything here can be overridden in the configuration's
+/// <c>akka { }</c>.
 /// </summary>
 internal static class NetworkSettings
 {

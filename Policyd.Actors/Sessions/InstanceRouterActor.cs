@@ -24,7 +24,8 @@ internal sealed class InstanceRouterActor : UntypedActor
 
     public InstanceRouterActor(RequestRunner runner, RouterSettings settings, ILogger logger)
     {
-        _sessions = Akka.Actor.Props.CreateBy(new Producer<SessionActor>(() => new SessionActor(runner))).WithDispatcher(settings.SessionDispatcher);
+        _sessions = Akka.Actor.Props.CreateBy(new Producer<SessionActor>(() => new SessionActor(runner)))
+            .WithDispatcher(settings.SessionDispatcher);
         _settings = settings;
         _logger = logger;
     }

@@ -8,8 +8,8 @@ public sealed class NewerSchemaException : InvalidOperationException
 {
     internal NewerSchemaException(string database, OwnTableGroup tables, int found)
         : base(
-            $"{database}: the tables of {tables.Group} ({OwnTableGroup.Versions}) have version {found}, and this server knows no version after "
-                + $"{tables.Version}; run the version of policyd that changed them, or a newer one")
+            $"{database}: the tables of {tables.Group} ({OwnTableGroup.Versions}) have version {found}, and this server knows no "
+                + $"version after {tables.Version}; run the version of policyd that changed them, or a newer one")
     {
     }
 }

@@ -61,8 +61,7 @@ internal static class MySqlLock
         command.CommandText = sql;
         command.CommandTimeout = 0;
         command.Bind("@table", table);
-        return Convert.ToString(await command.ExecuteScalarAsync(ct).ConfigureAwait(false), CultureInfo.InvariantCulture) is { Length: > 0 } text
-            ? text
-            : null;
+        var text = Convert.ToString(await command.ExecuteScalarAsync(ct).ConfigureAwait(false), CultureInfo.InvariantCulture);
+        return string.IsNullOrEmpty(text) ? null : text;
     }
 }

@@ -13,7 +13,8 @@ internal sealed class KnownTotals(int generation = 32 * 1024)
     private Dictionary<CounterRowId, CounterAmounts> _young = [];
     private Dictionary<CounterRowId, CounterAmounts> _old = [];
 
-    public bool TryGet(CounterRowId row, out CounterAmounts total) => _young.TryGetValue(row, out total) || _old.TryGetValue(row, out total);
+    public bool TryGet(CounterRowId row, out CounterAmounts total) =>
+        _young.TryGetValue(row, out total) || _old.TryGetValue(row, out total);
 
     public void Set(CounterRowId row, CounterAmounts total)
     {

@@ -278,7 +278,8 @@ internal abstract class SqlCounterStore : ICounterStore
             while (from is { } start)
             {
                 var page = await Reader.RunAsync(
-                    (connection, token) => CommitsPurge.FindAsync(connection, start, end, spoolEnd, PurgePage, token), ct).ConfigureAwait(false);
+                    (connection, token) => CommitsPurge.FindAsync(connection, start, end, spoolEnd, PurgePage, token), ct)
+                    .ConfigureAwait(false);
                 deleted += await Writer.RunAsync((connection, token) => page.DeleteAsync(connection, end, token), ct).ConfigureAwait(false);
                 from = page.Last;
             }
@@ -286,7 +287,8 @@ internal abstract class SqlCounterStore : ICounterStore
             await Writer.RunAsync(
                 async (connection, token) =>
                 {
-                    using var marks = Command(connection, $"DELETE FROM {Quote(CounterTableName.Spool)} WHERE at < @end", ("@end", spoolEnd));
+                    using var marks = Command(
+                        connection, $"DELETE FROM {Quote(CounterTableName.Spool)} WHERE at < @end", ("@end", spoolEnd));
                     return await marks.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 },
                 ct).ConfigureAwait(false);

@@ -23,7 +23,8 @@ internal static class MicroCommand
         };
         var command = new Command(
             "micro",
-            "Micro-benchmarks of the reader, the chain, the session store, the ids and the store of counters and the log's line: time and allocation of one request.")
+            "Micro-benchmarks of the reader, the chain, the session store, the ids and the store of counters and the log's line: "
+                + "time and allocation of one request.")
             {
                 quick, filter
             };

@@ -17,8 +17,8 @@ internal static class ServerOptions
     public static Option<string[]> Config(string usual, string more = "") => new("--config")
     {
         Description = $"[NAME=]FILE: a configuration for one server or for all, instead of {usual}; repeatable. {{port}} in it is "
-            + "replaced by a free port of 127.0.0.1, {directory} by a fresh directory, {connection} by the options of a connection to a fresh database"
-            + $"{more}.",
+            + "replaced by a free port of 127.0.0.1, {directory} by a fresh directory, {connection} by the options of a connection to a "
+            + $"fresh database{more}.",
         DefaultValueFactory = _ => [],
     };
 

@@ -69,7 +69,8 @@ public class CounterStoreBenchmarks
         var rows = Enumerable.Range(0, Requests * RowsOfARequest)
             .Select(row => (Table: s_tables[row % s_tables.Length], Key: _keys[_random.Next(Keys)]))
             .GroupBy(row => row)
-            .Select(row => new CounterDelta(row.Key.Table, row.Key.Key, "2026-11", new CounterAmounts(row.Count(), row.Count(), 1000, 1000)));
+            .Select(row => new CounterDelta(
+                row.Key.Table, row.Key.Key, "2026-11", new CounterAmounts(row.Count(), row.Count(), 1000, 1000)));
         return new CounterCommit(_node, 0, DateTimeOffset.UtcNow, [.. ids], [.. rows]);
     }
 }

@@ -5,9 +5,9 @@ namespace Policyd.Counting.Spool;
 
 /// <summary>
 /// Writes what earlier lives have spooled into the database, each entry exactly once. What of a life is written already is told by its
-/// marks and by its commits, which outlive it. A commit that the life has left on its way cannot arrive later: its number is closed before it is
-/// asked for, and a mark is only moved by the one who found it where it was. A table's entries are written before anything else of the
-/// table is, so that no owner loads sums without them.
+/// marks and by its commits, which outlive it. A commit that the life has left on its way cannot arrive later: its number is closed before
+/// it is asked for, and a mark is only moved by the one who found it where it was. A table's entries are written before anything else of
+/// the table is, so that no owner loads sums without them.
 /// </summary>
 /// <param name="store">The database.</param>
 /// <param name="former">The files, locked; asked for once.</param>

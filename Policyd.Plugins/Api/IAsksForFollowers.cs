@@ -1,8 +1,8 @@
 namespace Policyd.Plugins.Api;
 
 /// <summary>
-/// A plugin that asks the owners of counters for itself and for those of its kind that stand right behind it in the chain, so that they cost
-/// one round trip. Each still decides in its own turn.
+/// A plugin that asks the owners of counters for itself and for those of its kind that stand right behind it in the chain, so that they
+/// cost one round trip. Each still decides in its own turn.
 /// </summary>
 internal interface IAsksForFollowers
 {

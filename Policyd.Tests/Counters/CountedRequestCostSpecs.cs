@@ -10,7 +10,8 @@ namespace Policyd.Tests.Counters;
 
 /// <summary>
 /// What a request that two Quotas check and an Accounting counts in two fields leaves behind for the garbage collector, and how often it
-/// crosses the thread pool: on SQLite, with keys that are in memory. The client and the server are one process; the client allocates nothing.
+/// crosses the thread pool: on SQLite, with keys that are in memory. The client and the server are one process; the client allocates
+/// nothing.
 /// </summary>
 [Collection(Alone.Name)]
 public sealed class CountedRequestCostSpecs(ITestOutputHelper output) : IDisposable
