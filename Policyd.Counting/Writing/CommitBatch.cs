@@ -94,14 +94,21 @@ internal sealed class CommitBatch
     /// <summary>Answers a write and takes it out again, if it is in this batch and not answered yet: it is not counted.</summary>
     public bool TryWithdraw(WriteOperation write, in CounterAnswer answer)
     {
-        if (Find(write) is not { } row || !row.TryAnswerFirst(write, answer))
+        if (Find(write)?.TryAnswerFirst(write, answer) != true)
         {
             return false;
         }
 
-        if (write.IsResend)
+        Withdraw(write);
+        return true;
+    }
+
+    /// <summary>Takes a write out that is answered already. A resend has put nothing in.</summary>
+    public void Withdraw(WriteOperation write)
+    {
+        if (write.IsResend || Find(write) is not { } row)
         {
-            return true;
+            return;
         }
 
         row.Withdraw(write.Amounts);
@@ -109,8 +116,6 @@ internal sealed class CommitBatch
         {
             _entries.RemoveAt(at);
         }
-
-        return true;
     }
 
     /// <summary>The owner is told when this batch is committed.</summary>

@@ -205,7 +205,12 @@ internal sealed class CounterWriter
         if (isCommitted)
         {
             _sequence++;
+            _inDoubt.Clear();
             _attempt!.ForgetDeltas();
+        }
+        else
+        {
+            EndDoubt();
         }
 
         Attempt();
@@ -428,7 +433,7 @@ internal sealed class CounterWriter
         {
             if (_isSilent || _fate == CommitFate.Unknown)
             {
-                return _attempt.TryAnswer(write, answer);
+                _attempt.TryAnswer(write, answer);
             }
 
             _inDoubt.Add(write);
@@ -445,17 +450,21 @@ internal sealed class CounterWriter
             return false;
         }
 
+        Forget(write);
+        return true;
+    }
+
+    private void Forget(WriteOperation write)
+    {
         if (write is { RequestId: { } id, IsResend: false })
         {
             _resends.Remove(id);
         }
-
-        return true;
     }
 
     /// <summary>
-    /// The attempt has failed: writes of it that the spool did not take are not counted. Where nobody knows whether it was committed they
-    /// may be counted all the same.
+    /// The attempt has failed: writes of it that the spool did not take are answered, and taken out as soon as it is known that they were not
+    /// committed.
     /// </summary>
     private void EndDoubt()
     {
@@ -463,12 +472,18 @@ internal sealed class CounterWriter
         {
             if (_fate == CommitFate.Unknown)
             {
-                _attempt?.TryAnswer(write, CounterAnswer.Unavailable(CounterReason.Spool));
+                _attempt!.TryAnswer(write, CounterAnswer.Unavailable(CounterReason.Spool));
             }
-            else if (_attempt is { } attempt)
+            else if (!TryWithdraw(_attempt!, write))
             {
-                TryWithdraw(attempt, write);
+                _attempt!.Withdraw(write);
+                Forget(write);
             }
+        }
+
+        if (_fate == CommitFate.Unknown)
+        {
+            return;
         }
 
         _inDoubt.Clear();
