@@ -463,8 +463,8 @@ internal sealed class CounterWriter
     }
 
     /// <summary>
-    /// The attempt has failed: writes of it that the spool did not take are answered, and taken out as soon as it is known that they were not
-    /// committed.
+    /// The attempt has failed: writes of it that the spool did not take are answered, and taken out as soon as it is known that they were
+    /// not committed.
     /// </summary>
     private void EndDoubt()
     {
