@@ -118,12 +118,15 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 
         // Together: each has an owner of its own, and they share commits.
         var phase = new CounterPhase();
+        var (request, hasFormer) = (context.CountedRequest, _counters.KnowsFormerIds(Db));
         foreach (var field in Fields)
         {
             if (_options.KeyOf(context, field) is { } key)
             {
-                phase.Put(new AddOperation(
-                    key, window, amounts, context.Request.Instance, CounterRequestId.Of(context.Request, Name, key)));
+                phase.Put(new AddOperation(key, window, amounts, request.Mail, request.IdOf(Name, key))
+                {
+                    FormerId = hasFormer ? request.FormerIdOf(Name, key) : null,
+                });
             }
         }
 

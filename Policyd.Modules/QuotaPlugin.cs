@@ -221,7 +221,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     private CounterOperation QuestionFor(
         PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold) =>
         Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table)
-            ? new ReserveOperation(key, window, metric, threshold, CounterOptions.AmountsOf(context), context.Request.Instance)
+            ? new ReserveOperation(key, window, metric, threshold, CounterOptions.AmountsOf(context), context.CountedRequest.Mail)
             : new ReadOperation(key, window);
 
     private static Admission AdmissionOf(CounterOperation question, CounterMetric metric, double threshold)
@@ -273,7 +273,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     {
         foreach (var operation in phase)
         {
-            if (operation is ReserveOperation { Answer.Yes: true, Instance.Length: > 0 })
+            if (operation is ReserveOperation { Answer.Yes: true, Mail.IsNone: false })
             {
                 context.Reserved(operation.Key, operation.Window);
             }
@@ -300,7 +300,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             operation.AskedFor = null;
             if (operation.Answer.IsNew)
             {
-                _counters.Release(operation.Key, operation.Instance, operation.Window);
+                _counters.Release(operation.Key, operation.Mail, operation.Window);
                 context.Counted(operation.Key, operation.Window);
             }
         }
@@ -345,13 +345,19 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     /// </summary>
     private async ValueTask<bool> IsCountedAsync(PluginContext context, CounterTable table, CounterKey key)
     {
-        if (table.Accountings.Length == 0 || context.Request.Instance.Length == 0)
+        if (table.Accountings.Length == 0 || context.CountedRequest.Mail.IsNone)
         {
             return false;
         }
 
         using var timeout = _options.TimeoutOf(context);
-        UInt128[] ids = [.. table.Accountings.Select(accounting => CounterRequestId.Of(context.Request, accounting.Name, key)!.Value)];
+        var request = context.CountedRequest;
+        var ids = table.Accountings.Select(accounting => request.IdOf(accounting.Name, key)!.Value).ToList();
+        if (_counters.KnowsFormerIds(key.Connection))
+        {
+            ids.AddRange(table.Accountings.Select(accounting => request.FormerIdOf(accounting.Name, key)!.Value));
+        }
+
         return await _counters.IsCountedAsync(key, ids, timeout.Token).ConfigureAwait(false);
     }
 }

@@ -41,7 +41,7 @@ internal sealed class MailReservations(ICounters counters)
                 // An earlier recipient of the same mail may hold it: the owner kept one reservation for both.
                 if (_reserved is null || !_reserved.Contains(key))
                 {
-                    counters.Release(key, request.Instance);
+                    counters.Release(key, MailId.Of(request.Instance));
                 }
             }
         }
@@ -61,9 +61,10 @@ internal sealed class MailReservations(ICounters counters)
         }
 
         _reserved = null;
+        var mail = MailId.Of(_instance);
         foreach (var key in reserved)
         {
-            counters.Release(key, _instance);
+            counters.Release(key, mail);
         }
     }
 

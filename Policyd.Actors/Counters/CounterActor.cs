@@ -71,7 +71,7 @@ internal sealed class CounterActor : UntypedActor, IOwnerEffects
                 _owner.OnOperation(operation, Now);
                 break;
             case Release release:
-                _owner.OnRelease(release.Instance, release.Window);
+                _owner.OnRelease(release.Mail, release.Window);
                 break;
             case RowReport report:
                 _owner.OnReport(report, Now);

@@ -48,6 +48,10 @@ internal sealed class CounterNode(
             ? key with { Key = CounterKeyText.ForTable(key.Key, table) }
             : key;
 
+    /// <summary>Whether the writer of a connection may know counts under ids of version 1.</summary>
+    public bool KnowsFormerIds(string connection) =>
+        connections.TryGetValue(connection, out var one) && one.Store.HasFormerIds;
+
     /// <summary>Hands an operation or a release to the owner of its key on this node; false when its partition is not here.</summary>
     public bool TryTellHere(CounterKey key, object message)
     {

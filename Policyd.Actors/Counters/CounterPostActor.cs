@@ -329,7 +329,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         if (!_node.TryTellHere(release.Key, release)
             && PlaceOf(CounterPartition.Of(release.Key, _node.Settings.Shards)) is { } post)
         {
-            post.Tell(new Release(CounterWire.Write(release.Key, release.Instance, release.Window)), Self);
+            post.Tell(new Release(CounterWire.Write(release.Key, release.Mail, release.Window)), Self);
         }
     }
 
@@ -337,8 +337,8 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     {
         try
         {
-            var (key, instance, window) = CounterWire.ReadRelease(release.Bytes);
-            _node.TryTellHere(key, new CounterProtocol.Release(key, instance, window));
+            var (key, mail, window) = CounterWire.ReadRelease(release.Bytes);
+            _node.TryTellHere(key, new CounterProtocol.Release(key, mail, window));
         }
         catch (InvalidDataException damaged)
         {
@@ -357,8 +357,10 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             }
         }
 
-        public void Release(CounterKey key, string instance, CounterWindow? window = null) =>
-            node.TryTellHere(key, new CounterProtocol.Release(key, instance, window));
+        public void Release(CounterKey key, MailId mail, CounterWindow? window = null) =>
+            node.TryTellHere(key, new CounterProtocol.Release(key, mail, window));
+
+        public bool KnowsFormerIds(string connection) => node.KnowsFormerIds(connection);
     }
 
     private sealed record Pending(CounterOperation Operation, int Partition)

@@ -10,7 +10,7 @@ namespace Policyd.Actors.Counters;
 internal static class CounterProtocol
 {
     /// <summary>The mail gives back what it has reserved, in one window or in all; no answer.</summary>
-    public sealed record Release(CounterKey Key, string Instance, CounterWindow? Window) : INoSerializationVerificationNeeded;
+    public sealed record Release(CounterKey Key, MailId Mail, CounterWindow? Window) : INoSerializationVerificationNeeded;
 
     /// <summary>
     /// The server stops, the partition moves or the key fell quiet: what is in flight is committed first, then the owner ends.

@@ -8,7 +8,7 @@ namespace Policyd.Actors.Counters;
 /// <summary>
 /// Operations and answers as bytes between nodes. The first byte is the version of the form; a node that reads a newer one says so, and its
 /// asker's counters are unavailable until both have the same. Numbers are varints, ids and thresholds are of fixed size; texts are only
-/// what is text: connection, table, key, mail and a calendar window.
+/// what is text: connection, table, key and a calendar window.
 /// </summary>
 internal static class CounterWire
 {
@@ -109,12 +109,12 @@ internal static class CounterWire
     }
 
     /// <summary>Writes a release.</summary>
-    public static byte[] Write(CounterKey key, string instance, CounterWindow? window)
+    public static byte[] Write(CounterKey key, MailId mail, CounterWindow? window)
     {
         var to = new WireWriter();
         to.Byte(Version);
         to.Key(key);
-        to.Text(instance);
+        to.Id(mail.Value);
         to.Byte(window is null ? (byte)0 : (byte)1);
         if (window is { } one)
         {
@@ -126,13 +126,13 @@ internal static class CounterWire
 
     /// <summary>Reads a release.</summary>
     /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
-    public static (CounterKey Key, string Instance, CounterWindow? Window) ReadRelease(byte[] bytes)
+    public static (CounterKey Key, MailId Mail, CounterWindow? Window) ReadRelease(byte[] bytes)
     {
         var from = Begin(bytes);
-        var (key, instance) = (from.Key(), from.Text());
+        var (key, mail) = (from.Key(), from.Mail());
         CounterWindow? window = from.Byte(1) == 1 ? from.Window() : null;
         from.End();
-        return (key, instance, window);
+        return (key, mail, window);
     }
 
     private static WireReader Begin(byte[] bytes)
@@ -158,19 +158,14 @@ internal static class CounterWire
                 to.Byte((byte)reserve.Metric);
                 to.Double(reserve.Threshold);
                 to.Amounts(reserve.Amounts);
-                to.Text(reserve.Instance);
+                to.Id(reserve.Mail.Value);
                 break;
             case AddOperation add:
                 to.Byte((byte)WireKind.Add);
                 to.KeyAndWindow(operation);
                 to.Amounts(add.Amounts);
-                to.Text(add.Instance);
-                to.Byte(add.RequestId is null ? (byte)0 : (byte)1);
-                if (add.RequestId is { } id)
-                {
-                    to.Id(id);
-                }
-
+                to.Id(add.Mail.Value);
+                to.Ids(add);
                 break;
             case FindCountedOperation find:
                 to.Byte((byte)WireKind.FindCounted);
@@ -207,18 +202,19 @@ internal static class CounterWire
                 return new ReadOperation(key, from.Window());
             case WireKind.Reserve:
                 return new ReserveOperation(
-                    key, from.Window(), (CounterMetric)from.Byte((byte)CounterMetric.SizeRcpt), from.Double(), from.Amounts(), from.Text());
+                    key, from.Window(), (CounterMetric)from.Byte((byte)CounterMetric.SizeRcpt), from.Double(), from.Amounts(), from.Mail());
             case WireKind.Add:
-                var (window, amounts, instance) = (from.Window(), from.Amounts(), from.Text());
-                return new AddOperation(key, window, amounts, instance, from.Byte(1) == 1 ? from.Id() : null);
+                var (window, amounts, mail) = (from.Window(), from.Amounts(), from.Mail());
+                var ids = from.Byte(2);
+                return new AddOperation(key, window, amounts, mail, ids > 0 ? from.Id() : null) { FormerId = ids > 1 ? from.Id() : null };
             case WireKind.FindCounted:
-                var ids = new UInt128[from.Count(MostOperations)];
-                for (var index = 0; index < ids.Length; index++)
+                var counted = new UInt128[from.Count(MostOperations)];
+                for (var index = 0; index < counted.Length; index++)
                 {
-                    ids[index] = from.Id();
+                    counted[index] = from.Id();
                 }
 
-                return new FindCountedOperation(key, ids);
+                return new FindCountedOperation(key, counted);
             case WireKind.Inspect:
                 return new InspectOperation(key, from.Window());
             default:
@@ -262,6 +258,20 @@ internal static class CounterWire
         public void Double(double value) => BinaryPrimitives.WriteDoubleBigEndian(Room(8), value);
 
         public void Id(UInt128 value) => BinaryPrimitives.WriteUInt128BigEndian(Room(16), value);
+
+        /// <summary>None, the request's id, or that and the one of version 1.</summary>
+        public void Ids(AddOperation add)
+        {
+            Byte(add.RequestId is null ? (byte)0 : add.FormerId is null ? (byte)1 : (byte)2);
+            if (add.RequestId is { } id)
+            {
+                Id(id);
+                if (add.FormerId is { } former)
+                {
+                    Id(former);
+                }
+            }
+        }
 
         public void Text(string value)
         {
@@ -361,6 +371,8 @@ internal static class CounterWire
         public double Double() => BinaryPrimitives.ReadDoubleBigEndian(Take(8));
 
         public UInt128 Id() => BinaryPrimitives.ReadUInt128BigEndian(Take(16));
+
+        public MailId Mail() => new(Id());
 
         public string Text() => Encoding.UTF8.GetString(Take(Count(MostText)));
 

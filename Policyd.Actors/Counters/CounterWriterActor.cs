@@ -59,6 +59,8 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
 
     public void LimitFlush(TimeSpan wait) => Timers.StartSingleTimer(FlushTooLate.Instance, FlushTooLate.Instance, wait);
 
+    public void RememberFormerIds(bool areKnown) => _store.HasFormerIds = areKnown;
+
     public void BeginWait(Func<string> what) => _watch.Begin(what);
 
     public void EndWait() => _watch.End();

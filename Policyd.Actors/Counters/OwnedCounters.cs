@@ -25,9 +25,11 @@ internal sealed class OwnedCounters(CounterNode node) : ICounters
         }
     }
 
-    public void Release(CounterKey key, string instance, CounterWindow? window = null)
+    public bool KnowsFormerIds(string connection) => node.KnowsFormerIds(connection);
+
+    public void Release(CounterKey key, MailId mail, CounterWindow? window = null)
     {
-        var release = new CounterProtocol.Release(node.Normalize(key), instance, window);
+        var release = new CounterProtocol.Release(node.Normalize(key), mail, window);
         if (!node.TryTellHere(release.Key, release))
         {
             node.Post.Tell(release, ActorRefs.NoSender);

@@ -28,9 +28,19 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
     private readonly Dictionary<string, Task> _preparing = [];
     private readonly CancellationTokenSource _stopped = new();
     private readonly SpoolReplay? _replay = spool?.Replay(store);
+    private bool _hasFormerIds = true;
 
     // A setting is the whole server's: told once, not for each table.
     private readonly ConcurrentDictionary<string, bool> _warned = [];
+
+    /// <summary>
+    /// Whether ids of version 1 are remembered of it, as far as its writer knows: true until the writer has read what is counted.
+    /// </summary>
+    public bool HasFormerIds
+    {
+        get => Volatile.Read(ref _hasFormerIds);
+        set => Volatile.Write(ref _hasFormerIds, value);
+    }
 
     /// <summary>What is known of a table; null before it was prepared.</summary>
     public CounterTableInfo? InfoOf(string table) => _prepared.GetValueOrDefault(table);

@@ -15,15 +15,18 @@ public class CounterIdBenchmarks
     private readonly CounterKey _client = new("db", "quota_client_address", "192.0.2.17");
 
     [Benchmark(Baseline = true)]
-    public UInt128 Version1() =>
-        CounterRequestId.Of(_request, "Accounting", _sender)!.Value ^ CounterRequestId.Of(_request, "Accounting", _client)!.Value;
+    public UInt128 Version1()
+    {
+        var part = CounterRequestId.PartOf(_request);
+        return CounterRequestId.OfVersion1(_request.Instance, part, "Accounting", _sender)
+            ^ CounterRequestId.OfVersion1(_request.Instance, part, "Accounting", _client);
+    }
 
     [Benchmark]
     public UInt128 Version2()
     {
-        var (mail, request) = (MailId.Of(_request.Instance), CounterRequestId.RequestOfMail(_request));
-        return CounterRequestId.Of(mail, request, "Accounting", _sender)!.Value
-            ^ CounterRequestId.Of(mail, request, "Accounting", _client)!.Value;
+        var request = CountedRequest.Of(_request);
+        return request.IdOf("Accounting", _sender)!.Value ^ request.IdOf("Accounting", _client)!.Value;
     }
 
     /// <summary>The share of the mail in <see cref="Version2"/>.</summary>

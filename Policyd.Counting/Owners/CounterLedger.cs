@@ -75,36 +75,36 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         CounterMetric metric,
         double threshold,
         CounterAmounts amounts,
-        string instance,
+        MailId mail,
         OwnerTime time)
     {
         var open = Open(window);
         open.DropExpired(time.Steady);
         var total = open.Sum(window, time.CountsUntil);
         var held = open.Reserved;
-        var own = open.ReservationOf(instance);
+        var own = open.ReservationOf(mail);
         if (own is { } mine)
         {
             held -= mine;
         }
 
         var admitted = (total + held)[metric] < threshold;
-        if (admitted && instance.Length > 0)
+        if (admitted && !mail.IsNone)
         {
             var enlarged = own is { } earlier ? CounterAmounts.Max(earlier, amounts) : amounts;
-            open.Hold(instance, enlarged, time.Steady + reservationTimeout);
+            open.Hold(mail, enlarged, time.Steady + reservationTimeout);
         }
 
-        return new CounterAnswer(CounterState.Known, CounterReason.None, admitted, admitted && own is null && instance.Length > 0, total);
+        return new CounterAnswer(CounterState.Known, CounterReason.None, admitted, admitted && own is null && !mail.IsNone, total);
     }
 
     /// <summary>
     /// The mail is being counted: in one step its reservation ends and its amounts are in the sum, so that the sum never dips.
     /// </summary>
-    public AddTrace Add(CounterWindow window, CounterAmounts amounts, string instance, DateTimeOffset countsUntil)
+    public AddTrace Add(CounterWindow window, CounterAmounts amounts, MailId mail, DateTimeOffset countsUntil)
     {
         var open = Open(window);
-        open.Drop(instance);
+        open.Drop(mail);
         return open.Add(window, amounts, countsUntil);
     }
 
@@ -134,13 +134,13 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     }
 
     /// <summary>The mail gives back what it has reserved, in the window of a name or in all.</summary>
-    public void Release(string instance, string? name = null)
+    public void Release(MailId mail, string? name = null)
     {
         for (var window = _windows; window is not null; window = window.Next)
         {
             if (name is null || name == window.Name)
             {
-                window.Drop(instance);
+                window.Drop(mail);
             }
         }
     }

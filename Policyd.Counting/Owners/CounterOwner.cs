@@ -52,10 +52,10 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
     }
 
     /// <summary>The mail gives back what it has reserved, in one window or in all.</summary>
-    public void OnRelease(string instance, CounterWindow? window)
+    public void OnRelease(MailId mail, CounterWindow? window)
     {
         _touched = true;
-        _ledger.Release(instance, window?.Name);
+        _ledger.Release(mail, window?.Name);
     }
 
     /// <summary>A commit has brought a total that is not the expected one.</summary>
@@ -196,10 +196,10 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
         {
             case ReserveOperation reserve:
                 reserve.TryAnswer(_ledger.Reserve(
-                    reserve.Window, reserve.Metric, reserve.Threshold, reserve.Amounts, reserve.Instance, time));
+                    reserve.Window, reserve.Metric, reserve.Threshold, reserve.Amounts, reserve.Mail, time));
                 break;
             case AddOperation add:
-                add.Trace = _ledger.Add(add.Window, add.Amounts, add.Instance, time.CountsUntil);
+                add.Trace = _ledger.Add(add.Window, add.Amounts, add.Mail, time.CountsUntil);
                 Write(add);
                 break;
             case ReadOperation read:

@@ -16,9 +16,9 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     private string _from = string.Empty;
     private Row _row;
     private List<Row>? _buckets;
-    private string? _firstInstance;
+    private MailId _firstMail;
     private Reservation _first;
-    private Dictionary<string, Reservation>? _others;
+    private Dictionary<MailId, Reservation>? _others;
     private DateTimeOffset _earliestExpiry = DateTimeOffset.MaxValue;
     private bool _touched;
 
@@ -35,7 +35,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public CounterAmounts Reserved { get; private set; }
 
-    public int Reservations => (_firstInstance is null ? 0 : 1) + (_others?.Count ?? 0);
+    public int Reservations => (_firstMail.IsNone ? 0 : 1) + (_others?.Count ?? 0);
 
     /// <summary>
     /// What counts at a time, with adds that are on their way to the database. What was counted later than it, before the clock was put
@@ -178,21 +178,22 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         return touched;
     }
 
-    public CounterAmounts? ReservationOf(string instance) =>
-        _firstInstance == instance ? _first.Amounts
-        : _others is not null && _others.TryGetValue(instance, out var held) ? held.Amounts : null;
+    public CounterAmounts? ReservationOf(MailId mail) =>
+        mail.IsNone ? null
+        : _firstMail == mail ? _first.Amounts
+        : _others is not null && _others.TryGetValue(mail, out var held) ? held.Amounts : null;
 
-    public void Hold(string instance, CounterAmounts amounts, DateTimeOffset until)
+    public void Hold(MailId mail, CounterAmounts amounts, DateTimeOffset until)
     {
-        Drop(instance);
+        Drop(mail);
         var held = new Reservation(amounts, until);
-        if (_firstInstance is null)
+        if (_firstMail.IsNone)
         {
-            (_firstInstance, _first) = (instance, held);
+            (_firstMail, _first) = (mail, held);
         }
         else
         {
-            (_others ??= []).Add(instance, held);
+            (_others ??= []).Add(mail, held);
         }
 
         Reserved += amounts;
@@ -202,14 +203,19 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         }
     }
 
-    public void Drop(string instance)
+    public void Drop(MailId mail)
     {
-        if (_firstInstance == instance)
+        if (mail.IsNone)
+        {
+            return;
+        }
+
+        if (_firstMail == mail)
         {
             Reserved -= _first.Amounts;
-            _firstInstance = null;
+            _firstMail = MailId.None;
         }
-        else if (_others is not null && _others.Remove(instance, out var held))
+        else if (_others is not null && _others.Remove(mail, out var held))
         {
             Reserved -= held.Amounts;
             if (_others.Count == 0)
@@ -228,25 +234,25 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         }
 
         _earliestExpiry = DateTimeOffset.MaxValue;
-        if (_firstInstance is { } first)
+        if (!_firstMail.IsNone)
         {
-            DropIfExpired(first, _first, now);
+            DropIfExpired(_firstMail, _first, now);
         }
 
         if (_others is { } others)
         {
-            foreach (var (instance, held) in others)
+            foreach (var (mail, held) in others)
             {
-                DropIfExpired(instance, held, now);
+                DropIfExpired(mail, held, now);
             }
         }
     }
 
-    private void DropIfExpired(string instance, in Reservation held, DateTimeOffset now)
+    private void DropIfExpired(MailId mail, in Reservation held, DateTimeOffset now)
     {
         if (held.Until <= now)
         {
-            Drop(instance);
+            Drop(mail);
         }
         else if (held.Until < _earliestExpiry)
         {

@@ -6,7 +6,7 @@ namespace Policyd.Counting.Owners;
 /// <summary>The sums of a window, and what mails that are not counted yet hold beside them.</summary>
 /// <param name="key">The counter.</param>
 /// <param name="window">The window.</param>
-internal sealed class InspectOperation(CounterKey key, CounterWindow window) : CounterOperation(key, window, string.Empty)
+internal sealed class InspectOperation(CounterKey key, CounterWindow window) : CounterOperation(key, window, MailId.None)
 {
     /// <summary>What is reserved; there when it is answered.</summary>
     public CounterAmounts Reserved { get; set; }
@@ -24,7 +24,7 @@ internal sealed class InspectOperation(CounterKey key, CounterWindow window) : C
 /// <param name="amounts">The new sums.</param>
 /// <param name="which">Which of them.</param>
 internal sealed class SetSumsOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, CounterSums which)
-    : CounterOperation(key, window, string.Empty)
+    : CounterOperation(key, window, MailId.None)
 {
     private int _rowsOpen;
     private CounterAnswer _worst = CounterAnswer.Known(default);
@@ -59,7 +59,7 @@ internal sealed class SetSumsOperation(CounterKey key, CounterWindow window, Cou
 
 /// <summary>One row of an operator's set.</summary>
 internal sealed class SetRowOperation(SetSumsOperation set, CounterWindow window, CounterAmounts amounts)
-    : WriteOperation(set.Key, window, amounts, string.Empty)
+    : WriteOperation(set.Key, window, amounts, MailId.None)
 {
     internal override bool IsAbsolute => true;
 

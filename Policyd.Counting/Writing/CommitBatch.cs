@@ -68,7 +68,7 @@ internal sealed class CommitBatch
             row.Delta += write.Amounts;
             if (write.RequestId is { } requestId)
             {
-                _entries.Add(new Entry(requestId, row, write.Amounts));
+                _entries.Add(new Entry(requestId, write.FormerId ?? requestId, row, write.Amounts));
             }
         }
     }
@@ -126,7 +126,7 @@ internal sealed class CommitBatch
     /// </summary>
     public int Retract(Predicate<UInt128> counted) => _entries.RemoveAll(entry =>
     {
-        if (!counted(entry.RequestId))
+        if (!counted(entry.RequestId) && !counted(entry.FormerId))
         {
             return false;
         }
@@ -239,7 +239,7 @@ internal sealed class CommitBatch
             }
         }
 
-        return new CounterCommit(node, sequence, at, ids, deltas);
+        return new CounterCommit(node, sequence, at, ids, deltas) { IdFormat = CounterRequestId.Version };
     }
 
     /// <summary>Answers all that waits, and tells an owner of a row whose total is not the one that it expects.</summary>
@@ -312,7 +312,7 @@ internal sealed class CommitBatch
         public override int GetHashCode() => Key.GetHashCode(StringComparison.Ordinal) ^ Table.Length;
     }
 
-    private readonly record struct Entry(UInt128 RequestId, Row Row, CounterAmounts Amounts);
+    private readonly record struct Entry(UInt128 RequestId, UInt128 FormerId, Row Row, CounterAmounts Amounts);
 
     private sealed class Row
     {

@@ -40,6 +40,8 @@ internal sealed class CounterWriter
     private int _faults;
     private bool _idsKnown;
     private bool _isSilent;
+    private bool _knowsFormerIds = true;
+    private DateTimeOffset _formerIdsUntil = DateTimeOffset.MinValue;
     private string? _said;
 
     /// <param name="node">A fresh id of this life of the writer.</param>
@@ -81,7 +83,7 @@ internal sealed class CounterWriter
     /// <summary>An owner hands a write over.</summary>
     public void OnWrite(WriteOperation write)
     {
-        var isResend = write.RequestId is { } id && !_resends.TryAdd(id, _settings.Steady.Now);
+        var isResend = IsResend(write);
         if (isResend)
         {
             CounterMetrics.Resends.Add(1);
@@ -351,6 +353,32 @@ internal sealed class CounterWriter
     private CommitBatch? LastPending() =>
         !_gathering.IsEmpty ? _gathering : _parts.Count > 0 ? _parts.Last() : _attempt;
 
+    private bool IsResend(WriteOperation write)
+    {
+        var now = _settings.Steady.Now;
+        if (write.FormerId is { } former)
+        {
+            LookForFormerIds(now);
+            if (_resends.HoldsCount(former))
+            {
+                return true;
+            }
+        }
+
+        return write.RequestId is { } id && !_resends.TryAdd(id, now);
+    }
+
+    /// <summary>Says when ids of version 1 come to be known, and when the last of them is forgotten.</summary>
+    private void LookForFormerIds(DateTimeOffset now)
+    {
+        var areKnown = !_idsKnown || now < _formerIdsUntil;
+        if (areKnown != _knowsFormerIds)
+        {
+            _knowsFormerIds = areKnown;
+            _effects.RememberFormerIds(areKnown);
+        }
+    }
+
     private bool IsCounted(FindCountedOperation find)
     {
         foreach (var id in find.RequestIds)
@@ -585,6 +613,12 @@ internal sealed class CounterWriter
         {
             _seenCommits[commit.Node] = Math.Max(commit.Sequence, _seenCommits.GetValueOrDefault(commit.Node));
             counted.UnionWith(commit.RequestIds);
+            if (commit.Format == CommittedIds.FirstFormat)
+            {
+                // As long as the filter may hold them.
+                _formerIdsUntil = now + (2 * _settings.ResendWindow);
+            }
+
             foreach (var id in commit.RequestIds)
             {
                 _resends.TryAdd(id, now);
@@ -592,6 +626,7 @@ internal sealed class CounterWriter
         }
 
         _idsKnown = true;
+        LookForFormerIds(now);
         CounterMetrics.Resends.Add(Pending.Sum(batch => batch.Retract(counted.Contains)));
     }
 

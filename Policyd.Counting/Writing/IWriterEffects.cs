@@ -28,6 +28,11 @@ internal interface IWriterEffects
     /// <summary><see cref="CounterWriter.OnFlushTooLate"/> comes after so long.</summary>
     void LimitFlush(TimeSpan wait);
 
+    /// <summary>
+    /// Whether adds are to bring ids of version 1 besides their own from now on. They are from the start, until this says otherwise.
+    /// </summary>
+    void RememberFormerIds(bool areKnown);
+
     /// <summary>The database is waited for from now on.</summary>
     /// <param name="what">What for, in words; made only when it is needed.</param>
     void BeginWait(Func<string> what);

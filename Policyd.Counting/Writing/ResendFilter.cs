@@ -16,6 +16,9 @@ internal sealed class ResendFilter(TimeSpan keep, int capacity)
     public bool Holds(UInt128 id) =>
         (_young.TryGetValue(id, out var counted) || _old.TryGetValue(id, out counted)) && counted == id;
 
+    /// <summary>Whether a request of this count was counted, this one or another of the same mail.</summary>
+    public bool HoldsCount(UInt128 id) => _young.Contains(id) || _old.Contains(id);
+
     /// <summary>Remembers the id; false when its count was here before.</summary>
     public bool TryAdd(UInt128 id, DateTimeOffset now)
     {

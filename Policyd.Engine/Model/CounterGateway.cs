@@ -35,6 +35,9 @@ public sealed class CounterGateway : ICounters
     }
 
     /// <inheritdoc/>
-    public void Release(CounterKey key, string instance, CounterWindow? window = null) =>
-        Volatile.Read(ref _counters)?.Release(key, instance, window);
+    public void Release(CounterKey key, MailId mail, CounterWindow? window = null) =>
+        Volatile.Read(ref _counters)?.Release(key, mail, window);
+
+    /// <inheritdoc/>
+    public bool KnowsFormerIds(string connection) => Volatile.Read(ref _counters)?.KnowsFormerIds(connection) == true;
 }

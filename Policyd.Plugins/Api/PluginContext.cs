@@ -61,6 +61,9 @@ public sealed class PluginContext
     /// <summary>When the request is taken to be made, in local time: the same for all of its plugins.</summary>
     public DateTimeOffset RequestTime => _run.Time;
 
+    /// <summary>How counters know the request.</summary>
+    public CountedRequest CountedRequest => _run.Counted;
+
     /// <summary>How long the plugin still has; never negative.</summary>
     public TimeSpan Remaining
     {

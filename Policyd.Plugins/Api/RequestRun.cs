@@ -14,6 +14,7 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     private Session _session = session;
     private List<(CounterKey Key, CounterWindow Window)>? _reserved;
     private DateTimeOffset? _time;
+    private CountedRequest? _counted;
 
     public PolicyRequest Request { get; } = request;
 
@@ -37,6 +38,9 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
 
     /// <summary>Local time, taken once: all plugins of a request count into the same month.</summary>
     public DateTimeOffset Time => _time ??= Clock.GetLocalNow();
+
+    /// <summary>How counters know the request; made once, when first asked for, by whichever plugin.</summary>
+    public CountedRequest Counted => _counted ??= CountedRequest.Of(Request);
 
     // A plugin that was given up may still write while the outcome is made: hence the lock and the copy. The lock is
     // the run itself, which no plugin can reach: most requests never need one.

@@ -24,7 +24,7 @@ public static class CounterCalls
     /// <param name="metric">The sum that is compared.</param>
     /// <param name="threshold">The mail is refused when the sum before it is at or above this.</param>
     /// <param name="amounts">What the mail will add.</param>
-    /// <param name="instance">The mail.</param>
+    /// <param name="mail">The mail.</param>
     /// <param name="ct">The plugin's deadline.</param>
     public static async ValueTask<Admission> ReserveAsync(
         this ICounters counters,
@@ -33,10 +33,10 @@ public static class CounterCalls
         CounterMetric metric,
         double threshold,
         CounterAmounts amounts,
-        string instance,
+        MailId mail,
         CancellationToken ct)
     {
-        var reserve = new ReserveOperation(key, window, metric, threshold, amounts, instance);
+        var reserve = new ReserveOperation(key, window, metric, threshold, amounts, mail);
         var answer = await RunAsync(counters, reserve, ct).ConfigureAwait(false);
         return new Admission(answer.State, answer.Yes, answer.Total);
     }
@@ -46,7 +46,7 @@ public static class CounterCalls
     /// <param name="key">The counter.</param>
     /// <param name="window">The window.</param>
     /// <param name="amounts">What the mail adds.</param>
-    /// <param name="instance">The mail.</param>
+    /// <param name="mail">The mail.</param>
     /// <param name="requestId">A <see cref="CounterRequestId"/>; null: always counted.</param>
     /// <param name="ct">The plugin's deadline. An add that was handed over is committed even when its caller no longer waits.</param>
     public static async ValueTask<CounterReading> AddAsync(
@@ -54,11 +54,11 @@ public static class CounterCalls
         CounterKey key,
         CounterWindow window,
         CounterAmounts amounts,
-        string instance,
+        MailId mail,
         UInt128? requestId,
         CancellationToken ct)
     {
-        var add = new AddOperation(key, window, amounts, instance, requestId);
+        var add = new AddOperation(key, window, amounts, mail, requestId);
         var answer = await RunAsync(counters, add, ct).ConfigureAwait(false);
         return answer == CounterAnswer.None
             ? new CounterReading(CounterState.Deferred, default)

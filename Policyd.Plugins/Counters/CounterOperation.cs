@@ -16,8 +16,8 @@ public abstract class CounterOperation
     private CounterAnswer _answer;
     private int _state;
 
-    internal CounterOperation(CounterKey key, CounterWindow window, string instance) =>
-        (Key, Window, Instance) = (key, window, instance);
+    internal CounterOperation(CounterKey key, CounterWindow window, MailId mail) =>
+        (Key, Window, Mail) = (key, window, mail);
 
     /// <summary>The counter. Who sends the operation brings the key into the one spelling that its table takes for equal.</summary>
     public CounterKey Key { get; internal set; }
@@ -25,8 +25,8 @@ public abstract class CounterOperation
     /// <summary>The window, computed by the node that received the request. <c>default</c> where the question is about no window.</summary>
     public CounterWindow Window { get; }
 
-    /// <summary>The mail; empty when nobody knows it.</summary>
-    public string Instance { get; }
+    /// <summary>The mail; <see cref="MailId.None"/> when nobody knows it.</summary>
+    public MailId Mail { get; }
 
     /// <summary>The answer; until it comes, <see cref="CounterState.Unavailable"/>, and a mail counts as admitted.</summary>
     public CounterAnswer Answer => Volatile.Read(ref _state) == Answered ? _answer : CounterAnswer.None;
@@ -76,7 +76,7 @@ public abstract class CounterOperation
 /// <summary>The sums of a window, without what other mails have reserved.</summary>
 /// <param name="key">The counter.</param>
 /// <param name="window">The window.</param>
-public sealed class ReadOperation(CounterKey key, CounterWindow window) : CounterOperation(key, window, string.Empty);
+public sealed class ReadOperation(CounterKey key, CounterWindow window) : CounterOperation(key, window, MailId.None);
 
 /// <summary>
 /// Checks whether the metric's sum, with adds in flight and the reservations of other mails, is below the threshold, and if so reserves the
@@ -87,10 +87,10 @@ public sealed class ReadOperation(CounterKey key, CounterWindow window) : Counte
 /// <param name="metric">The sum that is compared.</param>
 /// <param name="threshold">The mail is refused when the sum before it is at or above this.</param>
 /// <param name="amounts">What the mail will add.</param>
-/// <param name="instance">The mail; empty reserves nothing.</param>
+/// <param name="mail">The mail; <see cref="MailId.None"/> reserves nothing.</param>
 public sealed class ReserveOperation(
-    CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, string instance)
-    : CounterOperation(key, window, instance)
+    CounterKey key, CounterWindow window, CounterMetric metric, double threshold, CounterAmounts amounts, MailId mail)
+    : CounterOperation(key, window, mail)
 {
     /// <summary>The sum that is compared.</summary>
     public CounterMetric Metric { get; } = metric;
@@ -105,14 +105,17 @@ public sealed class ReserveOperation(
 /// <summary>What is written: it reaches the database through the owner of its key and the writer of that node.</summary>
 public abstract class WriteOperation : CounterOperation
 {
-    internal WriteOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance)
-        : base(key, window, instance) => Amounts = amounts;
+    internal WriteOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, MailId mail)
+        : base(key, window, mail) => Amounts = amounts;
 
     /// <summary>What the mail adds, or what a row becomes.</summary>
     public CounterAmounts Amounts { get; }
 
     /// <summary>What its request is known by; null: always counted.</summary>
     public UInt128? RequestId { get; private protected init; }
+
+    /// <summary>What a server before version 2 would have counted it under; null where no such server can have.</summary>
+    public UInt128? FormerId { get; init; }
 
     /// <summary>Whether the amounts take the place of the row's sums.</summary>
     internal virtual bool IsAbsolute => false;
@@ -143,16 +146,16 @@ public sealed class AddOperation : WriteOperation
     /// <param name="key">The counter.</param>
     /// <param name="window">The window.</param>
     /// <param name="amounts">What the mail adds.</param>
-    /// <param name="instance">The mail.</param>
+    /// <param name="mail">The mail.</param>
     /// <param name="requestId">A mail that is counted under it is not counted again; null: always counted.</param>
-    public AddOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, string instance, UInt128? requestId)
-        : base(key, window, amounts, instance) => RequestId = requestId;
+    public AddOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, MailId mail, UInt128? requestId)
+        : base(key, window, amounts, mail) => RequestId = requestId;
 }
 
 /// <summary>Whether one of these requests is counted already: what a resend of the mail that filled a quota is let in by.</summary>
 /// <param name="key">The counter.</param>
 /// <param name="requestIds">The ids under which the request would be counted.</param>
-public sealed class FindCountedOperation(CounterKey key, IReadOnlyList<UInt128> requestIds) : CounterOperation(key, default, string.Empty)
+public sealed class FindCountedOperation(CounterKey key, IReadOnlyList<UInt128> requestIds) : CounterOperation(key, default, MailId.None)
 {
     /// <summary>The ids.</summary>
     public IReadOnlyList<UInt128> RequestIds { get; } = requestIds;

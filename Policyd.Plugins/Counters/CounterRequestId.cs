@@ -12,16 +12,19 @@ namespace Policyd.Plugins.Counters;
 /// </summary>
 public static class CounterRequestId
 {
+    /// <summary>The version of the ids that are written.</summary>
+    public const int Version = 2;
+
     /// <summary>Two ids are one count when the same plugin counts the same mail under the same key.</summary>
     public static IEqualityComparer<UInt128> SameCount { get; } = new CountComparer();
 
     /// <summary>The id of a request's count (version 2); null where no mail is named.</summary>
     /// <param name="mail">The mail. As the key of the hash it is unknown to a sender, who therefore cannot choose two counters
     /// under which one mail has the same id.</param>
-    /// <param name="request">The <see cref="RequestOfMail"/>.</param>
+    /// <param name="part">The <see cref="PartOf"/> the request.</param>
     /// <param name="plugin">The name of the plugin that counts.</param>
     /// <param name="key">The counter.</param>
-    public static UInt128? Of(MailId mail, uint request, string plugin, CounterKey key)
+    public static UInt128? Of(MailId mail, uint part, string plugin, CounterKey key)
     {
         if (mail.IsNone)
         {
@@ -34,36 +37,30 @@ public static class CounterRequestId
         hash.Append(key.Table);
         hash.Append(0);
         hash.Append(key.Key);
-        return (hash.Finish() & ~(UInt128)uint.MaxValue) | request;
+        return (hash.Finish() & ~(UInt128)uint.MaxValue) | part;
     }
 
-    /// <summary>
-    /// The id as servers before version 2 made it: by SHA-256. Null without an instance, which names the mail.
-    /// </summary>
-    /// <param name="request">The request.</param>
+    /// <summary>The id as servers before version 2 made it: by SHA-256, with one call into OpenSSL for each.</summary>
+    /// <param name="instance">The request's <c>instance</c>; not empty.</param>
+    /// <param name="part">The <see cref="PartOf"/> the request.</param>
     /// <param name="plugin">The name of the plugin that counts.</param>
     /// <param name="key">The counter.</param>
-    public static UInt128? Of(PolicyRequest request, string plugin, CounterKey key)
+    public static UInt128 OfVersion1(string instance, uint part, string plugin, CounterKey key)
     {
-        ArgumentNullException.ThrowIfNull(request);
-        if (request.Instance.Length == 0)
-        {
-            return null;
-        }
-
-        var text = $"{request.Instance}\0{plugin}\0{key.Table}\0{key.Key}";
+        var text = $"{instance}\0{plugin}\0{key.Table}\0{key.Key}";
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         var most = Encoding.UTF8.GetMaxByteCount(text.Length);
         var utf8 = most <= 1024 ? stackalloc byte[1024] : new byte[most];
         SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(text, utf8)], hash);
-        return (BinaryPrimitives.ReadUInt128BigEndian(hash) & ~(UInt128)uint.MaxValue) | RequestOfMail(request);
+        return (BinaryPrimitives.ReadUInt128BigEndian(hash) & ~(UInt128)uint.MaxValue) | part;
     }
 
     /// <summary>
-    /// What tells the requests of a mail apart: its protocol state and recipient. The same in both versions.
+    /// What tells the requests of a mail apart: a hash of protocol state and recipient, the same in both versions.
     /// FNV-1a: it outlives this process in the database, so it cannot be string.GetHashCode.
     /// </summary>
-    public static uint RequestOfMail(PolicyRequest request)
+    /// <param name="request">The request.</param>
+    public static uint PartOf(PolicyRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
         const uint Prime = 16777619;

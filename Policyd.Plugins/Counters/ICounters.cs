@@ -15,7 +15,14 @@ public interface ICounters
 
     /// <summary>Gives back what the mail has reserved on this counter. Told, not answered.</summary>
     /// <param name="key">The counter.</param>
-    /// <param name="instance">The mail.</param>
+    /// <param name="mail">The mail.</param>
     /// <param name="window">Only what it has reserved in this window; null: in all.</param>
-    void Release(CounterKey key, string instance, CounterWindow? window = null);
+    void Release(CounterKey key, MailId mail, CounterWindow? window = null);
+
+    /// <summary>
+    /// Whether counts of the last minutes may be in the database under ids of version 1: a server that was upgraded a moment ago. An add
+    /// then brings such an id too, which costs more to make than the rest of it.
+    /// </summary>
+    /// <param name="connection">The name of the SQL connection.</param>
+    bool KnowsFormerIds(string connection);
 }

@@ -31,17 +31,17 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     public async Task Reservation_that_comes_when_the_owner_is_about_to_end_is_left_to_its_next_life()
     {
         var owner = Owner();
-        owner.TellAnyway(new Release(Key, "none", null));
+        owner.TellAnyway(new Release(Key, MailId.Of("none"), null));
         owner.TellAnyway(LookWhetherIdle.Instance);
         owner.TellAnyway(LookWhetherIdle.Instance);
         await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);
-        var reserve = new ReserveOperation(Key, Month, CounterMetric.Count, 1, One, "m");
+        var reserve = new ReserveOperation(Key, Month, CounterMetric.Count, 1, One, MailId.Of("m"));
         owner.TellAnyway(reserve);
         await Eventually.Holds("the partition to have it back", () => _partition.All<HandedBack>().Any(one => one.Operation == reserve));
         Assert.False(reserve.IsAnswered);
 
         // An add is safe: the end waits for its commit.
-        var add = new AddOperation(Key, Month, One, "n", 1);
+        var add = new AddOperation(Key, Month, One, MailId.Of("n"), 1);
         owner.TellAnyway(add);
         owner.TellAnyway(Drain.Instance);
         await Eventually.Holds("the add to be answered", () => add.Answer.State == CounterState.Known);
@@ -56,7 +56,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
         _store.Loads.Next(Script.WaitFor(load.Task));
         _store.Commits.Next(Script.WaitFor(commit.Task));
         var owner = Owner();
-        var (read, add) = (new ReadOperation(Key, Month), new AddOperation(Key, Month, One, "m", 1));
+        var (read, add) = (new ReadOperation(Key, Month), new AddOperation(Key, Month, One, MailId.Of("m"), 1));
         owner.TellAnyway(read);
         owner.TellAnyway(add);
         owner.TellAnyway(Drain.Instance);
@@ -93,7 +93,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     public async Task Owner_that_has_counted_ends_when_its_writer_says_that_all_is_committed()
     {
         var owner = Owner();
-        await Answered(owner, new AddOperation(Key, Month, One, "m", 1));
+        await Answered(owner, new AddOperation(Key, Month, One, MailId.Of("m"), 1));
         owner.TellAnyway(LookWhetherIdle.Instance);
         owner.TellAnyway(LookWhetherIdle.Instance);
         await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);
@@ -103,7 +103,7 @@ public sealed class CounterActorSpecs : IAsyncLifetime
     public async Task Owner_that_only_a_release_or_a_question_has_called_up_ends_as_well(bool question)
     {
         var owner = Owner();
-        owner.TellAnyway(question ? new FindCountedOperation(Key, [1]) : new Release(Key, "m", null));
+        owner.TellAnyway(question ? new FindCountedOperation(Key, [1]) : new Release(Key, MailId.Of("m"), null));
         owner.TellAnyway(LookWhetherIdle.Instance);
         owner.TellAnyway(LookWhetherIdle.Instance);
         await Eventually.Holds("the owner to be idle", () => _partition.All<FellQuiet>().Count == 1);

@@ -54,7 +54,7 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
         await Task.WhenAll(keys.SelectMany((key, number) => Enumerable.Range(0, 10).Select(async add =>
         {
             var node = add % 2 == 0 ? a : b;
-            var reading = await node.Counters.AddAsync(Key(key), Month, One, $"{number}.{add}", Id(number, add), Cancel);
+            var reading = await node.Counters.AddAsync(Key(key), Month, One, MailId.Of($"{number}.{add}"), Id(number, add), Cancel);
             Assert.Equal(CounterState.Known, reading.State);
         })));
         foreach (var key in keys)
@@ -85,12 +85,12 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
             {
                 var node = mail % 2 == 0 ? a : b;
                 var instance = $"{run}.{mail}";
-                var admission = await node.Counters.ReserveAsync(key, Month, CounterMetric.Count, 100, One, instance, Cancel);
+                var admission = await node.Counters.ReserveAsync(key, Month, CounterMetric.Count, 100, One, MailId.Of(instance), Cancel);
                 Assert.Equal(CounterState.Known, admission.State);
                 if (admission.Admitted)
                 {
                     // Its Accounting may be asked on the other node.
-                    await (mail % 3 == 0 ? a : b).Counters.AddAsync(key, Month, One, instance, Id(run, mail), Cancel);
+                    await (mail % 3 == 0 ? a : b).Counters.AddAsync(key, Month, One, MailId.Of(instance), Id(run, mail), Cancel);
                 }
 
                 return admission.Admitted;
@@ -231,14 +231,16 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
 
         async Task<Admission> Ask(CounterNodeUnderTest node, string key, string instance)
         {
-            var admission = await node.Counters.ReserveAsync(Key(key), Month, CounterMetric.Count, Threshold, One, instance, Cancel);
+            var admission = await node.Counters.ReserveAsync(
+                Key(key), Month, CounterMetric.Count, Threshold, One, MailId.Of(instance), Cancel);
             Assert.Equal(CounterState.Known, admission.State);
             return admission;
         }
 
         async Task AddLater(string key, string instance, int number, int id) =>
             Assert.Equal(
-                CounterState.Known, (await a.Counters.AddAsync(Key(key), Month, One, instance, Id(100 + number, id), Cancel)).State);
+                CounterState.Known,
+                (await a.Counters.AddAsync(Key(key), Month, One, MailId.Of(instance), Id(100 + number, id), Cancel)).State);
     }
 
     private static CounterKey Key(string key) => new("db", Table, key);
@@ -248,7 +250,7 @@ public sealed class CounterClusterSpecs : IAsyncLifetime
     private static Task Add(CounterNodeUnderTest node, IEnumerable<string> keys, int round) =>
         Task.WhenAll(keys.Select(async (key, number) =>
         {
-            var reading = await node.Counters.AddAsync(Key(key), Month, One, $"{round}.{number}", Id(round, number), Cancel);
+            var reading = await node.Counters.AddAsync(Key(key), Month, One, MailId.Of($"{round}.{number}"), Id(round, number), Cancel);
             Assert.Equal(CounterState.Known, reading.State);
         }));
 

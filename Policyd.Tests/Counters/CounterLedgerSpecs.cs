@@ -68,7 +68,7 @@ public sealed class CounterLedgerSpecs
     public void Place_is_free_again_when_the_mail_comes_to_nothing()
     {
         Assert.True(Reserve("m", 1).Yes);
-        _ledger.Release("m");
+        _ledger.Release(MailId.Of("m"));
         Assert.True(Reserve("other", 1).Yes);
     }
 
@@ -90,9 +90,9 @@ public sealed class CounterLedgerSpecs
     public void Place_in_another_window_stays()
     {
         Assert.True(Reserve("m", 1).Yes);
-        _ledger.Release("m", "2026");
+        _ledger.Release(MailId.Of("m"), "2026");
         Assert.False(Reserve("other", 1).Yes);
-        _ledger.Release("m", Month.Name);
+        _ledger.Release(MailId.Of("m"), Month.Name);
         Assert.True(Reserve("other", 1).Yes);
     }
 
@@ -108,7 +108,7 @@ public sealed class CounterLedgerSpecs
     public void Sum_never_dips_between_reservation_add_and_commit()
     {
         Assert.True(Reserve("m", 1).Yes);
-        var trace = _ledger.Add(Month, One, "m", Noon);
+        var trace = _ledger.Add(Month, One, MailId.Of("m"), Noon);
         Assert.False(Reserve("other", 1).Yes);
         _ledger.Report(new RowReport(Month, One, trace.Cumulated, IsRetracted: false));
         Assert.False(Reserve("other", 1).Yes);
@@ -120,8 +120,8 @@ public sealed class CounterLedgerSpecs
     public void Total_of_the_database_takes_the_place_of_the_sum_and_what_was_added_since_counts_beside_it()
     {
         var ledger = Loaded(0);
-        var first = ledger.Add(Month, One, "a", Noon);
-        ledger.Add(Month, One, "b", Noon);
+        var first = ledger.Add(Month, One, MailId.Of("a"), Noon);
+        ledger.Add(Month, One, MailId.Of("b"), Noon);
         ledger.Report(new RowReport(Month, new CounterAmounts(7, 7, 70, 70), first.Cumulated, IsRetracted: false));
         Assert.Equal(new CounterAmounts(8, 8, 80, 80), ledger.Read(Month));
     }
@@ -130,10 +130,10 @@ public sealed class CounterLedgerSpecs
     public void What_was_counted_before_is_taken_off_and_the_next_total_is_right_all_the_same()
     {
         var ledger = Loaded(0);
-        var resent = ledger.Add(Month, One, "a", Noon);
+        var resent = ledger.Add(Month, One, MailId.Of("a"), Noon);
         ledger.Report(new RowReport(Month, One, default, IsRetracted: true));
         Assert.Equal(default, ledger.Read(Month));
-        var next = ledger.Add(Month, One, "b", Noon);
+        var next = ledger.Add(Month, One, MailId.Of("b"), Noon);
         Assert.Equal((One, One + One), (next.RowAfter, next.Cumulated));
         ledger.Report(new RowReport(Month, One, next.Cumulated, IsRetracted: false));
         Assert.Equal(One, ledger.Read(Month));
@@ -152,7 +152,7 @@ public sealed class CounterLedgerSpecs
     public void Window_with_adds_on_their_way_is_not_forgotten()
     {
         var ledger = Loaded(0);
-        ledger.Add(Month, One, "a", Noon);
+        ledger.Add(Month, One, MailId.Of("a"), Noon);
         ledger.ForgetUntouched(Noon, isSettled: false);
         ledger.ForgetUntouched(Noon, isSettled: false);
         Assert.True(ledger.IsLoaded(Month));
@@ -166,9 +166,9 @@ public sealed class CounterLedgerSpecs
         var ledger = Loaded(95);
 
         // A size quota: the mail that goes beyond it is still let in, the next is not.
-        Assert.True(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 50, 50), "a", At(Noon)).Yes);
-        ledger.Add(Month, new CounterAmounts(1, 1, 50, 50), "a", Noon);
-        Assert.False(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 1, 1), "b", At(Noon)).Yes);
+        Assert.True(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 50, 50), MailId.Of("a"), At(Noon)).Yes);
+        ledger.Add(Month, new CounterAmounts(1, 1, 50, 50), MailId.Of("a"), Noon);
+        Assert.False(ledger.Reserve(Month, CounterMetric.Size, 100, new CounterAmounts(1, 1, 1, 1), MailId.Of("b"), At(Noon)).Yes);
     }
 
     [Fact]
@@ -178,7 +178,7 @@ public sealed class CounterLedgerSpecs
         var hour = TimeSpan.FromHours(1);
         var now = CounterWindow.Sliding(hour, Noon);
         ledger.Load(now, [new CounterRow("k", CounterWindow.Sliding(hour, Noon.AddMinutes(-30)).Time, new CounterAmounts(5, 5, 5, 5))]);
-        ledger.Add(now, One, "m", Noon);
+        ledger.Add(now, One, MailId.Of("m"), Noon);
         Assert.Equal(6, ledger.Read(now).Count);
         Assert.Equal(1, ledger.Read(CounterWindow.Sliding(hour, Noon.AddMinutes(40))).Count);
         Assert.Equal(0, ledger.Read(CounterWindow.Sliding(hour, Noon.AddMinutes(70))).Count);
@@ -198,7 +198,7 @@ public sealed class CounterLedgerSpecs
         Assert.False(ledger.IsLoaded(now));
         ledger.Load(now, [new CounterRow("k", later.Time, new CounterAmounts(2, 2, 20, 20))]);
         Assert.Equal(0, ledger.Read(now).Count);
-        Assert.True(ledger.Reserve(now, CounterMetric.Count, 1, One, "m", At(Noon)).Yes);
+        Assert.True(ledger.Reserve(now, CounterMetric.Count, 1, One, MailId.Of("m"), At(Noon)).Yes);
         Count(ledger, now, 1, "m");
         Assert.Equal(1, ledger.Read(now).Count);
 
@@ -247,7 +247,7 @@ public sealed class CounterLedgerSpecs
     private static void Count(CounterLedger ledger, CounterWindow window, int mails, string instance = "")
     {
         var amounts = new CounterAmounts(mails, mails, 10 * mails, 10 * mails);
-        var trace = ledger.Add(window, amounts, instance, Noon);
+        var trace = ledger.Add(window, amounts, MailId.Of(instance), Noon);
         ledger.Report(new RowReport(window, amounts, trace.Cumulated, IsRetracted: false));
     }
 
@@ -271,7 +271,8 @@ public sealed class CounterLedgerSpecs
                     {
                         case 0:
                             var room = counted + inFlight + held.Count(other => other != mail) < Threshold;
-                            Assert.Equal(room, ledger.Reserve(Month, CounterMetric.Count, Threshold, One, $"{mail}", At(Noon)).Yes);
+                            Assert.Equal(
+                                room, ledger.Reserve(Month, CounterMetric.Count, Threshold, One, MailId.Of($"{mail}"), At(Noon)).Yes);
                             if (room)
                             {
                                 held.Add(mail);
@@ -279,11 +280,11 @@ public sealed class CounterLedgerSpecs
 
                             break;
                         case 1 when held.Remove(mail):
-                            onTheirWay.Enqueue(ledger.Add(Month, One, $"{mail}", Noon).Cumulated);
+                            onTheirWay.Enqueue(ledger.Add(Month, One, MailId.Of($"{mail}"), Noon).Cumulated);
                             inFlight++;
                             break;
                         case 2:
-                            ledger.Release($"{mail}");
+                            ledger.Release(MailId.Of($"{mail}"));
                             held.Remove(mail);
                             break;
                         case 3 when inFlight > 0:
@@ -312,7 +313,7 @@ public sealed class CounterLedgerSpecs
     }
 
     private CounterAnswer Reserve(string mail, double threshold, DateTimeOffset? at = null) =>
-        _ledger.Reserve(Month, CounterMetric.Count, threshold, One, mail, At(at ?? Noon));
+        _ledger.Reserve(Month, CounterMetric.Count, threshold, One, MailId.Of(mail), At(at ?? Noon));
 
     private static OwnerTime At(DateTimeOffset time) => new(time, time);
 }

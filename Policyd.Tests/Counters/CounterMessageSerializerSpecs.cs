@@ -18,6 +18,10 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
     private const string KeyBytes = "026462" + "0B616363745F73656E646572" + "03614062";
     private const string AmountsBytes = "0204060F";
 
+    private const string MailBytes = "00000000000000030000000000000004";
+    private const string NoMailBytes = "00000000000000000000000000000000";
+
+    private static readonly MailId Mail = new(new UInt128(3, 4));
     private static readonly CounterKey Key = new("db", "acct_sender", "a@b");
     private static readonly CounterWindow Month = new("2026-11");
     private static readonly CounterWindow Hour = CounterWindow.OfBucket(TimeSpan.FromHours(1), 300);
@@ -30,14 +34,22 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         ("00" + KeyBytes + "0007323032362D3131", new ReadOperation(Key, Month)),
         ("00" + KeyBytes + "901CAC02", new ReadOperation(Key, Hour)),
         (
-            "01" + KeyBytes + "0007323032362D3131" + "02" + "4059400000000000" + AmountsBytes + "03312E32",
-            new ReserveOperation(Key, Month, CounterMetric.Size, 101, Amounts, "1.2")
+            "01" + KeyBytes + "0007323032362D3131" + "02" + "4059400000000000" + AmountsBytes + MailBytes,
+            new ReserveOperation(Key, Month, CounterMetric.Size, 101, Amounts, Mail)
         ),
         (
-            "02" + KeyBytes + "901CAC02" + AmountsBytes + "03312E32" + "01" + "00000000000000010000000000000002",
-            new AddOperation(Key, Hour, Amounts, "1.2", new UInt128(1, 2))
+            "02" + KeyBytes + "901CAC02" + AmountsBytes + MailBytes + "01" + "00000000000000010000000000000002",
+            new AddOperation(Key, Hour, Amounts, Mail, new UInt128(1, 2))
         ),
-        ("02" + KeyBytes + "0007323032362D3131" + AmountsBytes + "00" + "00", new AddOperation(Key, Month, Amounts, "", null)),
+        (
+            "02" + KeyBytes + "901CAC02" + AmountsBytes + MailBytes + "02" + "00000000000000010000000000000002"
+                + "00000000000000050000000000000006",
+            new AddOperation(Key, Hour, Amounts, Mail, new UInt128(1, 2)) { FormerId = new UInt128(5, 6) }
+        ),
+        (
+            "02" + KeyBytes + "0007323032362D3131" + AmountsBytes + NoMailBytes + "00",
+            new AddOperation(Key, Month, Amounts, MailId.None, null)
+        ),
         ("03" + KeyBytes + "01" + "00000000000000010000000000000002", new FindCountedOperation(Key, [new UInt128(1, 2)])),
         ("04" + KeyBytes + "0007323032362D3131", new InspectOperation(Key, Month)),
         (
@@ -59,7 +71,7 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
             var (number, read) = Assert.Single(CounterWire.ReadOperations(written));
             Assert.Equal(300ul, number);
             Assert.Equal(operation.GetType(), read.GetType());
-            Assert.Equal((operation.Key, operation.Window, operation.Instance), (read.Key, read.Window, read.Instance));
+            Assert.Equal((operation.Key, operation.Window, operation.Mail), (read.Key, read.Window, read.Mail));
             Assert.Equal("02" + "01" + "AC02" + bytes, Convert.ToHexString(CounterWire.Write([(number, read)])));
         }
     }
@@ -78,12 +90,12 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         Assert.Equal("02" + "02" + "07" + "00" + "010103" + AmountsBytes + "02000000" + "02" + "08" + "01", Convert.ToHexString(written));
         Assert.Equal([deferred, moved], CounterWire.ReadAnswers(written));
 
-        var release = CounterWire.Write(Key, "1.2", null);
-        Assert.Equal("02" + KeyBytes + "03312E32" + "00", Convert.ToHexString(release));
-        Assert.Equal((Key, "1.2", null), CounterWire.ReadRelease(release));
-        var ofWindow = CounterWire.Write(Key, "1.2", Month);
-        Assert.Equal("02" + KeyBytes + "03312E32" + "01" + "0007323032362D3131", Convert.ToHexString(ofWindow));
-        Assert.Equal((Key, "1.2", Month), CounterWire.ReadRelease(ofWindow));
+        var release = CounterWire.Write(Key, Mail, null);
+        Assert.Equal("02" + KeyBytes + MailBytes + "00", Convert.ToHexString(release));
+        Assert.Equal((Key, Mail, null), CounterWire.ReadRelease(release));
+        var ofWindow = CounterWire.Write(Key, Mail, Month);
+        Assert.Equal("02" + KeyBytes + MailBytes + "01" + "0007323032362D3131", Convert.ToHexString(ofWindow));
+        Assert.Equal((Key, Mail, Month), CounterWire.ReadRelease(ofWindow));
     }
 
     [Fact]
@@ -117,7 +129,7 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         ICounterMessage[] messages =
         [
             new FindPartition(7), new PartitionHere(63), new Ask(CounterWire.Write([(1, s_operations[0].Operation)])),
-            new Answers([2, 0]), new Release(CounterWire.Write(Key, "m", null))
+            new Answers([2, 0]), new Release(CounterWire.Write(Key, Mail, null))
         ];
         Assert.Equal(
             typeof(CounterPostProtocol).GetNestedTypes().Where(type => type.IsAssignableTo(typeof(ICounterMessage))).Order(Comparer),

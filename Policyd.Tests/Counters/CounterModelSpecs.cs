@@ -140,7 +140,8 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
         var (key, window, amounts, threshold) = (AnyKey(), AnyWindow(), AnyAmounts(), _random.Next(1, 60));
         var instance = _random.Next(3) == 0 ? $"open{_random.Next(4)}" : $"r{++_mails}";
         var room = _model.HasRoom(key, window, threshold, instance, _clock.GetUtcNow());
-        var admission = await _node.Counters.ReserveAsync(KeyOf(key), window, CounterMetric.Count, threshold, amounts, instance, Cancel);
+        var admission = await _node.Counters.ReserveAsync(
+            KeyOf(key), window, CounterMetric.Count, threshold, amounts, MailId.Of(instance), Cancel);
         if (admission.State == CounterState.Known)
         {
             Assert.Equal(room, admission.Admitted);
@@ -159,7 +160,7 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
     private Task Release()
     {
         var (key, instance) = (AnyKey(), $"open{_random.Next(4)}");
-        _node.Counters.Release(KeyOf(key), instance);
+        _node.Counters.Release(KeyOf(key), MailId.Of(instance));
         _model.Release(key, instance);
         return Task.CompletedTask;
     }
@@ -304,7 +305,7 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
     }
 
     private Task<CounterReading> Ask(ModelAdd mail) =>
-        _node.Counters.AddAsync(KeyOf(mail.Key), mail.Window, mail.Amounts, mail.Instance, mail.Id, Cancel).AsTask();
+        _node.Counters.AddAsync(KeyOf(mail.Key), mail.Window, mail.Amounts, MailId.Of(mail.Instance), mail.Id, Cancel).AsTask();
 
     /// <summary>Nothing but trouble with the database excuses an answer without a total.</summary>
     private void AssertTroubled(bool mayHaveEnded = false) =>

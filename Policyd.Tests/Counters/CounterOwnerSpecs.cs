@@ -45,7 +45,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         private readonly Queue<WriteOperation> _writes = new();
         private readonly Queue<CounterWindow> _loads = new();
         private readonly List<(uint Number, bool IsPatient, int After)> _questions = [];
-        private readonly HashSet<string> _counted = [];
+        private readonly HashSet<MailId> _counted = [];
         private int _written;
 
         public World() => Owner = new CounterOwner(this, TimeSpan.FromMinutes(10));
@@ -73,7 +73,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
 
         public static AddOperation Add(CounterOwner owner, string mail, CounterAmounts amounts)
         {
-            var add = new AddOperation(Key, Month, amounts, mail, null);
+            var add = new AddOperation(Key, Month, amounts, MailId.Of(mail), null);
             owner.OnOperation(add, Now);
             return add;
         }
@@ -87,12 +87,12 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
 
         public ReserveOperation Reserve(string mail, double threshold)
         {
-            var reserve = new ReserveOperation(Key, Month, CounterMetric.Count, threshold, One, mail);
+            var reserve = new ReserveOperation(Key, Month, CounterMetric.Count, threshold, One, MailId.Of(mail));
             Owner.OnOperation(reserve, Now);
             return reserve;
         }
 
-        public void Release(string mail) => Owner.OnRelease(mail, null);
+        public void Release(string mail) => Owner.OnRelease(MailId.Of(mail), null);
 
         public void Look() => Owner.OnLook(Now);
 
@@ -105,7 +105,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
             for (; count > 0 && _writes.TryDequeue(out var write); count--)
             {
                 _written++;
-                if (_counted.Add(write.Instance))
+                if (_counted.Add(write.Mail))
                 {
                     Table += write.Amounts;
                 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Policyd.Plugins.Counters;
 using Policyd.Protocol;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Counters;
 
@@ -25,19 +26,19 @@ public sealed class CounterRequestIdSpecs
         Assert.True(MailId.None.IsNone);
         Assert.False(MailId.Of(Instance).IsNone);
         Assert.Null(CounterRequestId.Of(MailId.None, 1, "acct", Sender));
-        Assert.Null(CounterRequestId.Of(Request(string.Empty, "RCPT", "bob@example.org"), "acct", Sender));
+        var request = CountedRequest.Of(Request(string.Empty, "RCPT", "bob@example.org"));
+        Assert.Equal((null, null), (request.IdOf("acct", Sender), request.FormerIdOf("acct", Sender)));
     }
 
     [Fact]
-    public void Id_of_version_2_is_the_hash_of_plugin_table_and_key_under_the_mail()
-    {
-        var request = CounterRequestId.RequestOfMail(Request(Instance, "RCPT", "bob@example.org"));
-        Assert.Equal(Number("f5b8ec9a60d09fe9616a94f331f651a9"), CounterRequestId.Of(MailId.Of(Instance), request, "acct", Sender));
-    }
+    public void Id_of_version_2_is_the_hash_of_plugin_table_and_key_under_the_mail() => Assert.Equal(
+        Number("f5b8ec9a60d09fe9616a94f331f651a9"),
+        CountedRequest.Of(Request(Instance, "RCPT", "bob@example.org")).IdOf("acct", Sender));
 
     [Fact]
     public void Id_of_version_1_is_as_former_servers_made_it() => Assert.Equal(
-        Number("c276fd6adc7bc124f8c9743631f651a9"), CounterRequestId.Of(Request(Instance, "RCPT", "bob@example.org"), "acct", Sender));
+        Number("c276fd6adc7bc124f8c9743631f651a9"),
+        CountedRequest.Of(Request(Instance, "RCPT", "bob@example.org")).FormerIdOf("acct", Sender));
 
     [Fact]
     public void Ids_are_one_count_when_plugin_mail_table_and_key_are_the_same()
@@ -86,11 +87,6 @@ public sealed class CounterRequestIdSpecs
 
     private static UInt128 Number(string hex) => UInt128.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
-    private static PolicyRequest Request(string instance, string state, string recipient)
-    {
-        var bytes = PolicyRequestBuilder.AccessPolicy().Add("instance", instance).Add("protocol_state", state)
-            .Add("recipient", recipient).ToBytes();
-        Assert.True(PolicyRequestReader.TryRead(bytes, RequestLimits.Default, out var request, out _));
-        return request!;
-    }
+    private static PolicyRequest Request(string instance, string state, string recipient) => PolicyRequestBuilder.AccessPolicy()
+        .Add("instance", instance).Add("protocol_state", state).Add("recipient", recipient).ToRequest();
 }

@@ -537,6 +537,56 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Assert.Equal(1, Count("a"));
     }
 
+    [Fact]
+    public async Task Requests_that_a_former_server_counted_under_its_own_ids_are_not_counted_again()
+    {
+        _store.CommittedElsewhere(Guid.NewGuid(), 5, DateTimeOffset.UtcNow, Mail(7), Mail(8));
+        var (writer, store) = WriterAndStore();
+        Assert.True(store.HasFormerIds);
+        Add(writer, "a", 107, former: 7);   // before the ids were read
+        Add(writer, "a", 109, former: 9);
+        await Answered(2);
+        Assert.Equal(1, Count("a"));
+        Assert.True(store.HasFormerIds);
+        Add(writer, "b", 108, former: 8);   // after it
+        Add(writer, "a", 109, former: 9);
+        Add(writer, "b", 110, former: 10);
+        await Answered(5);
+        Assert.Equal((1, 1), (Count("a"), Count("b")));
+        Assert.Equal(CounterRequestId.Version, _store.Applied.Last().IdFormat);
+    }
+
+    [Fact]
+    public async Task Ids_of_a_former_server_are_asked_for_until_the_last_is_forgotten()
+    {
+        var clock = new ManualClock();
+        _store.CommittedElsewhere(Guid.NewGuid(), 5, clock.GetUtcNow(), Mail(7));
+        var (writer, store) = WriterAndStore(_ => new CounterWriterSettings("db", clock));
+        Add(writer, "a", 101, former: 1);
+        await Answered(1);
+        clock.Advance(TimeSpan.FromMinutes(9));
+        Add(writer, "a", 102, former: 2);
+        await Answered(2);
+        Assert.True(store.HasFormerIds);
+        clock.Advance(TimeSpan.FromMinutes(2));
+        Add(writer, "a", 103, former: 3);
+        await Answered(3);
+        Assert.False(store.HasFormerIds);
+    }
+
+    [Fact]
+    public async Task Ids_of_a_former_server_are_not_asked_for_when_there_are_none()
+    {
+        var first = Writer();
+        Add(first, "a", 1);
+        await Answered(1);
+        await first.GracefulStop(Eventually.Timeout);
+        var (writer, store) = WriterAndStore();
+        Add(writer, "a", 2, former: 102);
+        await Answered(2);
+        Assert.False(store.HasFormerIds);
+    }
+
     private int Lost(string part) => _lines.Containing(part).Count();
 
     private int Lines(LogLevel level, string part) => Of(level).Count(line => line.Contains(part, StringComparison.Ordinal));
@@ -547,24 +597,26 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
 
     private long Count(string key, string table = Table) => _store[table, key, Month.Time].Count;
 
-    private IActorRef Writer(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
+    private IActorRef Writer(Func<CounterWriterSettings, CounterWriterSettings>? change = null) => WriterAndStore(change).Writer;
+
+    private (IActorRef Writer, PreparedStore Store) WriterAndStore(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
     {
         var settings = new CounterWriterSettings("db", TimeProvider.System)
         {
             FirstBackOff = TimeSpan.FromMilliseconds(2),
             LongestBackOff = TimeSpan.FromMilliseconds(20),
         };
-        return _system.ActorOf(CounterWriterActor.Props(
-            new PreparedStore("db", _store, _lines.CreateLogger("store")),
-            change?.Invoke(settings) ?? settings,
-            _lines.CreateLogger("writer")));
+        var store = new PreparedStore("db", _store, _lines.CreateLogger("store"));
+        var writer = CounterWriterActor.Props(store, change?.Invoke(settings) ?? settings, _lines.CreateLogger("writer"));
+        return (_system.ActorOf(writer), store);
     }
 
-    private void Add(IActorRef writer, string key, UInt128 id, string table = Table)
+    private void Add(IActorRef writer, string key, UInt128 id, string table = Table, UInt128? former = null)
     {
-        var add = new AddOperation(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), $"m{id}", Mail(id))
+        var add = new AddOperation(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 10, 10), MailId.Of($"m{id}"), Mail(id))
         {
             Owner = _owner,
+            FormerId = former is { } number ? Mail(number) : null,
         };
         _adds.Add(add);
         writer.Tell(add);

@@ -97,7 +97,7 @@ public sealed class IdsOfFormerServersSpecs : IDisposable
     {
         var id = SHA256.HashData(Encoding.UTF8.GetBytes($"{instance}\0a\0acct_sender\0{sender}"))[..16];
         var request = PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").ToRequest();
-        BinaryPrimitives.WriteUInt32BigEndian(id.AsSpan(12), CounterRequestId.RequestOfMail(request));
+        BinaryPrimitives.WriteUInt32BigEndian(id.AsSpan(12), CounterRequestId.PartOf(request));
         return id;
     }
 

@@ -53,7 +53,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         Assert.True((await Reserve("a@example.com", "1", 9)).Admitted);
         Assert.True((await Reserve("a@example.com", "2", 9)).Admitted);
         Assert.False((await Reserve("a@example.com", "3", 9)).Admitted);
-        _node.Counters.Release(Key("a@example.com"), "1");
+        _node.Counters.Release(Key("a@example.com"), MailId.Of("1"));
         Assert.True((await Reserve("a@example.com", "3", 9)).Admitted);
         Assert.Equal(new CounterReading(CounterState.Known, new CounterAmounts(8, 8, 80, 80)), await Add("a@example.com", "2", 1));
         Assert.Equal(8, (await Read("a@example.com")).Total.Count);
@@ -189,7 +189,7 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         var inFlight = Add("a@example.com", "3", 3);
         await Eventually.Holds("a commit to be under way", () => _store.Attempted.Count == 3);
         var failing = Owner("a@example.com");
-        failing.TryTell(new ReserveOperation(Key("a@example.com"), Month, CounterMetric.Count, 100, One, null!));
+        failing.TryTell(new ReserveOperation(Key("a@example.com"), Month, (CounterMetric)99, 100, One, MailId.Of("1")));
         await Eventually.Holds("the owner to be gone", () => !failing.TryTell(LookWhetherIdle.Instance));
         commit.SetResult();
         Assert.Equal(CounterState.Known, (await inFlight).State);
@@ -245,12 +245,12 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         _store, new CounterSettings { AskTimeout = Eventually.Timeout, PassivateAfter = passivateAfter ?? TimeSpan.FromHours(1) });
 
     private Task<Admission> Reserve(string key, string instance, double threshold) =>
-        _node.Counters.ReserveAsync(Key(key), Month, CounterMetric.Count, threshold, One, instance, Cancel).AsTask();
+        _node.Counters.ReserveAsync(Key(key), Month, CounterMetric.Count, threshold, One, MailId.Of(instance), Cancel).AsTask();
 
     private async Task<CounterReading> Add(string key, string instance, int id, TimeSpan? timeout = null)
     {
         using var ends = new CancellationTokenSource(timeout ?? Eventually.Timeout);
-        return await _node.Counters.AddAsync(Key(key), Month, One, instance, new UInt128((ulong)id + 1, 0), ends.Token);
+        return await _node.Counters.AddAsync(Key(key), Month, One, MailId.Of(instance), new UInt128((ulong)id + 1, 0), ends.Token);
     }
 
     private Task<CounterReading> Read(string key) => Read(key, Eventually.Timeout);

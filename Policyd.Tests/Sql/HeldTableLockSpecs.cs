@@ -91,7 +91,8 @@ public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
         var writer = system.ActorOf(
             CounterWriterActor.Props(new PreparedStore("db", _store, lines.CreateLogger("store")), settings, lines.CreateLogger("writer")));
 
-        var add = new AddOperation(new CounterKey("db", Table, "a"), Month, new CounterAmounts(1, 1, 10, 10), "m", 1) { Owner = owner };
+        var key = new CounterKey("db", Table, "a");
+        var add = new AddOperation(key, Month, new CounterAmounts(1, 1, 10, 10), MailId.Of("m"), 1) { Owner = owner };
         writer.Tell(add);
         await Eventually.Holds("the mail to be told to go on", () => add.Answer.State == CounterState.Deferred);
         Assert.StartsWith(

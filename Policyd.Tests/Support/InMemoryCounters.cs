@@ -8,7 +8,7 @@ internal sealed class InMemoryCounters : ICounters
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<(CounterKey Key, string Time), CounterAmounts> _rows = [];
-    private readonly Dictionary<(CounterKey Key, string Window, string Instance), CounterAmounts> _reservations = [];
+    private readonly Dictionary<(CounterKey Key, string Window, MailId Mail), CounterAmounts> _reservations = [];
     private readonly HashSet<UInt128> _ids = new(CounterRequestId.SameCount);
 
     public CounterState State { get; set; }
@@ -80,13 +80,15 @@ internal sealed class InMemoryCounters : ICounters
         }
     }
 
-    public void Release(CounterKey key, string instance, CounterWindow? window = null)
+    public bool KnowsFormerIds(string connection) => false;
+
+    public void Release(CounterKey key, MailId mail, CounterWindow? window = null)
     {
         lock (_lock)
         {
             foreach (var place in _reservations.Keys)
             {
-                if (place.Key == key && place.Instance == instance && (window is null || window.Value.Name == place.Window))
+                if (place.Key == key && place.Mail == mail && (window is null || window.Value.Name == place.Window))
                 {
                     _reservations.Remove(place);
                 }
@@ -136,7 +138,7 @@ internal sealed class InMemoryCounters : ICounters
         var total = Sum(reserve.Key, reserve.Window);
         foreach (var ((reserved, window, by), held) in _reservations)
         {
-            if (reserved == reserve.Key && window == reserve.Window.Name && by != reserve.Instance)
+            if (reserved == reserve.Key && window == reserve.Window.Name && by != reserve.Mail)
             {
                 total += held;
             }
@@ -148,12 +150,12 @@ internal sealed class InMemoryCounters : ICounters
             return answer with { Yes = false };
         }
 
-        if (reserve.Instance.Length == 0)
+        if (reserve.Mail.IsNone)
         {
             return answer;
         }
 
-        var place = (reserve.Key, reserve.Window.Name, reserve.Instance);
+        var place = (reserve.Key, reserve.Window.Name, reserve.Mail);
         var isNew = !_reservations.TryGetValue(place, out var before);
         _reservations[place] = CounterAmounts.Max(reserve.Amounts, before);
         return answer with { IsNew = isNew };
@@ -162,7 +164,7 @@ internal sealed class InMemoryCounters : ICounters
     private CounterAnswer Add(AddOperation add)
     {
         Ids.Enqueue(add.RequestId);
-        _reservations.Remove((add.Key, add.Window.Name, add.Instance));
+        _reservations.Remove((add.Key, add.Window.Name, add.Mail));
         if (add.RequestId is not { } id || _ids.Add(id))
         {
             _rows[(add.Key, add.Window.Time)] = _rows.GetValueOrDefault((add.Key, add.Window.Time)) + add.Amounts;
