@@ -29,12 +29,12 @@ public sealed class CountedRequestCostSpecs(ITestOutputHelper output) : IDisposa
     private readonly TemporaryFolder _folder = new();
 
     /// <summary>
-    /// Alone a request has a commit for itself. Sixteen that come together share one, or two. Measured here: 17,740 bytes and 23.5 work
-    /// items alone, 7,040 bytes and 16.8 work items of sixteen.
+    /// Alone a request has a commit for itself. Sixteen that come together share one, or two. Measured here: 12,630 bytes and 16.0 work
+    /// items alone, 6,510 bytes and 9.5 work items of sixteen.
     /// </summary>
     [Theory]
-    [InlineData(1, 23_000, 30)]
-    [InlineData(16, 9_200, 22)]
+    [InlineData(1, 16_500, 21)]
+    [InlineData(16, 8_500, 12.5)]
     public async Task Counted_request_makes_little_garbage_and_few_work_items(int connections, long mostBytes, double mostWorkItems)
     {
         await using var server = await ServerUnderTest.StartAsync(

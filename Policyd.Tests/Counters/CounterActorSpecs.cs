@@ -127,7 +127,10 @@ public sealed class CounterActorSpecs : IAsyncLifetime
             _system.ActorOf(CounterWriterActor.Props(prepared, settings, NullLogger.Instance)),
             _system.ActorOf(CounterLoaderActor.Props(prepared, settings, NullLogger.Instance)));
         var node = new CounterNode(
-            new Dictionary<string, CounterConnection> { ["db"] = connection }, new CounterSettings(), TimeProvider.System, isClustered: false);
+            new Dictionary<string, CounterConnection> { ["db"] = connection },
+            new CounterSettings(),
+            TimeProvider.System,
+            isClustered: false);
         var entry = new OwnerEntry(Key, _partition.Self);
         new OwnerFactory(_system, node, _partition.Self.Path).Start(entry);
         return entry;
