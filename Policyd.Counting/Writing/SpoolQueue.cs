@@ -50,7 +50,7 @@ internal sealed class SpoolQueue(TimeProvider clock)
             write.Amounts,
             write.IsAbsolute,
             write.RequestId,
-            CommittedIds.FirstFormat)));
+            CounterRequestId.Version)));
     }
 
     /// <summary>The entries of the next group; null when one is under way or nothing has gathered.</summary>
