@@ -132,7 +132,8 @@ public sealed partial class SchemaPageSpecs : IDisposable
     {
         var section = Regex.Match(Page, $@"\n### {Regex.Escape(heading)}\n+```sql\n(.*?)```", RegexOptions.Singleline);
         Assert.True(section.Success, $"docs/schema.md has no statements for {heading}");
-        return Comment().Replace(section.Groups[1].Value, "").Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return Comment().Replace(section.Groups[1].Value, "")
+            .Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
     }
 
     /// <summary>The statement without what a reader's eye needs: line breaks and indents.</summary>

@@ -98,8 +98,14 @@ public sealed class QuotasTogetherSpecs(ITestOutputHelper output)
     }
 
     private static string Quota(string name, string field, int threshold, string metric = "count", string more = "") =>
-        $"{{ name = {name}, module = Quota, field = {field}, metric = {metric}, threshold = {threshold}, action = \"reject {name}\"{more} }}\n";
+        $"{{ name = {name}, module = Quota, field = {field}, metric = {metric}, threshold = {threshold}, "
+            + $"action = \"reject {name}\"{more} }}\n";
 
     private static Task<string?> Ask(CountingPolicy policy, string instance, string client, string sender) => policy.AskAsync(
-        instance, ("client_address", client), ("sender", sender), ("size", "7"), ("recipient", "r@example.com"), ("protocol_state", "RCPT"));
+        instance,
+        ("client_address", client),
+        ("sender", sender),
+        ("size", "7"),
+        ("recipient", "r@example.com"),
+        ("protocol_state", "RCPT"));
 }
