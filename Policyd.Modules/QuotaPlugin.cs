@@ -292,18 +292,39 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
         foreach (var operation in phase)
         {
-            if (operation.AskedFor is null)
+            if (operation.AskedFor is null || operation is not ReserveOperation { IsAnswered: true })
             {
                 continue;
             }
 
-            operation.AskedFor = null;
             if (operation.Answer.IsNew)
             {
                 _counters.Release(operation.Key, operation.Mail, operation.Window);
+            }
+
+            if (!IsHeldByOneThatWasAsked(phase, operation))
+            {
                 context.Counted(operation.Key, operation.Window);
             }
         }
+
+        context.Run.Asked = null;
+    }
+
+    /// <summary>Two quotas of one counter have one place: the one in front keeps it.</summary>
+    private static bool IsHeldByOneThatWasAsked(CounterPhase phase, CounterOperation given)
+    {
+        foreach (var operation in phase)
+        {
+            if (operation is ReserveOperation { AskedFor: null, Answer.Yes: true }
+                && operation.Key == given.Key
+                && operation.Window == given.Window)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private void NoteOwnLimit(CounterKey key, QuotaLimit threshold)

@@ -66,8 +66,9 @@ internal sealed class SpoolTarget() : FuzzTarget(
 
             var head = Frame(cursor);
             var node = new Guid(head.Take(16), bigEndian: true);
-            lines.Add(Described(new SpoolHeader(node, Text(head), Text(head))));
+            var header = new SpoolHeader(node, Text(head), Text(head));
             AtEnd(head);
+            lines.Add(Described(header));
             while (true)
             {
                 lines.Add(PlainEntry(Frame(cursor)));

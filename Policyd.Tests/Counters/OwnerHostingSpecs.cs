@@ -261,7 +261,12 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
         return await _node.Counters.ReadAsync(Key(key), Month, ends.Token);
     }
 
-    private OwnerEntry Owner(string key) => Assert.Single(_node.Owners.All, owner => owner.Key == Key(key));
+    // Its first answer may come before it is known here.
+    private OwnerEntry Owner(string key)
+    {
+        Assert.True(SpinWait.SpinUntil(() => _node.Owners.Find(Key(key)) is not null, Eventually.Timeout), $"{key} has no owner");
+        return _node.Owners.Find(Key(key))!;
+    }
 
     private OwnerEntry Look(string key, int times)
     {

@@ -108,7 +108,7 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
     {
         await using var stopped = new PostgresServer();
         var dsn = await stopped.NewDatabase();
-        await using var server = await PolicydProcess.Serve(Configure(dsn, "postgres"), _port);
+        await using var server = await PolicydProcess.Serve(Configure(dsn, "postgres", spool: "off"), _port);
         await using var clients = new ResendingClients(_port, clients: 4);
         await clients.More(20);
         await stopped.Stop();
@@ -166,8 +166,11 @@ public sealed partial class SlowDatabaseSpecs(MariaDbServer mariaDb, PostgresSer
     [GeneratedRegex(@"db: stopped, and counters of acct_sender could not be written \(mails: (\d+), rows: \d+\)")]
     private static partial Regex Lost();
 
-    private string Configure(string dsn, string? user, int seconds = 20, bool quota = false) => _folder.Write("policyd.hocon", $$"""
+    private string Configure(string dsn, string? user, int seconds = 20, bool quota = false, string? spool = null) => _folder.Write(
+        "policyd.hocon",
+        $$"""
         policyd { listen = ["127.0.0.1:{{_port}}"], cron { enabled = off }, request_timeout = {{seconds}}s
+          spool { directory = "{{spool ?? _folder["spool"]}}" }
           connections { db { module = Sql, dsn = "{{dsn}}"{{(user is null ? "" : $", user = {user}, password = secret")}} } }
           virtual_hosts = [ { name = counting, port = {{_port}}, plugins = [
             {{(quota ? "{ name = q, module = Quota, field = sender, metric = count, threshold = 100 }" : "")}}

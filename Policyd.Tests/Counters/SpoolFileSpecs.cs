@@ -49,7 +49,12 @@ public sealed class SpoolFileSpecs(ITestOutputHelper output) : IDisposable
         [
             Entry(1, "someone@example.org"),
             Entry(2, "") with { RequestId = 5, Sequence = long.MaxValue, IdFormat = 255 },
-            Entry(9, "\0grüße 😀") with { IsAbsolute = true, Amounts = new(long.MinValue, 0, -1, long.MaxValue), Time = "w3600:0000000001" },
+            Entry(9, "\0grüße 😀") with
+            {
+                IsAbsolute = true,
+                Amounts = new(long.MinValue, 0, -1, long.MaxValue),
+                Time = "w3600:0000000001",
+            },
         ];
         Write(entries);
 
