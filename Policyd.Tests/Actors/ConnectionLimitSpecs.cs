@@ -4,6 +4,7 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Actors;
 
+[Collection(Alone.Name)]
 public sealed class ConnectionLimitSpecs
 {
     [Fact]

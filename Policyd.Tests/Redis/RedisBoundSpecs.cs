@@ -4,7 +4,6 @@ using Policyd.Backends.Connections;
 using Policyd.Backends.Redis;
 using Policyd.Plugins.Caches;
 using Policyd.Tests.Support;
-using StackExchange.Redis;
 
 namespace Policyd.Tests.Redis;
 
@@ -73,32 +72,6 @@ public sealed class RedisBoundSpecs(ITestOutputHelper output) : IAsyncDisposable
                 bound.Take(more);
             }
         });
-    }
-
-    [ServerTest]
-    [Fact]
-    public async Task Value_of_a_hundred_megabytes_is_an_error_of_its_key_and_is_not_read()
-    {
-        var server = Own(await RedisServer.StartNew());
-        var cache = Cache(server.Port);
-        await Eventually.Holds("the first connection", async () => await WorksAsync(cache));
-        await cache.SetAsync("good", "1"u8.ToArray(), TimeSpan.FromMinutes(5), Cancel);
-        await using (var other = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{server.Port}"))
-        {
-            await other.GetDatabase().StringSetRangeAsync("huge", 100_000_000, "x");
-        }
-
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        for (var i = 0; i < 5; i++)
-        {
-            var error = await Assert.ThrowsAsync<CacheException>(async () => await cache.GetAsync("huge", Cancel));
-            Assert.Contains("larger than the maximum of 1000000 bytes", error.Message, StringComparison.Ordinal);
-            Assert.NotNull(await cache.GetAsync("good", Cancel));
-        }
-
-        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, 60_000_000);
-        await Assert.ThrowsAsync<CacheException>(
-            async () => await cache.SetAsync("large", new byte[1_000_001], TimeSpan.FromMinutes(5), Cancel));
     }
 
     [Fact]

@@ -48,13 +48,7 @@ public sealed class MariaDbServer : IAsyncDisposable
             var isNew = !Directory.Exists(Command.Data);
             if (isNew)
             {
-                var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb-install-db"), Command.Install);
-                if (code != 0)
-                {
-                    // Half of it would look like a database that is there, and fail every later test as well.
-                    Directory.Delete(Command.Data, recursive: true);
-                    Assert.Fail(text);
-                }
+                await InstallAsync();
             }
 
             _process = ProcessUnderTest.Start(mariadbd, [.. Command.Serve, .. MoreOptions]);
@@ -73,6 +67,15 @@ public sealed class MariaDbServer : IAsyncDisposable
         {
             _starting.Release();
         }
+    }
+
+    /// <summary>In a folder that has its name when it is whole: half a database would look like one that only has to be started.</summary>
+    private async Task InstallAsync()
+    {
+        var half = new MariaDbCommand(_folder[Guid.NewGuid().ToString("N")], _port);
+        var (code, text) = await ProcessUnderTest.Run(Needs.Program("mariadb-install-db"), half.Install);
+        Assert.True(code == 0, text);
+        Directory.Move(half.Data, Command.Data);
     }
 
     internal Task Stop() => End(process => process.Terminate());
