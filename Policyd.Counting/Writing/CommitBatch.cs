@@ -275,6 +275,13 @@ internal sealed class CommitBatch
     /// <summary>The database is away: owners that would rather know are told so.</summary>
     public void TellAway() => AnswerQuestions(isSettled: false, static question => !question.IsPatient);
 
+    /// <summary>
+    /// Owners of tables of which nothing is in this batch wait for what came before it, which is committed: they must not be held up by a
+    /// table that is refused.
+    /// </summary>
+    public void SettleAllBut(IReadOnlyCollection<string> tables) =>
+        AnswerQuestions(isSettled: true, question => !tables.Contains(question.Table));
+
     private Row? Find(WriteOperation write) => _rows.GetValueOrDefault(new RowName(write.Key.Table, write.Key.Key, write.Window.Time));
 
     private void AnswerQuestions(bool isSettled, Predicate<SettledQuestion> which)

@@ -153,7 +153,7 @@ internal sealed class CounterWriter
         {
             question.Owner.TellSettled(question.Number, isSettled: false);
         }
-        else if ((refused ?? LastPending()) is { } batch)
+        else if ((refused is { IsEmpty: false } ? refused : LastPending()) is { } batch)
         {
             batch.Ask(question);
         }
@@ -675,6 +675,7 @@ internal sealed class CounterWriter
         EndDoubt();
         var attempt = _attempt!;
         var tables = attempt.Tables;
+        attempt.SettleAllBut(tables);
         if (tables.Count > 1)
         {
             foreach (var table in tables)

@@ -229,6 +229,51 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Assert.Equal(2, Count("a"));
     }
 
+    [Fact]
+    public async Task Owner_that_waits_in_a_batch_of_other_tables_is_told_when_that_is_refused()
+    {
+        _store.Objection = commit => commit.Deltas.Any(delta => delta.Table == "broken") ? CounterStoreFailure.Refused : null;
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        var writer = Writer(settings => settings with { FirstBackOff = TimeSpan.FromHours(1), LongestBackOff = TimeSpan.FromHours(1) });
+        Add(writer, "first", 1);
+        await Eventually.Holds("the first commit to begin", () => _store.Attempted.Count == 1);
+        Add(writer, "x", 2, table: "broken");
+        Add(writer, "a", 3, table: "acct_other");
+        var together = AskWhenSettled(writer, Table);
+        await Asked(writer);
+        gate.SetResult();
+        await Settled(together);
+        await Eventually.Holds("the other table to be written", () => Count("a", "acct_other") == 1);
+
+        // The same where the refused table is alone in its batch.
+        gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.WaitFor(gate.Task));
+        Add(writer, "first", 4);
+        await Eventually.Holds("another commit to begin", () => _store.Attempted.Last().RequestIds.Contains(Mail(4)));
+        _store.Objection = commit => commit.Deltas.Any(delta => delta.Table == "worse") ? CounterStoreFailure.Refused : null;
+        Add(writer, "y", 5, table: "worse");
+        var alone = AskWhenSettled(writer, Table);
+        await Asked(writer);
+        gate.SetResult();
+        await Settled(alone);
+    }
+
+    [Fact]
+    public async Task Owner_of_a_refused_table_that_asks_while_it_is_tried_again_is_told_when_it_is_written()
+    {
+        var gate = new TaskCompletionSource();
+        _store.Commits.Next(Script.Fail(CounterStoreFailure.Refused), Script.WaitFor(gate.Task));
+        var writer = Writer();
+        Add(writer, "x", 1, table: "broken");
+        await Eventually.Holds("the table to be refused, and tried again", () => Deferred == 1 && _store.Commits.Calls == 2);
+        var asked = AskWhenSettled(writer, "broken");
+        await Asked(writer);
+        gate.SetResult();
+        await Settled(asked);
+        Assert.Equal(1, Count("x", "broken"));
+    }
+
     [Theory]
     [InlineData(CounterStoreFailure.Unavailable)]
     [InlineData(CounterStoreFailure.Refused)]
@@ -630,11 +675,14 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         return find.Answer.Yes;
     }
 
-    private async Task Settled(IActorRef writer)
+    private Task Settled(IActorRef writer, string table = Table) => Settled(AskWhenSettled(writer, table));
+
+    private Task Settled(uint number) => Eventually.Holds("all to be committed", () => _owner.Settled.Contains((number, true)));
+
+    private uint AskWhenSettled(IActorRef writer, string table)
     {
-        var number = ++_settledAsked;
-        writer.Tell(new SettledQuestion(_owner, Table, number, IsPatient: true));
-        await Eventually.Holds("all to be committed", () => _owner.Settled.Contains((number, true)));
+        writer.Tell(new SettledQuestion(_owner, table, ++_settledAsked, IsPatient: true));
+        return _settledAsked;
     }
 
     /// <summary>All that was told before has been looked at: an Identify goes through the same mailbox.</summary>
