@@ -75,4 +75,17 @@ internal static partial class CounterLog
 
     [LoggerMessage(EventId = 26, Level = LogLevel.Warning, Message = "{Connection}: {Work} took {Seconds:0.0} s")]
     public static partial void WasSlow(ILogger logger, string connection, string work, double seconds);
+
+    [LoggerMessage(
+        EventId = 68,
+        Level = LogLevel.Warning,
+        Message = "counters: a message of {Node} cannot be read: {Reason} ({More} more since the last line)")]
+    public static partial void DamagedMessage(ILogger logger, string node, string reason, long more);
+
+    [LoggerMessage(
+        EventId = 69,
+        Level = LogLevel.Error,
+        Message = "counters: {Most} mails wait for another node to acknowledge their counts; the oldest is given up, and its mail may not be "
+            + "counted ({More} more since the last line)")]
+    public static partial void NotAcknowledged(ILogger logger, int most, long more);
 }

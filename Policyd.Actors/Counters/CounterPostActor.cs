@@ -1,7 +1,8 @@
 using Akka.Actor;
-using Akka.Event;
+using Microsoft.Extensions.Logging;
 using Policyd.Counting.Owners;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sources;
 using static Policyd.Actors.Counters.CounterPostProtocol;
 
 namespace Policyd.Actors.Counters;
@@ -9,7 +10,8 @@ namespace Policyd.Actors.Counters;
 /// <summary>
 /// The way between the nodes of a cluster, one on each: sends what is asked here to the owners on other nodes, one message for each node,
 /// and has what comes from there done by the owners here. Where a partition lives it asks Cluster Sharding once. What is not answered is
-/// asked again, which is safe: a reservation is kept under its mail, an add under its request's id. A question ends with its asker's
+/// asked again under the same number, which is safe: a reservation is kept under its mail, an add under its request's id. An operator's set
+/// is the one thing that is not: it is sent once. A question ends with its asker's
 /// patience; an add is asked until it is acknowledged.
 /// </summary>
 internal sealed class CounterPostActor : UntypedActor, IWithTimers
@@ -24,15 +26,19 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private readonly IActorRef _region;
     private readonly Dictionary<ulong, Pending> _pending = [];
     private readonly Dictionary<int, Place> _places = [];
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _logger;
+    private readonly LogThrottle _damaged = new(TimeProvider.System);
+    private readonly LogThrottle _givenUp = new(TimeProvider.System);
     private ulong _number;
+    private ulong _oldest;
 
-    private CounterPostActor(CounterNode node, IActorRef region) => (_node, _region, _here) = (node, region, new Here(node));
+    private CounterPostActor(CounterNode node, IActorRef region, ILogger logger) =>
+        (_node, _region, _logger, _here) = (node, region, logger, new Here(node));
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(CounterNode node, IActorRef region) =>
-        Akka.Actor.Props.CreateBy(new Producer<CounterPostActor>(() => new CounterPostActor(node, region)));
+    public static Props Props(CounterNode node, IActorRef region, ILogger logger) =>
+        Akka.Actor.Props.CreateBy(new Producer<CounterPostActor>(() => new CounterPostActor(node, region, logger)));
 
     protected override void OnReceive(object message)
     {
@@ -89,9 +95,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             _pending.Add(_number, new Pending(operation, CounterPartition.Of(operation.Key, _node.Settings.Shards)));
         }
 
-        if (_pending.Count > MostPending)
+        while (_pending.Count > MostPending)
         {
-            Forget();
+            ForgetOldest();
         }
 
         Send(numbers);
@@ -101,8 +107,33 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
     }
 
+    /// <summary>Once more, at the place where the partition is by now.</summary>
+    private void SendAgain(List<ulong> numbers)
+    {
+        var elsewhere = new List<ulong>(numbers.Count);
+        foreach (var number in numbers)
+        {
+            var pending = _pending[number];
+            if (!pending.MayBeSent)
+            {
+                continue;
+            }
+
+            if (_node.TryTellHere(pending.Operation.Key, pending.Operation))
+            {
+                _pending.Remove(number);
+            }
+            else
+            {
+                elsewhere.Add(number);
+            }
+        }
+
+        Send(elsewhere);
+    }
+
     /// <summary>One message to each node; those whose node is not known wait until it is.</summary>
-    private void Send(IEnumerable<ulong> numbers)
+    private void Send(List<ulong> numbers)
     {
         var byNode = new Dictionary<IActorRef, List<(ulong Number, CounterOperation Operation)>>();
         foreach (var number in numbers)
@@ -116,6 +147,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
                     byNode.Add(post, batch = []);
                 }
 
+                pending.WasSent = true;
                 batch.Add((number, pending.Operation));
             }
         }
@@ -154,29 +186,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
 
         // Where it is on this node, its entry in the node's table is found first.
         place.Post = Sender.Equals(Self) ? null : Sender;
-        List<CounterOperation>? here = null;
-        var elsewhere = new List<ulong>();
-        foreach (var (number, pending) in _pending)
-        {
-            if (pending.Partition == partition)
-            {
-                if (place.Post is null)
-                {
-                    (here ??= []).Add(pending.Operation);
-                    _pending.Remove(number);
-                }
-                else
-                {
-                    elsewhere.Add(number);
-                }
-            }
-        }
-
-        Send(elsewhere);
-        if (here is not null)
-        {
-            Post(here);
-        }
+        SendAgain([.. _pending.Where(one => one.Value.Partition == partition).Select(static one => one.Key)]);
     }
 
     private void OnAsk(Ask ask)
@@ -189,7 +199,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
         catch (InvalidDataException damaged)
         {
-            _log.Warning("counters asked by {0} cannot be read: {1}", asker.Path.Address, damaged.Message);
+            Damaged(damaged);
             return;
         }
 
@@ -246,7 +256,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
         catch (InvalidDataException damaged)
         {
-            _log.Warning("answers of counters by {0} cannot be read: {1}", Sender.Path.Address, damaged.Message);
+            Damaged(damaged);
             return;
         }
 
@@ -259,6 +269,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
 
             if (answer.Kind == WireAnswerKind.NotHere)
             {
+                pending.WasSent = false;
                 ForgetPlace(pending.Partition, Sender);
                 continue;
             }
@@ -296,13 +307,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             }
         }
 
-        if (again.Count > 0)
-        {
-            var operations = again.ConvertAll(number => _pending[number].Operation);
-            again.ForEach(number => _pending.Remove(number));
-            Post(operations);
-        }
-
+        SendAgain(again);
         if (_pending.Count == 0)
         {
             Timers.Cancel(AskAgain.Instance);
@@ -317,11 +322,26 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
     }
 
-    private void Forget()
+    // Numbers only rise, so that the oldest is found by going on from the last one.
+    private void ForgetOldest()
     {
-        var oldest = _pending.Keys.Min();
-        _pending.Remove(oldest);
-        _log.Warning("an add for another node was not acknowledged, and is given up: {0} others wait", _pending.Count);
+        while (!_pending.Remove(_oldest))
+        {
+            _oldest++;
+        }
+
+        if (_givenUp.Enter(out var more))
+        {
+            CounterLog.NotAcknowledged(_logger, MostPending, more);
+        }
+    }
+
+    private void Damaged(InvalidDataException damaged)
+    {
+        if (_damaged.Enter(out var more))
+        {
+            CounterLog.DamagedMessage(_logger, Sender.Path.Address.ToString(), damaged.Message, more);
+        }
     }
 
     private void OnRelease(CounterProtocol.Release release)
@@ -342,7 +362,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
         catch (InvalidDataException damaged)
         {
-            _log.Warning("a release by {0} cannot be read: {1}", Sender.Path.Address, damaged.Message);
+            Damaged(damaged);
         }
     }
 
@@ -366,6 +386,11 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private sealed record Pending(CounterOperation Operation, int Partition)
     {
         public DateTimeOffset SentAt { get; set; }
+
+        public bool WasSent { get; set; }
+
+        /// <summary>A set that is done twice would undo what was counted between.</summary>
+        public bool MayBeSent => !WasSent || Operation is not SetSumsOperation;
     }
 
     private sealed class Place

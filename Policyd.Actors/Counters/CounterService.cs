@@ -92,7 +92,7 @@ internal sealed class CounterService
         var partition = default(IActorRef);
         if (clustered)
         {
-            await CounterShards.StartAsync(system, node).ConfigureAwait(false);
+            await CounterShards.StartAsync(system, node, logger).ConfigureAwait(false);
         }
         else
         {

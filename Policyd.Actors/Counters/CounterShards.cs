@@ -1,6 +1,7 @@
 using System.Globalization;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
+using Microsoft.Extensions.Logging;
 
 namespace Policyd.Actors.Counters;
 
@@ -16,7 +17,7 @@ internal static class CounterShards
     /// The shard region, and the post beside it. To be started before the node joins: a member is asked at once to store where shards are,
     /// and the others wait for it.
     /// </summary>
-    public static async Task StartAsync(ActorSystem system, CounterNode node)
+    public static async Task StartAsync(ActorSystem system, CounterNode node, ILogger logger)
     {
         var sharding = ClusterSharding.Get(system);
         var settings = ClusterShardingSettings.Create(system);
@@ -27,7 +28,7 @@ internal static class CounterShards
             new Partitions(node.Settings.Shards),
             sharding.DefaultShardAllocationStrategy(settings),
             CounterProtocol.HandOver.Instance).ConfigureAwait(false);
-        node.Post = system.ActorOf(CounterPostActor.Props(node, region), "counter-post");
+        node.Post = system.ActorOf(CounterPostActor.Props(node, region, logger), "counter-post");
     }
 
     /// <summary>A partition is a shard with one entity.</summary>

@@ -1,0 +1,116 @@
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Counters;
+using Policyd.Counting.Owners;
+using Policyd.Plugins.Counters;
+using Policyd.Tests.Support;
+using static Policyd.Actors.Counters.CounterPostProtocol;
+
+namespace Policyd.Tests.Counters;
+
+/// <summary>The post of a node, beside another that is slow, damaged, or gone.</summary>
+public sealed class CounterPostSpecs : IAsyncLifetime
+{
+    private static readonly CounterKey Key = new("db", "acct_sender", "a@example.com");
+    private static readonly CounterWindow Month = new("2026-11");
+    private static readonly CounterAmounts One = new(1, 1, 10, 10);
+
+    private readonly ActorSystem _system = ActorSystem.Create("post", "akka { loglevel = OFF, stdout-loglevel = OFF }");
+    private readonly LogCapture _lines = new();
+    private readonly Recorder _region;
+    private readonly Recorder _other;
+    private readonly IActorRef _post;
+
+    public CounterPostSpecs()
+    {
+        (_region, _other) = (new Recorder(_system), new Recorder(_system));
+        var node = new CounterNode(
+            new Dictionary<string, CounterConnection>(),
+            new CounterSettings { AskAgainAfter = TimeSpan.FromMilliseconds(40) },
+            TimeProvider.System,
+            isClustered: true);
+        _post = _system.ActorOf(CounterPostActor.Props(node, _region.Self, _lines.CreateLogger("post")));
+    }
+
+    private IReadOnlyList<ulong> Asked =>
+        [.. _other.All<Ask>().SelectMany(static ask => CounterWire.ReadOperations(ask.Bytes)).Select(static one => one.Number)];
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _system.Terminate();
+        _lines.Dispose();
+    }
+
+    [Fact]
+    public async Task Answer_that_comes_after_the_question_was_asked_again_is_taken()
+    {
+        var add = new AddOperation(Key, Month, One, MailId.Of("m"), 1);
+        await AskUntil(add, times: 3);
+        Assert.Single(Asked.Distinct());
+        Answer(Asked[0], One);
+        await Eventually.Holds("the answer", () => add.Answer == CounterAnswer.Known(One));
+    }
+
+    [Fact]
+    public async Task Set_of_an_operator_is_sent_once_for_what_is_counted_meanwhile_must_stay()
+    {
+        var set = new SetSumsOperation(Key, Month, One, CounterSums.All);
+        var read = new ReadOperation(Key, Month);
+        await AskUntil(set, times: 1);
+        await AskUntil(read, times: 4);
+        Assert.Single(Asked, Asked[0]);
+        Answer(Asked[0], One);
+        await Eventually.Holds("the answer", () => set.IsAnswered);
+    }
+
+    [Fact]
+    public async Task Question_whose_partition_is_not_there_any_more_is_asked_where_it_is_now()
+    {
+        var read = new ReadOperation(Key, Month);
+        await AskUntil(read, times: 1);
+        _post.Tell(new Answers(CounterWire.Write([new WireAnswer(Asked[0], WireAnswerKind.NotHere, default, default, 0)])), _other.Self);
+        var third = new Recorder(_system);
+        await Eventually.Holds("another node to be asked", () =>
+        {
+            _post.Tell(new PartitionHere(Partition), third.Self);
+            return third.All<Ask>().Count > 0;
+        });
+    }
+
+    [Fact]
+    public async Task Message_that_cannot_be_read_is_told_once_in_a_while_and_the_others_are_served()
+    {
+        for (var message = 0; message < 50; message++)
+        {
+            _post.Tell(new Ask([99]), _other.Self);
+            _post.Tell(new Answers([2, 7]), _other.Self);
+            _post.Tell(new CounterPostProtocol.Release([]), _other.Self);
+        }
+
+        var read = new ReadOperation(Key, Month);
+        await AskUntil(read, times: 1);
+        Answer(Asked[0], One);
+        await Eventually.Holds("the answer", () => read.IsAnswered);
+        var line = Assert.Single(_lines.Lines, static line => line.Level == LogLevel.Warning);
+        Assert.Contains("counters: a message of ", line.Message, StringComparison.Ordinal);
+    }
+
+    private int Partition => CounterPartition.Of(Key, new CounterSettings().Shards);
+
+    /// <summary>Hands it over, and tells where its partition is, until the other node was asked so often.</summary>
+    private Task AskUntil(CounterOperation operation, int times)
+    {
+        var before = Asked.Count;
+        _post.Tell(operation, ActorRefs.NoSender);
+        return Eventually.Holds($"the other node to be asked {times} times", () =>
+        {
+            _post.Tell(new PartitionHere(Partition), _other.Self);
+            return Asked.Count - before >= times;
+        });
+    }
+
+    private void Answer(ulong number, CounterAmounts total) => _post.Tell(
+        new Answers(CounterWire.Write([new WireAnswer(number, WireAnswerKind.Answer, CounterAnswer.Known(total), default, 0)])), _other.Self);
+}
