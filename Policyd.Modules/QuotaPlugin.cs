@@ -162,7 +162,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
         var total = admission.Total[metric];
         _warnings?.Consider(context, this, key, window, total, threshold.Value);
-        if (admission.Admitted || await IsCountedAsync(context, table, key).ConfigureAwait(false))
+        if (admission.Yes || await IsCountedAsync(context, table, key).ConfigureAwait(false))
         {
             return PluginResult.Continue;
         }
@@ -190,7 +190,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         other is QuotaPlugin quota && quota.Wait == Wait && quota.Timeout == Timeout && ReferenceEquals(quota._counters, _counters);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Admission> AskAsync(
+    private async ValueTask<CounterAnswer> AskAsync(
         PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
         if (TakeAsked(context) is { } asked)
@@ -224,10 +224,10 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             ? new ReserveOperation(key, window, metric, threshold, CounterOptions.AmountsOf(context), context.CountedRequest.Mail)
             : new ReadOperation(key, window);
 
-    private static Admission AdmissionOf(CounterOperation question, CounterMetric metric, double threshold)
+    private static CounterAnswer AdmissionOf(CounterOperation question, CounterMetric metric, double threshold)
     {
         var answer = question.Answer;
-        return new Admission(answer.State, question is ReserveOperation ? answer.Yes : answer.Total[metric] < threshold, answer.Total);
+        return question is ReserveOperation ? answer : answer with { Yes = answer.Total[metric] < threshold };
     }
 
     /// <summary>
@@ -379,6 +379,9 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             ids.AddRange(table.Accountings.Select(accounting => request.FormerIdOf(accounting.Name, key)!.Value));
         }
 
-        return await _counters.IsCountedAsync(key, ids, timeout.Token).ConfigureAwait(false);
+        var phase = new CounterPhase();
+        var question = phase.Put(new FindCountedOperation(key, ids));
+        await phase.RunAsync(_counters, timeout.Token).ConfigureAwait(false);
+        return question.Answer is { State: CounterState.Known, Yes: true };
     }
 }

@@ -55,14 +55,3 @@ public readonly record struct CounterAnswer(CounterState State, CounterReason Re
     /// <param name="reason">Why.</param>
     public static CounterAnswer Unavailable(CounterReason reason) => new(CounterState.Unavailable, reason, true, false, default);
 }
-
-/// <summary>The sums of one counter in one window.</summary>
-/// <param name="State">How sure they are; <see cref="CounterState.Unavailable"/> has zero sums.</param>
-/// <param name="Total">The sums.</param>
-public readonly record struct CounterReading(CounterState State, CounterAmounts Total);
-
-/// <summary>The answer to check and reserve.</summary>
-/// <param name="State">How sure it is; when <see cref="CounterState.Unavailable"/> nothing was checked or reserved.</param>
-/// <param name="Admitted">Whether the mail is below the threshold; its amounts are then reserved.</param>
-/// <param name="Total">The sums before this mail, with what other mails have in flight or reserved.</param>
-public readonly record struct Admission(CounterState State, bool Admitted, CounterAmounts Total);

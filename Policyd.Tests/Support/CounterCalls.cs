@@ -1,15 +1,13 @@
-namespace Policyd.Plugins.Counters;
+using Policyd.Plugins.Counters;
+
+namespace Policyd.Tests.Support;
 
 /// <summary>
-/// Phases of one operation, for who asks only once. Each ends when its token is cancelled, at once, with what is told without an answer.
+/// Phases of one operation, for tests that ask one thing at a time. Each ends when its token is cancelled, at once, with what is told without
+/// an answer.
 /// </summary>
-public static class CounterCalls
+internal static class CounterCalls
 {
-    /// <inheritdoc cref="ReadOperation"/>
-    /// <param name="counters">Who answers.</param>
-    /// <param name="key">The counter.</param>
-    /// <param name="window">The window that the node which received the request computed.</param>
-    /// <param name="ct">The plugin's deadline.</param>
     public static async ValueTask<CounterReading> ReadAsync(
         this ICounters counters, CounterKey key, CounterWindow window, CancellationToken ct)
     {
@@ -17,15 +15,6 @@ public static class CounterCalls
         return new CounterReading(answer.State, answer.Total);
     }
 
-    /// <inheritdoc cref="ReserveOperation"/>
-    /// <param name="counters">Who answers.</param>
-    /// <param name="key">The counter.</param>
-    /// <param name="window">The window.</param>
-    /// <param name="metric">The sum that is compared.</param>
-    /// <param name="threshold">The mail is refused when the sum before it is at or above this.</param>
-    /// <param name="amounts">What the mail will add.</param>
-    /// <param name="mail">The mail.</param>
-    /// <param name="ct">The plugin's deadline.</param>
     public static async ValueTask<Admission> ReserveAsync(
         this ICounters counters,
         CounterKey key,
@@ -41,14 +30,6 @@ public static class CounterCalls
         return new Admission(answer.State, answer.Yes, answer.Total);
     }
 
-    /// <inheritdoc cref="AddOperation"/>
-    /// <param name="counters">Who answers.</param>
-    /// <param name="key">The counter.</param>
-    /// <param name="window">The window.</param>
-    /// <param name="amounts">What the mail adds.</param>
-    /// <param name="mail">The mail.</param>
-    /// <param name="requestId">A <see cref="CounterRequestId"/>; null: always counted.</param>
-    /// <param name="ct">The plugin's deadline. An add that was handed over is committed even when its caller no longer waits.</param>
     public static async ValueTask<CounterReading> AddAsync(
         this ICounters counters,
         CounterKey key,
@@ -65,11 +46,6 @@ public static class CounterCalls
             : new CounterReading(answer.State, answer.Total);
     }
 
-    /// <inheritdoc cref="FindCountedOperation"/>
-    /// <param name="counters">Who answers.</param>
-    /// <param name="key">The counter.</param>
-    /// <param name="requestIds">The ids under which the request would be counted.</param>
-    /// <param name="ct">The plugin's deadline.</param>
     public static async ValueTask<bool> IsCountedAsync(
         this ICounters counters, CounterKey key, IReadOnlyList<UInt128> requestIds, CancellationToken ct)
     {
@@ -85,3 +61,9 @@ public static class CounterCalls
         return operation.Answer;
     }
 }
+
+/// <summary>The sums of one counter in one window, and how sure they are.</summary>
+internal readonly record struct CounterReading(CounterState State, CounterAmounts Total);
+
+/// <summary>The answer to check and reserve.</summary>
+internal readonly record struct Admission(CounterState State, bool Admitted, CounterAmounts Total);
