@@ -85,7 +85,7 @@ internal static partial class CounterLog
     [LoggerMessage(
         EventId = 69,
         Level = LogLevel.Error,
-        Message = "counters: {Most} mails wait for another node to acknowledge their counts; the oldest is given up, and its mail may not be "
-            + "counted ({More} more since the last line)")]
+        Message = "counters: {Most} mails wait for another node to acknowledge their counts; the oldest is given up, and its mail may not "
+            + "be counted ({More} more since the last line)")]
     public static partial void NotAcknowledged(ILogger logger, int most, long more);
 }

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using MySqlConnector;
 using Policyd.Bench.Servers;
@@ -5,17 +6,16 @@ using Policyd.Bench.Servers;
 namespace Policyd.Bench.Databases;
 
 /// <summary>A MariaDB in a folder and on a port of its own.</summary>
-internal sealed class MariaDbServer : IDatabaseServer
+internal sealed class MariaDbServer : SqlServerProcess
 {
     private const string Package = "mariadb-server";
 
-    private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(2);
+    private MariaDbServer(ServerProcess process, int port)
+        : base(process, port)
+    {
+    }
 
-    private readonly ServerProcess _process;
-    private readonly int _port;
-    private int _databases;
-
-    private MariaDbServer(ServerProcess process, int port) => (_process, _port) = (process, port);
+    protected override string AnyDatabase => string.Empty;
 
     public static async Task<MariaDbServer> StartAsync(string directory, CancellationToken cancellation)
     {
@@ -25,39 +25,33 @@ internal sealed class MariaDbServer : IDatabaseServer
         var mariadbd = Programs.Require("mariadbd", Package);
         await ServerProcess.RunAsync([install, .. command.Install], directory, cancellation).ConfigureAwait(false);
         var server = new MariaDbServer(ServerProcess.Start([mariadbd, .. command.Serve], directory), command.Port);
-        try
-        {
-            await server._process.WaitUntilAsync(
-                "MariaDB", () => EndsWellAsync([client, .. command.Query("SELECT 1")], directory, cancellation), LongestStart, cancellation)
-                .ConfigureAwait(false);
-            await ServerProcess.RunAsync([client, .. command.Query(MariaDbCommand.MakeUser)], directory, cancellation)
-                .ConfigureAwait(false);
-            return server;
-        }
-        catch
-        {
-            await server.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
+        await server.StartedAsync(
+            "MariaDB",
+            () => EndsWellAsync([client, .. command.Query("SELECT 1")], directory, cancellation),
+            () => ServerProcess.RunAsync([client, .. command.Query(MariaDbCommand.MakeUser)], directory, cancellation),
+            cancellation).ConfigureAwait(false);
+        return server;
     }
 
-    public async Task<CountingDatabase> CreateAsync(string directory, CancellationToken cancellation)
+    protected override CountingDatabase Named(string database)
     {
-        var name = string.Create(CultureInfo.InvariantCulture, $"bench{++_databases}");
-        using var connection = Connection(string.Empty);
-        await connection.OpenAsync(cancellation).ConfigureAwait(false);
-        using var create = connection.CreateCommand();
-        create.CommandText = $"CREATE DATABASE {name}";
-        await create.ExecuteNonQueryAsync(cancellation).ConfigureAwait(false);
-        var dsn = string.Create(CultureInfo.InvariantCulture, $"dsn = \"dbi:mysql:database={name};host=127.0.0.1;port={_port}\"");
+        var dsn = string.Create(CultureInfo.InvariantCulture, $"dsn = \"dbi:mysql:database={database};host=127.0.0.1;port={Port}\"");
         return new CountingDatabase(
             $"module = Sql, {dsn}, user = policyd, password = secret",
             $"{dsn}\n  user = \"policyd\"\n  password = \"secret\"",
-            () => Connection(name),
+            () => Connection(database),
             "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()");
     }
 
-    public ValueTask DisposeAsync() => _process.DisposeAsync();
+    protected override DbConnection Connection(string database) => new MySqlConnection(new MySqlConnectionStringBuilder
+    {
+        Server = "127.0.0.1",
+        Port = (uint)Port,
+        UserID = "policyd",
+        Password = "secret",
+        Database = database,
+        Pooling = false,
+    }.ConnectionString);
 
     private static async Task<bool> EndsWellAsync(IReadOnlyList<string> command, string directory, CancellationToken cancellation)
     {
@@ -71,14 +65,4 @@ internal sealed class MariaDbServer : IDatabaseServer
             return false;
         }
     }
-
-    private MySqlConnection Connection(string database) => new(new MySqlConnectionStringBuilder
-    {
-        Server = "127.0.0.1",
-        Port = (uint)_port,
-        UserID = "policyd",
-        Password = "secret",
-        Database = database,
-        Pooling = false,
-    }.ConnectionString);
 }

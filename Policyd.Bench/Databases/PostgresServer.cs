@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using Npgsql;
 using Policyd.Bench.Servers;
@@ -5,17 +6,16 @@ using Policyd.Bench.Servers;
 namespace Policyd.Bench.Databases;
 
 /// <summary>A PostgreSQL in a folder and on a port of its own.</summary>
-internal sealed class PostgresServer : IDatabaseServer
+internal sealed class PostgresServer : SqlServerProcess
 {
     private const string Package = "postgresql";
 
-    private static readonly TimeSpan LongestStart = TimeSpan.FromMinutes(2);
+    private PostgresServer(ServerProcess process, int port)
+        : base(process, port)
+    {
+    }
 
-    private readonly ServerProcess _process;
-    private readonly int _port;
-    private int _databases;
-
-    private PostgresServer(ServerProcess process, int port) => (_process, _port) = (process, port);
+    protected override string AnyDatabase => "postgres";
 
     public static async Task<PostgresServer> StartAsync(string directory, CancellationToken cancellation)
     {
@@ -32,42 +32,34 @@ internal sealed class PostgresServer : IDatabaseServer
         await ServerProcess.RunAsync(PostgresCommand.Unprivileged(initdb, command.Install), directory, cancellation).ConfigureAwait(false);
         var server = new PostgresServer(
             ServerProcess.Start(PostgresCommand.Unprivileged(postgres, command.Serve), directory), command.Port);
-        try
-        {
-            await server._process.WaitUntilAsync("PostgreSQL", () => server.AnswersAsync(cancellation), LongestStart, cancellation)
-                .ConfigureAwait(false);
-            return server;
-        }
-        catch
-        {
-            await server.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
+        await server.StartedAsync("PostgreSQL", () => server.AnswersAsync(cancellation), prepare: null, cancellation).ConfigureAwait(false);
+        return server;
     }
 
-    public async Task<CountingDatabase> CreateAsync(string directory, CancellationToken cancellation)
+    protected override CountingDatabase Named(string database)
     {
-        var name = string.Create(CultureInfo.InvariantCulture, $"bench{++_databases}");
-        using var connection = Connection("postgres");
-        await connection.OpenAsync(cancellation).ConfigureAwait(false);
-        using var create = connection.CreateCommand();
-        create.CommandText = $"CREATE DATABASE {name}";
-        await create.ExecuteNonQueryAsync(cancellation).ConfigureAwait(false);
-        var dsn = string.Create(CultureInfo.InvariantCulture, $"dsn = \"dbi:Pg:dbname={name};host=127.0.0.1;port={_port}\"");
+        var dsn = string.Create(CultureInfo.InvariantCulture, $"dsn = \"dbi:Pg:dbname={database};host=127.0.0.1;port={Port}\"");
         return new CountingDatabase(
             $"module = Sql, {dsn}, user = postgres, password = any",
             $"{dsn}\n  user = \"postgres\"\n  password = \"any\"",
-            () => Connection(name),
+            () => Connection(database),
             "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'");
     }
 
-    public ValueTask DisposeAsync() => _process.DisposeAsync();
+    protected override DbConnection Connection(string database) => new NpgsqlConnection(new NpgsqlConnectionStringBuilder
+    {
+        Host = "127.0.0.1",
+        Port = Port,
+        Username = "postgres",
+        Database = database,
+        Pooling = false,
+    }.ConnectionString);
 
     private async Task<bool> AnswersAsync(CancellationToken cancellation)
     {
         try
         {
-            using var connection = Connection("postgres");
+            using var connection = Connection(AnyDatabase);
             await connection.OpenAsync(cancellation).ConfigureAwait(false);
             return true;
         }
@@ -76,13 +68,4 @@ internal sealed class PostgresServer : IDatabaseServer
             return false;
         }
     }
-
-    private NpgsqlConnection Connection(string database) => new(new NpgsqlConnectionStringBuilder
-    {
-        Host = "127.0.0.1",
-        Port = _port,
-        Username = "postgres",
-        Database = database,
-        Pooling = false,
-    }.ConnectionString);
 }

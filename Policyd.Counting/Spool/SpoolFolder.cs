@@ -10,8 +10,6 @@ namespace Policyd.Counting.Spool;
 internal sealed partial class SpoolFolder
 {
     private const string Ending = ".spool";
-    private const int WriteAccess = 2;
-    private const int EnterAccess = 1;
     private const UnixFileMode FileMode600 = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <param name="path">The folder. It is made when it is first needed.</param>
@@ -57,9 +55,7 @@ internal sealed partial class SpoolFolder
             folder = System.IO.Path.GetDirectoryName(folder)!;
         }
 
-        return !OperatingSystem.IsWindows() && Access(folder, WriteAccess | EnterAccess) != 0
-            ? $"the user {Environment.UserName} cannot create files in {folder}"
-            : null;
+        return UserAccess.MayCreateIn(folder) ? null : UserAccess.CannotCreateIn(folder);
     }
 
     /// <summary>The name of a life's file.</summary>
@@ -195,9 +191,6 @@ internal sealed partial class SpoolFolder
 
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenPath(string path, int flags);
-
-    [LibraryImport("libc", EntryPoint = "access", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Access(string path, int mode);
 
     [LibraryImport("libc", EntryPoint = "fsync")]
     private static partial int Sync(int file);

@@ -1,6 +1,6 @@
-using System.Runtime.InteropServices;
 using Policyd.Actors.Counters;
 using Policyd.Configuration.Tree;
+using Policyd.Counting.Spool;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
 
@@ -11,10 +11,8 @@ namespace Policyd.Server.Commands;
 /// tables of the server's own, with the folders in which their logs are made. Root can write nearly everywhere, so run the check as the
 /// server's user, as the systemd unit does.
 /// </summary>
-internal static partial class WritablePlaces
+internal static class WritablePlaces
 {
-    private const int WriteAccess = 2;
-    private const int EnterAccess = 1;
     private const string SpoolAdvice = "Set policyd.spool.directory to a folder that the server's user can write, or to off";
 
     public static void AddTo(DiagnosticBag diagnostics, ConfigObject root, PolicyServerModel model)
@@ -64,23 +62,18 @@ internal static partial class WritablePlaces
         {
             // The one folder that is made when it is first used: the one above it counts.
             return file == Path.GetFullPath(SqlConnections.FileWhoseFolderIsMade)
-                && Allows(Path.GetDirectoryName(folder)!, WriteAccess | EnterAccess) ? null
+                && UserAccess.MayCreateIn(Path.GetDirectoryName(folder)!) ? null
                 : File.Exists(folder) ? $"{folder} is a file, not a folder"
                 : $"there is no folder {folder}, or {who} cannot access it; create it, or name another";
         }
 
-        if (File.Exists(file) && !Allows(file, WriteAccess))
+        if (File.Exists(file) && !UserAccess.MayWrite(file))
         {
             return $"{who} cannot write {file}; {Advice}";
         }
 
-        return (hasFilesBeside || !File.Exists(file)) && !Allows(folder, WriteAccess | EnterAccess)
-            ? $"{who} cannot create files in {folder}; {Advice}"
+        return (hasFilesBeside || !File.Exists(file)) && !UserAccess.MayCreateIn(folder)
+            ? $"{UserAccess.CannotCreateIn(folder)}; {Advice}"
             : null;
     }
-
-    private static bool Allows(string path, int mode) => Access(path, mode) == 0;
-
-    [LibraryImport("libc", EntryPoint = "access", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Access(string path, int mode);
 }

@@ -41,7 +41,7 @@ public class BenchCommandSpecs
     [InlineData("lode", "lode")]
     public async Task Wrong_argument_is_named(string line, string expected)
     {
-        var (exit, _, error) = await InvokeAsync(line);
+        var (exit, _, error) = await BenchUnderTest.InvokeAsync(line);
         Assert.Equal(1, exit);
         Assert.Contains(expected, error, StringComparison.Ordinal);
     }
@@ -52,7 +52,7 @@ public class BenchCommandSpecs
         using var server = new ScriptedServer(_ => new((byte[]?)null));
         var endpoint = server.Endpoint.ToString();
         server.Dispose();
-        var (exit, output, error) = await InvokeAsync($"load {endpoint} --seconds 1");
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync($"load {endpoint} --seconds 1");
         Assert.Equal((1, string.Empty), (exit, output));
         Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
@@ -61,11 +61,11 @@ public class BenchCommandSpecs
     public async Task Load_prints_a_summary_or_JSON_and_fails_on_errors()
     {
         using var server = new ScriptedServer(_ => new("action=dunno\n\n"u8.ToArray()));
-        var (exit, output, _) = await InvokeAsync($"load {server.Endpoint} --requests 20 --warmup 0");
+        var (exit, output, _) = await BenchUnderTest.InvokeAsync($"load {server.Endpoint} --requests 20 --warmup 0");
         Assert.Equal(0, exit);
         Assert.Contains("requests  20 in ", output, StringComparison.Ordinal);
 
-        (exit, output, _) = await InvokeAsync($"load {server.Endpoint} --requests 20 --warmup 0 --expect reject --json");
+        (exit, output, _) = await BenchUnderTest.InvokeAsync($"load {server.Endpoint} --requests 20 --warmup 0 --expect reject --json");
         Assert.Equal(1, exit);
         using var json = System.Text.Json.JsonDocument.Parse(output);
         Assert.Equal(20, json.RootElement.GetProperty("errors").GetProperty("unexpected").GetInt32());
@@ -75,17 +75,8 @@ public class BenchCommandSpecs
     public async Task Idle_connections_are_opened_and_a_fresh_one_is_answered()
     {
         using var server = new ScriptedServer(_ => new("action=dunno\n\n"u8.ToArray()));
-        var (exit, output, error) = await InvokeAsync($"idle {server.Endpoint} --connections 20 --ask-once");
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync($"idle {server.Endpoint} --connections 20 --ask-once");
         Assert.True(exit == 0, error);
         Assert.Contains("20 idle connections, 0 of them closed", output, StringComparison.Ordinal);
-    }
-
-    private static async Task<(int Exit, string Output, string Error)> InvokeAsync(string line)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        var configuration = new InvocationConfiguration { Output = output, Error = error };
-        var exit = await BenchCommand.Create().Parse(line).InvokeAsync(configuration, TestContext.Current.CancellationToken);
-        return (exit, output.ToString(), error.ToString());
     }
 }

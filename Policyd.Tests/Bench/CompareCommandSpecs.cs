@@ -27,7 +27,7 @@ public sealed class CompareCommandSpecs : IDisposable
         }
 
         var file = Path.Combine(_directory, "result.json");
-        var (exit, output, error) = await InvokeAsync(
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync(
             $"compare --stages all --json {file} --timeout 60 --expect PREPEND --connections 4 --seconds 0.3 --rounds 2 "
             + $"--warmup 0.1 --warmup-windows 3"
             + " --slow-seconds 0.3 --idle-seconds 0.3 --idle-settling 0 --starts 1 --start-seconds 1 --idle-connections 20 --mails 300");
@@ -56,7 +56,7 @@ public sealed class CompareCommandSpecs : IDisposable
     {
         Needs.Program(program, PostgresCommand.Folders);
         Needs.Root();
-        var (exit, output, error) = await InvokeAsync(
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync(
             $"compare --chain counting --database {database} --stages rates --timeout 60 --expect dunno --connections 4 --keys 20 "
             + "--seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1");
         Assert.True(exit == 0, error + output);
@@ -67,7 +67,7 @@ public sealed class CompareCommandSpecs : IDisposable
     public async Task Counting_stages_measure_keys_and_owners_and_find_the_sums_of_the_tables_exact()
     {
         var file = Path.Combine(_directory, "result.json");
-        var (exit, output, error) = await InvokeAsync(
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync(
             $"compare --chain counting --stages newkeys,keys,owners --json {file} --timeout 60 --expect dunno --connections 4 --keys 20 "
             + "--seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1 --many-keys 200 --many-keys-seconds 1 --owners 200");
         Assert.True(exit == 0, error + output);
@@ -93,7 +93,7 @@ public sealed class CompareCommandSpecs : IDisposable
     [Fact]
     public async Task Server_that_does_not_start_is_named_with_what_it_printed()
     {
-        var (exit, output, error) = await InvokeAsync("compare --stages idle,start --policyd broken=/bin/echo");
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync("compare --stages idle,start --policyd broken=/bin/echo");
         Assert.Equal((1, string.Empty), (exit, output));
         Assert.Contains("broken gave no answer", error, StringComparison.Ordinal);
         Assert.Contains("serve -c", error, StringComparison.Ordinal);
@@ -106,14 +106,4 @@ public sealed class CompareCommandSpecs : IDisposable
                 .GetProperty("median")
                 .GetDouble() : (double?)null)
             .FirstOrDefault();
-
-    private static async Task<(int Exit, string Output, string Error)> InvokeAsync(string line)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        // The load's thread tells its progress too.
-        var configuration = new InvocationConfiguration { Output = output, Error = TextWriter.Synchronized(error) };
-        var exit = await BenchCommand.Create().Parse(line).InvokeAsync(configuration, TestContext.Current.CancellationToken);
-        return (exit, output.ToString(), error.ToString());
-    }
 }

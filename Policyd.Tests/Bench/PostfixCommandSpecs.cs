@@ -36,7 +36,7 @@ public sealed class PostfixCommandSpecs : IDisposable
             }
             """);
         var json = _folder["result.json"];
-        var (exit, output, error) = await InvokeAsync(
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync(
             $"{Mails} --policyd usual={Server} --policyd apart={Server} --config apart={apart} --json {json}");
         Assert.True(exit == 0, output + error);
         Assert.Contains("usual, cold: sums: exact (60 mails in acct_client_address, acct_sender)", output, StringComparison.Ordinal);
@@ -63,7 +63,7 @@ public sealed class PostfixCommandSpecs : IDisposable
               ] } ]
             }
             """);
-        var (exit, output, error) = await InvokeAsync($"{Mails} --policyd full={Server} --config {full}");
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync($"{Mails} --policyd full={Server} --config {full}");
         Assert.True(exit == 1, output + error);
         Assert.Contains("full, cold: sums: acct_sender 30 (-30) of 60 mails", output, StringComparison.Ordinal);
         Assert.Contains("full, warm: sums: acct_sender 30 (-90) of 120 mails", output, StringComparison.Ordinal);
@@ -77,7 +77,7 @@ public sealed class PostfixCommandSpecs : IDisposable
         Needs.Program("mtpolicyd");
         Needs.Program("memcached");
         await Needs.Perl("DBD::SQLite", "libdbd-sqlite3-perl");
-        var (_, output, error) = await InvokeAsync($"{Mails} --policyd {Server} --mtpolicyd");
+        var (_, output, error) = await BenchUnderTest.InvokeAsync($"{Mails} --policyd {Server} --mtpolicyd");
         Assert.True(output.Contains("| mtpolicyd | warm | 240 |", StringComparison.Ordinal), output + error);
     }
 
@@ -86,14 +86,5 @@ public sealed class PostfixCommandSpecs : IDisposable
         Needs.Program("postfix");
         Needs.Program("smtp-source");
         Needs.Root();
-    }
-
-    private static async Task<(int Exit, string Output, string Error)> InvokeAsync(string line)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        var configuration = new InvocationConfiguration { Output = output, Error = error };
-        var exit = await BenchCommand.Create().Parse(line).InvokeAsync(configuration, TestContext.Current.CancellationToken);
-        return (exit, output.ToString(), error.ToString());
     }
 }

@@ -97,7 +97,7 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         Assert.Contains("counters: a message of ", line.Message, StringComparison.Ordinal);
     }
 
-    private int Partition => CounterPartition.Of(Key, new CounterSettings().Shards);
+    private static int Partition => CounterPartition.Of(Key, new CounterSettings().Shards);
 
     /// <summary>Hands it over, and tells where its partition is, until the other node was asked so often.</summary>
     private Task AskUntil(CounterOperation operation, int times)
@@ -111,6 +111,9 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         });
     }
 
-    private void Answer(ulong number, CounterAmounts total) => _post.Tell(
-        new Answers(CounterWire.Write([new WireAnswer(number, WireAnswerKind.Answer, CounterAnswer.Known(total), default, 0)])), _other.Self);
+    private void Answer(ulong number, CounterAmounts total)
+    {
+        var answer = new WireAnswer(number, WireAnswerKind.Answer, CounterAnswer.Known(total), default, 0);
+        _post.Tell(new Answers(CounterWire.Write([answer])), _other.Self);
+    }
 }

@@ -13,34 +13,11 @@ namespace Policyd.Tests.Sql;
 /// <summary>
 /// What every counter store must do, whatever database is below it. The same tests run on SQLite, PostgreSQL and MariaDB.
 /// </summary>
-public abstract class CounterStoreSpecs : IAsyncLifetime
+public abstract class CounterStoreSpecs : FreshCounterStore
 {
-    protected const string Table = "acct_client_address";
     private const string Month = "2026-11";
     private readonly Guid _node = Guid.NewGuid();
     private long _sequence;
-
-    private protected SqlDatabase Database { get; private set; } = null!;
-
-    private protected ICounterStore Store { get; private set; } = null!;
-
-    protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
-    {
-        Database = SqlDatabase.Create(await Options());
-        Store = Database.CreateCounterStore();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        GC.SuppressFinalize(this);
-        if (Store is not null)
-        {
-            await Store.DisposeAsync();
-            await Database.DisposeAsync();
-        }
-    }
 
     [Fact]
     public async Task Table_is_made_once_and_then_found_ready()
@@ -373,12 +350,6 @@ public abstract class CounterStoreSpecs : IAsyncLifetime
         command.CommandText = sql;
         await command.ExecuteNonQueryAsync(Cancel);
     }
-
-    /// <summary>A fresh, empty database.</summary>
-    private protected abstract Task<SqlConnectionOptions> Options();
-
-    private protected static SqlDsn Dsn(string text) =>
-        SqlDsn.TryParse(text, out var dsn, out var error) ? dsn! : throw new InvalidOperationException(error);
 
     private protected async Task<CounterAmounts> Load(string key, string time = Month)
     {

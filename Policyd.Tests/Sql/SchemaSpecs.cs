@@ -14,35 +14,12 @@ namespace Policyd.Tests.Sql;
 /// Tables of an older server are upgraded with all that is in them, by one of the servers that start at once; those of a newer server are
 /// refused. The same tests run on SQLite, PostgreSQL and MariaDB.
 /// </summary>
-public abstract class SchemaSpecs : IAsyncLifetime
+public abstract class SchemaSpecs : FreshCounterStore
 {
-    private const string Table = "acct_client_address";
     private static readonly Guid s_node = Guid.Parse("00112233445566778899aabbccddeeff");
     private static readonly DateTimeOffset s_at = DateTimeOffset.FromUnixTimeMilliseconds(1_790_000_000_000);
 
-    private protected SqlDatabase Database { get; private set; } = null!;
-
-    private protected ICounterStore Store { get; private set; } = null!;
-
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
     private static CounterTimeRange Month => new("2026-11", "2026-11");
-
-    public async ValueTask InitializeAsync()
-    {
-        Database = SqlDatabase.Create(await Options());
-        Store = Database.CreateCounterStore();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        GC.SuppressFinalize(this);
-        if (Store is not null)
-        {
-            await Store.DisposeAsync();
-            await Database.DisposeAsync();
-        }
-    }
 
     [Fact]
     public async Task Database_of_version_1_is_upgraded_and_keeps_its_counts_and_ids()
@@ -214,17 +191,11 @@ public abstract class SchemaSpecs : IAsyncLifetime
         Assert.Equal(2, await Store.PurgeRequestIdsAsync(s_at.AddDays(31), Cancel));
     }
 
-    /// <summary>A fresh, empty database.</summary>
-    private protected abstract Task<SqlConnectionOptions> Options();
-
     /// <summary>The tables as the last server before versions made them.</summary>
     private protected abstract string Version1Tables { get; }
 
     /// <summary>A byte string as a literal.</summary>
     private protected abstract string Blob(string hex);
-
-    private protected static SqlDsn Dsn(string text) =>
-        SqlDsn.TryParse(text, out var dsn, out var error) ? dsn! : throw new InvalidOperationException(error);
 
     private string Version1Commit =>
         $"INSERT INTO policyd_commits (node, seq, at, ids) VALUES ('{s_node:N}', 41, {s_at.ToUnixTimeMilliseconds()}, "

@@ -3,8 +3,8 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Tests.Support;
 
 /// <summary>
-/// Phases of one operation, for tests that ask one thing at a time. Each ends when its token is cancelled, at once, with what is told without
-/// an answer.
+/// Phases of one operation, for tests that ask one thing at a time. Each ends when its token is cancelled, at once, with what is told
+/// without an answer.
 /// </summary>
 internal static class CounterCalls
 {
