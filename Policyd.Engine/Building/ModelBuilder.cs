@@ -76,6 +76,12 @@ public sealed class ModelBuilder
         builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
         var sessions = Guarded("session_cache", root, () => Sessions(root, opened, resources));
         var cron = Guarded("cron", root, () => new CronSection(opened.Sql, _diagnostics).Read(root["cron"]));
+        if (options.Cluster is { } cluster && root["cluster"] is ConfigObject section)
+        {
+            new ClusterRules(cluster, section, resources, _diagnostics).Check(cron, root);
+            resources.UsedConnections.Add(cluster.Db);
+        }
+
         if (_diagnostics.HasErrors || sessions is null || cron is null)
         {
             return null;

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using Policyd.Backends.Dns;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
+using Policyd.Engine.Clustering;
 using Policyd.Engine.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
@@ -83,6 +84,11 @@ public sealed class ServerOptions
     /// <summary>Where mails are kept that are answered while the database is away.</summary>
     [Description("the spool of mails that are answered while the counters' database is away: directory, max_size")]
     public SpoolOptions Spool { get; set; } = new();
+
+    /// <summary>What makes this server a node of a cluster; null: it counts alone.</summary>
+    [Description(
+        "the cluster that this server is a node of: listen, advertise, db, seeds, tls, allow_plaintext, failure_after, decide_after")]
+    public ClusterOptions? Cluster { get; set; }
 
     /// <summary>How names are looked up.</summary>
     [Description("the DNS resolver: servers, timeout, retries, cache_size, failure_ttl, max_ttl")]
