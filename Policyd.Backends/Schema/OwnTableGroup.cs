@@ -42,8 +42,15 @@ public sealed class OwnTableGroup
     /// <summary>What modules keep for a while, such as the tickets of Greylist.</summary>
     public static OwnTableGroup Expiring { get; } = new("expiring", 1, ExpiringTables);
 
-    /// <summary>All groups.</summary>
-    public static IReadOnlyList<OwnTableGroup> All { get; } = [Counters, Cron, Expiring];
+    /// <summary>Who may commit to the counter tables of a database, in a cluster.</summary>
+    public static OwnTableGroup Nodes { get; } = new("nodes", 1, NodeTables);
+
+    /// <summary>What a cluster's members know of one another.</summary>
+    public static OwnTableGroup Cluster { get; } = new("cluster", 1, ClusterTables);
+
+    /// <summary>All groups that a database may have: those of a cluster are none for SQLite, whose file is one machine's.</summary>
+    public static IReadOnlyList<OwnTableGroup> AllOf(SqlProvider provider) =>
+        provider == SqlProvider.SQLite ? [Counters, Cron, Expiring] : [Counters, Cron, Expiring, Nodes, Cluster];
 
     /// <summary>The name of the group in the table of versions.</summary>
     public string Group { get; }
@@ -122,6 +129,29 @@ public sealed class OwnTableGroup
                 "CREATE INDEX policyd_expiring_expires ON policyd_expiring (expires)"),
         ];
     }
+
+    private static OwnTable[] NodeTables(SqlProvider provider) =>
+    [
+        new(
+            CounterTableName.Nodes,
+            $"CREATE TABLE policyd_nodes (member {Name(provider)} NOT NULL PRIMARY KEY, fenced smallint NOT NULL, "
+                + $"at bigint NOT NULL){Ascii(provider)}"),
+    ];
+
+    private static OwnTable[] ClusterTables(SqlProvider provider) =>
+    [
+        new(
+            "policyd_members",
+            $"CREATE TABLE policyd_members (member {Name(provider)} NOT NULL PRIMARY KEY, address {Name(provider)} NOT NULL, "
+                + $"beat bigint NOT NULL, at bigint NOT NULL){Ascii(provider)}"),
+        new(
+            "policyd_leases",
+            $"CREATE TABLE policyd_leases (name {Name(provider)} NOT NULL PRIMARY KEY, owner {Name(provider)} NOT NULL, "
+                + $"expires bigint NOT NULL){Ascii(provider)}"),
+    ];
+
+    private static string Name(SqlProvider provider) =>
+        provider == SqlProvider.PostgreSQL ? "varchar(255) COLLATE \"C\"" : "varchar(255)";
 
     private static string Ascii(SqlProvider provider) => provider == SqlProvider.MySQL ? MySqlAscii : string.Empty;
 }

@@ -115,6 +115,7 @@ internal sealed class MySqlDatabase : SqlDatabase
             IsAnswer = (int)e.ErrorCode is (>= 1000 and < 2000) or >= 3000,
             IsOfThisConnection = s_modes.Contains(e.ErrorCode),
             IsOfStatement = (int)e.ErrorCode >= 1000 && !s_passing.Contains(e.ErrorCode),
+            IsMissingValue = e.ErrorCode == MySqlErrorCode.ColumnCannotBeNull,
             IsMissingTable = e.ErrorCode == MySqlErrorCode.NoSuchTable,
             TimedOut = e.ErrorCode == MySqlErrorCode.CommandTimeoutExpired,
         };

@@ -123,6 +123,7 @@ internal sealed class PostgresDatabase : SqlDatabase
             IsOfThisConnection = s_modes.Contains(e.SqlState),
             // Not: resources, locks, an operator who intervenes, the system, a rollback.
             IsOfStatement = e.SqlState[..2] is not ("53" or "55" or "57" or "58" or "40" or "08"),
+            IsMissingValue = e.SqlState == PostgresErrorCodes.NotNullViolation,
             IsMissingTable = e.SqlState == PostgresErrorCodes.UndefinedTable,
         };
     }

@@ -21,6 +21,9 @@ internal readonly record struct SqlFault(CounterStoreFailure Failure, string Mes
     /// <summary>The statement is wrong for this database, whatever is bound and on every connection.</summary>
     public bool IsOfStatement { get; init; }
 
+    /// <summary>A column that must have a value was given none.</summary>
+    public bool IsMissingValue { get; init; }
+
     /// <summary>It names a table that is not there.</summary>
     public bool IsMissingTable { get; init; }
 

@@ -5,6 +5,7 @@ using System.Text;
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.SqlCounters;
 
@@ -36,8 +37,14 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             ("@at", plan.Commit.At.ToUnixTimeMilliseconds()),
             ("@ids", CommitPlan.Encode(plan.Commit.RequestIds)),
             ("@format", plan.Commit.IdFormat));
+        var ids = "@ids";
+        if (plan.Commit.Member is { } member)
+        {
+            ids = FenceTable.IfUnfenced(SqlProvider.MySQL, ids, command.Bind("@member", member).ParameterName);
+        }
+
         var sql = new StringBuilder(
-            $"START TRANSACTION; INSERT INTO {Commits} (node, seq, at, ids, format) VALUES (@node, @seq, @at, @ids, @format); ");
+            $"START TRANSACTION; INSERT INTO {Commits} (node, seq, at, ids, format) VALUES (@node, @seq, @at, {ids}, @format); ");
         foreach (var mark in plan.Commit.Spooled)
         {
             AppendMark(sql, command, mark);

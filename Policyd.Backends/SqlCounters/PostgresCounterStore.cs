@@ -6,6 +6,7 @@ using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.SqlCounters;
 
@@ -16,7 +17,7 @@ namespace Policyd.Backends.SqlCounters;
 internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCounterStore(database)
 {
     // A server set to synchronous_commit=off would answer before the commit is on its disk; other settings are the operator's choice.
-    private const string Durable =
+    internal const string Durable =
         "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
     // As what keys are compared: text that is given for a column of another type would be compared as text.
@@ -27,17 +28,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     {
         using var batch = new NpgsqlBatch((NpgsqlConnection)connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Durable));
-        batch.BatchCommands.Add(new NpgsqlBatchCommand($"INSERT INTO {Commits} (node, seq, at, ids, format) VALUES ($1, $2, $3, $4, $5)")
-        {
-            Parameters =
-            {
-                Value(plan.Commit.Node.ToString("N"), NpgsqlDbType.Text),
-                Value(plan.Commit.Sequence, NpgsqlDbType.Bigint),
-                Value(plan.Commit.At.ToUnixTimeMilliseconds(), NpgsqlDbType.Bigint),
-                Value(CommitPlan.Encode(plan.Commit.RequestIds), NpgsqlDbType.Bytea),
-                Value((short)plan.Commit.IdFormat, NpgsqlDbType.Smallint),
-            },
-        });
+        batch.BatchCommands.Add(Recorded(plan.Commit));
         var answers = new List<PlannedTable?> { null };
         foreach (var table in plan.Tables)
         {
@@ -143,6 +134,28 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         using var command = Command(connection, sql);
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+    }
+
+    private NpgsqlBatchCommand Recorded(CounterCommit commit)
+    {
+        var ids = commit.Member is null ? "$4" : FenceTable.IfUnfenced(SqlProvider.PostgreSQL, "$4::bytea", "$6");
+        var command = new NpgsqlBatchCommand($"INSERT INTO {Commits} (node, seq, at, ids, format) VALUES ($1, $2, $3, {ids}, $5)")
+        {
+            Parameters =
+            {
+                Value(commit.Node.ToString("N"), NpgsqlDbType.Text),
+                Value(commit.Sequence, NpgsqlDbType.Bigint),
+                Value(commit.At.ToUnixTimeMilliseconds(), NpgsqlDbType.Bigint),
+                Value(CommitPlan.Encode(commit.RequestIds), NpgsqlDbType.Bytea),
+                Value((short)commit.IdFormat, NpgsqlDbType.Smallint),
+            },
+        };
+        if (commit.Member is { } member)
+        {
+            command.Parameters.Add(Value(member, NpgsqlDbType.Text));
+        }
+
+        return command;
     }
 
     private static NpgsqlBatchCommand Marked(SpoolMark mark, DateTimeOffset at) => new(

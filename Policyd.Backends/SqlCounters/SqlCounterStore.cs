@@ -20,13 +20,16 @@ internal abstract class SqlCounterStore : ICounterStore
     private const int PurgePage = 500;
     private readonly SqlDatabase _database;
     private readonly ConcurrentDictionary<string, CounterTableInfo> _tables = new(StringComparer.Ordinal);
+    private readonly FenceTable _fences;
     private volatile bool _schemaIsReady;
+    private volatile bool _fencesAreReady;
     private CommitPlan? _plan;
     private IReadOnlyList<string> _upgraded = [];
 
     protected SqlCounterStore(SqlDatabase database)
     {
         _database = database;
+        _fences = new FenceTable(database.Provider);
         Writer = new SqlLane(database, BlocksItsThread);
         Reader = new SqlLane(database, BlocksItsThread);
     }
@@ -88,8 +91,17 @@ internal abstract class SqlCounterStore : ICounterStore
             ct).ConfigureAwait(false);
     }
 
-    public Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct) =>
-        WithSchemaAsync(() => CommitOnceAsync(commit, ct), ct);
+    public Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct) => WithSchemaAsync(
+        async () =>
+        {
+            if (commit.Member is not null)
+            {
+                await EnsureFencesAsync(ct).ConfigureAwait(false);
+            }
+
+            return await CommitOnceAsync(commit, ct).ConfigureAwait(false);
+        },
+        ct);
 
     private async Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitOnceAsync(CounterCommit commit, CancellationToken ct)
     {
@@ -109,12 +121,20 @@ internal abstract class SqlCounterStore : ICounterStore
             _plan = plan;
             return totals;
         }
+        catch (CounterStoreException e) when (commit.Member is not null && IsOfMissingValue(e))
+        {
+            if (await FenceOfAsync(commit, e, ct).ConfigureAwait(false) is { } fence)
+            {
+                throw fence;
+            }
+
+            throw;
+        }
         catch (CounterStoreException e) when (e.InnerException is { } cause && _database.Classify(cause).Duplicate)
         {
             if (await IsCommittedAsync(commit.Node, commit.Sequence, ct).ConfigureAwait(false))
             {
-                throw new CounterStoreException(
-                    CounterStoreFailure.AlreadyCommitted, $"commit {commit.Sequence} of this process is already in the database", cause);
+                throw AlreadyCommitted(commit, cause);
             }
 
             throw;
@@ -130,6 +150,29 @@ internal abstract class SqlCounterStore : ICounterStore
             throw;
         }
     }
+
+    private bool IsOfMissingValue(CounterStoreException failure) =>
+        failure.InnerException is { } cause && _database.Classify(cause).IsMissingValue;
+
+    /// <summary>
+    /// Why a commit was refused whose member may be fenced; null when it is not. No commit of a fenced member is under way any more, so
+    /// that it is certain whether an earlier attempt of this one is in the database.
+    /// </summary>
+    private async Task<CounterStoreException?> FenceOfAsync(CounterCommit commit, CounterStoreException failure, CancellationToken ct)
+    {
+        var member = commit.Member!;
+        if (!await Reader.RunAsync((connection, token) => FenceTable.IsFencedAsync(connection, member, token), ct).ConfigureAwait(false))
+        {
+            return null;
+        }
+
+        return await IsCommittedAsync(commit.Node, commit.Sequence, ct).ConfigureAwait(false)
+            ? AlreadyCommitted(commit, failure)
+            : FenceTable.Fenced(member, failure);
+    }
+
+    private static CounterStoreException AlreadyCommitted(CounterCommit commit, Exception cause) => new(
+        CounterStoreFailure.AlreadyCommitted, $"commit {commit.Sequence} of this process is already in the database", cause);
 
     private async Task<bool> AreMarksElsewhereAsync(IReadOnlyList<SpoolMark> expected, CancellationToken ct)
     {
@@ -153,6 +196,41 @@ internal abstract class SqlCounterStore : ICounterStore
         }
 
         return false;
+    }
+
+    public Task EnterMemberAsync(string member, CancellationToken ct) => WithFencesAsync(
+        async (connection, token) =>
+        {
+            await _fences.EnterAsync(connection, member, token).ConfigureAwait(false);
+            return true;
+        },
+        ct);
+
+    public Task FenceMemberAsync(string member, CancellationToken ct) => WithFencesAsync(
+        async (connection, token) =>
+        {
+            await _fences.FenceAsync(connection, member, token).ConfigureAwait(false);
+            return true;
+        },
+        ct);
+
+    public Task<IReadOnlyList<string>> UnfencedMembersAsync(CancellationToken ct) => WithFencesAsync(FenceTable.UnfencedAsync, ct);
+
+    /// <summary>On a connection of its own: a fence waits for a commit.</summary>
+    private async Task<T> WithFencesAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, CancellationToken ct)
+    {
+        await EnsureFencesAsync(ct).ConfigureAwait(false);
+        var lane = new SqlLane(_database, BlocksItsThread);
+        await using var _ = lane.ConfigureAwait(false);
+        try
+        {
+            return await lane.RunAsync(work, ct).ConfigureAwait(false);
+        }
+        catch (CounterStoreException e) when (e.Failure == CounterStoreFailure.Schema)
+        {
+            _fencesAreReady = false;
+            throw;
+        }
     }
 
     public async Task<bool> CloseAsync(Guid node, long sequence, DateTimeOffset at, CancellationToken ct)
@@ -289,7 +367,8 @@ internal abstract class SqlCounterStore : ICounterStore
                 {
                     using var marks = Command(
                         connection, $"DELETE FROM {Quote(CounterTableName.Spool)} WHERE at < @end", ("@end", spoolEnd));
-                    return await marks.ExecuteNonQueryAsync(token).ConfigureAwait(false);
+                    await marks.ExecuteNonQueryAsync(token).ConfigureAwait(false);
+                    return _fencesAreReady && await FenceTable.PurgeAsync(connection, spoolEnd, token).ConfigureAwait(false) > 0;
                 },
                 ct).ConfigureAwait(false);
             return deleted;
@@ -455,7 +534,7 @@ internal abstract class SqlCounterStore : ICounterStore
         }
         catch (CounterStoreException e) when (e.Failure == CounterStoreFailure.Schema)
         {
-            _schemaIsReady = false;
+            (_schemaIsReady, _fencesAreReady) = (false, false);
             throw;
         }
     }
@@ -467,20 +546,7 @@ internal abstract class SqlCounterStore : ICounterStore
             return;
         }
 
-        var upgraded = await Writer.RunAsync(
-            async (connection, token) =>
-            {
-                try
-                {
-                    await BeforeSchemaAsync(connection, token).ConfigureAwait(false);
-                    return await OwnSchema.PrepareAsync(connection, _database, OwnTableGroup.Counters, token).ConfigureAwait(false);
-                }
-                catch (NewerSchemaException newer)
-                {
-                    throw new CounterStoreException(CounterStoreFailure.Schema, newer.Message, newer);
-                }
-            },
-            ct).ConfigureAwait(false);
+        var upgraded = await PrepareGroupAsync(OwnTableGroup.Counters, ct).ConfigureAwait(false);
         if (upgraded.Count > 0)
         {
             Interlocked.Exchange(ref _upgraded, upgraded);
@@ -488,6 +554,35 @@ internal abstract class SqlCounterStore : ICounterStore
 
         _schemaIsReady = true;
     }
+
+    private async ValueTask EnsureFencesAsync(CancellationToken ct)
+    {
+        if (_database.Provider == SqlProvider.SQLite)
+        {
+            throw new NotSupportedException("a SQLite file is one machine's: it has no members of a cluster");
+        }
+
+        if (!_fencesAreReady)
+        {
+            await PrepareGroupAsync(OwnTableGroup.Nodes, ct).ConfigureAwait(false);
+            _fencesAreReady = true;
+        }
+    }
+
+    private Task<IReadOnlyList<string>> PrepareGroupAsync(OwnTableGroup group, CancellationToken ct) => Writer.RunAsync(
+        async (connection, token) =>
+        {
+            try
+            {
+                await BeforeSchemaAsync(connection, token).ConfigureAwait(false);
+                return await OwnSchema.PrepareAsync(connection, _database, group, token).ConfigureAwait(false);
+            }
+            catch (NewerSchemaException newer)
+            {
+                throw new CounterStoreException(CounterStoreFailure.Schema, newer.Message, newer);
+            }
+        },
+        ct);
 
     // One range of the primary key for each node that is known, and one for each gap between them: no database has to read
     // the rows of its own node, which are nearly all, to find the few of others.

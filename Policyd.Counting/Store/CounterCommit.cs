@@ -12,6 +12,12 @@ public sealed record CounterCommit(
     /// <summary>How <see cref="RequestIds"/> are made; one format for all of them.</summary>
     public int IdFormat { get; init; } = CommittedIds.FirstFormat;
 
+    /// <summary>
+    /// The member of a cluster that commits: it must have entered and not been fenced, or the whole commit fails with
+    /// <see cref="CounterStoreFailure.Fenced"/>. Null on a server that is alone.
+    /// </summary>
+    public string? Member { get; init; }
+
     /// <summary>Which entries of spools are in it.</summary>
     public IReadOnlyList<SpoolMark> Spooled { get; init; } = [];
 }

@@ -26,6 +26,12 @@ public enum CounterStoreFailure
     /// there is time.
     /// </summary>
     Busy,
+
+    /// <summary>
+    /// The commit's member was fenced by the others of its cluster, which may count its keys now. Nothing was applied, and nothing that it
+    /// commits will ever be.
+    /// </summary>
+    Fenced,
 }
 
 /// <summary>A call of <see cref="ICounterStore"/> failed. The message is for operators and holds no secret.</summary>

@@ -8,7 +8,7 @@ namespace Policyd.Counting.Store;
 /// <see cref="OperationCanceledException"/>, but a commit that has begun is brought to its end. Keys and times may be any text:
 /// what a table cannot hold is stored as <see cref="CounterKeyText"/> says, and answers name the key as the caller wrote it.
 /// </summary>
-public interface ICounterStore : ICounterHousekeeping, IAsyncDisposable
+public interface ICounterStore : ICounterHousekeeping, IFenceTable, IAsyncDisposable
 {
     /// <summary>Creates the table, or takes an existing one (mtpolicyd's) over. Safe to run again, and by two nodes at once.</summary>
     Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct);

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
+using Policyd.Counting.Clustering;
 using Policyd.Counting.Store;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Connections;
@@ -78,9 +79,12 @@ public sealed class PolicyServerModel
     /// <summary>The SQL connections.</summary>
     public SqlConnections Sql => ServerConnections.Sql;
 
-    /// <summary>The counter stores of the connections that have counter tables.</summary>
-    public IReadOnlyDictionary<string, ICounterStore> CounterStores =>
-        CounterTables.Select(use => use.Connection).Distinct().ToDictionary(name => name, Sql.CounterStore);
+    /// <summary>
+    /// The counter stores of the connections that have counter tables. In a cluster each call gives the stores of one life of a member,
+    /// which are <see cref="IMemberFences"/>.
+    /// </summary>
+    public IReadOnlyDictionary<string, ICounterStore> CounterStores => CounterTables.Select(use => use.Connection).Distinct().ToDictionary(
+        name => name, name => Options.Cluster is null ? Sql.CounterStore(name) : new FencedCounterStore(Sql.CounterStore(name)));
 
     /// <summary>The statements that the operator has written, each with its place.</summary>
     public IReadOnlyList<ConfiguredStatement> Statements { get; }
@@ -94,6 +98,8 @@ public sealed class PolicyServerModel
         .. CounterTables.Select(use => use.Connection).Distinct().Select(name => (name, OwnTableGroup.Counters)),
         .. OwnTables.Where(own => own.Table == OwnTableGroup.ExpiringTable).Select(own => (own.Connection, OwnTableGroup.Expiring)),
         .. Cron.Runs && Sql.Contains(Cron.Db) ? new[] { (Cron.Db, OwnTableGroup.Cron) } : [],
+        .. Options.Cluster is null ? [] : CounterTables.Select(use => use.Connection).Distinct().Select(name => (name, OwnTableGroup.Nodes)),
+        .. Options.Cluster is { } cluster && Sql.Contains(cluster.Db) ? new[] { (cluster.Db, OwnTableGroup.Cluster) } : [],
     ];
 
     /// <summary>When the periodic tasks run.</summary>

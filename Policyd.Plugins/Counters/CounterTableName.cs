@@ -14,8 +14,14 @@ public static class CounterTableName
     /// <summary>The table that tells how far the spool of each node is written.</summary>
     public const string Spool = "policyd_spool";
 
+    /// <summary>The table of a cluster's members, and which of them may commit no more.</summary>
+    public const string Nodes = "policyd_nodes";
+
     private static readonly string[] s_reserved =
-        [Commits, Spool, "policyd_schema", "policyd_nodes", "policyd_expiring", "policyd_cron_journal", "policyd_cron_snapshot"];
+    [
+        Commits, Spool, Nodes, "policyd_schema", "policyd_expiring", "policyd_cron_journal", "policyd_cron_snapshot", "policyd_members",
+        "policyd_leases",
+    ];
 
     /// <summary>Makes the name of a table, or says why the two do not make one.</summary>
     public static bool TryParse(

@@ -80,6 +80,12 @@ internal sealed class FaultyCounterStore(ICounterStore inner) : ICounterStore
         string table, CounterTimeRange? times, CounterMetric order, int limit, CancellationToken ct) =>
         Reached().ListAsync(table, times, order, limit, ct);
 
+    public Task EnterMemberAsync(string member, CancellationToken ct) => Reached().EnterMemberAsync(member, ct);
+
+    public Task FenceMemberAsync(string member, CancellationToken ct) => Reached().FenceMemberAsync(member, ct);
+
+    public Task<IReadOnlyList<string>> UnfencedMembersAsync(CancellationToken ct) => Reached().UnfencedMembersAsync(ct);
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
     private ICounterStore Reached() =>

@@ -14,6 +14,7 @@ internal sealed class ScriptedCounterStore : ICounterStore
     private readonly Dictionary<(string Table, string Key, string Time), CounterAmounts> _rows = [];
     private readonly List<CommittedIds> _log = [];
     private readonly Dictionary<(Guid Node, string Table), long> _marks = [];
+    private readonly SortedDictionary<string, bool> _isFenced = new(StringComparer.Ordinal);
 
     public Script Prepares { get; } = new();
 
@@ -24,6 +25,8 @@ internal sealed class ScriptedCounterStore : ICounterStore
     public Script Lookups { get; } = new();
 
     public Script ResendReads { get; } = new();
+
+    public Script Fences { get; } = new();
 
     /// <summary>Asked of each commit: what it is refused for; null lets it pass.</summary>
     public Func<CounterCommit, CounterStoreFailure?> Objection { get; set; } = static _ => null;
@@ -146,6 +149,38 @@ internal sealed class ScriptedCounterStore : ICounterStore
         },
         string.Empty);
 
+    public Task EnterMemberAsync(string member, CancellationToken ct) => Fences.RunAsync(
+        () =>
+        {
+            lock (_lock)
+            {
+                return _isFenced.TryAdd(member, false) || !_isFenced[member]
+                    ? true
+                    : throw new CounterStoreException(CounterStoreFailure.Fenced, "it is fenced");
+            }
+        },
+        $"enter {member}");
+
+    public Task FenceMemberAsync(string member, CancellationToken ct) => Fences.RunAsync(
+        () =>
+        {
+            lock (_lock)
+            {
+                return _isFenced[member] = true;
+            }
+        },
+        $"fence {member}");
+
+    public Task<IReadOnlyList<string>> UnfencedMembersAsync(CancellationToken ct) => Fences.RunAsync<IReadOnlyList<string>>(
+        () =>
+        {
+            lock (_lock)
+            {
+                return [.. _isFenced.Where(static one => !one.Value).Select(static one => one.Key)];
+            }
+        },
+        "look");
+
     public Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct) => throw new NotSupportedException();
 
     public Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct) => throw new NotSupportedException();
@@ -178,6 +213,11 @@ internal sealed class ScriptedCounterStore : ICounterStore
                 throw new CounterStoreException(CounterStoreFailure.Conflict, "the mark is another");
             }
 
+            if (commit.Member is { } member && _isFenced.GetValueOrDefault(member, defaultValue: true))
+            {
+                throw new CounterStoreException(CounterStoreFailure.Fenced, "it is fenced");
+            }
+
             _log.Add(new CommittedIds(commit.Node, commit.Sequence, commit.At, commit.RequestIds) { Format = commit.IdFormat });
             foreach (var mark in commit.Spooled)
             {
@@ -208,6 +248,9 @@ internal sealed class Script
 
     /// <summary>While set, how every call goes for which the script has no turn; it is told the tables.</summary>
     public Func<string, Turn?>? Always { get; set; }
+
+    /// <summary>What it was called for, in order.</summary>
+    public IReadOnlyCollection<string> Asked => _calls;
 
     /// <summary>How often it was called.</summary>
     public int Calls => _calls.Count;

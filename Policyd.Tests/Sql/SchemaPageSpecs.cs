@@ -27,9 +27,9 @@ public sealed partial class SchemaPageSpecs : IDisposable
     public void Page_has_the_statements_of_the_server(string heading, SqlProvider provider)
     {
         var page = Statements(heading).Select(Normal).ToList();
-        var own = OwnTableGroup.All.SelectMany(group => group.Tables(provider)).Prepend(OwnTableGroup.VersionTable(provider));
+        var own = OwnTableGroup.AllOf(provider).SelectMany(group => group.Tables(provider)).Prepend(OwnTableGroup.VersionTable(provider));
         Assert.All(own.SelectMany(table => table.Definition), statement => Assert.Contains(Normal(statement), page));
-        var versions = string.Join(", ", OwnTableGroup.All.Select(group => $"('{group.Group}', {group.Version})"));
+        var versions = string.Join(", ", OwnTableGroup.AllOf(provider).Select(group => $"('{group.Group}', {group.Version})"));
         Assert.Contains($"INSERT INTO policyd_schema (component, version) VALUES {versions}", page);
     }
 

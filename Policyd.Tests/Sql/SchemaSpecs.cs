@@ -104,14 +104,15 @@ public abstract class SchemaSpecs : FreshCounterStore
     [Fact]
     public async Task Each_group_has_its_own_version()
     {
-        foreach (var group in OwnTableGroup.All)
+        var groups = OwnTableGroup.AllOf(Database.Provider);
+        foreach (var group in groups)
         {
             Assert.NotEmpty(await OwnSchema.DescribeAsync(Database, group, Cancel));
             Assert.Empty(await OwnSchema.PrepareAsync(Database, group, Cancel));
             Assert.Empty(await OwnSchema.DescribeAsync(Database, group, Cancel));
         }
 
-        Assert.Equal(OwnTableGroup.All.Count, await Number("SELECT count(*) FROM policyd_schema"));
+        Assert.Equal(groups.Count, await Number("SELECT count(*) FROM policyd_schema"));
     }
 
     [Fact]
