@@ -126,6 +126,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
                 phase.Put(new AddOperation(key, window, amounts, request.Mail, request.IdOf(Name, key))
                 {
                     FormerId = hasFormer ? request.FormerIdOf(Name, key) : null,
+                    Admission = context.Run.Admission,
                 });
             }
         }
@@ -136,6 +137,16 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             if (add.Answer.State == CounterState.Known)
             {
                 context.Counted(add.Key, window);
+            }
+            else if (add.Answer.State == CounterState.Stale)
+            {
+                if (context.TryRunAgain())
+                {
+                    Log(context, $"{add.Key.Table}: full by now, since the counter has another owner; the chain runs again");
+                    return PluginResult.Abort();
+                }
+
+                throw new InvalidOperationException($"{add.Key.Table}: the counter was moved again while the mail was being counted");
             }
             else
             {

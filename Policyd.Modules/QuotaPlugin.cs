@@ -146,7 +146,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         }
 
         var table = _setup.FindCounterTable(key.Connection, key.Table);
-        var admission = await AskAsync(context, table, key, window, metric, threshold.Value).ConfigureAwait(false);
+        var question = await AskAsync(context, table, key, window, metric, threshold.Value).ConfigureAwait(false);
+        var admission = AdmissionOf(question, metric, threshold.Value);
         if (admission.State == CounterState.Unavailable)
         {
             Log(context, $"{field} {key.Key}: the counter is unknown");
@@ -162,7 +163,13 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
         var total = admission.Total[metric];
         _warnings?.Consider(context, this, key, window, total, threshold.Value);
-        if (admission.Yes || await IsCountedAsync(context, table, key).ConfigureAwait(false))
+        if (admission.Yes)
+        {
+            NoteAdmission(context, question);
+            return PluginResult.Continue;
+        }
+
+        if (await IsCountedAsync(context, table, key).ConfigureAwait(false))
         {
             return PluginResult.Continue;
         }
@@ -190,12 +197,12 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         other is QuotaPlugin quota && quota.Wait == Wait && quota.Timeout == Timeout && ReferenceEquals(quota._counters, _counters);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<CounterAnswer> AskAsync(
+    private async ValueTask<CounterOperation> AskAsync(
         PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {
         if (TakeAsked(context) is { } asked)
         {
-            return AdmissionOf(asked, metric, threshold);
+            return asked;
         }
 
         using var timeout = _options.TimeoutOf(context);
@@ -215,7 +222,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             _options.GaveUp(context, this, $"{key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; when_unavailable applies");
         }
 
-        return AdmissionOf(question, metric, threshold);
+        return question;
     }
 
     private CounterOperation QuestionFor(
@@ -266,6 +273,15 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         }
 
         return null;
+    }
+
+    /// <summary>The mail's add brings the check with it, for the case that another owner gets it.</summary>
+    private static void NoteAdmission(PluginContext context, CounterOperation question)
+    {
+        if (question is ReserveOperation { Mail.IsNone: false } check)
+        {
+            context.Run.Admitted(check);
+        }
     }
 
     // Also when no answer came in time: the owner may have reserved all the same.

@@ -35,7 +35,7 @@ public static class PolicyReply
 
     /// <summary>The same for a text that is probably answered again: the bytes are shared, and must not be changed.</summary>
     /// <exception cref="ArgumentException">As for <see cref="Encode"/>.</exception>
-    public static ReadOnlyMemory<byte> EncodeOnce(string action)
+    internal static byte[] EncodeOnce(string action)
     {
         ArgumentException.ThrowIfNullOrEmpty(action);
         if (action.Length > MostKeptCharacters)

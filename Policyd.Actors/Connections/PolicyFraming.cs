@@ -6,18 +6,18 @@ namespace Policyd.Actors.Connections;
 
 /// <summary>
 /// Bytes in any cut to requests, around the protocol's framer. Fails with <see cref="BadRequestException"/> at the first
-/// malformed request (those before it are still delivered) and when the bytes end in the middle of one. The incoming memory
-/// is borrowed: it is copied into the framer before the next pull, so that the socket may use its buffer again.
+/// malformed request (those before it are still delivered) and when the bytes end in the middle of one. The incoming bytes
+/// are borrowed: they are copied into the framer before the next pull, so that the socket may use its buffer again.
 /// (Akka's own Framing.Delimiter scans from the start again on every read and concatenates ropes; it costs a third of the
 /// throughput.)
 /// </summary>
 internal sealed class PolicyFraming(RequestLimits limits, TimeSpan receiveTimeout, ManagedConnection? connection = null)
-    : GraphStage<FlowShape<ReadOnlyMemory<byte>, PolicyRequest>>
+    : GraphStage<FlowShape<ReceivedBytes, PolicyRequest>>
 {
-    private readonly Inlet<ReadOnlyMemory<byte>> _in = new("PolicyFraming.in");
+    private readonly Inlet<ReceivedBytes> _in = new("PolicyFraming.in");
     private readonly Outlet<PolicyRequest> _out = new("PolicyFraming.out");
 
-    public override FlowShape<ReadOnlyMemory<byte>, PolicyRequest> Shape => new(_in, _out);
+    public override FlowShape<ReceivedBytes, PolicyRequest> Shape => new(_in, _out);
 
     protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) =>
         new Logic(this, limits, (long)receiveTimeout.TotalMilliseconds, connection);

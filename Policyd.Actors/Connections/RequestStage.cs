@@ -15,12 +15,12 @@ namespace Policyd.Actors.Connections;
 /// after an error or a drain, and its lines in the log. Completing it closes the socket, once the last answer is written.
 /// </summary>
 internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener, ManagedConnection connection, string peer)
-    : GraphStage<FlowShape<PolicyRequest, ReadOnlyMemory<byte>>>
+    : GraphStage<FlowShape<PolicyRequest, byte[]>>
 {
     private readonly Inlet<PolicyRequest> _in = new("Requests.in");
-    private readonly Outlet<ReadOnlyMemory<byte>> _out = new("Requests.out");
+    private readonly Outlet<byte[]> _out = new("Requests.out");
 
-    public override FlowShape<PolicyRequest, ReadOnlyMemory<byte>> Shape => new(_in, _out);
+    public override FlowShape<PolicyRequest, byte[]> Shape => new(_in, _out);
 
     protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, server, listener, connection, peer);
 
@@ -32,8 +32,8 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         private readonly PolicyEndpoint _listener;
         private readonly ManagedConnection _connection;
         private readonly string _peer;
-        private readonly Action<PendingRequest> _answered;
         private readonly MailReservations _reservations;
+        private Action<PendingRequest>? _answered;
         private PendingRequest? _asking;
         private long _askedAt;
         private bool _isKeptByLog;
@@ -43,7 +43,6 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             : base(stage.Shape)
         {
             (_stage, _server, _listener, _connection, _peer) = (stage, server, listener, connection, peer);
-            _answered = GetAsyncCallback<PendingRequest>(OnAnswered);
             _reservations = new MailReservations(server.Model.Counters);
             SetHandler(stage._in, this);
             SetHandler(stage._out, this);
@@ -96,6 +95,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _askedAt = Stopwatch.GetTimestamp();
             var deadline = Environment.TickCount64 + _server.RequestTimeout;
             _connection.Set(deadline);
+            _answered ??= new StageCallback<PendingRequest>(this, OnAnswered).Tell;
             _asking = new PendingRequest(request, virtualHost, deadline, _answered);
             _server.Statistics.Asked();
             _server.RouterOf(_asking.Instance).Tell(_asking, Akka.Actor.ActorRefs.NoSender);

@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using Akka.Streams;
 using Akka.Streams.Stage;
 using Policyd.Actors.Polling;
@@ -9,18 +8,18 @@ namespace Policyd.Actors.Connections;
 /// <summary>
 /// A connected socket, TCP or UNIX, as a flow: what comes in is written, what is read comes out. Akka has no UNIX-socket
 /// stage, and its TCP stage is an actor of its own beside the stream's; here what the socket has goes straight to the
-/// stream. One read and one write at a time. The emitted memory is the stage's own buffer: use it before pulling again.
+/// stream. One read and one write at a time. The emitted bytes are the stage's own buffer: use them before pulling again.
 /// </summary>
 internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
-    : GraphStage<FlowShape<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>>
+    : GraphStage<FlowShape<byte[], ReceivedBytes>>
 {
     /// <summary>Bytes: holds two usual requests of Postfix, and ten thousand idle connections hold 20 MB.</summary>
     public const int ReceiveBufferBytes = 2048;
 
-    private readonly Inlet<ReadOnlyMemory<byte>> _in = new("Socket.in");
-    private readonly Outlet<ReadOnlyMemory<byte>> _out = new("Socket.out");
+    private readonly Inlet<byte[]> _in = new("Socket.in");
+    private readonly Outlet<ReceivedBytes> _out = new("Socket.out");
 
-    public override FlowShape<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>> Shape => new(_in, _out);
+    public override FlowShape<byte[], ReceivedBytes> Shape => new(_in, _out);
 
     protected override GraphStageLogic CreateLogic(Attributes inheritedAttributes) => new Logic(this, socket, poll, closed);
 
@@ -35,8 +34,8 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
         private readonly Socket _socket;
         private readonly SocketPoll _poll;
         private readonly Action _closed;
-        private readonly byte[] _buffer = new byte[ReceiveBufferBytes];
-        private readonly Action<Logic> _readable;
+        private readonly ReceivedBytes _received = new(new byte[ReceiveBufferBytes]);
+        private Action<Logic>? _readable;
         private SocketAsyncEventArgs? _writing;   // made when the client does not take the answer at once
         private int _descriptor = -1;
         private int _state;
@@ -47,7 +46,6 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
             : base(stage.Shape)
         {
             (_stage, _socket, _poll, _closed) = (stage, socket, poll, closed);
-            _readable = GetAsyncCallback<Logic>(static logic => logic.Read());
             SetHandler(stage._in, this);
             SetHandler(stage._out, this);
         }
@@ -84,7 +82,7 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
 
             if (Interlocked.Exchange(ref _state, Readable) == Wanted)
             {
-                _readable(this);
+                _readable!(this);
             }
         }
 
@@ -112,10 +110,11 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
                 return;
             }
 
+            _readable ??= new StageCallback<Logic>(this, static logic => logic.Read()).Tell;   // before it is wanted
             while (Interlocked.CompareExchange(ref _state, Wanted, Empty) == Readable)
             {
                 Volatile.Write(ref _state, Empty);   // before the read: what comes after it is told again
-                var count = _socket.Receive(_buffer, SocketFlags.None, out var error);
+                var count = _socket.Receive(_received.Buffer, SocketFlags.None, out var error);
                 if (error != SocketError.WouldBlock)
                 {
                     OnRead(count, error);
@@ -138,25 +137,26 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
             }
             else
             {
-                if (count == _buffer.Length || _hasEnded)
+                if (count == ReceiveBufferBytes || _hasEnded)
                 {
                     Volatile.Write(ref _state, Readable);   // there is more, and it is not told again
                 }
 
-                Push(_stage._out, _buffer.AsMemory(0, count));
+                _received.Count = count;
+                Push(_stage._out, _received);
             }
         }
 
-        private void Write(ReadOnlyMemory<byte> bytes)
+        private void Write(byte[] bytes)
         {
-            var count = _socket.Send(bytes.Span, SocketFlags.None, out var error);
+            var count = _socket.Send(bytes, SocketFlags.None, out var error);
             if (error == SocketError.Success && count == bytes.Length)
             {
                 Written();
             }
             else if (error is SocketError.Success or SocketError.WouldBlock)
             {
-                WriteLater(bytes[count..]);
+                WriteLater(bytes.AsMemory(count));
             }
             else
             {
@@ -164,7 +164,7 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
             }
         }
 
-        private void WriteLater(ReadOnlyMemory<byte> bytes)
+        private void WriteLater(Memory<byte> bytes)
         {
             if (_writing is null)
             {
@@ -174,7 +174,7 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
             }
 
             _isWriting = true;
-            _writing.SetBuffer(MemoryMarshal.AsMemory(bytes));
+            _writing.SetBuffer(bytes);
             if (!_socket.SendAsync(_writing))
             {
                 OnWritten();
@@ -218,7 +218,7 @@ internal sealed class SocketStage(Socket socket, SocketPoll poll, Action closed)
                 // Closing a socket with unread bytes in it resets the connection, and the peer may lose the answer.
                 for (var i = 0; i < 64 && _socket.Available > 0; i++)
                 {
-                    _socket.Receive(_buffer);
+                    _socket.Receive(_received.Buffer);
                 }
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)

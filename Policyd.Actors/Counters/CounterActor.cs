@@ -20,7 +20,7 @@ internal sealed class CounterActor : UntypedActor, IOwnerEffects
     public CounterActor(CounterNode node)
     {
         _node = node;
-        _owner = new CounterOwner(this, node.Settings.ReservationTimeout);
+        _owner = new CounterOwner(this, node.Settings.ReservationTimeout, node.NextLife());
     }
 
     private OwnerTime Now => new(_node.Steady.Now, _node.CountsUntil);
@@ -36,7 +36,15 @@ internal sealed class CounterActor : UntypedActor, IOwnerEffects
         _node.Writer(_entry.Key.Connection).Tell(write, ActorRefs.NoSender);
     }
 
-    public void Find(FindCountedOperation find) => _node.Writer(_entry.Key.Connection).Tell(find, ActorRefs.NoSender);
+    public void Find(FindCountedOperation find)
+    {
+        if (find.ForAdd is { } add)
+        {
+            add.Owner = _entry;
+        }
+
+        _node.Writer(_entry.Key.Connection).Tell(find, ActorRefs.NoSender);
+    }
 
     public void AskWhenSettled(uint number, bool patient) =>
         _node.Writer(_entry.Key.Connection).Tell(new SettledQuestion(_entry, _entry.Key.Table, number, patient), ActorRefs.NoSender);
@@ -84,6 +92,9 @@ internal sealed class CounterActor : UntypedActor, IOwnerEffects
                 break;
             case LoadFailed failed:
                 _owner.OnLoadFailed(failed.Window, Now);
+                break;
+            case Counted counted:
+                _owner.OnCounted(counted.Find, Now);
                 break;
             case LookWhetherIdle:
                 _owner.OnLook(Now);

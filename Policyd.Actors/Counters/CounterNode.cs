@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using Akka.Actor;
 using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
@@ -12,6 +14,9 @@ internal sealed class CounterNode(
 {
     // Clocks of nodes that are kept right differ by far less.
     private static readonly TimeSpan s_clocksApart = TimeSpan.FromSeconds(2);
+
+    // Lives of one key must differ, on all nodes and after a restart: 64 random bits at the start, then one more each.
+    private ulong _lives = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)));
 
     /// <summary>For what lasts: reservations end in time also when the clock is put back or forward.</summary>
     public SteadyTime Steady { get; } = new(clock);
@@ -51,6 +56,13 @@ internal sealed class CounterNode(
     /// <summary>Whether the writer of a connection may know counts under ids of version 1.</summary>
     public bool KnowsFormerIds(string connection) =>
         connections.TryGetValue(connection, out var one) && one.Store.HasFormerIds;
+
+    /// <summary>The id of a new life of an owner; never 0.</summary>
+    public ulong NextLife()
+    {
+        var life = Interlocked.Increment(ref _lives);
+        return life == 0 ? Interlocked.Increment(ref _lives) : life;
+    }
 
     /// <summary>Hands an operation or a release to the owner of its key on this node; false when its partition is not here.</summary>
     public bool TryTellHere(CounterKey key, object message)

@@ -215,7 +215,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         {
             if (_node.Partitions.Of(operation.Key, _node.Settings.Shards) is null)
             {
-                answers.Add(new WireAnswer(number, WireAnswerKind.NotHere, default, default, 0));
+                answers.Add(new WireAnswer(number, WireAnswerKind.NotHere, default));
             }
             else
             {
@@ -238,13 +238,14 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
 
     private static WireAnswer AnswerOf(ulong number, CounterOperation operation)
     {
-        var (other, mails) = operation switch
+        var answer = new WireAnswer(number, WireAnswerKind.Answer, operation.Answer);
+        return operation switch
         {
-            InspectOperation inspect => (inspect.Reserved, inspect.Mails),
-            SetSumsOperation set => (set.Before, 0),
-            _ => default,
+            ReserveOperation reserve => answer with { Life = reserve.Life },
+            InspectOperation inspect => answer with { Other = inspect.Reserved, Mails = inspect.Mails },
+            SetSumsOperation set => answer with { Other = set.Before },
+            _ => answer,
         };
-        return new WireAnswer(number, WireAnswerKind.Answer, operation.Answer, other, mails);
     }
 
     private void OnAnswers(Answers message)
@@ -275,17 +276,30 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             }
 
             _pending.Remove(answer.Number);
-            switch (pending.Operation)
-            {
-                case InspectOperation inspect:
-                    (inspect.Reserved, inspect.Mails) = (answer.Other, answer.Mails);
-                    break;
-                case SetSumsOperation set:
-                    (set.Before, set.After) = (answer.Other, answer.Value.Total);
-                    break;
-            }
+            Take(answer, pending.Operation);
+        }
+    }
 
-            pending.Operation.TryAnswer(answer.Value);
+    private void Take(in WireAnswer answer, CounterOperation operation)
+    {
+        switch (operation)
+        {
+            case ReserveOperation reserve:
+                reserve.Life = answer.Life;
+                break;
+            case InspectOperation inspect:
+                (inspect.Reserved, inspect.Mails) = (answer.Other, answer.Mails);
+                break;
+            case SetSumsOperation set:
+                (set.Before, set.After) = (answer.Other, answer.Value.Total);
+                break;
+        }
+
+        if (!operation.TryAnswer(answer.Value) && operation is AddOperation add && answer.Value.State == CounterState.Stale)
+        {
+            // Its asker has gone on with the mail, which is counted whatever the sums are.
+            add.Admission = null;
+            Post([add]);
         }
     }
 

@@ -43,6 +43,9 @@ internal static class CounterProtocol
     /// <summary>To an owner, from its writer: see <see cref="IRowOwner.TellSettled"/>.</summary>
     public sealed record Settled(uint Number, bool IsSettled) : INoSerializationVerificationNeeded;
 
+    /// <summary>To an owner, from its writer: see <see cref="IRowOwner.TellCounted"/>.</summary>
+    public sealed record Counted(FindCountedOperation Find) : INoSerializationVerificationNeeded;
+
     /// <summary>To a partition: an owner would end; answered with <see cref="Drain"/>.</summary>
     public sealed record FellQuiet(OwnerEntry Owner) : INoSerializationVerificationNeeded;
 

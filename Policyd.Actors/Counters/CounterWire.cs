@@ -13,7 +13,7 @@ namespace Policyd.Actors.Counters;
 internal static class CounterWire
 {
     /// <summary>The version that this server writes.</summary>
-    public const byte Version = 2;
+    public const byte Version = 3;
 
     /// <summary>The most operations in one message: more than any chain has plugins.</summary>
     public const int MostOperations = 4096;
@@ -65,10 +65,14 @@ internal static class CounterWire
             {
                 to.Byte((byte)answer.Value.State);
                 to.Byte((byte)answer.Value.Reason);
-                to.Byte((byte)((answer.Value.Yes ? 1 : 0) | (answer.Value.IsNew ? 2 : 0)));
+                to.Byte((byte)((answer.Value.Yes ? 1 : 0) | (answer.Value.IsNew ? 2 : 0) | (answer.Life != 0 ? 4 : 0)));
                 to.Amounts(answer.Value.Total);
                 to.Amounts(answer.Other);
                 to.Number((ulong)answer.Mails);
+                if (answer.Life != 0)
+                {
+                    to.Life(answer.Life);
+                }
             }
         }
 
@@ -88,20 +92,20 @@ internal static class CounterWire
             var kind = (WireAnswerKind)from.Byte((byte)WireAnswerKind.NotHere);
             if (kind == WireAnswerKind.NotHere)
             {
-                answers.Add(new WireAnswer(number, kind, default, default, 0));
+                answers.Add(new WireAnswer(number, kind, default));
                 continue;
             }
 
-            var state = (CounterState)from.Byte((byte)CounterState.Unavailable);
+            var state = (CounterState)from.Byte((byte)CounterState.Stale);
             var reason = (CounterReason)from.Byte((byte)CounterReason.Spool);
-            var flags = from.Byte(3);
-            var total = from.Amounts();
-            answers.Add(new WireAnswer(
-                number,
-                kind,
-                new CounterAnswer(state, reason, (flags & 1) != 0, (flags & 2) != 0, total),
-                from.Amounts(),
-                from.Count(int.MaxValue)));
+            var flags = from.Byte(7);
+            var value = new CounterAnswer(state, reason, (flags & 1) != 0, (flags & 2) != 0, from.Amounts());
+            answers.Add(new WireAnswer(number, kind, value)
+            {
+                Other = from.Amounts(),
+                Mails = from.Count(int.MaxValue),
+                Life = (flags & 4) != 0 ? from.Life() : 0,
+            });
         }
 
         from.End();
@@ -166,6 +170,7 @@ internal static class CounterWire
                 to.Amounts(add.Amounts);
                 to.Id(add.Mail.Value);
                 to.Ids(add);
+                WriteChecks(to, add);
                 break;
             case FindCountedOperation find:
                 to.Byte((byte)WireKind.FindCounted);
@@ -204,9 +209,7 @@ internal static class CounterWire
                 return new ReserveOperation(
                     key, from.Window(), (CounterMetric)from.Byte((byte)CounterMetric.SizeRcpt), from.Double(), from.Amounts(), from.Mail());
             case WireKind.Add:
-                var (window, amounts, mail) = (from.Window(), from.Amounts(), from.Mail());
-                var ids = from.Byte(2);
-                return new AddOperation(key, window, amounts, mail, ids > 0 ? from.Id() : null) { FormerId = ids > 1 ? from.Id() : null };
+                return ReadAdd(ref from, key);
             case WireKind.FindCounted:
                 var counted = new UInt128[from.Count(MostOperations)];
                 for (var index = 0; index < counted.Length; index++)
@@ -221,6 +224,46 @@ internal static class CounterWire
                 var (set, which) = (from.Window(), (CounterSums)from.Byte((byte)CounterSums.All));
                 return new SetSumsOperation(key, set, from.Amounts(), which);
         }
+    }
+
+    /// <summary>The checks by which the mail was let in, the last one first; a byte before each says that there is one more.</summary>
+    private static void WriteChecks(WireWriter to, AddOperation add)
+    {
+        for (var check = add.CheckAfter(null); check is not null; check = add.CheckAfter(check))
+        {
+            to.Byte(1);
+            to.Life(check.Life);
+            to.Byte((byte)check.Metric);
+            to.Double(check.Threshold);
+        }
+
+        to.Byte(0);
+    }
+
+    private static AddOperation ReadAdd(ref WireReader from, CounterKey key)
+    {
+        var (window, amounts, mail) = (from.Window(), from.Amounts(), from.Mail());
+        var ids = from.Byte(2);
+        UInt128? id = ids > 0 ? from.Id() : null;
+        UInt128? former = ids > 1 ? from.Id() : null;
+        ReserveOperation? first = null, last = null;
+        while (from.Byte(1) == 1)
+        {
+            var (life, metric, threshold) = (from.Life(), (CounterMetric)from.Byte((byte)CounterMetric.SizeRcpt), from.Double());
+            var check = new ReserveOperation(key, window, metric, threshold, amounts, mail) { Life = life };
+            if (last is null)
+            {
+                first = check;
+            }
+            else
+            {
+                last.AdmittedBefore = check;
+            }
+
+            last = check;
+        }
+
+        return new AddOperation(key, window, amounts, mail, id) { FormerId = former, Admission = first, IsOfAnotherNode = true };
     }
 
     private enum WireKind : byte
@@ -256,6 +299,8 @@ internal static class CounterWire
         public void Signed(long value) => Number((ulong)((value << 1) ^ (value >> 63)));
 
         public void Double(double value) => BinaryPrimitives.WriteDoubleBigEndian(Room(8), value);
+
+        public void Life(ulong value) => BinaryPrimitives.WriteUInt64BigEndian(Room(8), value);
 
         public void Id(UInt128 value) => BinaryPrimitives.WriteUInt128BigEndian(Room(16), value);
 
@@ -370,6 +415,8 @@ internal static class CounterWire
 
         public double Double() => BinaryPrimitives.ReadDoubleBigEndian(Take(8));
 
+        public ulong Life() => BinaryPrimitives.ReadUInt64BigEndian(Take(8));
+
         public UInt128 Id() => BinaryPrimitives.ReadUInt128BigEndian(Take(16));
 
         public MailId Mail() => new(Id());
@@ -422,6 +469,14 @@ internal enum WireAnswerKind : byte
 /// <param name="Number">The operation's.</param>
 /// <param name="Kind">What it is.</param>
 /// <param name="Value">The answer.</param>
-/// <param name="Other">What an operator's operation has besides: what is reserved, or was before.</param>
-/// <param name="Mails">By how many mails it is reserved.</param>
-internal readonly record struct WireAnswer(ulong Number, WireAnswerKind Kind, CounterAnswer Value, CounterAmounts Other, int Mails);
+internal readonly record struct WireAnswer(ulong Number, WireAnswerKind Kind, CounterAnswer Value)
+{
+    /// <summary>What an operator's operation has besides: what is reserved, or was before.</summary>
+    public CounterAmounts Other { get; init; }
+
+    /// <summary>By how many mails it is reserved.</summary>
+    public int Mails { get; init; }
+
+    /// <summary>Which life of the owner has answered a check; 0: it was no check.</summary>
+    public ulong Life { get; init; }
+}

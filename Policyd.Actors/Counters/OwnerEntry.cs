@@ -62,4 +62,6 @@ internal sealed class OwnerEntry(CounterKey key, IActorRef partition) : IRowOwne
 
     public void TellSettled(uint number, bool isSettled) =>
         _actor.Tell(new CounterProtocol.Settled(number, isSettled), ActorRefs.NoSender);
+
+    public void TellCounted(FindCountedOperation find) => _actor.Tell(new CounterProtocol.Counted(find), ActorRefs.NoSender);
 }

@@ -81,14 +81,8 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         var open = Open(window);
         open.DropExpired(time.Steady);
         var total = open.Sum(window, time.CountsUntil);
-        var held = open.Reserved;
         var own = open.ReservationOf(mail);
-        if (own is { } mine)
-        {
-            held -= mine;
-        }
-
-        var admitted = (total + held)[metric] < threshold;
+        var admitted = (total + HeldByOthers(open, own))[metric] < threshold;
         if (admitted && !mail.IsNone)
         {
             var enlarged = own is { } earlier ? CounterAmounts.Max(earlier, amounts) : amounts;
@@ -96,6 +90,15 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         }
 
         return new CounterAnswer(CounterState.Known, CounterReason.None, admitted, admitted && own is null && !mail.IsNone, total);
+    }
+
+    /// <summary>Whether a check would let the mail in.</summary>
+    public bool HasRoom(ReserveOperation check, OwnerTime time)
+    {
+        var open = Open(check.Window);
+        open.DropExpired(time.Steady);
+        var others = HeldByOthers(open, open.ReservationOf(check.Mail));
+        return (open.Sum(check.Window, time.CountsUntil) + others)[check.Metric] < check.Threshold;
     }
 
     /// <summary>
@@ -171,6 +174,8 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
             }
         }
     }
+
+    private static CounterAmounts HeldByOthers(OpenWindow open, CounterAmounts? own) => open.Reserved - (own ?? default);
 
     private OpenWindow? Find(CounterWindow window)
     {

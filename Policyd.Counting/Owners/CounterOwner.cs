@@ -11,10 +11,13 @@ namespace Policyd.Counting.Owners;
 /// </summary>
 /// <param name="effects">Who acts.</param>
 /// <param name="reservationTimeout">How long a mail that was let in may take until it is counted.</param>
-internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTimeout)
+/// <param name="life">Tells this life from all others of the key, on whichever node: an add shows by it that its mail was checked here.
+/// </param>
+internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTimeout, ulong life)
 {
     private readonly CounterLedger _ledger = new(reservationTimeout);
     private PendingLoad? _loads;
+    private List<AddOperation>? _askedFor;
     private OwnerStage _stage;
     private bool _touched;
     private bool _endsUncommitted;
@@ -120,6 +123,25 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
         EndIfDrained();
     }
 
+    /// <summary>The writer knows whether the request of an add is counted that has no room.</summary>
+    public void OnCounted(FindCountedOperation find, OwnerTime time)
+    {
+        if (find.ForAdd is not { } add || _askedFor?.Remove(add) != true)
+        {
+            return;
+        }
+
+        if (find.Answer.Yes)
+        {
+            // Its own count has taken its place: it is a resend, which adds nothing.
+            add.Admission = null;
+        }
+
+        add.WasLookedUp = true;
+        Take(add, time);
+        EndIfDrained();
+    }
+
     /// <summary>
     /// Comes from time to time: an owner that nobody has asked since the time before ends, if nothing would be lost.
     /// </summary>
@@ -168,7 +190,8 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
             load.Held.ForEach(static held => held.TryAnswer(CounterAnswer.Unavailable(CounterReason.Owner)));
         }
 
-        _loads = null;
+        _askedFor?.ForEach(static add => add.TryAnswer(CounterAnswer.Unavailable(CounterReason.Owner)));
+        (_loads, _askedFor) = (null, null);
     }
 
     private void Take(CounterOperation operation, OwnerTime time)
@@ -188,19 +211,20 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
     }
 
     private bool NeedsLoad(CounterOperation operation) =>
-        operation is SetSumsOperation || (operation is not AddOperation && !_ledger.IsLoaded(operation.Window));
+        operation is SetSumsOperation
+            || (!_ledger.IsLoaded(operation.Window) && (operation is not AddOperation add || CheckElsewhere(add, null) is not null));
 
     private void Do(CounterOperation operation, OwnerTime time)
     {
         switch (operation)
         {
             case ReserveOperation reserve:
+                reserve.Life = life;
                 reserve.TryAnswer(_ledger.Reserve(
                     reserve.Window, reserve.Metric, reserve.Threshold, reserve.Amounts, reserve.Mail, time));
                 break;
             case AddOperation add:
-                add.Trace = _ledger.Add(add.Window, add.Amounts, add.Mail, time.CountsUntil);
-                Write(add);
+                CheckAndAdd(add, time);
                 break;
             case ReadOperation read:
                 read.TryAnswer(CounterAnswer.Known(_ledger.Read(read.Window, time.CountsUntil)));
@@ -213,6 +237,57 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
                 Set(set, time);
                 break;
         }
+    }
+
+    /// <summary>
+    /// A mail that another life of the owner let in has no place here: it is checked again and counted in one turn. It is counted all the
+    /// same where nothing can be known, since the database is away, and when its asker has gone on with it.
+    /// </summary>
+    private void CheckAndAdd(AddOperation add, OwnerTime time)
+    {
+        if (add.Admission is not null && !HasRoom(add, time))
+        {
+            if (!add.WasLookedUp && add.RequestId is { } id)
+            {
+                (_askedFor ??= []).Add(add);
+                effects.Find(new FindCountedOperation(add.Key, add.FormerId is { } former ? [id, former] : [id]) { ForAdd = add });
+                return;
+            }
+
+            if (add.TryAnswer(CounterAnswer.Stale) || add.IsOfAnotherNode)
+            {
+                return;   // from another node it is asked again
+            }
+        }
+
+        add.Admission = null;
+        add.Trace = _ledger.Add(add.Window, add.Amounts, add.Mail, time.CountsUntil);
+        Write(add);
+    }
+
+    private bool HasRoom(AddOperation add, OwnerTime time)
+    {
+        for (var check = CheckElsewhere(add, null); check is not null; check = CheckElsewhere(add, check))
+        {
+            if (_ledger.IsLoaded(add.Window) && !_ledger.HasRoom(check, time))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>The next check of the add's counter that another life has made.</summary>
+    private ReserveOperation? CheckElsewhere(AddOperation add, ReserveOperation? after)
+    {
+        var check = add.CheckAfter(after);
+        while (check is not null && check.Life == life)
+        {
+            check = add.CheckAfter(check);
+        }
+
+        return check;
     }
 
     /// <summary>The rows of the window have just been read, and no add is in flight: they can be told what to be, row by row.</summary>
@@ -281,7 +356,7 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
     {
         foreach (var operation in TakeHeld(window))
         {
-            if (NeedsLoad(operation))
+            if (operation is not AddOperation && NeedsLoad(operation))
             {
                 operation.TryAnswer(CounterAnswer.Unavailable(CounterReason.Database));
             }
@@ -342,7 +417,7 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
 
     private bool LeaveIfIdle(OwnerTime time)
     {
-        if (_loads is not null || !IsSettled || _ledger.HasReservations(time.Steady))
+        if (_loads is not null || _askedFor is { Count: > 0 } || !IsSettled || _ledger.HasReservations(time.Steady))
         {
             return false;
         }
@@ -354,8 +429,8 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
 
     private void EndIfDrained()
     {
-        // What a load holds back may be an add: to stop before it is handed on would lose it.
-        if (_stage != OwnerStage.Drained || _loads is not null)
+        // What is held back may be an add: to stop before it is handed on would lose it.
+        if (_stage != OwnerStage.Drained || _loads is not null || _askedFor is { Count: > 0 })
         {
             return;
         }

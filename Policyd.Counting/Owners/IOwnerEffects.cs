@@ -12,7 +12,9 @@ internal interface IOwnerEffects
     /// <summary>Hands a write to the writer, which answers it.</summary>
     void Write(WriteOperation write);
 
-    /// <summary>The writer's memory is asked which requests are counted.</summary>
+    /// <summary>
+    /// The writer's memory is asked which requests are counted; where an add waits for it, <see cref="CounterOwner.OnCounted"/> comes back.
+    /// </summary>
     void Find(FindCountedOperation find);
 
     /// <summary>

@@ -31,6 +31,15 @@ internal sealed class ChainRun(PolicyRequest request, Session session, VirtualHo
     /// <summary>The first failure of a plugin, in words for the line of the request, also when the chain went on after it.</summary>
     public string? Failure { get; private set; }
 
+    /// <summary>The second run of the request.</summary>
+    /// <param name="session">The session as the request found it.</param>
+    public ChainRun Again(Session session)
+    {
+        var again = new ChainRun(Request, session, Host, Environment, Deadline);
+        again.Follow(this);
+        return again;
+    }
+
     public override DnsBudget Lookups =>
         LazyInitializer.EnsureInitialized(ref _lookups, () => new DnsBudget(ClientAddress.Parse(Request.ClientAddress)));
 

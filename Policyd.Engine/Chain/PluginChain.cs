@@ -82,7 +82,7 @@ public sealed class PluginChain : IPluginChain
             }
 
             context.Dispose();
-            if (results.Take(plugin, result, run))
+            if (results.Take(plugin, result, run) || run.IsVoid)
             {
                 break;
             }
@@ -172,7 +172,7 @@ public sealed class PluginChain : IPluginChain
                 }
             }
 
-            if (results.Take(plugin, result, run) || ++index == _plugins.Length)
+            if (results.Take(plugin, result, run) || run.IsVoid || ++index == _plugins.Length)
             {
                 return results.ToResult();
             }

@@ -13,6 +13,7 @@ public sealed class VirtualHost
     // The last part of a request's time is kept for the answer: an on_error action of the plugin that used the rest up must still arrive.
     private static readonly TimeSpan s_mostReserve = TimeSpan.FromMilliseconds(500);
     private readonly ChainEnvironment _environment;
+    private readonly bool _mayRunAgain;
 
     /// <summary>Makes a virtual host.</summary>
     /// <param name="name">Its name.</param>
@@ -22,6 +23,7 @@ public sealed class VirtualHost
     {
         Name = name;
         Chain = chain;
+        _mayRunAgain = chain.All.Any(static plugin => plugin is IAsksForFollowers);
         _environment = environment;
         Failures = new FailureLog(environment.Clock);
     }
@@ -43,28 +45,50 @@ public sealed class VirtualHost
         var clock = _environment.Clock;
         var reserve = TimeSpan.FromTicks(Math.Min(timeout.Ticks / 10, s_mostReserve.Ticks));
         var deadline = clock.GetTimestamp() + (long)((timeout - reserve).TotalSeconds * clock.TimestampFrequency);
+        var found = _mayRunAgain ? session.Snapshot() : default;
         var run = new ChainRun(request, session, this, _environment, deadline);
+        var running = Start(run);
+        return running.IsCompletedSuccessfully && !run.IsVoid
+            ? new ValueTask<ChainOutcome>(Outcome(run, running.Result))
+            : AwaitAsync(run, running, found);
+    }
+
+    private ValueTask<PluginResult> Start(ChainRun run)
+    {
         try
         {
-            var running = Chain.RunAsync(run, null);
-            return running.IsCompletedSuccessfully ? new ValueTask<ChainOutcome>(Outcome(run, running.Result)) : AwaitAsync(run, running);
+            return Chain.RunAsync(run, null);
         }
         catch (Exception e)
         {
-            return new ValueTask<ChainOutcome>(Failed(run, e));
+            return ValueTask.FromException<PluginResult>(e);
         }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private static async ValueTask<ChainOutcome> AwaitAsync(ChainRun run, ValueTask<PluginResult> running)
+    private async ValueTask<ChainOutcome> AwaitAsync(ChainRun run, ValueTask<PluginResult> running, SessionEntries found)
     {
-        try
+        while (true)
         {
-            return Outcome(run, await running.ConfigureAwait(false));
-        }
-        catch (Exception e)
-        {
-            return Failed(run, e);
+            try
+            {
+                var result = await running.ConfigureAwait(false);
+                if (!run.IsVoid)
+                {
+                    return Outcome(run, result);
+                }
+            }
+            catch (Exception e) when (!run.IsVoid)
+            {
+                return Failed(run, e);
+            }
+            catch (Exception)
+            {
+                // A plugin around the one that asked for the second run has failed: what it says is void too.
+            }
+
+            run = run.Again(run.Session.Restored(found));
+            running = Start(run);
         }
     }
 

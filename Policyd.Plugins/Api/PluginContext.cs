@@ -201,6 +201,23 @@ public sealed class PluginContext
         }
     }
 
+    /// <summary>
+    /// What the chain has made of this request is void, and it runs again from its start, with the session as the request found it: the
+    /// plugin ends with <see cref="PluginResult.Abort"/>. False when this is the second run, or nobody waits for the plugin any more.
+    /// </summary>
+    internal bool TryRunAgain()
+    {
+        for (var context = this; context is not null; context = context._parent)
+        {
+            if (context.IsAbandoned)
+            {
+                return false;
+            }
+        }
+
+        return _run.TryVoid();
+    }
+
     // From here on the plugin is on its own. First the flag, then the move: a plugin that took the session object before finds it emptied,
     // one that asks later gets the dead one.
     internal void Abandon()

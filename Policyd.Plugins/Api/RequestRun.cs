@@ -33,6 +33,15 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     /// <summary>What a plugin has asked of the counters for those behind it.</summary>
     public CounterPhase? Asked { get; set; }
 
+    /// <summary>The last of the checks that let the mail in; each knows the one before it.</summary>
+    public ReserveOperation? Admission { get; private set; }
+
+    /// <summary>Whether what this run has made of the request is void, and the chain is to run again.</summary>
+    public bool IsVoid { get; private set; }
+
+    /// <summary>Whether it is the second run of its request: there is no third.</summary>
+    public bool IsSecond { get; private set; }
+
     /// <summary>Whether a plugin was given up, which then runs on and may read the request at any time.</summary>
     public bool HasAbandoned { get; private set; }
 
@@ -60,6 +69,33 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     {
         HasAbandoned = true;
         Volatile.Write(ref _session, Session.Detach());
+    }
+
+    /// <summary>A check has let the mail in.</summary>
+    public void Admitted(ReserveOperation check)
+    {
+        lock (this)
+        {
+            check.AdmittedBefore = Admission;
+            Admission = check;
+        }
+    }
+
+    /// <summary>The chain is to run again from its start; false when it has done so before.</summary>
+    public bool TryVoid() => IsVoid = !IsSecond;
+
+    /// <summary>
+    /// This is the second run of a request: it counts into the same windows, and what the first one may have reserved is given back with
+    /// what this one reserves.
+    /// </summary>
+    protected void Follow(RequestRun first)
+    {
+        lock (first)
+        {
+            _reserved = first._reserved is { } reserved ? [.. reserved] : null;
+        }
+
+        (IsSecond, HasAbandoned, _time, _counted) = (true, first.HasAbandoned, first._time, first._counted);
     }
 
     public void AddReserved(CounterKey key, CounterWindow window)

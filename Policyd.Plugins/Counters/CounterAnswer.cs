@@ -12,6 +12,12 @@ public enum CounterState
 
     /// <summary>Nothing is known of this key, or the add was not taken: <see cref="CounterReason"/> says why.</summary>
     Unavailable,
+
+    /// <summary>
+    /// The add was not taken: the counter has had another owner since it let the mail in, and there is no room for the mail any more. The
+    /// chain runs again, so that the Quota answers.
+    /// </summary>
+    Stale,
 }
 
 /// <summary>Why an answer is not <see cref="CounterState.Known"/>.</summary>
@@ -50,6 +56,9 @@ public readonly record struct CounterAnswer(CounterState State, CounterReason Re
 
     /// <summary>Kept, and written when the database is back.</summary>
     public static CounterAnswer Deferred { get; } = new(CounterState.Deferred, CounterReason.Database, true, false, default);
+
+    /// <summary>The mail is to be checked again.</summary>
+    internal static CounterAnswer Stale { get; } = new(CounterState.Stale, CounterReason.None, false, false, default);
 
     /// <summary>Nothing is known; a mail is admitted.</summary>
     /// <param name="reason">Why.</param>

@@ -100,6 +100,12 @@ public sealed class ReserveOperation(
 
     /// <summary>What the mail will add.</summary>
     public CounterAmounts Amounts { get; } = amounts;
+
+    /// <summary>Which life of the owner has answered; there when it is answered.</summary>
+    internal ulong Life { get; set; }
+
+    /// <summary>The check before it that let the same request in, of whichever counter.</summary>
+    internal ReserveOperation? AdmittedBefore { get; set; }
 }
 
 /// <summary>What is written: it reaches the database through the owner of its key and the writer of that node.</summary>
@@ -150,6 +156,34 @@ public sealed class AddOperation : WriteOperation
     /// <param name="requestId">A mail that is counted under it is not counted again; null: always counted.</param>
     public AddOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, MailId mail, UInt128? requestId)
         : base(key, window, amounts, mail) => RequestId = requestId;
+
+    /// <summary>
+    /// The last of the checks that let the mail in, in this request; null: none, or it is to be counted whatever they said. An owner in
+    /// another life than the one that made such a check makes it again.
+    /// </summary>
+    internal ReserveOperation? Admission { get; set; }
+
+    /// <summary>Whether it came from another node, which sends it until it is acknowledged.</summary>
+    internal bool IsOfAnotherNode { get; init; }
+
+    /// <summary>Whether its owner knows by now whether its request is counted.</summary>
+    internal bool WasLookedUp { get; set; }
+
+    /// <summary>
+    /// The next of the checks of this very counter and window; null when there is none. Not an enumerator, which would be an object for
+    /// each mail.
+    /// </summary>
+    /// <param name="after">The one before; null: from the first.</param>
+    internal ReserveOperation? CheckAfter(ReserveOperation? after)
+    {
+        var check = after is null ? Admission : after.AdmittedBefore;
+        while (check is not null && (check.Window.Name != Window.Name || check.Key != Key))
+        {
+            check = check.AdmittedBefore;
+        }
+
+        return check;
+    }
 }
 
 /// <summary>Whether one of these requests is counted already: what a resend of the mail that filled a quota is let in by.</summary>
@@ -159,6 +193,21 @@ public sealed class FindCountedOperation(CounterKey key, IReadOnlyList<UInt128> 
 {
     /// <summary>The ids.</summary>
     public IReadOnlyList<UInt128> RequestIds { get; } = requestIds;
+
+    /// <summary>The add whose owner asks; null where a plugin does.</summary>
+    internal AddOperation? ForAdd { get; init; }
+
+    internal override void OnAnswered()
+    {
+        if (ForAdd is { } add)
+        {
+            add.Owner!.TellCounted(this);
+        }
+        else
+        {
+            base.OnAnswered();
+        }
+    }
 }
 
 /// <summary>What an owner knew when it took an add: the writer tells by it whether the owner must be told of the commit.</summary>
@@ -180,6 +229,10 @@ internal interface IRowOwner
     /// <param name="number">The number that it asked with.</param>
     /// <param name="isSettled">Whether it is committed.</param>
     void TellSettled(uint number, bool isSettled);
+
+    /// <summary>Whether the request of an add is counted.</summary>
+    /// <param name="find">The question, answered.</param>
+    void TellCounted(FindCountedOperation find);
 }
 
 /// <summary>What a commit has made of a row.</summary>

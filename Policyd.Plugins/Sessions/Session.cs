@@ -240,6 +240,27 @@ public sealed partial class Session
         }
     }
 
+    /// <summary>The values as they are now, for <see cref="Restored"/>.</summary>
+    internal SessionEntries Snapshot()
+    {
+        lock (this)
+        {
+            return _entries.Snapshot();
+        }
+    }
+
+    /// <summary>A session with the values of a snapshot in place of this one's.</summary>
+    internal Session Restored(SessionEntries snapshot)
+    {
+        var restored = new Session { IsStored = IsStored, _entries = snapshot };
+        foreach (var (key, value) in snapshot)
+        {
+            restored._bytes += Cost(key, value);
+        }
+
+        return restored;
+    }
+
     private static long Cost(string key, SessionValue value) => EntryOverhead + 2L * (key.Length + value.Text.Length);
 
     internal void Put(string key, SessionValue value)

@@ -13,6 +13,9 @@ internal struct SessionEntries
     private Dictionary<string, SessionValue>? _many;
     private int _count;
 
+    // A snapshot has the same array or table: who writes first makes one of its own.
+    private bool _isShared;
+
     /// <summary>No values yet, and room for as many as are known to come.</summary>
     public SessionEntries(int capacity)
     {
@@ -24,6 +27,18 @@ internal struct SessionEntries
         {
             _few = new KeyValuePair<string, SessionValue>[capacity];
         }
+    }
+
+    /// <summary>The values as they are now, which later writes do not change. Costs nothing until one of both is written.</summary>
+    public SessionEntries Snapshot()
+    {
+        if (Count == 0)
+        {
+            return default;
+        }
+
+        _isShared = true;
+        return this;
     }
 
     public readonly int Count => _many?.Count ?? _count;
@@ -43,6 +58,7 @@ internal struct SessionEntries
     /// <summary>Sets a value; true when there was one before.</summary>
     public bool Put(string key, SessionValue value, out SessionValue before)
     {
+        Unshare();
         if (_many is null)
         {
             var index = IndexOf(key);
@@ -72,6 +88,7 @@ internal struct SessionEntries
 
     public bool Remove(string key, out SessionValue removed)
     {
+        Unshare();
         if (_many is not null)
         {
             return _many.Remove(key, out removed);
@@ -142,6 +159,24 @@ internal struct SessionEntries
         }
 
         return -1;
+    }
+
+    private void Unshare()
+    {
+        if (!_isShared)
+        {
+            return;
+        }
+
+        _isShared = false;
+        if (_many is not null)
+        {
+            _many = new Dictionary<string, SessionValue>(_many, StringComparer.Ordinal);
+        }
+        else
+        {
+            _few = [.. _few!];
+        }
     }
 
     private void Append(string key, SessionValue value)

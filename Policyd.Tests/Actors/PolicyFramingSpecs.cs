@@ -49,15 +49,15 @@ public sealed class PolicyFramingSpecs : IAsyncLifetime
     [Fact]
     public async Task A_partial_packet_asks_for_more_bytes_instead_of_stalling()
     {
-        var (bytes, requests) = Source.Queue<ReadOnlyMemory<byte>>(16, OverflowStrategy.Fail)
+        var (bytes, requests) = Source.Queue<ReceivedBytes>(16, OverflowStrategy.Fail)
             .Via(Stage())
             .ToMaterialized(Sink.Queue<PolicyRequest>(), Keep.Both)
             .Run(_materializer);
         for (var i = 0; i < 3; i++)
         {
             var next = requests.PullAsync();
-            await bytes.OfferAsync(Encoding.UTF8.GetBytes(First[..10]), TestContext.Current.CancellationToken);
-            await bytes.OfferAsync(Encoding.UTF8.GetBytes(First[10..]), TestContext.Current.CancellationToken);
+            await bytes.OfferAsync(Received(Encoding.UTF8.GetBytes(First[..10])), TestContext.Current.CancellationToken);
+            await bytes.OfferAsync(Received(Encoding.UTF8.GetBytes(First[10..])), TestContext.Current.CancellationToken);
             Assert.True((await Eventually.Ends("a request of two packets", next)).HasValue);
         }
     }
@@ -67,7 +67,7 @@ public sealed class PolicyFramingSpecs : IAsyncLifetime
     {
         var seen = new List<string>();
         var error = await Assert.ThrowsAsync<BadRequestException>(
-            () => Source.From<ReadOnlyMemory<byte>>([Encoding.UTF8.GetBytes(First + "nonsense\n\n")])
+            () => Source.From<ReceivedBytes>([Received(Encoding.UTF8.GetBytes(First + "nonsense\n\n"))])
                 .Via(Stage())
                 .RunForeach(request => seen.Add(request.Instance), _materializer));
         Assert.False(error.Truncated);
@@ -81,12 +81,14 @@ public sealed class PolicyFramingSpecs : IAsyncLifetime
         Assert.True(error.Truncated);
     }
 
+    private static ReceivedBytes Received(byte[] packet) => new(packet) { Count = packet.Length };
+
     private static PolicyFraming Stage() => new(RequestLimits.Default, TimeSpan.FromSeconds(20));
 
     private async Task<List<string>> FrameAsync(params byte[][] packets)
     {
         var seen = new List<string>();
-        await Eventually.Ends("the end of the stream", Source.From(packets.Select(static packet => new ReadOnlyMemory<byte>(packet)))
+        await Eventually.Ends("the end of the stream", Source.From(packets.Select(Received))
             .Via(Flow.FromGraph(Stage()))
             .RunWith(Sink.Aggregate<PolicyRequest, List<string>>(seen, static (all, request) =>
             {

@@ -49,10 +49,10 @@ public sealed class RunNextSpecs
     }
 
     [Fact]
-    public async Task Outside_of_a_turn_the_pool_runs_it_and_that_is_a_turn_as_well()
+    public void Outside_of_a_turn_the_pool_runs_it_and_that_is_a_turn_as_well()
     {
         RunNext.Execute(Run("first", () => RunNext.Execute(Run("second"))));
-        await Eventually.Holds("both runs", () => _runs.Count == 2);
+        WaitFor("both runs, while this thread is not the pool's", 2);
         Assert.Single(_runs.Select(static run => run.Thread).Distinct());
         Assert.NotEqual(Environment.CurrentManagedThreadId, _runs.First().Thread);
     }

@@ -38,16 +38,23 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
             new ReserveOperation(Key, Month, CounterMetric.Size, 101, Amounts, Mail)
         ),
         (
-            "02" + KeyBytes + "901CAC02" + AmountsBytes + MailBytes + "01" + "00000000000000010000000000000002",
+            "02" + KeyBytes + "901CAC02" + AmountsBytes + MailBytes + "01" + "00000000000000010000000000000002" + "00",
             new AddOperation(Key, Hour, Amounts, Mail, new UInt128(1, 2))
         ),
         (
             "02" + KeyBytes + "901CAC02" + AmountsBytes + MailBytes + "02" + "00000000000000010000000000000002"
-                + "00000000000000050000000000000006",
-            new AddOperation(Key, Hour, Amounts, Mail, new UInt128(1, 2)) { FormerId = new UInt128(5, 6) }
+                + "00000000000000050000000000000006" + "01" + "000000000000000B" + "02" + "4059400000000000"
+                + "01" + "FFFFFFFFFFFFFFFF" + "00" + "3FF0000000000000" + "00",
+            new AddOperation(Key, Hour, Amounts, Mail, new UInt128(1, 2))
+            {
+                FormerId = new UInt128(5, 6),
+                Admission = Check(Key, CounterMetric.Size, 101, life: 11, Check(
+                    Key with { Key = "another" }, CounterMetric.Count, 7, life: 12, Check(
+                        Key, CounterMetric.Count, 1, life: ulong.MaxValue))),
+            }
         ),
         (
-            "02" + KeyBytes + "0007323032362D3131" + AmountsBytes + NoMailBytes + "00",
+            "02" + KeyBytes + "0007323032362D3131" + AmountsBytes + NoMailBytes + "00" + "00",
             new AddOperation(Key, Month, Amounts, MailId.None, null)
         ),
         ("03" + KeyBytes + "01" + "00000000000000010000000000000002", new FindCountedOperation(Key, [new UInt128(1, 2)])),
@@ -67,12 +74,12 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         {
             var (bytes, operation) = s_operations[index];
             var written = CounterWire.Write([(300, operation)]);
-            Assert.Equal("02" + "01" + "AC02" + bytes, Convert.ToHexString(written));
+            Assert.Equal("03" + "01" + "AC02" + bytes, Convert.ToHexString(written));
             var (number, read) = Assert.Single(CounterWire.ReadOperations(written));
             Assert.Equal(300ul, number);
             Assert.Equal(operation.GetType(), read.GetType());
             Assert.Equal((operation.Key, operation.Window, operation.Mail), (read.Key, read.Window, read.Mail));
-            Assert.Equal("02" + "01" + "AC02" + bytes, Convert.ToHexString(CounterWire.Write([(number, read)])));
+            Assert.Equal("03" + "01" + "AC02" + bytes, Convert.ToHexString(CounterWire.Write([(number, read)])));
         }
     }
 
@@ -82,24 +89,32 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         var deferred = new WireAnswer(
             7,
             WireAnswerKind.Answer,
-            new CounterAnswer(CounterState.Deferred, CounterReason.Database, true, true, Amounts),
-            new CounterAmounts(1, 0, 0, 0),
-            2);
-        var moved = new WireAnswer(8, WireAnswerKind.NotHere, default, default, 0);
-        var written = CounterWire.Write([deferred, moved]);
-        Assert.Equal("02" + "02" + "07" + "00" + "010103" + AmountsBytes + "02000000" + "02" + "08" + "01", Convert.ToHexString(written));
-        Assert.Equal([deferred, moved], CounterWire.ReadAnswers(written));
+            new CounterAnswer(CounterState.Deferred, CounterReason.Database, true, true, Amounts))
+        {
+            Other = new CounterAmounts(1, 0, 0, 0),
+            Mails = 2,
+        };
+        var admitted = new WireAnswer(9, WireAnswerKind.Answer, CounterAnswer.Known(Amounts)) { Life = 11 };
+        var stale = new WireAnswer(10, WireAnswerKind.Answer, CounterAnswer.Stale);
+        var moved = new WireAnswer(8, WireAnswerKind.NotHere, default);
+        var written = CounterWire.Write([deferred, moved, admitted, stale]);
+        Assert.Equal(
+            "03" + "04" + "07" + "00" + "010103" + AmountsBytes + "02000000" + "02" + "08" + "01"
+                + "09" + "00" + "000005" + AmountsBytes + "00000000" + "00" + "000000000000000B"
+                + "0A" + "00" + "030000" + "00000000" + "00000000" + "00",
+            Convert.ToHexString(written));
+        Assert.Equal([deferred, moved, admitted, stale], CounterWire.ReadAnswers(written));
 
         var release = CounterWire.Write(Key, Mail, null);
-        Assert.Equal("02" + KeyBytes + MailBytes + "00", Convert.ToHexString(release));
+        Assert.Equal("03" + KeyBytes + MailBytes + "00", Convert.ToHexString(release));
         Assert.Equal((Key, Mail, null), CounterWire.ReadRelease(release));
         var ofWindow = CounterWire.Write(Key, Mail, Month);
-        Assert.Equal("02" + KeyBytes + MailBytes + "01" + "0007323032362D3131", Convert.ToHexString(ofWindow));
+        Assert.Equal("03" + KeyBytes + MailBytes + "01" + "0007323032362D3131", Convert.ToHexString(ofWindow));
         Assert.Equal((Key, Mail, Month), CounterWire.ReadRelease(ofWindow));
     }
 
     [Fact]
-    public void Damaged_bytes_and_a_newer_version_are_told_and_nothing_else_happens()
+    public void Damaged_bytes_and_another_version_are_told_and_nothing_else_happens()
     {
         var whole = CounterWire.Write([.. s_operations.Select((one, number) => ((ulong)number, one.Operation))]);
         for (var length = 0; length < whole.Length; length++)
@@ -109,8 +124,9 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
 
         Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([.. whole, 0]));
         Assert.Contains(
-            "version 3", Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([3])).Message, StringComparison.Ordinal);
-        Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([2, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]));
+            "version 4", Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([4])).Message, StringComparison.Ordinal);
+        Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([2, 0]));
+        Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations([3, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]));
         var seed = Random.Shared.Next();
         var random = new Random(seed);
         for (var run = 0; run < 5_000; run++)
@@ -129,7 +145,7 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         ICounterMessage[] messages =
         [
             new FindPartition(7), new PartitionHere(63), new Ask(CounterWire.Write([(1, s_operations[0].Operation)])),
-            new Answers([2, 0]), new Release(CounterWire.Write(Key, Mail, null))
+            new Answers([3, 0]), new Release(CounterWire.Write(Key, Mail, null))
         ];
         Assert.Equal(
             typeof(CounterPostProtocol).GetNestedTypes().Where(type => type.IsAssignableTo(typeof(ICounterMessage))).Order(Comparer),
@@ -159,6 +175,10 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         Assert.Throws<SerializationException>(() => serializer.FromBinary([1], "F"));
         Assert.Throws<SerializationException>(() => serializer.Manifest("a text"));
     }
+
+    private static ReserveOperation Check(
+        CounterKey key, CounterMetric metric, double threshold, ulong life, ReserveOperation? before = null) =>
+        new(key, Hour, metric, threshold, Amounts, Mail) { Life = life, AdmittedBefore = before };
 
     /// <summary>As a server that others reach has it, but without its port.</summary>
     private static ActorSystem Strict() => ActorSystem.Create(

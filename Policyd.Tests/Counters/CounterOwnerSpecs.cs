@@ -39,6 +39,123 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         Assert.Equal(CounterState.Known, add.Answer.State);
     }
 
+    [Fact]
+    public void Limit_holds_when_the_owner_moves_between_check_and_add()
+    {
+        var given = Environment.GetEnvironmentVariable("POLICYD_SEED");
+        var seed = given is null ? Random.Shared.Next() : int.Parse(given, System.Globalization.CultureInfo.InvariantCulture);
+        output.WriteLine($"POLICYD_SEED={seed}");
+        var random = new Random(seed);
+        var (stale, resent) = (0, 0);
+        for (var walk = 0; walk < 1000; walk++)
+        {
+            var moving = new MovingWalk(random);
+            moving.Run(100);
+            stale += moving.Stale;
+            resent += moving.Resent;
+        }
+
+        Assert.True(stale > 100 && resent > 100, $"{stale} mails were checked again in vain, {resent} adds sent again");
+    }
+
+    [Fact]
+    public void Mail_that_another_life_let_in_is_not_counted_where_the_quota_is_full_by_now()
+    {
+        var world = new World();
+        var check = AdmittedAt(world, "m1", threshold: 1);
+        world.Move();
+        world.Add(AdmittedAt(world, "m2", threshold: 1));
+        var add = world.Add(check);
+        world.Settle();
+        Assert.Equal(CounterState.Stale, add.Answer.State);
+        world.Settle();
+        Assert.Equal(One, world.Table);
+    }
+
+    [Fact]
+    public void Resend_of_the_mail_that_filled_the_quota_is_never_stale()
+    {
+        var world = new World();
+        var check = AdmittedAt(world, "m1", threshold: 1);
+        world.Add(check);
+        world.Settle();
+        world.Move();
+        world.Read();
+        world.Settle();
+        var again = world.Add(check);
+        Assert.False(again.IsAnswered);
+        world.Settle();
+        world.Settle();
+        Assert.Equal(CounterState.Known, again.Answer.State);
+        Assert.Equal(One, world.Table);
+    }
+
+    [Fact]
+    public void Mail_is_counted_unchecked_while_the_database_is_away_and_the_window_unknown()
+    {
+        var world = new World();
+        var check = AdmittedAt(world, "m1", threshold: 1);
+        world.Move();
+        world.GoAway();
+        var add = world.Add(check);
+        world.AnswerLoads(fails: true);
+        Assert.Equal(CounterState.Deferred, add.Answer.State);
+        world.Commit(int.MaxValue);
+        Assert.Equal(One, world.Table);
+    }
+
+    [Fact]
+    public void Mail_that_was_checked_in_an_earlier_request_is_counted_anyway()
+    {
+        var world = new World();
+        AdmittedAt(world, "m1", threshold: 1);
+        world.Move();
+        world.Add(AdmittedAt(world, "m2", threshold: 1));
+        var add = World.Add(world.Owner, "m1", One);
+        world.Settle();
+        Assert.Equal((CounterState.Known, One + One), (add.Answer.State, world.Table));
+    }
+
+    [Fact]
+    public void Mail_whose_asker_has_gone_on_is_counted_here_or_asked_again_from_afar()
+    {
+        var world = new World();
+        var (here, afar) = (AdmittedAt(world, "m1", threshold: 2), AdmittedAt(world, "m2", threshold: 2));
+        world.Move();
+        world.Add(AdmittedAt(world, "m3", threshold: 2));
+        world.Add(AdmittedAt(world, "m4", threshold: 2));
+        world.Settle();
+        world.Add(here).Close();
+        world.Add(afar, isOfAnotherNode: true).Close();
+        world.Settle();
+        world.Settle();
+        Assert.Equal(new CounterAmounts(3, 3, 30, 30), world.Table);
+    }
+
+    [Fact]
+    public void Owner_does_not_end_while_an_add_waits_to_be_known()
+    {
+        var world = new World();
+        var check = AdmittedAt(world, "m1", threshold: 1);
+        world.Move();
+        world.Add(AdmittedAt(world, "m2", threshold: 1));
+        world.Settle();
+        var add = world.Add(check);
+        world.Drain();
+        Assert.False(world.HasEnded);
+        world.AnswerQuestions();
+        Assert.True(world.HasEnded);
+        Assert.Equal(CounterState.Stale, add.Answer.State);
+    }
+
+    private static ReserveOperation AdmittedAt(World world, string mail, double threshold)
+    {
+        var check = world.Reserve(mail, threshold);
+        world.Settle();
+        Assert.Equal((CounterState.Known, true), (check.Answer.State, check.Answer.Yes));
+        return check;
+    }
+
     /// <summary>The owner, and around it what it has done: writes in order, loads, questions.</summary>
     private sealed class World : IOwnerEffects, IRowOwner
     {
@@ -46,9 +163,11 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         private readonly Queue<CounterWindow> _loads = new();
         private readonly List<(uint Number, bool IsPatient, int After)> _questions = [];
         private readonly HashSet<MailId> _counted = [];
+        private readonly Queue<FindCountedOperation> _finds = new();
+        private ulong _life = 1;
         private int _written;
 
-        public World() => Owner = new CounterOwner(this, TimeSpan.FromMinutes(10));
+        public World() => Owner = new CounterOwner(this, TimeSpan.FromMinutes(10), _life);
 
         public static CounterWindow Month { get; } = new("2026-11");
 
@@ -75,6 +194,18 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         {
             var add = new AddOperation(Key, Month, amounts, MailId.Of(mail), null);
             owner.OnOperation(add, Now);
+            return add;
+        }
+
+        /// <summary>The add of a mail that was let in, by this life or by another.</summary>
+        public AddOperation Add(ReserveOperation check, bool isOfAnotherNode = false)
+        {
+            var add = new AddOperation(Key, Month, check.Amounts, check.Mail, check.Mail.Value)
+            {
+                Admission = check,
+                IsOfAnotherNode = isOfAnotherNode,
+            };
+            Owner.OnOperation(add, Now);
             return add;
         }
 
@@ -184,7 +315,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
             (HasEnded, WouldEnd) = (false, false);
             _questions.Clear();
             _loads.Clear();
-            Owner = new CounterOwner(this, TimeSpan.FromMinutes(10));
+            Owner = new CounterOwner(this, TimeSpan.FromMinutes(10), ++_life);
         }
 
         public void Load(CounterWindow window) => _loads.Enqueue(window);
@@ -199,7 +330,11 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
             }
         }
 
-        public void Find(FindCountedOperation find) => find.TryAnswer(CounterAnswer.Known(default));
+        public void Find(FindCountedOperation find)
+        {
+            find.ForAdd!.Owner = this;
+            _finds.Enqueue(find);
+        }
 
         public void AskWhenSettled(uint number, bool patient)
         {
@@ -219,12 +354,41 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
 
         private readonly Queue<uint> _refuse = new();
 
+        /// <summary>Whether the writer knows it.</summary>
+        public bool IsCounted(MailId mail) => _counted.Contains(mail) || _writes.Any(write => write.Mail == mail);
+
+        /// <summary>The key moves: this life ends in order, and the next one begins.</summary>
+        public void Move()
+        {
+            Drain();
+            for (var round = 0; !HasEnded; round++)
+            {
+                Assert.InRange(round, 0, 20);
+                Settle();
+            }
+
+            BeginLife();
+        }
+
+        /// <summary>All that waits is written, read and answered.</summary>
+        public void Settle()
+        {
+            AnswerLoads(fails: false);
+            Commit(int.MaxValue);
+            AnswerQuestions();
+        }
+
         /// <summary>What the writer answers at once comes as a message of its own.</summary>
         public void AnswerQuestions()
         {
             while (_refuse.TryDequeue(out var number))
             {
                 TellSettled(number, isSettled: false);
+            }
+
+            while (_finds.TryDequeue(out var find))
+            {
+                find.TryAnswer(CounterAnswer.Known(default) with { Yes = IsCounted(find.ForAdd!.Mail) });
             }
 
             foreach (var question in _questions.Where(question => question.After <= _written).ToList())
@@ -243,6 +407,8 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         public void End() => HasEnded = true;
 
         public void Tell(RowReport report) => Owner.OnReport(report, Now);
+
+        public void TellCounted(FindCountedOperation find) => Owner.OnCounted(find, Now);
 
         public void TellSettled(uint number, bool isSettled) => Owner.OnSettled(number, isSettled, Now);
     }
@@ -355,9 +521,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         {
             for (var round = 0; round < 10; round++)
             {
-                _world.AnswerLoads(fails: false);
-                _world.Commit(int.MaxValue);
-                _world.AnswerQuestions();
+                _world.Settle();
             }
 
             if (_world.HasEnded)
@@ -371,6 +535,95 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
             _world.Owner.OnFailure();
             _held.Clear();
             _world.BeginLife();
+        }
+    }
+
+    /// <summary>
+    /// Mails that are checked and later counted, by a request that brings its check, while the key moves from life to life. Whatever the
+    /// order, no more are counted than the threshold allows, and one that is counted is never told to be checked again.
+    /// </summary>
+    private sealed class MovingWalk(Random random)
+    {
+        private readonly World _world = new();
+        private readonly int _threshold = random.Next(1, 6);
+        private readonly List<ReserveOperation> _checks = [];
+        private readonly List<ReserveOperation> _admitted = [];
+        private readonly List<ReserveOperation> _sent = [];
+        private readonly List<(AddOperation Operation, bool WasCounted)> _adds = [];
+        private int _mails;
+
+        public int Stale => _adds.Count(static add => add.Operation.Answer.State == CounterState.Stale);
+
+        public int Resent { get; private set; }
+
+        public void Run(int steps)
+        {
+            for (var step = 0; step < steps; step++)
+            {
+                Step();
+                Look();
+            }
+
+            for (var round = 0; round < 10; round++)
+            {
+                _world.Settle();
+            }
+
+            Look();
+            Assert.All(_adds, static add => Assert.True(add.Operation.IsAnswered));
+            Assert.All(_adds, static add => Assert.False(add.WasCounted && add.Operation.Answer.State == CounterState.Stale));
+        }
+
+        private void Step()
+        {
+            switch (random.Next(12))
+            {
+                case <= 3:
+                    _checks.Add(_world.Reserve($"m{++_mails}", _threshold));
+                    break;
+                case <= 6 when _admitted.Count > 0:
+                    var check = _admitted[random.Next(_admitted.Count)];
+                    _admitted.Remove(check);
+                    _sent.Add(check);
+                    Add(check);
+                    break;
+                case 7 when _sent.Count > 0:
+                    Resent++;
+                    Add(_sent[random.Next(_sent.Count)]);
+                    break;
+                case 8 when !_world.LoadsWait:
+                    _world.Commit(random.Next(1, 4));
+                    break;
+                case 9:
+                    _world.AnswerLoads(fails: false);
+                    break;
+                case 10:
+                    _world.AnswerQuestions();
+                    break;
+                case 11:
+                    _world.Move();
+                    break;
+            }
+        }
+
+        private void Add(ReserveOperation check)
+        {
+            var wasCounted = _world.IsCounted(check.Mail);
+            _adds.Add((_world.Add(check), wasCounted));
+        }
+
+        private void Look()
+        {
+            foreach (var check in _checks.FindAll(static check => check.IsAnswered))
+            {
+                _checks.Remove(check);
+                if (check.Answer.Yes)
+                {
+                    _admitted.Add(check);
+                }
+            }
+
+            Assert.InRange(_world.Table.Count, 0, _threshold);
         }
     }
 }

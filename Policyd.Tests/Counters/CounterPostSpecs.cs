@@ -35,6 +35,9 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     private IReadOnlyList<ulong> Asked =>
         [.. _other.All<Ask>().SelectMany(static ask => CounterWire.ReadOperations(ask.Bytes)).Select(static one => one.Number)];
 
+    private IReadOnlyList<CounterOperation> Operations =>
+        [.. _other.All<Ask>().SelectMany(static ask => CounterWire.ReadOperations(ask.Bytes)).Select(static one => one.Operation)];
+
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
     public async ValueTask DisposeAsync()
@@ -70,7 +73,7 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     {
         var read = new ReadOperation(Key, Month);
         await AskUntil(read, times: 1);
-        _post.Tell(new Answers(CounterWire.Write([new WireAnswer(Asked[0], WireAnswerKind.NotHere, default, default, 0)])), _other.Self);
+        _post.Tell(new Answers(CounterWire.Write([new WireAnswer(Asked[0], WireAnswerKind.NotHere, default)])), _other.Self);
         var third = new Recorder(_system);
         await Eventually.Holds("another node to be asked", () =>
         {
@@ -80,12 +83,46 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Mail_whose_asker_has_gone_on_is_counted_whatever_the_sums_are()
+    {
+        var add = Checked("m");
+        using var patience = new CancellationTokenSource();
+        var phase = new CounterPhase();
+        phase.Put(add);
+        var running = phase.RunAsync(new Posting(_post), patience.Token);
+        await Eventually.Holds("the other node to be asked", () =>
+        {
+            _post.Tell(new PartitionHere(Partition), _other.Self);
+            return Asked.Count > 0;
+        });
+        await patience.CancelAsync();
+        await running;
+        var stale = new WireAnswer(Asked[0], WireAnswerKind.Answer, CounterAnswer.Stale);
+        _post.Tell(new Answers(CounterWire.Write([stale])), _other.Self);
+        await Eventually.Holds(
+            "it to be sent without its check",
+            () => Operations.Any(static one => one is AddOperation { Admission: null, RequestId: not null }));
+        Assert.Contains(Operations, static one => one is AddOperation { Admission.Life: 5 });
+    }
+
+    [Fact]
+    public async Task Life_of_the_owner_comes_with_the_answer_to_a_check()
+    {
+        var check = new ReserveOperation(Key, Month, CounterMetric.Count, 1, One, MailId.Of("m"));
+        await AskUntil(check, times: 1);
+        var answer = new WireAnswer(Asked[0], WireAnswerKind.Answer, CounterAnswer.Known(default)) { Life = 77 };
+        _post.Tell(new Answers(CounterWire.Write([answer])), _other.Self);
+        await Eventually.Holds("the answer", () => check.IsAnswered);
+        Assert.Equal(77ul, check.Life);
+    }
+
+    [Fact]
     public async Task Message_that_cannot_be_read_is_told_once_in_a_while_and_the_others_are_served()
     {
         for (var message = 0; message < 50; message++)
         {
             _post.Tell(new Ask([99]), _other.Self);
-            _post.Tell(new Answers([2, 7]), _other.Self);
+            _post.Tell(new Answers([3, 7]), _other.Self);
             _post.Tell(new CounterPostProtocol.Release([]), _other.Self);
         }
 
@@ -113,7 +150,30 @@ public sealed class CounterPostSpecs : IAsyncLifetime
 
     private void Answer(ulong number, CounterAmounts total)
     {
-        var answer = new WireAnswer(number, WireAnswerKind.Answer, CounterAnswer.Known(total), default, 0);
+        var answer = new WireAnswer(number, WireAnswerKind.Answer, CounterAnswer.Known(total));
         _post.Tell(new Answers(CounterWire.Write([answer])), _other.Self);
+    }
+
+    private static AddOperation Checked(string mail) => new(Key, Month, One, MailId.Of(mail), 1)
+    {
+        Admission = new ReserveOperation(Key, Month, CounterMetric.Count, 1, One, MailId.Of(mail)) { Life = 5 },
+    };
+
+    /// <summary>All goes to the post.</summary>
+    private sealed class Posting(IActorRef post) : ICounters
+    {
+        public void Send(CounterPhase phase)
+        {
+            foreach (var operation in phase)
+            {
+                post.Tell(operation, ActorRefs.NoSender);
+            }
+        }
+
+        public void Release(CounterKey key, MailId mail, CounterWindow? window = null)
+        {
+        }
+
+        public bool KnowsFormerIds(string connection) => false;
     }
 }

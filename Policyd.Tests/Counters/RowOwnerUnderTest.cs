@@ -15,5 +15,7 @@ internal sealed class RowOwnerUnderTest : IRowOwner
 
     public void Tell(RowReport report) => _reports.Enqueue(report);
 
+    public void TellCounted(FindCountedOperation find) => throw new InvalidOperationException("nobody has asked");
+
     public void TellSettled(uint number, bool isSettled) => _settled.Enqueue((number, isSettled));
 }

@@ -35,6 +35,32 @@ public sealed class SessionSpecs
         Assert.Equal("2", copy["b\ufffd"]);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    [InlineData(SessionEntries.Few + 1)]
+    public void Snapshot_is_changed_by_nothing_that_is_done_to_the_session_or_to_what_was_restored_from_it(int values)
+    {
+        var session = new Session { IsStored = true };
+        for (var value = 0; value < values; value++)
+        {
+            session[$"k{value}"] = "v";
+        }
+
+        var (json, bytes) = (session.ToJson(), session.Bytes);
+        var snapshot = session.Snapshot();
+        session["k0"] = "changed";
+        session.Remove("k1");
+        session["new"] = "1";
+        var restored = session.Restored(snapshot);
+        Assert.Equal(json, restored.ToJson());
+        Assert.Equal((bytes, true), (restored.Bytes, restored.IsStored));
+        restored["k0"] = "changed too";
+        restored.Remove("k2");
+        Assert.Equal(json, session.Restored(snapshot).ToJson());
+        Assert.Equal("changed", session["k0"]);
+    }
+
     [Fact]
     public void Session_counts_its_bytes_whatever_is_done() =>
         Gen.Select(Gen.Int[0, 5], Gen.Int[0, 9]).List[0, 60].Sample(steps =>

@@ -13,6 +13,12 @@ internal sealed class InMemoryCounters : ICounters
 
     public CounterState State { get; set; }
 
+    /// <summary>So many adds find that their counter has moved and is full.</summary>
+    public int StaleAdds { get; set; }
+
+    /// <summary>What happens with each of them.</summary>
+    public Action<InMemoryCounters>? AfterStale { get; set; }
+
     /// <summary>While set, nothing is answered.</summary>
     public bool Hangs { get; set; }
 
@@ -164,6 +170,13 @@ internal sealed class InMemoryCounters : ICounters
     private CounterAnswer Add(AddOperation add)
     {
         Ids.Enqueue(add.RequestId);
+        if (StaleAdds > 0)
+        {
+            StaleAdds--;
+            AfterStale?.Invoke(this);
+            return CounterAnswer.Stale;
+        }
+
         _reservations.Remove((add.Key, add.Window.Name, add.Mail));
         if (add.RequestId is not { } id || _ids.Add(id))
         {
