@@ -103,7 +103,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     }
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         if (!Enabled.For(context) || context.IsAlreadyDone(_doneKey))

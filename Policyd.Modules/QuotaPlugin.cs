@@ -123,7 +123,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     }
 
     /// <inheritdoc/>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         var field = Field.For(context);
@@ -196,7 +196,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     private bool MayAskFor(Plugin other) =>
         other is QuotaPlugin quota && quota.Wait == Wait && quota.Timeout == Timeout && ReferenceEquals(quota._counters, _counters);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<CounterOperation> AskAsync(
         PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold)
     {

@@ -18,6 +18,7 @@ public sealed class PolicyRequest
     private readonly bool _hasOthers;
     private readonly bool _isRented;
     private byte[]? _bytes;
+    private int _holders = 1;
     private string? _instance;
     private AttributeText? _texts;
 
@@ -221,12 +222,17 @@ public sealed class PolicyRequest
     }
 
     /// <summary>
-    /// Gives rented bytes back; harmless when they are not rented or are back already. Only for whoever knows that nobody reads the
-    /// request any more: whoever holds its bytes then reads those of another.
+    /// One more reads the request, for as long as it likes, and then calls <see cref="Return"/>: the log, whose own thread makes the line.
+    /// </summary>
+    internal void Hold() => Interlocked.Increment(ref _holders);
+
+    /// <summary>
+    /// One of those who read the request does so no more. The last of them gives rented bytes back; harmless when they are not rented.
+    /// Whoever reads the request without being one of them then reads the bytes of another.
     /// </summary>
     internal void Return()
     {
-        if (_isRented && Interlocked.Exchange(ref _bytes, null) is { } rented)
+        if (Interlocked.Decrement(ref _holders) == 0 && _isRented && Interlocked.Exchange(ref _bytes, null) is { } rented)
         {
             FramePool.Return(rented);
         }

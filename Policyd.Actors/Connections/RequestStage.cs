@@ -36,7 +36,6 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         private Action<PendingRequest>? _answered;
         private PendingRequest? _asking;
         private long _askedAt;
-        private bool _isKeptByLog;
         private int _answers;
 
         public Logic(RequestStage stage, ServerContext server, PolicyEndpoint listener, ManagedConnection connection, string peer)
@@ -90,7 +89,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
                 return;
             }
 
-            _isKeptByLog = _server.Model.LogReceived(virtualHost, request);
+            _server.Model.LogReceived(virtualHost, request);
             _reservations.Begin(request.Instance);
             _askedAt = Stopwatch.GetTimestamp();
             var deadline = Environment.TickCount64 + _server.RequestTimeout;
@@ -150,8 +149,8 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _server.Statistics.Left();
             var outcome = pending.Outcome;
             _reservations.Answered(pending.Request, outcome);
-            var isKeptByLog = _server.Report(pending, Stopwatch.GetElapsedTime(_askedAt)) || _isKeptByLog;
-            if (outcome.IsOver && !isKeptByLog)
+            _server.Report(pending, Stopwatch.GetElapsedTime(_askedAt));
+            if (outcome.IsOver)
             {
                 pending.Request.Return();
             }

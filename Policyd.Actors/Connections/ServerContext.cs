@@ -71,12 +71,12 @@ internal sealed class ServerContext : IDisposable
         return _routers[(uint)hash % (uint)_routers.Length];
     }
 
-    /// <summary>The line and the figures of a request that its session completed; true when the log keeps the request.</summary>
-    public bool Report(PendingRequest request, TimeSpan elapsed)
+    /// <summary>The line and the figures of a request that its session completed.</summary>
+    public void Report(PendingRequest request, TimeSpan elapsed)
     {
         var outcome = request.Outcome;
         _meter.Answered(request.VirtualHost.Name, outcome.Action, elapsed);
-        return Model.LogRequest(request.VirtualHost, request.Request, elapsed, outcome);
+        Model.LogRequest(request.VirtualHost, request.Request, elapsed, outcome);
     }
 
     public void Dispose()

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Dispatching;
 using Policyd.Actors.Network;
 using Policyd.Counting.Store;
 using Policyd.Counting.Writing;
@@ -83,7 +84,9 @@ internal sealed class CounterService
             var writing = new CounterWriterSettings(name, clock);
             connections.Add(name, new CounterConnection(
                 prepared,
-                system.ActorOf(CounterWriterActor.Props(prepared, writing, logger, spool), "counter-writer-" + Uri.EscapeDataString(name)),
+                system.ActorOf(
+                    CounterWriterActor.Props(prepared, writing, logger, spool).WithDispatcher(SenderDispatcher.Of(system).Id),
+                    "counter-writer-" + Uri.EscapeDataString(name)),
                 system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name))));
         }
 

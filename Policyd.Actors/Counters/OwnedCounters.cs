@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Policyd.Actors.Dispatching;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
@@ -9,6 +10,8 @@ internal sealed class OwnedCounters(CounterNode node) : ICounters
 {
     public void Send(CounterPhase phase)
     {
+        // Owners here run at the end of this: what is in memory is answered when it returns.
+        using var turn = SenderTurn.Begin();
         List<CounterOperation>? elsewhere = null;
         foreach (var operation in phase)
         {
@@ -29,6 +32,7 @@ internal sealed class OwnedCounters(CounterNode node) : ICounters
 
     public void Release(CounterKey key, MailId mail, CounterWindow? window = null)
     {
+        using var turn = SenderTurn.Begin();
         var release = new CounterProtocol.Release(node.Normalize(key), mail, window);
         if (!node.TryTellHere(release.Key, release))
         {

@@ -4,6 +4,7 @@ using Akka.Configuration;
 using Akka.Dispatch;
 using Akka.Dispatch.SysMsg;
 using Akka.Event;
+using Policyd.Actors.Dispatching;
 
 namespace Policyd.Actors.Counters;
 
@@ -26,7 +27,7 @@ internal sealed class OwnerFactory
     {
         _system = (ActorSystemImpl)system;
         _props = CounterActor.Props(node);
-        _dispatcher = _system.Dispatchers.DefaultGlobalDispatcher;
+        _dispatcher = SenderDispatcher.Of(system);
         _mailbox = new CounterMailbox(system.Settings, Config.Empty);
         _parent = parent;
     }

@@ -17,18 +17,13 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
 {
     private readonly LogThrottle _storeFailures = new(TimeProvider.System);
 
-    /// <summary>Runs the request and completes it.</summary>
+    /// <summary>Runs the request.</summary>
     /// <param name="pending">The request.</param>
     /// <param name="held">The instance's session when the actor still has it; else it is loaded.</param>
-    /// <returns>The session for the next request of the same instance; null when it must be loaded.</returns>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<Session?> RunAsync(PendingRequest pending, Session? held)
+    /// <returns>The outcome, with the session for the next request of the same instance.</returns>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    public async ValueTask<ChainOutcome> RunAsync(PendingRequest pending, Session? held)
     {
-        if (pending.IsCompleted)
-        {
-            return held;   // nobody waits for it: its deadline passed while it stood in the queue
-        }
-
         var stored = pending.Instance.Length > 0;
         var session = held ?? (stored ? await LoadAsync(pending).ConfigureAwait(false) : null) ?? new Session();
         ChainOutcome outcome;
@@ -47,8 +42,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
             await StoreAsync(pending, outcome.Session).ConfigureAwait(false);
         }
 
-        pending.Complete(outcome);
-        return stored ? outcome.Session : null;
+        return outcome;
     }
 
     // Plugins may block the thread: nothing waits for it meanwhile.
@@ -65,7 +59,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Session?> LoadAsync(PendingRequest pending)
     {
         try

@@ -143,7 +143,7 @@ public sealed class PluginChain : IPluginChain
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<PluginResult> ContinueAsync(
         ChainRun run, PluginContext? parent, int index, PluginContext context, ValueTask<PluginResult> running, ResultList results)
     {
@@ -196,7 +196,7 @@ public sealed class PluginChain : IPluginChain
     }
 
     // To the plugin's deadline and no longer. One that is late runs on with its context, which is nobody's then.
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private static async ValueTask<PluginResult> WatchAsync(
         Plugin plugin, PluginContext context, ValueTask<PluginResult> running, long started)
     {

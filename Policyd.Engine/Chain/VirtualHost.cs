@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
+using Policyd.Plugins.Sources;
 using Policyd.Protocol;
 
 namespace Policyd.Engine.Chain;
@@ -65,7 +66,7 @@ public sealed class VirtualHost
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<ChainOutcome> AwaitAsync(ChainRun run, ValueTask<PluginResult> running, SessionEntries found)
     {
         while (true)

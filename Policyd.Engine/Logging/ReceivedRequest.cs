@@ -12,6 +12,9 @@ public sealed class ReceivedRequest(string virtualHost, PolicyRequest request) :
     /// <inheritdoc/>
     public override int Weight => request.Bytes.Length;
 
+    /// <inheritdoc/>
+    public override void Written() => request.Return();
+
     /// <summary>Bounded by <c>max_request_bytes</c> alone: the level is for seeing everything.</summary>
     /// <inheritdoc/>
     public override void WriteText(ArrayBufferWriter<byte> line)

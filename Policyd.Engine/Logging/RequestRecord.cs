@@ -40,6 +40,9 @@ public sealed class RequestRecord : LogRecord
     public override int Weight => Request.Bytes.Length;
 
     /// <inheritdoc/>
+    public override void Written() => Request.Return();
+
+    /// <inheritdoc/>
     public override void WriteText(ArrayBufferWriter<byte> line)
     {
         LineFields.Begin(line, VirtualHost, Request.Utf8(PolicyAttribute.Instance));

@@ -15,6 +15,14 @@ public abstract class LogRecord
     /// <summary>The memory in bytes that stays in use while the record waits to be written, beside itself.</summary>
     public virtual int Weight => 0;
 
+    /// <summary>
+    /// The line is written, or dropped, and nobody reads the record any more. Called once, by a log that queues its records; of a record
+    /// that another log keeps it is never called.
+    /// </summary>
+    public virtual void Written()
+    {
+    }
+
     /// <summary>Appends the text: valid UTF-8 on one line, with everything from the network quoted.</summary>
     /// <param name="line">The line.</param>
     public abstract void WriteText(ArrayBufferWriter<byte> line);

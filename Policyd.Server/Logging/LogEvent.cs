@@ -14,6 +14,9 @@ internal readonly record struct LogEvent(DateTimeOffset Time, LogSeverity Severi
     /// <summary>The memory in bytes that the message keeps in use.</summary>
     public int Weight => Message is LogRecord record ? record.Weight : 0;
 
+    /// <summary>Nobody reads it any more.</summary>
+    public void Written() => (Message as LogRecord)?.Written();
+
     public string Text()
     {
         var line = new ArrayBufferWriter<byte>();

@@ -56,15 +56,16 @@ internal sealed class LogQueue : IDisposable
         var weight = line.Weight;
         lock (_gate)
         {
-            if (_closing || _count == _filling.Length || _bytes + weight > _mostBytes)
+            if (TryAdd(line, weight))
+            {
+                wake = _count == 1;
+            }
+            else
             {
                 _dropped++;
-                return;
+                wake = false;
+                line.Written();
             }
-
-            wake = _count == 0;
-            _filling[_count++] = line;
-            _bytes += weight;
         }
 
         if (wake)
@@ -137,6 +138,11 @@ internal sealed class LogQueue : IDisposable
                     Each(static (sink, batch) => sink.Write(batch.Span), new[] { DroppedLine(dropped) });
                 }
 
+                foreach (ref readonly var line in _writing.AsSpan(0, count))
+                {
+                    line.Written();
+                }
+
                 Array.Clear(_writing, 0, count);
                 if (closing && count == 0)
                 {
@@ -144,6 +150,18 @@ internal sealed class LogQueue : IDisposable
                 }
             }
         }
+    }
+
+    private bool TryAdd(in LogEvent line, int weight)
+    {
+        if (_closing || _count == _filling.Length || _bytes + weight > _mostBytes)
+        {
+            return false;
+        }
+
+        _filling[_count++] = line;
+        _bytes += weight;
+        return true;
     }
 
     private bool TakeBatch(out int count, out long dropped, out bool reopen, out bool closing)

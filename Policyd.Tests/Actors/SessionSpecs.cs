@@ -191,7 +191,8 @@ public sealed class SessionSpecs
         var answers = new ConcurrentQueue<string?>();
         for (var i = 0; i < 100; i++)
         {
-            await runner.RunAsync(Pending(answers), null);
+            var pending = Pending(answers);
+            pending.Complete(await runner.RunAsync(pending, null));
         }
 
         Assert.Equal(Enumerable.Repeat("OK", 100), answers);
@@ -203,7 +204,8 @@ public sealed class SessionSpecs
     {
         var runner = new RequestRunner(new HangingStore(), NullLogger.Instance);
         var answers = new ConcurrentQueue<string?>();
-        await Eventually.Ends("the request", runner.RunAsync(Pending(answers, 200), null).AsTask());
+        var pending = Pending(answers, 200);
+        pending.Complete(await Eventually.Ends("the request", runner.RunAsync(pending, null).AsTask()));
         Assert.Equal(["OK"], answers);
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -232,6 +233,41 @@ public sealed class LogSpecs : IDisposable
 
         Assert.Equal(6, sink.Lines.Count);
         Assert.Equal("warning log: 3 lines were dropped because the log could not keep up", sink.Lines[^1]);
+    }
+
+    [Fact]
+    public void A_record_is_told_once_when_its_line_is_written_or_dropped()
+    {
+        var (shown, dropped) = (new ToldRecord("shown"), new ToldRecord("dropped"));
+        using var sink = new RecordingSink(blocked: true);
+        using (var queue = new LogQueue([sink], capacity: 1))
+        {
+            queue.Write(Line("first"));
+            Assert.True(sink.Entered.Wait(Eventually.Timeout, TestContext.Current.CancellationToken), "the writer took no line");
+            queue.Write(new LogEvent(At, LogSeverity.Debug, shown));
+            queue.Write(new LogEvent(At, LogSeverity.Debug, dropped));
+            Assert.Equal((0, 1), (shown.Told, dropped.Told));
+            sink.Unblock();
+        }
+
+        Assert.Contains(sink.Lines, static line => line.EndsWith("shown", StringComparison.Ordinal));
+        Assert.DoesNotContain(sink.Lines, static line => line.EndsWith("dropped", StringComparison.Ordinal));
+        Assert.Equal((1, 1), (shown.Told, dropped.Told));
+    }
+
+    private sealed class ToldRecord(string text) : LogRecord
+    {
+        public int Told { get; private set; }
+
+        public override void WriteText(ArrayBufferWriter<byte> line)
+        {
+            Assert.Equal(0, Told);
+            line.Write(Encoding.UTF8.GetBytes(text));
+        }
+
+        public override void WriteJson(JsonMembers members) => throw new NotSupportedException();
+
+        public override void Written() => Told++;
     }
 
     [Fact]

@@ -1,0 +1,95 @@
+using System.Collections.Concurrent;
+using Akka.Dispatch;
+
+namespace Policyd.Actors.Dispatching;
+
+/// <summary>
+/// Mailboxes of actors that decide in less time than another thread takes to wake, and wait for nobody: they run on the thread that sends
+/// to them, once it has sent all that it had to send. Within a turn, from <see cref="Begin"/> on, what is scheduled waits for its end. All
+/// else goes to the pool, where each run is a turn as well.
+/// </summary>
+internal sealed class SenderTurn
+{
+    // A mailbox that fills as fast as it is emptied must not keep the sender for itself.
+    private const int MostRuns = 16;
+
+    private static readonly ConcurrentQueue<IRunnable> s_pooled = new();
+    private static readonly PooledTurn s_pooledTurn = new();
+
+    [ThreadStatic]
+    private static SenderTurn? s_current;
+
+    private readonly Queue<IRunnable> _waiting = new();
+    private bool _isBegun;
+
+    /// <summary>Runs it at the end of the turn of this thread, or on a thread of the pool.</summary>
+    public static void Execute(IRunnable run)
+    {
+        if (s_current is { _isBegun: true } current)
+        {
+            current._waiting.Enqueue(run);
+        }
+        else
+        {
+            ToPool(run);
+        }
+    }
+
+    /// <summary>Begins a turn of this thread, unless it is in one. Disposing what is returned runs what waits, and ends the turn.</summary>
+    public static Turn Begin()
+    {
+        var current = s_current ??= new SenderTurn();
+        if (current._isBegun)
+        {
+            return default;
+        }
+
+        current._isBegun = true;
+        return new Turn(current);
+    }
+
+    private static void ToPool(IRunnable run)
+    {
+        s_pooled.Enqueue(run);
+        ThreadPool.UnsafeQueueUserWorkItem(s_pooledTurn, preferLocal: false);
+    }
+
+    // Runs what waits and what that schedules.
+    private void End()
+    {
+        try
+        {
+            for (var runs = 0; runs < MostRuns && _waiting.TryDequeue(out var run); runs++)
+            {
+                run.Run();
+            }
+        }
+        finally
+        {
+            _isBegun = false;
+            while (_waiting.TryDequeue(out var run))
+            {
+                ToPool(run);
+            }
+        }
+    }
+
+    /// <summary>A turn that is under way.</summary>
+    public readonly ref struct Turn(SenderTurn? begun)
+    {
+        public void Dispose() => begun?.End();
+    }
+
+    /// <summary>One object stands for all that is in the queue of the pool: each time that it is executed it takes the next.</summary>
+    private sealed class PooledTurn : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            if (s_pooled.TryDequeue(out var run))
+            {
+                using var turn = Begin();
+                run.Run();
+            }
+        }
+    }
+}
