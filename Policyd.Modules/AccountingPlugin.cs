@@ -119,9 +119,9 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         // Together: each has an owner of its own, and they share commits.
         var phase = new CounterPhase();
         var (request, hasFormer) = (context.CountedRequest, _counters.KnowsFormerIds(Db));
-        foreach (var field in Fields)
+        for (var index = 0; index < Fields.Count; index++)   // an enumerator would be an object for each mail
         {
-            if (_options.KeyOf(context, field) is { } key)
+            if (_options.KeyOf(context, Fields[index]) is { } key)
             {
                 phase.Put(new AddOperation(key, window, amounts, request.Mail, request.IdOf(Name, key))
                 {

@@ -10,8 +10,12 @@ namespace Policyd.Counting.Writing;
 /// </summary>
 internal sealed class CommitBatch
 {
+    // Of a larger batch, such as the first after an outage, nothing is kept for the next.
+    private const int Kept = 4096;
+
     private readonly Dictionary<RowName, Row> _rows = [];
     private readonly List<Entry> _entries = [];
+    private readonly Stack<Row> _unused = new();
     private List<SettledQuestion>? _questions;
     private Dictionary<string, long>? _spooled;
 
@@ -48,7 +52,7 @@ internal sealed class CommitBatch
         var id = new RowName(write.Key.Table, write.Key.Key, write.Window.Time);
         if (!_rows.TryGetValue(id, out var row))
         {
-            _rows.Add(id, row = new Row());
+            _rows.Add(id, row = _unused.TryPop(out var unused) ? unused : new Row());
         }
 
         write.IsResend = isResend;
@@ -250,10 +254,29 @@ internal sealed class CommitBatch
             if (_rows.Remove(new RowName(table, total.Key, total.Time), out var row))
             {
                 row.AnswerCommitted(total.Total);
+                row.Clear();
+                _unused.Push(row);
             }
         }
 
         AnswerQuestions(isSettled: true, static _ => true);
+    }
+
+    /// <summary>
+    /// Once it is committed and answered, this one with its memory as an empty batch; null where something is left in it, or it is large.
+    /// </summary>
+    public CommitBatch? Renewed()
+    {
+        if (_rows.Count > 0 || _unused.Count > Kept || _entries.Capacity > Kept)
+        {
+            return null;
+        }
+
+        _rows.Clear();
+        _entries.Clear();
+        (_questions, _spooled) = (null, null);
+        (IsFollowUp, Oldest) = (false, long.MaxValue);
+        return this;
     }
 
     /// <summary>
@@ -338,6 +361,13 @@ internal sealed class CommitBatch
 
         /// <summary>All that was in it was taken out again.</summary>
         public bool IsWithdrawn { get; private set; }
+
+        /// <summary>All that was in it is answered; another row may have it.</summary>
+        public void Clear()
+        {
+            (_first, _last, _owner, _window, _trace) = (null, null, null, default, default);
+            (Delta, Resent, IsAbsolute, IsWithdrawn) = (default, default, false, false);
+        }
 
         public void Take(WriteOperation write)
         {

@@ -32,6 +32,7 @@ internal sealed class CounterWriter
 
     private WriterStep _step;
     private CommitBatch _gathering = new();
+    private CommitBatch? _unused;
     private CommitBatch? _attempt;
     private CommitFate _fate;
     private long _writes;
@@ -230,6 +231,7 @@ internal sealed class CounterWriter
         _inDoubt.Clear();
         _isSilent = false;
         _spool.OnCommitted(attempt);
+        _unused = attempt.Renewed();
         (_attempt, _conflicts, _faults) = (null, 0, 0);
         if (IsAway)
         {
@@ -545,7 +547,7 @@ internal sealed class CounterWriter
             }
 
             _attempt = _gathering;
-            _gathering = new CommitBatch();
+            (_gathering, _unused) = (_unused ?? new CommitBatch(), null);
         }
 
         _sequence++;

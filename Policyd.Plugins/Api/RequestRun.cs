@@ -11,6 +11,9 @@ namespace Policyd.Plugins.Api;
 /// </summary>
 internal abstract class RequestRun(PolicyRequest request, Session session)
 {
+    // Of a sender and of his address, for example.
+    private const int UsualReservations = 2;
+
     private Session _session = session;
     private List<(CounterKey Key, CounterWindow Window)>? _reserved;
     private DateTimeOffset? _time;
@@ -102,7 +105,7 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     {
         lock (this)
         {
-            _reserved ??= [];
+            _reserved ??= new List<(CounterKey Key, CounterWindow Window)>(UsualReservations);
             if (!_reserved.Contains((key, window)))
             {
                 _reserved.Add((key, window));

@@ -44,6 +44,13 @@ public abstract class CounterOperation
 
     internal CounterOperation? Next { get; set; }
 
+    /// <summary>The sums that the answer will most likely have; in its place until it comes, and nobody's concern afterwards.</summary>
+    private protected CounterAmounts Foreseen
+    {
+        get => _answer.Total;
+        set => _answer = _answer with { Total = value };
+    }
+
     /// <summary>Answers. The first answer counts.</summary>
     /// <param name="answer">The answer.</param>
     /// <returns>False when it had been answered, or its phase had ended.</returns>
@@ -111,6 +118,12 @@ public sealed class ReserveOperation(
 /// <summary>What is written: it reaches the database through the owner of its key and the writer of that node.</summary>
 public abstract class WriteOperation : CounterOperation
 {
+    // Hardly ever there: a box where it is.
+    private readonly object? _formerId;
+    private CounterAmounts _cumulated;
+    private CounterAmounts _rowAfter;
+    private bool _isRowKnown;
+
     internal WriteOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, MailId mail)
         : base(key, window, mail) => Amounts = amounts;
 
@@ -121,13 +134,21 @@ public abstract class WriteOperation : CounterOperation
     public UInt128? RequestId { get; private protected init; }
 
     /// <summary>What a server before version 2 would have counted it under; null where no such server can have.</summary>
-    public UInt128? FormerId { get; init; }
+    public UInt128? FormerId
+    {
+        get => (UInt128?)_formerId;
+        init => _formerId = value;
+    }
 
     /// <summary>Whether the amounts take the place of the row's sums.</summary>
     internal virtual bool IsAbsolute => false;
 
     /// <summary>What the owner tells the writer with it.</summary>
-    internal AddTrace Trace { get; set; }
+    internal AddTrace Trace
+    {
+        get => new(_cumulated, _rowAfter, Foreseen, _isRowKnown);
+        set => (_cumulated, _rowAfter, Foreseen, _isRowKnown) = (value.Cumulated, value.RowAfter, value.SumAfter, value.IsKnown);
+    }
 
     /// <summary>Who is told of the row's total; set by the owner.</summary>
     internal IRowOwner? Owner { get; set; }

@@ -63,7 +63,8 @@ public static class CounterRequestId
     public static uint PartOf(PolicyRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return Fnv1a.Add(Fnv1a.Add(Fnv1a.Start, request.ProtocolState), request.Recipient);
+        var hash = Fnv1a.Add(Fnv1a.Start, request.Utf8(PolicyAttribute.ProtocolState));
+        return Fnv1a.Add(hash, request.Utf8(PolicyAttribute.Recipient));
     }
 
     private sealed class CountComparer : IEqualityComparer<UInt128>

@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Policyd.Plugins.Counters;
 
 /// <summary>
@@ -15,6 +17,22 @@ internal static class Fnv1a
     public static uint Add(uint hash, string text)
     {
         foreach (var letter in text)
+        {
+            hash = (hash ^ letter) * Prime;
+        }
+
+        return (hash ^ '\n') * Prime;
+    }
+
+    /// <summary>The same of a text in UTF-8, which is made to characters only where it must be.</summary>
+    public static uint Add(uint hash, ReadOnlySpan<byte> utf8)
+    {
+        if (!Ascii.IsValid(utf8))
+        {
+            return Add(hash, Encoding.UTF8.GetString(utf8));
+        }
+
+        foreach (var letter in utf8)
         {
             hash = (hash ^ letter) * Prime;
         }
