@@ -59,7 +59,12 @@ public static class PolicyServerExtensions
     private static AkkaConfigurationBuilder WithPolicyServer(this AkkaConfigurationBuilder builder, PolicyServer server, string? akka)
     {
         var operators = string.IsNullOrWhiteSpace(akka) ? Config.Empty : ConfigurationFactory.ParseString(akka);
-        builder.AddHocon(operators, HoconAddMode.Prepend).AddHocon(AkkaNetwork.SettingsFor(operators), HoconAddMode.Append);
+        builder.AddHocon(operators, HoconAddMode.Prepend).AddHocon(AkkaNetwork.SettingsFor(operators, server.Cluster), HoconAddMode.Append);
+        if (server.Cluster is { } cluster)
+        {
+            builder.AddSetup(NodeTransportSetup.For(cluster));
+        }
+
         if (server.Counts)
         {
             builder.AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults), HoconAddMode.Append);
@@ -84,7 +89,12 @@ public static class PolicyServerExtensions
     private static async Task StartAsync(PolicyServer server, ActorSystem system, Config operators)
     {
         var loggers = DependencyResolver.For(system).Resolver.GetService<ILoggerFactory>();
-        AkkaNetwork.Tell(system, operators, loggers.CreateLogger("Policyd.Server"));
+        AkkaNetwork.Tell(system, operators, server.Cluster, loggers.CreateLogger("Policyd.Server"));
+        if (AkkaNetwork.IsClustered(system))
+        {
+            ClusterMembership.Check(system);
+        }
+
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceRequestsDone, "drain", async () =>
         {
             await server.DrainAsync(s_grace).ConfigureAwait(false);

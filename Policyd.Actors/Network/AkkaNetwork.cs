@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
+using Policyd.Engine.Clustering;
 using Policyd.Plugins.Logging;
 
 namespace Policyd.Actors.Network;
@@ -14,17 +15,49 @@ internal static partial class AkkaNetwork
 {
     private const string Provider = "akka.actor.provider";
     private const string SeedNodes = "akka.cluster.seed-nodes";
+    private const string EnableSsl = "akka.remote.dot-netty.tcp.enable-ssl";
 
     /// <summary>Our defaults for what the operator's settings ask for.</summary>
+    /// <param name="operators">The operator's <c>akka { }</c>.</param>
+    /// <param name="cluster">The options of <c>policyd { cluster { } }</c>; null when there is none.</param>
     /// <exception cref="ConfigurationException">They contradict each other.</exception>
-    public static Config SettingsFor(Config operators)
+    public static Config SettingsFor(Config operators, ClusterOptions? cluster = null) =>
+        cluster is null ? SettingsWithoutCluster(operators) : SettingsFor(cluster, operators);
+
+    private static Config SettingsFor(ClusterOptions cluster, Config operators)
+    {
+        if (operators.GetString(Provider, "cluster") is var provider && !Is("cluster", provider))
+        {
+            throw new ConfigurationException($"{Provider} must be cluster for a node of policyd {{ cluster {{ }} }}, but is {provider}");
+        }
+
+        if (Seeds(operators).Count > 0)
+        {
+            throw new ConfigurationException($"{SeedNodes} cannot be given beside policyd {{ cluster {{ }} }}; use its option seeds");
+        }
+
+        foreach (var path in (string[])["akka.remote.dot-netty", "akka.remote.enabled-transports"])
+        {
+            if (operators.HasPath(path))
+            {
+                throw new ConfigurationException(
+                    $"{path} has no effect beside policyd {{ cluster {{ }} }}; use its options listen, advertise and tls");
+            }
+        }
+
+        return NodeSettings.For(cluster).WithFallback(OfAnyCluster);
+    }
+
+    private static Config OfAnyCluster =>
+        ConfigurationFactory.ParseString(NetworkSettings.Cluster).WithFallback(ConfigurationFactory.ParseString(NetworkSettings.Remote));
+
+    private static Config SettingsWithoutCluster(Config operators)
     {
         var provider = operators.GetString(Provider, string.Empty);
         var seeds = Seeds(operators);
-        foreach (var seed in seeds.Where(static seed => !IsAddress(seed)))
+        foreach (var seed in seeds)
         {
-            throw new ConfigurationException(
-                $"{SeedNodes}: {LogValue.Quote(seed)} is not the address of a node; expected akka.tcp://policyd@HOST:PORT");
+            CheckSeed(seed, operators);
         }
 
         var hasSeeds = seeds.Count > 0;
@@ -38,14 +71,8 @@ internal static partial class AkkaNetwork
             return ConfigurationFactory.ParseString(NetworkSettings.Alone);
         }
 
-        var remote = ConfigurationFactory.ParseString(NetworkSettings.Remote);
-        if (hasSeeds || Is("cluster", provider))
-        {
-            return ConfigurationFactory.ParseString(NetworkSettings.Cluster).WithFallback(remote);
-        }
-
         // A provider that is not known here may listen as well: not beyond loopback, then.
-        return remote;
+        return hasSeeds || Is("cluster", provider) ? OfAnyCluster : ConfigurationFactory.ParseString(NetworkSettings.Remote);
     }
 
     // Another kind of value reads as an empty list, and the server would be alone where it should join.
@@ -55,15 +82,40 @@ internal static partial class AkkaNetwork
             ? operators.GetStringList(SeedNodes, [])
             : throw new ConfigurationException($"{SeedNodes} must be a list of addresses: [\"akka.tcp://policyd@HOST:PORT\"]");
 
-    private static bool IsAddress(string text)
+    // Akka would try for ever to join a node that cannot exist.
+    private static void CheckSeed(string seed, Config operators)
+    {
+        var protocol = operators.GetBoolean(EnableSsl, false) ? "akka.ssl.tcp" : "akka.tcp";
+        if (AddressOf(seed) is not { HasGlobalScope: true, Port: > 0 } address)
+        {
+            throw new ConfigurationException(
+                $"{SeedNodes}: {LogValue.Quote(seed)} is not the address of a node; expected {protocol}://policyd@HOST:PORT");
+        }
+
+        if (address.System != "policyd")
+        {
+            throw new ConfigurationException(
+                $"{SeedNodes}: {LogValue.Quote(seed)} is a node of the actor system {LogValue.Quote(address.System)}; those of "
+                    + $"policyd are called policyd: {protocol}://policyd@HOST:PORT");
+        }
+
+        if (address.Protocol != protocol && !operators.HasPath("akka.remote.enabled-transports"))
+        {
+            throw new ConfigurationException(
+                $"{SeedNodes}: {LogValue.Quote(seed)} must begin with {protocol}://, because {EnableSsl} is "
+                    + $"{(operators.GetBoolean(EnableSsl, false) ? "on" : "off")}");
+        }
+    }
+
+    private static Address? AddressOf(string text)
     {
         try
         {
-            return Address.Parse(text).HasGlobalScope;
+            return Address.Parse(text);
         }
         catch (UriFormatException)
         {
-            return false;
+            return null;
         }
     }
 
@@ -71,12 +123,18 @@ internal static partial class AkkaNetwork
     public static bool IsClustered(ActorSystem system) => Is("cluster", ((ExtendedActorSystem)system).Provider.GetType().Name);
 
     /// <summary>Says which port Akka has opened, and which settings for one have no effect: neither happens in silence.</summary>
-    public static void Tell(ActorSystem system, Config operators, ILogger logger)
+    public static void Tell(ActorSystem system, Config operators, ClusterOptions? cluster, ILogger logger)
     {
         var provider = ((ExtendedActorSystem)system).Provider;
+        if (cluster is not null)
+        {
+            ListensAsNode(logger, cluster.Listen, provider.DefaultAddress.ToString());   // without TLS the configuration has a warning
+            return;
+        }
+
         var clustered = IsClustered(system);
         var remote = clustered || provider.DefaultAddress.HasGlobalScope;
-        if (remote && system.Settings.Config.GetBoolean("akka.remote.dot-netty.tcp.enable-ssl", false))
+        if (remote && system.Settings.Config.GetBoolean(EnableSsl, false))
         {
             Listens(logger, provider.DefaultAddress.ToString());
         }
@@ -103,6 +161,9 @@ internal static partial class AkkaNetwork
 
     [LoggerMessage(EventId = 29, Level = LogLevel.Information, Message = "akka listens on {Address}, as configured in akka {{ }}")]
     private static partial void Listens(ILogger logger, string address);
+
+    [LoggerMessage(EventId = 176, Level = LogLevel.Information, Message = "cluster: listens on {Listen} as the node {Address}")]
+    private static partial void ListensAsNode(ILogger logger, NodeAddress listen, string address);
 
     [LoggerMessage(
         EventId = 30,

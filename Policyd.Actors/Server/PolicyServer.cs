@@ -10,6 +10,7 @@ using Policyd.Actors.Dispatching;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
+using Policyd.Engine.Clustering;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
 
@@ -113,6 +114,9 @@ internal sealed class PolicyServer : IPolicyServerHandle
         }
     }
 
+    /// <summary>What makes the server a node of a cluster; null when its configuration has no such section.</summary>
+    public ClusterOptions? Cluster => _model.Options.Cluster;
+
     /// <summary>Whether the server runs the periodic tasks itself.</summary>
     public bool RunsCron => _model.Cron.Runs;
 
@@ -146,7 +150,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         // Between the two: a member is asked at once to store where shards are, and the others wait for it; and who counts must be one.
         if (AkkaNetwork.IsClustered(system))
         {
-            await ClusterMembership.JoinAsync(system).ConfigureAwait(false);
+            await ClusterMembership.JoinAsync(system, Cluster).ConfigureAwait(false);
         }
 
         if (_counters is not null)

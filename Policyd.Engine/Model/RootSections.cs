@@ -13,6 +13,11 @@ internal static class RootSections
 
     public static void Check(ConfigObject root, DiagnosticBag diagnostics)
     {
+        if (root["akka"] is { } akka and not ConfigObject and not ConfigScalar { IsNull: true })
+        {
+            diagnostics.Error(akka.Position, $"akka: expected a section {{ }}, found {akka.Describe()}");
+        }
+
         var strangers = root.Members.Where(member => !s_known.Contains(member.Key)).ToList();
         var meant = strangers.Find(member => OptionNames.Closest(member.Key, s_known) is Own && member.Value is ConfigObject);
         switch (root[Own])

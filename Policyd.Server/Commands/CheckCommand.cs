@@ -27,7 +27,8 @@ internal static class CheckCommand
         }
 
         WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
-        CheckAkka(configuration);
+        ClusterFiles.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model, DateTimeOffset.UtcNow);
+        CheckAkka(configuration, model);
         OwnTablesCheck? own = null;
         var describing = new List<Task<(IReadOnlyList<string> Plans, string? Warning)>>();
         if (!offline)
@@ -78,11 +79,11 @@ internal static class CheckCommand
     }
 
     // What a start would say of the operator's akka { }, at its place.
-    private static void CheckAkka(LoadedConfiguration configuration)
+    private static void CheckAkka(LoadedConfiguration configuration, PolicyServerModel model)
     {
         try
         {
-            AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString(configuration.Akka(LogSeverity.Notice)));
+            AkkaNetwork.SettingsFor(ConfigurationFactory.ParseString(configuration.Akka(LogSeverity.Notice)), model.Options.Cluster);
         }
         catch (ConfigurationException wrong)
         {

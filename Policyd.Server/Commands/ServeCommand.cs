@@ -35,6 +35,7 @@ internal sealed partial class ServeCommand(TextWriter error)
             FewConnections(logger, model.Options.MaxConnections, limit, room, needed + (long)model.Options.MaxConnections);
         }
 
+        ClusterFiles.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model, DateTimeOffset.UtcNow);
         (await OwnTablesCheck.LookAsync(model, s_tablesTime, cancellationToken)).AddTo(configuration.Document.Diagnostics, model);
         if (configuration.Document.Diagnostics.HasErrors)
         {

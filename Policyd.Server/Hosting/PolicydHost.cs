@@ -5,12 +5,14 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Akka.Actor;
 using Akka.Configuration;
+using Akka.Remote;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
+using Policyd.Actors.Network;
 using Policyd.Actors.Server;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
@@ -98,7 +100,7 @@ internal static partial class PolicydHost
         Console.SetOut(TextWriter.Null);
         try
         {
-            _ = host.Services.GetRequiredService<ActorSystem>(); // its own settings fail here, before anything is started
+            MakeSystem(host);
             await host.StartAsync(cancellationToken);
         }
         catch (Exception failure) when (Explained(failure) is { } explained)
@@ -112,11 +114,36 @@ internal static partial class PolicydHost
         }
     }
 
+    // Akka's own settings fail here, before anything is started, with whatever exception its code comes upon.
+    private static void MakeSystem(IHost host)
+    {
+        try
+        {
+            _ = host.Services.GetRequiredService<ActorSystem>();
+        }
+        catch (Exception failure) when (AkkaFault.Causes(failure).OfType<RemoteTransportException>().LastOrDefault() is { } bind
+            && AkkaFault.Causes(bind).OfType<SocketException>().LastOrDefault() is { } socket)
+        {
+            var message = $"{bind.Message.Split(". ")[0]}: {socket.Message}";
+            throw socket.SocketErrorCode switch
+            {
+                SocketError.AddressAlreadyInUse => new CommandException(ExitCode.OsError, message),
+                SocketError.AccessDenied => new CommandException(ExitCode.NoPermission, message),
+                _ => new ConfigurationException(message, failure),
+            };
+        }
+        catch (Exception failure)
+        {
+            throw AkkaFault.Of(failure);
+        }
+    }
+
     private static CommandException? Explained(Exception failure) => failure switch
     {
         ListenException { InnerException: UnauthorizedAccessException or SocketException { SocketErrorCode: SocketError.AccessDenied } } =>
             new CommandException(ExitCode.NoPermission, failure.Message),
         ListenException => new CommandException(ExitCode.OsError, failure.Message),
+        CommandException explained => explained,
         ConfigurationException => new CommandException(ExitCode.Config, $"akka {{ }}: {failure.Message}"),
         _ => null,
     };

@@ -55,7 +55,7 @@ public sealed class AkkaNetworkSpecs
         using var system = ActorSystem.Create("policyd", operators.WithFallback(quiet).WithFallback(AkkaNetwork.SettingsFor(operators)));
         var log = new LogCapture();
         Assert.False(AkkaNetwork.IsClustered(system));
-        AkkaNetwork.Tell(system, operators, log.CreateLogger("test"));
+        AkkaNetwork.Tell(system, operators, cluster: null, log.CreateLogger("test"));
         var line = Assert.Single(log.Containing("akka listens on akka.tcp://policyd@127.0.0.1:"));
         Assert.Contains("without TLS", line, StringComparison.Ordinal);
         await system.Terminate();
@@ -90,6 +90,19 @@ public sealed class AkkaNetworkSpecs
         await server.DisposeAsync();
         Assert.Null(handle.UnexpectedEnd);
         Assert.Empty(server.Log.Containing("cannot work without it"));
+    }
+
+    [Theory]
+    [InlineData("akka.tcp://other@192.0.2.1:4053", "off", "is a node of the actor system other; those of policyd are called policyd")]
+    [InlineData("akka.ssl.tcp://policyd@192.0.2.1:4053", "off", "must begin with akka.tcp://, because")]
+    [InlineData("akka.tcp://policyd@192.0.2.1:4053", "on", "must begin with akka.ssl.tcp://, because")]
+    [InlineData("akka.tcp://policyd@192.0.2.1", "off", "is not the address of a node")]
+    public void Seed_node_that_can_never_be_joined_is_an_error(string seed, string ssl, string expected)
+    {
+        var settings = ConfigurationFactory.ParseString(
+            $"akka {{ cluster.seed-nodes = [\"{seed}\"], remote.dot-netty.tcp.enable-ssl = {ssl} }}");
+        var error = Assert.Throws<ConfigurationException>(() => AkkaNetwork.SettingsFor(settings));
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -2,7 +2,7 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-/// <summary>What an operator writes in <c>policyd { cluster { } }</c>, through the real command: each mistake is told at its place.</summary>
+/// <summary>What an operator writes in <c>cluster { }</c>, through the real command: each mistake is told at its place.</summary>
 [ServerTest]
 public sealed class ClusterConfigurationSpecs : IDisposable
 {
@@ -95,12 +95,70 @@ public sealed class ClusterConfigurationSpecs : IDisposable
             result.Error.TrimEnd('\n').Split('\n').Select(line => line[_folder["policyd.hocon"].Length..]));
     }
 
+    [Theory]
+    [InlineData("none", "0", null)]
+    [InlineData("expired", "0", "certificate: warning: cluster: tls: certificate: the certificate in * expired at ")]
+    [InlineData("soon", "0", "certificate: warning: cluster: tls: certificate: the certificate in * expires at ")]
+    [InlineData("foreign", "78", "certificate: cluster: tls: certificate: the certificate in * is not issued by an authority of ca_file; ")]
+    [InlineData("name", "78", "certificate: cluster: tls: certificate: the certificate in * is for mail.example.org, which is none")]
+    [InlineData("key", "78", "key: cluster: tls: key: the key in * does not belong to the first certificate in ")]
+    [InlineData("missing", "78", "ca_file: cluster: tls: ca_file: there is no file *")]
+    [InlineData("no key", "78", "key: cluster: tls: key: * holds no private key in PEM format")]
+    [InlineData("password", "78", "key: cluster: tls: key: the key in * has a password; store it without one")]
+    [InlineData("no certificate", "78", "certificate: cluster: tls: certificate: * holds no certificate in PEM format")]
+    public async Task File_of_TLS_is_judged_as_the_other_nodes_judge_it(string kind, string code, string? expected)
+    {
+        using var authority = new TestAuthority();
+        using var foreign = new TestAuthority();
+        var (certificate, key) = (kind == "foreign" ? foreign : authority).Issue(
+            [kind == "name" ? "mail.example.org" : "mx1.example.org"],
+            until: kind switch { "expired" => TimeSpan.FromHours(-1), "soon" => TimeSpan.FromDays(5), _ => null });
+        (certificate, key) = kind switch
+        {
+            "key" => (certificate, foreign.Issue(["mx1.example.org"]).Key),
+            "no key" => (certificate, certificate),
+            "password" => (certificate, "-----BEGIN ENCRYPTED PRIVATE KEY-----\n-----END ENCRYPTED PRIVATE KEY-----\n"),
+            "no certificate" => ("", key),
+            _ => (certificate, key),
+        };
+        var ca = kind == "missing" ? _folder["gone.pem"] : _folder.Write("ca.pem", authority.Pem);
+        var cluster = $$"""
+            listen = "10.0.0.1:4053", db = db, tls {
+              certificate = "{{_folder.Write("node.pem", certificate)}}"
+              key = "{{_folder.Write("node.key", key)}}"
+              ca_file = "{{ca}}"
+              names = "mx*.example.org"
+            }
+            """;
+        var result = await CheckAsync(cluster);
+        Assert.Equal(code, $"{result.ExitCode}");
+        var lines = result.Error.Split('\n').Where(line => line.Contains("cluster: tls", StringComparison.Ordinal)).ToList();
+        if (expected is null)
+        {
+            Assert.Empty(lines);
+            return;
+        }
+
+        // The options are in lines 5 to 7; the file that is at fault is the one that its message names first.
+        var (option, message) = (expected[..expected.IndexOf(':')], expected[(expected.IndexOf(':') + 2)..]);
+        var (line, file) = option switch
+        {
+            "certificate" => ("5:17", "node.pem"),
+            "key" => ("6:9", "node.key"),
+            _ => ("7:13", "gone.pem"),
+        };
+        var shown = $"{_folder["policyd.hocon"]}:{line}: {message.Replace("*", _folder[file], StringComparison.Ordinal)}";
+        Assert.StartsWith(shown, Assert.Single(lines), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Dump_shows_the_options_and_hides_no_path()
     {
         var result = await Command.RunAsync("", "dump", "-c", Write($"listen = \"10.0.0.1:4053\", db = db, {Tls}"));
         Assert.Equal((0, ""), (result.ExitCode, result.Error));
-        foreach (var line in (string[])["  cluster", "    listen = 10.0.0.1:4053", "    tls", "      key = /k", "      names = mx*.example.org"])
+        string[] expected =
+            ["  cluster", "    listen = 10.0.0.1:4053", "    tls", "      key = /k", "      names = mx*.example.org"];
+        foreach (var line in expected)
         {
             Assert.Contains(result.Output.Split('\n'), shown => shown.StartsWith(line, StringComparison.Ordinal));
         }
