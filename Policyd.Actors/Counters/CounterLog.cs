@@ -33,6 +33,12 @@ internal static partial class CounterLog
     public static partial void CannotWrite(ILogger logger, string connection, string reason);
 
     [LoggerMessage(
+        EventId = 190,
+        Level = LogLevel.Error,
+        Message = "{Connection}: counters are not written any more; they are kept until this node is a member again: {Reason}")]
+    public static partial void Fenced(ILogger logger, string connection, string reason);
+
+    [LoggerMessage(
         EventId = 18,
         Level = LogLevel.Error,
         Message = "{Connection}: counters of {Table} cannot be written; they are kept in memory and retried: {Reason}")]

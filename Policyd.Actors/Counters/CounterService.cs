@@ -69,7 +69,8 @@ internal sealed class CounterService
         CounterSettings settings,
         ILogger logger,
         Func<string, SpoolPlace, ConnectionSpool>? spoolOf = null,
-        SpoolPlace? place = null)
+        SpoolPlace? place = null,
+        Action<string>? onFenced = null)
     {
         var clustered = AkkaNetwork.IsClustered(system);
         var connections = new Dictionary<string, CounterConnection>();
@@ -85,7 +86,7 @@ internal sealed class CounterService
             connections.Add(name, new CounterConnection(
                 prepared,
                 system.ActorOf(
-                    CounterWriterActor.Props(prepared, writing, logger, spool).WithDispatcher(SenderDispatcher.Of(system).Id),
+                    CounterWriterActor.Props(prepared, writing, logger, spool, onFenced).WithDispatcher(SenderDispatcher.Of(system).Id),
                     "counter-writer-" + Uri.EscapeDataString(name)),
                 system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name))));
         }

@@ -26,10 +26,18 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
     private readonly MissedAnswers _notSpooled;
     private readonly ConnectionSpool? _spool;
     private readonly SpoolFile? _file;
+    private readonly Action<string>? _onFenced;
     private Task _spooling = Task.CompletedTask;
 
-    public CounterWriterActor(PreparedStore store, CounterWriterSettings settings, ILogger logger, ConnectionSpool? spool)
+    /// <param name="store">The store.</param>
+    /// <param name="settings">The settings.</param>
+    /// <param name="logger">The log.</param>
+    /// <param name="spool">Where adds wait for the database; null: in memory alone.</param>
+    /// <param name="onFenced">Told once, and why, when the others of the cluster have fenced this node.</param>
+    public CounterWriterActor(
+        PreparedStore store, CounterWriterSettings settings, ILogger logger, ConnectionSpool? spool, Action<string>? onFenced)
     {
+        _onFenced = onFenced;
         var node = Guid.NewGuid();
         (_store, _settings, _logger, _spool) = (store, settings with { Spools = spool is not null }, logger, spool);
         _file = spool?.NewFile(node);
@@ -42,8 +50,13 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(PreparedStore store, CounterWriterSettings settings, ILogger logger, ConnectionSpool? spool = null) =>
-        Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings, logger, spool));
+    public static Props Props(
+        PreparedStore store,
+        CounterWriterSettings settings,
+        ILogger logger,
+        ConnectionSpool? spool = null,
+        Action<string>? onFenced = null) =>
+        Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings, logger, spool, onFenced));
 
     public void Commit(CounterCommit commit) => Run(ct => _store.CommitAsync(commit, ct), static totals => new Committed(totals));
 
@@ -86,6 +99,11 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
             case WriterEvent.WentAway away:
                 CounterLog.CannotWrite(_logger, _settings.Connection, away.Reason);
                 _deferred.Told();
+                break;
+            case WriterEvent.WasFenced fenced:
+                CounterLog.Fenced(_logger, _settings.Connection, fenced.Reason);
+                _deferred.Told();
+                _onFenced?.Invoke(fenced.Reason);
                 break;
             case WriterEvent.CameBack:
                 CounterLog.WritesBack(_logger, _settings.Connection, _deferred.Total);

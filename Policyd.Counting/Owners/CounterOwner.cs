@@ -260,7 +260,7 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
             }
         }
 
-        add.Admission = null;
+        (add.WasAdmitted, add.Admission) = (add.Admission is not null, null);
         add.Trace = _ledger.Add(add.Window, add.Amounts, add.Mail, time.CountsUntil);
         Write(add);
     }

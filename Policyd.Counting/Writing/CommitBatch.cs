@@ -107,6 +107,25 @@ internal sealed class CommitBatch
         return true;
     }
 
+    /// <summary>
+    /// Has a mail that was let in checked again, and takes its add out. False for one that nobody waits for any more: it went on, and is to
+    /// be counted.
+    /// </summary>
+    public bool TryMakeStale(AddOperation add)
+    {
+        if (!add.WasAdmitted
+            || add.IsResend
+            || Find(add)?.Contains(add) != true
+            || !(add.TryAnswer(CounterAnswer.Stale) || add.IsOfAnotherNode))
+        {
+            return false;
+        }
+
+        Find(add)!.Remove(add);
+        Withdraw(add);
+        return true;
+    }
+
     /// <summary>Takes a write out that is answered already. A resend has put nothing in.</summary>
     public void Withdraw(WriteOperation write)
     {
@@ -283,12 +302,12 @@ internal sealed class CommitBatch
     /// The database is away, and a mail does not wait for it: those who wait are answered, and the adds stay in the batch. Returns how many
     /// were waiting.
     /// </summary>
-    public int AnswerDeferred()
+    public int AnswerDeferred(in CounterAnswer answer)
     {
         var answered = 0;
         foreach (var row in _rows.Values)
         {
-            answered += row.AnswerDeferred();
+            answered += row.AnswerDeferred(answer);
         }
 
         TellAway();
@@ -418,6 +437,38 @@ internal sealed class CommitBatch
 
         public bool IsFirst(WriteOperation write) => _first == write;
 
+        public bool Contains(WriteOperation write)
+        {
+            var one = _first;
+            while (one is not null && one != write)
+            {
+                one = one.NextOfRow;
+            }
+
+            return one is not null;
+        }
+
+        public void Remove(WriteOperation write)
+        {
+            if (_first == write)
+            {
+                (_first, _last) = (write.NextOfRow, write.NextOfRow is null ? null : _last);
+            }
+            else
+            {
+                var before = _first!;
+                while (before.NextOfRow != write)
+                {
+                    before = before.NextOfRow!;
+                }
+
+                before.NextOfRow = write.NextOfRow;
+                _last = _last == write ? before : _last;
+            }
+
+            write.NextOfRow = null;
+        }
+
         public bool TryAnswerFirst(WriteOperation write, in CounterAnswer answer)
         {
             if (_first != write)
@@ -439,13 +490,13 @@ internal sealed class CommitBatch
             IsWithdrawn = Delta == default && !IsAbsolute && _first is null;
         }
 
-        public int AnswerDeferred()
+        public int AnswerDeferred(in CounterAnswer answer)
         {
             RetractResent();
             var answered = 0;
             for (var write = _first; write is not null; write = write.NextOfRow)
             {
-                write.TryAnswer(CounterAnswer.Deferred);
+                write.TryAnswer(answer);
                 answered++;
             }
 

@@ -63,6 +63,12 @@ internal sealed class CounterWriter
     /// <summary>Whether mails are answered before they are counted, since the database is away.</summary>
     public bool IsAway { get; private set; }
 
+    /// <summary>
+    /// Whether the others of the cluster have fenced this node. Nothing is written any more: what waits, and what still comes, is kept in
+    /// the spool, which the next life hands to the owners of then.
+    /// </summary>
+    public bool IsFenced => _step == WriterStep.Fenced;
+
     /// <summary>Why it is away, or what it last said.</summary>
     public string Reason { get; private set; } = string.Empty;
 
@@ -121,6 +127,7 @@ internal sealed class CounterWriter
     /// <param name="error">Why not; null when it is.</param>
     public void OnSpooled(string? error)
     {
+        var deferred = Kept;
         var (answered, refused) = (0, 0);
         var pending = Pending.ToList();
         foreach (var write in _spool.End())
@@ -131,7 +138,7 @@ internal sealed class CounterWriter
             }
             else
             {
-                answered += pending.Exists(batch => batch.TryAnswer(write, CounterAnswer.Deferred)) ? 1 : 0;
+                answered += pending.Exists(batch => batch.TryAnswer(write, deferred)) ? 1 : 0;
             }
         }
 
@@ -144,6 +151,10 @@ internal sealed class CounterWriter
 
         SpoolNext();
         EmptySpool();
+        if (IsFenced && !_spool.IsBusy)
+        {
+            AnswerFlushes(isWritten: false);
+        }
     }
 
     /// <summary>An owner asks to be told when all that it has handed over is committed.</summary>
@@ -153,6 +164,11 @@ internal sealed class CounterWriter
         if (!question.IsPatient && (IsAway || refused is not null))
         {
             question.Owner.TellSettled(question.Number, isSettled: false);
+        }
+        else if (IsFenced)
+        {
+            // Its key goes to another node, which does not get what is kept here from the database.
+            question.Owner.TellSettled(question.Number, isSettled: true);
         }
         else if ((refused is { IsEmpty: false } ? refused : LastPending()) is { } batch)
         {
@@ -266,6 +282,9 @@ internal sealed class CounterWriter
             case CounterStoreFailure.AlreadyCommitted:
                 OnLookedUp(isCommitted: true);
                 return;
+            case CounterStoreFailure.Fenced:
+                OnFenced(message);
+                return;
             case CounterStoreFailure.Conflict when ++_conflicts % ConflictsInARow != 0:
                 CounterMetrics.Conflicts.Add(1);
                 Attempt();
@@ -346,11 +365,14 @@ internal sealed class CounterWriter
             _effects.LimitFlush(_settings.LastChance);
         }
 
-        AnswerFlushes();
+        AnswerFlushes(isWritten: !IsFenced || _spool.IsBusy);
     }
 
     /// <summary>A flush is not waited for any longer.</summary>
     public void OnFlushTooLate() => AnswerFlushes(isWritten: false);
+
+    /// <summary>How a write is answered that is kept.</summary>
+    private CounterAnswer Kept => IsFenced ? CounterAnswer.DeferredByFence : CounterAnswer.Deferred;
 
     private CommitBatch? LastPending() =>
         !_gathering.IsEmpty ? _gathering : _parts.Count > 0 ? _parts.Last() : _attempt;
@@ -404,14 +426,14 @@ internal sealed class CounterWriter
     {
         if (!_settings.Spools)
         {
-            _effects.Deferred(batch.AnswerDeferred(), Reason);
+            _effects.Deferred(batch.AnswerDeferred(Kept), Reason);
             return;
         }
 
         batch.TellAway();
         foreach (var write in batch.Unspooled())
         {
-            _spool.Add(batch, write, batch == _attempt ? _sequence : 0);
+            _spool.Add(batch, write, batch == _attempt && !IsFenced ? _sequence : 0);
         }
 
         SpoolNext();
@@ -419,6 +441,12 @@ internal sealed class CounterWriter
 
     private void Defer(CommitBatch batch, WriteOperation write)
     {
+        if (IsFenced && write is AddOperation add && batch.TryMakeStale(add))
+        {
+            Forget(add);
+            return;
+        }
+
         if (!_settings.Spools)
         {
             Defer(batch);
@@ -699,6 +727,42 @@ internal sealed class CounterWriter
         Next();
     }
 
+    /// <summary>
+    /// For good. Of the commit that was refused it is certain that it is not in the database. Mails whose chain can run again are not kept:
+    /// they are checked anew, by who counts them now.
+    /// </summary>
+    private void OnFenced(string reason)
+    {
+        _effects.EndWait();
+        EndDoubt();
+        (_step, IsAway, Reason) = (WriterStep.Fenced, true, reason);
+        _effects.Say(new WriterEvent.WasFenced(reason));
+        if (_attempt is { IsFollowUp: true } written)
+        {
+            // It is in the database; only its totals will not be known.
+            _attempt = null;
+            _effects.Deferred(written.AnswerDeferred(Kept), reason);
+            written.SettleAllBut([]);
+        }
+
+        foreach (var batch in Pending)
+        {
+            foreach (var add in batch.Unspooled().OfType<AddOperation>().ToList())
+            {
+                if (batch.TryMakeStale(add))
+                {
+                    Forget(add);
+                }
+            }
+
+            Defer(batch);
+            batch.SettleAllBut([]);
+        }
+
+        AnswerQuestions();
+        AnswerFlushes(isWritten: _spool.IsBusy);
+    }
+
     /// <summary>Those of which all is written are told so; and all the others, when it cannot be written, that it is not.</summary>
     private void AnswerFlushes(bool isWritten = true)
     {
@@ -752,4 +816,7 @@ internal enum WriterStep
 
     /// <summary>It has failed, and waits until it tries again.</summary>
     Pausing,
+
+    /// <summary>It will write nothing any more.</summary>
+    Fenced,
 }

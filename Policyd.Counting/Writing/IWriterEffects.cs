@@ -73,6 +73,9 @@ internal abstract record WriterEvent
     /// <summary>The spool took nothing, so that so many were not counted.</summary>
     public sealed record NotSpooled(string Reason, int Writes) : WriterEvent;
 
+    /// <summary>The others of the cluster have fenced this node: it writes nothing any more.</summary>
+    public sealed record WasFenced(string Reason) : WriterEvent;
+
     /// <summary>It takes that table again.</summary>
     public sealed record TableTaken(string Table) : WriterEvent;
 }

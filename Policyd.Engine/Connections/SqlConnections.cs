@@ -1,6 +1,8 @@
 using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCluster;
 using Policyd.Backends.SqlCounters;
+using Policyd.Counting.Clustering;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Sql;
 
@@ -41,6 +43,10 @@ public sealed class SqlConnections : IAsyncDisposable
     /// <summary>The counter tables of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
     public ICounterStore CounterStore(string name) => _stores[name].Value;
+
+    /// <summary>The members of a cluster in a connection's database, for one life of a member.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public IClusterDirectory ClusterDirectory(string name) => new SqlClusterDirectory(Own(name));
 
     /// <summary>What a start would do to a group of the server's own tables on a connection; empty when they are ready.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>

@@ -86,6 +86,12 @@ public sealed class PolicyServerModel
     public IReadOnlyDictionary<string, ICounterStore> CounterStores => CounterTables.Select(use => use.Connection).Distinct().ToDictionary(
         name => name, name => Options.Cluster is null ? Sql.CounterStore(name) : new FencedCounterStore(Sql.CounterStore(name)));
 
+    /// <summary>What the members of the cluster know of one another, for one life of a member.</summary>
+    /// <exception cref="InvalidOperationException">The configuration has no cluster.</exception>
+    public IClusterDirectory ClusterDirectory() => Options.Cluster is { } cluster
+        ? Sql.ClusterDirectory(cluster.Db)
+        : throw new InvalidOperationException("the configuration has no cluster");
+
     /// <summary>The statements that the operator has written, each with its place.</summary>
     public IReadOnlyList<ConfiguredStatement> Statements { get; }
 

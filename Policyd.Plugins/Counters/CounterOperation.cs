@@ -187,6 +187,11 @@ public sealed class AddOperation : WriteOperation
     /// <summary>Whether it came from another node, which sends it until it is acknowledged.</summary>
     internal bool IsOfAnotherNode { get; init; }
 
+    /// <summary>
+    /// Whether such checks let it in, also when its owner has taken it: where it cannot be counted the chain may run again.
+    /// </summary>
+    internal bool WasAdmitted { get; set; }
+
     /// <summary>Whether its owner knows by now whether its request is counted.</summary>
     internal bool WasLookedUp { get; set; }
 
