@@ -140,6 +140,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             }
             else if (add.Answer.State == CounterState.Stale)
             {
+                AccountingMetrics.Stale.Add(1, new KeyValuePair<string, object?>("plugin", Name));
                 if (context.TryRunAgain())
                 {
                     Log(context, $"{add.Key.Table}: full by now, since the counter has another owner; the chain runs again");
@@ -212,7 +213,8 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
                 $"{add.Key.Table}: the counters {Waited.TimedOut(context.Clock, since)}; mail goes on and is counted later");
         }
 
-        Log(context, $"{add.Key.Table}: answered before the mail was counted");
+        AccountingMetrics.Unconfirmed(Name, add.Answer);
+        Log(context, $"{add.Key.Table}: answered before the mail was counted ({add.Answer.Reason.Describe()})");
     }
 
     /// <summary>

@@ -150,8 +150,8 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         var admission = AdmissionOf(question, metric, threshold.Value);
         if (admission.State == CounterState.Unavailable)
         {
-            Log(context, $"{field} {key.Key}: the counter is unknown");
-            QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name));
+            Log(context, $"{field} {key.Key}: the counter is unknown ({admission.Reason.Describe()})");
+            QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name), admission.Reason.Tag());
             if (Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase))
             {
                 return PluginResult.Continue;

@@ -43,7 +43,8 @@ internal sealed class CounterLoaderActor : ReceiveActor, IWithTimers
         _logger = logger;
         _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
         _watch = new StoreWatch(settings, this, logger);
-        _refused = new MissedAnswers(settings.Connection, "requests answered as unavailable", logger);
+        _refused = new MissedAnswers(
+            settings.Connection, "requests answered as unavailable", CounterReason.Database, CounterMetrics.Unavailable, logger);
         Receive<Load>(OnLoad);
         Receive<QueryDone>(OnDone);
         Receive<QueryFailed>(OnFailed);

@@ -29,8 +29,8 @@ internal static partial class CounterLog
     [LoggerMessage(
         EventId = 17,
         Level = LogLevel.Error,
-        Message = "{Connection}: counters cannot be written; they are kept in memory and retried: {Reason}")]
-    public static partial void CannotWrite(ILogger logger, string connection, string reason);
+        Message = "{Connection}: counters cannot be written; they are kept in {Place} and retried: {Reason}")]
+    public static partial void CannotWrite(ILogger logger, string connection, string place, string reason);
 
     [LoggerMessage(
         EventId = 190,
@@ -41,8 +41,8 @@ internal static partial class CounterLog
     [LoggerMessage(
         EventId = 18,
         Level = LogLevel.Error,
-        Message = "{Connection}: counters of {Table} cannot be written; they are kept in memory and retried: {Reason}")]
-    public static partial void CannotWriteTable(ILogger logger, string connection, string table, string reason);
+        Message = "{Connection}: counters of {Table} cannot be written; they are kept in {Place} and retried: {Reason}")]
+    public static partial void CannotWriteTable(ILogger logger, string connection, string table, string place, string reason);
 
     [LoggerMessage(
         EventId = 19,
@@ -70,8 +70,8 @@ internal static partial class CounterLog
             + "requests were answered as unavailable")]
     public static partial void ReadsBack(ILogger logger, string connection, string table, long requests);
 
-    [LoggerMessage(EventId = 24, Level = LogLevel.Warning, Message = "{Connection}: {More} more {What}: {Reason}")]
-    public static partial void Missed(ILogger logger, string connection, long more, string what, string reason);
+    [LoggerMessage(EventId = 24, Level = LogLevel.Warning, Message = "{Connection}: {More} more {What} ({Why}): {Reason}")]
+    public static partial void Missed(ILogger logger, string connection, long more, string what, string why, string reason);
 
     [LoggerMessage(
         EventId = 25,

@@ -22,7 +22,7 @@ public sealed class CounterOperations
     {
         var inspect = await RunAsync(new InspectOperation(key, window), ct).ConfigureAwait(false);
         return inspect.IsAnswered
-            ? new InspectedCounter(inspect.Answer.State, inspect.Answer.Total, inspect.Reserved, inspect.Mails)
+            ? new InspectedCounter(inspect.Answer.State, inspect.Answer.Reason, inspect.Answer.Total, inspect.Reserved, inspect.Mails)
             : null;
     }
 
@@ -33,7 +33,7 @@ public sealed class CounterOperations
         CounterKey key, CounterWindow window, CounterAmounts amounts, CounterSums which, CancellationToken ct)
     {
         var set = await RunAsync(new SetSumsOperation(key, window, amounts, which), ct).ConfigureAwait(false);
-        return set.IsAnswered ? new ChangedCounter(set.Answer.State, set.Before, set.Answer.Total) : null;
+        return set.IsAnswered ? new ChangedCounter(set.Answer.State, set.Answer.Reason, set.Before, set.Answer.Total) : null;
     }
 
     /// <summary>
@@ -53,6 +53,22 @@ public sealed class CounterOperations
         }
     }
 
+    /// <summary>What of this node waits for the database; null when the writer does not answer in time.</summary>
+    public async Task<DeferredCounts?> DeferredAsync(string connection, TimeSpan timeout)
+    {
+        try
+        {
+            var deferred = await _node.Writer(connection)
+                .Ask<CounterWriterProtocol.DeferredMails>(new CounterWriterProtocol.CountDeferred(), timeout)
+                .ConfigureAwait(false);
+            return new DeferredCounts(deferred.Mails, deferred.Spooled, deferred.Reason);
+        }
+        catch (AskTimeoutException)
+        {
+            return null;
+        }
+    }
+
     private async ValueTask<T> RunAsync<T>(T operation, CancellationToken ct)
         where T : CounterOperation
     {
@@ -65,13 +81,22 @@ public sealed class CounterOperations
 
 /// <summary>What an operator sees of a counter.</summary>
 /// <param name="State">How sure the sums are.</param>
+/// <param name="Reason">Why they are not known.</param>
 /// <param name="Total">The sums.</param>
 /// <param name="Reserved">What mails that are not counted yet hold beside them.</param>
 /// <param name="Mails">How many mails those are.</param>
-public sealed record InspectedCounter(CounterState State, CounterAmounts Total, CounterAmounts Reserved, int Mails);
+public sealed record InspectedCounter(
+    CounterState State, CounterReason Reason, CounterAmounts Total, CounterAmounts Reserved, int Mails);
 
 /// <summary>What an operator's set did.</summary>
 /// <param name="State">Deferred: it is kept, and written when the database is back; unavailable: nothing was changed.</param>
+/// <param name="Reason">Why it is not made.</param>
 /// <param name="Before">The sums before it.</param>
 /// <param name="After">The sums after it.</param>
-public sealed record ChangedCounter(CounterState State, CounterAmounts Before, CounterAmounts After);
+public sealed record ChangedCounter(CounterState State, CounterReason Reason, CounterAmounts Before, CounterAmounts After);
+
+/// <summary>Mails of this node that were answered and are not in the database yet, since it is away or refuses their table.</summary>
+/// <param name="Mails">How many.</param>
+/// <param name="Spooled">How many of them are in the spool.</param>
+/// <param name="Reason">What the database last said.</param>
+public sealed record DeferredCounts(long Mails, long Spooled, string Reason);

@@ -42,13 +42,20 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
         (_store, _settings, _logger, _spool) = (store, settings with { Spools = spool is not null }, logger, spool);
         _file = spool?.NewFile(node);
         _watch = new StoreWatch(settings, this, logger);
-        _deferred = new MissedAnswers(settings.Connection, "mails answered before they were counted", logger);
+        _deferred = new MissedAnswers(
+            settings.Connection, "mails answered before they were counted", CounterReason.Database, CounterMetrics.Deferred, logger);
         _notSpooled = new MissedAnswers(
-            settings.Connection, "counts refused, since the database is away and the spool takes nothing", logger);
+            settings.Connection,
+            "counts refused, since the database is away and the spool takes nothing",
+            CounterReason.Spool,
+            CounterMetrics.Unavailable,
+            logger);
         _writer = new CounterWriter(node, _settings, this);
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
+
+    private string Place => _spool is null ? "memory" : "the spool";
 
     public static Props Props(
         PreparedStore store,
@@ -97,7 +104,7 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
         switch (what)
         {
             case WriterEvent.WentAway away:
-                CounterLog.CannotWrite(_logger, _settings.Connection, away.Reason);
+                CounterLog.CannotWrite(_logger, _settings.Connection, Place, away.Reason);
                 _deferred.Told();
                 break;
             case WriterEvent.WasFenced fenced:
@@ -112,7 +119,7 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
             case WriterEvent.TableRefused refused:
                 if (refused.IsNew)
                 {
-                    CounterLog.CannotWriteTable(_logger, _settings.Connection, refused.Table, refused.Reason);
+                    CounterLog.CannotWriteTable(_logger, _settings.Connection, refused.Table, Place, refused.Reason);
                 }
 
                 _deferred.Told();
@@ -126,8 +133,14 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
         }
     }
 
-    // Before the first add: a request that an earlier run has answered may be asked again.
-    protected override void PreStart() => _writer.Remember(_spool?.TakeFormerRequestIds() ?? []);
+    // Before the first add is written: a request that an earlier run has answered may be asked again. A slow disk holds up no actor.
+    protected override void PreStart()
+    {
+        if (_spool is { } spool)
+        {
+            Task.Run(spool.TakeFormerRequestIds).PipeTo(Self, Self, static ids => new FormerRead(ids), static cause => new Failed(cause));
+        }
+    }
 
     protected override void PostStop()
     {
@@ -151,6 +164,13 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
                 break;
             case SettledQuestion question:
                 _writer.OnAskWhenSettled(question);
+                break;
+            case FormerRead former:
+                _writer.OnFormerRead(former.RequestIds);
+                break;
+            case CountDeferred:
+                var deferred = _writer.CountDeferred();
+                Sender.Tell(new DeferredMails(deferred.Mails, deferred.Spooled, _writer.Reason));
                 break;
             case KeysMoved:
                 _writer.OnKeysMoved();
@@ -249,6 +269,8 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
         var token = _stopped.Token;
         Task.Run(() => step(token), token).PipeTo(Self, Self, done, static cause => new Failed(cause));
     }
+
+    private sealed record FormerRead(IReadOnlyList<UInt128> RequestIds) : INoSerializationVerificationNeeded;
 
     private sealed record LookedUp(bool IsCommitted) : INoSerializationVerificationNeeded;
 

@@ -35,6 +35,15 @@ internal static class CounterWriterProtocol
         public static readonly KeysMoved Instance = new();
     }
 
+    /// <summary>Answered with <see cref="DeferredMails"/>.</summary>
+    public sealed record CountDeferred : INoSerializationVerificationNeeded;
+
+    /// <summary>How many mails were answered and are not written, since the database is away or refuses their table.</summary>
+    /// <param name="Mails">How many.</param>
+    /// <param name="Spooled">How many of them are in the spool.</param>
+    /// <param name="Reason">What the database last said.</param>
+    public sealed record DeferredMails(long Mails, long Spooled, string Reason) : INoSerializationVerificationNeeded;
+
     /// <summary>
     /// Answered with <see cref="Flushed"/> when all that was added before is written, or the database has turned out to be away.
     /// </summary>

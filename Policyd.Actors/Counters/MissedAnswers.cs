@@ -1,4 +1,6 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Counters;
@@ -8,8 +10,10 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 /// <param name="connection">The connection's name.</param>
 /// <param name="what">What happened to them.</param>
+/// <param name="why">Why.</param>
+/// <param name="metric">Counts them.</param>
 /// <param name="logger">The log.</param>
-internal sealed class MissedAnswers(string connection, string what, ILogger logger)
+internal sealed class MissedAnswers(string connection, string what, CounterReason why, Counter<long> metric, ILogger logger)
 {
     private readonly LogThrottle _lines = new(TimeProvider.System);
     private long _untold;
@@ -18,6 +22,8 @@ internal sealed class MissedAnswers(string connection, string what, ILogger logg
     public long Total { get; private set; }
 
     /// <summary>So many more.</summary>
+    /// <param name="answers">How many.</param>
+    /// <param name="reason">What the database or the disk says.</param>
     public void Add(int answers, string reason)
     {
         if (answers == 0)
@@ -25,11 +31,12 @@ internal sealed class MissedAnswers(string connection, string what, ILogger logg
             return;
         }
 
+        metric.Add(answers, why.Tag());
         Total += answers;
         _untold += answers;
         if (_lines.Enter(out _))
         {
-            CounterLog.Missed(logger, connection, _untold, what, reason);
+            CounterLog.Missed(logger, connection, _untold, what, why.Name(), reason);
             _untold = 0;
         }
     }

@@ -20,8 +20,7 @@ internal sealed class CounterWriter
     private readonly IWriterEffects _effects;
     private readonly CounterWriterSettings _settings;
     private readonly Guid _node;
-    private readonly ResendFilter _resends;
-    private readonly Dictionary<Guid, long> _seenCommits = [];
+    private readonly CountedRequests _counted;
     private readonly QuarantinedTables _quarantined;
     private readonly ExponentialDelay _backOff;
     private readonly Queue<CommitBatch> _parts = new();
@@ -39,10 +38,7 @@ internal sealed class CounterWriter
     private long _sequence;
     private int _conflicts;
     private int _faults;
-    private bool _idsKnown;
     private bool _isSilent;
-    private bool _knowsFormerIds = true;
-    private DateTimeOffset _formerIdsUntil = DateTimeOffset.MinValue;
     private string? _said;
 
     /// <param name="node">A fresh id of this life of the writer.</param>
@@ -53,8 +49,9 @@ internal sealed class CounterWriter
         (_node, _settings, _effects) = (node, settings, effects);
         _backOff = new ExponentialDelay(settings.FirstBackOff, settings.LongestBackOff);
         _quarantined = new QuarantinedTables(settings);
-        _resends = new ResendFilter(settings.ResendWindow, settings.MaxPending);
+        _counted = new CountedRequests(node, settings);
         _spool = new SpoolQueue(settings.Clock);
+        _step = settings.Spools ? WriterStep.ReadingSpools : WriterStep.Idle;
     }
 
     /// <summary>What it is doing.</summary>
@@ -90,7 +87,12 @@ internal sealed class CounterWriter
     /// <summary>An owner hands a write over.</summary>
     public void OnWrite(WriteOperation write)
     {
-        var isResend = IsResend(write);
+        if (write.FormerId is not null)
+        {
+            LookForFormerIds();
+        }
+
+        var isResend = _counted.Take(write);
         if (isResend)
         {
             CounterMetrics.Resends.Add(1);
@@ -113,14 +115,31 @@ internal sealed class CounterWriter
         NextIfIdle();
     }
 
-    /// <summary>Requests that an earlier life has counted, and only its spool knows of.</summary>
-    public void Remember(IEnumerable<UInt128> requestIds)
+    /// <summary>
+    /// The spools of earlier lives are read: these requests are counted, and perhaps only the spools know it. What has gathered meanwhile
+    /// is written from now on, without what of it is known now.
+    /// </summary>
+    public void OnFormerRead(IReadOnlyList<UInt128> requestIds)
     {
-        var now = _settings.Steady.Now;
-        foreach (var id in requestIds)
+        Retract(_counted.Learn(requestIds));
+        _step = WriterStep.Idle;
+        Next();
+    }
+
+    /// <summary>How many mails were answered and are not written, and how many of them are in the spool.</summary>
+    public (long Mails, long Spooled) CountDeferred()
+    {
+        var (mails, spooled) = (0L, 0L);
+        foreach (var batch in Pending)
         {
-            _resends.TryAdd(id, now);
+            foreach (var part in batch.Unwritten.Where(part => IsAway || _quarantined.IsQuarantined(part.Table)))
+            {
+                mails += part.Mails;
+                spooled += batch.IsSpooled(part.Table) ? part.Mails : 0;
+            }
         }
+
+        return (mails, spooled);
     }
 
     /// <summary>A group is in the spool, or could not be written.</summary>
@@ -183,7 +202,7 @@ internal sealed class CounterWriter
     /// <summary>
     /// Keys have come to this node whose requests another node may have counted: their ids are read before the next commit.
     /// </summary>
-    public void OnKeysMoved() => _idsKnown = false;
+    public void OnKeysMoved() => _counted.IsComplete = false;
 
     /// <summary>
     /// Answered from memory where that is enough. Where the database must be asked the question waits for the commit that is under way:
@@ -191,7 +210,7 @@ internal sealed class CounterWriter
     /// </summary>
     public void OnFind(FindCountedOperation find)
     {
-        if (IsAway || _idsKnown || IsCounted(find))
+        if (IsAway || _counted.IsComplete || _counted.Holds(find))
         {
             Answer(find);
             return;
@@ -204,7 +223,8 @@ internal sealed class CounterWriter
     /// <summary>The ids that others have committed.</summary>
     public void OnIdsRead(IReadOnlyList<CommittedIds> commits)
     {
-        Learn(commits);
+        Retract(_counted.Learn(commits));
+        LookForFormerIds();
         if (_step == WriterStep.ReadingForQuestions)
         {
             EndQuestions();
@@ -377,47 +397,21 @@ internal sealed class CounterWriter
     private CommitBatch? LastPending() =>
         !_gathering.IsEmpty ? _gathering : _parts.Count > 0 ? _parts.Last() : _attempt;
 
-    private bool IsResend(WriteOperation write)
-    {
-        var now = _settings.Steady.Now;
-        if (write.FormerId is { } former)
-        {
-            LookForFormerIds(now);
-            if (_resends.HoldsCount(former))
-            {
-                return true;
-            }
-        }
-
-        return write.RequestId is { } id && !_resends.TryAdd(id, now);
-    }
-
     /// <summary>Says when ids of version 1 come to be known, and when the last of them is forgotten.</summary>
-    private void LookForFormerIds(DateTimeOffset now)
+    private void LookForFormerIds()
     {
-        var areKnown = !_idsKnown || now < _formerIdsUntil;
-        if (areKnown != _knowsFormerIds)
+        if (_counted.TakeChangeOfFormerIds() is { } areKnown)
         {
-            _knowsFormerIds = areKnown;
             _effects.RememberFormerIds(areKnown);
         }
     }
 
-    private bool IsCounted(FindCountedOperation find)
-    {
-        foreach (var id in find.RequestIds)
-        {
-            if (_resends.Holds(id))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
+    /// <summary>What others have counted is counted: it is taken out of what is not written yet.</summary>
+    private void Retract(HashSet<UInt128> counted) =>
+        CounterMetrics.Resends.Add(Pending.Sum(batch => batch.Retract(counted.Contains)));
 
     private void Answer(FindCountedOperation find) =>
-        find.TryAnswer(CounterAnswer.Known(default) with { Yes = IsCounted(find) });
+        find.TryAnswer(CounterAnswer.Known(default) with { Yes = _counted.Holds(find) });
 
     /// <summary>
     /// What waits in the batch is answered without the database: when it is in the spool, or at once where there is none.
@@ -443,7 +437,7 @@ internal sealed class CounterWriter
     {
         if (IsFenced && write is AddOperation add && batch.TryMakeStale(add))
         {
-            Forget(add);
+            _counted.Forget(add);
             return;
         }
 
@@ -508,16 +502,8 @@ internal sealed class CounterWriter
             return false;
         }
 
-        Forget(write);
+        _counted.Forget(write);
         return true;
-    }
-
-    private void Forget(WriteOperation write)
-    {
-        if (write is { RequestId: { } id, IsResend: false })
-        {
-            _resends.Remove(id);
-        }
     }
 
     /// <summary>
@@ -535,7 +521,7 @@ internal sealed class CounterWriter
             else if (!TryWithdraw(_attempt!, write))
             {
                 _attempt!.Withdraw(write);
-                Forget(write);
+                _counted.Forget(write);
             }
         }
 
@@ -592,7 +578,7 @@ internal sealed class CounterWriter
             _step = WriterStep.LookingUp;
             _effects.LookUp(_node, _sequence);
         }
-        else if (!_idsKnown)
+        else if (!_counted.IsComplete)
         {
             _step = WriterStep.ReadingIds;
             ReadIds();
@@ -603,7 +589,7 @@ internal sealed class CounterWriter
         }
     }
 
-    private void ReadIds() => _effects.ReadIds(_settings.Clock.GetUtcNow() - _settings.ResendWindow, _seenCommits);
+    private void ReadIds() => _effects.ReadIds(_settings.Clock.GetUtcNow() - _settings.ResendWindow, _counted.SeenCommits);
 
     private void Commit()
     {
@@ -629,35 +615,6 @@ internal sealed class CounterWriter
     {
         _questions.ForEach(Answer);
         _questions.Clear();
-    }
-
-    /// <summary>
-    /// What others have counted is counted: their requests are known from now on, and taken out of what is not written yet.
-    /// </summary>
-    private void Learn(IReadOnlyList<CommittedIds> commits)
-    {
-        var now = _settings.Steady.Now;
-        var counted = new HashSet<UInt128>(CounterRequestId.SameCount);
-        _seenCommits[_node] = long.MaxValue;
-        foreach (var commit in commits.Where(commit => commit.Node != _node))
-        {
-            _seenCommits[commit.Node] = Math.Max(commit.Sequence, _seenCommits.GetValueOrDefault(commit.Node));
-            counted.UnionWith(commit.RequestIds);
-            if (commit.Format == CommittedIds.FirstFormat)
-            {
-                // As long as the filter may hold them.
-                _formerIdsUntil = now + (2 * _settings.ResendWindow);
-            }
-
-            foreach (var id in commit.RequestIds)
-            {
-                _resends.TryAdd(id, now);
-            }
-        }
-
-        _idsKnown = true;
-        LookForFormerIds(now);
-        CounterMetrics.Resends.Add(Pending.Sum(batch => batch.Retract(counted.Contains)));
     }
 
     private void ReleaseTables(CommitBatch written)
@@ -751,7 +708,7 @@ internal sealed class CounterWriter
             {
                 if (batch.TryMakeStale(add))
                 {
-                    Forget(add);
+                    _counted.Forget(add);
                 }
             }
 
@@ -801,6 +758,9 @@ internal enum WriterStep
 {
     /// <summary>Nothing is to be written.</summary>
     Idle,
+
+    /// <summary>At the start: it waits for what earlier lives have left in their spools.</summary>
+    ReadingSpools,
 
     /// <summary>It reads which requests others have counted, since owners ask.</summary>
     ReadingForQuestions,

@@ -45,6 +45,11 @@ internal sealed class CounterView(TextWriter output)
             FittingTable.Write(_console, columns, rows);
             Notes(window.Quotas);
         }
+
+        if (report.Deferred is { } deferred)
+        {
+            Line($"the database of {report.Connection} takes no counts{deferred.Clause}: {deferred.Reason}");
+        }
     }
 
     public void Write(ListReport report)

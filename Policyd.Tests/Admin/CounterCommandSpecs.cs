@@ -3,6 +3,8 @@ using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using Policyd.Plugins.Counters;
 using Policyd.Protocol;
+using Policyd.Server.Admin.Counters;
+using Policyd.Server.Commands;
 using Policyd.Tests.Counters;
 using Policyd.Tests.Server;
 using Policyd.Tests.Support;
@@ -383,12 +385,38 @@ public sealed class CounterCommandSpecs : IDisposable
             Assert.StartsWith("policyd: ", result.Error, StringComparison.Ordinal);
         }
 
+        await Send("192.0.2.7", 2, 10, 1);
+        foreach (var arguments in new string[][] { ["list", "client_address"], ["get", "client_address", "192.0.2.8"] })
+        {
+            Assert.Matches(
+                @"; deferred mails: ([1-9]\d*), of them in the spool: \1\b",
+                (await Command.RunAsync("", ["counter", .. arguments, "-c", configuration])).Error);
+        }
+
         await database.Start();
         await Eventually.Holds("the counters to be well again", async () =>
             (await Command.RunAsync("", "counter", "reset", "client_address", "192.0.2.7", "-c", configuration)).ExitCode == 0);
         Assert.Equal(
             (0, 0, 0, 0),
             Sums((await Json(configuration, "get", "client_address", "192.0.2.7")).GetProperty("windows")[0].GetProperty("sums")));
+    }
+
+    [Fact]
+    public void Mails_that_wait_for_the_database_are_shown_below_the_sums_and_in_json_only_when_there_are_some()
+    {
+        var deferred = new DeferredReport(120, 118, "connection refused");
+        using var output = new StringWriter();
+        new CounterView(output).Write(new GetReport("db", "acct_sender", "a", [], deferred));
+        Assert.Equal(
+            "the database of db takes no counts; deferred mails: 120, of them in the spool: 118: connection refused\n",
+            output.ToString());
+        Assert.Equal(
+            """{"connection":"db","table":"acct_sender","key":"a","windows":[],"deferred":{"mails":120,"in_spool":118,"reason":"x"}}""",
+            JsonOf(deferred with { Reason = "x" }));
+        Assert.Equal("""{"connection":"db","table":"acct_sender","key":"a","windows":[]}""", JsonOf(null));
+
+        static string JsonOf(DeferredReport? deferred) => JsonSerializer.Serialize(
+            new GetReport("db", "acct_sender", "a", [], deferred), CounterReports.Default.GetReport);
     }
 
     public void Dispose() => _folder.Dispose();

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
 using Policyd.Counting.Owners;
+using Policyd.Counting.Spool;
 using Policyd.Counting.Store;
 using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
@@ -645,6 +646,52 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
 
     private long Count(string key, string table = Table) => _store[table, key, Month.Time].Count;
 
+    [Fact]
+    public async Task Request_that_only_the_spool_of_an_earlier_life_knows_is_not_counted_again()
+    {
+        using var temporary = new TemporaryFolder();
+        var folder = new SpoolFolder(temporary["spool"], 1024 * 1024);
+        using (var file = new SpoolFile(folder, new SpoolHeader(Guid.NewGuid(), "db", "a database")))
+        {
+            file.Append([new SpoolEntry(
+                1, 0, DateTimeOffset.UtcNow, Table, "a", Month.Time, new CounterAmounts(1, 1, 1, 1), false, Mail(7), 2)]);
+        }
+
+        var spool = new ConnectionSpool(
+            new SpoolPlace(folder, IsOfThisService: true), "db", "a database", TimeProvider.System, _lines.CreateLogger("spool"));
+        var store = new PreparedStore("db", _store, _lines.CreateLogger("store"));
+        var settings = new CounterWriterSettings("db", TimeProvider.System);
+        var writer = _system.ActorOf(CounterWriterActor.Props(store, settings, _lines.CreateLogger("writer"), spool));
+        Add(writer, "a", 7);
+        Add(writer, "a", 8);
+        await Eventually.Holds("both to be answered", () => Answers.Count == 2);
+        Assert.Equal(1, _store[Table, "a", Month.Time].Count);
+        Assert.Equal([Mail(8)], _store.Applied.SelectMany(static commit => commit.RequestIds));
+    }
+
+    [Fact]
+    public void Writes_gather_until_the_spools_of_earlier_lives_are_read()
+    {
+        var effects = new RecordedEffects();
+        var writer = new CounterWriter(Guid.NewGuid(), new CounterWriterSettings("db", TimeProvider.System) { Spools = true }, effects);
+        var key = new CounterKey("db", Table, "a");
+        for (ulong number = 1; number <= 3; number++)
+        {
+            writer.OnWrite(new AddOperation(key, Month, new CounterAmounts(1, 1, 1, 1), MailId.Of("m"), new UInt128(number, 0))
+            {
+                Owner = _owner,
+            });
+        }
+
+        Assert.Equal(WriterStep.ReadingSpools, writer.Step);
+        Assert.Equal((0, 0), (effects.IdReads, effects.Commits.Count));
+        writer.OnFormerRead([new UInt128(2, 0)]);
+        Assert.Equal(1, effects.IdReads);
+        writer.OnIdsRead([]);
+        Assert.Equal([new UInt128(1, 0), new UInt128(3, 0)], Assert.Single(effects.Commits).RequestIds);
+        Assert.Equal(2, Assert.Single(effects.Commits[0].Deltas).Amounts.Count);
+    }
+
     private IActorRef Writer(Func<CounterWriterSettings, CounterWriterSettings>? change = null) => WriterAndStore(change).Writer;
 
     private (IActorRef Writer, PreparedStore Store) WriterAndStore(Func<CounterWriterSettings, CounterWriterSettings>? change = null)
@@ -693,4 +740,63 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         writer.Ask<ActorIdentity>(new Identify(null), Eventually.Timeout, TestContext.Current.CancellationToken);
 
     private Task Answered(int adds) => Eventually.Holds($"{adds} adds to be committed and answered", () => Answers.Count == adds);
+
+    private sealed class RecordedEffects : IWriterEffects
+    {
+        public List<CounterCommit> Commits { get; } = [];
+
+        public int IdReads { get; private set; }
+
+        public void Commit(CounterCommit commit) => Commits.Add(commit);
+
+        public void ReadIds(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen) => IdReads++;
+
+        public void LookUp(Guid node, long sequence)
+        {
+        }
+
+        public void Pause(TimeSpan wait)
+        {
+        }
+
+        public void PauseTable(string table, TimeSpan wait)
+        {
+        }
+
+        public void LimitFlush(TimeSpan wait)
+        {
+        }
+
+        public void RememberFormerIds(bool areKnown)
+        {
+        }
+
+        public void BeginWait(Func<string> what)
+        {
+        }
+
+        public void EndWait()
+        {
+        }
+
+        public void Say(WriterEvent what)
+        {
+        }
+
+        public void Spool(IReadOnlyList<SpoolEntry> group)
+        {
+        }
+
+        public void EmptySpool()
+        {
+        }
+
+        public void Deferred(int answers, string reason)
+        {
+        }
+
+        public void Flushed(object asker, bool isWritten)
+        {
+        }
+    }
 }

@@ -147,7 +147,7 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
         {
             await using var server = await PolicydProcess.Serve(Configure(dsn, null), _port);
             await clients.More(200);
-            await server.Prints("cannot be written; they are kept in memory and retried", s_timeout);
+            await server.Prints("cannot be written; they are kept in the spool and retried", s_timeout);
             Assert.Contains(server.Lines, line => line.Contains("the file or its folder is read-only", StringComparison.Ordinal));
             await UnmountAsync(folder);
             await PrintsAsync(server, "the database is back, counters ", 1);

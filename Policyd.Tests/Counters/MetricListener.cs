@@ -10,7 +10,9 @@ internal sealed class MetricListener : IDisposable
     private readonly MeterListener _listener = new();
     private long _sum;
 
-    public MetricListener(string name)
+    /// <param name="name">The counter.</param>
+    /// <param name="tags">What a measurement must have to count.</param>
+    public MetricListener(string name, params (string Name, string Value)[] tags)
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
@@ -19,7 +21,14 @@ internal sealed class MetricListener : IDisposable
                 listener.EnableMeasurementEvents(instrument);
             }
         };
-        _listener.SetMeasurementEventCallback<long>((_, value, _, _) => Interlocked.Add(ref _sum, value));
+        _listener.SetMeasurementEventCallback<long>((_, value, has, _) =>
+        {
+            var all = has.ToArray();
+            if (Array.TrueForAll(tags, tag => Array.Exists(all, one => one.Key == tag.Name && tag.Value.Equals(one.Value))))
+            {
+                Interlocked.Add(ref _sum, value);
+            }
+        });
         _listener.Start();
     }
 

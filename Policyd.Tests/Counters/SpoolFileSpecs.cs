@@ -222,15 +222,32 @@ public sealed class SpoolFileSpecs(ITestOutputHelper output) : IDisposable
     [Fact]
     public void Random_lives_leave_exactly_what_was_answered()
     {
-        var seed = Environment.GetEnvironmentVariable("POLICYD_SEED") is { Length: > 0 } given
-            ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
-        output.WriteLine($"POLICYD_SEED={seed}");
-        var random = new Random(seed);
+        var given = Environment.GetEnvironmentVariable("POLICYD_SEED");
+        var runs = int.Parse(Environment.GetEnvironmentVariable("POLICYD_RUNS") ?? "1", CultureInfo.InvariantCulture);
+        for (var run = 0; run < runs; run++)
+        {
+            var seed = given is null ? Random.Shared.Next() : int.Parse(given, CultureInfo.InvariantCulture);
+            output.WriteLine($"POLICYD_SEED={seed}");
+            try
+            {
+                LiveAndDie(new Random(seed), _temporary[$"spool{run}"], $"seed {seed}");
+            }
+            catch (IOException exception)
+            {
+                throw new InvalidOperationException($"with POLICYD_SEED={seed}", exception);
+            }
+        }
+    }
+
+    private static void LiveAndDie(Random random, string path, string what)
+    {
         for (var life = 0; life < 60; life++)
         {
             var number = 0;
             var answered = new List<SpoolEntry>();
-            var folder = new SpoolFolder(_temporary["spool"], random.Next(300, 6000));
+            // A life that writes nothing makes no folder.
+            Directory.CreateDirectory(path);
+            var folder = new SpoolFolder(path, random.Next(300, 6000));
             var header = s_header with { Node = Guid.NewGuid() };
             using (var file = new SpoolFile(folder, header))
             {
@@ -258,10 +275,9 @@ public sealed class SpoolFileSpecs(ITestOutputHelper output) : IDisposable
 
             TearEnd(folder.PathOf(header.Node), random, number);
             var found = folder.TakeFormer(static _ => true, []).SelectMany(static former => former.Entries()).ToList();
-            Assert.True(answered.SequenceEqual(found.Take(answered.Count)), $"seed {seed}, life {life}: an entry is lost");
-            Assert.All(found.Skip(answered.Count), entry => Assert.True(entry.Number > number, $"seed {seed}, life {life}: {entry}"));
+            Assert.True(answered.SequenceEqual(found.Take(answered.Count)), $"{what}, life {life}: an entry is lost");
+            Assert.All(found.Skip(answered.Count), entry => Assert.True(entry.Number > number, $"{what}, life {life}: {entry}"));
             Directory.Delete(folder.Path, recursive: true);
-            Directory.CreateDirectory(folder.Path);
         }
     }
 

@@ -13,6 +13,9 @@ internal sealed class InMemoryCounters : ICounters
 
     public CounterState State { get; set; }
 
+    /// <summary>Why what is not known is not.</summary>
+    public CounterReason Reason { get; set; } = CounterReason.Database;
+
     /// <summary>So many adds find that their counter has moved and is full.</summary>
     public int StaleAdds { get; set; }
 
@@ -128,7 +131,7 @@ internal sealed class InMemoryCounters : ICounters
                 {
                     Yes = find.RequestIds.Any(id => _ids.TryGetValue(id, out var counted) && counted == id),
                 },
-                _ when State == CounterState.Unavailable => CounterAnswer.Unavailable(CounterReason.Database),
+                _ when State == CounterState.Unavailable => CounterAnswer.Unavailable(Reason),
                 _ => CounterAnswer.Known(Sum(operation.Key, operation.Window)) with { State = State },
             });
         }
@@ -138,7 +141,7 @@ internal sealed class InMemoryCounters : ICounters
     {
         if (State == CounterState.Unavailable)
         {
-            return CounterAnswer.Unavailable(CounterReason.Database);
+            return CounterAnswer.Unavailable(Reason);
         }
 
         var total = Sum(reserve.Key, reserve.Window);
@@ -150,7 +153,7 @@ internal sealed class InMemoryCounters : ICounters
             }
         }
 
-        var answer = CounterAnswer.Known(total) with { State = State };
+        var answer = CounterAnswer.Known(total) with { State = State, Reason = State == CounterState.Known ? CounterReason.None : Reason };
         if (total[reserve.Metric] >= reserve.Threshold)
         {
             return answer with { Yes = false };
@@ -183,6 +186,10 @@ internal sealed class InMemoryCounters : ICounters
             _rows[(add.Key, add.Window.Time)] = _rows.GetValueOrDefault((add.Key, add.Window.Time)) + add.Amounts;
         }
 
-        return CounterAnswer.Known(Sum(add.Key, add.Window)) with { State = State };
+        return CounterAnswer.Known(Sum(add.Key, add.Window)) with
+        {
+            State = State,
+            Reason = State == CounterState.Known ? CounterReason.None : Reason,
+        };
     }
 }

@@ -14,6 +14,8 @@ namespace Policyd.Server.Admin.Counters;
 /// </summary>
 internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle server)
 {
+    private static readonly TimeSpan s_deferred = TimeSpan.FromSeconds(2);
+
     private readonly IReadOnlyList<CounterTableEntry> _tables = CounterCatalog.Of(model);
 
     /// <exception cref="AdminException">The server is still starting.</exception>
@@ -107,8 +109,20 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
     public static IReadOnlyList<QuotaReport> Quotas(CounterTableEntry table, ChosenWindow window, string key, CounterAmounts total) =>
         [.. On(table, window).Select(quota => QuotaReport.Of(quota, new CounterKey(table.Connection, table.Table, key), total))];
 
-    public static AdminException Away(string connection, string consequence) =>
-        new(AdminError.Unavailable, $"the database of connection {connection} is unavailable{consequence}");
+    public static AdminException Away(string connection, string consequence, CounterReason reason = CounterReason.Database) =>
+        new(AdminError.Unavailable, reason switch
+        {
+            CounterReason.Owner => $"the owner of the counter does not answer in time{consequence}",
+            CounterReason.Quorum => $"this node is cut off from most of its cluster{consequence}",
+            CounterReason.Spool => $"the database of connection {connection} is unavailable and the spool takes nothing{consequence}",
+            _ => $"the database of connection {connection} is unavailable{consequence}",
+        });
+
+    /// <summary>What of this node waits for the database; null when nothing does.</summary>
+    public async Task<DeferredReport?> DeferredAsync(string connection) =>
+        await (await CountersAsync()).DeferredAsync(connection, s_deferred) is { Mails: > 0 } deferred
+            ? new DeferredReport(deferred.Mails, deferred.Spooled, deferred.Reason)
+            : null;
 
     private static IEnumerable<CounterQuota> On(CounterTableEntry table, ChosenWindow window) =>
         table.Quotas.Where(quota => quota.Window == window.Kind);

@@ -17,9 +17,12 @@ internal sealed class CounterGet(CounterAdmin admin) : IAdminCommand
         var windows = new List<CounterWindowReport>();
         foreach (var chosen in admin.Windows(table, arguments.Text("window")))
         {
-            if (await (await admin.CountersAsync()).InspectAsync(key, chosen.Window, ct) is not { State: CounterState.Known } seen)
+            var seen = await (await admin.CountersAsync()).InspectAsync(key, chosen.Window, ct);
+            if (seen is not { State: CounterState.Known })
             {
-                throw CounterAdmin.Away(table.Connection, $", and {key.Key} is not in memory");
+                var deferred = await admin.DeferredAsync(table.Connection);
+                throw CounterAdmin.Away(
+                    table.Connection, $", and {key.Key} is not in memory{deferred?.Clause}", seen?.Reason ?? CounterReason.Database);
             }
 
             windows.Add(new CounterWindowReport(
@@ -29,6 +32,7 @@ internal sealed class CounterGet(CounterAdmin admin) : IAdminCommand
                 CounterAdmin.Quotas(table, chosen, key.Key, seen.Total)));
         }
 
-        return CounterReports.ToNode(new GetReport(table.Connection, table.Table, key.Key, windows), CounterReports.Default.GetReport);
+        var report = new GetReport(table.Connection, table.Table, key.Key, windows, await admin.DeferredAsync(table.Connection));
+        return CounterReports.ToNode(report, CounterReports.Default.GetReport);
     }
 }

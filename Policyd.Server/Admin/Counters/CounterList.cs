@@ -31,7 +31,8 @@ internal sealed class CounterList(CounterAdmin admin) : IAdminCommand
         var limit = arguments.Number("limit", MostRows) ?? 20;
         if (!await (await admin.CountersAsync()).FlushAsync(table.Connection, s_flush))
         {
-            throw CounterAdmin.Away(table.Connection, ", or too slow to write the pending counts");
+            var deferred = await admin.DeferredAsync(table.Connection);
+            throw CounterAdmin.Away(table.Connection, $", or too slow to write the pending counts{deferred?.Clause}");
         }
 
         var rows = await ReadAsync(table.Connection, table.Table, window.Window.Range, metric, (int)limit, ct);

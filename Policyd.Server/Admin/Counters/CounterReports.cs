@@ -1,5 +1,6 @@
 // What the counter commands answer. The names are the JSON's, which scripts read: they may become more, never others.
 
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -73,7 +74,29 @@ internal sealed record CounterWindowReport(
     WindowReport Window, SumsReport Sums, ReservedReport Reserved, IReadOnlyList<QuotaReport> Quotas);
 
 /// <summary>The answer to <c>counter.get</c>.</summary>
-internal sealed record GetReport(string Connection, string Table, string Key, IReadOnlyList<CounterWindowReport> Windows);
+/// <param name="Connection">The SQL connection.</param>
+/// <param name="Table">The table.</param>
+/// <param name="Key">The key.</param>
+/// <param name="Windows">Its windows.</param>
+/// <param name="Deferred">What of this server waits for the database, of all keys and tables of the connection; absent when nothing
+/// does.</param>
+internal sealed record GetReport(
+    string Connection,
+    string Table,
+    string Key,
+    IReadOnlyList<CounterWindowReport> Windows,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DeferredReport? Deferred = null);
+
+/// <summary>Mails that were answered and are not in the database yet.</summary>
+/// <param name="Mails">How many.</param>
+/// <param name="InSpool">How many of them are in the spool.</param>
+/// <param name="Reason">What the database last said.</param>
+internal sealed record DeferredReport(long Mails, long InSpool, string Reason)
+{
+    /// <summary>For a sentence that says that the database is away.</summary>
+    [JsonIgnore]
+    public string Clause => string.Create(CultureInfo.InvariantCulture, $"; deferred mails: {Mails}, of them in the spool: {InSpool}");
+}
 
 /// <summary>A line of <c>counter.list</c>.</summary>
 internal sealed record RowReport(string Key, SumsReport Sums, IReadOnlyList<QuotaReport> Quotas);

@@ -32,7 +32,7 @@ internal sealed partial class CounterSet(CounterAdmin admin, ILoggerFactory logg
                 throw CounterAdmin.Away(
                     table.Connection, $" or slow: it {Waited.TimedOut(TimeProvider.System, since)}, and the change may still be made");
             case CounterState.Unavailable:
-                throw CounterAdmin.Away(table.Connection, "; nothing was changed");
+                throw CounterAdmin.Away(table.Connection, "; nothing was changed", changed.Reason);
             case CounterState.Deferred:
                 Set(
                     _logger,
