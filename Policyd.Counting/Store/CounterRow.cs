@@ -24,7 +24,7 @@ public sealed record CounterRow(string Key, string Time, CounterAmounts Total);
 /// <param name="Time">The window's text.</param>
 /// <param name="Amounts">What is added, or, when <paramref name="Absolute"/>, what the sums become.</param>
 /// <param name="Absolute">True for an operator's set.</param>
-public sealed record CounterDelta(string Table, string Key, string Time, CounterAmounts Amounts, bool Absolute = false);
+public readonly record struct CounterDelta(string Table, string Key, string Time, CounterAmounts Amounts, bool Absolute = false);
 
 /// <summary>Rows to load: one key, one window.</summary>
 /// <param name="Key">The counter's key.</param>

@@ -15,6 +15,7 @@ internal sealed class CommitBatch
 
     private readonly Dictionary<RowName, Row> _rows = [];
     private readonly List<Entry> _entries = [];
+    private readonly List<CounterDelta> _deltas = [];
     private readonly Stack<Row> _unused = new();
     private List<SettledQuestion>? _questions;
     private Dictionary<string, long>? _spooled;
@@ -241,7 +242,7 @@ internal sealed class CommitBatch
         }
     }
 
-    /// <summary>What the database is to write.</summary>
+    /// <summary>What the database is to write. The deltas stay as they are until the batch is asked again.</summary>
     /// <param name="node">Who writes it.</param>
     /// <param name="sequence">Its number.</param>
     /// <param name="at">When it is made.</param>
@@ -253,16 +254,16 @@ internal sealed class CommitBatch
             ids[index] = _entries[index].RequestId;
         }
 
-        var deltas = new List<CounterDelta>(_rows.Count);
+        _deltas.Clear();
         foreach (var (id, row) in _rows)
         {
             if (!row.IsWithdrawn)
             {
-                deltas.Add(new CounterDelta(id.Table, id.Key, id.Time, row.Delta, row.IsAbsolute));
+                _deltas.Add(new CounterDelta(id.Table, id.Key, id.Time, row.Delta, row.IsAbsolute));
             }
         }
 
-        return new CounterCommit(node, sequence, at, ids, deltas) { IdFormat = CounterRequestId.Version };
+        return new CounterCommit(node, sequence, at, ids, _deltas) { IdFormat = CounterRequestId.Version };
     }
 
     /// <summary>Answers all that waits, and tells an owner of a row whose total is not the one that it expects.</summary>

@@ -7,10 +7,9 @@ namespace Policyd.Plugins.Counters;
 /// What a request asks of its counters at one time: operations that go out together and are awaited together, so that two quotas cost one
 /// round trip. Made anew for each phase, sent once.
 /// </summary>
-public sealed class CounterPhase : IValueTaskSource
+public sealed class CounterPhase : IValueTaskSource, IThreadPoolWorkItem
 {
-    // Asynchronously, or the rest of the chain would run inside the owner's turn.
-    private ManualResetValueTaskSourceCore<bool> _source = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<bool> _source;
     private CancellationTokenRegistration _givingUp;
     private CounterOperation? _first;
     private CounterOperation? _last;
@@ -85,6 +84,8 @@ public sealed class CounterPhase : IValueTaskSource
     void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _source.OnCompleted(continuation, state, token, flags);
 
+    void IThreadPoolWorkItem.Execute() => _source.SetResult(true);
+
     internal void OneAnswered()
     {
         if (Interlocked.Decrement(ref _open) == 0)
@@ -107,7 +108,8 @@ public sealed class CounterPhase : IValueTaskSource
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)
         {
-            _source.SetResult(true);
+            // In the pool, or the rest of the chain would run inside the owner's turn.
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
         }
     }
 
