@@ -19,7 +19,10 @@ internal sealed class ConnectionSpool(SpoolPlace place, string connection, strin
     public SpoolFile NewFile(Guid node) => new(place.Folder, new SpoolHeader(node, connection, database));
 
     /// <summary>What writes the entries of earlier lives.</summary>
-    public SpoolReplay Replay(ICounterStore store) => new(store, Former, clock);
+    /// <param name="store">The database.</param>
+    /// <param name="throughOwners">See <see cref="SpoolReplay.ThroughOwners"/>.</param>
+    public SpoolReplay Replay(ICounterStore store, Func<IReadOnlyList<SpoolEntry>, CancellationToken, Task>? throughOwners) =>
+        new(store, Former, clock) { ThroughOwners = throughOwners };
 
     /// <summary>The requests that earlier lives have counted, and perhaps only their spools know of. Told once.</summary>
     public IReadOnlyList<UInt128> TakeFormerRequestIds()

@@ -94,4 +94,11 @@ internal static partial class CounterLog
         Message = "counters: {Most} mails wait for another node to acknowledge their counts; the oldest is given up, and its mail may not "
             + "be counted ({More} more since the last line)")]
     public static partial void NotAcknowledged(ILogger logger, int most, long more);
+
+    [LoggerMessage(
+        EventId = 89,
+        Level = LogLevel.Error,
+        Message = "counters: mails that another node has not acknowledged cannot be kept on the disk: {Reason}; they are sent until they "
+            + "are acknowledged, and lost if this server is killed before ({More} more since the last line)")]
+    public static partial void NotKept(ILogger logger, string reason, long more);
 }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Akka.Actor;
+using Policyd.Actors.Clustering;
 using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
@@ -32,6 +33,12 @@ internal sealed class CounterNode(
     /// <summary>The owners that live here.</summary>
     public LocalOwners Owners { get; } = new();
 
+    /// <summary>
+    /// What this node knows of its cluster; null on a server that is alone. Without a quorum others may count what is counted here: no mail
+    /// is let in by a sum of this node.
+    /// </summary>
+    public ClusterNode? Cluster { get; init; }
+
     /// <summary>The partitions that live here.</summary>
     public LocalPartitions Partitions { get; } = new();
 
@@ -41,6 +48,10 @@ internal sealed class CounterNode(
     public IEnumerable<CounterConnection> Connections => connections.Values;
 
     public IActorRef Writer(string connection) => connections[connection].Writer;
+
+    /// <summary>A place on the disk for adds that other nodes have not acknowledged; null without a spool.</summary>
+    public Outbox? NewOutbox(string connection) =>
+        connections[connection].Spool is { } spool ? new Outbox(spool.NewFile(Guid.NewGuid()), clock) : null;
 
     public IActorRef Loader(string connection) => connections[connection].Loader;
 
@@ -67,6 +78,12 @@ internal sealed class CounterNode(
     /// <summary>Hands an operation or a release to the owner of its key on this node; false when its partition is not here.</summary>
     public bool TryTellHere(CounterKey key, object message)
     {
+        if (Cluster is { HasQuorum: false } && message is (ReserveOperation or ReadOperation) and CounterOperation check)
+        {
+            check.TryAnswer(CounterAnswer.Unavailable(CounterReason.Quorum));
+            return true;
+        }
+
         if (Owners.TryTell(key, message))
         {
             return true;
@@ -104,7 +121,7 @@ internal sealed class LocalPartitions
 }
 
 /// <summary>One SQL connection's share of a node.</summary>
-internal sealed record CounterConnection(PreparedStore Store, IActorRef Writer, IActorRef Loader);
+internal sealed record CounterConnection(PreparedStore Store, IActorRef Writer, IActorRef Loader, ConnectionSpool? Spool = null);
 
 /// <summary>How long things are kept, and how far the keys are cut. The number of partitions must be the same on every node.</summary>
 public sealed record CounterSettings
@@ -126,4 +143,7 @@ public sealed record CounterSettings
 
     /// <summary>After how long without an answer another node is asked again.</summary>
     public TimeSpan AskAgainAfter { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>After how long without an acknowledgement an add is kept on the disk, and its mail goes on.</summary>
+    public TimeSpan KeepAfter { get; init; } = TimeSpan.FromSeconds(2);
 }

@@ -34,7 +34,8 @@ internal sealed class CounterPartitionActor : UntypedActor
     {
         if (_number is { } number)
         {
-            // Before any owner can write: what another node counted of these keys must be known.
+            // Before any owner reads or writes: who had these keys can commit nothing more, if he is lost, and what he counted is known.
+            _node.Cluster?.FenceTheLost();
             foreach (var connection in _node.Connections)
             {
                 connection.Writer.Tell(CounterWriterProtocol.KeysMoved.Instance, ActorRefs.NoSender);

@@ -24,21 +24,25 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private readonly CounterNode _node;
     private readonly ICounters _here;
     private readonly IActorRef _region;
-    private readonly Dictionary<ulong, Pending> _pending = [];
+    private readonly Dictionary<ulong, PendingOperation> _pending = [];
     private readonly Dictionary<int, Place> _places = [];
     private readonly ILogger _logger;
     private readonly LogThrottle _damaged = new(TimeProvider.System);
     private readonly LogThrottle _givenUp = new(TimeProvider.System);
+    private readonly Outboxes _outboxes;
     private ulong _number;
     private ulong _oldest;
 
     private CounterPostActor(CounterNode node, IActorRef region, ILogger logger) =>
-        (_node, _region, _logger, _here) = (node, region, logger, new Here(node));
+        (_node, _region, _logger, _here, _outboxes) = (node, region, logger, new Here(node), new Outboxes(node, Self, logger));
 
     public ITimerScheduler Timers { get; set; } = null!;
 
     public static Props Props(CounterNode node, IActorRef region, ILogger logger) =>
         Akka.Actor.Props.CreateBy(new Producer<CounterPostActor>(() => new CounterPostActor(node, region, logger)));
+
+    // What is not acknowledged is the next life's.
+    protected override void PostStop() => _outboxes.Leave(_pending.Values);
 
     protected override void OnReceive(object message)
     {
@@ -74,6 +78,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             case AskAgain:
                 OnAskAgain();
                 break;
+            case Outboxes.Written written:
+                _outboxes.OnWritten(written);
+                break;
             default:
                 Unhandled(message);
                 break;
@@ -92,7 +99,8 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             }
 
             numbers.Add(++_number);
-            _pending.Add(_number, new Pending(operation, CounterPartition.Of(operation.Key, _node.Settings.Shards)));
+            var partition = CounterPartition.Of(operation.Key, _node.Settings.Shards);
+            _pending.Add(_number, new PendingOperation(operation, partition, _node.Steady.Now));
         }
 
         while (_pending.Count > MostPending)
@@ -276,6 +284,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             }
 
             _pending.Remove(answer.Number);
+            _outboxes.Acknowledge(pending);
             Take(answer, pending.Operation);
         }
     }
@@ -322,6 +331,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
 
         SendAgain(again);
+        _outboxes.Fill(_pending.Values.Where(one => now - one.Since >= _node.Settings.KeepAfter));
         if (_pending.Count == 0)
         {
             Timers.Cancel(AskAgain.Instance);
@@ -395,16 +405,6 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             node.TryTellHere(key, new CounterProtocol.Release(key, mail, window));
 
         public bool KnowsFormerIds(string connection) => node.KnowsFormerIds(connection);
-    }
-
-    private sealed record Pending(CounterOperation Operation, int Partition)
-    {
-        public DateTimeOffset SentAt { get; set; }
-
-        public bool WasSent { get; set; }
-
-        /// <summary>A set that is done twice would undo what was counted between.</summary>
-        public bool MayBeSent => !WasSent || Operation is not SetSumsOperation;
     }
 
     private sealed class Place

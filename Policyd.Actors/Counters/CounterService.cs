@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Clustering;
 using Policyd.Actors.Dispatching;
 using Policyd.Actors.Network;
 using Policyd.Counting.Store;
@@ -48,19 +49,32 @@ internal sealed class CounterService
     public CounterOperations Operations => new(Counters, _node);
 
     /// <summary>Completes when the tables have been looked at (or the database turned out to be away).</summary>
-    public static Task<CounterService> StartAsync(ActorSystem system, PolicyServerModel model, CounterSettings settings, ILogger logger) =>
+    /// <param name="system">The actor system.</param>
+    /// <param name="model">The tables, and where the spool is.</param>
+    /// <param name="stores">The databases, by the names of their connections.</param>
+    /// <param name="member">This node as a member of a cluster; null when it is none.</param>
+    /// <param name="settings">The settings.</param>
+    /// <param name="logger">The log.</param>
+    public static Task<CounterService> StartAsync(
+        ActorSystem system,
+        PolicyServerModel model,
+        IReadOnlyDictionary<string, ICounterStore> stores,
+        ClusterNode? member,
+        CounterSettings settings,
+        ILogger logger) =>
         StartAsync(
             system,
-            model.CounterStores,
+            stores,
             model.CounterTables,
             model.Chains.Clock,
             settings,
             logger,
             (connection, place) => new ConnectionSpool(
                 place, connection, model.Sql.Database(connection).Description, model.Chains.Clock, logger),
-            model.CounterTables.Count == 0 ? null : UsablePlace(model.Options.Spool, logger));
+            model.CounterTables.Count == 0 ? null : UsablePlace(model.Options.Spool, logger),
+            member);
 
-    /// <inheritdoc cref="StartAsync(ActorSystem, PolicyServerModel, CounterSettings, ILogger)"/>
+    /// <summary>The same, from parts.</summary>
     public static async Task<CounterService> StartAsync(
         ActorSystem system,
         IReadOnlyDictionary<string, ICounterStore> stores,
@@ -70,28 +84,32 @@ internal sealed class CounterService
         ILogger logger,
         Func<string, SpoolPlace, ConnectionSpool>? spoolOf = null,
         SpoolPlace? place = null,
-        Action<string>? onFenced = null)
+        ClusterNode? member = null)
     {
         var clustered = AkkaNetwork.IsClustered(system);
         var connections = new Dictionary<string, CounterConnection>();
         var preparing = new List<Task>();
+        var gateway = new CounterGateway();
         foreach (var (name, store) in stores)
         {
             var spool = place is null ? null : spoolOf?.Invoke(name, place);
-            var prepared = new PreparedStore(name, store, logger, spool);
+            var prepared = new PreparedStore(
+                name, store, logger, spool, member is null ? null : new OwnersOfSpool(name, gateway).CountAsync);
             preparing.Add(
                 prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
-            _ = Task.Run(prepared.WriteFormerAsync);
+            _ = Task.Run(() => WriteFormerAsync(prepared, member));
             var writing = new CounterWriterSettings(name, clock);
             connections.Add(name, new CounterConnection(
                 prepared,
                 system.ActorOf(
-                    CounterWriterActor.Props(prepared, writing, logger, spool, onFenced).WithDispatcher(SenderDispatcher.Of(system).Id),
+                    CounterWriterActor.Props(prepared, writing, logger, spool, member is null ? null : member.WasFenced)
+                        .WithDispatcher(SenderDispatcher.Of(system).Id),
                     "counter-writer-" + Uri.EscapeDataString(name)),
-                system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name))));
+                system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name)),
+                spool));
         }
 
-        var node = new CounterNode(connections, settings, clock, clustered);
+        var node = new CounterNode(connections, settings, clock, clustered) { Cluster = member };
         system.ActorOf(PassivationActor.Props(node.Owners, settings), "counter-idle-owners");
         var partition = default(IActorRef);
         if (clustered)
@@ -105,7 +123,19 @@ internal sealed class CounterService
 
         // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
         await Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits)).ConfigureAwait(false);
-        return new CounterService(node, partition);
+        var service = new CounterService(node, partition);
+        gateway.Attach(service.Counters);
+        return service;
+    }
+
+    private static async Task WriteFormerAsync(PreparedStore store, ClusterNode? member)
+    {
+        if (member is not null)
+        {
+            await member.WhenMember.ConfigureAwait(false);
+        }
+
+        await store.WriteFormerAsync().ConfigureAwait(false);
     }
 
     private static SpoolPlace? UsablePlace(SpoolOptions options, ILogger logger)

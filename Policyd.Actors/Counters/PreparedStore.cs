@@ -15,7 +15,12 @@ namespace Policyd.Actors.Counters;
 /// when those who wait for it have given up: to take over a large table takes longer than a mail waits.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "Its writer stops it.")]
-internal sealed class PreparedStore(string connection, ICounterStore store, ILogger logger, ConnectionSpool? spool = null)
+internal sealed class PreparedStore(
+    string connection,
+    ICounterStore store,
+    ILogger logger,
+    ConnectionSpool? spool = null,
+    Func<IReadOnlyList<SpoolEntry>, CancellationToken, Task>? throughOwners = null)
 {
     // An index of a large table is made in less; and a server that fell silent in the middle of it is not waited for until the next start.
     private static readonly TimeSpan s_longest = TimeSpan.FromHours(1);
@@ -27,7 +32,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
     private readonly ConcurrentDictionary<string, CounterTableInfo> _prepared = [];
     private readonly Dictionary<string, Task> _preparing = [];
     private readonly CancellationTokenSource _stopped = new();
-    private readonly SpoolReplay? _replay = spool?.Replay(store);
+    private readonly SpoolReplay? _replay = spool?.Replay(store, throughOwners);
     private bool _hasFormerIds = true;
 
     // A setting is the whole server's: told once, not for each table.
@@ -105,6 +110,10 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
                 try
                 {
                     await PrepareAsync([table], _stopped.Token).ConfigureAwait(false);
+                    if (throughOwners is not null)
+                    {
+                        await ReplayAsync(table, _stopped.Token).ConfigureAwait(false);
+                    }
                 }
                 catch (Exception exception) when (exception is CounterStoreException or OperationCanceledException)
                 {
@@ -163,6 +172,15 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         }
     }
 
+    private async Task ReplayAsync(string table, CancellationToken ct)
+    {
+        if (_replay is not null && await _replay.WriteAsync(table, ct).ConfigureAwait(false) is { } mails)
+        {
+            CounterMetrics.Replayed.Add(mails);
+            SpoolLog.Replayed(logger, connection, mails, table);
+        }
+    }
+
     private Task Preparing(string table)
     {
         lock (_preparing)
@@ -182,10 +200,9 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
         timeout.CancelAfter(s_longest);
         var info = await store.PrepareAsync(table, timeout.Token).ConfigureAwait(false);
-        if (_replay is not null && await _replay.WriteAsync(table, timeout.Token).ConfigureAwait(false) is { } mails)
+        if (throughOwners is null)
         {
-            CounterMetrics.Replayed.Add(mails);
-            SpoolLog.Replayed(logger, connection, mails, table);
+            await ReplayAsync(table, timeout.Token).ConfigureAwait(false);
         }
 
         if (_prepared.TryAdd(table, info))

@@ -1,7 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster;
 using Akka.Configuration;
-using Policyd.Engine.Clustering;
 
 namespace Policyd.Actors.Network;
 
@@ -33,20 +32,15 @@ internal static class ClusterMembership
     }
 
     /// <summary>
-    /// Completes when this node is a member: of the seed nodes' cluster, or, when none are configured, of one of its own.
+    /// For a cluster that only <c>akka { }</c> makes. Completes when this node is a member: of the seed nodes' cluster, or, when none are
+    /// configured, of one of its own.
     /// </summary>
-    /// <param name="system">This node's actor system.</param>
-    /// <param name="options">The options of <c>policyd { cluster { } }</c>; null: the operator's <c>akka { }</c> alone counts.</param>
-    public static async Task JoinAsync(ActorSystem system, ClusterOptions? options = null)
+    public static async Task JoinAsync(ActorSystem system)
     {
         var cluster = Cluster.Get(system);
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(() => up.TrySetResult());
-        if (options is { Seeds.Count: > 0 })
-        {
-            cluster.JoinSeedNodes(options.Seeds.Select(seed => NodeSettings.AddressOf(seed, options)));
-        }
-        else if (cluster.Settings.SeedNodes.IsEmpty)
+        if (cluster.Settings.SeedNodes.IsEmpty)
         {
             cluster.Join(cluster.SelfAddress);
         }

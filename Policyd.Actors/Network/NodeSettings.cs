@@ -1,6 +1,7 @@
 using System.Globalization;
 using Akka.Actor;
 using Akka.Configuration;
+using Policyd.Actors.Clustering;
 using Policyd.Engine.Clustering;
 
 namespace Policyd.Actors.Network;
@@ -55,9 +56,27 @@ internal static class NodeSettings
                 }
                 # The fence in the database keeps a removed node from writing, so its keys need not wait.
                 down-removal-margin = 100 ms
-                split-brain-resolver.stable-after = {{Milliseconds(options.DecideAfter)}}
+                # Who goes on when nodes do not reach each other: the side that takes the lease in the common database. A minority waits a
+                # little, so that the larger side has it.
+                downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
+                split-brain-resolver {
+                  active-strategy = lease-majority
+                  stable-after = {{Milliseconds(options.DecideAfter)}}
+                  lease-majority {
+                    lease-implementation = "policyd.split"
+                    lease-name = "{{ClusterLease.Split}}"
+                    acquire-lease-delay-for-minority = 2 s
+                    release-after = 40 s
+                  }
+                }
                 log-info = off
               }
+            }
+            policyd.split {
+              lease-class = "{{typeof(ClusterLease).FullName}}, {{typeof(ClusterLease).Assembly.GetName().Name}}"
+              heartbeat-timeout = 10 s
+              heartbeat-interval = 3 s
+              lease-operation-timeout = 5 s
             }
             """);
     }

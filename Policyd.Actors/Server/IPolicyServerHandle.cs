@@ -36,6 +36,11 @@ public interface IPolicyServerHandle
     /// <summary>Why the server ends, or has ended, by itself; null while it runs and when its host stops it.</summary>
     string? UnexpectedEnd { get; }
 
+    /// <summary>
+    /// Whether it ends, or has ended, since it is no member of its cluster any more: then the next life of the process may be one.
+    /// </summary>
+    bool ComesBack { get; }
+
     /// <summary>True from the first call of <see cref="DrainAsync"/>.</summary>
     bool IsDraining { get; }
 

@@ -3,6 +3,7 @@ using Akka.Configuration;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Clustering;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
@@ -10,6 +11,8 @@ using Policyd.Actors.Dispatching;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
+using Policyd.Counting.Clustering;
+using Policyd.Counting.Store;
 using Policyd.Engine.Clustering;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
@@ -52,6 +55,8 @@ internal sealed class PolicyServer : IPolicyServerHandle
     public CounterOperations? Counters => _counters?.Operations;
 
     public string? UnexpectedEnd => _system is { } system ? Server.UnexpectedEnd.ReasonOf(system) : null;
+
+    public bool ComesBack => _model.Options.Cluster is not null && _system is { } system && Server.UnexpectedEnd.ComesBack(system);
 
     public bool IsDraining => _draining;
 
@@ -142,20 +147,29 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
     private async Task StartCountersAsync(ActorSystem system, ILogger logger)
     {
+        var stores = Counts ? _model.CounterStores : new Dictionary<string, ICounterStore>();
+        var node = _model.Options.Cluster is null ? null : new ClusterNode(system, [.. stores.Values.OfType<IMemberFences>()]);
         if (Counts)
         {
-            _counters = await CounterService.StartAsync(system, _model, new CounterSettings(), logger).ConfigureAwait(false);
-        }
-
-        // Between the two: a member is asked at once to store where shards are, and the others wait for it; and who counts must be one.
-        if (AkkaNetwork.IsClustered(system))
-        {
-            await ClusterMembership.JoinAsync(system, Cluster).ConfigureAwait(false);
-        }
-
-        if (_counters is not null)
-        {
+            _counters = await CounterService.StartAsync(system, _model, stores, node, new CounterSettings(), logger).ConfigureAwait(false);
             _model.CounterGateway!.Attach(_counters.Counters);
+        }
+
+        // After the counters: a member is asked at once to store where shards are, and the others wait for it. Not waited for: mail that
+        // asks for no counter is answered at once, and what asks for one waits as long as its plugin says.
+        if (node is not null)
+        {
+            var seeds = _model.Options.Cluster!.Seeds.Select(static seed => seed.ToString());
+            node.Begin(
+                system,
+                _model.ClusterDirectory(),
+                new MembershipSettings { Seeds = [.. seeds] },
+                why => Server.UnexpectedEnd.LeaveCluster(system, logger, why),
+                logger);
+        }
+        else if (AkkaNetwork.IsClustered(system))
+        {
+            _ = ClusterMembership.JoinAsync(system);
         }
     }
 

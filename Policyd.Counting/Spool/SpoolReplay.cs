@@ -14,6 +14,13 @@ namespace Policyd.Counting.Spool;
 /// <param name="clock">The clock.</param>
 internal sealed class SpoolReplay(ICounterStore store, Func<IReadOnlyList<FormerSpool>> former, TimeProvider clock) : IDisposable
 {
+    /// <summary>
+    /// In a cluster: has the owners of their keys count entries, which completes when the database has all of them. An owner tells by its
+    /// request id one that somebody asked another node for, at this very moment or before. Then what is marked is the end of a block that
+    /// is counted. Null: a node that is alone has no owners yet, and writes the sums itself.
+    /// </summary>
+    public Func<IReadOnlyList<SpoolEntry>, CancellationToken, Task>? ThroughOwners { get; init; }
+
     // As many rows as a busy server's own commits have.
     private const int BlockSize = 2000;
 
@@ -127,6 +134,7 @@ internal sealed class SpoolReplay(ICounterStore store, Func<IReadOnlyList<Former
     {
         var ids = new List<UInt128>();
         var deltas = new List<CounterDelta>();
+        var toOwners = new List<SpoolEntry>();
         var mails = 0L;
         foreach (var entry in block)
         {
@@ -137,12 +145,24 @@ internal sealed class SpoolReplay(ICounterStore store, Func<IReadOnlyList<Former
                 continue;
             }
 
-            deltas.Add(new CounterDelta(entry.Table, entry.Key, entry.Time, entry.Amounts, entry.IsAbsolute));
             mails += entry.IsAbsolute ? 0 : entry.Amounts.Count;
+            if (ThroughOwners is not null && IsKnownToOwners(entry))
+            {
+                toOwners.Add(entry);
+                continue;
+            }
+
+            deltas.Add(new CounterDelta(entry.Table, entry.Key, entry.Time, entry.Amounts, entry.IsAbsolute));
             if (entry.RequestId is { } id)
             {
                 ids.Add(id);
             }
+        }
+
+        if (toOwners.Count > 0)
+        {
+            await ThroughOwners!(toOwners, ct).ConfigureAwait(false);
+            counted.UnionWith(toOwners.Select(static entry => entry.RequestId!.Value));
         }
 
         var mark = new SpoolMark(node, block[0].Table, block[^1].Number) { From = through };
@@ -155,6 +175,9 @@ internal sealed class SpoolReplay(ICounterStore store, Func<IReadOnlyList<Former
         counted.UnionWith(ids);
         return mails;
     }
+
+    private static bool IsKnownToOwners(SpoolEntry entry) =>
+        entry is { IsAbsolute: false, RequestId: not null } && entry.IdFormat != CommittedIds.FirstFormat;
 
     /// <summary>
     /// The requests that are counted since shortly before the first entry. One that was asked again of a later life, since its answer was

@@ -21,6 +21,7 @@ internal static class CounterMetrics
 
     public static readonly Counter<long> Spooled = s_meter.CreateCounter<long>("policyd.counters.spooled");
     public static readonly Counter<long> NotSpooled = s_meter.CreateCounter<long>("policyd.counters.not_spooled");
+    public static readonly Counter<long> Kept = s_meter.CreateCounter<long>("policyd.counters.kept_for_other_nodes");
     public static readonly Counter<long> Replayed = s_meter.CreateCounter<long>("policyd.counters.replayed");
     public static readonly Counter<long> ForgottenIds = s_meter.CreateCounter<long>("policyd.counters.forgotten_request_ids");
 }

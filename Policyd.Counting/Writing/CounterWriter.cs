@@ -392,7 +392,7 @@ internal sealed class CounterWriter
     public void OnFlushTooLate() => AnswerFlushes(isWritten: false);
 
     /// <summary>How a write is answered that is kept.</summary>
-    private CounterAnswer Kept => IsFenced ? CounterAnswer.DeferredByFence : CounterAnswer.Deferred;
+    private CounterAnswer Kept => IsFenced ? CounterAnswer.Kept(CounterReason.Quorum) : CounterAnswer.Deferred;
 
     private CommitBatch? LastPending() =>
         !_gathering.IsEmpty ? _gathering : _parts.Count > 0 ? _parts.Last() : _attempt;

@@ -72,7 +72,7 @@ internal sealed class ClusterRules(ClusterOptions options, ConfigObject section,
         {
             diagnostics.Warning(
                 section.PositionOf("allow_plaintext"),
-                $"cluster: there is no TLS on {options.Listen}: every host and local user that can reach this port can join the cluster and "
+                $"cluster: there is no TLS on {options.Listen}: every host and local user that can reach this port can join it and "
                     + $"take over counters; protect it with a firewall, or add tls");
         }
         else

@@ -3,7 +3,9 @@ using Policyd.Configuration.Options;
 
 namespace Policyd.Engine.Clustering;
 
-/// <summary>The options of <c>policyd { cluster { } }</c>: their presence makes this server a node of a cluster that counts together.</summary>
+/// <summary>
+/// The options of <c>policyd { cluster { } }</c>: their presence makes this server a node of a cluster that counts together.
+/// </summary>
 public sealed class ClusterOptions
 {
     /// <summary>The shortest time for each of the two waits.</summary>

@@ -47,7 +47,7 @@ public sealed record NodeAddress(string Host, int Port) : IOptionValue<NodeAddre
         {
             error = $"{shown}: port 0 means any free port, but the other nodes must know the port; choose one";
         }
-        else if (bracketed ? !IPAddress.TryParse(host[1..^1], out var v6) || v6.AddressFamily != AddressFamily.InterNetworkV6 : !IsHost(host))
+        else if (bracketed ? !IsIPv6(host[1..^1]) : !IsHost(host))
         {
             error = host.Contains(':', StringComparison.Ordinal) && !bracketed
                 ? $"{shown}: write an IPv6 address in brackets, such as [2001:db8::1]:4053"
@@ -67,6 +67,9 @@ public sealed record NodeAddress(string Host, int Port) : IOptionValue<NodeAddre
         string.Create(CultureInfo.InvariantCulture, $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
 
     // No name's last label is a number: 10.0.0.300 is an address with a mistake.
+    private static bool IsIPv6(string text) =>
+        IPAddress.TryParse(text, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6;
+
     private static bool IsHost(string host) => Uri.CheckHostName(host) switch
     {
         UriHostNameType.IPv4 => true,

@@ -104,7 +104,8 @@ public sealed class PolicyServerModel
         .. CounterTables.Select(use => use.Connection).Distinct().Select(name => (name, OwnTableGroup.Counters)),
         .. OwnTables.Where(own => own.Table == OwnTableGroup.ExpiringTable).Select(own => (own.Connection, OwnTableGroup.Expiring)),
         .. Cron.Runs && Sql.Contains(Cron.Db) ? new[] { (Cron.Db, OwnTableGroup.Cron) } : [],
-        .. Options.Cluster is null ? [] : CounterTables.Select(use => use.Connection).Distinct().Select(name => (name, OwnTableGroup.Nodes)),
+        .. Options.Cluster is null ? []
+            : CounterTables.Select(use => use.Connection).Distinct().Select(name => (name, OwnTableGroup.Nodes)),
         .. Options.Cluster is { } cluster && Sql.Contains(cluster.Db) ? new[] { (cluster.Db, OwnTableGroup.Cluster) } : [],
     ];
 
@@ -128,13 +129,16 @@ public sealed class PolicyServerModel
     /// <summary>Logs a request as it came, at level 4.</summary>
     /// <param name="host">Its virtual host.</param>
     /// <param name="request">The request.</param>
-    public void LogReceived(VirtualHost host, PolicyRequest request)
+    /// <returns>Whether the log keeps the request: its line is made later, by the log's own thread.</returns>
+    public bool LogReceived(VirtualHost host, PolicyRequest request)
     {
-        if (Chains.Logger.IsEnabled(LogLevel.Trace))
+        if (!Chains.Logger.IsEnabled(LogLevel.Trace))
         {
-            request.Hold();   // its line is made later, by the log's own thread
-            ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
+            return false;
         }
+
+        ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
+        return true;
     }
 
     /// <summary>
@@ -144,14 +148,14 @@ public sealed class PolicyServerModel
     /// <param name="request">The request.</param>
     /// <param name="elapsed">From arrival to answer.</param>
     /// <param name="outcome">What came out.</param>
-    public void LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
+    /// <returns>Whether the log keeps the request.</returns>
+    public bool LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
     {
         if (!RequestLogLine.IsShown(Chains.Logger))
         {
-            return;
+            return false;
         }
 
-        request.Hold();
         var record = new RequestRecord
         {
             VirtualHost = host?.Name,
@@ -163,6 +167,7 @@ public sealed class PolicyServerModel
             Elapsed = elapsed,
         };
         ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
+        return true;
     }
 
     /// <summary>Runs the cron of all plugins.</summary>

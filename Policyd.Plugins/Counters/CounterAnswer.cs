@@ -57,8 +57,9 @@ public readonly record struct CounterAnswer(CounterState State, CounterReason Re
     /// <summary>Kept, and written when the database is back.</summary>
     public static CounterAnswer Deferred { get; } = new(CounterState.Deferred, CounterReason.Database, true, false, default);
 
-    /// <summary>Kept by a node that was fenced, and handed to the counter's owner by its next life.</summary>
-    internal static CounterAnswer DeferredByFence { get; } = Deferred with { Reason = CounterReason.Quorum };
+    /// <summary>Kept on this node's disk until another node has counted it.</summary>
+    /// <param name="reason">Why it is not counted yet.</param>
+    internal static CounterAnswer Kept(CounterReason reason) => Deferred with { Reason = reason };
 
     /// <summary>The mail is to be checked again.</summary>
     internal static CounterAnswer Stale { get; } = new(CounterState.Stale, CounterReason.None, false, false, default);

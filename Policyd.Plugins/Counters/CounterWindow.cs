@@ -12,6 +12,7 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
 {
     private const int Buckets = 60;
     private const long LastStart = 9_999_999_999;
+    private const int StartDigits = 10;
 
     /// <summary>A calendar window: strftime of local time, as mtpolicyd writes it.</summary>
     /// <param name="pattern">For example <c>%Y-%m</c>.</param>
@@ -30,6 +31,22 @@ public readonly record struct CounterWindow(string Time, TimeSpan? Rolling = nul
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(span, TimeSpan.FromSeconds(1));
         return new CounterWindow(BucketText(span, BucketStart(span, now.ToUnixTimeSeconds())), span);
+    }
+
+    /// <summary>The window of a row, by the text of its <c>time</c>.</summary>
+    /// <param name="time">The text.</param>
+    public static CounterWindow OfRow(string time)
+    {
+        ArgumentNullException.ThrowIfNull(time);
+        var colon = time.IndexOf(':', StringComparison.Ordinal);
+        var isRolling = colon > 1 && time[0] == 'w' && time.Length == colon + 1 + StartDigits
+            && !time.AsSpan(1, colon - 1).ContainsAnyExceptInRange('0', '9')
+            && !time.AsSpan(colon + 1).ContainsAnyExceptInRange('0', '9')
+            && long.TryParse(time.AsSpan(1, colon - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+            && seconds is > 0 and <= LastStart;
+        return isRolling
+            ? new CounterWindow(time, TimeSpan.FromSeconds(long.Parse(time.AsSpan(1, colon - 1), CultureInfo.InvariantCulture)))
+            : new CounterWindow(time);
     }
 
     /// <summary>What all requests of one window have in common: a calendar window's text, a rolling one's without its bucket.</summary>

@@ -17,6 +17,18 @@ internal sealed partial class ServeCommand(TextWriter error)
     /// <exception cref="CommandException">The server cannot start.</exception>
     public async Task<int> RunAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
     {
+        var end = await ServeAsync(given, level, foreground, cancellationToken);
+        if (end == HostEnd.BeginsAnew)
+        {
+            NextLife.Begin();
+        }
+
+        return end is null ? ExitCode.Config : ExitCode.Ok;
+    }
+
+    /// <summary>Null when the configuration has errors, which are told.</summary>
+    private async Task<HostEnd?> ServeAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
+    {
         Demand(OpenFiles.Limit(), OpenFiles.Least);
         var configuration = LoadedConfiguration.Read(given);
         var logSettings = LogSettings.From(configuration.EarlyOptions(), level, foreground);
@@ -24,7 +36,7 @@ internal sealed partial class ServeCommand(TextWriter error)
         using var log = new PolicydLog(queue, logSettings.Level);
         if (configuration.Build(error, log) is not { } model)
         {
-            return ExitCode.Config;
+            return null;
         }
 
         var logger = log.CreateLogger("policyd");
@@ -40,7 +52,7 @@ internal sealed partial class ServeCommand(TextWriter error)
         if (configuration.Document.Diagnostics.HasErrors)
         {
             configuration.Document.Diagnostics.WriteTo(error);
-            return ExitCode.Config;
+            return null;
         }
 
         WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);

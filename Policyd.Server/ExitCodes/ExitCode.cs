@@ -12,6 +12,7 @@ internal static class ExitCode
     public const int OsError = 71;
     public const int CannotCreate = 73;
     public const int IoError = 74;
+    public const int TemporaryFailure = 75;
     public const int Protocol = 76;
     public const int NoPermission = 77;
     public const int Config = 78;

@@ -27,12 +27,24 @@ internal sealed record PolicydHostSettings
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(25);
 }
 
+/// <summary>How a run of the server ended, when it did so as it should.</summary>
+internal enum HostEnd
+{
+    /// <summary>Somebody stopped it.</summary>
+    Stopped,
+
+    /// <summary>It is no member of its cluster any more, and its next life may be one.</summary>
+    BeginsAnew,
+}
+
 internal static partial class PolicydHost
 {
-    /// <summary>Runs until SIGTERM, SIGINT or <paramref name="cancellationToken"/>; 0 after a clean end.</summary>
+    /// <summary>
+    /// Runs until SIGTERM, SIGINT or <paramref name="cancellationToken"/>, or until the node is no member of its cluster any more.
+    /// </summary>
     /// <exception cref="CommandException">The server cannot start: a port in use, a file that cannot be written. Or it ended though nobody
     /// stopped it.</exception>
-    public static async Task<int> RunAsync(
+    public static async Task<HostEnd> RunAsync(
         PolicydHostSettings settings,
         LogQueue log,
         ILoggerFactory loggers,
@@ -66,17 +78,29 @@ internal static partial class PolicydHost
         // AddSystemd looks at the parent's name, which differs in containers; the variable is what sd_notify(3) goes by.
         var systemd = new SystemdNotifier();
         systemd.Notify(ServiceState.Ready);
-        using var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping
-            .Register(() => systemd.Notify(ServiceState.Stopping));
+        var handle = host.Services.GetRequiredService<IPolicyServerHandle>();
+        using var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(() =>
+        {
+            if (!handle.ComesBack)
+            {
+                systemd.Notify(ServiceState.Stopping);
+            }
+        });
         await host.WaitForShutdownAsync(cancellationToken);
-        if (host.Services.GetRequiredService<IPolicyServerHandle>().UnexpectedEnd is { } why)
+        if (handle.ComesBack)
+        {
+            BeginsAnew(logger, handle.UnexpectedEnd!);
+            return HostEnd.BeginsAnew;
+        }
+
+        if (handle.UnexpectedEnd is { } why)
         {
             EndedItself(logger, why);
             throw new CommandException(ExitCode.Software, $"the server stopped because of an error: {why}; see its log");
         }
 
         Stopped(logger);
-        return ExitCode.Ok;
+        return HostEnd.Stopped;
     }
 
     // Only once the listeners are bound: a second server on the same ports must not take the first one's file.
@@ -157,6 +181,9 @@ internal static partial class PolicydHost
 
     [LoggerMessage(EventId = 13, Level = LogLevel.Error, Message = "stopped because of an error: {Why}")]
     private static partial void EndedItself(ILogger logger, string why);
+
+    [LoggerMessage(EventId = 88, Level = LogLevel.Warning, Message = "begins anew, since {Why}")]
+    private static partial void BeginsAnew(ILogger logger, string why);
 
     [LoggerMessage(EventId = 14, Level = LogLevel.Information, Message = "stopped")]
     private static partial void Stopped(ILogger logger);

@@ -7,7 +7,9 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Sql;
 
-/// <summary>What a cluster's members know of one another, and who of them may decide. The same tests run on PostgreSQL and MariaDB.</summary>
+/// <summary>
+/// What a cluster's members know of one another, and who of them may decide. The same tests run on PostgreSQL and MariaDB.
+/// </summary>
 public abstract class ClusterDirectorySpecs : FreshCounterStore
 {
     private const string First = "10.0.0.1:4053#1";

@@ -1,0 +1,113 @@
+using Akka.Actor;
+using Akka.Cluster;
+using Microsoft.Extensions.Logging;
+using Policyd.Counting.Clustering;
+
+namespace Policyd.Actors.Clustering;
+
+/// <summary>
+/// This node as a member of a cluster: what its counters and the admin endpoint ask, from any thread, and what they tell. One for each life
+/// of a member.
+/// </summary>
+internal sealed class ClusterNode
+{
+    private readonly Cluster _cluster;
+    private readonly IReadOnlyList<IMemberFences> _fences;
+    private readonly TaskCompletionSource _member = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IActorRef _membership = ActorRefs.Nobody;
+    private bool _hasQuorum = true;
+    private MembershipEvent? _last;
+
+    /// <param name="system">A system that is part of a cluster.</param>
+    /// <param name="fences">Those of each database that holds counters of this node.</param>
+    public ClusterNode(ActorSystem system, IReadOnlyList<IMemberFences> fences)
+    {
+        (_cluster, _fences) = (Cluster.Get(system), fences);
+        Member = MemberName.Of(_cluster.SelfUniqueAddress);
+        foreach (var one in fences)
+        {
+            one.BecomeMember(Member);
+        }
+    }
+
+    /// <summary>This life's name, see <see cref="MemberName"/>.</summary>
+    public string Member { get; }
+
+    /// <summary>
+    /// Whether at least half of the members are reached, this one counted, and no commit was refused. Without it others may count what is
+    /// counted here.
+    /// </summary>
+    public bool HasQuorum
+    {
+        get => Volatile.Read(ref _hasQuorum);
+        set => Volatile.Write(ref _hasQuorum, value);
+    }
+
+    /// <summary>What the node's membership has come to.</summary>
+    public MembershipEvent? Last
+    {
+        get => Volatile.Read(ref _last);
+        set
+        {
+            Volatile.Write(ref _last, value);
+            if (value is MembershipEvent.IsMember)
+            {
+                _member.TrySetResult();
+            }
+        }
+    }
+
+    /// <summary>Completes when this life has become a member.</summary>
+    public Task WhenMember => _member.Task;
+
+    /// <summary>Begins to look for the other members; the node serves meanwhile.</summary>
+    /// <param name="system">Its system.</param>
+    /// <param name="directory">The members in the common database.</param>
+    /// <param name="settings">The settings.</param>
+    /// <param name="end">Ends this life of the node, for a reason.</param>
+    /// <param name="logger">The log.</param>
+    public void Begin(
+        ActorSystem system, IClusterDirectory directory, MembershipSettings settings, Action<string> end, ILogger logger)
+    {
+        ClusterDirectories.Set(system, directory);
+        _membership = system.ActorOf(MembershipActor.Props(directory, this, settings, end, logger), "cluster-membership");
+    }
+
+    /// <summary>A commit of this member was refused: others have fenced it.</summary>
+    public void WasFenced(string why)
+    {
+        HasQuorum = false;
+        _membership.Tell(new MembershipActor.WasFenced(why), ActorRefs.NoSender);
+    }
+
+    /// <summary>Before counters are next read or written, every member that this node does not know as alive is fenced.</summary>
+    public void FenceTheLost()
+    {
+        // One that has not been up has no counters; one that is leaving hands its counters over.
+        var alive = _cluster.State.Members.Where(static one => one.Status is not (MemberStatus.Down or MemberStatus.Removed))
+            .Select(static one => MemberName.Of(one.UniqueAddress)).Append(Member).ToList();
+        foreach (var one in _fences)
+        {
+            one.FenceAllBut(alive);
+        }
+    }
+
+    /// <summary>Before counters are next read or written, a member is fenced.</summary>
+    public void Fence(string member)
+    {
+        foreach (var one in _fences)
+        {
+            one.Fence(member);
+        }
+    }
+
+    /// <summary>All members but this one are fenced when the task completes, in every database that holds counters.</summary>
+    public async Task FenceOthersAsync(CancellationToken ct)
+    {
+        foreach (var one in _fences)
+        {
+            one.FenceAllBut([Member]);
+            await one.RunAsync(ct).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Clustering;
+
+/// <summary>
+/// Clients of a cluster that do what several Postfix behind one name do: each mail goes to any node; when the node goes away, or asks to
+/// try later, it is sent again, the same mail, to any node. What each was answered is kept, so that the table can be held against it.
+/// </summary>
+internal sealed class ClusterClients : IAsyncDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(6);
+    private readonly IReadOnlyList<ClusterNodeUnderTest> _nodes;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task[] _clients;
+    private readonly int _senders;
+    private readonly int _mails;
+    private readonly Random _random;
+    private readonly ConcurrentQueue<ClusterMail> _answered = new();
+    private int _number;
+    private int _letIn;
+
+    /// <param name="nodes">Where to.</param>
+    /// <param name="clients">How many mails at a time.</param>
+    /// <param name="senders">How many senders are written for.</param>
+    /// <param name="mails">How many mails there are at the most; the senders come in turn.</param>
+    /// <param name="seed">Of the choice of nodes.</param>
+    public ClusterClients(IReadOnlyList<ClusterNodeUnderTest> nodes, int clients, int senders, int mails, int seed)
+    {
+        (_nodes, _senders, _mails, _random) = (nodes, senders, mails, new Random(seed));
+        _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(SendAsync))];
+    }
+
+    /// <summary>Mails that were answered for good.</summary>
+    public IReadOnlyCollection<ClusterMail> Answered => _answered;
+
+    /// <summary>How many of them were let in.</summary>
+    public int LetIn => Volatile.Read(ref _letIn);
+
+    /// <summary>Waits until so many more mails are answered.</summary>
+    public Task More(int mails)
+    {
+        var goal = _answered.Count + mails;
+        return Eventually.Holds($"{mails} more mails to be answered", () => Failed() || _answered.Count >= goal, ClusterUnderTest.Timeout);
+    }
+
+    /// <summary>Waits until all mails are answered.</summary>
+    public Task AllAsync() => Task.WhenAll(_clients).WaitAsync(ClusterUnderTest.Timeout, TestContext.Current.CancellationToken);
+
+    /// <summary>No new mails; returns when each that was begun is answered.</summary>
+    public async Task EndAsync()
+    {
+        await _stop.CancelAsync();
+        await AllAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _stop.Dispose();
+    }
+
+    private bool Failed() => _clients.FirstOrDefault(client => client.IsFaulted) is { } failed
+        ? throw new InvalidOperationException("a client failed", failed.Exception)
+        : false;
+
+    private async Task SendAsync()
+    {
+        while (!_stop.IsCancellationRequested && Interlocked.Increment(ref _number) is var mail && mail <= _mails)
+        {
+            var clock = Stopwatch.StartNew();
+            var sender = $"u{mail % _senders}@example.com";
+            string? action;
+            while ((action = await TryAsync(mail, sender)) is null)
+            {
+                TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+                await Task.Delay(20, TestContext.Current.CancellationToken);   // nobody connects in a tight loop
+            }
+
+            var isLetIn = action == "dunno";
+            if (!isLetIn && action != "reject full")
+            {
+                throw new InvalidOperationException($"mail {mail} of {sender} was answered {action}");
+            }
+
+            Interlocked.Add(ref _letIn, isLetIn ? 1 : 0);
+            _answered.Enqueue(new ClusterMail(mail, sender, isLetIn, clock.Elapsed));
+        }
+    }
+
+    private async Task<string?> TryAsync(int mail, string sender)
+    {
+        ClusterNodeUnderTest node;
+        lock (_random)
+        {
+            node = _nodes[_random.Next(_nodes.Count)];
+        }
+
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        patience.CancelAfter(s_patience);
+        try
+        {
+            await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", node.Port), patience.Token);
+            var action = await client.AskAsync(
+                PolicyRequestBuilder.AccessPolicy()
+                    .Add("protocol_state", "END-OF-MESSAGE")
+                    .Add("sender", sender)
+                    .Add("instance", $"c.{mail}")
+                    .Add("size", "10")
+                    .ToBytes(),
+                patience.Token);
+            return action.StartsWith("defer", StringComparison.Ordinal) ? null : action;
+        }
+        catch (Exception exception) when (exception is PolicyClientException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+}
+
+/// <summary>A mail that was answered for good.</summary>
+/// <param name="Number">Its number.</param>
+/// <param name="Sender">Whose count it is.</param>
+/// <param name="IsLetIn">Whether it was let in, or refused since the quota was full.</param>
+/// <param name="Took">From the first try to the answer.</param>
+internal sealed record ClusterMail(int Number, string Sender, bool IsLetIn, TimeSpan Took);

@@ -1,0 +1,123 @@
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Clustering;
+
+/// <summary>
+/// Real clusters lose nodes while clients send. What they are told must be what the table has: nothing lost, nothing counted twice, nobody
+/// over the limit. Times are printed.
+/// </summary>
+[ServerTest]
+public sealed class ClusterFailureSpecs(ITestOutputHelper output)
+{
+    private const int Senders = 20;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Node_that_is_killed_under_load_costs_no_count()
+    {
+        await using var cluster = await ClusterUnderTest.Start(3);
+        await using var clients = Clients(cluster);
+        await clients.More(300);
+        await cluster.Nodes[0].Kill();
+        await clients.More(300);
+        await cluster.Nodes[0].Start();
+        await cluster.Nodes[0].IsMember();
+        await clients.AllAsync();
+        await ClusterHistory.IsExact(output, "one of three nodes killed", cluster, clients);
+    }
+
+    [Fact]
+    public async Task One_of_two_nodes_counts_on_whichever_is_killed()
+    {
+        foreach (var victim in new[] { 0, 1 })
+        {
+            await using var cluster = await ClusterUnderTest.Start(2);
+            await using var clients = Clients(cluster);
+            await clients.More(300);
+            await cluster.Nodes[victim].Kill();
+            await clients.AllAsync();
+            await ClusterHistory.IsExact(output, $"node {victim + 1} of two killed", cluster, clients);
+            Assert.False(cluster.Nodes[1 - victim].Process.HasExited, cluster.Nodes[1 - victim].Printed);
+        }
+    }
+
+    [Fact]
+    public async Task Node_that_was_stopped_until_it_was_lost_is_refused_when_it_goes_on_and_comes_back()
+    {
+        await using var cluster = await ClusterUnderTest.Start(3);
+        await using var clients = Clients(cluster);
+        await clients.More(300);
+        var frozen = cluster.Nodes[1];
+        frozen.Freeze();
+        await Eventually.Holds(
+            "the others to take the stopped node for lost",
+            () => cluster.Nodes.Where(node => node != frozen)
+                .All(static node => node.Printed.Contains("is lost; it is fenced", StringComparison.Ordinal)),
+            ClusterUnderTest.Timeout);
+        await clients.More(100);
+        frozen.Thaw();
+        await frozen.IsMember(times: 2);
+        await clients.AllAsync();
+        await ClusterHistory.IsExact(output, "one of three nodes stopped, and gone on", cluster, clients);
+    }
+
+    [Fact]
+    public async Task Rolling_restart_costs_no_count()
+    {
+        await using var cluster = await ClusterUnderTest.Start(3);
+        await using var clients = Clients(cluster);
+        foreach (var node in cluster.Nodes)
+        {
+            await clients.More(200);
+            node.Process.Terminate();
+            Assert.Equal(0, await node.Process.Exits(ClusterUnderTest.Timeout));
+            await node.Start();
+            await node.IsMember();
+        }
+
+        await clients.AllAsync();
+        await ClusterHistory.IsExact(output, "rolling restart of three nodes", cluster, clients);
+    }
+
+    [Fact]
+    public async Task All_nodes_are_killed_and_the_first_to_come_back_begins_a_cluster_that_the_others_join()
+    {
+        await using var cluster = await ClusterUnderTest.Start(2);
+        await using var clients = Clients(cluster);
+        await clients.More(300);
+        await Task.WhenAll(cluster.Nodes.Select(static node => node.Kill()));
+        await Task.WhenAll(cluster.Nodes.Select(static node => node.Start()));
+        await cluster.IsWhole();
+        await clients.AllAsync();
+        await ClusterHistory.IsExact(output, "both nodes killed", cluster, clients);
+    }
+
+    [Fact]
+    public async Task Node_without_its_database_answers_what_needs_no_counter_and_stops_at_once()
+    {
+        await using var cluster = await ClusterUnderTest.Start(1);
+        await cluster.Database.Stop();
+        var node = cluster.Nodes[0];
+        await node.Kill();
+        await node.Start();
+        await using (var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", node.Port), Cancel))
+        {
+            var action = await client.AskAsync(
+                PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", "a@example.com")
+                    .Add("instance", "1").ToBytes(),
+                Cancel);
+            Assert.Equal("defer try later", action);
+        }
+
+        node.Process.Terminate();
+        Assert.Equal(0, await node.Process.Exits());
+        await cluster.Database.Start();
+        await node.Start();
+        await node.IsMember();
+    }
+
+    private static ClusterClients Clients(ClusterUnderTest cluster) =>
+        new(cluster.Nodes, clients: 16, Senders, mails: Senders * (ClusterUnderTest.Threshold + 20), seed: Random.Shared.Next());
+}

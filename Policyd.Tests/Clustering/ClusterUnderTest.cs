@@ -1,0 +1,172 @@
+using System.Globalization;
+using Policyd.Backends.Dsn;
+using Policyd.Backends.Sql;
+using Policyd.Plugins.Sql;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Clustering;
+
+/// <summary>
+/// Several real servers with one configuration but for their addresses, and one real database: a cluster as an operator sets it up, on
+/// addresses of loopback.
+/// </summary>
+internal sealed class ClusterUnderTest : IAsyncDisposable
+{
+    public const int Threshold = 100;
+
+    // Nothing is compiled ahead of time, and the machine may be busy.
+    public static readonly TimeSpan Timeout = TimeSpan.FromMinutes(3);
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly PostgresServer _postgres;
+    private readonly string _dsn;
+
+    private ClusterUnderTest(PostgresServer postgres, string dsn, int nodes, string more)
+    {
+        (_postgres, _dsn) = (postgres, dsn);
+        Nodes = [.. Enumerable.Range(1, nodes).Select(number => new ClusterNodeUnderTest(number, _folder, dsn, more))];
+    }
+
+    public IReadOnlyList<ClusterNodeUnderTest> Nodes { get; }
+
+    public PostgresServer Database => _postgres;
+
+    /// <param name="nodes">How many.</param>
+    /// <param name="more">More of the section <c>policyd</c>, for all of them.</param>
+    public static async Task<ClusterUnderTest> Start(int nodes, string more = "")
+    {
+        var postgres = new PostgresServer();
+        var cluster = new ClusterUnderTest(postgres, await postgres.NewDatabase(), nodes, more);
+        try
+        {
+            await Task.WhenAll(cluster.Nodes.Select(static node => node.Start()));
+            await cluster.IsWhole();
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Waits until every node has said that it is a member in its present life.</summary>
+    public async Task IsWhole()
+    {
+        foreach (var node in Nodes)
+        {
+            await node.IsMember();
+        }
+    }
+
+    /// <summary>What the table has: mails by sender.</summary>
+    public async Task<Dictionary<string, long>> Counted()
+    {
+        Assert.True(SqlDsn.TryParse(_dsn, out var parsed, out var error), error);
+        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = "postgres", Password = "secret" });
+        await using var connection = await database.OpenAsync(TestContext.Current.CancellationToken);
+        await using var command = connection.CreateCommand();
+        command.CommandText = "SELECT key, sum(count) FROM acct_sender GROUP BY key";
+        var counted = new Dictionary<string, long>();
+        await using var reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
+        while (await reader.ReadAsync(TestContext.Current.CancellationToken))
+        {
+            counted.Add(reader.GetString(0), Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture));
+        }
+
+        return counted;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in Nodes)
+        {
+            await node.DisposeAsync();
+        }
+
+        await _postgres.DisposeAsync();
+        _folder.Dispose();
+    }
+}
+
+/// <summary>One of them.</summary>
+internal sealed class ClusterNodeUnderTest : IAsyncDisposable
+{
+    private readonly string _configuration;
+    private readonly string _state;
+    private ProcessUnderTest? _process;
+
+    public ClusterNodeUnderTest(int number, TemporaryFolder folder, string dsn, string more)
+    {
+        // An address for each: a node is told from the others by it.
+        Host = $"127.0.7.{number}";
+        _state = folder[$"node{number}"];
+        Directory.CreateDirectory(_state);
+        _configuration = folder.Write($"node{number}/policyd.hocon", $$"""
+            policyd {
+              listen = ["127.0.0.1:{{Port}}"]
+              cron { enabled = off }
+              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db }
+              connections { db { module = Sql, dsn = "{{dsn}}", user = postgres, password = secret } }
+              {{more}}
+              virtual_hosts = [ {
+                name = x
+                port = {{Port}}
+                plugins = [
+                  { name = q, module = Quota, field = sender, metric = count, threshold = {{ClusterUnderTest.Threshold}}, time_pattern = "%Y", action = "reject full", when_unavailable = "defer try later" }
+                  { name = a, module = Accounting, fields = sender, time_pattern = "%Y", on_error = "defer try later" }
+                ]
+              } ]
+            }
+            """);
+    }
+
+    public string Host { get; }
+
+    public int Port { get; } = FreePort.Next();
+
+    public ProcessUnderTest Process => _process ?? throw new InvalidOperationException("the node was not started");
+
+    public async Task Start()
+    {
+        if (_process is { } former)
+        {
+            await former.DisposeAsync();
+        }
+
+        _process = ProcessUnderTest.Start(
+            PolicydProcess.Executable, ["serve", "-c", _configuration], new Dictionary<string, string> { ["STATE_DIRECTORY"] = _state });
+        await PolicydProcess.Listens(_process, Port);
+    }
+
+    /// <summary>Waits until the process has become a member so many times.</summary>
+    public Task IsMember(int times = 1) => Eventually.Settles(
+        () => $"node {Host} to be a member {times} times; it printed:\n{Printed}",
+        () => Task.FromResult(MemberLines >= times
+            || (Process.HasExited ? throw new InvalidOperationException($"node {Host} ended with {Process.ExitCode}:\n{Printed}") : false)),
+        ClusterUnderTest.Timeout);
+
+    /// <summary>How often it has become a member since its start.</summary>
+    public int MemberLines => Process.Lines.Count(static line => line.Contains("this node is a member", StringComparison.Ordinal));
+
+    public string Printed => string.Join('\n', Process.Lines);
+
+    /// <summary>SIGSTOP: it keeps its sockets and says nothing.</summary>
+    public void Freeze() => ProcessUnderTest.FreezeTree(Process.Id);
+
+    public void Thaw() => ProcessUnderTest.Thaw([Process.Id]);
+
+    public async Task Kill()
+    {
+        Process.Kill();
+        await Process.Exits();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            await _process.DisposeAsync();
+        }
+    }
+}

@@ -1,0 +1,219 @@
+using Policyd.Actors.Clustering;
+using Policyd.Counting.Clustering;
+using Xunit;
+
+namespace Policyd.Tests.Clustering;
+
+/// <summary>The states of a node that looks for its cluster: docs/cluster-states.md has the table.</summary>
+public sealed class MembershipSpecs
+{
+    private readonly Recorded _effects = new();
+    private readonly Membership _membership;
+
+    public MembershipSpecs() => _membership = new Membership(new MembershipSettings(), _effects);
+
+    [Fact]
+    public void The_first_node_of_all_takes_the_lease_fences_whoever_was_there_and_joins_itself()
+    {
+        _membership.Begin();
+        _membership.OnMembers([]);
+        Assert.Equal(["read", "take lease"], _effects.Take());
+
+        _membership.OnLease(isTaken: true);
+        _membership.OnMembers([]);
+        Assert.Equal(["read", "fence all, remove "], _effects.Take());
+
+        _membership.OnAllFenced();
+        Assert.Equal(["join self", "after join"], _effects.Take());
+
+        _membership.OnUp();
+        _membership.OnEntered();
+        Assert.Equal(["enter", "release lease", "after beat"], _effects.Take());
+        Assert.Equal(MembershipState.Member, _membership.State);
+    }
+
+    [Fact]
+    public void A_node_joins_the_members_whose_beat_moves_and_no_others()
+    {
+        _membership.Begin();
+        _membership.OnMembers([Row("a:1", 5), Row("b:1", 7)]);
+        Assert.Equal(["read", "after look"], _effects.Take());
+
+        _membership.OnTimer(MembershipTimer.Look);
+        _membership.OnMembers([Row("a:1", 5), Row("b:1", 8), Row("c:1", 1)]);
+        Assert.Equal(["read", "join b:1, c:1", "after join"], _effects.Take());
+    }
+
+    [Fact]
+    public void Members_whose_beat_stands_still_are_dead_and_fenced_before_a_new_cluster_begins()
+    {
+        LookTwice([Row("a:1", 5)], [Row("a:1", 5)]);
+        _membership.OnLease(isTaken: true);
+        _effects.Take();
+        _membership.OnMembers([Row("a:1", 5)]);
+        Assert.Equal(["fence all, remove a:1#1"], _effects.Take());
+    }
+
+    [Fact]
+    public void Who_has_the_lease_joins_all_the_same_when_a_member_has_come_to_life_meanwhile()
+    {
+        LookTwice([Row("a:1", 5)], [Row("a:1", 5)]);
+        _membership.OnLease(isTaken: true);
+        _effects.Take();
+        _membership.OnMembers([Row("a:1", 6)]);
+        Assert.Equal(["release lease", "join a:1", "after join"], _effects.Take());
+    }
+
+    [Fact]
+    public void Who_does_not_get_the_lease_looks_again()
+    {
+        _membership.Begin();
+        _membership.OnMembers([]);
+        _effects.Take();
+        _membership.OnLease(isTaken: false);
+        Assert.Equal(["after look"], _effects.Take());
+        _membership.OnTimer(MembershipTimer.Look);
+        Assert.Equal(["read"], _effects.Take());
+    }
+
+    [Fact]
+    public void A_database_that_is_away_is_asked_again_and_no_cluster_is_formed()
+    {
+        _membership.Begin();
+        _effects.Take();
+        _membership.OnDatabaseAway("gone");
+        Assert.Equal(["after look"], _effects.Take());
+
+        _membership.OnTimer(MembershipTimer.Look);
+        _membership.OnMembers([]);
+        _membership.OnLease(isTaken: true);
+        _effects.Take();
+        _membership.OnDatabaseAway("gone");   // what was there is not fenced
+        Assert.Equal(["release lease", "after look"], _effects.Take());
+        _membership.OnAllFenced();
+        Assert.Empty(_effects.Take());
+    }
+
+    [Fact]
+    public void Nobody_answers_in_time_then_the_members_are_read_again()
+    {
+        LookTwice([Row("a:1", 5)], [Row("a:1", 6)]);
+        _membership.OnTimer(MembershipTimer.JoinTooLate(1));
+        Assert.Equal(["read"], _effects.Take());
+        _membership.OnTimer(MembershipTimer.JoinTooLate(1));
+        Assert.Empty(_effects.Take());
+    }
+
+    [Fact]
+    public void Seeds_are_asked_before_the_database_and_with_its_members()
+    {
+        var membership = new Membership(new MembershipSettings { Seeds = ["s:1"] }, _effects);
+        membership.Begin();
+        Assert.Equal(["join s:1", "after join"], _effects.Take());
+        membership.OnTimer(MembershipTimer.JoinTooLate(1));
+        membership.OnMembers([Row("a:1", 1)]);
+        membership.OnTimer(MembershipTimer.Look);
+        _effects.Take();
+        membership.OnMembers([Row("a:1", 2)]);
+        Assert.Equal(["join s:1, a:1", "after join"], _effects.Take());
+    }
+
+    [Fact]
+    public void A_member_that_is_not_in_the_database_any_more_ends_once()
+    {
+        Enter();
+        _membership.OnTimer(MembershipTimer.Beat);
+        _membership.OnBeat(isThere: true);
+        Assert.Equal(["beat", "after beat"], _effects.Take());
+        _membership.OnBeat(isThere: false);
+        _membership.OnFenced("a commit was refused");
+        Assert.Equal(["end"], _effects.Take());
+    }
+
+    [Fact]
+    public void A_member_that_cannot_enter_the_database_tries_again_and_a_beat_that_fails_means_nothing()
+    {
+        LookTwice([Row("a:1", 5)], [Row("a:1", 6)]);
+        _membership.OnUp();
+        _membership.OnDatabaseAway("gone");
+        Assert.Equal(["enter", "after beat"], _effects.Take());
+        _membership.OnTimer(MembershipTimer.Beat);
+        _membership.OnEntered();
+        Assert.Equal(["enter", "after beat"], _effects.Take());
+        _membership.OnDatabaseAway("gone");
+        Assert.Empty(_effects.Take());
+        Assert.Equal(MembershipState.Member, _membership.State);
+    }
+
+    [Theory]
+    [InlineData(1, 0, true)]
+    [InlineData(2, 1, true)]
+    [InlineData(3, 1, true)]
+    [InlineData(3, 2, false)]
+    [InlineData(4, 2, true)]
+    [InlineData(5, 3, false)]
+    public void A_quorum_is_at_least_half_of_the_members(int members, int unreachable, bool expected)
+    {
+        _membership.OnReachability(members, unreachable);
+        Assert.Equal(expected ? [] : ["quorum False"], _effects.Take());
+        _membership.OnReachability(members, 0);
+        Assert.Equal(expected ? [] : ["quorum True"], _effects.Take());
+    }
+
+    private static MemberRow Row(string address, long beat) => new(address + "#1", address, beat);
+
+    private void LookTwice(MemberRow[] first, MemberRow[] second)
+    {
+        _membership.Begin();
+        _membership.OnMembers(first);
+        _membership.OnTimer(MembershipTimer.Look);
+        _membership.OnMembers(second);
+        _effects.Take();
+    }
+
+    private void Enter()
+    {
+        LookTwice([Row("a:1", 5)], [Row("a:1", 6)]);
+        _membership.OnUp();
+        _membership.OnEntered();
+        _effects.Take();
+    }
+
+    private sealed class Recorded : IMembershipEffects
+    {
+        private readonly List<string> _done = [];
+
+        public string[] Take()
+        {
+            string[] done = [.. _done];
+            _done.Clear();
+            return done;
+        }
+
+        public void ReadMembers() => _done.Add("read");
+
+        public void TakeLease() => _done.Add("take lease");
+
+        public void ReleaseLease() => _done.Add("release lease");
+
+        public void FenceAll(IReadOnlyList<string> members) => _done.Add($"fence all, remove {string.Join(", ", members)}");
+
+        public void JoinSelf() => _done.Add("join self");
+
+        public void Join(IReadOnlyList<string> addresses) => _done.Add($"join {string.Join(", ", addresses)}");
+
+        public void Enter() => _done.Add("enter");
+
+        public void Beat() => _done.Add("beat");
+
+        public void After(TimeSpan time, MembershipTimer timer) => _done.Add($"after {timer.Name}");
+
+        public void Quorum(bool isThere) => _done.Add($"quorum {isThere}");
+
+        public void End(string why) => _done.Add("end");
+
+        public void Say(MembershipEvent what)
+        {
+        }
+    }
+}
