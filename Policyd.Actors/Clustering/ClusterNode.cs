@@ -17,6 +17,8 @@ internal sealed class ClusterNode
     private IActorRef _membership = ActorRefs.Nobody;
     private bool _hasQuorum = true;
     private MembershipEvent? _last;
+    private int _state;
+    private string? _endsSince;
 
     /// <param name="system">A system that is part of a cluster.</param>
     /// <param name="fences">Those of each database that holds counters of this node.</param>
@@ -60,6 +62,23 @@ internal sealed class ClusterNode
     /// <summary>Completes when this life has become a member.</summary>
     public Task WhenMember => _member.Task;
 
+    /// <summary>What the node does about its membership.</summary>
+    public MembershipState State
+    {
+        get => (MembershipState)Volatile.Read(ref _state);
+        set => Volatile.Write(ref _state, (int)value);
+    }
+
+    /// <summary>Why this life can count no more; null while it can.</summary>
+    public string? EndsSince
+    {
+        get => Volatile.Read(ref _endsSince);
+        set => Volatile.Write(ref _endsSince, value);
+    }
+
+    /// <summary>The members in the common database; null before the node begins.</summary>
+    public IClusterDirectory? Directory { get; private set; }
+
     /// <summary>Begins to look for the other members; the node serves meanwhile.</summary>
     /// <param name="system">Its system.</param>
     /// <param name="directory">The members in the common database.</param>
@@ -70,8 +89,13 @@ internal sealed class ClusterNode
         ActorSystem system, IClusterDirectory directory, MembershipSettings settings, Action<string> end, ILogger logger)
     {
         ClusterDirectories.Set(system, directory);
+        Directory = directory;
         _membership = system.ActorOf(MembershipActor.Props(directory, this, settings, end, logger), "cluster-membership");
     }
+
+    /// <summary>An operator names a member to join. It has an effect only while this node is no member.</summary>
+    /// <param name="address"><c>HOST:PORT</c>.</param>
+    public void Join(string address) => _membership.Tell(new MembershipActor.JoinAsked(address), ActorRefs.NoSender);
 
     /// <summary>A commit of this member was refused: others have fenced it.</summary>
     public void WasFenced(string why)

@@ -135,6 +135,16 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
         }
     }
 
+    /// <summary>An operator names a member to join.</summary>
+    public void OnJoinAsked(string address)
+    {
+        if (State is MembershipState.Looking or MembershipState.TakingLease or MembershipState.Forming or MembershipState.Joining)
+        {
+            ReleaseLease();
+            Join([address]);
+        }
+    }
+
     /// <summary>Akka has taken this node in.</summary>
     public void OnUp()
     {

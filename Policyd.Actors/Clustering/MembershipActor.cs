@@ -74,6 +74,7 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
     public void End(string why)
     {
         _node.HasQuorum = false;
+        _node.EndsSince = why;
         _end(why);
     }
 
@@ -113,6 +114,7 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
             typeof(ClusterEvent.ReachabilityEvent));
         _cluster.RegisterOnMemberUp(() => self.Tell(IsUp.Instance));
         _membership.Begin();
+        _node.State = _membership.State;
     }
 
     protected override void PostStop()
@@ -158,12 +160,17 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
             case ClusterEvent.ReachabilityEvent changed:
                 OnReachability(changed);
                 break;
+            case JoinAsked asked:
+                _membership.OnJoinAsked(asked.Address);
+                break;
             case Nothing:
                 break;
             default:
                 Unhandled(message);
                 break;
         }
+
+        _node.State = _membership.State;
     }
 
     private void OnMember(ClusterEvent.IMemberEvent changed)
@@ -223,6 +230,9 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
 
     /// <summary>A commit of this life was refused.</summary>
     internal sealed record WasFenced(string Why) : INoSerializationVerificationNeeded;
+
+    /// <summary>An operator names a member to join.</summary>
+    internal sealed record JoinAsked(string Address) : INoSerializationVerificationNeeded;
 
     private sealed record MembersRead(IReadOnlyList<MemberRow> Members) : INoSerializationVerificationNeeded;
 

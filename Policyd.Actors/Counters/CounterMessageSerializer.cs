@@ -23,6 +23,8 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
         Ask => "A",
         Answers => "a",
         Release => "R",
+        FindOwner => "O",
+        OwnerFound => "o",
         _ => throw new SerializationException($"{o.GetType()} is not a counter message"),
     };
 
@@ -34,6 +36,8 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
         Ask ask => ask.Bytes,
         Answers answers => answers.Bytes,
         Release release => release.Bytes,
+        FindOwner find => find.Bytes,
+        OwnerFound owner => Number(owner.IsInMemory ? 1 : 0),
         _ => throw new SerializationException($"{obj.GetType()} is not a counter message"),
     };
 
@@ -45,6 +49,8 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
         "A" => new Ask(bytes),
         "a" => new Answers(bytes),
         "R" => new Release(bytes),
+        "O" => new FindOwner(bytes),
+        "o" => new OwnerFound(Number(bytes) != 0),
         _ => throw new SerializationException($"\"{manifest}\" is not a counter message that this version knows"),
     };
 
@@ -57,5 +63,5 @@ public sealed class CounterMessageSerializer(ExtendedActorSystem system) : Seria
 
     private static int Number(byte[] bytes) => bytes.Length == 4
         ? BinaryPrimitives.ReadInt32BigEndian(bytes)
-        : throw new SerializationException($"a partition's number of {bytes.Length} bytes");
+        : throw new SerializationException($"a number of {bytes.Length} bytes");
 }

@@ -47,6 +47,8 @@ internal sealed class CounterNode(
 
     public IEnumerable<CounterConnection> Connections => connections.Values;
 
+    public IEnumerable<string> ConnectionNames => connections.Keys;
+
     public IActorRef Writer(string connection) => connections[connection].Writer;
 
     /// <summary>A place on the disk for adds that other nodes have not acknowledged; null without a spool.</summary>

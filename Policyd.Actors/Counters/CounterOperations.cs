@@ -69,6 +69,19 @@ public sealed class CounterOperations
         }
     }
 
+    /// <summary>The same for each connection; one whose writer does not answer in time is left out.</summary>
+    public async Task<IReadOnlyList<(string Connection, DeferredCounts Counts)>> DeferredAsync(TimeSpan timeout)
+    {
+        var asked = _node.ConnectionNames.Select(async connection =>
+            (Connection: connection, Counts: await DeferredAsync(connection, timeout).ConfigureAwait(false)));
+        return
+        [
+            .. from one in await Task.WhenAll(asked).ConfigureAwait(false)
+               where one.Counts is not null
+               select (one.Connection, one.Counts),
+        ];
+    }
+
     private async ValueTask<T> RunAsync<T>(T operation, CancellationToken ct)
         where T : CounterOperation
     {

@@ -81,6 +81,13 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             case Outboxes.Written written:
                 _outboxes.OnWritten(written);
                 break;
+            case FindOwner find:
+                OnFindOwner(find);
+                break;
+            case CountWaitingAdds:
+                var adds = _pending.Values.Where(static one => one.Operation is AddOperation).ToList();
+                Sender.Tell(new AddsCounted(adds.Count, adds.Count(static one => one.Kept == KeptState.Yes)), Self);
+                break;
             default:
                 Unhandled(message);
                 break;
@@ -383,6 +390,18 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         {
             var (key, mail, window) = CounterWire.ReadRelease(release.Bytes);
             _node.TryTellHere(key, new CounterProtocol.Release(key, mail, window));
+        }
+        catch (InvalidDataException damaged)
+        {
+            Damaged(damaged);
+        }
+    }
+
+    private void OnFindOwner(FindOwner find)
+    {
+        try
+        {
+            Sender.Tell(new OwnerFound(_node.Owners.Find(CounterWire.ReadKey(find.Bytes)) is not null), Self);
         }
         catch (InvalidDataException damaged)
         {

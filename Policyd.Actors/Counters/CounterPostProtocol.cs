@@ -26,6 +26,24 @@ internal static class CounterPostProtocol
     /// <summary>A mail gives back what it has reserved; no answer.</summary>
     public sealed record Release(byte[] Bytes) : ICounterMessage;
 
+    /// <summary>
+    /// For an operator: whether a key, as <see cref="CounterWire"/> writes it, is in memory on this node. The post answers with <see
+    /// cref="OwnerFound"/>.
+    /// </summary>
+    public sealed record FindOwner(byte[] Bytes) : ICounterMessage;
+
+    /// <summary>The answer to <see cref="FindOwner"/>.</summary>
+    public sealed record OwnerFound(bool IsInMemory) : ICounterMessage;
+
+    /// <summary>For an operator: the post of this node answers with <see cref="AddsCounted"/>. Local.</summary>
+    public sealed class CountWaitingAdds : INoSerializationVerificationNeeded
+    {
+        public static readonly CountWaitingAdds Instance = new();
+    }
+
+    /// <summary>How many adds no other node has acknowledged yet, and how many of them are on the disk. Local.</summary>
+    public sealed record AddsCounted(int Count, int OnDisk) : INoSerializationVerificationNeeded;
+
     /// <summary>To the post of the partition's own node: tell the asker that it is here. Local.</summary>
     public sealed record TellPartition(int Number, IActorRef Asker) : INoSerializationVerificationNeeded;
 }

@@ -23,12 +23,13 @@ internal sealed class CounterService
     // For owners behind a load that nobody answers.
     private static readonly TimeSpan s_drainWhileAway = TimeSpan.FromSeconds(3);
 
+    private readonly ActorSystem _system;
     private readonly CounterNode _node;
     private readonly IActorRef? _partitionOfAll;
 
-    private CounterService(CounterNode node, IActorRef? partitionOfAll)
+    private CounterService(ActorSystem system, CounterNode node, IActorRef? partitionOfAll)
     {
-        (_node, _partitionOfAll) = (node, partitionOfAll);
+        (_system, _node, _partitionOfAll) = (system, node, partitionOfAll);
         Counters = new OwnedCounters(node);
     }
 
@@ -47,6 +48,9 @@ internal sealed class CounterService
     public LocalOwners Owners => _node.Owners;
 
     public CounterOperations Operations => new(Counters, _node);
+
+    /// <summary>Where the keys of a cluster are. For a server that is alone this has no answer.</summary>
+    public ShardInspection Shards => new(_system, _node);
 
     /// <summary>Completes when the tables have been looked at (or the database turned out to be away).</summary>
     /// <param name="system">The actor system.</param>
@@ -123,7 +127,7 @@ internal sealed class CounterService
 
         // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
         await Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits)).ConfigureAwait(false);
-        var service = new CounterService(node, partition);
+        var service = new CounterService(system, node, partition);
         gateway.Attach(service.Counters);
         return service;
     }

@@ -11,7 +11,8 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal static class CounterShards
 {
-    private const string RegionName = "counters";
+    /// <summary>The shard region of the partitions.</summary>
+    public const string RegionName = "counters";
 
     /// <summary>
     /// The shard region, and the post beside it. To be started before the node joins: a member is asked at once to store where shards are,

@@ -139,6 +139,25 @@ internal static class CounterWire
         return (key, mail, window);
     }
 
+    /// <summary>Writes a key alone.</summary>
+    public static byte[] Write(CounterKey key)
+    {
+        var to = new WireWriter();
+        to.Byte(Version);
+        to.Key(key);
+        return to.ToArray();
+    }
+
+    /// <summary>Reads a key that stands alone.</summary>
+    /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
+    public static CounterKey ReadKey(byte[] bytes)
+    {
+        var from = Begin(bytes);
+        var key = from.Key();
+        from.End();
+        return key;
+    }
+
     private static WireReader Begin(byte[] bytes)
     {
         var from = new WireReader(bytes);

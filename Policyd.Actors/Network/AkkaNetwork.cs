@@ -49,7 +49,8 @@ internal static partial class AkkaNetwork
     }
 
     private static Config OfAnyCluster =>
-        ConfigurationFactory.ParseString(NetworkSettings.Cluster).WithFallback(ConfigurationFactory.ParseString(NetworkSettings.Remote));
+        ConfigurationFactory.ParseString(NetworkSettings.Cluster + "\n" + ServerVersion.Setting)
+            .WithFallback(ConfigurationFactory.ParseString(NetworkSettings.Remote));
 
     private static Config SettingsWithoutCluster(Config operators)
     {

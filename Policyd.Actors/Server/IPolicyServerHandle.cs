@@ -1,5 +1,6 @@
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
+using Policyd.Actors.Inspection;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Server;
@@ -32,6 +33,11 @@ public interface IPolicyServerHandle
 
     /// <summary>The periodic tasks; null while the server starts, and when its configuration turns them off.</summary>
     CronScheduler? Cron { get; }
+
+    /// <summary>
+    /// What an operator sees and does of the cluster; null while the server starts, and when it is alone.
+    /// </summary>
+    ClusterInspection? Inspection { get; }
 
     /// <summary>Why the server ends, or has ended, by itself; null while it runs and when its host stops it.</summary>
     string? UnexpectedEnd { get; }

@@ -8,6 +8,7 @@ using Policyd.Actors.Connections;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
 using Policyd.Actors.Dispatching;
+using Policyd.Actors.Inspection;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
@@ -51,6 +52,8 @@ internal sealed class PolicyServer : IPolicyServerHandle
     public long RequestsInFlight => _context?.Statistics.InFlight ?? 0;
 
     public long ConnectionsRefused => _context?.Statistics.RefusedConnections ?? 0;
+
+    public ClusterInspection? Inspection { get; private set; }
 
     public CounterOperations? Counters => _counters?.Operations;
 
@@ -153,6 +156,11 @@ internal sealed class PolicyServer : IPolicyServerHandle
         {
             _counters = await CounterService.StartAsync(system, _model, stores, node, new CounterSettings(), logger).ConfigureAwait(false);
             _model.CounterGateway!.Attach(_counters.Counters);
+        }
+
+        if (AkkaNetwork.IsClustered(system))
+        {
+            Inspection = new ClusterInspection(system, node, _counters);
         }
 
         // After the counters: a member is asked at once to store where shards are, and the others wait for it. Not waited for: mail that

@@ -28,6 +28,7 @@ internal sealed partial class AdminConnection(
     private static readonly TimeSpan s_lastWord = TimeSpan.FromSeconds(1);
 
     private readonly AdminCaller _caller = PeerCredentials.CallerOf(socket);
+    private IAdminCommand? _done;
 
     public async Task ServeAsync(CancellationToken ct)
     {
@@ -86,7 +87,16 @@ internal sealed partial class AdminConnection(
                 break;
         }
 
-        await WriteAsync(stream, answer, ct);
+        try
+        {
+            await WriteAsync(stream, answer, ct);
+        }
+        finally
+        {
+            (var done, _done) = (_done, null);
+            done?.OnAnswered();
+        }
+
         if (!goesOn)
         {
             await CloseAsync(stream, ct);
@@ -141,8 +151,9 @@ internal sealed partial class AdminConnection(
                 : throw new AdminException(AdminError.BadRequest, "arguments must be an object");
             arguments.AllowOnly(command.Arguments);
             timeout.CancelAfter(command.Timeout);
-            return AdminMessage.Result(
-                await command.RunAsync(arguments, _caller, timeout.Token).WaitAsync(command.Timeout + s_lastWord, ct));
+            var result = await command.RunAsync(arguments, _caller, timeout.Token).WaitAsync(command.Timeout + s_lastWord, ct);
+            _done = command;
+            return AdminMessage.Result(result);
         }
         catch (AdminException refused)
         {

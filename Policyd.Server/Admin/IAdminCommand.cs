@@ -21,6 +21,11 @@ internal interface IAdminCommand
     /// <summary>Does it.</summary>
     /// <exception cref="AdminException">It cannot be done; the operator is told why.</exception>
     Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct);
+
+    /// <summary>It was done, and its asker has the answer, or is gone: for what would keep the answer from being sent.</summary>
+    void OnAnswered()
+    {
+    }
 }
 
 /// <summary>Who asks, as far as the socket tells.</summary>

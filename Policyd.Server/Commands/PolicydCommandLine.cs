@@ -90,7 +90,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         };
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
-        foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron(), new CounterVerbs(output).Build() })
+        var asking = new[] { new CounterVerbs(output).Build(), new ClusterVerbs(output).Build() };
+        foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() }.Concat(asking))
         {
             root.Subcommands.Add(verb);
         }
@@ -269,6 +270,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
           policyd convert mtpolicyd.conf > policyd.hocon
           printf 'client_address=192.0.2.7\n\n' | policyd client -h 127.0.0.1:12345
           policyd counter list client_address                 show who has sent the most mail this month
+          policyd cluster show                                show the members of the cluster
 
         Configuration without -c: the first of these files that exists:
           {string.Join("\n  ", ConfigurationSearch.Places)}

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Server;
 using Policyd.Engine.Model;
 using Policyd.Server.Admin;
+using Policyd.Server.Admin.Cluster;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Admin.Cron;
 
@@ -20,6 +21,15 @@ internal static class AdminServices
         services.AddSingleton(provider => new CronAdmin(provider.GetRequiredService<IPolicyServerHandle>(), model));
         services.AddSingleton<IAdminCommand, CronList>();
         services.AddSingleton<IAdminCommand, CronRunNow>();
+        services.AddSingleton(provider => new ClusterAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
+        services.AddSingleton<IAdminCommand, ClusterShow>();
+        services.AddSingleton<IAdminCommand, ClusterStatus>();
+        services.AddSingleton<IAdminCommand, ClusterShards>();
+        services.AddSingleton<IAdminCommand, ClusterOwner>();
+        services.AddSingleton<IAdminCommand, ClusterLeave>();
+        services.AddSingleton<IAdminCommand, ClusterDown>();
+        services.AddSingleton<IAdminCommand, ClusterDownUnreachable>();
+        services.AddSingleton<IAdminCommand, ClusterJoin>();
         return services.AddHostedService(provider => new AdminServer(
             model.Options.Admin,
             new AdminLimits(),

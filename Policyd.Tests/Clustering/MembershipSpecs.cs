@@ -65,6 +65,30 @@ public sealed class MembershipSpecs
     }
 
     [Fact]
+    public void An_operators_address_is_joined_at_once_and_only_while_the_node_is_no_member()
+    {
+        _membership.Begin();
+        _membership.OnJoinAsked("o:1");
+        Assert.Equal(["read", "join o:1", "after join"], _effects.Take());
+        _membership.OnMembers([]);
+        Assert.Empty(_effects.Take());
+        _membership.OnTimer(MembershipTimer.JoinTooLate(1));
+        Assert.Equal(["read"], _effects.Take());
+
+        _membership.OnMembers([]);
+        _membership.OnLease(isTaken: true);
+        _effects.Take();
+        _membership.OnJoinAsked("o:1");
+        Assert.Equal(["release lease", "join o:1", "after join"], _effects.Take());
+        _membership.OnAllFenced();
+        _membership.OnUp();
+        _membership.OnEntered();
+        Assert.Equal(["enter", "after beat"], _effects.Take());
+        _membership.OnJoinAsked("o:1");
+        Assert.Empty(_effects.Take());
+    }
+
+    [Fact]
     public void Who_does_not_get_the_lease_looks_again()
     {
         _membership.Begin();

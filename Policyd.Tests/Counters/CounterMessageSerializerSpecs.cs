@@ -105,6 +105,11 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
             Convert.ToHexString(written));
         Assert.Equal([deferred, moved, admitted, stale], CounterWire.ReadAnswers(written));
 
+        var key = CounterWire.Write(Key);
+        Assert.Equal($"{CounterWire.Version:X2}" + KeyBytes, Convert.ToHexString(key));
+        Assert.Equal(Key, CounterWire.ReadKey(key));
+        Assert.Throws<InvalidDataException>(() => CounterWire.ReadKey([.. key, 0]));
+
         var release = CounterWire.Write(Key, Mail, null);
         Assert.Equal("03" + KeyBytes + MailBytes + "00", Convert.ToHexString(release));
         Assert.Equal((Key, Mail, null), CounterWire.ReadRelease(release));
@@ -145,7 +150,8 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         ICounterMessage[] messages =
         [
             new FindPartition(7), new PartitionHere(63), new Ask(CounterWire.Write([(1, s_operations[0].Operation)])),
-            new Answers([3, 0]), new Release(CounterWire.Write(Key, Mail, null))
+            new Answers([3, 0]), new Release(CounterWire.Write(Key, Mail, null)),
+            new FindOwner(CounterWire.Write(Key)), new OwnerFound(true)
         ];
         Assert.Equal(
             typeof(CounterPostProtocol).GetNestedTypes().Where(type => type.IsAssignableTo(typeof(ICounterMessage))).Order(Comparer),

@@ -6,6 +6,7 @@ using Akka.Event;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Hosting;
+using Policyd.Actors.Inspection;
 using Policyd.Actors.Network;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
@@ -52,6 +53,12 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
     public Task<bool> Flush() => _counting.Operations.FlushAsync("db", Eventually.Timeout);
 
     public Cluster Cluster => Cluster.Get(_system);
+
+    /// <summary>What operators see of the cluster.</summary>
+    public ClusterInspection Inspection => new(_system, node: null, _counting);
+
+    /// <summary>The same, with another time to wait for an answer.</summary>
+    public ClusterInspection InspectionWithin(TimeSpan timeout) => new(_system, node: null, _counting, timeout);
 
     /// <summary>The owners that live here.</summary>
     public LocalOwners Owners => _counting.Owners;

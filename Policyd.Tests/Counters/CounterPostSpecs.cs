@@ -134,6 +134,25 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         Assert.Contains("counters: a message of ", line.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Operator_is_told_how_many_adds_wait_for_other_nodes_and_whether_a_key_is_in_memory()
+    {
+        var add = new AddOperation(Key, Month, One, MailId.Of("m"), 1);
+        await AskUntil(add, times: 1);
+        await AskUntil(new ReadOperation(Key, Month), times: 1);
+        Assert.Equal(1, (await _post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel)).Count);
+        Answer(Asked[0], One);
+        await Eventually.Holds(
+            "no add to wait",
+            async () => (await _post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel)).Count == 0);
+
+        _post.Tell(new FindOwner([99]), _other.Self);   // damaged: no answer
+        Assert.False((await _post.Ask<OwnerFound>(new FindOwner(CounterWire.Write(Key)), Eventually.Timeout, Cancel)).IsInMemory);
+        Assert.Empty(_other.All<OwnerFound>());
+    }
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
     private static int Partition => CounterPartition.Of(Key, new CounterSettings().Shards);
 
     /// <summary>Hands it over, and tells where its partition is, until the other node was asked so often.</summary>
