@@ -1,8 +1,8 @@
 namespace Policyd.Server.Hosting;
 
 /// <summary>
-/// When a server gives memory back: after periods without a request, and only after the start or many requests. One that is asked once a
-/// minute does not collect once a minute.
+/// When a server gives memory back: after periods without a request or a new connection, and only after the start or many requests. One that
+/// is asked once a minute does not collect once a minute.
 /// </summary>
 internal sealed class QuietSpell
 {
@@ -12,23 +12,34 @@ internal sealed class QuietSpell
     /// <summary>Requests after which there is something to give back.</summary>
     internal const long Many = 10_000;
 
+    /// <summary>Periods without another one after a pause longer than <see cref="LongestPause"/>, a minute, unless there was work.</summary>
+    internal const int Rest = 20;
+
+    /// <summary>How long a server may stand still for it every period.</summary>
+    internal static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
+
     private long _seen;
+    private int _connected;
     private long _givenAt = -Many;
     private int _left = Times;
+    private int _rest;
 
     /// <summary>Asked once a period.</summary>
     /// <param name="requests">All requests since the start.</param>
     /// <param name="inFlight">Those that have no answer yet.</param>
-    public bool IsDue(long requests, long inFlight)
+    /// <param name="connections">Open connections: while many come, requests are about to.</param>
+    public bool IsDue(long requests, long inFlight, int connections)
     {
-        var quiet = requests == _seen && inFlight == 0;
-        _seen = requests;
+        var quiet = requests == _seen && connections == _connected && inFlight == 0;
+        (_seen, _connected) = (requests, connections);
         if (requests - _givenAt >= Many)
         {
             _left = Times;
+            _rest = 0;
         }
 
-        if (!quiet || _left == 0)
+        _rest = Math.Max(0, _rest - 1);
+        if (!quiet || _left == 0 || _rest > 0)
         {
             return false;
         }
@@ -36,5 +47,14 @@ internal sealed class QuietSpell
         _left--;
         _givenAt = requests;
         return true;
+    }
+
+    /// <summary>How long all threads stood still for it.</summary>
+    public void Took(TimeSpan pause)
+    {
+        if (pause > LongestPause)
+        {
+            _rest = Rest;
+        }
     }
 }
