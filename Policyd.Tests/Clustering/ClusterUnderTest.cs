@@ -106,6 +106,7 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
             policyd {
               listen = ["127.0.0.1:{{Port}}"]
               cron { enabled = off }
+              admin { listen = "unix:{{_state}}/admin.sock" }
               cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db }
               connections { db { module = Sql, dsn = "{{dsn}}", user = postgres, password = secret } }
               {{more}}

@@ -149,7 +149,8 @@ public sealed class FencedWriterSpecs : IAsyncLifetime
     {
         var add = new AddOperation(
             new CounterKey("db", Table, "a"), Month, new CounterAmounts(1, 1, 10, 10), MailId.Of($"m{id}"),
-            id is { } number ? (UInt128)number << 32 : null) { Owner = _owner };
+            id is { } number ? (UInt128)number << 32 : null)
+        { Owner = _owner };
         change?.Invoke(add);
         writer.Tell(add);
         return add;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using Policyd.Backends.SqlCluster;
 using Policyd.Backends.Sql;
+using Policyd.Backends.SqlCluster;
 using Policyd.Counting.Clustering;
 using Policyd.Counting.Store;
 using Policyd.Tests.Support;
