@@ -129,16 +129,13 @@ public sealed class PolicyServerModel
     /// <summary>Logs a request as it came, at level 4.</summary>
     /// <param name="host">Its virtual host.</param>
     /// <param name="request">The request.</param>
-    /// <returns>Whether the log keeps the request: its line is made later, by the log's own thread.</returns>
-    public bool LogReceived(VirtualHost host, PolicyRequest request)
+    public void LogReceived(VirtualHost host, PolicyRequest request)
     {
-        if (!Chains.Logger.IsEnabled(LogLevel.Trace))
+        if (Chains.Logger.IsEnabled(LogLevel.Trace))
         {
-            return false;
+            request.Hold();   // its line is made later, by the log's own thread
+            ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
         }
-
-        ChainLog.Write(Chains.Logger, LogLevel.Trace, new ReceivedRequest(host.Name, request));
-        return true;
     }
 
     /// <summary>
@@ -148,14 +145,14 @@ public sealed class PolicyServerModel
     /// <param name="request">The request.</param>
     /// <param name="elapsed">From arrival to answer.</param>
     /// <param name="outcome">What came out.</param>
-    /// <returns>Whether the log keeps the request.</returns>
-    public bool LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
+    public void LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
     {
         if (!RequestLogLine.IsShown(Chains.Logger))
         {
-            return false;
+            return;
         }
 
+        request.Hold();
         var record = new RequestRecord
         {
             VirtualHost = host?.Name,
@@ -167,7 +164,6 @@ public sealed class PolicyServerModel
             Elapsed = elapsed,
         };
         ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
-        return true;
     }
 
     /// <summary>Runs the cron of all plugins.</summary>

@@ -1,8 +1,8 @@
 namespace Policyd.Server.Hosting;
 
 /// <summary>
-/// When a server gives memory back: after periods without a request or a new connection, and only after the start or many requests. One that
-/// is asked once a minute does not collect once a minute.
+/// When a server gives memory back: after periods without a request or a new connection, and only after the start or many requests. One
+/// that is asked once a minute does not collect once a minute.
 /// </summary>
 internal sealed class QuietSpell
 {
@@ -12,7 +12,9 @@ internal sealed class QuietSpell
     /// <summary>Requests after which there is something to give back.</summary>
     internal const long Many = 10_000;
 
-    /// <summary>Periods without another one after a pause longer than <see cref="LongestPause"/>, a minute, unless there was work.</summary>
+    /// <summary>
+    /// Periods without another one after a pause longer than <see cref="LongestPause"/>, a minute, unless there was work.
+    /// </summary>
     internal const int Rest = 20;
 
     /// <summary>How long a server may stand still for it every period.</summary>

@@ -22,11 +22,11 @@ public sealed partial class SecretSpecs : IDisposable
     private const string Marker = "hunter2MARK";
     private readonly TemporaryFolder _folder = new();
 
-    // Named like a secret, and none: the place where a value is found, or a name of something.
+    // Named like a secret, and none: the place where a value is found, or a name of something. The key of cluster { tls } is a file.
     private static readonly string[] s_open =
     [
         "Condition.key", "RegexList.key", "SetField.key", "Accounting.key", "Quota.key", "SqlList.key", "max_keepalive", "Proxy.keepalive",
-        "keepalive_timeout", "Ldap.keepalive", "Greylist.key",
+        "keepalive_timeout", "Ldap.keepalive", "Greylist.key", "key",
     ];
 
     public void Dispose() => _folder.Dispose();
