@@ -107,12 +107,9 @@ internal sealed class ClusterNode
     /// <summary>Before counters are next read or written, every member that this node does not know as alive is fenced.</summary>
     public void FenceTheLost()
     {
-        // One that has not been up has no counters; one that is leaving hands its counters over.
-        var alive = _cluster.State.Members.Where(static one => one.Status is not (MemberStatus.Down or MemberStatus.Removed))
-            .Select(static one => MemberName.Of(one.UniqueAddress)).Append(Member).ToList();
         foreach (var one in _fences)
         {
-            one.FenceAllBut(alive);
+            one.FenceAllBut(Alive);
         }
     }
 
@@ -130,8 +127,16 @@ internal sealed class ClusterNode
     {
         foreach (var one in _fences)
         {
-            one.FenceAllBut([Member]);
+            one.FenceAllBut(() => [Member]);
             await one.RunAsync(ct).ConfigureAwait(false);
         }
     }
+
+    // One that has not been up has no counters; one that is leaving hands its counters over.
+    private List<string> Alive() =>
+    [
+        Member,
+        .. _cluster.State.Members.Where(static one => one.Status is not (MemberStatus.Down or MemberStatus.Removed))
+            .Select(static one => MemberName.Of(one.UniqueAddress)),
+    ];
 }

@@ -3,7 +3,6 @@ using Akka.Configuration;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Microsoft.Extensions.Logging;
-using Policyd.Actors.Clustering;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
@@ -12,7 +11,6 @@ using Policyd.Actors.Inspection;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
-using Policyd.Counting.Clustering;
 using Policyd.Counting.Store;
 using Policyd.Engine.Clustering;
 using Policyd.Engine.Model;
@@ -151,33 +149,18 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private async Task StartCountersAsync(ActorSystem system, ILogger logger)
     {
         var stores = Counts ? _model.CounterStores : new Dictionary<string, ICounterStore>();
-        var node = _model.Options.Cluster is null ? null : new ClusterNode(system, [.. stores.Values.OfType<IMemberFences>()]);
+        var node = Cluster is null ? null : ClusterStart.Node(system, stores.Values);
         if (Counts)
         {
             _counters = await CounterService.StartAsync(system, _model, stores, node, new CounterSettings(), logger).ConfigureAwait(false);
             _model.CounterGateway!.Attach(_counters.Counters);
         }
 
-        if (AkkaNetwork.IsClustered(system))
-        {
-            Inspection = new ClusterInspection(system, node, _counters);
-        }
-
         // After the counters: a member is asked at once to store where shards are, and the others wait for it. Not waited for: mail that
         // asks for no counter is answered at once, and what asks for one waits as long as its plugin says.
-        if (node is not null)
+        if (AkkaNetwork.IsClustered(system))
         {
-            var seeds = _model.Options.Cluster!.Seeds.Select(static seed => seed.ToString());
-            node.Begin(
-                system,
-                _model.ClusterDirectory(),
-                new MembershipSettings { Seeds = [.. seeds] },
-                why => Server.UnexpectedEnd.LeaveCluster(system, logger, why),
-                logger);
-        }
-        else if (AkkaNetwork.IsClustered(system))
-        {
-            _ = ClusterMembership.JoinAsync(system);
+            Inspection = ClusterStart.Begin(system, _model, node, _counters, logger);
         }
     }
 

@@ -14,7 +14,7 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _one = new(1, 1);
     private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
-    private IReadOnlyCollection<string>? _alive;
+    private Func<IReadOnlyCollection<string>>? _alive;
     private string? _member;
     private bool _hasEntered;
     private volatile bool _isDue;
@@ -44,7 +44,7 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
     }
 
     /// <inheritdoc/>
-    public void FenceAllBut(IReadOnlyCollection<string> alive)
+    public void FenceAllBut(Func<IReadOnlyCollection<string>> alive)
     {
         lock (_lock)
         {
@@ -171,7 +171,8 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
 
         if (alive is not null)
         {
-            lost.UnionWith((await store.UnfencedMembersAsync(ct).ConfigureAwait(false)).Except(alive, StringComparer.Ordinal));
+            var entered = await store.UnfencedMembersAsync(ct).ConfigureAwait(false);
+            lost.UnionWith(entered.Except(alive(), StringComparer.Ordinal));
         }
 
         // Nobody fences himself: that is for others to do.
@@ -183,7 +184,7 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
         Done(enters, alive, lost);
     }
 
-    private (string? Member, bool Enters, IReadOnlyCollection<string>? Alive, HashSet<string> Lost) Due()
+    private (string? Member, bool Enters, Func<IReadOnlyCollection<string>>? Alive, HashSet<string> Lost) Due()
     {
         lock (_lock)
         {
@@ -192,7 +193,7 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
     }
 
     /// <summary>What came meanwhile stays due.</summary>
-    private void Done(bool hasEntered, IReadOnlyCollection<string>? looked, HashSet<string> fenced)
+    private void Done(bool hasEntered, Func<IReadOnlyCollection<string>>? looked, HashSet<string> fenced)
     {
         lock (_lock)
         {

@@ -12,8 +12,9 @@ public interface IMemberFences
     /// <summary>A member is lost.</summary>
     void Fence(string member);
 
-    /// <summary>Every member that has committed here and is not one of these is lost.</summary>
-    void FenceAllBut(IReadOnlyCollection<string> alive);
+    /// <summary>Every member that has entered here and is not one of these is lost.</summary>
+    /// <param name="alive">Asked after the members have been read: who joined and entered meanwhile is alive.</param>
+    void FenceAllBut(Func<IReadOnlyCollection<string>> alive);
 
     /// <summary>Enters this process's member, so that others can fence it, and does what was asked for.</summary>
     /// <exception cref="Store.CounterStoreException">The database is away, or this member is fenced.</exception>

@@ -5,7 +5,6 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Akka.Actor;
 using Akka.Configuration;
-using Akka.Remote;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Systemd;
@@ -145,7 +144,7 @@ internal static partial class PolicydHost
         {
             _ = host.Services.GetRequiredService<ActorSystem>();
         }
-        catch (Exception failure) when (AkkaFault.Causes(failure).OfType<RemoteTransportException>().LastOrDefault() is { } bind
+        catch (Exception failure) when (AkkaFault.Causes(failure).LastOrDefault(IsOfTransport) is { } bind
             && AkkaFault.Causes(bind).OfType<SocketException>().LastOrDefault() is { } socket)
         {
             var message = $"{bind.Message.Split(". ")[0]}: {socket.Message}";
@@ -161,6 +160,9 @@ internal static partial class PolicydHost
             throw AkkaFault.Of(failure);
         }
     }
+
+    // By its name: a server that is alone does not load what the type is in.
+    private static bool IsOfTransport(Exception exception) => exception.GetType().FullName == "Akka.Remote.RemoteTransportException";
 
     private static CommandException? Explained(Exception failure) => failure switch
     {

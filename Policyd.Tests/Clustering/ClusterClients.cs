@@ -21,6 +21,8 @@ internal sealed class ClusterClients : IAsyncDisposable
     private readonly ConcurrentQueue<ClusterMail> _answered = new();
     private int _number;
     private int _letIn;
+    private int _deferred;
+    private int _unanswered;
 
     /// <param name="nodes">Where to.</param>
     /// <param name="clients">How many mails at a time.</param>
@@ -43,7 +45,11 @@ internal sealed class ClusterClients : IAsyncDisposable
     public Task More(int mails)
     {
         var goal = _answered.Count + mails;
-        return Eventually.Holds($"{mails} more mails to be answered", () => Failed() || _answered.Count >= goal, ClusterUnderTest.Timeout);
+        return Eventually.Settles(
+            () => $"{mails} more mails to be answered; {_answered.Count} are, {_deferred} answers were to try later, {_unanswered} tries "
+                + $"had none; the nodes printed:\n{string.Join('\n', _nodes.Select(static node => $"--- {node.Host}\n{node.Printed}"))}",
+            () => Task.FromResult(Failed() || _answered.Count >= goal),
+            ClusterUnderTest.Timeout);
     }
 
     /// <summary>Waits until all mails are answered.</summary>
@@ -102,7 +108,7 @@ internal sealed class ClusterClients : IAsyncDisposable
         patience.CancelAfter(s_patience);
         try
         {
-            await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", node.Port), patience.Token);
+            await using var client = await PolicyClient.ConnectAsync(node.Address, patience.Token);
             var action = await client.AskAsync(
                 PolicyRequestBuilder.AccessPolicy()
                     .Add("protocol_state", "END-OF-MESSAGE")
@@ -111,10 +117,17 @@ internal sealed class ClusterClients : IAsyncDisposable
                     .Add("size", "10")
                     .ToBytes(),
                 patience.Token);
-            return action.StartsWith("defer", StringComparison.Ordinal) ? null : action;
+            if (!action.StartsWith("defer", StringComparison.Ordinal))
+            {
+                return action;
+            }
+
+            Interlocked.Increment(ref _deferred);
+            return null;
         }
         catch (Exception exception) when (exception is PolicyClientException or OperationCanceledException)
         {
+            Interlocked.Increment(ref _unanswered);
             return null;
         }
     }

@@ -2,13 +2,14 @@ using System.Globalization;
 using Policyd.Backends.Dsn;
 using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
+using Policyd.Protocol;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Clustering;
 
 /// <summary>
-/// Several real servers with one configuration but for their addresses, and one real database: a cluster as an operator sets it up, on
-/// addresses of loopback.
+/// Several real servers with one configuration but for their addresses and certificates, and one real database: a cluster as an operator
+/// sets it up, on addresses of loopback.
 /// </summary>
 internal sealed class ClusterUnderTest : IAsyncDisposable
 {
@@ -18,13 +19,16 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
     public static readonly TimeSpan Timeout = TimeSpan.FromMinutes(3);
 
     private readonly TemporaryFolder _folder = new();
+    private readonly TestAuthority _authority = new();
     private readonly PostgresServer _postgres;
     private readonly string _dsn;
 
-    private ClusterUnderTest(PostgresServer postgres, string dsn, int nodes, string more)
+    private ClusterUnderTest(PostgresServer postgres, string dsn, int nodes, ClusterNetwork? network)
     {
         (_postgres, _dsn) = (postgres, dsn);
-        Nodes = [.. Enumerable.Range(1, nodes).Select(number => new ClusterNodeUnderTest(number, _folder, dsn, more))];
+        var reached = network?.Reach(dsn) ?? dsn;
+        Nodes = [.. Enumerable.Range(1, nodes).Select(
+            number => new ClusterNodeUnderTest(number, _folder, _authority, reached, network))];
     }
 
     public IReadOnlyList<ClusterNodeUnderTest> Nodes { get; }
@@ -32,11 +36,11 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
     public PostgresServer Database => _postgres;
 
     /// <param name="nodes">How many.</param>
-    /// <param name="more">More of the section <c>policyd</c>, for all of them.</param>
-    public static async Task<ClusterUnderTest> Start(int nodes, string more = "")
+    /// <param name="network">Where each is; null: all on loopback.</param>
+    public static async Task<ClusterUnderTest> Start(int nodes, ClusterNetwork? network = null)
     {
         var postgres = new PostgresServer();
-        var cluster = new ClusterUnderTest(postgres, await postgres.NewDatabase(), nodes, more);
+        var cluster = new ClusterUnderTest(postgres, await postgres.NewDatabase(), nodes, network);
         try
         {
             await Task.WhenAll(cluster.Nodes.Select(static node => node.Start()));
@@ -85,6 +89,7 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
         }
 
         await _postgres.DisposeAsync();
+        _authority.Dispose();
         _folder.Dispose();
     }
 }
@@ -94,22 +99,27 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
 {
     private readonly string _configuration;
     private readonly string _state;
+    private readonly string[] _in;
     private ProcessUnderTest? _process;
 
-    public ClusterNodeUnderTest(int number, TemporaryFolder folder, string dsn, string more)
+    public ClusterNodeUnderTest(int number, TemporaryFolder folder, TestAuthority authority, string dsn, ClusterNetwork? network)
     {
         // An address for each: a node is told from the others by it.
-        Host = $"127.0.7.{number}";
+        Host = network is null ? $"127.0.7.{number}" : ClusterNetwork.Host(number);
+        _in = network is null ? [] : ClusterNetwork.In(number);
+        Address = PolicyEndpoint.Tcp(network is null ? "127.0.0.1" : Host, Port);
         _state = folder[$"node{number}"];
         Directory.CreateDirectory(_state);
+        var (certificate, key) = authority.Issue([$"mx{number}.example.org"]);
+        var tls = $"certificate = \"{folder.Write($"node{number}/mx.pem", certificate)}\", "
+            + $"key = \"{folder.Write($"node{number}/mx.key", key)}\", ca_file = \"{folder.Write($"node{number}/ca.pem", authority.Pem)}\"";
         _configuration = folder.Write($"node{number}/policyd.hocon", $$"""
             policyd {
-              listen = ["127.0.0.1:{{Port}}"]
+              listen = ["{{Address}}"]
               cron { enabled = off }
               admin { listen = "unix:{{_state}}/admin.sock" }
-              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db }
+              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db, tls { {{tls}}, names = ["mx*.example.org"] } }
               connections { db { module = Sql, dsn = "{{dsn}}", user = postgres, password = secret } }
-              {{more}}
               virtual_hosts = [ {
                 name = x
                 port = {{Port}}
@@ -124,6 +134,9 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
 
     public string Host { get; }
 
+    /// <summary>Where clients reach it.</summary>
+    public PolicyEndpoint Address { get; }
+
     public int Port { get; } = FreePort.Next();
 
     public ProcessUnderTest Process => _process ?? throw new InvalidOperationException("the node was not started");
@@ -135,9 +148,10 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
             await former.DisposeAsync();
         }
 
+        string[] command = [.. _in, PolicydProcess.Executable, "serve", "-c", _configuration];
         _process = ProcessUnderTest.Start(
-            PolicydProcess.Executable, ["serve", "-c", _configuration], new Dictionary<string, string> { ["STATE_DIRECTORY"] = _state });
-        await PolicydProcess.Listens(_process, Port);
+            command[0], command[1..], new Dictionary<string, string> { ["STATE_DIRECTORY"] = _state });
+        await _process.Prints("listening on", ClusterUnderTest.Timeout);
     }
 
     /// <summary>Waits until the process has become a member so many times.</summary>
@@ -151,6 +165,10 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
     public int MemberLines => Process.Lines.Count(static line => line.Contains("this node is a member", StringComparison.Ordinal));
 
     public string Printed => string.Join('\n', Process.Lines);
+
+    /// <summary>Runs <c>policyd cluster</c> against it.</summary>
+    public Task<(int ExitCode, string Output)> Ask(string verb) =>
+        ProcessUnderTest.Run(PolicydProcess.Executable, "cluster", verb, "-c", _configuration);
 
     /// <summary>SIGSTOP: it keeps its sockets and says nothing.</summary>
     public void Freeze() => ProcessUnderTest.FreezeTree(Process.Id);

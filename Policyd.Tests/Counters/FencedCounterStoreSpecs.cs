@@ -71,12 +71,24 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
         await _database.EnterMemberAsync(Other, Cancel);
         await _database.EnterMemberAsync(Third, Cancel);
         _store.BecomeMember(Me);
-        _store.FenceAllBut([Third]);
+        _store.FenceAllBut(static () => [Third]);
         await Load();
         Assert.Equal([Me, Third], await _database.UnfencedMembersAsync(Cancel));
-        _store.FenceAllBut([Me]);
+        _store.FenceAllBut(static () => [Me]);
         await Load();
         Assert.Equal([Me], await _database.UnfencedMembersAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Member_that_joins_between_the_order_and_the_look_is_alive()
+    {
+        var alive = new List<string> { Me };
+        _store.BecomeMember(Me);
+        _store.FenceAllBut(() => alive);
+        await _database.EnterMemberAsync(Third, Cancel);
+        alive.Add(Third);
+        await Load();
+        Assert.Equal([Me, Third], await _database.UnfencedMembersAsync(Cancel));
     }
 
     [Fact]
@@ -88,7 +100,7 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
         {
             _database.Fences.Always = _ => Script.Fail(failure);
             _store.Fence(Other);
-            _store.FenceAllBut([Me]);
+            _store.FenceAllBut(static () => [Me]);
             foreach (var call in new[] { Load, Commit })
             {
                 Assert.Equal(
@@ -149,7 +161,7 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     {
         _store.BecomeMember(Me);
         _store.Fence(Me);
-        _store.FenceAllBut([]);
+        _store.FenceAllBut(static () => []);
         await Commit();
         Assert.Equal([Me], await _database.UnfencedMembersAsync(Cancel));
     }
