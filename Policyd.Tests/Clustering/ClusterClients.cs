@@ -41,10 +41,10 @@ internal sealed class ClusterClients : IAsyncDisposable
     /// <summary>How many of them were let in.</summary>
     public int LetIn => Volatile.Read(ref _letIn);
 
-    /// <summary>Waits until so many more mails are answered.</summary>
+    /// <summary>Waits until so many more mails are answered, or all.</summary>
     public Task More(int mails)
     {
-        var goal = _answered.Count + mails;
+        var goal = Math.Min(_answered.Count + mails, _mails);
         return Eventually.Settles(
             () => $"{mails} more mails to be answered; {_answered.Count} are, {_deferred} answers were to try later, {_unanswered} tries "
                 + $"had none; the nodes printed:\n{string.Join('\n', _nodes.Select(static node => $"--- {node.Host}\n{node.Printed}"))}",

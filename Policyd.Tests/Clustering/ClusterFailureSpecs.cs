@@ -69,7 +69,7 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
     public async Task Rolling_restart_costs_no_count()
     {
         await using var cluster = await ClusterUnderTest.Start(3);
-        await using var clients = Clients(cluster);
+        await using var clients = Clients(cluster, senders: 200);
         foreach (var node in cluster.Nodes)
         {
             await clients.More(200);
@@ -79,7 +79,8 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
             await node.IsMember();
         }
 
-        await clients.AllAsync();
+        await clients.More(200);
+        await clients.EndAsync();
         await ClusterHistory.IsExact(output, "rolling restart of three nodes", cluster, clients);
     }
 
@@ -134,6 +135,6 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
         Assert.Contains("database         reachable", status, StringComparison.Ordinal);
     }
 
-    private static ClusterClients Clients(ClusterUnderTest cluster) =>
-        new(cluster.Nodes, clients: 16, Senders, mails: Senders * (ClusterUnderTest.Threshold + 20), seed: Random.Shared.Next());
+    private static ClusterClients Clients(ClusterUnderTest cluster, int senders = Senders) =>
+        new(cluster.Nodes, clients: 16, senders, mails: senders * (ClusterUnderTest.Threshold + 20), seed: Random.Shared.Next());
 }
