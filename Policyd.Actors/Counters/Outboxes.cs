@@ -62,8 +62,14 @@ internal sealed class Outboxes(CounterNode node, IActorRef post, ILogger logger)
             }
 
             (pending.Kept, kept) = (KeptState.Yes, kept + 1);
-            pending.Operation.TryAnswer(
-                CounterAnswer.Kept(node.Cluster is { HasQuorum: false } ? CounterReason.Quorum : CounterReason.Owner));
+
+            // A mail that was checked in this request waits on: the next owner of its key checks and counts it in one turn, and may say
+            // that there is no room any more.
+            if (pending.Operation is AddOperation { Admission: null })
+            {
+                pending.Operation.TryAnswer(
+                    CounterAnswer.Kept(node.Cluster is { HasQuorum: false } ? CounterReason.Quorum : CounterReason.Owner));
+            }
         }
 
         CounterMetrics.Kept.Add(kept);
