@@ -1,7 +1,9 @@
+using Akka;
 using Akka.Actor;
 using Akka.Cluster;
 using Microsoft.Extensions.Logging;
 using Policyd.Counting.Clustering;
+using Policyd.Counting.Store;
 
 namespace Policyd.Actors.Clustering;
 
@@ -15,7 +17,7 @@ internal sealed class ClusterNode
     private readonly IReadOnlyList<IMemberFences> _fences;
     private readonly TaskCompletionSource _member = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IActorRef _membership = ActorRefs.Nobody;
-    private bool _hasQuorum = true;
+    private bool _reachesQuorum = true;
     private MembershipEvent? _last;
     private int _state;
     private string? _endsSince;
@@ -39,11 +41,10 @@ internal sealed class ClusterNode
     /// Whether at least half of the members are reached, this one counted, and no commit was refused. Without it others may count what is
     /// counted here.
     /// </summary>
-    public bool HasQuorum
-    {
-        get => Volatile.Read(ref _hasQuorum);
-        set => Volatile.Write(ref _hasQuorum, value);
-    }
+    public bool HasQuorum => Volatile.Read(ref _reachesQuorum) && EndsSince is null;
+
+    /// <summary>Whether at least half of the members are reached has changed.</summary>
+    public void ReachQuorum(bool isReached) => Volatile.Write(ref _reachesQuorum, isReached);
 
     /// <summary>What the node's membership has come to.</summary>
     public MembershipEvent? Last
@@ -90,6 +91,9 @@ internal sealed class ClusterNode
     {
         ClusterDirectories.Set(system, directory);
         Directory = directory;
+
+        // After its counters are handed over: nobody is to look for a member that has left.
+        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterShutdown, "leave-directory", () => LeaveAsync(directory));
         _membership = system.ActorOf(MembershipActor.Props(directory, this, settings, end, logger), "cluster-membership");
     }
 
@@ -100,7 +104,7 @@ internal sealed class ClusterNode
     /// <summary>A commit of this member was refused: others have fenced it.</summary>
     public void WasFenced(string why)
     {
-        HasQuorum = false;
+        EndsSince = why;
         _membership.Tell(new MembershipActor.WasFenced(why), ActorRefs.NoSender);
     }
 
@@ -130,6 +134,20 @@ internal sealed class ClusterNode
             one.FenceAllBut(() => [Member]);
             await one.RunAsync(ct).ConfigureAwait(false);
         }
+    }
+
+    private async Task<Done> LeaveAsync(IClusterDirectory directory)
+    {
+        try
+        {
+            await directory.RemoveAsync([Member], CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (CounterStoreException)
+        {
+            // The database is away: the row's beat stands still, by which others see the same.
+        }
+
+        return Done.Instance;
     }
 
     // One that has not been up has no counters; one that is leaving hands its counters over.

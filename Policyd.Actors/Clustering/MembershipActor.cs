@@ -22,6 +22,7 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
     private readonly CancellationTokenSource _stopped = new();
     private readonly HashSet<UniqueAddress> _members = [];
     private readonly HashSet<UniqueAddress> _unreachable = [];
+    private readonly HashSet<UniqueAddress> _lost = [];
 
     private MembershipActor(
         IClusterDirectory directory, ClusterNode node, MembershipSettings settings, Action<string> end, ILogger logger)
@@ -69,11 +70,10 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
 
     public void After(TimeSpan time, MembershipTimer timer) => Timers.StartSingleTimer(timer.Name, timer, time);
 
-    public void Quorum(bool isThere) => _node.HasQuorum = isThere;
+    public void Quorum(bool isThere) => _node.ReachQuorum(isThere);
 
     public void End(string why)
     {
-        _node.HasQuorum = false;
         _node.EndsSince = why;
         _end(why);
     }
@@ -177,7 +177,7 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
     {
         var (member, node) = (changed.Member, changed.Member.UniqueAddress);
         var isLost = member.Status == MemberStatus.Down || changed is ClusterEvent.MemberRemoved { PreviousStatus: MemberStatus.Down };
-        if (isLost && !node.Equals(_cluster.SelfUniqueAddress))
+        if (isLost && !node.Equals(_cluster.SelfUniqueAddress) && _lost.Add(node))
         {
             var name = MemberName.Of(node);
             ClusterLog.IsLost(_logger, name);

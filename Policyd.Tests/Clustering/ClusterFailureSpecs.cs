@@ -98,6 +98,18 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Node_that_is_stopped_takes_itself_out_of_the_database()
+    {
+        await using var cluster = await ClusterUnderTest.Start(2);
+        await Eventually.Holds(
+            "both members to be in the database", async () => (await cluster.Entered()).Count == 2, ClusterUnderTest.Timeout);
+        cluster.Nodes[0].Process.Terminate();
+        Assert.Equal(0, await cluster.Nodes[0].Process.Exits(ClusterUnderTest.Timeout));
+        var left = Assert.Single(await cluster.Entered());
+        Assert.StartsWith(cluster.Nodes[1].Host, left.Key, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Node_without_its_database_answers_what_needs_no_counter_and_stops_at_once()
     {
         await using var cluster = await ClusterUnderTest.Start(1);

@@ -64,21 +64,26 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
     }
 
     /// <summary>What the table has: mails by sender.</summary>
-    public async Task<Dictionary<string, long>> Counted()
+    public Task<Dictionary<string, long>> Counted() => Numbers("SELECT key, sum(count) FROM acct_sender GROUP BY key");
+
+    /// <summary>The members in the database, each with its beat.</summary>
+    public Task<Dictionary<string, long>> Entered() => Numbers("SELECT member, beat FROM policyd_members");
+
+    private async Task<Dictionary<string, long>> Numbers(string sql)
     {
         Assert.True(SqlDsn.TryParse(_dsn, out var parsed, out var error), error);
         await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = "postgres", Password = "secret" });
         await using var connection = await database.OpenAsync(TestContext.Current.CancellationToken);
         await using var command = connection.CreateCommand();
-        command.CommandText = "SELECT key, sum(count) FROM acct_sender GROUP BY key";
-        var counted = new Dictionary<string, long>();
+        command.CommandText = sql;
+        var numbers = new Dictionary<string, long>();
         await using var reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
         while (await reader.ReadAsync(TestContext.Current.CancellationToken))
         {
-            counted.Add(reader.GetString(0), Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture));
+            numbers.Add(reader.GetString(0), Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture));
         }
 
-        return counted;
+        return numbers;
     }
 
     public async ValueTask DisposeAsync()
