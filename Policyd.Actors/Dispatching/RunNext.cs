@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Akka.Dispatch;
 
@@ -19,8 +18,7 @@ internal sealed class RunNext
     // The end of a turn. A client that sends requests without waiting for the answers must not keep a thread for itself.
     private const int MostRuns = 64;
 
-    private static readonly ConcurrentQueue<IRunnable> s_pooled = new();
-    private static readonly PooledTurn s_pooledTurn = new();
+    private static readonly PooledRuns s_pooled = new(RunInTurn);
 
     [ThreadStatic]
     private static RunNext? s_current;
@@ -38,7 +36,7 @@ internal sealed class RunNext
     {
         if (s_current is not { _isOpen: true } current || !current.TryAdd(run))
         {
-            ToPool(run);
+            s_pooled.Add(run);
         }
     }
 
@@ -47,7 +45,7 @@ internal sealed class RunNext
     {
         if (s_current is not { _isOpen: true } current || !current.MayBlock() || !current.TryAdd(run))
         {
-            ToPool(run);
+            s_pooled.Add(run);
         }
     }
 
@@ -110,10 +108,10 @@ internal sealed class RunNext
         }
     }
 
-    private static void ToPool(IRunnable run)
+    private static void RunInTurn(IRunnable run)
     {
-        s_pooled.Enqueue(run);
-        ThreadPool.UnsafeQueueUserWorkItem(s_pooledTurn, preferLocal: false);
+        using var turn = Begin();
+        run.Run();
     }
 
     private bool MayBlock() => _mayBlock || (_mayBlock = _blocking!.TryEnter());
@@ -147,7 +145,7 @@ internal sealed class RunNext
     {
         while (TryTake(out var run))
         {
-            ToPool(run);
+            s_pooled.Add(run);
         }
     }
 
@@ -157,18 +155,5 @@ internal sealed class RunNext
         public bool IsBegun => begun is not null;
 
         public void Dispose() => begun?.End();
-    }
-
-    /// <summary>One object stands for all that is in the queue of the pool: each time that it is executed it takes the next.</summary>
-    private sealed class PooledTurn : IThreadPoolWorkItem
-    {
-        public void Execute()
-        {
-            if (s_pooled.TryDequeue(out var run))
-            {
-                using var turn = Begin();
-                run.Run();
-            }
-        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Akka.Dispatch;
 
 namespace Policyd.Actors.Dispatching;
@@ -13,8 +12,7 @@ internal sealed class SenderTurn
     // A mailbox that fills as fast as it is emptied must not keep the sender for itself.
     private const int MostRuns = 16;
 
-    private static readonly ConcurrentQueue<IRunnable> s_pooled = new();
-    private static readonly PooledTurn s_pooledTurn = new();
+    private static readonly PooledRuns s_pooled = new(RunInTurn);
 
     [ThreadStatic]
     private static SenderTurn? s_current;
@@ -31,7 +29,7 @@ internal sealed class SenderTurn
         }
         else
         {
-            ToPool(run);
+            s_pooled.Add(run);
         }
     }
 
@@ -48,10 +46,10 @@ internal sealed class SenderTurn
         return new Turn(current);
     }
 
-    private static void ToPool(IRunnable run)
+    private static void RunInTurn(IRunnable run)
     {
-        s_pooled.Enqueue(run);
-        ThreadPool.UnsafeQueueUserWorkItem(s_pooledTurn, preferLocal: false);
+        using var turn = Begin();
+        run.Run();
     }
 
     // Runs what waits and what that schedules.
@@ -69,7 +67,7 @@ internal sealed class SenderTurn
             _isBegun = false;
             while (_waiting.TryDequeue(out var run))
             {
-                ToPool(run);
+                s_pooled.Add(run);
             }
         }
     }
@@ -78,18 +76,5 @@ internal sealed class SenderTurn
     public readonly ref struct Turn(SenderTurn? begun)
     {
         public void Dispose() => begun?.End();
-    }
-
-    /// <summary>One object stands for all that is in the queue of the pool: each time that it is executed it takes the next.</summary>
-    private sealed class PooledTurn : IThreadPoolWorkItem
-    {
-        public void Execute()
-        {
-            if (s_pooled.TryDequeue(out var run))
-            {
-                using var turn = Begin();
-                run.Run();
-            }
-        }
     }
 }

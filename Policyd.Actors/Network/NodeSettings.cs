@@ -1,5 +1,4 @@
 using System.Globalization;
-using Akka.Actor;
 using Akka.Configuration;
 using Policyd.Actors.Clustering;
 using Policyd.Engine.Clustering;
@@ -14,13 +13,6 @@ internal static class NodeSettings
 {
     private static readonly TimeSpan s_shortestBeat = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan s_longestBeat = TimeSpan.FromSeconds(1);
-
-    /// <summary>The address of this node or of another in Akka's writing.</summary>
-    public static Address AddressOf(NodeAddress node, ClusterOptions options) => new(
-        options.Tls is null ? "akka.tcp" : "akka.ssl.tcp",
-        "policyd",
-        node.Host.Contains(':', StringComparison.Ordinal) ? $"[{node.Host}]" : node.Host,
-        node.Port);
 
     /// <summary>The settings, to be put over those of any cluster.</summary>
     /// <remarks>

@@ -83,7 +83,7 @@ internal sealed class NodeTransport : Transport
             throw new RemoteTransportException($"cannot listen on {_listen} for the other nodes of the cluster", e);
         }
 
-        _local = new Address(SchemeIdentifier, System.Name, HostOf(_advertised), _advertised.Port);
+        _local = new Address(SchemeIdentifier, System.Name, _advertised.HostInAddress, _advertised.Port);
         var promise = new TaskCompletionSource<IAssociationEventListener>(TaskCreationOptions.RunContinuationsAsynchronously);
         _ = AcceptAsync(_listener, promise.Task);
         return await Task.FromResult((_local, promise)).ConfigureAwait(false);
@@ -202,7 +202,7 @@ internal sealed class NodeTransport : Transport
             }
 
             var remote = new Address(
-                SchemeIdentifier, System.Name, HostOf(new NodeAddress(from.Address.ToString(), from.Port)), from.Port);
+                SchemeIdentifier, System.Name, new NodeAddress(from.Address.ToString(), from.Port).HostInAddress, from.Port);
             listener.Notify(new InboundAssociation(Link(remote, socket, stream)));
         }
         catch (Exception e)
@@ -249,8 +249,4 @@ internal sealed class NodeTransport : Transport
         OperationCanceledException => _end.IsCancellationRequested ? "this node stops" : $"no answer within {_timeout.TotalSeconds:0.#} s",
         _ => null,
     };
-
-    // Akka's addresses have an IPv6 address in brackets.
-    private static string HostOf(NodeAddress address) =>
-        address.Host.Contains(':', StringComparison.Ordinal) ? $"[{address.Host}]" : address.Host;
 }

@@ -33,6 +33,24 @@ internal static class SqlText
         }
     }
 
+    /// <summary>A command with its values bound.</summary>
+    /// <param name="connection">Where it runs.</param>
+    /// <param name="text">The statement.</param>
+    /// <param name="values">The values, by their names in the statement.</param>
+    public static DbCommand Command(
+        this DbConnection connection, string text, params ReadOnlySpan<(string Name, object? Value)> values)
+    {
+        ArgumentNullException.ThrowIfNull(connection);
+        var command = connection.CreateCommand();
+        command.CommandText = text;
+        foreach (var (name, value) in values)
+        {
+            command.Bind(name, value);
+        }
+
+        return command;
+    }
+
     public static DbParameter Bind(this DbCommand command, string name, object? value)
     {
         var parameter = command.CreateParameter();

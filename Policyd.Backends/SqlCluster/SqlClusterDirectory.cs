@@ -44,7 +44,7 @@ public sealed class SqlClusterDirectory : IClusterDirectory
         _members,
         async (connection, token) =>
         {
-            using var command = Command(connection, "SELECT member, address, beat FROM policyd_members ORDER BY member");
+            using var command = connection.Command("SELECT member, address, beat FROM policyd_members ORDER BY member");
             var members = new List<MemberRow>();
             var reader = await command.ExecuteReaderAsync(token).ConfigureAwait(false);
             await using var _ = reader.ConfigureAwait(false);
@@ -103,8 +103,8 @@ public sealed class SqlClusterDirectory : IClusterDirectory
                         + $"WHERE policyd_leases.owner = excluded.owner OR policyd_leases.expires <= {_now}"
                     : $"ON DUPLICATE KEY UPDATE owner = IF(owner = VALUES(owner) OR expires <= {_now}, VALUES(owner), owner), "
                         + "expires = IF(owner = VALUES(owner), VALUES(expires), expires)");
-            using var command = Command(
-                connection, take, ("@name", name), ("@owner", owner), ("@lasts", (long)lasts.TotalMilliseconds));
+            using var command = connection.Command(
+                take, ("@name", name), ("@owner", owner), ("@lasts", (long)lasts.TotalMilliseconds));
             await command.ExecuteNonQueryAsync(token).ConfigureAwait(false);
             return await OwnerAsync(connection, name, token).ConfigureAwait(false) == owner;
         },
@@ -127,8 +127,8 @@ public sealed class SqlClusterDirectory : IClusterDirectory
 
     private async Task<string?> OwnerAsync(DbConnection connection, string name, CancellationToken ct)
     {
-        using var command = Command(
-            connection, $"SELECT owner FROM policyd_leases WHERE name = @name AND expires > {_now}", ("@name", name));
+        using var command = connection.Command(
+            $"SELECT owner FROM policyd_leases WHERE name = @name AND expires > {_now}", ("@name", name));
         return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
     }
 
@@ -137,7 +137,7 @@ public sealed class SqlClusterDirectory : IClusterDirectory
         lane,
         async (connection, token) =>
         {
-            using var command = Command(connection, sql, values);
+            using var command = connection.Command(sql, values);
             return await command.ExecuteNonQueryAsync(token).ConfigureAwait(false);
         },
         ct);
@@ -186,17 +186,5 @@ public sealed class SqlClusterDirectory : IClusterDirectory
         }
 
         _isPrepared = true;
-    }
-
-    private static DbCommand Command(DbConnection connection, string text, params ReadOnlySpan<(string Name, object? Value)> values)
-    {
-        var command = connection.CreateCommand();
-        command.CommandText = text;
-        foreach (var (name, value) in values)
-        {
-            command.Bind(name, value);
-        }
-
-        return command;
     }
 }

@@ -31,10 +31,12 @@ internal sealed class FenceTable(SqlProvider provider)
 
     public async Task EnterAsync(DbConnection connection, string member, CancellationToken ct)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = $"INSERT INTO policyd_nodes (member, fenced, at) VALUES (@member, 0, {Now}) "
-            + (provider == SqlProvider.PostgreSQL ? "ON CONFLICT (member) DO NOTHING" : "ON DUPLICATE KEY UPDATE member = VALUES(member)");
-        command.Bind("@member", member);
+        using var command = connection.Command(
+            $"INSERT INTO policyd_nodes (member, fenced, at) VALUES (@member, 0, {Now}) "
+                + (provider == SqlProvider.PostgreSQL
+                    ? "ON CONFLICT (member) DO NOTHING"
+                    : "ON DUPLICATE KEY UPDATE member = VALUES(member)"),
+            ("@member", member));
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         if (await IsFencedAsync(connection, member, ct).ConfigureAwait(false))
         {
@@ -44,22 +46,20 @@ internal sealed class FenceTable(SqlProvider provider)
 
     public async Task FenceAsync(DbConnection connection, string member, CancellationToken ct)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = provider == SqlProvider.PostgreSQL
+        var fence = provider == SqlProvider.PostgreSQL
             ? $"{PostgresCounterStore.Durable}; SELECT set_config('lock_timeout', '{LockSeconds}s', true); "
                 + $"INSERT INTO policyd_nodes (member, fenced, at) VALUES (@member, 1, {Now}) ON CONFLICT (member) DO UPDATE "
                 + "SET fenced = 1, at = excluded.at WHERE policyd_nodes.fenced = 0"
             : $"SET SESSION innodb_lock_wait_timeout = {LockSeconds}; "
                 + $"INSERT INTO policyd_nodes (member, fenced, at) VALUES (@member, 1, {Now}) ON DUPLICATE KEY UPDATE "
                 + "at = IF(fenced = 0, VALUES(at), at), fenced = 1";
-        command.Bind("@member", member);
+        using var command = connection.Command(fence, ("@member", member));
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
     public static async Task<IReadOnlyList<string>> UnfencedAsync(DbConnection connection, CancellationToken ct)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT member FROM policyd_nodes WHERE fenced = 0 ORDER BY member";
+        using var command = connection.Command("SELECT member FROM policyd_nodes WHERE fenced = 0 ORDER BY member");
         var members = new List<string>();
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using var _ = reader.ConfigureAwait(false);
@@ -74,9 +74,7 @@ internal sealed class FenceTable(SqlProvider provider)
     /// <summary>Whether a member may commit no more: it has been fenced, or it has never entered.</summary>
     public static async Task<bool> IsFencedAsync(DbConnection connection, string member, CancellationToken ct)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT fenced FROM policyd_nodes WHERE member = @member";
-        command.Bind("@member", member);
+        using var command = connection.Command("SELECT fenced FROM policyd_nodes WHERE member = @member", ("@member", member));
         return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) is not { } fenced
             || Convert.ToInt32(fenced, CultureInfo.InvariantCulture) != 0;
     }
@@ -84,9 +82,7 @@ internal sealed class FenceTable(SqlProvider provider)
     /// <summary>Forgets members that were fenced long ago: no process stands still for so long and goes on.</summary>
     public static async Task<long> PurgeAsync(DbConnection connection, long before, CancellationToken ct)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = "DELETE FROM policyd_nodes WHERE fenced = 1 AND at < @before";
-        command.Bind("@before", before);
+        using var command = connection.Command("DELETE FROM policyd_nodes WHERE fenced = 1 AND at < @before", ("@before", before));
         return await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 

@@ -29,8 +29,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     protected override async Task CommitAsync(DbConnection connection, CommitPlan plan, Action committing)
     {
-        using var command = Command(
-            connection,
+        using var command = connection.Command(
             "",
             ("@node", plan.Commit.Node.ToString("N")),
             ("@seq", plan.Commit.Sequence),
@@ -104,7 +103,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     {
         foreach (var chunk in keys.Chunk(RowsOfAStatement))
         {
-            using var command = Command(connection, "", ("@from", times.From), ("@to", times.To));
+            using var command = connection.Command("", ("@from", times.From), ("@to", times.To));
             var parameters = chunk.Select((key, i) => command.Bind("@k" + i.ToString(CultureInfo.InvariantCulture), key.Key).ParameterName)
                 .ToList();
             command.CommandText =
@@ -145,7 +144,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
         foreach (var (_, sql) in steps)
         {
-            using var command = Command(connection, sql);
+            using var command = connection.Command(sql);
             command.CommandTimeout = 0;
             await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
@@ -156,7 +155,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
 
     private static async Task<string?> ScalarAsync(DbConnection connection, string sql, string table, CancellationToken ct)
     {
-        using var command = Command(connection, sql, ("@table", table));
+        using var command = connection.Command(sql, ("@table", table));
         command.CommandTimeout = 0;
         return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
     }
@@ -166,8 +165,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     private static async Task<IReadOnlyList<string>> DurabilityWarningsAsync(DbConnection connection, CancellationToken ct)
     {
         var settings = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        using var command = Command(
-            connection, "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog')");
+        using var command = connection.Command(
+            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog')");
         var reader = await command.ExecuteReaderAsync(ct).ConfigureAwait(false);
         await using (reader.ConfigureAwait(false))
         {
@@ -243,8 +242,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     private async Task<List<(string Time, CounterAmounts Total)>> ReadOneAsync(
         DbConnection connection, string table, string key, CounterTimeRange times, CancellationToken ct)
     {
-        using var command = Command(
-            connection,
+        using var command = connection.Command(
             $"SELECT `time`, {Columns} FROM {Quote(table)} WHERE `key` = @key AND `time` BETWEEN @from AND @to",
             ("@key", key),
             ("@from", times.From),
@@ -291,8 +289,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
     private static async Task<(string Collation, string Charset, int Length)> KeyColumnAsync(
         DbConnection connection, string table, CancellationToken ct)
     {
-        using var command = Command(
-            connection,
+        using var command = connection.Command(
             "SELECT collation_name, character_set_name, character_maximum_length FROM information_schema.columns WHERE table_schema = "
                 + "DATABASE() AND table_name = @table AND column_name = 'key'",
             ("@table", table));

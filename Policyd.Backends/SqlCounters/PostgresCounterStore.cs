@@ -105,7 +105,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             await ExecuteAsync(connection, sql, ct).ConfigureAwait(false);
         }
 
-        using var encoding = Command(connection, "SELECT current_setting('server_encoding')");
+        using var encoding = connection.Command("SELECT current_setting('server_encoding')");
         var repertoire = await encoding.ExecuteScalarAsync(ct).ConfigureAwait(false) switch
         {
             "UTF8" => TextRepertoire.Unicode,
@@ -131,7 +131,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
 
     private static async Task ExecuteAsync(DbConnection connection, string sql, CancellationToken ct)
     {
-        using var command = Command(connection, sql);
+        using var command = connection.Command(sql);
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
@@ -207,8 +207,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     {
         var name = Quote(table);
         var columns = new Dictionary<string, string>(StringComparer.Ordinal);
-        using var command = Command(
-            connection,
+        using var command = connection.Command(
             $"SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = {SchemaLook.PostgresTable("@table")} AND "
                 + "attnum > 0 AND NOT attisdropped",
             ("@table", table));
@@ -243,8 +242,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
                 $"ALTER TABLE {name} {string.Join(", ", narrow.Select(c => $"ALTER COLUMN {c} TYPE bigint"))}"));
         }
 
-        using var unique = Command(
-            connection,
+        using var unique = connection.Command(
             $"SELECT count(*) FROM pg_index i WHERE i.indrelid = {SchemaLook.PostgresTable("@table")} AND i.indisunique AND i.indpred IS "
             + "NULL AND i.indnkeyatts = 2 AND "
             + "(SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum "

@@ -55,8 +55,8 @@ internal abstract class SqlCounterStore : ICounterStore
             {
                 var prepared = await PrepareAsync(connection, table, token).ConfigureAwait(false);
                 // A table of that name which is none of counters is found now, not by the first mail.
-                using var command = Command(
-                    connection, $"SELECT {Quote("key")}, {Quote("time")}, {Columns} FROM {Quote(table)} WHERE 1 = 0");
+                using var command = connection.Command(
+                    $"SELECT {Quote("key")}, {Quote("time")}, {Columns} FROM {Quote(table)} WHERE 1 = 0");
                 await command.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                 return prepared;
             },
@@ -257,8 +257,7 @@ internal abstract class SqlCounterStore : ICounterStore
         () => Reader.RunAsync<int?>(
             async (connection, token) =>
             {
-                using var command = Command(
-                    connection,
+                using var command = connection.Command(
                     $"SELECT format FROM {Commits} WHERE node = @node AND seq = @seq",
                     ("@node", node.ToString("N")),
                     ("@seq", sequence));
@@ -273,8 +272,7 @@ internal abstract class SqlCounterStore : ICounterStore
         () => Reader.RunAsync(
             async (connection, token) =>
             {
-                using var command = Command(
-                    connection,
+                using var command = connection.Command(
                     $"SELECT 1 FROM {Commits} WHERE node = @node AND seq = @seq",
                     ("@node", node.ToString("N")),
                     ("@seq", sequence));
@@ -365,8 +363,8 @@ internal abstract class SqlCounterStore : ICounterStore
             await Writer.RunAsync(
                 async (connection, token) =>
                 {
-                    using var marks = Command(
-                        connection, $"DELETE FROM {Quote(CounterTableName.Spool)} WHERE at < @end", ("@end", spoolEnd));
+                    using var marks = connection.Command(
+                        $"DELETE FROM {Quote(CounterTableName.Spool)} WHERE at < @end", ("@end", spoolEnd));
                     await marks.ExecuteNonQueryAsync(token).ConfigureAwait(false);
                     return _fencesAreReady && await FenceTable.PurgeAsync(connection, spoolEnd, token).ConfigureAwait(false) > 0;
                 },
@@ -379,8 +377,7 @@ internal abstract class SqlCounterStore : ICounterStore
         () => Reader.RunAsync<IReadOnlyList<SpoolMark>>(
             async (connection, token) =>
             {
-                using var command = Command(
-                    connection,
+                using var command = connection.Command(
                     $"SELECT table_name, through FROM {Quote(CounterTableName.Spool)} WHERE node = @node",
                     ("@node", node.ToString("N")));
                 var marks = new List<SpoolMark>();
@@ -454,18 +451,6 @@ internal abstract class SqlCounterStore : ICounterStore
     /// </summary>
     protected static string Saturated(string least, string greatest, string old, string added) =>
         $"{least}({old}, 9223372036854775807 - {greatest}({added}, 0)) + {added}";
-
-    protected static DbCommand Command(DbConnection connection, string text, params ReadOnlySpan<(string Name, object? Value)> values)
-    {
-        var command = connection.CreateCommand();
-        command.CommandText = text;
-        foreach (var (name, value) in values)
-        {
-            command.Bind(name, value);
-        }
-
-        return command;
-    }
 
     protected static CounterAmounts Amounts(DbDataReader reader, int first) =>
         new(reader.GetInt64(first), reader.GetInt64(first + 1), reader.GetInt64(first + 2), reader.GetInt64(first + 3));

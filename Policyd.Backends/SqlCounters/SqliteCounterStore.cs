@@ -46,7 +46,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
     protected override async Task BeforeSchemaAsync(DbConnection connection, CancellationToken ct)
     {
-        using var command = Command(connection, "PRAGMA journal_mode = WAL");
+        using var command = connection.Command("PRAGMA journal_mode = WAL");
         await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
     }
 
@@ -114,7 +114,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         var steps = await StepsAsync(connection, table, ct).ConfigureAwait(false);
         foreach (var (_, sql) in steps)
         {
-            using var command = Command(connection, sql);
+            using var command = connection.Command(sql);
             command.CommandTimeout = 0;
             await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
@@ -227,8 +227,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
     // The unique key's collation, which an upsert needs to be the column's too.
     private static async Task<KeyFolding> FoldingAsync(DbConnection connection, string table, CancellationToken ct)
     {
-        using var command = Command(
-            connection,
+        using var command = connection.Command(
             "SELECT upper(part.coll) FROM pragma_index_list(@table) AS one, pragma_index_xinfo(one.name) AS part WHERE one.\"unique\" = 1 "
             + "AND one.partial = 0 AND part.name = 'key' "
             + "AND (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(one.name) ORDER BY name)) = 'key,time'",
@@ -255,7 +254,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
 
     private static async Task<long> CountAsync(DbConnection connection, string sql, string table, CancellationToken ct)
     {
-        using var command = Command(connection, sql, ("@table", table));
+        using var command = connection.Command(sql, ("@table", table));
         return Convert.ToInt64(await command.ExecuteScalarAsync(ct).ConfigureAwait(false), CultureInfo.InvariantCulture);
     }
 }

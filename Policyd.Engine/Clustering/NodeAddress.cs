@@ -18,6 +18,9 @@ public sealed record NodeAddress(string Host, int Port) : IOptionValue<NodeAddre
     /// <summary>The address; null when the host is a name.</summary>
     public IPAddress? Address => IPAddress.TryParse(Host, out var address) ? address : null;
 
+    /// <summary>The host as it stands before a port, here and in Akka's addresses: an IPv6 address in brackets.</summary>
+    public string HostInAddress => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host;
+
     /// <summary>Whether only this machine reaches it.</summary>
     public bool IsLoopback => Address is { } address ? IPAddress.IsLoopback(address) : Host == "localhost";
 
@@ -63,13 +66,12 @@ public sealed record NodeAddress(string Host, int Port) : IOptionValue<NodeAddre
     }
 
     /// <summary>The address as it would be configured.</summary>
-    public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{HostInAddress}:{Port}");
 
-    // No name's last label is a number: 10.0.0.300 is an address with a mistake.
     private static bool IsIPv6(string text) =>
         IPAddress.TryParse(text, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6;
 
+    // No name's last label is a number: 10.0.0.300 is an address with a mistake.
     private static bool IsHost(string host) => Uri.CheckHostName(host) switch
     {
         UriHostNameType.IPv4 => true,

@@ -9,17 +9,7 @@ namespace Policyd.Server.Commands;
 
 internal sealed class ClusterVerbs(TextWriter output) : AdminVerb(output)
 {
-    private readonly Argument<string> _table = new("TABLE")
-    {
-        Description = "The counter table (acct_client_address), or the attribute it counts by (client_address)."
-    };
-    private readonly Argument<string> _key = new("KEY") { Description = "What is counted: an address, a user." };
-
-    private readonly Option<string?> _db = new("--db")
-    {
-        Description = "The SQL connection, if several have a table of this name.",
-        HelpName = "NAME",
-    };
+    private readonly CounterArguments _counter = new();
 
     private ClusterView View => new(Output);
 
@@ -80,13 +70,17 @@ internal sealed class ClusterVerbs(TextWriter output) : AdminVerb(output)
             "owner",
             "Show the node that counts a key.",
             "  policyd cluster owner client_address 192.0.2.7\n  policyd cluster owner acct_sasl_username anna --db db",
-            _db);
-        verb.Arguments.Add(_table);
-        verb.Arguments.Add(_key);
+            _counter.Db);
+        verb.Arguments.Add(_counter.Table);
+        verb.Arguments.Add(_counter.Key);
         verb.SetAction((result, cancellation) =>
         {
-            var arguments = new JsonObject { ["table"] = result.GetRequiredValue(_table), ["key"] = result.GetRequiredValue(_key) };
-            if (result.GetValue(_db) is { } db)
+            var arguments = new JsonObject
+            {
+                ["table"] = result.GetRequiredValue(_counter.Table),
+                ["key"] = result.GetRequiredValue(_counter.Key),
+            };
+            if (result.GetValue(_counter.Db) is { } db)
             {
                 arguments["db"] = db;
             }

@@ -11,11 +11,7 @@ namespace Policyd.Server.Commands;
 
 internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 {
-    private readonly Argument<string> _table = new("TABLE")
-    {
-        Description = "The counter table (acct_client_address), or the attribute it counts by (client_address)."
-    };
-    private readonly Argument<string> _key = new("KEY") { Description = "What is counted: an address, a user." };
+    private readonly CounterArguments _counter = new();
 
     private readonly Option<string?> _window = new("--window", "-w")
     {
@@ -23,12 +19,6 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             "The window: its text in the table (2026-10), or a configured kind (%Y-%m, 1h) for its current "
                 + "window. Default: the current window.",
         HelpName = "WINDOW",
-    };
-
-    private readonly Option<string?> _db = new("--db")
-    {
-        Description = "The SQL connection, if several have a table of this name.",
-        HelpName = "NAME",
     };
 
     public Command Build()
@@ -54,12 +44,12 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             "get",
             "Show the counts of a key, its reservations and its quotas.",
             "  policyd counter get client_address 192.0.2.7\n  policyd counter get acct_sasl_username anna --window 2026-10 --json",
-            _table,
-            _key);
+            _counter.Table,
+            _counter.Key);
         verb.SetAction((result, cancellation) =>
             AskAsync(
                 "counter.get",
-                Arguments(result, _key),
+                Arguments(result, _counter.Key),
                 result,
                 CounterReports.Default.GetReport,
                 report => new CounterView(Output).Write(report),
@@ -83,7 +73,7 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             "list",
             "Show the largest counters of a window and their quotas.",
             "  policyd counter list client_address\n  policyd counter list acct_sasl_username --by size --limit 100",
-            _table);
+            _counter.Table);
         PolicydCommandLine.AddAll(verb, by, limit);
         verb.SetAction((result, cancellation) =>
         {
@@ -116,8 +106,8 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             "set",
             "Set values of a counter in the running server.",
             "  policyd counter set client_address 192.0.2.7 count=900\n  policyd counter set client_address 192.0.2.7 size=0 size_rcpt=0",
-            _table,
-            _key);
+            _counter.Table,
+            _counter.Key);
         verb.Arguments.Add(sums);
         verb.SetAction((result, cancellation) =>
             SetAsync(result, Parse(result.GetRequiredValue(sums)), cancellation));
@@ -130,8 +120,8 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
             "reset",
             "Set all values of a counter in the running server to zero.",
             "  policyd counter reset client_address 192.0.2.7",
-            _table,
-            _key);
+            _counter.Table,
+            _counter.Key);
         verb.SetAction((result, cancellation) =>
             SetAsync(result, MetricNames.All.Select(metric => KeyValuePair.Create(metric, 0L)), cancellation));
         return verb;
@@ -139,7 +129,7 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Task<int> SetAsync(ParseResult result, IEnumerable<KeyValuePair<string, long>> sums, CancellationToken cancellationToken)
     {
-        var arguments = Arguments(result, _key);
+        var arguments = Arguments(result, _counter.Key);
         foreach (var (metric, value) in sums)
         {
             arguments[metric] = value;
@@ -189,7 +179,7 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private Command Verb(string name, string description, string examples, params ReadOnlySpan<Argument> arguments)
     {
-        var verb = Verb(name, description, examples, _window, _db);
+        var verb = Verb(name, description, examples, _window, _counter.Db);
         foreach (var argument in arguments)
         {
             verb.Arguments.Add(argument);
@@ -200,14 +190,14 @@ internal sealed class CounterVerbs(TextWriter output) : AdminVerb(output)
 
     private JsonObject Arguments(ParseResult result, params ReadOnlySpan<Argument<string>> others)
     {
-        var arguments = new JsonObject { ["table"] = result.GetRequiredValue(_table) };
+        var arguments = new JsonObject { ["table"] = result.GetRequiredValue(_counter.Table) };
         foreach (var argument in others)
         {
             arguments[argument.Name.ToLowerInvariant()] = result.GetRequiredValue(argument);
         }
 
         Add(arguments, "window", result.GetValue(_window));
-        Add(arguments, "db", result.GetValue(_db));
+        Add(arguments, "db", result.GetValue(_counter.Db));
         return arguments;
     }
 
