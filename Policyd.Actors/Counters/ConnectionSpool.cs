@@ -15,16 +15,19 @@ internal sealed class ConnectionSpool(SpoolPlace place, string connection, strin
     private IReadOnlyList<FormerSpool>? _former;
     private List<UInt128> _formerIds = [];
 
+    /// <summary>In a cluster: has the owners count what earlier lives have left, see <see cref="SpoolReplay.ThroughOwners"/>.</summary>
+    public Func<IReadOnlyList<SpoolEntry>, CancellationToken, Task>? ThroughOwners { get; set; }
+
     /// <summary>The file of a life, which is made when it is first needed.</summary>
     public SpoolFile NewFile(Guid node) => new(place.Folder, new SpoolHeader(node, connection, database));
 
     /// <summary>What writes the entries of earlier lives.</summary>
-    /// <param name="store">The database.</param>
-    /// <param name="throughOwners">See <see cref="SpoolReplay.ThroughOwners"/>.</param>
-    public SpoolReplay Replay(ICounterStore store, Func<IReadOnlyList<SpoolEntry>, CancellationToken, Task>? throughOwners) =>
-        new(store, Former, clock) { ThroughOwners = throughOwners };
+    public SpoolReplay Replay(ICounterStore store) => new(store, Former, clock) { ThroughOwners = ThroughOwners };
 
-    /// <summary>The requests that earlier lives have counted, and perhaps only their spools know of. Told once.</summary>
+    /// <summary>
+    /// The requests that earlier lives have counted, and perhaps only their spools know of. Told once. Those that owners are to count are
+    /// not among them: they would be taken for counted.
+    /// </summary>
     public IReadOnlyList<UInt128> TakeFormerRequestIds()
     {
         Former();
@@ -80,7 +83,8 @@ internal sealed class ConnectionSpool(SpoolPlace place, string connection, strin
                 SpoolLog.Cut(logger, connection, spool.Path, spool.CutBytes);
             }
 
-            _formerIds.AddRange(spool.Entries().Select(static entry => entry.RequestId).OfType<UInt128>());
+            _formerIds.AddRange(spool.Entries().Where(entry => ThroughOwners is null || !entry.IsForItsOwner)
+                .Select(static entry => entry.RequestId).OfType<UInt128>());
             taken.Add(spool);
         }
 

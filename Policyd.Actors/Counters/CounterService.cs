@@ -97,8 +97,12 @@ internal sealed class CounterService
         foreach (var (name, store) in stores)
         {
             var spool = place is null ? null : spoolOf?.Invoke(name, place);
-            var prepared = new PreparedStore(
-                name, store, logger, spool, member is null ? null : new OwnersOfSpool(name, gateway).CountAsync);
+            if (spool is not null && member is not null)
+            {
+                spool.ThroughOwners = new OwnersOfSpool(name, gateway).CountAsync;
+            }
+
+            var prepared = new PreparedStore(name, store, logger, spool);
             preparing.Add(
                 prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
             _ = Task.Run(() => WriteFormerAsync(prepared, member));

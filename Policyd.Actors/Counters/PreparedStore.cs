@@ -15,12 +15,7 @@ namespace Policyd.Actors.Counters;
 /// when those who wait for it have given up: to take over a large table takes longer than a mail waits.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "Its writer stops it.")]
-internal sealed class PreparedStore(
-    string connection,
-    ICounterStore store,
-    ILogger logger,
-    ConnectionSpool? spool = null,
-    Func<IReadOnlyList<SpoolEntry>, CancellationToken, Task>? throughOwners = null)
+internal sealed class PreparedStore(string connection, ICounterStore store, ILogger logger, ConnectionSpool? spool = null)
 {
     // An index of a large table is made in less; and a server that fell silent in the middle of it is not waited for until the next start.
     private static readonly TimeSpan s_longest = TimeSpan.FromHours(1);
@@ -32,7 +27,7 @@ internal sealed class PreparedStore(
     private readonly ConcurrentDictionary<string, CounterTableInfo> _prepared = [];
     private readonly Dictionary<string, Task> _preparing = [];
     private readonly CancellationTokenSource _stopped = new();
-    private readonly SpoolReplay? _replay = spool?.Replay(store, throughOwners);
+    private readonly SpoolReplay? _replay = spool?.Replay(store);
     private bool _hasFormerIds = true;
 
     // A setting is the whole server's: told once, not for each table.
@@ -110,7 +105,7 @@ internal sealed class PreparedStore(
                 try
                 {
                     await PrepareAsync([table], _stopped.Token).ConfigureAwait(false);
-                    if (throughOwners is not null)
+                    if (_replay.ThroughOwners is not null)
                     {
                         await ReplayAsync(table, _stopped.Token).ConfigureAwait(false);
                     }
@@ -200,7 +195,7 @@ internal sealed class PreparedStore(
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
         timeout.CancelAfter(s_longest);
         var info = await store.PrepareAsync(table, timeout.Token).ConfigureAwait(false);
-        if (throughOwners is null)
+        if (_replay?.ThroughOwners is null)
         {
             await ReplayAsync(table, timeout.Token).ConfigureAwait(false);
         }

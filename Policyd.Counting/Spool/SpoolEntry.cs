@@ -1,3 +1,4 @@
+using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Counting.Spool;
@@ -24,7 +25,13 @@ internal sealed record SpoolEntry(
     CounterAmounts Amounts,
     bool IsAbsolute,
     UInt128? RequestId,
-    int IdFormat);
+    int IdFormat)
+{
+    /// <summary>
+    /// Whether its key's owner can tell that it is counted already, by its request id: in a cluster such an entry is the owner's to count.
+    /// </summary>
+    public bool IsForItsOwner => !IsAbsolute && RequestId is not null && IdFormat != CommittedIds.FirstFormat;
+}
 
 /// <summary>The head of a spool file: whose it is.</summary>
 /// <param name="Node">The life of the writer that wrote it, as its commits name it.</param>

@@ -146,7 +146,7 @@ internal sealed class SpoolReplay(ICounterStore store, Func<IReadOnlyList<Former
             }
 
             mails += entry.IsAbsolute ? 0 : entry.Amounts.Count;
-            if (ThroughOwners is not null && IsKnownToOwners(entry))
+            if (ThroughOwners is not null && entry.IsForItsOwner)
             {
                 toOwners.Add(entry);
                 continue;
@@ -175,9 +175,6 @@ internal sealed class SpoolReplay(ICounterStore store, Func<IReadOnlyList<Former
         counted.UnionWith(ids);
         return mails;
     }
-
-    private static bool IsKnownToOwners(SpoolEntry entry) =>
-        entry is { IsAbsolute: false, RequestId: not null } && entry.IdFormat != CommittedIds.FirstFormat;
 
     /// <summary>
     /// The requests that are counted since shortly before the first entry. One that was asked again of a later life, since its answer was

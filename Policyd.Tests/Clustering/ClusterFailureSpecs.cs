@@ -11,6 +11,7 @@ namespace Policyd.Tests.Clustering;
 public sealed class ClusterFailureSpecs(ITestOutputHelper output)
 {
     private const int Senders = 20;
+    private const string Sender = "one@example.com";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -98,6 +99,26 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Mails_that_a_killed_node_had_spooled_are_counted_by_its_next_life()
+    {
+        const int Mails = 10;
+        await using var cluster = await ClusterUnderTest.Start(1);
+        var node = cluster.Nodes[0];
+        await AreLetIn(node, "before", Mails);
+        await cluster.Database.Stop();
+        await AreLetIn(node, "during", Mails);
+        await node.Kill();
+        await cluster.Database.Start();
+        await node.Start();
+        await node.IsMember();
+        await Eventually.Settles(
+            () => $"all mails to be counted; the node printed:\n{node.Printed}",
+            async () => (await cluster.Counted())[Sender] >= 2 * Mails,
+            ClusterUnderTest.Timeout);
+        Assert.Equal(2 * Mails, (await cluster.Counted())[Sender]);
+    }
+
+    [Fact]
     public async Task Node_that_is_stopped_takes_itself_out_of_the_database()
     {
         await using var cluster = await ClusterUnderTest.Start(2);
@@ -131,6 +152,19 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
         await cluster.Database.Start();
         await node.Start();
         await node.IsMember();
+    }
+
+    private static async Task AreLetIn(ClusterNodeUnderTest node, string name, int mails)
+    {
+        await using var client = await PolicyClient.ConnectAsync(node.Address, Cancel);
+        for (var mail = 0; mail < mails; mail++)
+        {
+            var action = await client.AskAsync(
+                PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", Sender)
+                    .Add("instance", $"{name}.{mail}").Add("size", "10").ToBytes(),
+                Cancel);
+            Assert.Equal("dunno", action);
+        }
     }
 
     /// <summary>What an operator sees on a node that works.</summary>
