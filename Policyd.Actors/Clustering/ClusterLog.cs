@@ -36,4 +36,10 @@ internal static partial class ClusterLog
     [LoggerMessage(
         EventId = 86, Level = LogLevel.Warning, Message = "cluster: {Member} is lost; it is fenced before its counters are used")]
     public static partial void IsLost(ILogger logger, string member);
+
+    [LoggerMessage(
+        EventId = 90,
+        Level = LogLevel.Warning,
+        Message = "cluster: the lives of this node before this one were short; it looks for the others in {Seconds:0.#} s")]
+    public static partial void Pauses(ILogger logger, double seconds);
 }

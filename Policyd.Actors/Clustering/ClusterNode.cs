@@ -30,7 +30,7 @@ internal sealed class ClusterNode
         Member = MemberName.Of(_cluster.SelfUniqueAddress);
         foreach (var one in fences)
         {
-            one.BecomeMember(Member);
+            one.BecomeMember(Member, WasFenced);
         }
     }
 

@@ -17,6 +17,7 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
     private Dictionary<string, long>? _beats;
     private IReadOnlyList<string> _living = [];
     private bool _hasLease;
+    private bool _hasFormed;
     private bool _hasQuorum = true;
     private int _joins;
 
@@ -25,6 +26,19 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
 
     /// <summary>The node has started, and is no member of anything.</summary>
     public void Begin()
+    {
+        if (settings.Pause > TimeSpan.Zero)
+        {
+            effects.Say(new MembershipEvent.Pauses(settings.Pause));
+            effects.After(settings.Pause, MembershipTimer.Begin);
+        }
+        else
+        {
+            Start();
+        }
+    }
+
+    private void Start()
     {
         if (settings.Seeds.Count > 0)
         {
@@ -88,7 +102,7 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
     {
         if (State == MembershipState.Forming)
         {
-            State = MembershipState.Joining;
+            (State, _hasFormed) = (MembershipState.Joining, true);
             effects.JoinSelf();
             effects.After(settings.JoinWithin, MembershipTimer.JoinTooLate(++_joins));
         }
@@ -117,6 +131,9 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
     {
         switch (State)
         {
+            case MembershipState.Looking when timer == MembershipTimer.Begin:
+                Start();
+                break;
             case MembershipState.Looking when timer == MembershipTimer.Look:
                 effects.ReadMembers();
                 break;
@@ -126,7 +143,7 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
                 Look();
                 break;
             case MembershipState.Entering when timer == MembershipTimer.Beat:
-                effects.Enter();
+                effects.Enter(_hasFormed);
                 break;
             case MembershipState.Member when timer == MembershipTimer.Beat:
                 effects.Beat();
@@ -156,13 +173,19 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
         _again.Reset();
         State = MembershipState.Entering;
         effects.Say(new MembershipEvent.IsMember());
-        effects.Enter();
+        effects.Enter(_hasFormed);
     }
 
-    /// <summary>Others find this node in the database from now on.</summary>
-    public void OnEntered()
+    /// <summary>The answer to an entry.</summary>
+    /// <param name="isThere">Whether others find this node in the database from now on. One that has formed a cluster, and had not entered
+    /// while it had the lease, may stand beside another cluster that others have formed since.</param>
+    public void OnEntered(bool isThere)
     {
-        if (State == MembershipState.Entering)
+        if (State == MembershipState.Entering && !isThere)
+        {
+            OnFenced("it has formed a cluster too slowly: others may have formed one meanwhile");
+        }
+        else if (State == MembershipState.Entering)
         {
             State = MembershipState.Member;
             ReleaseLease();
@@ -271,6 +294,9 @@ internal sealed record MembershipSettings
     /// <summary>Addresses to join, besides those in the database: <c>HOST:PORT</c>.</summary>
     public IReadOnlyList<string> Seeds { get; init; } = [];
 
+    /// <summary>Before anything else.</summary>
+    public TimeSpan Pause { get; init; }
+
     /// <summary>How often a member shows that it lives.</summary>
     public TimeSpan BeatEvery { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -292,6 +318,7 @@ internal sealed record MembershipSettings
 /// <param name="Number">Which one of these: an earlier one means nothing.</param>
 internal readonly record struct MembershipTimer(string Name, int Number = 0)
 {
+    public static readonly MembershipTimer Begin = new("begin");
     public static readonly MembershipTimer Look = new("look");
     public static readonly MembershipTimer Beat = new("beat");
 
@@ -304,6 +331,8 @@ internal abstract record MembershipEvent
     private MembershipEvent()
     {
     }
+
+    public sealed record Pauses(TimeSpan Time) : MembershipEvent;
 
     public sealed record CannotLook(string Reason) : MembershipEvent;
 
@@ -336,7 +365,8 @@ internal interface IMembershipEffects
     void Join(IReadOnlyList<string> addresses);
 
     /// <summary>Writes this member into the database. Answered by <see cref="Membership.OnEntered"/>.</summary>
-    void Enter();
+    /// <param name="underLease">Only if it still has the lease of who may form a cluster.</param>
+    void Enter(bool underLease);
 
     /// <summary>Answered by <see cref="Membership.OnBeat"/>; a database that is away says nothing.</summary>
     void Beat();

@@ -63,8 +63,10 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
             .Where(address => !address.Equals(_cluster.SelfAddress))
             .Distinct());
 
-    public void Enter() => Ask(
-        ct => _directory.EnterAsync(new MemberRow(Me, MemberName.HostAndPort(_cluster.SelfAddress), 0), ct), Entered.Instance);
+    public void Enter(bool underLease) => Ask(
+        ct => _directory.EnterAsync(
+            new MemberRow(Me, MemberName.HostAndPort(_cluster.SelfAddress), 0), underLease ? ClusterLease.Formation : null, ct),
+        static isThere => new Entered(isThere));
 
     public void Beat() => Ask(ct => _directory.BeatAsync(Me, ct), static isThere => new BeatAnswered(isThere));
 
@@ -83,6 +85,9 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
         _node.Last = what;
         switch (what)
         {
+            case MembershipEvent.Pauses pauses:
+                ClusterLog.Pauses(_logger, pauses.Time.TotalSeconds);
+                break;
             case MembershipEvent.CannotLook away:
                 ClusterLog.CannotLook(_logger, away.Reason);
                 break;
@@ -136,8 +141,8 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
             case AllFenced:
                 _membership.OnAllFenced();
                 break;
-            case Entered:
-                _membership.OnEntered();
+            case Entered entered:
+                _membership.OnEntered(entered.IsThere);
                 break;
             case BeatAnswered beat:
                 _membership.OnBeat(beat.IsThere);
@@ -238,6 +243,8 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
 
     private sealed record LeaseAnswered(bool IsTaken) : INoSerializationVerificationNeeded;
 
+    private sealed record Entered(bool IsThere) : INoSerializationVerificationNeeded;
+
     private sealed record BeatAnswered(bool IsThere) : INoSerializationVerificationNeeded;
 
     private sealed record Failed(Exception Cause) : INoSerializationVerificationNeeded;
@@ -245,11 +252,6 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
     private sealed class AllFenced : INoSerializationVerificationNeeded
     {
         public static readonly AllFenced Instance = new();
-    }
-
-    private sealed class Entered : INoSerializationVerificationNeeded
-    {
-        public static readonly Entered Instance = new();
     }
 
     private sealed class IsUp : INoSerializationVerificationNeeded

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Akka.Cluster;
 
 namespace Policyd.Actors.Clustering;
@@ -47,6 +48,8 @@ internal static class NodeStates
     /// <summary>Why a node is no member yet, as far as it knows; null when there is nothing to tell.</summary>
     public static string? NoteOf(NodeState state, MembershipEvent? last) => (state, last) switch
     {
+        (NodeState.Looking, MembershipEvent.Pauses pauses) =>
+            string.Create(CultureInfo.InvariantCulture, $"its lives before were short: it waits {pauses.Time.TotalSeconds:0.#} s"),
         (NodeState.Looking or NodeState.Forming or NodeState.Joining, MembershipEvent.CannotLook away) =>
             $"the members cannot be read from the database: {away.Reason}",
         (NodeState.Looking or NodeState.Forming or NodeState.Joining, MembershipEvent.NobodyAnswers) => "nobody has taken this node in",

@@ -37,7 +37,7 @@ internal static class ClusterStart
             node.Begin(
                 system,
                 model.ClusterDirectory(),
-                new MembershipSettings { Seeds = [.. seeds] },
+                new MembershipSettings { Seeds = [.. seeds], Pause = NodeLife.Current.Pause },
                 why => UnexpectedEnd.LeaveCluster(system, logger, why),
                 logger);
         }

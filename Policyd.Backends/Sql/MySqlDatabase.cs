@@ -53,6 +53,11 @@ internal sealed class MySqlDatabase : SqlDatabase
         (MySqlErrorCode)InteractionTimeout,
     ];
 
+    // A commit is one packet, which is read whole before anything of it is run. What a lost client can hold up is an answer that it does
+    // not take, and on MariaDB a transaction of several calls.
+    private const string EndsLost =
+        "SET SESSION net_read_timeout = 5, net_write_timeout = 5 /*M!100300 , idle_transaction_timeout = 10 */";
+
     private readonly Lazy<MySqlDataSource> _source;
 
     // Made at the first use: the driver looks for the server's socket when it makes its pool, and the server may be down just then.
@@ -64,6 +69,8 @@ internal sealed class MySqlDatabase : SqlDatabase
 
     public override async ValueTask<DbConnection> OpenAsync(CancellationToken ct) =>
         await _source.Value.OpenConnectionAsync(ct).ConfigureAwait(false);
+
+    private protected override string EndsLostSessions => EndsLost;
 
     private protected override ValueTask CloseAsync() => _source.IsValueCreated ? _source.Value.DisposeAsync() : ValueTask.CompletedTask;
 

@@ -40,6 +40,15 @@ internal sealed class PostgresDatabase : SqlDatabase
         PostgresErrorCodes.IntervalFieldOverflow,
     ];
 
+    // A client that is asked for a sign of life every second and gives none for five is lost. Its machine answers for a process that only
+    // stands still; that may not keep a transaction open for more than ten. Set where the server has them: it may be an old one, or its
+    // system may have none.
+    private const string EndsLost =
+        "SELECT set_config(name, CASE name WHEN 'tcp_user_timeout' THEN '5000' WHEN 'tcp_keepalives_count' THEN '4' "
+            + "WHEN 'idle_in_transaction_session_timeout' THEN '10000' ELSE '1' END, false) FROM pg_settings WHERE name IN "
+            + "('tcp_user_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', "
+            + "'idle_in_transaction_session_timeout')";
+
     // With target_session_attrs a source is a view of another one, which is the one to be closed.
     private readonly List<NpgsqlDataSource> _pools = [];
     private readonly NpgsqlDataSource _source;
@@ -60,6 +69,8 @@ internal sealed class PostgresDatabase : SqlDatabase
 
     internal override async ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) =>
         await _calls.OpenConnectionAsync(ct).ConfigureAwait(false);
+
+    private protected override string EndsLostSessions => EndsLost;
 
     private protected override async ValueTask CloseAsync()
     {

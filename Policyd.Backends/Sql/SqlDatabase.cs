@@ -48,6 +48,31 @@ public abstract class SqlDatabase : ISqlDatabase
     /// <summary>An open connection for a statement of a module, whose values the server may refuse.</summary>
     internal virtual ValueTask<DbConnection> OpenForCallAsync(CancellationToken ct) => OpenAsync(ct);
 
+    /// <summary>
+    /// An open connection that is kept and holds locks: a server that does not reach this machine any more ends its transaction within
+    /// seconds, and not when TCP gives up.
+    /// </summary>
+    internal async ValueTask<DbConnection> OpenKeptAsync(CancellationToken ct)
+    {
+        var connection = await OpenAsync(ct).ConfigureAwait(false);
+        if (EndsLostSessions is not { } settings)
+        {
+            return connection;
+        }
+
+        try
+        {
+            using var command = connection.Command(settings);
+            await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
     /// <inheritdoc/>
     public string QuoteIdentifier(string name)
     {
@@ -69,6 +94,9 @@ public abstract class SqlDatabase : ISqlDatabase
         Source.Dispose();
         return CloseAsync();
     }
+
+    /// <summary>A statement by which a session ends soon whose client is lost; null where there is no network between.</summary>
+    private protected virtual string? EndsLostSessions => null;
 
     /// <summary>Closes what is open.</summary>
     private protected abstract ValueTask CloseAsync();

@@ -58,19 +58,25 @@ public sealed class SqlClusterDirectory : IClusterDirectory
         ct);
 
     /// <inheritdoc/>
-    public Task EnterAsync(MemberRow member, CancellationToken ct)
+    public async Task<bool> EnterAsync(MemberRow member, string? lease, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(member);
+        var values = $"@member, @address, @beat, {_now}";
+        var row = lease is null
+            ? $"VALUES ({values})"
+            : $"SELECT {values} FROM policyd_leases WHERE name = @lease AND owner = @member AND expires > {_now} "
+                + (IsPostgres ? "FOR SHARE" : "LOCK IN SHARE MODE");
         var clause = IsPostgres
             ? "ON CONFLICT (member) DO UPDATE SET address = excluded.address, at = excluded.at"
             : "ON DUPLICATE KEY UPDATE address = VALUES(address), at = VALUES(at)";
-        return ExecuteAsync(
+        return await ExecuteAsync(
             _members,
-            $"INSERT INTO policyd_members (member, address, beat, at) VALUES (@member, @address, @beat, {_now}) {clause}",
+            $"INSERT INTO policyd_members (member, address, beat, at) {row} {clause}",
             ct,
-            ("@member", member.Member),
-            ("@address", member.Address),
-            ("@beat", member.Beat));
+            [
+                ("@member", member.Member), ("@address", member.Address), ("@beat", member.Beat),
+                .. lease is null ? [] : new (string, object?)[] { ("@lease", lease) },
+            ]).ConfigureAwait(false) > 0;
     }
 
     /// <inheritdoc/>

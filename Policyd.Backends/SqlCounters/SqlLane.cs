@@ -127,7 +127,7 @@ internal sealed class SqlLane : IAsyncDisposable
             try
             {
                 await CloseIfGivenUpAsync().ConfigureAwait(false);
-                _connection ??= await _database.OpenAsync(ct).ConfigureAwait(false);
+                _connection ??= await _database.OpenKeptAsync(ct).ConfigureAwait(false);
                 ct.ThrowIfCancellationRequested();
                 // What has a socket is closed when its caller gives up; a driver that was to cancel would wait for the server.
                 return await work(_connection, _work is null ? CancellationToken.None : ct).ConfigureAwait(false);

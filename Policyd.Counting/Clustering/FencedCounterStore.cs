@@ -16,11 +16,12 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
     private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
     private Func<IReadOnlyCollection<string>>? _alive;
     private string? _member;
+    private Action<string>? _onFenced;
     private bool _hasEntered;
     private volatile bool _isDue;
 
     /// <inheritdoc/>
-    public void BecomeMember(string member)
+    public void BecomeMember(string member, Action<string> onFenced)
     {
         lock (_lock)
         {
@@ -29,7 +30,7 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
                 throw new InvalidOperationException($"this store is used by the member {_member}, and not by {member}");
             }
 
-            (_member, _isDue) = (member, _isDue || !_hasEntered);
+            (_member, _onFenced, _isDue) = (member, onFenced, _isDue || !_hasEntered);
         }
     }
 
@@ -164,9 +165,9 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
     private async Task RunOnceAsync(CancellationToken ct)
     {
         var (member, enters, alive, lost) = Due();
-        if (enters)
+        if (enters || (member is not null && alive is not null))
         {
-            await store.EnterMemberAsync(member!, ct).ConfigureAwait(false);
+            await EnterAsync(member!, ct).ConfigureAwait(false);
         }
 
         if (alive is not null)
@@ -182,6 +183,20 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
         }
 
         Done(enters, alive, lost);
+    }
+
+    // Also before others are fenced: a member that is fenced itself, and does not know it yet, is to disturb nobody who counts.
+    private async Task EnterAsync(string member, CancellationToken ct)
+    {
+        try
+        {
+            await store.EnterMemberAsync(member, ct).ConfigureAwait(false);
+        }
+        catch (CounterStoreException e) when (e.Failure == CounterStoreFailure.Fenced)
+        {
+            Volatile.Read(ref _onFenced)?.Invoke(e.Message);
+            throw;
+        }
     }
 
     private (string? Member, bool Enters, Func<IReadOnlyCollection<string>>? Alive, HashSet<string> Lost) Due()

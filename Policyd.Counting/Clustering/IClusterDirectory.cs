@@ -10,8 +10,11 @@ public interface IClusterDirectory : IAsyncDisposable
     /// <summary>All members that have entered and were not taken out.</summary>
     Task<IReadOnlyList<MemberRow>> ReadAsync(CancellationToken ct);
 
-    /// <summary>Enters a member.</summary>
-    Task EnterAsync(MemberRow member, CancellationToken ct);
+    /// <summary>
+    /// Enters a member; with a lease only if the member has it, in one transaction: who takes the lease afterwards finds the member. False
+    /// when it has not.
+    /// </summary>
+    Task<bool> EnterAsync(MemberRow member, string? lease, CancellationToken ct);
 
     /// <summary>Makes a member's beat grow; false when it is not there (any more): the others took it for lost.</summary>
     Task<bool> BeatAsync(string member, CancellationToken ct);

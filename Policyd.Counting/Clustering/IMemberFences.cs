@@ -7,7 +7,9 @@ namespace Policyd.Counting.Clustering;
 public interface IMemberFences
 {
     /// <summary>From now on this process commits as this member, if it is not fenced.</summary>
-    void BecomeMember(string member);
+    /// <param name="member">Its name.</param>
+    /// <param name="onFenced">Told why, when the member turns out to be fenced before it fences others.</param>
+    void BecomeMember(string member, Action<string> onFenced);
 
     /// <summary>A member is lost.</summary>
     void Fence(string member);

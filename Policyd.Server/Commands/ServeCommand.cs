@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Clustering;
 using Policyd.Actors.Connections;
 using Policyd.Actors.Hosting;
 using Policyd.Configuration.Tree;
@@ -17,10 +19,11 @@ internal sealed partial class ServeCommand(TextWriter error)
     /// <exception cref="CommandException">The server cannot start.</exception>
     public async Task<int> RunAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
     {
+        var lasted = Stopwatch.StartNew();
         var end = await ServeAsync(given, level, foreground, cancellationToken);
         if (end == HostEnd.BeginsAnew)
         {
-            NextLife.Begin();
+            NextLife.Begin(NodeLife.Current.Next(lasted.Elapsed));
         }
 
         return end is null ? ExitCode.Config : ExitCode.Ok;

@@ -26,7 +26,7 @@ internal sealed class ClusterClients : IAsyncDisposable
 
     /// <param name="nodes">Where to.</param>
     /// <param name="clients">How many mails at a time.</param>
-    /// <param name="senders">How many senders are written for.</param>
+    /// <param name="senders">How many senders are written for at a time, until each is over its threshold; then come others.</param>
     /// <param name="mails">How many mails there are at the most; the senders come in turn.</param>
     /// <param name="seed">Of the choice of nodes.</param>
     public ClusterClients(IReadOnlyList<ClusterNodeUnderTest> nodes, int clients, int senders, int mails, int seed)
@@ -34,6 +34,9 @@ internal sealed class ClusterClients : IAsyncDisposable
         (_nodes, _senders, _mails, _random) = (nodes, senders, mails, new Random(seed));
         _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(SendAsync))];
     }
+
+    /// <summary>After how many mails all of so many senders are over their thresholds.</summary>
+    public static int RoundOf(int senders) => senders * (ClusterUnderTest.Threshold + 20);
 
     /// <summary>Mails that were answered for good.</summary>
     public IReadOnlyCollection<ClusterMail> Answered => _answered;
@@ -77,7 +80,7 @@ internal sealed class ClusterClients : IAsyncDisposable
         while (!_stop.IsCancellationRequested && Interlocked.Increment(ref _number) is var mail && mail <= _mails)
         {
             var clock = Stopwatch.StartNew();
-            var sender = $"u{mail % _senders}@example.com";
+            var sender = $"u{(mail % _senders) + ((mail - 1) / RoundOf(_senders) * _senders)}@example.com";
             string? action;
             while ((action = await TryAsync(mail, sender)) is null)
             {

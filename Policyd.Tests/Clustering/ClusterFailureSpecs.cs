@@ -182,5 +182,5 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
     }
 
     private static ClusterClients Clients(ClusterUnderTest cluster, int senders = Senders) =>
-        new(cluster.Nodes, clients: 16, senders, mails: senders * (ClusterUnderTest.Threshold + 20), seed: Random.Shared.Next());
+        new(cluster.Nodes, clients: 16, senders, mails: ClusterClients.RoundOf(senders), seed: Random.Shared.Next());
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Clustering;
@@ -9,16 +9,19 @@ namespace Policyd.Tests.Clustering;
 /// A network namespace for each node, joined by a bridge, so that a cut is silent: packets are sent to a network card that is not there.
 /// The bridge has two addresses: clients come from one, and the database is reached at the other.
 /// </summary>
-internal sealed class ClusterNetwork : IAsyncDisposable
+internal sealed partial class ClusterNetwork : IAsyncDisposable
 {
+    /// <summary>Where the nodes reach a database, and the length of their network.</summary>
+    public const string DatabaseAddress = $"{DatabaseHost}/24";
+
     private const string Nobody = "02:00:00:00:00:fe";
     private const string DatabaseHost = "10.77.0.253";
+    private const int NewNetwork = 0x40000000;   // CLONE_NEWNET
     private static readonly string s_ip = Needs.Program("ip");
 
     // Always the same: what a run has left that was killed is taken away by the next.
     private const string Name = "policyd";
     private readonly int _nodes;
-    private AcceptLoop? _database;
 
     private ClusterNetwork(int nodes) => _nodes = nodes;
 
@@ -29,7 +32,7 @@ internal sealed class ClusterNetwork : IAsyncDisposable
         await network.DisposeAsync();   // what a killed run has left
         await Ip($"link add {Name} type bridge");
         await Ip($"addr add 10.77.0.254/24 dev {Name}");
-        await Ip($"addr add {DatabaseHost}/24 dev {Name}");
+        await Ip($"addr add {DatabaseAddress} dev {Name}");
         await Ip($"link set {Name} up");
         for (var node = 1; node <= nodes; node++)
         {
@@ -50,14 +53,33 @@ internal sealed class ClusterNetwork : IAsyncDisposable
     /// <summary>What a program is started with to run where a node is.</summary>
     public static string[] In(int node) => [s_ip, "netns", "exec", Space(node)];
 
-    /// <summary>Makes a database that listens on loopback one that all nodes reach.</summary>
-    /// <param name="dsn">Where it listens; what the nodes are to use is returned.</param>
-    public string Reach(string dsn)
+    /// <summary>Where the nodes reach a database that listens on <see cref="DatabaseAddress"/>.</summary>
+    public static string Reach(string dsn) => dsn.Replace("127.0.0.1", DatabaseHost, StringComparison.Ordinal);
+
+    /// <summary>A connection to the database from where a node is.</summary>
+    public static Socket Connect(int node, int port)
     {
-        var port = int.Parse(dsn.Split("port=")[1], CultureInfo.InvariantCulture);
-        _database = new AcceptLoop(new IPEndPoint(IPAddress.Parse(DatabaseHost), 0), (client, ct) => RelayAsync(client, port, ct));
-        return dsn.Replace("127.0.0.1", DatabaseHost, StringComparison.Ordinal)
-            .Replace($"port={port}", $"port={_database.Port}", StringComparison.Ordinal);
+        var socket = default(Socket);
+        var error = default(Exception);
+
+        // A namespace is the thread's.
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                using var space = File.OpenHandle($"/run/netns/{Space(node)}");
+                Assert.Equal(0, Enter((int)space.DangerousGetHandle(), NewNetwork));
+                socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                socket.Connect(DatabaseHost, port);
+            }
+            catch (Exception e)
+            {
+                error = e;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        return error is null ? socket! : throw new InvalidOperationException($"no connection from node {node}", error);
     }
 
     /// <summary>From now on a node and the others do not reach each other.</summary>
@@ -88,11 +110,6 @@ internal sealed class ClusterNetwork : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_database is not null)
-        {
-            await _database.DisposeAsync();
-        }
-
         for (var node = 1; node <= _nodes; node++)
         {
             // The system takes a namespace away some time later, and with it what is left in it.
@@ -111,19 +128,6 @@ internal sealed class ClusterNetwork : IAsyncDisposable
         Assert.True(code == 0, $"ip {arguments}: {text}");
     }
 
-    private static async Task RelayAsync(Socket client, int port, CancellationToken ct)
-    {
-        try
-        {
-            using var server = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            await server.ConnectAsync(IPAddress.Loopback, port, ct);
-            await using var here = new NetworkStream(client, ownsSocket: true);
-            await using var there = new NetworkStream(server);
-            await Task.WhenAny(here.CopyToAsync(there, ct), there.CopyToAsync(here, ct));
-        }
-        catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)
-        {
-            client.Dispose();
-        }
-    }
+    [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
+    private static partial int Enter(int space, int kind);
 }

@@ -16,13 +16,15 @@ public sealed class ClusterPartitionSpecs(ITestOutputHelper output)
     [InlineData(5, false)]
     [InlineData(15, false)]
     [InlineData(40, false)]
+    [InlineData(5, true)]
     [InlineData(15, true)]
+    [InlineData(40, true)]
     public async Task Node_that_is_cut_off_lets_nobody_in_over_a_limit_and_comes_back(int seconds, bool alsoDatabase)
     {
         await using var network = await ClusterNetwork.Create(3);
-        await using var cluster = await ClusterUnderTest.Start(3, network: network);
+        await using var cluster = await ClusterUnderTest.Start(new ClusterSetup(3) { Network = network });
         await using var clients = new ClusterClients(
-            cluster.Nodes, clients: 16, Senders, mails: Senders * (ClusterUnderTest.Threshold + 20), seed: Random.Shared.Next());
+            cluster.Nodes, clients: 16, Senders, mails: ClusterClients.RoundOf(Senders), seed: Random.Shared.Next());
         await clients.More(300);
         await network.Cut(2, alsoDatabase);
         await Task.Delay(TimeSpan.FromSeconds(seconds), TestContext.Current.CancellationToken);   // the length of the cut is what is tested

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using Policyd.Backends.Dsn;
 using Policyd.Backends.Sql;
@@ -20,27 +21,30 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
 
     private readonly TemporaryFolder _folder = new();
     private readonly TestAuthority _authority = new();
-    private readonly PostgresServer _postgres;
     private readonly string _dsn;
 
-    private ClusterUnderTest(PostgresServer postgres, string dsn, int nodes, ClusterNetwork? network)
+    private ClusterUnderTest(ClusterSetup setup, IDatabaseServer database, string dsn)
     {
-        (_postgres, _dsn) = (postgres, dsn);
-        var reached = network?.Reach(dsn) ?? dsn;
-        Nodes = [.. Enumerable.Range(1, nodes).Select(
-            number => new ClusterNodeUnderTest(number, _folder, _authority, reached, network))];
+        (Database, _dsn) = (database, dsn);
+        var sql = $"dsn = \"{(setup.Network is null ? dsn : ClusterNetwork.Reach(dsn))}\", user = {database.User}, password = secret";
+        Nodes = [.. Enumerable.Range(1, setup.Nodes).Select(
+            number => new ClusterNodeUnderTest(number, _folder, _authority, sql, setup))];
     }
 
     public IReadOnlyList<ClusterNodeUnderTest> Nodes { get; }
 
-    public PostgresServer Database => _postgres;
+    public IDatabaseServer Database { get; }
 
-    /// <param name="nodes">How many.</param>
-    /// <param name="network">Where each is; null: all on loopback.</param>
-    public static async Task<ClusterUnderTest> Start(int nodes, ClusterNetwork? network = null)
+    /// <summary>Nodes on loopback, with a chain of one Quota and one Accounting and a PostgreSQL.</summary>
+    public static Task<ClusterUnderTest> Start(int nodes) => Start(new ClusterSetup(nodes));
+
+    /// <summary>Returns when all nodes are members.</summary>
+    public static async Task<ClusterUnderTest> Start(ClusterSetup setup)
     {
-        var postgres = new PostgresServer();
-        var cluster = new ClusterUnderTest(postgres, await postgres.NewDatabase(), nodes, network);
+        IDatabaseServer database = setup.OnMariaDb
+            ? new MariaDbServer()
+            : new PostgresServer { AlsoOn = setup.Network is null ? null : ClusterNetwork.DatabaseAddress };
+        var cluster = new ClusterUnderTest(setup, database, await database.NewDatabase());
         try
         {
             await Task.WhenAll(cluster.Nodes.Select(static node => node.Start()));
@@ -64,17 +68,20 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
     }
 
     /// <summary>What the table has: mails by sender.</summary>
-    public Task<Dictionary<string, long>> Counted() => Numbers("SELECT key, sum(count) FROM acct_sender GROUP BY key");
+    public Task<Dictionary<string, long>> Counted()
+    {
+        var key = Database is MariaDbServer ? "`key`" : "key";
+        return Numbers($"SELECT {key}, sum(count) FROM acct_sender GROUP BY {key}");
+    }
 
     /// <summary>The members in the database, each with its beat.</summary>
     public Task<Dictionary<string, long>> Entered() => Numbers("SELECT member, beat FROM policyd_members");
 
-    private async Task<Dictionary<string, long>> Numbers(string sql)
+    /// <summary>The rows of a query: a text and a number each.</summary>
+    public async Task<Dictionary<string, long>> Numbers(string sql)
     {
-        Assert.True(SqlDsn.TryParse(_dsn, out var parsed, out var error), error);
-        await using var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = "postgres", Password = "secret" });
-        await using var connection = await database.OpenAsync(TestContext.Current.CancellationToken);
-        await using var command = connection.CreateCommand();
+        await using var session = await OpenDatabase();
+        await using var command = session.Connection.CreateCommand();
         command.CommandText = sql;
         var numbers = new Dictionary<string, long>();
         await using var reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
@@ -86,6 +93,31 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
         return numbers;
     }
 
+    /// <summary>A connection to the common database.</summary>
+    public async Task<ClusterDatabaseSession> OpenDatabase()
+    {
+        Assert.True(SqlDsn.TryParse(_dsn, out var parsed, out var error), error);
+        var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = Database.User, Password = "secret" });
+        return new ClusterDatabaseSession(database, await database.OpenAsync(TestContext.Current.CancellationToken));
+    }
+
+    /// <summary>The node that runs what runs once in the cluster, as another sees it: also the coordinator of its shards.</summary>
+    public async Task<ClusterNodeUnderTest> Oldest()
+    {
+        foreach (var node in Nodes.Where(static node => !node.Process.HasExited))
+        {
+            var status = (await node.Ask("status")).Output;
+            if (Nodes.FirstOrDefault(one => status.Split('\n').Any(
+                line => line.StartsWith("oldest ", StringComparison.Ordinal)
+                    && line.Contains($"@{one.Host}:", StringComparison.Ordinal))) is { } oldest)
+            {
+                return oldest;
+            }
+        }
+
+        throw new InvalidOperationException("no node knows the oldest");
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var node in Nodes)
@@ -93,10 +125,58 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
             await node.DisposeAsync();
         }
 
-        await _postgres.DisposeAsync();
+        await Database.DisposeAsync();
         _authority.Dispose();
         _folder.Dispose();
     }
+}
+
+/// <summary>A test's own connection to the database of a cluster.</summary>
+internal sealed class ClusterDatabaseSession(SqlDatabase database, DbConnection connection) : IAsyncDisposable
+{
+    public DbConnection Connection => connection;
+
+    public async Task Execute(string sql)
+    {
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await connection.DisposeAsync();
+        await database.DisposeAsync();
+    }
+}
+
+/// <summary>What a cluster of a test is like.</summary>
+/// <param name="Nodes">How many there are.</param>
+internal sealed record ClusterSetup(int Nodes)
+{
+    /// <summary>Where each is; null: all on loopback.</summary>
+    public ClusterNetwork? Network { get; init; }
+
+    /// <summary>Whether the common database is a MariaDB, and not a PostgreSQL.</summary>
+    public bool OnMariaDb { get; init; }
+
+    /// <summary>More options of <c>cluster { }</c>.</summary>
+    public string Cluster { get; init; } = "";
+
+    /// <summary>More sections of <c>policyd { }</c>.</summary>
+    public string Sections { get; init; } = "cron { enabled = off }";
+
+    /// <summary>More connections.</summary>
+    public string Connections { get; init; } = "";
+
+    /// <summary>The chain.</summary>
+    public string Plugins { get; init; } = $$"""
+        {
+          name = q, module = Quota, field = sender, metric = count, threshold = {{ClusterUnderTest.Threshold}}, time_pattern = "%Y"
+          action = "reject full", when_unavailable = "defer try later"
+        }
+        { name = a, module = Accounting, fields = sender, time_pattern = "%Y", on_error = "defer try later" }
+        """;
 }
 
 /// <summary>One of them.</summary>
@@ -107,8 +187,9 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
     private readonly string[] _in;
     private ProcessUnderTest? _process;
 
-    public ClusterNodeUnderTest(int number, TemporaryFolder folder, TestAuthority authority, string dsn, ClusterNetwork? network)
+    public ClusterNodeUnderTest(int number, TemporaryFolder folder, TestAuthority authority, string sql, ClusterSetup setup)
     {
+        var network = setup.Network;
         // An address for each: a node is told from the others by it.
         Host = network is null ? $"127.0.7.{number}" : ClusterNetwork.Host(number);
         _in = network is null ? [] : ClusterNetwork.In(number);
@@ -121,16 +202,15 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
         _configuration = folder.Write($"node{number}/policyd.hocon", $$"""
             policyd {
               listen = ["{{Address}}"]
-              cron { enabled = off }
+              {{setup.Sections}}
               admin { listen = "unix:{{_state}}/admin.sock" }
-              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db, tls { {{tls}}, names = ["mx*.example.org"] } }
-              connections { db { module = Sql, dsn = "{{dsn}}", user = postgres, password = secret } }
+              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db, tls { {{tls}}, names = ["mx*.example.org"] }, {{setup.Cluster}} }
+              connections { db { module = Sql, {{sql}} }, {{setup.Connections}} }
               virtual_hosts = [ {
                 name = x
                 port = {{Port}}
                 plugins = [
-                  { name = q, module = Quota, field = sender, metric = count, threshold = {{ClusterUnderTest.Threshold}}, time_pattern = "%Y", action = "reject full", when_unavailable = "defer try later" }
-                  { name = a, module = Accounting, fields = sender, time_pattern = "%Y", on_error = "defer try later" }
+                {{setup.Plugins}}
                 ]
               } ]
             }
@@ -157,6 +237,17 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
         _process = ProcessUnderTest.Start(
             command[0], command[1..], new Dictionary<string, string> { ["STATE_DIRECTORY"] = _state });
         await _process.Prints("listening on", ClusterUnderTest.Timeout);
+    }
+
+    /// <summary>Waits until <c>policyd cluster status</c> shows a state.</summary>
+    public async Task IsInState(string state)
+    {
+        var shown = string.Empty;
+        await Eventually.Settles(
+            () => $"node {Host} to be {state}; it shows:\n{shown}\nand printed:\n{Printed}",
+            async () => (shown = (await Ask("status")).Output).Split('\n').Any(
+                line => line.StartsWith("state ", StringComparison.Ordinal) && line[5..].Split(':')[0].Trim() == state),
+            ClusterUnderTest.Timeout);
     }
 
     /// <summary>Waits until the process has become a member so many times.</summary>

@@ -27,9 +27,46 @@ public sealed class MembershipSpecs
         Assert.Equal(["join self", "after join"], _effects.Take());
 
         _membership.OnUp();
-        _membership.OnEntered();
-        Assert.Equal(["enter", "release lease", "after beat"], _effects.Take());
+        _membership.OnEntered(isThere: true);
+        Assert.Equal(["enter under lease", "release lease", "after beat"], _effects.Take());
         Assert.Equal(MembershipState.Member, _membership.State);
+    }
+
+    [Fact]
+    public void Who_forms_a_cluster_so_slowly_that_the_lease_is_gone_begins_anew()
+    {
+        _membership.Begin();
+        _membership.OnMembers([]);
+        _membership.OnLease(isTaken: true);
+        _membership.OnMembers([]);
+        _membership.OnAllFenced();
+        _membership.OnTimer(MembershipTimer.JoinTooLate(1));
+        _effects.Take();
+
+        // Akka has taken it in all the same, and cannot be told otherwise.
+        _membership.OnUp();
+        Assert.Equal(["enter under lease"], _effects.Take());
+        _membership.OnEntered(isThere: false);
+        Assert.Equal(["end"], _effects.Take());
+        Assert.Equal(MembershipState.Ended, _membership.State);
+    }
+
+    [Fact]
+    public void A_node_whose_lives_before_were_short_waits_before_it_looks()
+    {
+        var settings = new MembershipSettings { Pause = new NodeLife(3).Pause };
+        var membership = new Membership(settings, _effects);
+        membership.Begin();
+        Assert.Equal(["after begin"], _effects.Take());
+        membership.OnTimer(MembershipTimer.Begin);
+        Assert.Equal(["read"], _effects.Take());
+
+        membership = new Membership(settings with { Seeds = ["s:1"] }, _effects);
+        membership.Begin();
+        membership.OnJoinAsked("o:1");
+        Assert.Equal(["after begin", "join o:1", "after join"], _effects.Take());
+        membership.OnTimer(MembershipTimer.Begin);
+        Assert.Empty(_effects.Take());
     }
 
     [Fact]
@@ -82,7 +119,7 @@ public sealed class MembershipSpecs
         Assert.Equal(["release lease", "join o:1", "after join"], _effects.Take());
         _membership.OnAllFenced();
         _membership.OnUp();
-        _membership.OnEntered();
+        _membership.OnEntered(isThere: true);
         Assert.Equal(["enter", "after beat"], _effects.Take());
         _membership.OnJoinAsked("o:1");
         Assert.Empty(_effects.Take());
@@ -162,7 +199,7 @@ public sealed class MembershipSpecs
         _membership.OnDatabaseAway("gone");
         Assert.Equal(["enter", "after beat"], _effects.Take());
         _membership.OnTimer(MembershipTimer.Beat);
-        _membership.OnEntered();
+        _membership.OnEntered(isThere: true);
         Assert.Equal(["enter", "after beat"], _effects.Take());
         _membership.OnDatabaseAway("gone");
         Assert.Empty(_effects.Take());
@@ -199,7 +236,7 @@ public sealed class MembershipSpecs
     {
         LookTwice([Row("a:1", 5)], [Row("a:1", 6)]);
         _membership.OnUp();
-        _membership.OnEntered();
+        _membership.OnEntered(isThere: true);
         _effects.Take();
     }
 
@@ -226,7 +263,7 @@ public sealed class MembershipSpecs
 
         public void Join(IReadOnlyList<string> addresses) => _done.Add($"join {string.Join(", ", addresses)}");
 
-        public void Enter() => _done.Add("enter");
+        public void Enter(bool underLease) => _done.Add(underLease ? "enter under lease" : "enter");
 
         public void Beat() => _done.Add("beat");
 

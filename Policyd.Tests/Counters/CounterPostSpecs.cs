@@ -2,6 +2,7 @@ using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
 using Policyd.Counting.Owners;
+using Policyd.Counting.Spool;
 using Policyd.Plugins.Counters;
 using Policyd.Tests.Support;
 using static Policyd.Actors.Counters.CounterPostProtocol;
@@ -105,6 +106,42 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         Assert.Contains(Operations, static one => one is AddOperation { Admission.Life: 5 });
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Mail_in_the_outbox_that_was_checked_in_its_request_waits_for_the_next_owner(bool isChecked)
+    {
+        using var folder = new TemporaryFolder();
+        var post = PostWithOutbox(folder);
+        var add = isChecked ? Checked("m") : new AddOperation(Key, Month, One, MailId.Of("m"), 1);
+        var phase = new CounterPhase();
+        phase.Put(add);
+        var running = phase.RunAsync(new Posting(post), Cancel);
+        await Eventually.Holds(
+            "the add to be on the disk",
+            async () => (await post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel)).OnDisk == 1);
+        if (!isChecked)
+        {
+            await Eventually.Holds("the mail to go on", () => running.IsCompleted);
+            Assert.Equal(CounterState.Deferred, add.Answer.State);
+            return;
+        }
+
+        // The actor has answered what it answers by itself before it counted.
+        Assert.False(running.IsCompleted);
+        await Eventually.Holds("the next owner to be asked", () =>
+        {
+            post.Tell(new PartitionHere(Partition), _other.Self);
+            return Asked.Count > 0;
+        });
+        var stale = new WireAnswer(Asked[0], WireAnswerKind.Answer, CounterAnswer.Stale);
+        post.Tell(new Answers(CounterWire.Write([stale])), _other.Self);
+        await Eventually.Holds("the mail to be refused its count", () => running.IsCompleted);
+        Assert.Equal(CounterAnswer.Stale, add.Answer);
+        var waiting = await post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel);
+        Assert.Equal(new AddsCounted(0, 0), waiting);
+    }
+
     [Fact]
     public async Task Life_of_the_owner_comes_with_the_answer_to_a_check()
     {
@@ -149,6 +186,26 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         _post.Tell(new FindOwner([99]), _other.Self);   // damaged: no answer
         Assert.False((await _post.Ask<OwnerFound>(new FindOwner(CounterWire.Write(Key)), Eventually.Timeout, Cancel)).IsInMemory);
         Assert.Empty(_other.All<OwnerFound>());
+    }
+
+    /// <summary>A post that writes adds to the disk almost at once.</summary>
+    private IActorRef PostWithOutbox(TemporaryFolder folder)
+    {
+        var logger = _lines.CreateLogger("spool");
+        var place = new SpoolPlace(new SpoolFolder(folder["spool"], 1024 * 1024), IsOfThisService: true);
+        var connection = new CounterConnection(
+            new PreparedStore("db", new ScriptedCounterStore(), logger),
+            ActorRefs.Nobody,
+            ActorRefs.Nobody,
+            new ConnectionSpool(place, "db", "a database", TimeProvider.System, logger));
+        var settings = new CounterSettings
+        {
+            AskAgainAfter = TimeSpan.FromMilliseconds(40),
+            KeepAfter = TimeSpan.FromMilliseconds(40),
+        };
+        var node = new CounterNode(
+            new Dictionary<string, CounterConnection> { ["db"] = connection }, settings, TimeProvider.System, isClustered: true);
+        return _system.ActorOf(CounterPostActor.Props(node, _region.Self, logger));
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

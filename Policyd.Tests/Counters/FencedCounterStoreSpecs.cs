@@ -15,6 +15,7 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     private readonly ScriptedCounterStore _database = new();
     private readonly FencedCounterStore _store;
     private readonly Guid _node = Guid.NewGuid();
+    private readonly List<string> _fencedSince = [];
     private long _sequence;
 
     public FencedCounterStoreSpecs() => _store = new FencedCounterStore(_database);
@@ -33,19 +34,19 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     [Fact]
     public async Task Member_enters_once_before_its_first_commit_and_commits_under_its_name()
     {
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         await Commit();
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         await Commit();
         Assert.Equal([$"enter {Me}"], _database.Fences.Asked);
         Assert.All(_database.Applied, commit => Assert.Equal(Me, commit.Member));
-        Assert.Throws<InvalidOperationException>(() => _store.BecomeMember(Other));
+        Assert.Throws<InvalidOperationException>(() => _store.BecomeMember(Other, _fencedSince.Add));
     }
 
     [Fact]
     public async Task Members_that_are_lost_are_fenced_before_each_kind_of_call_and_once()
     {
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         await _store.RunAsync(Cancel);
         Func<Task>[] calls =
         [
@@ -70,7 +71,7 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     {
         await _database.EnterMemberAsync(Other, Cancel);
         await _database.EnterMemberAsync(Third, Cancel);
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         _store.FenceAllBut(static () => [Third]);
         await Load();
         Assert.Equal([Me, Third], await _database.UnfencedMembersAsync(Cancel));
@@ -83,7 +84,7 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     public async Task Member_that_joins_between_the_order_and_the_look_is_alive()
     {
         var alive = new List<string> { Me };
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         _store.FenceAllBut(() => alive);
         await _database.EnterMemberAsync(Third, Cancel);
         alive.Add(Third);
@@ -94,7 +95,7 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     [Fact]
     public async Task Nothing_is_read_or_written_while_a_fence_fails()
     {
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         await _store.RunAsync(Cancel);
         foreach (var failure in new[] { CounterStoreFailure.Unavailable, CounterStoreFailure.Refused, CounterStoreFailure.Schema })
         {
@@ -122,7 +123,7 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     [Fact]
     public async Task What_is_lost_while_a_fence_is_under_way_is_fenced_before_the_call_goes_on()
     {
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         await _store.RunAsync(Cancel);
         var gate = new TaskCompletionSource();
         _database.Fences.Next(Script.WaitFor(gate.Task));
@@ -140,13 +141,13 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     public async Task Member_that_others_have_fenced_is_told_so_at_its_entry_and_at_each_commit()
     {
         await _database.FenceMemberAsync(Me, Cancel);
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         Assert.Equal(CounterStoreFailure.Fenced, (await Assert.ThrowsAsync<CounterStoreException>(Commit)).Failure);
         Assert.Equal(
             CounterStoreFailure.Fenced, (await Assert.ThrowsAsync<CounterStoreException>(() => _store.RunAsync(Cancel))).Failure);
 
         await using var other = new FencedCounterStore(_database);
-        other.BecomeMember(Other);
+        other.BecomeMember(Other, _fencedSince.Add);
         await other.RunAsync(Cancel);
         await _database.FenceMemberAsync(Other, Cancel);
         Assert.Equal(
@@ -159,11 +160,25 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     [Fact]
     public async Task Nobody_fences_himself()
     {
-        _store.BecomeMember(Me);
+        _store.BecomeMember(Me, _fencedSince.Add);
         _store.Fence(Me);
         _store.FenceAllBut(static () => []);
         await Commit();
         Assert.Equal([Me], await _database.UnfencedMembersAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Member_that_is_fenced_itself_fences_nobody_and_is_told_so_before_it_reads()
+    {
+        _store.BecomeMember(Me, _fencedSince.Add);
+        await _store.RunAsync(Cancel);
+        await _database.EnterMemberAsync(Other, Cancel);
+        await _database.FenceMemberAsync(Me, Cancel);
+        _store.FenceAllBut(static () => [Me]);
+        Assert.Equal(CounterStoreFailure.Fenced, (await Assert.ThrowsAsync<CounterStoreException>(Load)).Failure);
+        Assert.Equal(["it is fenced"], _fencedSince);
+        Assert.Empty(_database.Loaded);
+        Assert.Equal([Other], await _database.UnfencedMembersAsync(Cancel));
     }
 
     public async ValueTask DisposeAsync()

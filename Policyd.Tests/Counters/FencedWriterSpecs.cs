@@ -119,7 +119,7 @@ public sealed class FencedWriterSpecs : IAsyncLifetime
     {
         var settings = new CounterWriterSettings("db", TimeProvider.System) { FirstBackOff = TimeSpan.FromMilliseconds(2) };
         var store = new FencedCounterStore(_database);
-        store.BecomeMember(member);
+        store.BecomeMember(member, static _ => { });
         var prepared = new PreparedStore("db", store, _lines.CreateLogger("store"));
         return _system.ActorOf(CounterWriterActor.Props(
             prepared, settings, _lines.CreateLogger("writer"), spools ? Spool() : null, _fenced.Enqueue));
@@ -141,7 +141,7 @@ public sealed class FencedWriterSpecs : IAsyncLifetime
     private async Task Replay(string member)
     {
         var store = new FencedCounterStore(_database);
-        store.BecomeMember(member);
+        store.BecomeMember(member, static _ => { });
         await new PreparedStore("db", store, _lines.CreateLogger("store"), Spool()).PrepareAsync([Table], Cancel);
     }
 

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Diagnostics;
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCluster;
@@ -22,8 +23,8 @@ public abstract class ClusterDirectorySpecs : FreshCounterStore
         await using var directory = new SqlClusterDirectory(Database);
         Assert.Empty(await Directory(directory.ReadAsync));
         Assert.False(await Directory(ct => directory.BeatAsync(First, ct)));
-        await directory.EnterAsync(new MemberRow(First, "10.0.0.1:4053", 0), Cancel);
-        await directory.EnterAsync(new MemberRow(Second, "10.0.0.2:4053", 7), Cancel);
+        await directory.EnterAsync(new MemberRow(First, "10.0.0.1:4053", 0), null, Cancel);
+        await directory.EnterAsync(new MemberRow(Second, "10.0.0.2:4053", 7), null, Cancel);
         Assert.True(await directory.BeatAsync(First, Cancel));
         Assert.True(await directory.BeatAsync(First, Cancel));
         Assert.Equal(
@@ -75,6 +76,36 @@ public abstract class ClusterDirectorySpecs : FreshCounterStore
     }
 
     [Fact]
+    public async Task Who_has_formed_a_cluster_enters_only_while_it_has_the_lease()
+    {
+        await using var directory = new SqlClusterDirectory(Database);
+        var (first, second) = (new MemberRow(First, "10.0.0.1:4053", 0), new MemberRow(Second, "10.0.0.2:4053", 0));
+        Assert.False(await Directory(ct => directory.EnterAsync(first, "formation", ct)));
+        Assert.True(await directory.TryTakeLeaseAsync("formation", First, s_long, Cancel));
+        Assert.False(await directory.EnterAsync(second, "formation", Cancel));
+        Assert.False(await directory.EnterAsync(first, "split", Cancel));
+        Assert.True(await directory.EnterAsync(first, "formation", Cancel));
+        Assert.True(await directory.EnterAsync(first, "formation", Cancel));
+
+        await directory.TryTakeLeaseAsync("formation", First, TimeSpan.Zero, Cancel);
+        Assert.False(await directory.EnterAsync(first, "formation", Cancel));
+        Assert.Equal(first, Assert.Single(await directory.ReadAsync(Cancel)));
+    }
+
+    [Fact]
+    public async Task Entry_under_a_lease_waits_for_who_is_taking_the_lease_and_is_refused()
+    {
+        await using var directory = new SqlClusterDirectory(Database);
+        Assert.True(await Directory(ct => directory.TryTakeLeaseAsync("formation", First, s_long, ct)));
+        await using var taker = await Database.OpenAsync(Cancel);
+        await Execute(taker, $"BEGIN; UPDATE policyd_leases SET owner = '{Second}' WHERE name = 'formation'");
+        var entry = Directory(ct => directory.EnterAsync(new MemberRow(First, "10.0.0.1:4053", 0), "formation", ct));
+        await Execute(taker, "COMMIT");
+        Assert.False(await entry);
+        Assert.Empty(await directory.ReadAsync(Cancel));
+    }
+
+    [Fact]
     public async Task Caller_who_gives_up_is_told_so_and_a_database_that_is_silent_is_away()
     {
         await using var directory = new SqlClusterDirectory(Database);
@@ -84,11 +115,10 @@ public abstract class ClusterDirectorySpecs : FreshCounterStore
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => directory.ReadAsync(given.Token));
 
         await using var holder = await Database.OpenAsync(Cancel);
-        await using var command = holder.CreateCommand();
-        command.CommandText = HoldMembers;
-        await command.ExecuteNonQueryAsync(Cancel);
+        await Execute(holder, HoldMembers);
         var since = Stopwatch.GetTimestamp();
-        var away = await Assert.ThrowsAsync<CounterStoreException>(() => directory.EnterAsync(new MemberRow(First, "a:1", 0), Cancel));
+        var away = await Assert.ThrowsAsync<CounterStoreException>(
+            () => directory.EnterAsync(new MemberRow(First, "a:1", 0), null, Cancel));
         Assert.Equal(CounterStoreFailure.Unavailable, away.Failure);
         Assert.EndsWith("no answer within 2 s", away.Message, StringComparison.Ordinal);
         Assert.True(Stopwatch.GetElapsedTime(since) >= TimeSpan.FromSeconds(1.9));
@@ -99,6 +129,13 @@ public abstract class ClusterDirectorySpecs : FreshCounterStore
 
     /// <summary>A statement that keeps every other connection from writing members, as long as its own is open.</summary>
     private protected abstract string HoldMembers { get; }
+
+    private static async Task Execute(DbConnection connection, string sql)
+    {
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteNonQueryAsync(Cancel);
+    }
 
     /// <summary>Asks again while a busy machine takes longer than the directory waits.</summary>
     private static async Task<T> Directory<T>(Func<CancellationToken, Task<T>> call)

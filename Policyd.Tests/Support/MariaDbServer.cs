@@ -9,7 +9,7 @@ namespace Policyd.Tests.Support;
 /// <summary>
 /// A real MariaDB in a folder and on a port of its own, started by the first test that asks. Can be stopped and started again.
 /// </summary>
-public sealed class MariaDbServer : IAsyncDisposable
+public sealed class MariaDbServer : IDatabaseServer
 {
     // After a kill it recovers before it listens, and the machine may be busy.
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
@@ -24,6 +24,8 @@ public sealed class MariaDbServer : IAsyncDisposable
     /// <summary>Options of the server beyond those that every test needs.</summary>
     internal IReadOnlyList<string> MoreOptions { get; init; } = [];
 
+    string IDatabaseServer.User => "policyd";
+
     /// <summary>A fresh, empty database; its DSN in Perl's form, user <c>policyd</c>, password <c>secret</c>.</summary>
     public async Task<string> NewDatabase()
     {
@@ -32,6 +34,10 @@ public sealed class MariaDbServer : IAsyncDisposable
         await Execute($"CREATE DATABASE {name}");
         return $"dbi:mysql:database={name};host=127.0.0.1;port={_port}";
     }
+
+    Task IDatabaseServer.Start() => Start();
+
+    Task IDatabaseServer.Stop() => Stop();
 
     internal async Task Start()
     {

@@ -10,7 +10,7 @@ namespace Policyd.Tests.Support;
 /// A real PostgreSQL in a folder and on a port of its own, started by the first test that asks. It refuses to run as root, so it runs as
 /// nobody then.
 /// </summary>
-public sealed class PostgresServer : IAsyncDisposable
+public sealed class PostgresServer : IDatabaseServer
 {
     // After a kill it recovers before it listens, and the machine may be busy.
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(3);
@@ -24,6 +24,13 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private PostgresCommand Postgres => new(_folder["data"], _port);
 
+    /// <summary>
+    /// Another address of this machine that it listens on, with the length of its network: for clients that come from there.
+    /// </summary>
+    internal string? AlsoOn { get; init; }
+
+    string IDatabaseServer.User => "postgres";
+
     /// <summary>A fresh, empty database; its DSN in Perl's form, user <c>postgres</c>, any password.</summary>
     public async Task<string> NewDatabase()
     {
@@ -35,6 +42,10 @@ public sealed class PostgresServer : IAsyncDisposable
 
     /// <summary>Runs statements in a database of <see cref="NewDatabase"/>.</summary>
     internal Task Execute(string dsn, string sql) => QueryAsync(dsn.Split('=', ';')[1], sql);
+
+    Task IDatabaseServer.Start() => Start();
+
+    Task IDatabaseServer.Stop() => Stop();
 
     internal async Task Start()
     {
@@ -57,7 +68,7 @@ public sealed class PostgresServer : IAsyncDisposable
                 Assert.True(code == 0, text);
             }
 
-            var (program, arguments) = Command(postgres, Postgres.Serve);
+            var (program, arguments) = Command(postgres, [.. Postgres.Serve, .. AlsoOn is { } also ? Listen(also) : []]);
             _process = ProcessUnderTest.Start(program, arguments);
             await Eventually.Settles(
                 () => $"PostgreSQL to take connections; it printed:\n{string.Join('\n', _process.Lines)}",
@@ -69,6 +80,12 @@ public sealed class PostgresServer : IAsyncDisposable
         {
             _starting.Release();
         }
+    }
+
+    private string[] Listen(string address)
+    {
+        File.AppendAllText(_folder["data/pg_hba.conf"], $"host all all {address} trust\n");
+        return ["-c", $"listen_addresses=127.0.0.1,{address.Split('/')[0]}"];
     }
 
     internal Task Stop() => End(pid => ProcessUnderTest.Run("/bin/kill", "-INT", pid.ToString(CultureInfo.InvariantCulture)));
