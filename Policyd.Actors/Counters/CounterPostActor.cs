@@ -196,7 +196,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     {
         if (!_places.TryGetValue(partition, out var place))
         {
-            _places.Add(partition, place = new Place());
+            return;   // nobody has asked for it
         }
 
         // Where it is on this node, its entry in the node's table is found first.

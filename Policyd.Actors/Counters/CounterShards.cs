@@ -35,7 +35,10 @@ internal static class CounterShards
     /// <summary>A partition is a shard with one entity.</summary>
     private sealed class Partitions(int count) : HashCodeMessageExtractor(count)
     {
+        // A number that is no partition's is another node's mistake: its message is left out, and Akka says so.
         public override string? EntityId(object message) =>
-            message is CounterPostProtocol.FindPartition { Number: var number } ? number.ToString(CultureInfo.InvariantCulture) : null;
+            message is CounterPostProtocol.FindPartition { Number: >= 0 and var number } && number < MaxNumberOfShards
+                ? number.ToString(CultureInfo.InvariantCulture)
+                : null;
     }
 }

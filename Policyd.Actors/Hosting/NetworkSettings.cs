@@ -16,8 +16,9 @@ internal static class NetworkSettings
         akka {
           actor {
             provider = remote
-            # Only types with a serializer of their own cross nodes: no type's name from the network is ever loaded.
+            # Only types with a serializer of their own cross nodes. Akka's own for all others would make any type that a message names.
             serialization-settings.allow-unregistered-types = off
+            serializers.json = "Policyd.Actors.Hosting.NoSerializer, Policyd.Actors"
             serializers.counters = "Policyd.Actors.Counters.CounterMessageSerializer, Policyd.Actors"
             serialization-bindings { "Policyd.Actors.Counters.ICounterMessage, Policyd.Actors" = counters }
           }

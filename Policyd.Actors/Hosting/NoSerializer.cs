@@ -6,8 +6,8 @@ using Akka.Serialization;
 namespace Policyd.Actors.Hosting;
 
 /// <summary>
-/// For all messages without a serializer of their own, in a server that is alone: nothing of them leaves it. Akka's own choice for them,
-/// a JSON library, is made at each start and takes 3 MB of memory.
+/// For all messages without a serializer of their own: none of them leaves the server or enters it. Akka's own choice for them, a JSON
+/// library, makes an object of any type that a message names, so that another node could have its way; and it takes 3 MB of memory.
 /// </summary>
 [SuppressMessage("Performance", "CA1812", Justification = "Akka makes it by the name in the settings")]
 internal sealed class NoSerializer : Serializer
@@ -25,5 +25,5 @@ internal sealed class NoSerializer : Serializer
 
     public override object FromBinary(byte[] bytes, Type type) => throw Refused(type);
 
-    private static NotSupportedException Refused(Type? type) => new($"{type} has no serializer: this server runs alone");
+    private static NotSupportedException Refused(Type? type) => new($"{type} has no serializer");
 }

@@ -29,7 +29,12 @@ internal sealed class NodeUnderTest : IAsyncDisposable
     public int Up => Cluster.Get(System).State.Members.Count(member => member.Status == MemberStatus.Up);
 
     /// <summary>Starts a node that is a cluster of one.</summary>
-    public static async Task<NodeUnderTest> StartAsync(ClusterTlsOptions? tls, string host = "127.0.0.1", string? advertise = null)
+    /// <param name="tls">How it proves that it is one.</param>
+    /// <param name="host">Where it listens.</param>
+    /// <param name="advertise">Where the others reach it; null: there.</param>
+    /// <param name="akka">Settings that go before the server's.</param>
+    public static async Task<NodeUnderTest> StartAsync(
+        ClusterTlsOptions? tls, string host = "127.0.0.1", string? advertise = null, string akka = "")
     {
         var options = new ClusterOptions
         {
@@ -40,7 +45,8 @@ internal sealed class NodeUnderTest : IAsyncDisposable
         };
         options.Advertise = advertise is null ? null : new NodeAddress(advertise, options.Listen.Port);
         var log = new LogCapture();
-        var settings = AkkaNetwork.SettingsFor(Config.Empty, options)
+        var settings = ConfigurationFactory.ParseString(akka)
+            .WithFallback(AkkaNetwork.SettingsFor(Config.Empty, options))
             .WithFallback(ConfigurationFactory.ParseString(
                 $"akka.loggers = [\"{typeof(AkkaLog).FullName}, {typeof(AkkaLog).Assembly.GetName().Name}\"]"))
             .WithFallback(ConfigurationFactory.ParseString(AkkaSettings.Defaults));
