@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -12,7 +13,8 @@ namespace Policyd.Tests.Clustering;
 internal sealed class ClusterClients : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(6);
-    private readonly IReadOnlyList<ClusterNodeUnderTest> _nodes;
+    private readonly IReadOnlyList<PolicyEndpoint> _nodes;
+    private readonly Func<string> _printed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task[] _clients;
     private readonly int _senders;
@@ -30,8 +32,21 @@ internal sealed class ClusterClients : IAsyncDisposable
     /// <param name="mails">How many mails there are at the most; the senders come in turn.</param>
     /// <param name="seed">Of the choice of nodes.</param>
     public ClusterClients(IReadOnlyList<ClusterNodeUnderTest> nodes, int clients, int senders, int mails, int seed)
+        : this(
+            [.. nodes.Select(static node => node.Address)],
+            () => string.Join('\n', nodes.Select(static node => $"--- {node.Host}\n{node.Printed}")),
+            clients,
+            senders,
+            mails,
+            seed)
     {
-        (_nodes, _senders, _mails, _random) = (nodes, senders, mails, new Random(seed));
+    }
+
+    /// <summary>The same, for nodes that are reached otherwise.</summary>
+    public ClusterClients(
+        IReadOnlyList<PolicyEndpoint> nodes, Func<string> printed, int clients, int senders, int mails, int seed)
+    {
+        (_nodes, _printed, _senders, _mails, _random) = (nodes, printed, senders, mails, new Random(seed));
         _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(SendAsync))];
     }
 
@@ -50,7 +65,7 @@ internal sealed class ClusterClients : IAsyncDisposable
         var goal = Math.Min(_answered.Count + mails, _mails);
         return Eventually.Settles(
             () => $"{mails} more mails to be answered; {_answered.Count} are, {_deferred} answers were to try later, {_unanswered} tries "
-                + $"had none; the nodes printed:\n{string.Join('\n', _nodes.Select(static node => $"--- {node.Host}\n{node.Printed}"))}",
+                + $"had none; the nodes printed:\n{_printed()}",
             () => Task.FromResult(Failed() || _answered.Count >= goal),
             ClusterUnderTest.Timeout);
     }
@@ -70,6 +85,9 @@ internal sealed class ClusterClients : IAsyncDisposable
         await _stop.CancelAsync();
         _stop.Dispose();
     }
+
+    /// <summary>The address of the client that sends for a sender, given by its number.</summary>
+    public static string ClientOf(int sender) => string.Create(CultureInfo.InvariantCulture, $"192.0.2.{sender}");
 
     private bool Failed() => _clients.FirstOrDefault(client => client.IsFaulted) is { } failed
         ? throw new InvalidOperationException("a client failed", failed.Exception)
@@ -101,7 +119,7 @@ internal sealed class ClusterClients : IAsyncDisposable
 
     private async Task<string?> TryAsync(int mail, string sender)
     {
-        ClusterNodeUnderTest node;
+        PolicyEndpoint node;
         lock (_random)
         {
             node = _nodes[_random.Next(_nodes.Count)];
@@ -111,11 +129,12 @@ internal sealed class ClusterClients : IAsyncDisposable
         patience.CancelAfter(s_patience);
         try
         {
-            await using var client = await PolicyClient.ConnectAsync(node.Address, patience.Token);
+            await using var client = await PolicyClient.ConnectAsync(node, patience.Token);
             var action = await client.AskAsync(
                 PolicyRequestBuilder.AccessPolicy()
                     .Add("protocol_state", "END-OF-MESSAGE")
                     .Add("sender", sender)
+                    .Add("client_address", ClientOf(mail % _senders))
                     .Add("instance", $"c.{mail}")
                     .Add("size", "10")
                     .ToBytes(),

@@ -1,8 +1,3 @@
-using System.Data.Common;
-using System.Globalization;
-using Policyd.Backends.Dsn;
-using Policyd.Backends.Sql;
-using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -81,25 +76,11 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
     public async Task<Dictionary<string, long>> Numbers(string sql)
     {
         await using var session = await OpenDatabase();
-        await using var command = session.Connection.CreateCommand();
-        command.CommandText = sql;
-        var numbers = new Dictionary<string, long>();
-        await using var reader = await command.ExecuteReaderAsync(TestContext.Current.CancellationToken);
-        while (await reader.ReadAsync(TestContext.Current.CancellationToken))
-        {
-            numbers.Add(reader.GetString(0), Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture));
-        }
-
-        return numbers;
+        return await session.Numbers(sql);
     }
 
     /// <summary>A connection to the common database.</summary>
-    public async Task<ClusterDatabaseSession> OpenDatabase()
-    {
-        Assert.True(SqlDsn.TryParse(_dsn, out var parsed, out var error), error);
-        var database = SqlDatabase.Create(new SqlConnectionOptions { Dsn = parsed!, User = Database.User, Password = "secret" });
-        return new ClusterDatabaseSession(database, await database.OpenAsync(TestContext.Current.CancellationToken));
-    }
+    public Task<ClusterDatabaseSession> OpenDatabase() => ClusterDatabaseSession.Open(_dsn, Database.User);
 
     /// <summary>The node that runs what runs once in the cluster, as another sees it: also the coordinator of its shards.</summary>
     public async Task<ClusterNodeUnderTest> Oldest()
@@ -131,25 +112,6 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
     }
 }
 
-/// <summary>A test's own connection to the database of a cluster.</summary>
-internal sealed class ClusterDatabaseSession(SqlDatabase database, DbConnection connection) : IAsyncDisposable
-{
-    public DbConnection Connection => connection;
-
-    public async Task Execute(string sql)
-    {
-        await using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await connection.DisposeAsync();
-        await database.DisposeAsync();
-    }
-}
-
 /// <summary>What a cluster of a test is like.</summary>
 /// <param name="Nodes">How many there are.</param>
 internal sealed record ClusterSetup(int Nodes)
@@ -159,6 +121,9 @@ internal sealed record ClusterSetup(int Nodes)
 
     /// <summary>Whether the common database is a MariaDB, and not a PostgreSQL.</summary>
     public bool OnMariaDb { get; init; }
+
+    /// <summary>The server that is started first.</summary>
+    public string Program { get; init; } = PolicydProcess.Executable;
 
     /// <summary>More options of <c>cluster { }</c>.</summary>
     public string Cluster { get; init; } = "";
@@ -183,6 +148,9 @@ internal sealed record ClusterSetup(int Nodes)
 internal sealed class ClusterNodeUnderTest : IAsyncDisposable
 {
     private readonly string _configuration;
+    private readonly TemporaryFolder _folder;
+    private readonly TestAuthority _authority;
+    private readonly string _name;
     private readonly string _state;
     private readonly string[] _in;
     private ProcessUnderTest? _process;
@@ -194,17 +162,17 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
         Host = network is null ? $"127.0.7.{number}" : ClusterNetwork.Host(number);
         _in = network is null ? [] : ClusterNetwork.In(number);
         Address = PolicyEndpoint.Tcp(network is null ? "127.0.0.1" : Host, Port);
-        _state = folder[$"node{number}"];
-        Directory.CreateDirectory(_state);
-        var (certificate, key) = authority.Issue([$"mx{number}.example.org"]);
-        var tls = $"certificate = \"{folder.Write($"node{number}/mx.pem", certificate)}\", "
-            + $"key = \"{folder.Write($"node{number}/mx.key", key)}\", ca_file = \"{folder.Write($"node{number}/ca.pem", authority.Pem)}\"";
-        _configuration = folder.Write($"node{number}/policyd.hocon", $$"""
+        (_folder, _authority, _name, Program) = (folder, authority, $"node{number}", setup.Program);
+        _state = folder[_name];
+        Certify();
+        folder.Write($"{_name}/ca.pem", authority.Pem);
+        var tls = $"certificate = \"{_state}/mx.pem\", key = \"{_state}/mx.key\", ca_file = \"{_state}/ca.pem\"";
+        _configuration = folder.Write($"{_name}/policyd.hocon", $$"""
             policyd {
               listen = ["{{Address}}"]
               {{setup.Sections}}
               admin { listen = "unix:{{_state}}/admin.sock" }
-              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db, tls { {{tls}}, names = ["mx*.example.org"] }, {{setup.Cluster}} }
+              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db, tls { {{tls}}, names = ["node*.example.org"] }, {{setup.Cluster}} }
               connections { db { module = Sql, {{sql}} }, {{setup.Connections}} }
               virtual_hosts = [ {
                 name = x
@@ -224,6 +192,9 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
 
     public int Port { get; } = FreePort.Next();
 
+    /// <summary>The executable of its next start.</summary>
+    public string Program { get; set; }
+
     public ProcessUnderTest Process => _process ?? throw new InvalidOperationException("the node was not started");
 
     public async Task Start()
@@ -233,10 +204,19 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
             await former.DisposeAsync();
         }
 
-        string[] command = [.. _in, PolicydProcess.Executable, "serve", "-c", _configuration];
+        string[] command = [.. _in, Program, "serve", "-c", _configuration];
         _process = ProcessUnderTest.Start(
             command[0], command[1..], new Dictionary<string, string> { ["STATE_DIRECTORY"] = _state });
         await _process.Prints("listening on", ClusterUnderTest.Timeout);
+    }
+
+    /// <summary>Gives it a new certificate and key.</summary>
+    /// <param name="until">Until when it is valid, from now on; null: long.</param>
+    public void Certify(TimeSpan? until = null)
+    {
+        var (certificate, key) = _authority.Issue([$"{_name}.example.org"], until: until);
+        _folder.Write($"{_name}/mx.key", key);
+        _folder.Write($"{_name}/mx.pem", certificate);
     }
 
     /// <summary>Waits until <c>policyd cluster status</c> shows a state.</summary>
