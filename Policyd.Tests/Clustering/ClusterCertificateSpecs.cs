@@ -20,7 +20,7 @@ public sealed class ClusterCertificateSpecs(ITestOutputHelper output)
         await late.Process.Prints("expired at", ClusterUnderTest.Timeout);
 
         await using var clients = new ClusterClients(
-            [.. cluster.Nodes.Take(2)], clients: 8, Senders, mails: Senders * (ClusterUnderTest.Threshold + 20), seed: Random.Shared.Next());
+            [.. cluster.Nodes.Take(2)], clients: 8, Senders, mails: Senders * ClusterUnderTest.Threshold, seed: Random.Shared.Next());
         await clients.More(300);
         await Eventually.Holds(
             "the others to tell why they refuse it",

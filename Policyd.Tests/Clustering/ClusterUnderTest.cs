@@ -172,7 +172,7 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
               listen = ["{{Address}}"]
               {{setup.Sections}}
               admin { listen = "unix:{{_state}}/admin.sock" }
-              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db, tls { {{tls}}, names = ["node*.example.org"] }, {{setup.Cluster}} }
+              cluster { listen = "{{Host}}:{{FreePort.Next()}}", db = db, tls { {{tls}}, names = ["*.example.org"] }, {{setup.Cluster}} }
               connections { db { module = Sql, {{sql}} }, {{setup.Connections}} }
               virtual_hosts = [ {
                 name = x

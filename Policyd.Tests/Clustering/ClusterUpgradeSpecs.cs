@@ -24,7 +24,7 @@ public sealed class ClusterUpgradeSpecs(ITestOutputHelper output)
         var former = await EarlierBuild.Publish(commit, folder);
         Summary.Line(output, $"upgrade: commit {commit[..12]} was built in {clock.Elapsed.TotalSeconds:0} s");
 
-        await using var cluster = await ClusterUnderTest.Start(3, program: former);
+        await using var cluster = await ClusterUnderTest.Start(new ClusterSetup(3) { Program = former });
         await using var clients = new ClusterClients(
             cluster.Nodes, clients: 16, Senders, mails: Senders * (ClusterUnderTest.Threshold + 20), seed: Random.Shared.Next());
         foreach (var node in cluster.Nodes)

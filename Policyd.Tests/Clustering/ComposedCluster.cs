@@ -62,7 +62,7 @@ internal sealed class ComposedCluster : IAsyncDisposable
     /// <summary>What the table has: mails by client.</summary>
     public async Task<Dictionary<string, long>> Counted()
     {
-        await using var session = await ClusterDatabaseSession.Open(_dsn, _postgres.User);
+        await using var session = await ClusterDatabaseSession.Open(_dsn, "postgres");
         return await session.Numbers("SELECT key, sum(count) FROM acct_client_address GROUP BY key");
     }
 

@@ -47,7 +47,9 @@ public sealed class PackagingSpecs
         Assert.Contains("data:/var/lib/policyd", mounts);
         Assert.Contains("run:/run/policyd", mounts);
         Assert.Contains("./config:/etc/policyd:ro", mounts);
-        Assert.Equal(["data", "run"], ((YamlMappingNode)root["volumes"]).Children.Keys.Select(Text));
+        Assert.Equal(
+            ["data", "run", "authority", "database", "mx1-tls", "mx2-tls", "mx3-tls", "mx1-data", "mx2-data", "mx3-data"],
+            ((YamlMappingNode)root["volumes"]).Children.Keys.Select(Text));
         Assert.Contains("policyd client", Text(service["healthcheck"]["test"][1]), StringComparison.Ordinal);
     }
 
