@@ -6,6 +6,9 @@ namespace Policyd.Actors.Connections;
 /// <summary>The log lines of connections and listeners. Texts from the network are escaped before they come here.</summary>
 internal static partial class ConnectionLog
 {
+    [LoggerMessage(EventId = 91, Level = LogLevel.Information, Message = "no longer listening on {Listener}")]
+    public static partial void NoLongerListening(ILogger logger, PolicyEndpoint listener);
+
     [LoggerMessage(
         EventId = 1,
         Level = LogLevel.Warning,

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Policyd.Protocol;
 
 namespace Policyd.Actors.Connections;
 
@@ -16,7 +17,7 @@ internal sealed class ConnectionManager : IDisposable
     private readonly TaskCompletionSource _empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Timer _timer;
     private readonly Lock _timerLock = new();
-    private readonly int _maximum;
+    private int _maximum;
     private int _count;
     private bool _isTicking;
     private bool _isDisposed;
@@ -24,8 +25,15 @@ internal sealed class ConnectionManager : IDisposable
 
     public ConnectionManager(int maximum)
     {
-        _maximum = maximum;
+        Maximum = maximum;
         _timer = new Timer(static state => ((ConnectionManager)state!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>How many connections there may be. Those that are open beyond a new bound stay.</summary>
+    public int Maximum
+    {
+        get => Volatile.Read(ref _maximum);
+        set => Volatile.Write(ref _maximum, value);
     }
 
     public int Count => Volatile.Read(ref _count);
@@ -45,7 +53,8 @@ internal sealed class ConnectionManager : IDisposable
     }
 
     /// <summary>A place for a new connection, or null when the server is full or stops.</summary>
-    public ManagedConnection? TryEnter()
+    /// <param name="listener">Where it came in.</param>
+    public ManagedConnection? TryEnter(PolicyEndpoint listener)
     {
         if (_draining)
         {
@@ -53,7 +62,7 @@ internal sealed class ConnectionManager : IDisposable
         }
 
         var count = Interlocked.Increment(ref _count);
-        if (count > _maximum)
+        if (count > Maximum)
         {
             Interlocked.Decrement(ref _count);
             return null;
@@ -64,7 +73,7 @@ internal sealed class ConnectionManager : IDisposable
             StartTicking();
         }
 
-        var connection = new ManagedConnection(Environment.TickCount64);
+        var connection = new ManagedConnection(listener, Environment.TickCount64);
         _connections[connection] = true;
         return connection;
     }
@@ -89,10 +98,22 @@ internal sealed class ConnectionManager : IDisposable
 
         foreach (var (connection, _) in _connections)
         {
-            connection.Signal(ConnectionSignal.Drain);
+            connection.Drain();
         }
 
         return _empty.Task;
+    }
+
+    /// <summary>Tells the connections of listeners that are gone to end, each after the answer that it waits for.</summary>
+    public void Drain(IReadOnlyCollection<PolicyEndpoint> listeners)
+    {
+        foreach (var (connection, _) in _connections)
+        {
+            if (listeners.Contains(connection.Listener))
+            {
+                connection.Drain();
+            }
+        }
     }
 
     public void Dispose()

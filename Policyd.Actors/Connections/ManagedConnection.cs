@@ -1,14 +1,23 @@
+using Policyd.Protocol;
+
 namespace Policyd.Actors.Connections;
 
 /// <summary>
 /// What the connection manager knows of one connection: its deadline, above all. Its stream sets it with a plain write, the manager's one
 /// timer reads it: a scheduled and cancelled timer for each request would cost more than the request's own work.
 /// </summary>
-internal sealed class ManagedConnection(long acceptedAt)
+internal sealed class ManagedConnection(PolicyEndpoint listener, long acceptedAt)
 {
     private const long Never = long.MaxValue;
     private long _deadline = Never;
     private Action<ConnectionSignal>? _signal;
+    private bool _isDraining;
+
+    /// <summary>Where it came in, as in the configuration.</summary>
+    public PolicyEndpoint Listener { get; } = listener;
+
+    /// <summary>Whether it is to end as soon as no request of it is in flight.</summary>
+    public bool IsDraining => Volatile.Read(ref _isDraining);
 
     /// <summary>When the part of a request that is not complete yet began to arrive; 0 when there is none.</summary>
     public long ReceivingSince { get; private set; }
@@ -43,6 +52,12 @@ internal sealed class ManagedConnection(long acceptedAt)
         {
             Signal(ConnectionSignal.DeadlinePassed);
         }
+    }
+
+    public void Drain()
+    {
+        Volatile.Write(ref _isDraining, true);
+        Signal(ConnectionSignal.Drain);
     }
 
     public void Signal(ConnectionSignal signal) => Volatile.Read(ref _signal)?.Invoke(signal);

@@ -33,6 +33,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         private readonly ManagedConnection _connection;
         private readonly string _peer;
         private readonly MailReservations _reservations;
+        private ServingModel _serving;
         private Action<PendingRequest>? _answered;
         private PendingRequest? _asking;
         private long _askedAt;
@@ -42,15 +43,18 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             : base(stage.Shape)
         {
             (_stage, _server, _listener, _connection, _peer) = (stage, server, listener, connection, peer);
-            _reservations = new MailReservations(server.Model.Counters);
+            _serving = server.Serving;
+            _reservations = new MailReservations(_serving.Model.Counters);
             SetHandler(stage._in, this);
             SetHandler(stage._out, this);
         }
 
+        private bool IsDraining => _connection.IsDraining || _server.Connections.IsDraining;
+
         public override void PreStart()
         {
             _connection.Attach(GetAsyncCallback<ConnectionSignal>(OnSignal));
-            if (_server.Connections.IsDraining)
+            if (IsDraining)
             {
                 CompleteStage();
                 return;
@@ -80,24 +84,40 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
         public override void OnPush()
         {
             var request = Grab(_stage._in);
-            var virtualHost = _server.Model.Select(_listener, request);
+            var virtualHost = Select(request);
             if (virtualHost is null)
             {
                 _server.Troubles.NoVirtualHost(_peer, _listener, RequestLogLine.Escape(request["policy_context"] ?? ""));
-                _server.Model.LogRequest(null, request, TimeSpan.Zero, new ChainOutcome(null, null, "no virtual host", s_noSession));
+                _serving.Model.LogRequest(null, request, TimeSpan.Zero, new ChainOutcome(null, null, "no virtual host", s_noSession));
                 CompleteStage();
                 return;
             }
 
-            _server.Model.LogReceived(virtualHost, request);
+            _serving.Model.LogReceived(virtualHost, request);
             _reservations.Begin(request.Instance);
             _askedAt = Stopwatch.GetTimestamp();
-            var deadline = Environment.TickCount64 + _server.RequestTimeout;
+            var deadline = Environment.TickCount64 + _serving.RequestTimeout;
             _connection.Set(deadline);
             _answered ??= new StageCallback<PendingRequest>(this, OnAnswered).Tell;
             _asking = new PendingRequest(request, virtualHost, deadline, _answered);
             _server.Statistics.Asked();
             _server.RouterOf(_asking.Instance).Tell(_asking, Akka.Actor.ActorRefs.NoSender);
+        }
+
+        /// <summary>
+        /// By the model of now. One that has come in by a listener that is gone since, and is not told yet to end, is answered as before.
+        /// </summary>
+        private VirtualHost? Select(PolicyRequest request)
+        {
+            var now = _server.Serving;
+            var virtualHost = now.Model.Select(_listener, request);
+            if (virtualHost is null && now != _serving && !now.Model.Listeners.Contains(_listener))
+            {
+                return _serving.Model.Select(_listener, request);
+            }
+
+            _serving = now;
+            return virtualHost;
         }
 
         public override void OnUpstreamFinish()
@@ -168,7 +188,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
                 _reservations.End();
             }
 
-            if (IsClosed(_stage._in) || _server.Connections.IsDraining || _answers == _server.MaxKeepalive)
+            if (IsClosed(_stage._in) || IsDraining || _answers == _serving.MaxKeepalive)
             {
                 CompleteStage();
                 return;
@@ -202,7 +222,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             else if (_connection.ReceivingSince != 0)
             {
                 _server.Statistics.TimedOut();
-                _server.Troubles.ReceivedTooLong(_peer, _listener, _server.RequestTimeout / 1000.0);
+                _server.Troubles.ReceivedTooLong(_peer, _listener, _serving.RequestTimeout / 1000.0);
                 AnswerError(canAnswer: true);
             }
             else
@@ -221,21 +241,21 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             _asking = null;
             _server.Statistics.Left();
             _server.Statistics.TimedOut();
-            var seconds = _server.RequestTimeout / 1000.0;
+            var seconds = _serving.RequestTimeout / 1000.0;
             _server.Troubles.AskedTooLong(asking.VirtualHost.Name, LogValue.Quote(asking.Instance), seconds);
             var failure = string.Create(CultureInfo.InvariantCulture, $"no result within {seconds} s");
-            _server.Model.LogRequest(
+            _serving.Model.LogRequest(
                 asking.VirtualHost,
                 asking.Request,
                 Stopwatch.GetElapsedTime(_askedAt),
-                new ChainOutcome(_server.OnErrorAction, null, failure, s_noSession));
+                new ChainOutcome(_serving.OnErrorAction, null, failure, s_noSession));
             AnswerError(canAnswer: true);
         }
 
         /// <summary>The global on_error answer, when there is one, and the end of the connection.</summary>
         private void AnswerError(bool canAnswer)
         {
-            if (canAnswer && _server.OnError is { } reply && IsAvailable(_stage._out))
+            if (canAnswer && _serving.OnError is { } reply && IsAvailable(_stage._out))
             {
                 Push(_stage._out, reply);
             }
@@ -245,9 +265,9 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
 
         private void WatchIdle()
         {
-            if (_server.KeepaliveTimeout > 0)
+            if (_serving.KeepaliveTimeout > 0)
             {
-                _connection.Set(Environment.TickCount64 + _server.KeepaliveTimeout);
+                _connection.Set(Environment.TickCount64 + _serving.KeepaliveTimeout);
             }
             else
             {

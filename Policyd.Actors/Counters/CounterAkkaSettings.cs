@@ -1,7 +1,8 @@
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// Akka's settings for a server that counts, alone or not. Everything here can be overridden in the configuration's <c>akka { }</c>.
+/// Akka's settings for a server that counts, alone or not, or may do so after a reload. Everything here can be overridden in the
+/// configuration's <c>akka { }</c>.
 /// </summary>
 internal static class CounterAkkaSettings
 {

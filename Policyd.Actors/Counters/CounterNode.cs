@@ -13,6 +13,9 @@ namespace Policyd.Actors.Counters;
 internal sealed class CounterNode(
     IReadOnlyDictionary<string, CounterConnection> connections, CounterSettings settings, TimeProvider clock, bool isClustered)
 {
+    // A reload may add some; none is ever taken away.
+    private readonly ConcurrentDictionary<string, CounterConnection> _connections = new(connections, StringComparer.Ordinal);
+
     // Clocks of nodes that are kept right differ by far less.
     private static readonly TimeSpan s_clocksApart = TimeSpan.FromSeconds(2);
 
@@ -45,30 +48,34 @@ internal sealed class CounterNode(
     /// <summary>The way to other nodes; nobody on a server that is alone.</summary>
     public IActorRef Post { get; set; } = ActorRefs.Nobody;
 
-    public IEnumerable<CounterConnection> Connections => connections.Values;
+    public IEnumerable<CounterConnection> Connections => _connections.Values;
 
-    public IEnumerable<string> ConnectionNames => connections.Keys;
+    public IReadOnlyCollection<string> ConnectionNames => [.. _connections.Keys];
 
-    public IActorRef Writer(string connection) => connections[connection].Writer;
+    public void Add(string name, CounterConnection connection) => _connections[name] = connection;
+
+    public CounterConnection? Find(string name) => _connections.GetValueOrDefault(name);
+
+    public IActorRef Writer(string connection) => _connections[connection].Writer;
 
     /// <summary>A place on the disk for adds that other nodes have not acknowledged; null without a spool.</summary>
     public Outbox? NewOutbox(string connection) =>
-        connections[connection].Spool is { } spool ? new Outbox(spool.NewFile(Guid.NewGuid()), clock) : null;
+        _connections[connection].Spool is { } spool ? new Outbox(spool.NewFile(Guid.NewGuid()), clock) : null;
 
-    public IActorRef Loader(string connection) => connections[connection].Loader;
+    public IActorRef Loader(string connection) => _connections[connection].Loader;
 
     /// <summary>
     /// The key as its table holds it: two spellings that the table takes for one row must have one owner. Before the table
     /// was first seen (the database is away) the key stays as it is.
     /// </summary>
     public CounterKey Normalize(CounterKey key) =>
-        connections.TryGetValue(key.Connection, out var connection) && connection.Store.InfoOf(key.Table) is { } table
+        _connections.TryGetValue(key.Connection, out var connection) && connection.Store.InfoOf(key.Table) is { } table
             ? key with { Key = CounterKeyText.ForTable(key.Key, table) }
             : key;
 
     /// <summary>Whether the writer of a connection may know counts under ids of version 1.</summary>
     public bool KnowsFormerIds(string connection) =>
-        connections.TryGetValue(connection, out var one) && one.Store.HasFormerIds;
+        _connections.TryGetValue(connection, out var one) && one.Store.HasFormerIds;
 
     /// <summary>The id of a new life of an owner; never 0.</summary>
     public ulong NextLife()

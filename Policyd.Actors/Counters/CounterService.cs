@@ -1,10 +1,8 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Clustering;
-using Policyd.Actors.Dispatching;
 using Policyd.Actors.Network;
 using Policyd.Counting.Store;
-using Policyd.Counting.Writing;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Counters;
 
@@ -16,8 +14,7 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal sealed class CounterService
 {
-    // How long the tables have until they are told to be missing, and how long the ports wait for them.
-    private static readonly TimeSpan s_tablesTime = TimeSpan.FromSeconds(10);
+    // How long the ports wait for the tables.
     private static readonly TimeSpan s_startWaits = TimeSpan.FromSeconds(1);
 
     // For owners behind a load that nobody answers.
@@ -26,10 +23,11 @@ internal sealed class CounterService
     private readonly ActorSystem _system;
     private readonly CounterNode _node;
     private readonly IActorRef? _partitionOfAll;
+    private readonly CounterConnections _starting;
 
-    private CounterService(ActorSystem system, CounterNode node, IActorRef? partitionOfAll)
+    private CounterService(ActorSystem system, CounterNode node, IActorRef? partitionOfAll, CounterConnections starting)
     {
-        (_system, _node, _partitionOfAll) = (system, node, partitionOfAll);
+        (_system, _node, _partitionOfAll, _starting) = (system, node, partitionOfAll, starting);
         Counters = new OwnedCounters(node);
     }
 
@@ -54,29 +52,33 @@ internal sealed class CounterService
 
     /// <summary>Completes when the tables have been looked at (or the database turned out to be away).</summary>
     /// <param name="system">The actor system.</param>
-    /// <param name="model">The tables, and where the spool is.</param>
+    /// <param name="serving">The model of now: its tables, and where the spool is.</param>
     /// <param name="stores">The databases, by the names of their connections.</param>
     /// <param name="member">This node as a member of a cluster; null when it is none.</param>
     /// <param name="settings">The settings.</param>
     /// <param name="logger">The log.</param>
     public static Task<CounterService> StartAsync(
         ActorSystem system,
-        PolicyServerModel model,
+        Func<PolicyServerModel> serving,
         IReadOnlyDictionary<string, ICounterStore> stores,
         ClusterNode? member,
         CounterSettings settings,
-        ILogger logger) =>
-        StartAsync(
+        ILogger logger)
+    {
+        var model = serving();
+        var clock = model.Chains.Clock;
+        return StartAsync(
             system,
             stores,
             model.CounterTables,
-            model.Chains.Clock,
+            clock,
             settings,
             logger,
             (connection, place) => new ConnectionSpool(
-                place, connection, model.Sql.Database(connection).Description, model.Chains.Clock, logger),
+                place, connection, serving().Sql.Database(connection).Description, clock, logger),
             model.CounterTables.Count == 0 ? null : UsablePlace(model.Options.Spool, logger),
             member);
+    }
 
     /// <summary>The same, from parts.</summary>
     public static async Task<CounterService> StartAsync(
@@ -91,32 +93,13 @@ internal sealed class CounterService
         ClusterNode? member = null)
     {
         var clustered = AkkaNetwork.IsClustered(system);
-        var connections = new Dictionary<string, CounterConnection>();
-        var preparing = new List<Task>();
-        var gateway = new CounterGateway();
-        foreach (var (name, store) in stores)
+        var starting = new CounterConnections(system, clock, logger)
         {
-            var spool = place is null ? null : spoolOf?.Invoke(name, place);
-            if (spool is not null && member is not null)
-            {
-                spool.ThroughOwners = new OwnersOfSpool(name, gateway).CountAsync;
-            }
-
-            var prepared = new PreparedStore(name, store, logger, spool);
-            preparing.Add(
-                prepared.BeginAsync([.. tables.Where(use => use.Connection == name).Select(use => use.Table).Distinct()], s_tablesTime));
-            _ = Task.Run(() => WriteFormerAsync(prepared, member));
-            var writing = new CounterWriterSettings(name, clock);
-            connections.Add(name, new CounterConnection(
-                prepared,
-                system.ActorOf(
-                    CounterWriterActor.Props(prepared, writing, logger, spool, member is null ? null : member.WasFenced)
-                        .WithDispatcher(SenderDispatcher.Of(system).Id),
-                    "counter-writer-" + Uri.EscapeDataString(name)),
-                system.ActorOf(CounterLoaderActor.Props(prepared, writing, logger), "counter-loader-" + Uri.EscapeDataString(name)),
-                spool));
-        }
-
+            SpoolOf = place is null || spoolOf is null ? null : name => spoolOf(name, place),
+            Member = member,
+        };
+        var started = stores.ToDictionary(one => one.Key, one => starting.Start(one.Key, one.Value, TablesOf(one.Key, tables)));
+        var connections = started.ToDictionary(static one => one.Key, static one => one.Value.Connection);
         var node = new CounterNode(connections, settings, clock, clustered) { Cluster = member };
         system.ActorOf(PassivationActor.Props(node.Owners, settings), "counter-idle-owners");
         var partition = default(IActorRef);
@@ -129,22 +112,53 @@ internal sealed class CounterService
             node.Partitions.EnterForAll(partition = system.ActorOf(CounterPartitionActor.Props(node), "counters"));
         }
 
-        // Most databases have answered by now. One that has not holds up no port: who asks for a counter waits for its table.
-        await Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits)).ConfigureAwait(false);
-        var service = new CounterService(system, node, partition);
-        gateway.Attach(service.Counters);
+        await WaitAsync(started.Values.Select(static one => one.Preparing)).ConfigureAwait(false);
+        var service = new CounterService(system, node, partition, starting);
+        starting.Gateway.Attach(service.Counters);
         return service;
     }
 
-    private static async Task WriteFormerAsync(PreparedStore store, ClusterNode? member)
+    /// <summary>Whether counters are in another database than that of the store, under the name of its connection.</summary>
+    public bool IsElsewhere(string connection, ICounterStore store) =>
+        _node.Find(connection) is { } found && !found.Store.IsOf(store);
+
+    /// <summary>
+    /// Counts in the tables of another configuration as well. Those of before go on, with what waits in their connections for the database.
+    /// </summary>
+    /// <param name="stores">The databases, by the names of their connections.</param>
+    /// <param name="tables">The tables.</param>
+    /// <returns>Actors without which nothing is counted.</returns>
+    public async Task<IReadOnlyList<IActorRef>> AddAsync(
+        IReadOnlyDictionary<string, ICounterStore> stores, IReadOnlyList<CounterTableUse> tables)
     {
-        if (member is not null)
+        var actors = new List<IActorRef>();
+        var preparing = new List<Task>();
+        foreach (var (name, store) in stores)
         {
-            await member.WhenMember.ConfigureAwait(false);
+            if (_node.Find(name) is { } known)
+            {
+                preparing.Add(CounterConnections.Prepare(known.Store, TablesOf(name, tables)));
+                continue;
+            }
+
+            var (connection, prepared) = _starting.Start(name, store, TablesOf(name, tables));
+            _node.Add(name, connection);
+            actors.AddRange([connection.Writer, connection.Loader]);
+            preparing.Add(prepared);
         }
 
-        await store.WriteFormerAsync().ConfigureAwait(false);
+        await WaitAsync(preparing).ConfigureAwait(false);
+        return actors;
     }
+
+    /// <summary>The names of the connections in which it counts.</summary>
+    public IReadOnlyCollection<string> ConnectionNames => _node.ConnectionNames;
+
+    private static IReadOnlyCollection<string> TablesOf(string connection, IEnumerable<CounterTableUse> tables) =>
+        [.. tables.Where(use => use.Connection == connection).Select(static use => use.Table).Distinct()];
+
+    // Most databases have answered by then. One that has not holds up no port: who asks for a counter waits for its table.
+    private static Task<Task> WaitAsync(IEnumerable<Task> preparing) => Task.WhenAny(Task.WhenAll(preparing), Task.Delay(s_startWaits));
 
     private static SpoolPlace? UsablePlace(SpoolOptions options, ILogger logger)
     {

@@ -42,6 +42,9 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         set => Volatile.Write(ref _hasFormerIds, value);
     }
 
+    /// <summary>Whether it is around that database.</summary>
+    public bool IsOf(ICounterStore other) => ReferenceEquals(store, other);
+
     /// <summary>What is known of a table; null before it was prepared.</summary>
     public CounterTableInfo? InfoOf(string table) => _prepared.GetValueOrDefault(table);
 

@@ -20,7 +20,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     private static readonly TimeSpan s_putBack = TimeSpan.FromHours(1);
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromMinutes(1);
 
-    private readonly CronOptions _options;
+    private readonly Func<CronOptions> _serving;
     private readonly Func<string, CancellationToken, Task<int>> _run;
     private readonly TimeProvider _clock;
     private readonly CronLedgerLog _ledgerLog;
@@ -30,11 +30,13 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     private readonly Queue<(string Task, DateTimeOffset? Scheduled)> _queue = new();
     private readonly List<(string Task, IActorRef Asker)> _waiting = [];
     private (string Task, DateTimeOffset? Scheduled)? _current;
+    private CronOptions _options;
     private long _snapshotAt;
 
-    public CronActor(CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog)
+    public CronActor(Func<CronOptions> options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog)
     {
-        _options = options;
+        _serving = options;
+        _options = options();
         _run = run;
         _clock = clock;
         _ledgerLog = ledgerLog;
@@ -49,6 +51,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 
         Command<Wake>(_ => OnWake());
         Command<Finished>(OnFinished);
+        Command<OptionsChanged>(_ => OnOptionsChanged());
         Command<ListTasks>(_ => Sender.Tell(new TaskList(
             [.. _options.Tasks.Select(
                 task => new CronTaskStatus(task.Name, task.Expression, _ledger[task.Name]?.LastRun, _next[task.Name]))])));
@@ -75,7 +78,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     public ITimerScheduler Timers { get; set; } = null!;
 
     public static Props Props(
-        CronOptions options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog) =>
+        Func<CronOptions> options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog) =>
         Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock, ledgerLog)));
 
     // Akka stops the actor after each of these, and would log them as events, sequence numbers and the driver's exception.
@@ -90,8 +93,15 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
         Context.Stop(Self);
     }
 
+    protected override void PreStart()
+    {
+        Context.System.EventStream.Subscribe(Self, typeof(OptionsChanged));
+        base.PreStart();
+    }
+
     protected override void PostStop()
     {
+        Context.System.EventStream.Unsubscribe(Self);
         _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
         base.PostStop();
     }
@@ -101,15 +111,9 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
         _ledgerLog.Back();
         _ledger.Interrupt();
         var now = _clock.GetUtcNow();
-        var unknown = new List<ICronMessage>();
+        var unknown = Plan(now);
         foreach (var task in _options.Tasks)
         {
-            if (_ledger[task.Name] is null)
-            {
-                unknown.Add(new CronEvents.Known(task.Name, now));
-            }
-
-            _next[task.Name] = task.Next(now);
             if (_options.CatchUp && _ledger.HasMissed(task.Name, task.Next, now))
             {
                 Log.Info("cron: {0} was due while the server was down; it runs now", task.Name);
@@ -118,6 +122,25 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
         }
 
         PersistAll(unknown, _ledger.Apply);
+        DeferAsync(Wake.Instance, _ => OnWake());
+    }
+
+    /// <summary>When each task is due, and those that the ledger does not know yet.</summary>
+    private List<ICronMessage> Plan(DateTimeOffset now)
+    {
+        _next.Clear();
+        foreach (var task in _options.Tasks)
+        {
+            _next[task.Name] = task.Next(now);
+        }
+
+        return [.. _options.Tasks.Where(task => _ledger[task.Name] is null).Select(task => new CronEvents.Known(task.Name, now))];
+    }
+
+    private void OnOptionsChanged()
+    {
+        _options = _serving();
+        PersistAll(Plan(_clock.GetUtcNow()), _ledger.Apply);
         DeferAsync(Wake.Instance, _ => OnWake());
     }
 
@@ -225,6 +248,12 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     internal sealed class Wake : INoSerializationVerificationNeeded
     {
         public static readonly Wake Instance = new();
+    }
+
+    /// <summary>The server has another configuration; published on the node's event stream.</summary>
+    internal sealed class OptionsChanged : INoSerializationVerificationNeeded
+    {
+        public static readonly OptionsChanged Instance = new();
     }
 
     private sealed record Finished(int Failures, string? Error, IReadOnlyList<(string Task, IActorRef Asker)> Asked)

@@ -39,14 +39,25 @@ public sealed class CronScheduler
     }
 
     /// <summary>Begins to start; requests are served meanwhile.</summary>
-    internal static CronScheduler Start(ActorSystem system, PolicyServerModel model, bool clustered, ILogger logger)
+    /// <param name="system">The actor system.</param>
+    /// <param name="serving">The model of now: a reload changes the tasks and the plugins.</param>
+    /// <param name="clustered">Whether the server is a node of a cluster.</param>
+    /// <param name="logger">The log.</param>
+    internal static CronScheduler Start(ActorSystem system, Func<PolicyServerModel> serving, bool clustered, ILogger logger)
     {
+        var model = serving();
         var ledgerLog = new CronLedgerLog(HasDatabase(model) ? model.Sql.Database(model.Cron.Db).Description : "memory", logger);
         var props = CronActor.Props(
-            model.Cron, async (task, ct) => await model.CronAsync([task], ct).ConfigureAwait(false), model.Chains.Clock, ledgerLog);
+            () => serving().Cron,
+            async (task, ct) => await serving().CronAsync([task], ct).ConfigureAwait(false),
+            model.Chains.Clock,
+            ledgerLog);
         var supervised = BackoffSupervisor.Props(Backoff.OnStop(props, Name, s_firstWait, s_longestWait, 0.2, -1));
         return new CronScheduler(StartAsync(system, model, supervised, clustered, ledgerLog));
     }
+
+    /// <summary>The model has changed: the scheduler of this node, if it runs here, takes its tasks from it.</summary>
+    internal static void Reload(ActorSystem system) => system.EventStream.Publish(CronActor.OptionsChanged.Instance);
 
     /// <summary>The tasks, with their last runs and next times.</summary>
     /// <param name="timeout">How long to wait.</param>

@@ -65,17 +65,13 @@ public static class PolicyServerExtensions
             builder.AddSetup(NodeTransportSetup.For(cluster));
         }
 
-        if (server.Counts)
-        {
-            builder.AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults), HoconAddMode.Append);
-        }
-
         if (server.RunsCron)
         {
             builder.AddHocon(server.CronSettings, HoconAddMode.Append);
         }
 
         return builder
+            .AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults), HoconAddMode.Append)
             .AddHocon(ConfigurationFactory.ParseString(AkkaSettings.Defaults), HoconAddMode.Append)
             .ConfigureLoggers(static loggers =>
             {

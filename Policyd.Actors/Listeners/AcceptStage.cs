@@ -55,9 +55,9 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
         private void Accept()
         {
             // What is not accepted needs no descriptor, and waits in the backlog.
-            if (_server.Connections.Count >= _server.Room && !_server.Connections.IsDraining)
+            if (_server.Connections.Count >= _server.Serving.Room && !_server.Connections.IsDraining)
             {
-                _server.Troubles.Waiting(_server.Room, _listener.Bound);
+                _server.Troubles.Waiting(_server.Serving.Room, _listener.Bound);
                 ScheduleOnce(RetryTimer, s_retryDelay);
                 return;
             }
@@ -86,7 +86,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
             }
 
             var socket = _accepting.AcceptSocket!;
-            if (_server.Connections.TryEnter() is { } connection)
+            if (_server.Connections.TryEnter(_listener.Configured) is { } connection)
             {
                 Push(_stage._out, new AcceptedConnection(socket, connection, _listener.Configured));
                 return false;
@@ -95,7 +95,7 @@ internal sealed class AcceptStage(PolicyListener listener, ServerContext server)
             if (!_server.Connections.IsDraining)
             {
                 _server.Statistics.Refused();
-                _server.Troubles.Refused(_server.Model.Options.MaxConnections, _listener.Bound);
+                _server.Troubles.Refused(_server.Connections.Maximum, _listener.Bound);
             }
 
             socket.Dispose();

@@ -34,7 +34,8 @@ internal sealed record AcceptedConnection(Socket Socket, ManagedConnection Manag
 
         var peer = Listener.IsUnix ? "a local process" : Socket.RemoteEndPoint?.ToString() ?? "?";
         var connection = Managed;
-        var requests = Flow.FromGraph(new PolicyFraming(server.Limits, TimeSpan.FromMilliseconds(server.RequestTimeout), connection))
+        var serving = server.Serving;
+        var requests = Flow.FromGraph(new PolicyFraming(serving.Limits, TimeSpan.FromMilliseconds(serving.RequestTimeout), connection))
             .Via(new RequestStage(server, Listener, connection, peer));
         Flow.FromGraph(new SocketStage(Socket, server.Poll, () => server.Connections.Leave(connection))).Join(requests).Run(materializer);
     }

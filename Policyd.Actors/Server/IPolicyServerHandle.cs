@@ -1,6 +1,7 @@
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
 using Policyd.Actors.Inspection;
+using Policyd.Engine.Model;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Server;
@@ -8,6 +9,9 @@ namespace Policyd.Actors.Server;
 /// <summary>The running server, for the host that started it.</summary>
 public interface IPolicyServerHandle
 {
+    /// <summary>What it serves; a reload puts another model in its place.</summary>
+    PolicyServerModel Model { get; }
+
     /// <summary>Completes when every listener is bound; fails with a <see cref="Listeners.ListenException"/> when one cannot be.</summary>
     Task Started { get; }
 
@@ -49,6 +53,15 @@ public interface IPolicyServerHandle
 
     /// <summary>True from the first call of <see cref="DrainAsync"/>.</summary>
     bool IsDraining { get; }
+
+    /// <summary>
+    /// Puts another model in the place of the present one, which was given as its <see cref="ModelEnvironment.Former"/>. No connection is
+    /// closed but those of listeners that are gone, and requests that are under way end as they began. Nothing is changed when it fails.
+    /// One call at a time.
+    /// </summary>
+    /// <param name="model">The model. The server disposes what it does not use of it, also after a failure.</param>
+    /// <exception cref="ReloadException">It cannot be used without a restart; the message says why.</exception>
+    Task ReloadAsync(PolicyServerModel model);
 
     /// <summary>
     /// Unbinds, closes idle connections, answers what is in flight, and cuts off what is left after the grace time. Every call

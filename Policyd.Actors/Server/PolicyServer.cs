@@ -21,15 +21,21 @@ namespace Policyd.Actors.Server;
 /// <summary>The routers, the listeners and their streams, from bind to drain.</summary>
 internal sealed class PolicyServer : IPolicyServerHandle
 {
-    private readonly PolicyServerModel _model;
+    // Beyond the time of its requests, what a model has is used by plugins that were given up and still run.
+    private static readonly TimeSpan s_afterRequests = TimeSpan.FromSeconds(5);
+
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
+    private volatile PolicyServerModel _model;
     private ActorSystem? _system;
+    private ILogger? _logger;
+    private RequestRunner? _runner;
+    private RouterSettings? _routing;
     private ServerContext? _context;
     private CounterService? _counters;
     private CronScheduler? _cronScheduler;
     private ActorMaterializer? _materializer;
-    private PolicyListener[] _listeners = [];
+    private volatile PolicyListener[] _listeners = [];
     private Task? _drain;
     private volatile bool _draining;
 
@@ -38,6 +44,8 @@ internal sealed class PolicyServer : IPolicyServerHandle
         _model = model;
         _ = _started.Task.ContinueWith(static task => task.Exception, TaskScheduler.Default);   // observed: not every host waits
     }
+
+    public PolicyServerModel Model => _model;
 
     public Task Started => _started.Task;
 
@@ -88,7 +96,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         await BindAsync().ConfigureAwait(false);
         try
         {
-            var logger = loggers.CreateLogger("Policyd.Server");
+            var logger = _logger = loggers.CreateLogger("Policyd.Server");
             await StartCountersAsync(system, logger).ConfigureAwait(false);
             var routers = StartRouters(system, logger);
             Server.UnexpectedEnd.Watch(system, logger, [.. routers, .. _counters?.Actors ?? []]);
@@ -97,18 +105,11 @@ internal sealed class PolicyServer : IPolicyServerHandle
             var materializer = ActorMaterializer.Create(
                 system, ActorMaterializerSettings.Create(system).WithDispatcher(RequestPathDispatcher.Connections));
             (_context, _materializer) = (context, materializer);
-            foreach (var listener in _listeners)
-            {
-                var accepting = Source.FromGraph(new AcceptStage(listener, context))
-                    .ToMaterialized(Sink.ForEach<AcceptedConnection>(connection => connection.Serve(context, materializer)), Keep.Right)
-                    .Run(materializer);
-                _ = EndWithAsync(accepting, listener.Bound, logger);
-                ConnectionLog.Listening(logger, listener.Bound);
-            }
+            Array.ForEach(_listeners, Accept);
 
             if (RunsCron)
             {
-                _cronScheduler = CronScheduler.Start(system, _model, AkkaNetwork.IsClustered(system), logger);
+                _cronScheduler = CronScheduler.Start(system, () => _model, AkkaNetwork.IsClustered(system), logger);
             }
 
             _started.TrySetResult();
@@ -146,13 +147,117 @@ internal sealed class PolicyServer : IPolicyServerHandle
         }
     }
 
+    public async Task ReloadAsync(PolicyServerModel model)
+    {
+        var former = _model;
+        PolicyListener[] bound;
+        try
+        {
+            bound = await PrepareAsync(former, model).ConfigureAwait(false);
+        }
+        catch
+        {
+            await model.EndUnusedAsync().ConfigureAwait(false);
+            await model.EndAllButAsync(former, []).ConfigureAwait(false);
+            throw;
+        }
+
+        _model = model;
+        if (model.CounterTables.Count > 0)
+        {
+            await CountAsync(model).ConfigureAwait(false);
+        }
+
+        _runner!.Use(model.Sessions);
+        _routing!.StuckAfter = 2 * (long)model.Options.RequestTimeout.TotalMilliseconds;
+        _context!.Serve(model);
+        var gone = Array.FindAll(_listeners, listener => !model.Listeners.Contains(listener.Configured));
+        _listeners = [.. _listeners.Except(gone), .. bound];
+        Array.ForEach(bound, Accept);
+        foreach (var listener in gone)
+        {
+            listener.Dispose();
+            ConnectionLog.NoLongerListening(_logger!, listener.Bound);
+        }
+
+        _context.Connections.Drain([.. gone.Select(static listener => listener.Configured)]);
+        CronScheduler.Reload(_system!);
+        await model.EndUnusedAsync().ConfigureAwait(false);
+        _ = EndAsync(former, model);
+    }
+
+    /// <summary>What can fail, before anything is changed: the listeners that are to be bound.</summary>
+    private async Task<PolicyListener[]> PrepareAsync(PolicyServerModel former, PolicyServerModel next)
+    {
+        // Its ports may be open before all of it has started.
+        await Started.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_context is null || IsDraining)
+        {
+            throw new ReloadException("policyd", "the server stops");
+        }
+
+        foreach (var (name, store) in next.CounterStores)
+        {
+            var isNew = _counters?.ConnectionNames.Contains(name) != true;
+            if (Cluster is not null ? isNew || !next.SharesConnection(name, former) : _counters?.IsElsewhere(name, store) == true)
+            {
+                var what = isNew ? "does not count in it yet" : "counts in it";
+                throw new ReloadException($"connections.{name}", $"the server {what}; this change needs a restart");
+            }
+        }
+
+        try
+        {
+            return await BindAsync(
+                [.. next.Listeners.Where(endpoint => !_listeners.Any(listener => listener.Configured == endpoint))]).ConfigureAwait(false);
+        }
+        catch (ListenException e)
+        {
+            throw new ReloadException("listen", e.Message, e);
+        }
+    }
+
+    private async Task CountAsync(PolicyServerModel next)
+    {
+        if (_counters is null)
+        {
+            await StartCountersAsync(_system!, _logger!).ConfigureAwait(false);
+            Server.UnexpectedEnd.Watch(_system!, _logger!, _counters!.Actors);
+            return;
+        }
+
+        // In a cluster there are no new connections, and the stores of this life of the member go on.
+        var added = await _counters.AddAsync(
+            Cluster is null ? next.CounterStores : _counters.ConnectionNames.ToDictionary(static name => name, next.Sql.CounterStore),
+            next.CounterTables).ConfigureAwait(false);
+        Server.UnexpectedEnd.Watch(_system!, _logger!, added);
+    }
+
+    /// <summary>Once no request is answered by the former model any more, what only that one had is given back.</summary>
+    private async Task EndAsync(PolicyServerModel former, PolicyServerModel next)
+    {
+        await Task.WhenAny(Task.Delay(former.Options.RequestTimeout + s_afterRequests), _system!.WhenTerminated).ConfigureAwait(false);
+        await former.EndAllButAsync(next, _counters?.ConnectionNames ?? []).ConfigureAwait(false);
+    }
+
+    private void Accept(PolicyListener listener)
+    {
+        var (context, materializer) = (_context!, _materializer!);
+        var accepting = Source.FromGraph(new AcceptStage(listener, context))
+            .ToMaterialized(Sink.ForEach<AcceptedConnection>(connection => connection.Serve(context, materializer)), Keep.Right)
+            .Run(materializer);
+        _ = EndWithAsync(accepting, listener);
+        ConnectionLog.Listening(_logger!, listener.Bound);
+    }
+
     private async Task StartCountersAsync(ActorSystem system, ILogger logger)
     {
         var stores = Counts ? _model.CounterStores : new Dictionary<string, ICounterStore>();
         var node = Cluster is null ? null : ClusterStart.Node(system, stores.Values);
         if (Counts)
         {
-            _counters = await CounterService.StartAsync(system, _model, stores, node, new CounterSettings(), logger).ConfigureAwait(false);
+            _counters = await CounterService.StartAsync(system, () => _model, stores, node, new CounterSettings(), logger)
+                .ConfigureAwait(false);
             _model.CounterGateway!.Attach(_counters.Counters);
         }
 
@@ -183,26 +288,26 @@ internal sealed class PolicyServer : IPolicyServerHandle
         return [.. bound];
     }
 
-    private async Task EndWithAsync(Task accepting, PolicyEndpoint endpoint, ILogger logger)
+    private async Task EndWithAsync(Task accepting, PolicyListener listener)
     {
         await accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!IsDraining && _system is { WhenTerminated.IsCompleted: false } system)
+        if (!IsDraining && _listeners.Contains(listener) && _system is { WhenTerminated.IsCompleted: false } system)
         {
             Server.UnexpectedEnd.Begin(
                 system,
-                logger,
-                $"{endpoint} no longer accepts connections ({accepting.Exception?.InnerException?.Message ?? "it was closed"})");
+                _logger!,
+                $"{listener.Bound} no longer accepts connections ({accepting.Exception?.InnerException?.Message ?? "it was closed"})");
         }
     }
 
     private IActorRef[] StartRouters(ActorSystem system, ILogger logger)
     {
-        var runner = new RequestRunner(_model.Sessions, logger);
-        var settings = new RouterSettings(KeepQuiet: 256, StuckAfter: 2 * _model.Options.RequestTimeout)
+        _runner = new RequestRunner(_model.Sessions, logger);
+        _routing = new RouterSettings(keepQuiet: 256, 2 * _model.Options.RequestTimeout)
         {
             SessionDispatcher = RequestPathDispatcher.Sessions,
         };
-        var router = InstanceRouterActor.Props(runner, settings, logger).WithDispatcher(RequestPathDispatcher.Connections);
+        var router = InstanceRouterActor.Props(_runner, _routing, logger).WithDispatcher(RequestPathDispatcher.Connections);
         return [.. Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount))
             .Select(index => system.ActorOf(router, $"instances-{index}"))];
     }

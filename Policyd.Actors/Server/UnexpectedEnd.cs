@@ -50,7 +50,10 @@ internal static partial class UnexpectedEnd
     public static void Watch(ActorSystem system, ILogger logger, IEnumerable<IActorRef> essential)
     {
         IActorRef[] actors = [.. essential];
-        system.ActorOf(Props.CreateBy(new Producer<Watcher>(() => new Watcher(actors, logger))), "essential-actors");
+        if (actors.Length > 0)
+        {
+            system.ActorOf(Props.CreateBy(new Producer<Watcher>(() => new Watcher(actors, logger))));
+        }
     }
 
     [LoggerMessage(EventId = 32, Level = LogLevel.Critical, Message = "{Why}; the server cannot work without it and stops")]

@@ -60,7 +60,7 @@ internal sealed class InstanceRouterActor : UntypedActor
         Lease? lease = null;
         if (pending.Instance.Length > 0
             && _instances.TryGetValue(pending.Instance, out lease)
-            && now - lease.Since > _settings.StuckAfterMilliseconds)
+            && now - lease.Since > _settings.StuckAfter)
         {
             SessionLog.Replaced(_logger, LogValue.Quote(pending.Instance), (now - lease.Since) / 1000);
             Abandon(lease);

@@ -15,7 +15,11 @@ namespace Policyd.Actors.Sessions;
 /// </summary>
 internal sealed class RequestRunner(ISessionStore store, ILogger logger)
 {
+    private volatile ISessionStore _store = store;
     private readonly LogThrottle _storeFailures = new(TimeProvider.System);
+
+    /// <summary>Where sessions rest from now on.</summary>
+    public void Use(ISessionStore store) => _store = store;
 
     /// <summary>Runs the request.</summary>
     /// <param name="pending">The request.</param>
@@ -64,7 +68,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
     {
         try
         {
-            var load = store.LoadAsync(pending.Instance, CancellationToken.None);
+            var load = _store.LoadAsync(pending.Instance, CancellationToken.None);
             return load.IsCompletedSuccessfully
                 ? load.Result
                 : await load.AsTask().WaitAsync(pending.Remaining).ConfigureAwait(false);
@@ -80,7 +84,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
     {
         try
         {
-            var write = store.StoreAsync(pending.Instance, session, CancellationToken.None);
+            var write = _store.StoreAsync(pending.Instance, session, CancellationToken.None);
             if (write.IsCompletedSuccessfully)
             {
                 write.GetAwaiter().GetResult();

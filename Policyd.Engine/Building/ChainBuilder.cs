@@ -134,15 +134,17 @@ internal sealed class ChainBuilder(
         }
 
         CheckActions(plugin, section, keepsActions);
-        Initialize(plugin, section, fits);
+        Initialize(placed, fits);
         return plugin;
     }
 
     // With options that do not fit a plugin may well fail, and what it says of them is of no use. Which connection it asks for is:
     // a name that nobody has belongs beside its other errors, not into the next attempt.
-    private void Initialize(Plugin plugin, ConfigObject section, bool fits)
+    private void Initialize(PlacedPlugin placed, bool fits)
     {
+        var (plugin, section) = (placed.Plugin, placed.Section);
         var setup = new PluginSetup(plugin, section, virtualHost, resources) { TellsConnectionsOnly = !fits };
+        placed.Needs = setup.Needs;
         try
         {
             plugin.Initialize(setup);

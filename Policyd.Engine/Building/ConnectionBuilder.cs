@@ -4,6 +4,7 @@ using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
+using Policyd.Engine.Reloading;
 using Policyd.Plugins.Api;
 
 namespace Policyd.Engine.Building;
@@ -18,7 +19,8 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
     public (IReadOnlyDictionary<string, ConnectionDefinition> Definitions, ServerConnections Connections) Build(ConfigObject root)
     {
         var definitions = new Dictionary<string, ConnectionDefinition>(StringComparer.Ordinal);
-        var connections = new ServerConnections();
+        var former = environment.Former;
+        var connections = new ServerConnections(former?.ServerConnections);
         if (root["connections"] is { } given and not ConfigObject and not ConfigScalar { IsNull: true })
         {
             diagnostics.Error(given.Position, $"connections: expected an object {{ NAME {{ module, … }} }}, found {given.Describe()}");
@@ -41,6 +43,12 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
                 definitions[member.Key] = new ConnectionDefinition(member.Key, module, section, ConnectionModules.SchemaOf(module));
                 try
                 {
+                    if (former?.Connections.GetValueOrDefault(member.Key) is { } before && SectionText.AreSame(before.Section, section))
+                    {
+                        connections.Keep(member.Key, former.ServerConnections);
+                        continue;
+                    }
+
                     Add(connections, member.Key, section, options);
                 }
                 catch (Exception e)

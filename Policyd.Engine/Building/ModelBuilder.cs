@@ -10,6 +10,7 @@ using Policyd.Engine.Connections;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
+using Policyd.Engine.Reloading;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Dns;
@@ -25,6 +26,7 @@ public sealed class ModelBuilder
     private readonly ConfigDocument _document;
     private readonly ModelEnvironment _environment;
     private readonly DiagnosticBag _diagnostics;
+    private string? _sessionConnection;
 
     private ModelBuilder(ConfigDocument document, ModelEnvironment environment)
     {
@@ -62,8 +64,11 @@ public sealed class ModelBuilder
 
         var builder = new ConnectionBuilder(_environment, _diagnostics);
         var (connections, opened) = builder.Build(root);
-        var actions = new ActionChecker(
-            _document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
+        var former = _environment.Former;
+        var grammar = former?.Options.RestrictionClasses.SequenceEqual(options.RestrictionClasses) == true
+            ? former.Grammar
+            : ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses);
+        var actions = new ActionChecker(_document.Format, grammar, _diagnostics);
         if (options.OnError.Action is { } onError)
         {
             actions.Check("on_error", onError, root.PositionOf("on_error"));
@@ -90,10 +95,19 @@ public sealed class ModelBuilder
         // What can be used and is probably not what was meant. With errors it would only add to them.
         resources.UsedConnections.Add(cron.Db);
         ServerAdvice.Check(root, options, resources, connections, _diagnostics);
-        var chains = new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
-        var definitions = hosts.Select(
-            host => new VirtualHostDefinition(new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
-        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources) { Cron = cron };
+        var chains = former is not null && ReferenceEquals(former.Grammar, grammar)
+            ? former.Chains
+            : new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), grammar);
+        var kept = former is null ? null : new KeptPlugins(former, chains, resources);
+        var definitions = hosts.Select(host => new VirtualHostDefinition(
+            kept?.HostOf(host.Name, host.Chain) ?? new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
+        resources.Complete();
+        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources)
+        {
+            Cron = cron,
+            Sections = root,
+            Unused = kept?.Unused ?? [],
+        };
     }
 
     // What a section's values make somebody throw is an error at the section's place; null then.
@@ -123,6 +137,11 @@ public sealed class ModelBuilder
             _diagnostics.Error((root["dns"] as ConfigObject ?? root).PositionOf(option), $"dns: {option}: {message}");
             return new Lazy<IDnsResolver>(
                 () => new DnsResolver(new DnsOptions(), _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>()));
+        }
+
+        if (_environment.Former is { } former && SectionText.AreSame(former.Sections["dns"], root["dns"]))
+        {
+            return former.Resources.LazyDns;
         }
 
         return new Lazy<IDnsResolver>(
@@ -259,6 +278,16 @@ public sealed class ModelBuilder
 
     private ISessionStore Sessions(ConfigObject root, ServerConnections opened, PluginResources resources)
     {
+        var store = NewSessions(root, opened, resources);
+        return _environment.Former is { } former
+            && SectionText.AreSame(former.Sections["session_cache"], root["session_cache"])
+            && (_sessionConnection is not { } name || opened.Shares(name, former.ServerConnections))
+                ? former.Sessions
+                : store;
+    }
+
+    private ISessionStore NewSessions(ConfigObject root, ServerConnections opened, PluginResources resources)
+    {
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
         {
@@ -282,11 +311,11 @@ public sealed class ModelBuilder
                 break;
             case "MEMCACHED":
                 var shared = CacheOptions(section);
-                resources.UsedConnections.Add(shared.Memcached);
+                resources.UsedConnections.Add(_sessionConnection = shared.Memcached);
                 return InCache(opened.Find<MemcachedClient>(shared.Memcached), shared.Memcached, "memcached", shared, section);
             case "REDIS":
                 shared = CacheOptions(section);
-                resources.UsedConnections.Add(shared.Redis);
+                resources.UsedConnections.Add(_sessionConnection = shared.Redis);
                 return InCache(opened.Find<RedisClient>(shared.Redis), shared.Redis, "redis", shared, section);
             default:
                 _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known modules: None, Memory, Memcached and Redis");

@@ -38,6 +38,9 @@ public sealed class PluginChain : IPluginChain
     /// <summary>The plugins, in the order of work.</summary>
     public IReadOnlyList<Plugin> Plugins => _plugins;
 
+    /// <summary>A chain like this one, of other plugins.</summary>
+    internal PluginChain With(IEnumerable<Plugin> plugins) => new(plugins, _checksActions);
+
     /// <summary>The plugins and those nested in them, each before its own.</summary>
     internal IEnumerable<Plugin> All =>
         _plugins.SelectMany(

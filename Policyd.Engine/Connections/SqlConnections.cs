@@ -58,18 +58,35 @@ public sealed class SqlConnections : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        foreach (var store in _stores.Values.Where(store => store.IsValueCreated))
+        foreach (var name in _databases.Keys)
         {
-            await store.Value.DisposeAsync().ConfigureAwait(false);
-        }
-
-        foreach (var database in _databases.Values.Where(database => database.IsValueCreated))
-        {
-            await database.Value.DisposeAsync().ConfigureAwait(false);
+            await EndAsync(name).ConfigureAwait(false);
         }
     }
 
     internal SqlDatabase Own(string name) => _databases[name].Value;
+
+    /// <summary>Goes on with a connection of the configuration before this one.</summary>
+    internal void Keep(string name, SqlConnections former) =>
+        (_databases[name], _settings[name], _stores[name]) = (former._databases[name], former._settings[name], former._stores[name]);
+
+    /// <summary>Whether both have the same connection under the name: one that was kept.</summary>
+    internal bool Shares(string name, SqlConnections other) =>
+        _databases.TryGetValue(name, out var own) && other._databases.TryGetValue(name, out var others) && ReferenceEquals(own, others);
+
+    /// <summary>Ends a connection.</summary>
+    internal async ValueTask EndAsync(string name)
+    {
+        if (_stores[name] is { IsValueCreated: true, Value: var store })
+        {
+            await store.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (_databases[name] is { IsValueCreated: true, Value: var database })
+        {
+            await database.DisposeAsync().ConfigureAwait(false);
+        }
+    }
 
     internal void Add(string name, SqlConnectionOptions options)
     {

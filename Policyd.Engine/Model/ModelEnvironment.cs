@@ -23,4 +23,10 @@ public sealed record ModelEnvironment
 
     /// <summary>The resolver that plugins ask; null: the model makes one from <c>policyd { dns { } }</c>.</summary>
     public IDnsResolver? Dns { get; init; }
+
+    /// <summary>
+    /// The model that the new one is to replace in the running server; null at its start. What no option has changed goes on: connections,
+    /// counters, sessions, caches and plugins.
+    /// </summary>
+    public PolicyServerModel? Former { get; init; }
 }

@@ -12,6 +12,9 @@ internal sealed record PlacedPlugin(Plugin Plugin, ConfigObject Section, string 
 
     public string Name => Plugin.Name;
 
+    /// <summary>What it has asked for while it was initialized.</summary>
+    public PluginNeeds Needs { get; set; } = new();
+
     /// <summary>One of a third party: what it does besides its options is not known.</summary>
     public bool IsForeign => Plugin.GetType().Assembly != s_own;
 

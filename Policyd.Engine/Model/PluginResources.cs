@@ -25,7 +25,8 @@ internal sealed class PluginResources : IPluginHost
 {
     private readonly Lazy<IDnsResolver> _dns;
     private readonly Dictionary<Type, object> _services;
-    private readonly Dictionary<Type, object> _shared = [];
+    private readonly Dictionary<Type, IAsyncDisposable> _shared = [];
+    private PluginResources? _former;
 
     public PluginResources(
         ModelEnvironment environment,
@@ -35,15 +36,16 @@ internal sealed class PluginResources : IPluginHost
         ServerConnections connections,
         Lazy<IDnsResolver> dns)
     {
+        _former = environment.Former?.Resources;
         Clock = environment.Clock;
         Loggers = environment.LoggerFactory;
         Grammar = grammar;
         Diagnostics = diagnostics;
         Connections = definitions;
-        Counters = environment.Counters ?? new CounterGateway();
+        Counters = environment.Counters ?? _former?.Counters ?? new CounterGateway();
         Opened = connections;
         _dns = dns;
-        _services = new Dictionary<Type, object>
+        _services = _former?._services ?? new Dictionary<Type, object>
         {
             [typeof(IExpiringStores)] = new ExpiringStores(environment.Clock),
             [typeof(ILookupFiles)] = new LookupFileReader(),
@@ -71,6 +73,9 @@ internal sealed class PluginResources : IPluginHost
     // Made when the first plugin asks for it: a configuration without lookups needs no server.
     public IDnsResolver Dns => _dns.Value;
 
+    /// <summary>The same, for a later configuration with the same options.</summary>
+    public Lazy<IDnsResolver> LazyDns => _dns;
+
     public CounterTableSet Tables { get; } = new();
 
     public ResultReferences Results { get; } = new();
@@ -94,7 +99,8 @@ internal sealed class PluginResources : IPluginHost
     {
         if (!_shared.TryGetValue(typeof(T), out var shared))
         {
-            _shared.Add(typeof(T), shared = Opened.Own(make()));
+            shared = _former?._shared.GetValueOrDefault(typeof(T)) is IOutlivesReload kept ? (IAsyncDisposable)kept : Opened.Own(make());
+            _shared.Add(typeof(T), shared);
         }
 
         return (T)shared;
@@ -127,4 +133,21 @@ internal sealed class PluginResources : IPluginHost
 
     public void AddResultReference(Type module, string name, Plugin by, string option, SourcePosition place) =>
         Results.Add(module, name, by, option, place);
+
+    /// <summary>All plugins are initialized: what the former configuration had is not held any longer than that one lives.</summary>
+    public void Complete() => _former = null;
+
+    /// <summary>Ends what is shared by plugins and not used by a later configuration.</summary>
+    public async ValueTask EndAllButAsync(PluginResources successor)
+    {
+        foreach (var shared in _shared.Values.Where(shared => !successor._shared.ContainsValue(shared)))
+        {
+            await Opened.EndAsync(shared).ConfigureAwait(false);
+        }
+
+        if (!ReferenceEquals(_dns, successor._dns) && _dns is { IsValueCreated: true, Value: IAsyncDisposable resolver })
+        {
+            await Opened.EndAsync(resolver).ConfigureAwait(false);
+        }
+    }
 }

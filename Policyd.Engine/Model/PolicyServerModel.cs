@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
+using Policyd.Configuration.Tree;
 using Policyd.Counting.Clustering;
 using Policyd.Counting.Store;
 using Policyd.Engine.Chain;
@@ -31,6 +32,7 @@ public sealed class PolicyServerModel
         IReadOnlyDictionary<string, ConnectionDefinition> connections,
         PluginResources resources)
     {
+        Resources = resources;
         Options = options;
         Listeners = listeners;
         Sessions = sessions;
@@ -48,6 +50,15 @@ public sealed class PolicyServerModel
             .Where(pair => pair.host is not null)
             .ToDictionary(pair => pair.listener, pair => pair.host!.Host);
     }
+
+    /// <summary>What its plugins share, and each plugin at its place.</summary>
+    internal PluginResources Resources { get; }
+
+    /// <summary>The <c>policyd { }</c> that it was made from.</summary>
+    internal ConfigObject Sections { get; init; } = ConfigObject.Empty(default);
+
+    /// <summary>Plugins that were made for it and are not needed, since those of the model before it are kept.</summary>
+    internal IReadOnlyList<Plugin> Unused { get; init; } = [];
 
     /// <summary>The options of <c>policyd { }</c>.</summary>
     public ServerOptions Options { get; }
@@ -164,6 +175,62 @@ public sealed class PolicyServerModel
             Elapsed = elapsed,
         };
         ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
+    }
+
+    /// <summary>Whether both have the same connection under the name: one that no option has changed.</summary>
+    /// <param name="connection">The name.</param>
+    /// <param name="other">The other model.</param>
+    public bool SharesConnection(string connection, PolicyServerModel other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return ServerConnections.Shares(connection, other.ServerConnections);
+    }
+
+    /// <summary>
+    /// Ends what only this model has, when another one has taken its place and no request is on its way through its chains any more.
+    /// </summary>
+    /// <param name="successor">The model that has taken its place.</param>
+    /// <param name="counting">The names of the connections that counters go on using.</param>
+    public async ValueTask EndAllButAsync(PolicyServerModel successor, IReadOnlyCollection<string> counting)
+    {
+        ArgumentNullException.ThrowIfNull(successor);
+        var kept = successor.VirtualHosts.SelectMany(static host => host.Chain.All).ToHashSet();
+        foreach (var plugin in VirtualHosts.SelectMany(static host => host.Chain.All).Where(plugin => !kept.Contains(plugin)))
+        {
+            await EndAsync(plugin).ConfigureAwait(false);
+        }
+
+        await Resources.EndAllButAsync(successor.Resources).ConfigureAwait(false);
+        await ServerConnections.EndAllButAsync(successor.ServerConnections, counting).ConfigureAwait(false);
+    }
+
+    /// <summary>Ends the plugins that were made for it in vain.</summary>
+    public async ValueTask EndUnusedAsync()
+    {
+        foreach (var plugin in Unused)
+        {
+            await EndAsync(plugin).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask EndAsync(Plugin plugin)
+    {
+        try
+        {
+            switch (plugin)
+            {
+                case IAsyncDisposable ends:
+                    await ends.DisposeAsync().ConfigureAwait(false);
+                    break;
+                case IDisposable ends:
+                    ends.Dispose();
+                    break;
+            }
+        }
+        catch (Exception e)
+        {
+            ChainLog.Write(Chains.Logger, LogLevel.Error, $"plugin {plugin.Name} failed at its end: {e.Message}");
+        }
     }
 
     /// <summary>Runs the cron of all plugins.</summary>

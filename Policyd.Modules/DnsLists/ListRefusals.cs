@@ -1,11 +1,12 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using Policyd.Plugins.Api;
 
 namespace Policyd.Modules.DnsLists;
 
 // The answers by which lists refuse to be asked: counted for each list, and one of them an hour is worth a line in the log, however many
 // plugins ask that list. Lists come from the configuration alone, so there are few.
-internal sealed class ListRefusals : IAsyncDisposable
+internal sealed class ListRefusals : IAsyncDisposable, IOutlivesReload
 {
     private static readonly TimeSpan s_betweenWarnings = TimeSpan.FromHours(1);
 

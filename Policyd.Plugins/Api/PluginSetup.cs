@@ -48,7 +48,17 @@ public sealed class PluginSetup
     public ICounters Counters => _host.Counters;
 
     /// <summary>The server's resolver, which all plugins share: what one has asked another finds in its cache.</summary>
-    public IDnsResolver Dns => _host.Dns;
+    public IDnsResolver Dns
+    {
+        get
+        {
+            Needs.UsesDns = true;
+            return _host.Dns;
+        }
+    }
+
+    /// <summary>What the plugin has asked for so far.</summary>
+    internal PluginNeeds Needs { get; } = new();
 
     internal string PluginName => Plugin.Name;
 
@@ -82,6 +92,7 @@ public sealed class PluginSetup
     {
         // A table of a connection that is not there would only be missed when the server prepares it.
         HasSql("db", connection);
+        Needs.AddShared($"counters of {connection}");
         return _host.UseCounterTable(connection, table, writes);
     }
 
@@ -130,7 +141,9 @@ public sealed class PluginSetup
     public string ResolvePath(string path)
     {
         var folder = Path.GetDirectoryName(Section.Position.File);
-        return string.IsNullOrEmpty(folder) ? path : Path.Combine(folder, path);
+        var resolved = string.IsNullOrEmpty(folder) ? path : Path.Combine(folder, path);
+        Needs.AddFile(resolved);
+        return resolved;
     }
 
     /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
@@ -152,7 +165,16 @@ public sealed class PluginSetup
 
     /// <inheritdoc cref="IPluginHost.Shared"/>
     internal T Shared<T>(Func<T> make)
-        where T : class, IAsyncDisposable => _host.Shared(make);
+        where T : class, IAsyncDisposable
+    {
+        var shared = _host.Shared(make);
+        if (shared is not IOutlivesReload)
+        {
+            Needs.AddShared(typeof(T).Name);
+        }
+
+        return shared;
+    }
 
     /// <summary>A connection other than SQL; null, and an error at the option's place, when there is none of that name and kind.</summary>
     /// <typeparam name="T">The kind of connection.</typeparam>
@@ -162,7 +184,7 @@ public sealed class PluginSetup
     internal T? Connection<T>(string option, string connection, string module)
         where T : class
     {
-        _host.Uses(connection);
+        Uses(connection);
         if (IsOf(connection, module) && _host.Connection<T>(connection) is { } found)
         {
             return found;
@@ -206,7 +228,7 @@ public sealed class PluginSetup
 
     private bool HasSql(string option, string connection)
     {
-        _host.Uses(connection);
+        Uses(connection);
         var found = _host.HasDatabase(connection);
         if (!found)
         {
@@ -214,6 +236,12 @@ public sealed class PluginSetup
         }
 
         return found;
+    }
+
+    private void Uses(string connection)
+    {
+        Needs.AddConnection(connection);
+        _host.Uses(connection);
     }
 
     private void NoConnection(string option, string connection, string module)

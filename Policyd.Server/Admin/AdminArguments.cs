@@ -32,6 +32,12 @@ internal sealed class AdminArguments(JsonElement arguments)
         : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) && number >= 0 && number <= most ? number
         : throw Wrong($"{name} must be a whole number from 0 to {most}");
 
+    /// <summary>Whether something is wanted; not when it is absent.</summary>
+    public bool Flag(string name) => Find(name) is { } value
+        && (value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : throw Wrong($"{name} must be true or false"));
+
     private JsonElement? Find(string name) =>
         arguments.ValueKind == JsonValueKind.Object
             && arguments.TryGetProperty(name, out var value)

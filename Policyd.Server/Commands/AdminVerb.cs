@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Policyd.Server.Admin;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Loading;
 
 namespace Policyd.Server.Commands;
 
@@ -17,6 +18,8 @@ internal abstract class AdminVerb(TextWriter output)
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON document instead of a table." };
 
     protected TextWriter Output { get; } = output;
+
+    protected string? ConfigOf(ParseResult result) => result.GetValue(_config);
 
     protected Command Verb(string name, string description, string examples, params ReadOnlySpan<Option> options)
     {

@@ -3,6 +3,7 @@ using Policyd.Actors.Network;
 using Policyd.Counting.Store;
 using Policyd.Engine.Model;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Loading;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

@@ -1,6 +1,6 @@
 using Policyd.Configuration.Mtpolicyd;
-using Policyd.Configuration.Tree;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Loading;
 
 namespace Policyd.Server.Commands;
 
@@ -20,17 +20,5 @@ internal static class ConvertCommand
 
         output.Write(MtpolicydConverter.ToHocon(document));
         return ExitCode.Ok;
-    }
-}
-
-internal static class DiagnosticOutput
-{
-    /// <summary>Every error, warning and notice with its place, one a line.</summary>
-    public static void WriteTo(this DiagnosticBag diagnostics, TextWriter error)
-    {
-        foreach (var diagnostic in diagnostics.All)
-        {
-            error.WriteLine(Logging.LogText.OneLine(diagnostic.ToString()));
-        }
     }
 }

@@ -3,6 +3,7 @@ using Policyd.Configuration.Tree;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Model;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Loading;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;

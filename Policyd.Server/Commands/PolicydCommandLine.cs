@@ -5,6 +5,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using Policyd.Protocol;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Loading;
 
 namespace Policyd.Server.Commands;
 
@@ -90,7 +91,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         };
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
-        var asking = new[] { new CounterVerbs(output).Build(), new ClusterVerbs(output).Build() };
+        var asking = new[] { new CounterVerbs(output).Build(), new ClusterVerbs(output).Build(), new ReloadVerb(output, error).Build() };
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() }.Concat(asking))
         {
             root.Subcommands.Add(verb);

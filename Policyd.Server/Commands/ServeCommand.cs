@@ -6,6 +6,7 @@ using Policyd.Actors.Hosting;
 using Policyd.Configuration.Tree;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Hosting;
+using Policyd.Server.Loading;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;
@@ -13,9 +14,6 @@ namespace Policyd.Server.Commands;
 /// <summary><c>policyd serve</c>: reads, builds, serves until a signal.</summary>
 internal sealed partial class ServeCommand(TextWriter error)
 {
-    // A database that needs longer to say of which version its tables are holds up no start: what uses them refuses them then.
-    private static readonly TimeSpan s_tablesTime = TimeSpan.FromSeconds(0.5);
-
     /// <exception cref="CommandException">The server cannot start.</exception>
     public async Task<int> RunAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
     {
@@ -50,31 +48,27 @@ internal sealed partial class ServeCommand(TextWriter error)
             FewConnections(logger, model.Options.MaxConnections, limit, room, needed + (long)model.Options.MaxConnections);
         }
 
-        ClusterFiles.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model, DateTimeOffset.UtcNow);
-        (await OwnTablesCheck.LookAsync(model, s_tablesTime, cancellationToken)).AddTo(configuration.Document.Diagnostics, model);
+        await StartChecks.AddToAsync(configuration, model, cancellationToken);
         if (configuration.Document.Diagnostics.HasErrors)
         {
             configuration.Document.Diagnostics.WriteTo(error);
             return null;
         }
 
-        WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
         foreach (var diagnostic in configuration.Document.Diagnostics.All)
         {
             Diagnosed(logger, diagnostic.Severity == Severity.Warning ? LogLevel.Warning : LogLevel.Information, diagnostic.ToString());
         }
 
         Serving(logger, configuration.Path, string.Join(", ", model.VirtualHosts.Select(host => host.Name)));
-        var settings = new PolicydHostSettings
-        {
-            PidFile = model.Options.PidFile,
-            Grace = model.Options.RequestTimeout + TimeSpan.FromSeconds(1),
-        };
         return await PolicydHost.RunAsync(
-            settings,
+            model.Options.PidFile,
             queue,
             log,
-            services => services.AddAdmin(model).AddPolicyServer(model, configuration.Akka(logSettings.Level)),
+            services => services
+                .AddReloader(configuration, log, level)
+                .AddAdmin(model.Options.Admin)
+                .AddPolicyServer(model, configuration.Akka(logSettings.Level)),
             cancellationToken);
     }
 

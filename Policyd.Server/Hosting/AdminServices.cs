@@ -6,19 +6,30 @@ using Policyd.Server.Admin;
 using Policyd.Server.Admin.Cluster;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Admin.Cron;
+using Policyd.Server.Admin.Reloading;
+using Policyd.Server.Loading;
+using Policyd.Server.Logging;
+using Policyd.Server.Reloading;
 
 namespace Policyd.Server.Hosting;
 
 /// <summary>The admin endpoint and all of its commands. A new command is one line here.</summary>
 internal static class AdminServices
 {
-    public static IServiceCollection AddAdmin(this IServiceCollection services, PolicyServerModel model)
+    /// <summary>What reads the configuration anew.</summary>
+    public static IServiceCollection AddReloader(
+        this IServiceCollection services, LoadedConfiguration configuration, PolicydLog log, int? level) =>
+        services.AddSingleton(
+            provider => new Reloader(configuration, provider.GetRequiredService<IPolicyServerHandle>(), log, level));
+
+    public static IServiceCollection AddAdmin(this IServiceCollection services, AdminOptions options)
     {
-        services.AddSingleton(provider => new CounterAdmin(model, provider.GetRequiredService<IPolicyServerHandle>()));
+        services.AddSingleton<IAdminCommand, ReloadNow>();
+        services.AddSingleton(provider => new CounterAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
         services.AddSingleton<IAdminCommand, CounterGet>();
         services.AddSingleton<IAdminCommand, CounterList>();
         services.AddSingleton<IAdminCommand, CounterSet>();
-        services.AddSingleton(provider => new CronAdmin(provider.GetRequiredService<IPolicyServerHandle>(), model));
+        services.AddSingleton(provider => new CronAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
         services.AddSingleton<IAdminCommand, CronList>();
         services.AddSingleton<IAdminCommand, CronRunNow>();
         services.AddSingleton(provider => new ClusterAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
@@ -31,7 +42,7 @@ internal static class AdminServices
         services.AddSingleton<IAdminCommand, ClusterDownUnreachable>();
         services.AddSingleton<IAdminCommand, ClusterJoin>();
         return services.AddHostedService(provider => new AdminServer(
-            model.Options.Admin,
+            options,
             new AdminLimits(),
             provider.GetServices<IAdminCommand>(),
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("policyd")));

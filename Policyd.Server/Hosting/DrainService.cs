@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Policyd.Actors.Server;
+using Policyd.Engine.Model;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Hosting;
@@ -8,8 +9,11 @@ namespace Policyd.Server.Hosting;
 /// Ties the server to the host's life: a start counts once every port is bound, and a stop first
 /// answers what is in flight.
 /// </summary>
-internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationLifetime life, TimeSpan grace) : IHostedService
+internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationLifetime life) : IHostedService
 {
+    /// <summary>How long requests in flight may take to end after SIGTERM.</summary>
+    public static TimeSpan GraceOf(PolicyServerModel model) => model.Options.RequestTimeout + TimeSpan.FromSeconds(1);
+
     /// <exception cref="Policyd.Actors.Listeners.ListenException">A port cannot be bound.</exception>
     /// <exception cref="CommandException">The actor system ended before it came to that, for example for a wrong setting in <c>akka {
     /// }</c>.</exception>
@@ -31,5 +35,5 @@ internal sealed class DrainService(IPolicyServerHandle server, IHostApplicationL
         }
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => server.DrainAsync(grace);
+    public Task StopAsync(CancellationToken cancellationToken) => server.DrainAsync(GraceOf(server.Model));
 }

@@ -7,24 +7,17 @@ using Akka.Actor;
 using Akka.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Server;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
+using Policyd.Server.Reloading;
 
 namespace Policyd.Server.Hosting;
-
-internal sealed record PolicydHostSettings
-{
-    public string? PidFile { get; init; }
-
-    /// <summary>How long requests in flight may take to end after SIGTERM.</summary>
-    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(25);
-}
 
 /// <summary>How a run of the server ended, when it did so as it should.</summary>
 internal enum HostEnd
@@ -38,13 +31,16 @@ internal enum HostEnd
 
 internal static partial class PolicydHost
 {
+    // .NET has no name for it; it takes the system's number.
+    private static readonly PosixSignal s_sigusr1 = (PosixSignal)(OperatingSystem.IsMacOS() ? 30 : 10);
+
     /// <summary>
     /// Runs until SIGTERM, SIGINT or <paramref name="cancellationToken"/>, or until the node is no member of its cluster any more.
     /// </summary>
     /// <exception cref="CommandException">The server cannot start: a port in use, a file that cannot be written. Or it ended though nobody
     /// stopped it.</exception>
     public static async Task<HostEnd> RunAsync(
-        PolicydHostSettings settings,
+        string? pidFilePath,
         LogQueue log,
         ILoggerFactory loggers,
         Action<IServiceCollection> server,
@@ -54,37 +50,46 @@ internal static partial class PolicydHost
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Services.AddSingleton(loggers);
         builder.Services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
-        builder.Services.Configure<HostOptions>(
-            options => options.ShutdownTimeout = settings.Grace + PolicyServerExtensions.FlushGrace + TimeSpan.FromSeconds(5));
         server(builder.Services);
 
         builder.Services.AddHostedService<UnusedMemory>();
 
         // After the server's own services: hosted services stop in reverse, and the drain comes before the actor system's end.
-        builder.Services.AddHostedService(services => ActivatorUtilities.CreateInstance<DrainService>(services, settings.Grace));
+        builder.Services.AddHostedService<DrainService>();
 
         using var host = builder.Build();
         var logger = loggers.CreateLogger("policyd");
+        var reloader = host.Services.GetRequiredService<Reloader>();
+        using var user1 = PosixSignalRegistration.Create(s_sigusr1, context => Reopen(context, log, logger, "SIGUSR1"));
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
         {
-            context.Cancel = true; // the default action ends the process
-            log.Reopen();
-            Reopened(logger);
+            Reopen(context, log, logger, "SIGHUP");
+            _ = Task.Run(() => ReloadAsync(reloader, logger), CancellationToken.None);
         });
         await StartAsync(host, logger, cancellationToken);
-        using var pidFile = settings.PidFile is { } path ? await WritePidAsync(host, path) : null;
+        using var pidFile = pidFilePath is { } path ? await WritePidAsync(host, path) : null;
 
-        // AddSystemd looks at the parent's name, which differs in containers; the variable is what sd_notify(3) goes by.
-        var systemd = new SystemdNotifier();
-        systemd.Notify(ServiceState.Ready);
+        var manager = new ServiceManager();
         var handle = host.Services.GetRequiredService<IPolicyServerHandle>();
         using var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(() =>
         {
             if (!handle.ComesBack)
             {
-                systemd.Notify(ServiceState.Stopping);
+                manager.Stopping();
             }
         });
+        reloader.Reloading += begins =>
+        {
+            if (begins)
+            {
+                manager.Reloading();
+            }
+            else
+            {
+                Serves(host, handle, manager);
+            }
+        };
+        Serves(host, handle, manager);
         await host.WaitForShutdownAsync(cancellationToken);
         if (handle.ComesBack)
         {
@@ -100,6 +105,35 @@ internal static partial class PolicydHost
 
         Stopped(logger);
         return HostEnd.Stopped;
+    }
+
+    // A log that was moved away is opened anew, whatever else comes of the signal.
+    private static void Reopen(PosixSignalContext context, LogQueue log, ILogger logger, string signal)
+    {
+        context.Cancel = true;   // the default action ends the process
+        log.Reopen();
+        Reopened(logger, signal);
+    }
+
+    private static async Task ReloadAsync(Reloader reloader, ILogger logger)
+    {
+        try
+        {
+            await reloader.ReloadAsync(dryRun: false, CancellationToken.None);
+        }
+        catch (Exception failure)
+        {
+            NotReloaded(logger, failure);
+        }
+    }
+
+    /// <summary>At the start, and after each reload: the host waits at its stop as long as this configuration says.</summary>
+    private static void Serves(IHost host, IPolicyServerHandle server, ServiceManager manager)
+    {
+        var options = host.Services.GetRequiredService<IOptions<HostOptions>>().Value;
+        options.ShutdownTimeout = DrainService.GraceOf(server.Model) + PolicyServerExtensions.FlushGrace + TimeSpan.FromSeconds(5);
+        var hosts = server.Model.VirtualHosts.Select(static host => host.Name);
+        manager.Ready(LogText.OneLine($"serves {string.Join(", ", hosts)} on {string.Join(", ", server.Endpoints)}"));
     }
 
     // Only once the listeners are bound: a second server on the same ports must not take the first one's file.
@@ -177,9 +211,11 @@ internal static partial class PolicydHost
     [LoggerMessage(EventId = 11, Level = LogLevel.Error, Message = "not started: {Reason}")]
     private static partial void NotStarted(ILogger logger, string reason);
 
-    [LoggerMessage(
-        EventId = 12, Level = LogLevel.Information, Message = "SIGHUP: the log file is reopened; a changed configuration needs a restart")]
-    private static partial void Reopened(ILogger logger);
+    [LoggerMessage(EventId = 12, Level = LogLevel.Information, Message = "{Signal}: the log file is reopened")]
+    private static partial void Reopened(ILogger logger, string signal);
+
+    [LoggerMessage(EventId = 96, Level = LogLevel.Error, Message = "not reloaded because of an error of the server")]
+    private static partial void NotReloaded(ILogger logger, Exception failure);
 
     [LoggerMessage(EventId = 13, Level = LogLevel.Error, Message = "stopped because of an error: {Why}")]
     private static partial void EndedItself(ILogger logger, string why);

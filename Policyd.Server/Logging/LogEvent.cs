@@ -66,9 +66,17 @@ internal readonly record struct LogEvent(DateTimeOffset Time, LogSeverity Severi
 /// </summary>
 internal sealed class PolicydLogger(LogQueue queue, LogSeverity level, TimeProvider clock) : ILogger
 {
+    private volatile LogSeverity _level = level;
+
+    public LogSeverity Level
+    {
+        get => _level;
+        set => _level = value;
+    }
+
     public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
-    public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None && LogLevels.SeverityOf(logLevel) <= level;
+    public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None && LogLevels.SeverityOf(logLevel) <= _level;
 
     public void Log<TState>(
         LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
@@ -78,7 +86,7 @@ internal sealed class PolicydLogger(LogQueue queue, LogSeverity level, TimeProvi
             return;
         }
 
-        object message = state is LogRecord ? state : new DeferredMessage<TState>(state, exception, formatter, level == LogSeverity.Debug);
+        object message = state is LogRecord ? state : new DeferredMessage<TState>(state, exception, formatter, _level == LogSeverity.Debug);
         queue.Write(new LogEvent(clock.GetLocalNow(), LogLevels.SeverityOf(logLevel), message));
     }
 }

@@ -10,8 +10,7 @@ namespace Policyd.Server.Logging;
 internal sealed class PolicydLog(LogQueue queue, LogSeverity level) : ILoggerFactory
 {
     private readonly PolicydLogger _logger = new(queue, level, TimeProvider.System);
-    private readonly PolicydLogger _hostLogger = new(
-        queue, (LogSeverity)Math.Min((int)level, (int)LogSeverity.Warning), TimeProvider.System);
+    private readonly PolicydLogger _hostLogger = new(queue, OfHost(level), TimeProvider.System);
 
     // "Application started. Press Ctrl+C to shut down" tells an operator nothing; the host's errors do. A start that failed is
     // told once, by PolicydHost, and not by each layer that the exception passes.
@@ -20,7 +19,16 @@ internal sealed class PolicydLog(LogQueue queue, LogSeverity level) : ILoggerFac
         : categoryName.StartsWith("Microsoft.", StringComparison.Ordinal) ? _hostLogger
         : _logger;
 
+    /// <summary>The least grave level that is written. May be changed at any time.</summary>
+    public LogSeverity Level
+    {
+        get => _logger.Level;
+        set => (_logger.Level, _hostLogger.Level) = (value, OfHost(value));
+    }
+
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("policyd has one log");
+
+    private static LogSeverity OfHost(LogSeverity level) => (LogSeverity)Math.Min((int)level, (int)LogSeverity.Warning);
 
     /// <summary>Nothing: the queue belongs to the caller, since the last lines are written after the host's end.</summary>
     public void Dispose()

@@ -1,10 +1,13 @@
 using Policyd.Actors.Connections;
+using Policyd.Protocol;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Actors;
 
 public sealed class ConnectionManagerSpecs
 {
+    private static readonly PolicyEndpoint s_listener = PolicyEndpoint.Tcp("127.0.0.1", 12345);
+
     [Fact]
     public async Task The_timer_runs_only_while_there_are_connections()
     {
@@ -12,8 +15,8 @@ public sealed class ConnectionManagerSpecs
         Assert.False(connections.IsTicking);
         for (var round = 0; round < 3; round++)
         {
-            var first = connections.TryEnter()!;
-            var second = connections.TryEnter()!;
+            var first = connections.TryEnter(s_listener)!;
+            var second = connections.TryEnter(s_listener)!;
             Assert.True(connections.IsTicking);
             connections.Leave(first);
             await DeadlineIsNoticed(second);
@@ -27,8 +30,8 @@ public sealed class ConnectionManagerSpecs
     public async Task A_connection_that_comes_when_the_last_one_has_just_gone_has_its_deadline_watched()
     {
         using var connections = new ConnectionManager(10);
-        connections.Leave(connections.TryEnter()!);
-        await DeadlineIsNoticed(connections.TryEnter()!);
+        connections.Leave(connections.TryEnter(s_listener)!);
+        await DeadlineIsNoticed(connections.TryEnter(s_listener)!);
     }
 
     [Fact]
@@ -36,7 +39,7 @@ public sealed class ConnectionManagerSpecs
     {
         var connections = new ConnectionManager(10);
         connections.Dispose();
-        Assert.NotNull(connections.TryEnter());
+        Assert.NotNull(connections.TryEnter(s_listener));
         Assert.False(connections.IsTicking);
     }
 

@@ -17,7 +17,7 @@ public sealed class InstanceRouterActorSpecs : IAsyncLifetime
 
     public InstanceRouterActorSpecs() => _router = _system.ActorOf(InstanceRouterActor.Props(
         new RequestRunner(new NoSessionStore(), NullLogger.Instance),
-        new RouterSettings(KeepQuiet: 8, StuckAfter: TimeSpan.FromMinutes(1)),
+        new RouterSettings(keepQuiet: 8, TimeSpan.FromMinutes(1)),
         NullLogger.Instance));
 
     private List<IActorRef> Sessions => [.. ((ActorRefWithCell)_router).Children];

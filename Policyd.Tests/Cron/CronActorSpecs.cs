@@ -246,7 +246,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     {
         _system = ActorSystem.Create("cron", ConfigurationFactory.ParseString("akka.loglevel = OFF").WithFallback(settings));
         _actor = _system.ActorOf(CronActor.Props(
-            _options,
+            () => _options,
             (task, ct) =>
             {
                 _ran.Enqueue(task);

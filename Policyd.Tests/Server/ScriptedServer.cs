@@ -50,7 +50,7 @@ internal sealed class ScriptedServer : IAsyncDisposable
                 serving.Add(ServeAsync(await _listener.AcceptTcpClientAsync()));
             }
         }
-        catch (Exception stopped) when (stopped is SocketException or ObjectDisposedException)
+        catch (Exception stopped) when (stopped is SocketException or ObjectDisposedException or InvalidOperationException)
         {
             await Task.WhenAll(serving);
         }

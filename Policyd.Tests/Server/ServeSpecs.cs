@@ -119,7 +119,7 @@ public sealed class ServeSpecs : IDisposable
             "/bin/sh",
             ["-c", $"SYSTEMD_EXEC_PID=$$ exec \"{PolicydProcess.Executable}\" serve -c \"{file}\""],
             new Dictionary<string, string> { ["NOTIFY_SOCKET"] = path });
-        Assert.Equal("READY=1", Receive());
+        Assert.Equal($"READY=1\nSTATUS=serves x on {(await ListeningAsync(server))}", Receive());
         await ListeningAsync(server);
         server.Terminate();
         Assert.Equal("STOPPING=1", Receive());

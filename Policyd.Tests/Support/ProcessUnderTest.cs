@@ -11,6 +11,7 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     private const int SigTerm = 15;
     private const int SigKill = 9;
     private const int SigHup = 1;
+    private const int SigUsr1 = 10;
     private const int SigStop = 19;
     private const int SigCont = 18;
 
@@ -98,6 +99,9 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     public void Kill() => Signal(SigKill);
 
     public void HangUp() => Signal(SigHup);
+
+    /// <summary>SIGUSR1.</summary>
+    public void User1() => Signal(SigUsr1);
 
     /// <summary>SIGKILL for a process and for all that it has started, all at once; over when none of them runs any more.</summary>
     public static Task KillTree(int root, TimeSpan timeout)

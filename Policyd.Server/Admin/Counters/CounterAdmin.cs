@@ -12,39 +12,55 @@ namespace Policyd.Server.Admin.Counters;
 /// What the counter commands have in common: which table and window an operator means, the quotas on them, and the counters of the
 /// running server.
 /// </summary>
-internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle server)
+internal sealed class CounterAdmin(IPolicyServerHandle server)
 {
     private static readonly TimeSpan s_deferred = TimeSpan.FromSeconds(2);
 
-    private readonly IReadOnlyList<CounterTableEntry> _tables = CounterCatalog.Of(model);
+    private volatile Known? _known;
+
+    // Of the configuration of now; two who ask at once may both make them.
+    private IReadOnlyList<CounterTableEntry> Tables
+    {
+        get
+        {
+            var (model, known) = (server.Model, _known);
+            if (known?.Model != model)
+            {
+                _known = known = new Known(model, CounterCatalog.Of(model));
+            }
+
+            return known.Tables;
+        }
+    }
 
     /// <exception cref="AdminException">The server is still starting.</exception>
     public Task<CounterOperations> CountersAsync() => server.PartAsync(static server => server.Counters);
 
-    public ICounterStore Store(string connection) => model.CounterStores[connection];
+    public ICounterStore Store(string connection) => server.Model.CounterStores[connection];
 
     /// <summary>The table of a name, or of an attribute that plugins count by.</summary>
     /// <exception cref="AdminException">There is none, or several connections have one.</exception>
     public CounterTableEntry Table(string name, string? connection)
     {
-        if (_tables.Count == 0)
+        var tables = Tables;
+        if (tables.Count == 0)
         {
             throw new AdminException(AdminError.NotFound, "no plugin in this server's configuration counts, so there is no counter table");
         }
 
-        var found = _tables.Where(table => table.Table == name).ToList();
+        var found = tables.Where(table => table.Table == name).ToList();
         if (found.Count == 0)
         {
-            found = [.. _tables.Where(table => table.Attributes.Contains(name))];
+            found = [.. tables.Where(table => table.Attributes.Contains(name))];
         }
 
         if (found.Count == 0)
         {
-            var known = _tables.SelectMany(table => table.Attributes.Append(table.Table)).Distinct();
+            var known = tables.SelectMany(table => table.Attributes.Append(table.Table)).Distinct();
             var hint = OptionNames.DidYouMean(name, known);
             throw new AdminException(
                 AdminError.NotFound,
-                $"there is no counter table \"{name}\"{(hint.Length > 0 ? hint : ".")} Known tables: {Names(_tables)}");
+                $"there is no counter table \"{name}\"{(hint.Length > 0 ? hint : ".")} Known tables: {Names(tables)}");
         }
 
         var chosen = connection is null ? found : [.. found.Where(table => table.Connection == connection)];
@@ -66,7 +82,7 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
     /// <exception cref="AdminException">There is none such.</exception>
     public IReadOnlyList<ChosenWindow> Windows(CounterTableEntry table, string? window)
     {
-        var now = model.Chains.Clock.GetLocalNow();
+        var now = server.Model.Chains.Clock.GetLocalNow();
         if (window is null)
         {
             return table.Windows.Count > 0
@@ -141,6 +157,8 @@ internal sealed class CounterAdmin(PolicyServerModel model, IPolicyServerHandle 
         var several = tables.Select(table => table.Connection).Distinct().Count() > 1;
         return string.Join(", ", tables.Select(table => several ? $"{table.Table} (--db {table.Connection})" : table.Table));
     }
+
+    private sealed record Known(PolicyServerModel Model, IReadOnlyList<CounterTableEntry> Tables);
 }
 
 /// <summary>A window that an operator means.</summary>

@@ -5,12 +5,12 @@ using Policyd.Plugins.Sources;
 namespace Policyd.Server.Admin.Cron;
 
 /// <summary>The cron scheduler of the running server, and what to tell when there is none or it does not answer.</summary>
-internal sealed class CronAdmin(IPolicyServerHandle server, Engine.Model.PolicyServerModel model)
+internal sealed class CronAdmin(IPolicyServerHandle server)
 {
     /// <exception cref="AdminException">The server has no scheduler, is still starting, or its ledger's database is away.</exception>
     public async Task<T> AskAsync<T>(Func<CronScheduler, Task<T>> question)
     {
-        if (!model.Cron.Runs)
+        if (!server.Model.Cron.Runs)
         {
             throw new AdminException(
                 AdminError.NotFound, "periodic tasks are disabled in the server's configuration (cron { enabled = off })");
@@ -25,8 +25,8 @@ internal sealed class CronAdmin(IPolicyServerHandle server, Engine.Model.PolicyS
         {
             throw new AdminException(
                 AdminError.Unavailable,
-                $"{Waited.TimedOut(TimeProvider.System, since)}: the task is still running, or the database of connection {model.Cron.Db}, "
-                    + $"which holds the ledger, is unavailable");
+                $"{Waited.TimedOut(TimeProvider.System, since)}: the task is still running, or the database of connection "
+                    + $"{server.Model.Cron.Db}, which holds the ledger, is unavailable");
         }
     }
 }

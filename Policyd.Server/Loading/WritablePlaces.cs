@@ -4,7 +4,7 @@ using Policyd.Counting.Spool;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Model;
 
-namespace Policyd.Server.Commands;
+namespace Policyd.Server.Loading;
 
 /// <summary>
 /// Files that the server is to write and that the user of this process cannot: the log, the pid file, and databases of SQLite that hold

@@ -6,7 +6,7 @@ using Policyd.Configuration;
 using Policyd.Configuration.Tree;
 using Policyd.Server.ExitCodes;
 
-namespace Policyd.Server.Commands;
+namespace Policyd.Server.Loading;
 
 internal static class ConfigurationSearch
 {

@@ -2,7 +2,7 @@ using Policyd.Configuration.Tree;
 using Policyd.Engine.Clustering;
 using Policyd.Engine.Model;
 
-namespace Policyd.Server.Commands;
+namespace Policyd.Server.Loading;
 
 /// <summary>
 /// What the files of <c>cluster { tls { } }</c> hold, judged as the other nodes judge it. A certificate that has expired is a warning: the

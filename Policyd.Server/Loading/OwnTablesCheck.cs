@@ -3,7 +3,7 @@ using Policyd.Backends.Schema;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
 
-namespace Policyd.Server.Commands;
+namespace Policyd.Server.Loading;
 
 /// <summary>
 /// The server's own tables on the connections of a configuration: what a start would change there. Tables that a newer server has changed

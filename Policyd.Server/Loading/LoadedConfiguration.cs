@@ -9,7 +9,7 @@ using Policyd.Engine.Model;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 
-namespace Policyd.Server.Commands;
+namespace Policyd.Server.Loading;
 
 internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
 {

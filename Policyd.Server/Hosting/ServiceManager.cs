@@ -1,0 +1,28 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Hosting.Systemd;
+
+namespace Policyd.Server.Hosting;
+
+/// <summary>
+/// What the service manager is told of the server (sd_notify(3)). It goes by the variable NOTIFY_SOCKET: AddSystemd would look at the
+/// parent's name, which differs in containers. Without a service manager nothing is told.
+/// </summary>
+internal sealed class ServiceManager
+{
+    private readonly SystemdNotifier _systemd = new();
+
+    /// <summary>The server answers mail.</summary>
+    /// <param name="status">A line for <c>systemctl status</c>.</param>
+    public void Ready(string status) => _systemd.Notify(new ServiceState($"READY=1\nSTATUS={status}"));
+
+    /// <summary>It stops.</summary>
+    public void Stopping() => _systemd.Notify(ServiceState.Stopping);
+
+    /// <summary>It reads its configuration anew; <see cref="Ready"/> ends that, whatever came of it.</summary>
+    public void Reloading()
+    {
+        // systemd takes the time of the monotonic clock, which .NET's stopwatch reads.
+        var microseconds = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000);
+        _systemd.Notify(new ServiceState($"RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+    }
+}

@@ -1,0 +1,167 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Actors.Connections;
+using Policyd.Actors.Server;
+using Policyd.Configuration.Tree;
+using Policyd.Engine.Building;
+using Policyd.Engine.Model;
+using Policyd.Server.ExitCodes;
+using Policyd.Server.Loading;
+using Policyd.Server.Logging;
+
+namespace Policyd.Server.Reloading;
+
+/// <summary>
+/// Reads the configuration of the running server anew, holds it against the machine as a start would, and has the server take it over. One
+/// at a time; who comes meanwhile waits. A configuration with an error changes nothing.
+/// </summary>
+/// <param name="started">The configuration that the server was started with.</param>
+/// <param name="server">The running server.</param>
+/// <param name="log">The log, whose level a reload may change.</param>
+/// <param name="level">The level of the command line, which overrides the configuration's; null: none was given.</param>
+internal sealed partial class Reloader(LoadedConfiguration started, IPolicyServerHandle server, PolicydLog log, int? level) : IDisposable
+{
+    private readonly SemaphoreSlim _one = new(1);
+    private readonly ILogger _logger = log.CreateLogger("policyd");
+    private readonly PolicyServerModel _started = server.Model;
+    private ConfigObject _root = started.Document.Root;
+
+    /// <summary>The file that is read.</summary>
+    public string Path { get; } = System.IO.Path.GetFullPath(started.Path);
+
+    /// <summary>Told when a reload begins, and when it has ended.</summary>
+    public event Action<bool>? Reloading;
+
+    /// <summary>Reads the configuration, and unless <paramref name="dryRun"/> takes it over.</summary>
+    /// <param name="dryRun">Only tell what would change.</param>
+    /// <param name="ct">Ends the wait for another reload, and for databases that do not answer.</param>
+    public async Task<ReloadReport> ReloadAsync(bool dryRun, CancellationToken ct)
+    {
+        await _one.WaitAsync(ct);
+        try
+        {
+            Reloading?.Invoke(true);
+            var report = await ReadAsync(dryRun, ct);
+            Tell(report, dryRun);
+            return report;
+        }
+        finally
+        {
+            Reloading?.Invoke(false);
+            _one.Release();
+        }
+    }
+
+    public void Dispose() => _one.Dispose();
+
+    private async Task<ReloadReport> ReadAsync(bool dryRun, CancellationToken ct)
+    {
+        LoadedConfiguration configuration;
+        try
+        {
+            configuration = LoadedConfiguration.Read(Path);
+        }
+        catch (CommandException unreadable)
+        {
+            return new ReloadReport(false, [unreadable.Message], [], []);
+        }
+
+        var (document, now) = (configuration.Document, server.Model);
+        var next = document.Diagnostics.HasErrors
+            ? null
+            : ModelBuilder.Build(document, new ModelEnvironment { LoggerFactory = log, Former = now });
+        if (next is null)
+        {
+            return Refused(document);
+        }
+
+        var isTaken = false;
+        try
+        {
+            FixedOptions.Check(_started, now, _root, next, document);
+            CheckOpenFiles(next, document);
+            await StartChecks.AddToAsync(configuration, next, ct);
+            if (document.Diagnostics.HasErrors)
+            {
+                return Refused(document);
+            }
+
+            var changes = OptionDifference.Between(EffectiveOptions.Of(now, _root), EffectiveOptions.Of(next, document.Root));
+            if (!dryRun)
+            {
+                isTaken = true;
+                await server.ReloadAsync(next);
+                _root = document.Root;
+                log.Level = (LogSeverity)(level ?? next.Options.LogLevel);
+            }
+
+            return new ReloadReport(!dryRun, [], Lines(document, Severity.Warning), changes);
+        }
+        catch (ReloadException refused)
+        {
+            var section = (ConfigObject)document.Root["policyd"]!;
+            document.Diagnostics.Error(section.PositionOf(refused.Option.Split('.')[0]), $"{refused.Option}: {refused.Message}");
+            return Refused(document);
+        }
+        finally
+        {
+            if (!isTaken)
+            {
+                await next.EndUnusedAsync();
+                await next.EndAllButAsync(now, []);
+            }
+        }
+    }
+
+    private static void CheckOpenFiles(PolicyServerModel next, ConfigDocument document)
+    {
+        if (OpenFiles.Limit() < OpenFiles.NeededBy(next))
+        {
+            document.Diagnostics.Error(
+                document.Root.Position,
+                $"the limit of open files is {OpenFiles.Limit()}, but this configuration needs {OpenFiles.NeededBy(next)} and one more for "
+                    + "each connection");
+        }
+    }
+
+    private static ReloadReport Refused(ConfigDocument document) =>
+        new(false, Lines(document, Severity.Error), Lines(document, Severity.Warning), []);
+
+    private static List<string> Lines(ConfigDocument document, Severity severity) =>
+        [.. document.Diagnostics.All.Where(one => one.Severity == severity).Select(static one => one.ToString())];
+
+    private void Tell(ReloadReport report, bool dryRun)
+    {
+        if (dryRun)
+        {
+            return;
+        }
+
+        foreach (var error in report.Errors)
+        {
+            Wrong(_logger, LogLevel.Error, error);
+        }
+
+        foreach (var warning in report.Warnings)
+        {
+            Wrong(_logger, LogLevel.Warning, warning);
+        }
+
+        if (report.Applied)
+        {
+            Reloaded(_logger, Path, report.Changes.Count);
+        }
+        else
+        {
+            NotReloaded(_logger, Path);
+        }
+    }
+
+    [LoggerMessage(EventId = 92, Message = "{Diagnostic}")]
+    private static partial void Wrong(ILogger logger, LogLevel level, string diagnostic);
+
+    [LoggerMessage(EventId = 93, Level = LogLevel.Information, Message = "reloaded {Path}; lines of difference: {Changes}")]
+    private static partial void Reloaded(ILogger logger, string path, int changes);
+
+    [LoggerMessage(EventId = 94, Level = LogLevel.Error, Message = "not reloaded: {Path} has errors; the server goes on as before")]
+    private static partial void NotReloaded(ILogger logger, string path);
+}
