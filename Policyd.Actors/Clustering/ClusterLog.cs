@@ -42,4 +42,10 @@ internal static partial class ClusterLog
         Level = LogLevel.Warning,
         Message = "cluster: the lives of this node before this one were short; it looks for the others in {Seconds:0.#} s")]
     public static partial void Pauses(ILogger logger, double seconds);
+
+    [LoggerMessage(EventId = 177, Level = LogLevel.Warning, Message = "cluster: {Member} is not reached")]
+    public static partial void IsNotReached(ILogger logger, string member);
+
+    [LoggerMessage(EventId = 178, Level = LogLevel.Information, Message = "cluster: {Member} is reached again")]
+    public static partial void IsReachedAgain(ILogger logger, string member);
 }

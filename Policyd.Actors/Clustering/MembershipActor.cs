@@ -205,16 +205,33 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
 
     private void OnReachability(ClusterEvent.ReachabilityEvent changed)
     {
-        if (changed is ClusterEvent.UnreachableMember)
+        var node = changed.Member.UniqueAddress;
+        var isReached = changed is not ClusterEvent.UnreachableMember;
+        if (isReached ? _unreachable.Remove(node) : _unreachable.Add(node))
         {
-            _unreachable.Add(changed.Member.UniqueAddress);
-        }
-        else
-        {
-            _unreachable.Remove(changed.Member.UniqueAddress);
+            Tell(changed.Member, isReached);
         }
 
         Count();
+    }
+
+    // Of one that leaves, or was declared down, something else is told.
+    private void Tell(Member member, bool isReached)
+    {
+        if (member.Status != MemberStatus.Up)
+        {
+            return;
+        }
+
+        var name = MemberName.Of(member.UniqueAddress);
+        if (isReached)
+        {
+            ClusterLog.IsReachedAgain(_logger, name);
+        }
+        else
+        {
+            ClusterLog.IsNotReached(_logger, name);
+        }
     }
 
     private void Count() => _membership.OnReachability(_members.Count, _unreachable.Count(_members.Contains));

@@ -13,6 +13,9 @@ namespace Policyd.Actors.Hosting;
 /// </summary>
 internal sealed class AkkaLog : LoggerFactoryLogger
 {
+    // Akka's remoting writes these under no type of its own.
+    private static readonly string[] s_ofConnections = ["AssociationError ", "Association to ", "Tried to associate with unreachable "];
+
     private readonly ILogger _logger =
         Context.System.Settings.Setup.Get<LoggerFactorySetup>().Value.LoggerFactory.CreateLogger("Policyd.Akka");
 
@@ -20,11 +23,12 @@ internal sealed class AkkaLog : LoggerFactoryLogger
 
     protected override void Log(AkkaEvent.LogEvent log, ActorPath path)
     {
-        var isAkkas = log.LogClass?.Namespace is { } name && (name == "Akka" || name.StartsWith("Akka.", StringComparison.Ordinal));
+        var space = log.LogClass?.Namespace ?? string.Empty;
+        var isAkkas = IsIn("Akka", space);
         var level = log.LogLevel() switch
         {
+            _ when _nodesAreTold && IsOfOtherNodes(log, space) => LogLevel.Trace,
             AkkaEvent.LogLevel.ErrorLevel => LogLevel.Error,
-            AkkaEvent.LogLevel.WarningLevel when _nodesAreTold && IsOfUnreachableNode(log) => LogLevel.Trace,
             AkkaEvent.LogLevel.WarningLevel => LogLevel.Warning,
             AkkaEvent.LogLevel.InfoLevel => isAkkas ? LogLevel.Trace : LogLevel.Information,
             _ => LogLevel.Trace,
@@ -36,9 +40,28 @@ internal sealed class AkkaLog : LoggerFactoryLogger
         }
     }
 
-    // Akka repeats it at each attempt; our transport has told it, and why, once in a while.
-    private static bool IsOfUnreachableNode(AkkaEvent.LogEvent log) =>
-        log.LogClass?.FullName == "Akka.Remote.EndpointManager"
-            && log.Message is AkkaEvent.LogMessage { Format: var format }
-            && format.StartsWith("Tried to associate with unreachable", StringComparison.Ordinal);
+    // That a node is not reached, looks for its coordinator or was removed: Akka repeats it several times a second, in part with stack
+    // traces. Our own lines tell it once. What is left are errors, messages that cannot be read, and heartbeats that are late.
+    private static bool IsOfOtherNodes(AkkaEvent.LogEvent log, string space)
+    {
+        if (log.Cause?.GetType().Namespace == "Akka.Remote")
+        {
+            return true;
+        }
+
+        var level = log.LogLevel();
+        if (level < AkkaEvent.LogLevel.WarningLevel || !IsIn("Akka", space))
+        {
+            return false;
+        }
+
+        var text = $"{log.Message}";
+        return s_ofConnections.Any(start => text.StartsWith(start, StringComparison.Ordinal))
+            || (level == AkkaEvent.LogLevel.WarningLevel && (IsIn("Akka.Remote", space) || IsIn("Akka.Cluster", space))
+                && !text.StartsWith("Deserialization failed", StringComparison.Ordinal)
+                && !text.Contains("heartbeat", StringComparison.Ordinal));
+    }
+
+    private static bool IsIn(string root, string space) =>
+        space.StartsWith(root, StringComparison.Ordinal) && (space.Length == root.Length || space[root.Length] == '.');
 }

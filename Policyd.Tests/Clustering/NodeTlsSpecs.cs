@@ -98,6 +98,17 @@ public sealed class NodeTlsSpecs : IDisposable
     }
 
     [Fact]
+    public async Task Node_that_has_gone_is_told_by_one_line_and_without_a_stack_trace()
+    {
+        await using var a = await NodeUnderTest.StartAsync(tls: null);
+        await using var b = await NodeUnderTest.StartAsync(tls: null);
+        Assert.True(await a.ReachesAsync(b));
+        await b.System.Terminate();
+        await a.FailsToReachAsync(b, $"cluster: no connection to node 127.0.0.1:{b.Port}: ");
+        Assert.Single(a.Log.Lines, static line => line.Level >= LogLevel.Warning);
+    }
+
+    [Fact]
     public async Task Renewed_files_are_used_for_new_connections_and_halves_of_them_are_not()
     {
         var tls = Tls(_authority.Issue(["mx1.example.org"]));
