@@ -144,9 +144,6 @@ public sealed record CounterSettings
     /// <summary>How many keys may be in memory before those that nobody asks for lose their place sooner; about 1 KB each.</summary>
     public int OwnersAtEase { get; init; } = 100_000;
 
-    /// <summary>How long an answer of a key's owner is waited for at the most; a plugin's own deadline may be shorter.</summary>
-    public TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(15);
-
     /// <summary>How many partitions a cluster has.</summary>
     public int Shards { get; init; } = 64;
 

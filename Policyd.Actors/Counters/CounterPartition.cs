@@ -3,9 +3,12 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Actors.Counters;
 
 /// <summary>Which partition of a cluster a key belongs to: the same on every node, of every version.</summary>
-internal static class CounterPartition
+public static class CounterPartition
 {
     /// <summary>The partition of a key.</summary>
+    /// <param name="key">The key, as its table holds it.</param>
+    /// <param name="partitions">How many there are.</param>
+    /// <returns>Its number, from 0.</returns>
     public static int Of(CounterKey key, int partitions)
     {
         var hash = Fnv1a.Add(Fnv1a.Add(Fnv1a.Add(Fnv1a.Start, key.Connection), key.Table), key.Key);

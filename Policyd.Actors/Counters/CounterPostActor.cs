@@ -8,8 +8,8 @@ using static Policyd.Actors.Counters.CounterPostProtocol;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The way between the nodes of a cluster, one on each: sends what is asked here to the owners on other nodes, one message for each node,
-/// and has what comes from there done by the owners here. Where a partition lives it asks Cluster Sharding once. What is not answered is
+/// The way between the nodes of a cluster, one on each: sends what is asked here to the owners on other nodes, in one message for each node
+/// and for all that waits in its mailbox, and has what comes from there done by the owners here. What is not answered is
 /// asked again under the same number, which is safe: a reservation is kept under its mail, an add under its request's id. An operator's set
 /// is the one thing that is not: it is sent once. A question ends with its asker's
 /// patience; an add is asked until it is acknowledged.
@@ -22,10 +22,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     public const int MostPending = 200_000;
 
     private readonly CounterNode _node;
-    private readonly ICounters _here;
-    private readonly IActorRef _region;
+    private readonly FarQuestions _questions;
+    private readonly OtherNodes _others;
     private readonly Dictionary<ulong, PendingOperation> _pending = [];
-    private readonly Dictionary<int, Place> _places = [];
     private readonly ILogger _logger;
     private readonly LogThrottle _damaged = new(TimeProvider.System);
     private readonly LogThrottle _givenUp = new(TimeProvider.System);
@@ -33,8 +32,11 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private ulong _number;
     private ulong _oldest;
 
-    private CounterPostActor(CounterNode node, IActorRef region, ILogger logger) =>
-        (_node, _region, _logger, _here, _outboxes) = (node, region, logger, new Here(node), new Outboxes(node, Self, logger));
+    private CounterPostActor(CounterNode node, IActorRef region, ILogger logger)
+    {
+        (_node, _logger, _outboxes) = (node, logger, new Outboxes(node, Self, logger));
+        (_questions, _others) = (new FarQuestions(node, Context), new OtherNodes(node, region, Self));
+    }
 
     public ITimerScheduler Timers { get; set; } = null!;
 
@@ -66,8 +68,8 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             case Ask ask:
                 OnAsk(ask);
                 break;
-            case Done done:
-                done.Asker.Tell(new Answers(CounterWire.Write(done.Answers)), Self);
+            case SendGathered:
+                _others.SendGathered();
                 break;
             case Answers answers:
                 OnAnswers(answers);
@@ -96,18 +98,16 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
 
     private void Post(List<CounterOperation> operations)
     {
-        var numbers = new List<ulong>(operations.Count);
+        var now = _node.Steady.Now;
         foreach (var operation in operations)
         {
             // A partition that moves tells what it cannot take any more here, also what came from afar: then its asker asks again.
-            if (_node.TryTellHere(operation.Key, operation))
+            if (!_node.TryTellHere(operation.Key, operation))
             {
-                continue;
+                var pending = new PendingOperation(operation, CounterPartition.Of(operation.Key, _node.Settings.Shards), now);
+                _pending.Add(++_number, pending);
+                Send(_number, pending, now);
             }
-
-            numbers.Add(++_number);
-            var partition = CounterPartition.Of(operation.Key, _node.Settings.Shards);
-            _pending.Add(_number, new PendingOperation(operation, partition, _node.Steady.Now));
         }
 
         while (_pending.Count > MostPending)
@@ -115,7 +115,6 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             ForgetOldest();
         }
 
-        Send(numbers);
         if (_pending.Count > 0 && !Timers.IsTimerActive(AskAgain.Instance))
         {
             Timers.StartPeriodicTimer(AskAgain.Instance, AskAgain.Instance, _node.Settings.AskAgainAfter / 2);
@@ -123,144 +122,62 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     }
 
     /// <summary>Once more, at the place where the partition is by now.</summary>
-    private void SendAgain(List<ulong> numbers)
+    private void SendAgain(ulong number, PendingOperation pending, DateTimeOffset now)
     {
-        var elsewhere = new List<ulong>(numbers.Count);
-        foreach (var number in numbers)
+        if (!pending.MayBeSent)
         {
-            var pending = _pending[number];
-            if (!pending.MayBeSent)
-            {
-                continue;
-            }
-
-            if (_node.TryTellHere(pending.Operation.Key, pending.Operation))
-            {
-                _pending.Remove(number);
-            }
-            else
-            {
-                elsewhere.Add(number);
-            }
+            return;
         }
 
-        Send(elsewhere);
-    }
-
-    /// <summary>One message to each node; those whose node is not known wait until it is.</summary>
-    private void Send(List<ulong> numbers)
-    {
-        var byNode = new Dictionary<IActorRef, List<(ulong Number, CounterOperation Operation)>>();
-        foreach (var number in numbers)
+        if (_node.TryTellHere(pending.Operation.Key, pending.Operation))
         {
-            var pending = _pending[number];
-            pending.SentAt = _node.Steady.Now;
-            if (PlaceOf(pending.Partition) is { } post)
-            {
-                if (!byNode.TryGetValue(post, out var batch))
-                {
-                    byNode.Add(post, batch = []);
-                }
-
-                pending.WasSent = true;
-                batch.Add((number, pending.Operation));
-            }
+            _pending.Remove(number);
         }
-
-        foreach (var (post, batch) in byNode)
+        else
         {
-            foreach (var part in batch.Chunk(CounterWire.MostOperations))
-            {
-                post.Tell(new Ask(CounterWire.Write(part)), Self);
-            }
+            Send(number, pending, now);
         }
     }
 
-    private IActorRef? PlaceOf(int partition)
+    // The message goes out behind what waits in the mailbox already, so that it carries that as well.
+    private void Send(ulong number, PendingOperation pending, DateTimeOffset now)
     {
-        if (!_places.TryGetValue(partition, out var place))
+        var hadGathered = _others.HasGathered;
+        _others.Add(number, pending, now);
+        if (!hadGathered && _others.HasGathered)
         {
-            _places.Add(partition, place = new Place());
+            Self.Tell(SendGathered.Instance, ActorRefs.NoSender);
         }
-
-        if (place.Post is null && _node.Steady.Now - place.AskedAt >= _node.Settings.AskAgainAfter)
-        {
-            place.AskedAt = _node.Steady.Now;
-            _region.Tell(new FindPartition(partition), Self);
-        }
-
-        return place.Post;
     }
 
     private void OnPartitionHere(int partition)
     {
-        if (!_places.TryGetValue(partition, out var place))
+        // Where it is on this node, its entry in the node's table is found first.
+        if (!_others.TryEnter(partition, Sender.Equals(Self) ? null : Sender))
         {
             return;   // nobody has asked for it
         }
 
-        // Where it is on this node, its entry in the node's table is found first.
-        place.Post = Sender.Equals(Self) ? null : Sender;
-        SendAgain([.. _pending.Where(one => one.Value.Partition == partition).Select(static one => one.Key)]);
+        var now = _node.Steady.Now;
+        foreach (var (number, pending) in _pending)
+        {
+            if (pending.Partition == partition)
+            {
+                SendAgain(number, pending, now);
+            }
+        }
     }
 
     private void OnAsk(Ask ask)
     {
-        var asker = Sender;
-        List<(ulong Number, CounterOperation Operation)> operations;
         try
         {
-            operations = CounterWire.ReadOperations(ask.Bytes);
+            _questions.Ask(Sender, CounterWire.ReadOperations(ask.Bytes));
         }
         catch (InvalidDataException damaged)
         {
             Damaged(damaged);
-            return;
         }
-
-        DoAsync(operations).PipeTo(Self, success: answers => new Done(asker, answers));
-    }
-
-    private async Task<IReadOnlyList<WireAnswer>> DoAsync(List<(ulong Number, CounterOperation Operation)> operations)
-    {
-        using var timeout = new CancellationTokenSource(_node.Settings.AskTimeout);
-        var phase = new CounterPhase();
-        var answers = new List<WireAnswer>(operations.Count);
-        foreach (var (number, operation) in operations)
-        {
-            if (_node.Partitions.Of(operation.Key, _node.Settings.Shards) is null)
-            {
-                answers.Add(new WireAnswer(number, WireAnswerKind.NotHere, default));
-            }
-            else
-            {
-                phase.Put(operation);
-            }
-        }
-
-        await phase.RunAsync(_here, timeout.Token).ConfigureAwait(false);
-        foreach (var (number, operation) in operations)
-        {
-            // What has not been answered here is asked again there.
-            if (operation.Phase is not null && operation.IsAnswered)
-            {
-                answers.Add(AnswerOf(number, operation));
-            }
-        }
-
-        return answers;
-    }
-
-    private static WireAnswer AnswerOf(ulong number, CounterOperation operation)
-    {
-        var answer = new WireAnswer(number, WireAnswerKind.Answer, operation.Answer);
-        return operation switch
-        {
-            ReserveOperation reserve => answer with { Life = reserve.Life },
-            InspectOperation inspect => answer with { Other = inspect.Reserved, Mails = inspect.Mails },
-            SetSumsOperation set => answer with { Other = set.Before },
-            _ => answer,
-        };
     }
 
     private void OnAnswers(Answers message)
@@ -286,7 +203,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             if (answer.Kind == WireAnswerKind.NotHere)
             {
                 pending.WasSent = false;
-                ForgetPlace(pending.Partition, Sender);
+                _others.Forget(pending.Partition, Sender);
                 continue;
             }
 
@@ -322,7 +239,6 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private void OnAskAgain()
     {
         var now = _node.Steady.Now;
-        var again = new List<ulong>();
         foreach (var (number, pending) in _pending)
         {
             if (pending.Operation is not AddOperation && !pending.Operation.IsOpen)
@@ -332,24 +248,15 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             else if (now - pending.SentAt >= _node.Settings.AskAgainAfter)
             {
                 // Its node may be gone: where the partition is now is asked anew.
-                ForgetPlace(pending.Partition, null);
-                again.Add(number);
+                _others.Forget(pending.Partition, null);
+                SendAgain(number, pending, now);
             }
         }
 
-        SendAgain(again);
         _outboxes.Fill(_pending.Values.Where(one => now - one.Since >= _node.Settings.KeepAfter));
         if (_pending.Count == 0)
         {
             Timers.Cancel(AskAgain.Instance);
-        }
-    }
-
-    private void ForgetPlace(int partition, IActorRef? ifIt)
-    {
-        if (_places.TryGetValue(partition, out var place) && (ifIt is null || ifIt.Equals(place.Post)))
-        {
-            place.Post = null;
         }
     }
 
@@ -378,7 +285,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private void OnRelease(CounterProtocol.Release release)
     {
         if (!_node.TryTellHere(release.Key, release)
-            && PlaceOf(CounterPartition.Of(release.Key, _node.Settings.Shards)) is { } post)
+            && _others.PostOf(CounterPartition.Of(release.Key, _node.Settings.Shards)) is { } post)
         {
             post.Tell(new Release(CounterWire.Write(release.Key, release.Mail, release.Window)), Self);
         }
@@ -409,31 +316,10 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
     }
 
-    /// <summary>The owners on this node, and no others: what comes from afar is not sent on.</summary>
-    private sealed class Here(CounterNode node) : ICounters
+    private sealed class SendGathered : INoSerializationVerificationNeeded
     {
-        public void Send(CounterPhase phase)
-        {
-            foreach (var operation in phase)
-            {
-                node.TryTellHere(operation.Key, operation);
-            }
-        }
-
-        public void Release(CounterKey key, MailId mail, CounterWindow? window = null) =>
-            node.TryTellHere(key, new CounterProtocol.Release(key, mail, window));
-
-        public bool KnowsFormerIds(string connection) => node.KnowsFormerIds(connection);
+        public static readonly SendGathered Instance = new();
     }
-
-    private sealed class Place
-    {
-        public IActorRef? Post { get; set; }
-
-        public DateTimeOffset AskedAt { get; set; } = DateTimeOffset.MinValue;
-    }
-
-    private sealed record Done(IActorRef Asker, IReadOnlyList<WireAnswer> Answers) : INoSerializationVerificationNeeded;
 
     private sealed class AskAgain : INoSerializationVerificationNeeded
     {

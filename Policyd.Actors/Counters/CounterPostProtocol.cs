@@ -15,12 +15,12 @@ internal static class CounterPostProtocol
     public sealed record PartitionHere(int Number) : ICounterMessage;
 
     /// <summary>
-    /// Operations of one phase of a request for owners on one node, as <see cref="CounterWire"/> writes them. Sent again until it is
+    /// Operations of any number of requests for owners on one node, as <see cref="WireBatch"/> writes them. Each is asked again until it is
     /// answered.
     /// </summary>
     public sealed record Ask(byte[] Bytes) : ICounterMessage;
 
-    /// <summary>The answers to all operations of an <see cref="Ask"/>.</summary>
+    /// <summary>Answers to operations of one <see cref="Ask"/> or several, to each when it is there.</summary>
     public sealed record Answers(byte[] Bytes) : ICounterMessage;
 
     /// <summary>A mail gives back what it has reserved; no answer.</summary>

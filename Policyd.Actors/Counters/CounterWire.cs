@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Text;
 using Policyd.Counting.Owners;
 using Policyd.Plugins.Counters;
 
@@ -15,27 +13,10 @@ internal static class CounterWire
     /// <summary>The version that this server writes.</summary>
     public const byte Version = 3;
 
-    /// <summary>The most operations in one message: more than any chain has plugins.</summary>
+    /// <summary>The most operations in one message.</summary>
     public const int MostOperations = 4096;
 
-    private const int MostText = 1 << 20;
-
-    /// <summary>Writes operations, each with the number that its answer comes back with.</summary>
-    public static byte[] Write(IReadOnlyList<(ulong Number, CounterOperation Operation)> operations)
-    {
-        var to = new WireWriter();
-        to.Byte(Version);
-        to.Number((ulong)operations.Count);
-        foreach (var (number, operation) in operations)
-        {
-            to.Number(number);
-            Write(to, operation);
-        }
-
-        return to.ToArray();
-    }
-
-    /// <summary>Reads what <see cref="Write(IReadOnlyList{ValueTuple{ulong, CounterOperation}})"/> wrote.</summary>
+    /// <summary>Reads what <see cref="WireBatch"/> wrote.</summary>
     /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
     public static List<(ulong Number, CounterOperation Operation)> ReadOperations(byte[] bytes)
     {
@@ -51,35 +32,7 @@ internal static class CounterWire
         return operations;
     }
 
-    /// <summary>Writes answers.</summary>
-    public static byte[] Write(IReadOnlyList<WireAnswer> answers)
-    {
-        var to = new WireWriter();
-        to.Byte(Version);
-        to.Number((ulong)answers.Count);
-        foreach (var answer in answers)
-        {
-            to.Number(answer.Number);
-            to.Byte((byte)answer.Kind);
-            if (answer.Kind == WireAnswerKind.Answer)
-            {
-                to.Byte((byte)answer.Value.State);
-                to.Byte((byte)answer.Value.Reason);
-                to.Byte((byte)((answer.Value.Yes ? 1 : 0) | (answer.Value.IsNew ? 2 : 0) | (answer.Life != 0 ? 4 : 0)));
-                to.Amounts(answer.Value.Total);
-                to.Amounts(answer.Other);
-                to.Number((ulong)answer.Mails);
-                if (answer.Life != 0)
-                {
-                    to.Life(answer.Life);
-                }
-            }
-        }
-
-        return to.ToArray();
-    }
-
-    /// <summary>Reads what <see cref="Write(IReadOnlyList{WireAnswer})"/> wrote.</summary>
+    /// <summary>Reads what <see cref="WireBatch"/> wrote.</summary>
     /// <exception cref="InvalidDataException">The bytes are damaged, or of a newer version.</exception>
     public static List<WireAnswer> ReadAnswers(byte[] bytes)
     {
@@ -158,16 +111,8 @@ internal static class CounterWire
         return key;
     }
 
-    private static WireReader Begin(byte[] bytes)
-    {
-        var from = new WireReader(bytes);
-        var version = from.Byte(byte.MaxValue);
-        return version == Version
-            ? from
-            : throw new InvalidDataException($"counters of another node are in version {version}, this one knows {Version}");
-    }
-
-    private static void Write(WireWriter to, CounterOperation operation)
+    /// <summary>Writes one operation, without its number.</summary>
+    public static void Write(WireWriter to, CounterOperation operation)
     {
         switch (operation)
         {
@@ -214,6 +159,36 @@ internal static class CounterWire
             default:
                 throw new InvalidOperationException($"{operation.GetType()} does not cross nodes");
         }
+    }
+
+    /// <summary>Writes one answer, without its number.</summary>
+    public static void Write(WireWriter to, in WireAnswer answer)
+    {
+        to.Byte((byte)answer.Kind);
+        if (answer.Kind == WireAnswerKind.NotHere)
+        {
+            return;
+        }
+
+        to.Byte((byte)answer.Value.State);
+        to.Byte((byte)answer.Value.Reason);
+        to.Byte((byte)((answer.Value.Yes ? 1 : 0) | (answer.Value.IsNew ? 2 : 0) | (answer.Life != 0 ? 4 : 0)));
+        to.Amounts(answer.Value.Total);
+        to.Amounts(answer.Other);
+        to.Number((ulong)answer.Mails);
+        if (answer.Life != 0)
+        {
+            to.Life(answer.Life);
+        }
+    }
+
+    private static WireReader Begin(byte[] bytes)
+    {
+        var from = new WireReader(bytes);
+        var version = from.Byte(byte.MaxValue);
+        return version == Version
+            ? from
+            : throw new InvalidDataException($"counters of another node are in version {version}, this one knows {Version}");
     }
 
     private static CounterOperation ReadOne(ref WireReader from)
@@ -293,184 +268,6 @@ internal static class CounterWire
         FindCounted,
         Inspect,
         SetSums,
-    }
-
-    private sealed class WireWriter
-    {
-        private byte[] _bytes = new byte[256];
-        private int _length;
-
-        public byte[] ToArray() => _bytes[.._length];
-
-        public void Byte(byte value) => Room(1)[0] = value;
-
-        public void Number(ulong value)
-        {
-            while (value >= 0x80)
-            {
-                Byte((byte)(value | 0x80));
-                value >>= 7;
-            }
-
-            Byte((byte)value);
-        }
-
-        public void Signed(long value) => Number((ulong)((value << 1) ^ (value >> 63)));
-
-        public void Double(double value) => BinaryPrimitives.WriteDoubleBigEndian(Room(8), value);
-
-        public void Life(ulong value) => BinaryPrimitives.WriteUInt64BigEndian(Room(8), value);
-
-        public void Id(UInt128 value) => BinaryPrimitives.WriteUInt128BigEndian(Room(16), value);
-
-        /// <summary>None, the request's id, or that and the one of version 1.</summary>
-        public void Ids(AddOperation add)
-        {
-            Byte(add.RequestId is null ? (byte)0 : add.FormerId is null ? (byte)1 : (byte)2);
-            if (add.RequestId is { } id)
-            {
-                Id(id);
-                if (add.FormerId is { } former)
-                {
-                    Id(former);
-                }
-            }
-        }
-
-        public void Text(string value)
-        {
-            var count = Encoding.UTF8.GetByteCount(value);
-            Number((ulong)count);
-            Encoding.UTF8.GetBytes(value, Room(count));
-        }
-
-        public void Amounts(CounterAmounts amounts)
-        {
-            Signed(amounts.Count);
-            Signed(amounts.CountRcpt);
-            Signed(amounts.Size);
-            Signed(amounts.SizeRcpt);
-        }
-
-        public void Key(CounterKey key)
-        {
-            Text(key.Connection);
-            Text(key.Table);
-            Text(key.Key);
-        }
-
-        public void KeyAndWindow(CounterOperation operation)
-        {
-            Key(operation.Key);
-            Window(operation.Window);
-        }
-
-        /// <summary>A rolling window is its length and its bucket's start, 0 and a text a calendar one.</summary>
-        public void Window(CounterWindow window)
-        {
-            if (window.Rolling is { } span)
-            {
-                Number((ulong)span.TotalSeconds);
-                Number((ulong)window.BucketBegin);
-            }
-            else
-            {
-                Number(0);
-                Text(window.Time);
-            }
-        }
-
-        private Span<byte> Room(int count)
-        {
-            if (_length + count > _bytes.Length)
-            {
-                Array.Resize(ref _bytes, Math.Max(_bytes.Length * 2, _length + count));
-            }
-
-            _length += count;
-            return _bytes.AsSpan(_length - count, count);
-        }
-    }
-
-    private ref struct WireReader(ReadOnlySpan<byte> bytes)
-    {
-        private ReadOnlySpan<byte> _rest = bytes;
-
-        public readonly void End()
-        {
-            if (!_rest.IsEmpty)
-            {
-                throw new InvalidDataException("bytes stand behind the message");
-            }
-        }
-
-        public byte Byte(byte largest)
-        {
-            var value = Take(1)[0];
-            return value <= largest ? value : throw new InvalidDataException($"{value} is larger than {largest}");
-        }
-
-        public ulong Number()
-        {
-            var value = 0ul;
-            for (var shift = 0; shift < 64; shift += 7)
-            {
-                var part = Take(1)[0];
-                value |= (ulong)(part & 0x7F) << shift;
-                if (part < 0x80)
-                {
-                    return value;
-                }
-            }
-
-            throw new InvalidDataException("a number of more than 64 bits");
-        }
-
-        public int Count(int most)
-        {
-            var count = Number();
-            return count <= (ulong)most ? (int)count : throw new InvalidDataException($"{count} are more than {most}");
-        }
-
-        public double Double() => BinaryPrimitives.ReadDoubleBigEndian(Take(8));
-
-        public ulong Life() => BinaryPrimitives.ReadUInt64BigEndian(Take(8));
-
-        public UInt128 Id() => BinaryPrimitives.ReadUInt128BigEndian(Take(16));
-
-        public MailId Mail() => new(Id());
-
-        public string Text() => Encoding.UTF8.GetString(Take(Count(MostText)));
-
-        public CounterAmounts Amounts() => new(Signed(), Signed(), Signed(), Signed());
-
-        public CounterKey Key() => new(Text(), Text(), Text());
-
-        public CounterWindow Window()
-        {
-            var seconds = Count(int.MaxValue);
-            return seconds == 0
-                ? new CounterWindow(Text())
-                : CounterWindow.OfBucket(TimeSpan.FromSeconds(seconds), Count(int.MaxValue));
-        }
-
-        private long Signed()
-        {
-            var value = Number();
-            return (long)(value >> 1) ^ -(long)(value & 1);
-        }
-
-        private ReadOnlySpan<byte> Take(int count)
-        {
-            if (count > _rest.Length)
-            {
-                throw new InvalidDataException("the message ends too soon");
-            }
-
-            var taken = _rest[..count];
-            _rest = _rest[count..];
-            return taken;
-        }
     }
 }
 

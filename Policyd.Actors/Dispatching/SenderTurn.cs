@@ -18,6 +18,7 @@ internal sealed class SenderTurn
     private static SenderTurn? s_current;
 
     private readonly Queue<IRunnable> _waiting = new();
+    private int _runsLeft;
     private bool _isBegun;
 
     /// <summary>Runs it at the end of the turn of this thread, or on a thread of the pool.</summary>
@@ -34,7 +35,8 @@ internal sealed class SenderTurn
     }
 
     /// <summary>Begins a turn of this thread, unless it is in one. Disposing what is returned runs what waits, and ends the turn.</summary>
-    public static Turn Begin()
+    /// <param name="mostRuns">How many mailboxes it runs; the rest goes to the pool.</param>
+    public static Turn Begin(int mostRuns = MostRuns)
     {
         var current = s_current ??= new SenderTurn();
         if (current._isBegun)
@@ -42,7 +44,7 @@ internal sealed class SenderTurn
             return default;
         }
 
-        current._isBegun = true;
+        (current._isBegun, current._runsLeft) = (true, mostRuns);
         return new Turn(current);
     }
 
@@ -57,7 +59,7 @@ internal sealed class SenderTurn
     {
         try
         {
-            for (var runs = 0; runs < MostRuns && _waiting.TryDequeue(out var run); runs++)
+            for (; _runsLeft > 0 && _waiting.TryDequeue(out var run); _runsLeft--)
             {
                 run.Run();
             }

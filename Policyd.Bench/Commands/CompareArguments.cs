@@ -56,6 +56,11 @@ internal sealed class CompareArguments
         "--many-keys-seconds", "keys: length of the first seconds with them.", Usual.ManyKeysFirst.TotalSeconds, 0.1);
     private readonly Option<int> _owners = LoadArguments.Number(
         "--owners", "owners: keys that are held in memory; the server lets idle ones go after a minute.", Usual.Owners, 2, 1_000_000);
+    private readonly Option<int> _nodes = LoadArguments.Number(
+        "--nodes", "cluster: nodes, on one database; one is asked, another owns the keys.", Usual.Nodes, 2, 16);
+    private readonly Option<int> _pacedRate = LoadArguments.Number(
+        "--paced-rate", "cluster: requests a second of the windows that compare latencies.", Usual.PacedRate, 1, 1_000_000);
+    private readonly Option<bool> _tls = new("--tls") { Description = "cluster: the nodes speak TLS with each other." };
     private readonly Option<DatabaseKind> _database = DatabaseArgument.Create();
     private readonly Option<double> _memorySeconds = LoadArguments.Seconds(
         "--memory-seconds", "memory: the longest time, however many mails that is.", Usual.MemoryLimit.TotalSeconds, 1);
@@ -67,7 +72,7 @@ internal sealed class CompareArguments
     {
         foreach (var option in (Option[])[
             _stages, _rounds, _warmupWindows, _slowSeconds, _idleSeconds, _idleSettling, _starts, _startSeconds, _idleConnections, _mails,
-            _memorySeconds, _manyKeys, _manyKeysFirst, _owners, _database
+            _memorySeconds, _manyKeys, _manyKeysFirst, _owners, _nodes, _pacedRate, _tls, _database
         ])
         {
             command.Options.Add(option);
@@ -100,6 +105,9 @@ internal sealed class CompareArguments
             ManyKeys = result.GetValue(_manyKeys),
             ManyKeysFirst = Time(_manyKeysFirst),
             Owners = result.GetValue(_owners),
+            Nodes = result.GetValue(_nodes),
+            PacedRate = result.GetValue(_pacedRate),
+            Tls = result.GetValue(_tls),
             Database = result.GetValue(_database),
         };
     }

@@ -15,7 +15,7 @@ internal static class CompareCommand
     private static readonly Option<ChainKind> Chain = new("--chain")
     {
         Description = "What a server without a --config runs: plain, or counting, which is two Quotas and an Accounting of client_address "
-            + "and sasl_username. The stages newkeys, keys and owners are for a chain that counts.",
+            + "and sasl_username. The stages newkeys, keys, owners and cluster are for a chain that counts.",
         CustomParser = EnumArgument.Parse<ChainKind>,
         DefaultValueFactory = _ => ChainKind.Plain,
     };

@@ -16,6 +16,9 @@ public static class Chains
     /// <summary>Stands for the options of a connection to a fresh database.</summary>
     public const string Connection = "{connection}";
 
+    /// <summary>What the chain of <see cref="ChainKind.Counting"/> counts by.</summary>
+    public static readonly (string First, string Second) CountedBy = ("client_address", "sasl_username");
+
     // Without the line of each request, whose cost --config measures.
     public const string Plain = """
         policyd {
@@ -46,5 +49,5 @@ public static class Chains
         """;
 
     /// <summary>The text for requests as the load makes them.</summary>
-    public static string Text(ChainKind kind) => kind == ChainKind.Counting ? Counting("client_address", "sasl_username") : Plain;
+    public static string Text(ChainKind kind) => kind == ChainKind.Counting ? Counting(CountedBy.First, CountedBy.Second) : Plain;
 }

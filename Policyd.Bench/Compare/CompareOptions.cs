@@ -49,6 +49,15 @@ public sealed record CompareOptions
     /// <summary>Keys whose owners are weighed.</summary>
     public int Owners { get; init; } = 80_000;
 
+    /// <summary>How many nodes a cluster has.</summary>
+    public int Nodes { get; init; } = 3;
+
+    /// <summary>Requests a second where the latencies of a cluster are compared.</summary>
+    public int PacedRate { get; init; } = 1000;
+
+    /// <summary>Whether they speak TLS with each other.</summary>
+    public bool Tls { get; init; }
+
     /// <summary>The database of a chain that counts.</summary>
     public DatabaseKind Database { get; init; }
 

@@ -29,7 +29,7 @@ public sealed record ComparisonResult(
 /// </summary>
 public static class Comparison
 {
-    private const Stage OfCounters = Stage.NewKeys | Stage.Keys | Stage.Owners;
+    private const Stage OfCounters = Stage.NewKeys | Stage.Keys | Stage.Owners | Stage.Cluster;
 
     /// <param name="servers">The servers, ours first.</param>
     /// <param name="directory">Where they keep their files, each in a directory of its own.</param>
@@ -45,7 +45,13 @@ public static class Comparison
         ArgumentNullException.ThrowIfNull(options);
         if ((options.Stages & ~OfCounters) == Stage.None && !servers.Any(server => server.Counts))
         {
-            throw new InvalidOperationException("The stages newkeys, keys and owners are for a chain that counts: --chain counting.");
+            throw new InvalidOperationException(
+                "The stages newkeys, keys, owners and cluster are for a chain that counts: --chain counting.");
+        }
+
+        if (options.Stages == Stage.Cluster && options.Database == DatabaseKind.Sqlite)
+        {
+            throw new InvalidOperationException("A cluster needs --database postgresql or mariadb: SQLite is one machine's.");
         }
 
         // SQLite has no server to start, so it stands for "none" too.
@@ -62,6 +68,7 @@ public static class Comparison
             (Stage.Memory, MemoryStage.RunAsync),
             (Stage.Keys, KeysStage.RunAsync),
             (Stage.Owners, OwnersStage.RunAsync),
+            (Stage.Cluster, ClusterStage.RunAsync),
         ];
         foreach (var (stages, runAsync) in parts.Where(part => (part.Stages & options.Stages) != 0))
         {

@@ -19,6 +19,12 @@ internal sealed class ComparisonRun(
 
     public CompareOptions Options => options;
 
+    /// <summary>Where servers keep their files.</summary>
+    public string Directory => directory;
+
+    /// <summary>Makes the databases of chains that count.</summary>
+    public IDatabaseServer Databases => databases;
+
     public Figures Figures { get; } = new();
 
     public IReadOnlyList<Warmup> Warmups => _warmups;

@@ -112,9 +112,7 @@ public sealed record ServerList(
         var command = words.Contains(ConfigWord) ? words : [.. words, "serve", "-c", ConfigWord];
         if (text.Contains(Port, StringComparison.Ordinal))
         {
-            var own = TakePort(ports);
-            var filled = text.Replace(Port, FormattableString.Invariant($"{own.Port}"), StringComparison.Ordinal);
-            return new ContenderStart(name, command, own, filled, IsOurs: true);
+            return new ContenderStart(name, command, TakePort(ports), text, IsOurs: true);
         }
 
         // As it is, where it is: an include in it is relative to its directory.

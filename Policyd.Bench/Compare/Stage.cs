@@ -32,4 +32,7 @@ public enum Stage
 
     /// <summary>Memory of the owner of a key.</summary>
     Owners = 256,
+
+    /// <summary>Keys of another node of a cluster beside keys of the node that is asked, and beside a server without a cluster.</summary>
+    Cluster = 512,
 }

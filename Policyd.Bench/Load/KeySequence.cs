@@ -4,9 +4,12 @@ namespace Policyd.Bench.Load;
 internal sealed class KeySequence(LoadOptions options)
 {
     private readonly Random _random = new(options.Seed);
+    private readonly int _count = options.ChosenKeys?.Count ?? options.Keys;
 
     /// <param name="request">The number of the request in the run, from 0.</param>
-    public int Next(long request) => options.KeyOrder == KeyOrder.RoundRobin
-        ? (int)((options.FirstKey + request) % options.Keys)
-        : _random.Next(options.Keys);
+    public int Next(long request)
+    {
+        var index = options.KeyOrder == KeyOrder.RoundRobin ? (int)((options.FirstKey + request) % _count) : _random.Next(_count);
+        return options.ChosenKeys is { } chosen ? chosen[index] : index;
+    }
 }

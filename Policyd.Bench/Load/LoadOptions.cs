@@ -35,6 +35,9 @@ public sealed record LoadOptions
     /// <summary>Number of distinct clients (client_address, sasl_username), at most <see cref="RequestTemplate.MaxKeys"/>.</summary>
     public int Keys { get; init; } = 1000;
 
+    /// <summary>The clients themselves; null takes the first <see cref="Keys"/>.</summary>
+    public IReadOnlyList<int>? ChosenKeys { get; init; }
+
     public KeyOrder KeyOrder { get; init; } = KeyOrder.Uniform;
 
     /// <summary>Where <see cref="KeyOrder.RoundRobin"/> begins.</summary>

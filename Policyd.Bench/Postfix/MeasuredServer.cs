@@ -21,11 +21,11 @@ internal sealed record MeasuredServer(
         ContenderStart start, string directory, IDatabaseServer databases, CancellationToken cancellation)
     {
         var atEnd = start.Endpoint;
-        if (start.Configuration?.Contains(EndPort, StringComparison.Ordinal) == true)
+        if (start.Template?.Contains(EndPort, StringComparison.Ordinal) == true)
         {
             var own = FreePort.Find([((IPEndPoint)start.Endpoint).Port]);
-            var text = start.Configuration.Replace(EndPort, FormattableString.Invariant($"{own.Port}"), StringComparison.Ordinal);
-            (start, atEnd) = (start with { Configuration = text }, own);
+            var text = start.Template.Replace(EndPort, FormattableString.Invariant($"{own.Port}"), StringComparison.Ordinal);
+            (start, atEnd) = (start with { Template = text }, own);
         }
 
         var contender = await Contender.StartAsync(start, directory, databases, cancellation).ConfigureAwait(false);

@@ -40,7 +40,8 @@ public abstract class CounterOperation
     /// <summary>The plugin that it is asked for by another; null once that plugin has taken it.</summary>
     internal object? AskedFor { get; set; }
 
-    internal CounterPhase? Phase { get; set; }
+    /// <summary>Who is told of the answer.</summary>
+    internal IOperationAsker? Asker { get; set; }
 
     internal CounterOperation? Next { get; set; }
 
@@ -77,7 +78,14 @@ public abstract class CounterOperation
         }
     }
 
-    internal virtual void OnAnswered() => Phase?.OneAnswered();
+    internal virtual void OnAnswered() => Asker?.OnAnswered(this);
+}
+
+/// <summary>Waits for the answer to an operation: the phase of a request, or another node.</summary>
+internal interface IOperationAsker
+{
+    /// <summary>The operation is answered; called once, on the thread that has answered it.</summary>
+    void OnAnswered(CounterOperation operation);
 }
 
 /// <summary>The sums of a window, without what other mails have reserved.</summary>

@@ -7,7 +7,7 @@ namespace Policyd.Plugins.Counters;
 /// What a request asks of its counters at one time: operations that go out together and are awaited together, so that two quotas cost one
 /// round trip. Made anew for each phase, sent once.
 /// </summary>
-public sealed class CounterPhase : IValueTaskSource, IThreadPoolWorkItem
+public sealed class CounterPhase : IOperationAsker, IValueTaskSource, IThreadPoolWorkItem
 {
     private ManualResetValueTaskSourceCore<bool> _source;
     private CancellationTokenRegistration _givingUp;
@@ -33,12 +33,12 @@ public sealed class CounterPhase : IValueTaskSource, IThreadPoolWorkItem
         where T : CounterOperation
     {
         ArgumentNullException.ThrowIfNull(operation);
-        if (operation.Phase is not null)
+        if (operation.Asker is not null)
         {
             throw new InvalidOperationException("An operation is in one phase only.");
         }
 
-        operation.Phase = this;
+        operation.Asker = this;
         if (_last is null)
         {
             _first = operation;
@@ -86,7 +86,7 @@ public sealed class CounterPhase : IValueTaskSource, IThreadPoolWorkItem
 
     void IThreadPoolWorkItem.Execute() => _source.SetResult(true);
 
-    internal void OneAnswered()
+    void IOperationAsker.OnAnswered(CounterOperation operation)
     {
         if (Interlocked.Decrement(ref _open) == 0)
         {

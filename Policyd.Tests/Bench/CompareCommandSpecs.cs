@@ -91,6 +91,39 @@ public sealed class CompareCommandSpecs : IDisposable
     }
 
     [Fact]
+    public async Task Cluster_is_asked_for_keys_of_another_node_and_its_sums_are_exact()
+    {
+        Needs.Program("postgres", PostgresCommand.Folders);
+        Needs.Root();
+        var file = Path.Combine(_directory, "result.json");
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync(
+            $"compare --chain counting --database postgresql --stages cluster --tls --json {file} --timeout 60 --expect dunno "
+            + "--connections 4 --keys 20 --seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1 --slow-seconds 1 --paced-rate 20");
+        Assert.True(exit == 0, error + output);
+        using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+        string[] measured =
+        [
+            "own keys: requests/s", "keys of another node: requests/s", "without cluster: requests/s",
+            "another node's / own keys: requests/s", "own keys / without cluster: requests/s",
+            "own keys: p99 ms at 20/s", "keys of another node: p99 ms at 20/s",
+            "keys of another node: CPU µs/request", "keys of another node: CPU µs/request of that node",
+            "own keys: garbage bytes/request", "keys of another node: garbage bytes/request of that node",
+        ];
+        Assert.All(measured, name => Assert.True(Median(json, "cluster: " + name, "policyd") > 0, name));
+        Assert.Equal(
+            ["policyd", "policyd-node1"],
+            json.RootElement.GetProperty("sums").EnumerateArray().Select(one => one.GetProperty("server").GetString()).Order());
+    }
+
+    [Fact]
+    public async Task Cluster_on_SQLite_is_refused()
+    {
+        var (exit, output, error) = await BenchUnderTest.InvokeAsync("compare --chain counting --stages cluster");
+        Assert.Equal((1, string.Empty), (exit, output));
+        Assert.Contains("--database postgresql or mariadb", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Server_that_does_not_start_is_named_with_what_it_printed()
     {
         var (exit, output, error) = await BenchUnderTest.InvokeAsync("compare --stages idle,start --policyd broken=/bin/echo");

@@ -73,13 +73,13 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         for (var index = 0; index < s_operations.Length; index++)
         {
             var (bytes, operation) = s_operations[index];
-            var written = CounterWire.Write([(300, operation)]);
+            var written = WireBytes.Of([(300, operation)]);
             Assert.Equal("03" + "01" + "AC02" + bytes, Convert.ToHexString(written));
             var (number, read) = Assert.Single(CounterWire.ReadOperations(written));
             Assert.Equal(300ul, number);
             Assert.Equal(operation.GetType(), read.GetType());
             Assert.Equal((operation.Key, operation.Window, operation.Mail), (read.Key, read.Window, read.Mail));
-            Assert.Equal("03" + "01" + "AC02" + bytes, Convert.ToHexString(CounterWire.Write([(number, read)])));
+            Assert.Equal("03" + "01" + "AC02" + bytes, Convert.ToHexString(WireBytes.Of([(number, read)])));
         }
     }
 
@@ -97,7 +97,7 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         var admitted = new WireAnswer(9, WireAnswerKind.Answer, CounterAnswer.Known(Amounts)) { Life = 11 };
         var stale = new WireAnswer(10, WireAnswerKind.Answer, CounterAnswer.Stale);
         var moved = new WireAnswer(8, WireAnswerKind.NotHere, default);
-        var written = CounterWire.Write([deferred, moved, admitted, stale]);
+        var written = WireBytes.Of([deferred, moved, admitted, stale]);
         Assert.Equal(
             "03" + "04" + "07" + "00" + "010103" + AmountsBytes + "02000000" + "02" + "08" + "01"
                 + "09" + "00" + "000005" + AmountsBytes + "00000000" + "00" + "000000000000000B"
@@ -121,7 +121,7 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
     [Fact]
     public void Damaged_bytes_and_another_version_are_told_and_nothing_else_happens()
     {
-        var whole = CounterWire.Write([.. s_operations.Select((one, number) => ((ulong)number, one.Operation))]);
+        var whole = WireBytes.Of(s_operations.Select((one, number) => ((ulong)number, one.Operation)));
         for (var length = 0; length < whole.Length; length++)
         {
             Assert.Throws<InvalidDataException>(() => CounterWire.ReadOperations(whole[..length]));
@@ -149,7 +149,7 @@ public sealed class CounterMessageSerializerSpecs : IDisposable
         using var system = Strict();
         ICounterMessage[] messages =
         [
-            new FindPartition(7), new PartitionHere(63), new Ask(CounterWire.Write([(1, s_operations[0].Operation)])),
+            new FindPartition(7), new PartitionHere(63), new Ask(WireBytes.Of([(1, s_operations[0].Operation)])),
             new Answers([3, 0]), new Release(CounterWire.Write(Key, Mail, null)),
             new FindOwner(CounterWire.Write(Key)), new OwnerFound(true)
         ];

@@ -332,7 +332,7 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
     private async Task Start()
     {
         _store = new FaultyCounterStore(_database.CreateCounterStore());
-        var settings = new CounterSettings { AskTimeout = Eventually.Timeout, PassivateAfter = TimeSpan.FromMilliseconds(100) };
+        var settings = new CounterSettings { PassivateAfter = TimeSpan.FromMilliseconds(100) };
         _node = await (_alone
             ? CounterNodeUnderTest.StartAlone(_store, _clock, settings)
             : CounterNodeUnderTest.StartInCluster(_store, clock: _clock, settings: settings));

@@ -114,7 +114,7 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
             new Dictionary<string, ICounterStore> { ["db"] = store },
             [new CounterTableUse("db", "acct_sender", Writes: true)],
             clock ?? TimeProvider.System,
-            settings ?? new CounterSettings { AskTimeout = Eventually.Timeout },
+            settings ?? new CounterSettings(),
             NullLogger.Instance);
         if (AkkaNetwork.IsClustered(system))
         {

@@ -20,24 +20,27 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     private readonly LogCapture _lines = new();
     private readonly Recorder _region;
     private readonly Recorder _other;
+    private readonly CounterNode _node;
     private readonly IActorRef _post;
 
     public CounterPostSpecs()
     {
         (_region, _other) = (new Recorder(_system), new Recorder(_system));
-        var node = new CounterNode(
+        _node = new CounterNode(
             new Dictionary<string, CounterConnection>(),
             new CounterSettings { AskAgainAfter = TimeSpan.FromMilliseconds(40) },
             TimeProvider.System,
             isClustered: true);
-        _post = _system.ActorOf(CounterPostActor.Props(node, _region.Self, _lines.CreateLogger("post")));
+        _post = _system.ActorOf(CounterPostActor.Props(_node, _region.Self, _lines.CreateLogger("post")));
     }
 
-    private IReadOnlyList<ulong> Asked =>
-        [.. _other.All<Ask>().SelectMany(static ask => CounterWire.ReadOperations(ask.Bytes)).Select(static one => one.Number)];
+    private IReadOnlyList<ulong> Asked => [.. _other.All<Ask>().SelectMany(Numbers)];
 
     private IReadOnlyList<CounterOperation> Operations =>
         [.. _other.All<Ask>().SelectMany(static ask => CounterWire.ReadOperations(ask.Bytes)).Select(static one => one.Operation)];
+
+    private IReadOnlyList<WireAnswer> Answers =>
+        [.. _other.All<Answers>().SelectMany(static answers => CounterWire.ReadAnswers(answers.Bytes))];
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -74,7 +77,7 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     {
         var read = new ReadOperation(Key, Month);
         await AskUntil(read, times: 1);
-        _post.Tell(new Answers(CounterWire.Write([new WireAnswer(Asked[0], WireAnswerKind.NotHere, default)])), _other.Self);
+        _post.Tell(new Answers(WireBytes.Of([new WireAnswer(Asked[0], WireAnswerKind.NotHere, default)])), _other.Self);
         var third = new Recorder(_system);
         await Eventually.Holds("another node to be asked", () =>
         {
@@ -99,7 +102,7 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         await patience.CancelAsync();
         await running;
         var stale = new WireAnswer(Asked[0], WireAnswerKind.Answer, CounterAnswer.Stale);
-        _post.Tell(new Answers(CounterWire.Write([stale])), _other.Self);
+        _post.Tell(new Answers(WireBytes.Of([stale])), _other.Self);
         await Eventually.Holds(
             "it to be sent without its check",
             () => Operations.Any(static one => one is AddOperation { Admission: null, RequestId: not null }));
@@ -135,7 +138,7 @@ public sealed class CounterPostSpecs : IAsyncLifetime
             return Asked.Count > 0;
         });
         var stale = new WireAnswer(Asked[0], WireAnswerKind.Answer, CounterAnswer.Stale);
-        post.Tell(new Answers(CounterWire.Write([stale])), _other.Self);
+        post.Tell(new Answers(WireBytes.Of([stale])), _other.Self);
         await Eventually.Holds("the mail to be refused its count", () => running.IsCompleted);
         Assert.Equal(CounterAnswer.Stale, add.Answer);
         var waiting = await post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel);
@@ -148,9 +151,51 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         var check = new ReserveOperation(Key, Month, CounterMetric.Count, 1, One, MailId.Of("m"));
         await AskUntil(check, times: 1);
         var answer = new WireAnswer(Asked[0], WireAnswerKind.Answer, CounterAnswer.Known(default)) { Life = 77 };
-        _post.Tell(new Answers(CounterWire.Write([answer])), _other.Self);
+        _post.Tell(new Answers(WireBytes.Of([answer])), _other.Self);
         await Eventually.Holds("the answer", () => check.IsAnswered);
         Assert.Equal(77ul, check.Life);
+    }
+
+    [Fact]
+    public async Task What_waits_for_the_post_crosses_in_one_message()
+    {
+        await AskUntil(new ReadOperation(Key, Month), times: 1);
+        ReadOperation[] reads = [.. Enumerable.Range(0, 100).Select(static _ => new ReadOperation(Key, Month))];
+
+        // As it is while the processors are busy with something else.
+        ((IInternalActorRef)_post).Suspend();
+        foreach (var read in reads)
+        {
+            _post.Tell(read, ActorRefs.NoSender);
+        }
+
+        ((IInternalActorRef)_post).Resume();
+        await Eventually.Holds("the other node to be asked", () => Asked.Any(number => number > Asked[0]));
+        Assert.Equal(
+            reads.Length,
+            _other.All<Ask>().Select(ask => Numbers(ask).Count(number => number > Asked[0])).First(static many => many > 0));
+    }
+
+    [Fact]
+    public async Task Operations_that_cross_together_are_answered_each_when_its_answer_is_there()
+    {
+        var owners = new Recorder(_system);
+        _node.Partitions.Enter(Partition, owners.Self);
+        var away = Enumerable.Range(0, 1000).Select(static number => Key with { Key = $"{number}@example.com" })
+            .First(static key => CounterPartition.Of(key, new CounterSettings().Shards) != Partition);
+        _post.Tell(
+            new Ask(WireBytes.Of(
+                [(1, new ReadOperation(Key, Month)), (2, new ReadOperation(away, Month)), (3, new ReadOperation(Key, Month))])),
+            _other.Self);
+        await Eventually.Holds("the owners to be asked", () => owners.All<ReadOperation>().Count == 2);
+        owners.All<ReadOperation>()[1].TryAnswer(CounterAnswer.Known(One));
+        await Eventually.Holds("the answers", () => Answers.Count == 2);
+        Assert.Equal(
+            [new WireAnswer(2, WireAnswerKind.NotHere, default), new WireAnswer(3, WireAnswerKind.Answer, CounterAnswer.Known(One))],
+            Answers);
+        owners.All<ReadOperation>()[0].TryAnswer(CounterAnswer.Known(default));
+        await Eventually.Holds("the last answer", () => Answers.Count == 3);
+        Assert.Equal(1ul, Answers[2].Number);
     }
 
     [Fact]
@@ -210,6 +255,8 @@ public sealed class CounterPostSpecs : IAsyncLifetime
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    private static IEnumerable<ulong> Numbers(Ask ask) => CounterWire.ReadOperations(ask.Bytes).Select(static one => one.Number);
+
     private static int Partition => CounterPartition.Of(Key, new CounterSettings().Shards);
 
     /// <summary>Hands it over, and tells where its partition is, until the other node was asked so often.</summary>
@@ -227,7 +274,7 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     private void Answer(ulong number, CounterAmounts total)
     {
         var answer = new WireAnswer(number, WireAnswerKind.Answer, CounterAnswer.Known(total));
-        _post.Tell(new Answers(CounterWire.Write([answer])), _other.Self);
+        _post.Tell(new Answers(WireBytes.Of([answer])), _other.Self);
     }
 
     private static AddOperation Checked(string mail) => new(Key, Month, One, MailId.Of(mail), 1)

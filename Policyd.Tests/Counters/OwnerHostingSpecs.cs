@@ -241,8 +241,8 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
 
     private static CounterKey Key(string key) => new("db", Table, key);
 
-    private async Task Start(TimeSpan? passivateAfter = null) => _node = await Start(
-        _store, new CounterSettings { AskTimeout = Eventually.Timeout, PassivateAfter = passivateAfter ?? TimeSpan.FromHours(1) });
+    private async Task Start(TimeSpan? passivateAfter = null) =>
+        _node = await Start(_store, new CounterSettings { PassivateAfter = passivateAfter ?? TimeSpan.FromHours(1) });
 
     private Task<Admission> Reserve(string key, string instance, double threshold) =>
         _node.Counters.ReserveAsync(Key(key), Month, CounterMetric.Count, threshold, One, MailId.Of(instance), Cancel).AsTask();

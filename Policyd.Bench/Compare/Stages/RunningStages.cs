@@ -56,19 +56,25 @@ internal static class RunningStages
         round % 2 == 0 ? contenders : contenders.Reverse();
 
     /// <summary>Loads a server until its rate is steady.</summary>
-    public static async Task WarmUpAsync(ComparisonRun run, Contender contender, CancellationToken cancellation)
+    public static Task WarmUpAsync(ComparisonRun run, Contender contender, CancellationToken cancellation) =>
+        WarmUpAsync(run, contender, contender.Name, run.Options.Load, cancellation);
+
+    /// <summary>The same with a load of its own.</summary>
+    /// <param name="name">What the load of this server is told as.</param>
+    public static async Task WarmUpAsync(
+        ComparisonRun run, Contender contender, string name, LoadOptions requests, CancellationToken cancellation)
     {
         var options = run.Options;
         var length = options.Window < LongestWarmupWindow ? options.Window : LongestWarmupWindow;
-        var load = options.Load with { Duration = length, Requests = null, Warmup = TimeSpan.Zero };
+        var load = requests with { Duration = length, Requests = null, Warmup = TimeSpan.Zero };
         var rate = new SteadyRate();
         while (rate.Windows < options.WarmupWindows && !rate.IsSteady)
         {
             var measured = await run.LoadAsync(contender, load, null, cancellation).ConfigureAwait(false);
             rate.Add(measured.RequestsPerSecond);
-            run.Report($"warm-up {rate.Windows,-3} {contender.Name,-10} {measured.RequestsPerSecond,8:0}/s");
+            run.Report($"warm-up {rate.Windows,-3} {name,-10} {measured.RequestsPerSecond,8:0}/s");
         }
 
-        run.Warmed(new Warmup(contender.Name, rate.Windows, rate.IsSteady));
+        run.Warmed(new Warmup(name, rate.Windows, rate.IsSteady));
     }
 }
