@@ -21,10 +21,11 @@ internal sealed class PolicyListener : IDisposable
             | UnixFileMode.OtherRead
             | UnixFileMode.OtherWrite;
 
+    private readonly bool _isInherited;
     private int _disposed;
 
-    private PolicyListener(PolicyEndpoint configured, PolicyEndpoint bound, Socket socket) =>
-        (Configured, Bound, Socket) = (configured, bound, socket);
+    private PolicyListener(PolicyEndpoint configured, PolicyEndpoint bound, Socket socket, bool isInherited) =>
+        (Configured, Bound, Socket, _isInherited) = (configured, bound, socket, isInherited);
 
     /// <summary>As in the configuration: what virtual hosts are chosen by.</summary>
     public PolicyEndpoint Configured { get; }
@@ -50,6 +51,11 @@ internal sealed class PolicyListener : IDisposable
         try
         {
             var address = await endpoint.ResolveAsync(cancellationToken).ConfigureAwait(false);
+            if (InheritedSockets.OfProcess.Find(address) is { } inherited)
+            {
+                return new PolicyListener(endpoint, endpoint, inherited, isInherited: true);
+            }
+
             if (endpoint.IsUnix)
             {
                 await StaleSocketFile.RemoveAsync(endpoint.Path, cancellationToken).ConfigureAwait(false);
@@ -64,7 +70,7 @@ internal sealed class PolicyListener : IDisposable
 
             socket.Listen(backlog);
             var bound = socket.LocalEndPoint is IPEndPoint ip ? PolicyEndpoint.Tcp(endpoint.Host, ip.Port) : endpoint;
-            return new PolicyListener(endpoint, bound, socket);
+            return new PolicyListener(endpoint, bound, socket, isInherited: false);
         }
         catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -82,7 +88,7 @@ internal sealed class PolicyListener : IDisposable
         }
 
         Socket.Dispose();
-        if (Bound.IsUnix)
+        if (Bound.IsUnix && !_isInherited)
         {
             File.Delete(Bound.Path);
         }

@@ -55,6 +55,14 @@ public interface IPolicyServerHandle
     bool IsDraining { get; }
 
     /// <summary>
+    /// Sends a request without plugins on the way of all requests, past the socket. Completes when it is answered: then the server works,
+    /// whatever its databases do.
+    /// </summary>
+    /// <param name="timeout">How long the answer is waited for.</param>
+    /// <exception cref="TimeoutException">There was none.</exception>
+    Task ProbeAsync(TimeSpan timeout);
+
+    /// <summary>
     /// Puts another model in the place of the present one, which was given as its <see cref="ModelEnvironment.Former"/>. No connection is
     /// closed but those of listeners that are gone, and requests that are under way end as they began. Nothing is changed when it fails.
     /// One call at a time.

@@ -53,6 +53,9 @@ internal static partial class PolicydHost
         server(builder.Services);
 
         builder.Services.AddHostedService<UnusedMemory>();
+        var manager = new ServiceManager();
+        builder.Services.AddSingleton(manager);
+        builder.Services.AddHostedService<Watchdog>();
 
         // After the server's own services: hosted services stop in reverse, and the drain comes before the actor system's end.
         builder.Services.AddHostedService<DrainService>();
@@ -69,7 +72,6 @@ internal static partial class PolicydHost
         await StartAsync(host, logger, cancellationToken);
         using var pidFile = pidFilePath is { } path ? await WritePidAsync(host, path) : null;
 
-        var manager = new ServiceManager();
         var handle = host.Services.GetRequiredService<IPolicyServerHandle>();
         using var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(() =>
         {

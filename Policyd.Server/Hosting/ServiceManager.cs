@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Microsoft.Extensions.Hosting.Systemd;
 
 namespace Policyd.Server.Hosting;
@@ -11,9 +12,23 @@ internal sealed class ServiceManager
 {
     private readonly SystemdNotifier _systemd = new();
 
+    /// <summary>Within which time the service manager wants to hear that the server works; null: it does not.</summary>
+    public TimeSpan? WatchdogTime { get; } = WatchdogOf(
+        Environment.GetEnvironmentVariable("WATCHDOG_USEC"), Environment.GetEnvironmentVariable("WATCHDOG_PID"), Environment.ProcessId);
+
+    /// <summary>The server works.</summary>
+    public void IsAlive() => _systemd.Notify(new ServiceState("WATCHDOG=1"));
+
     /// <summary>The server answers mail.</summary>
     /// <param name="status">A line for <c>systemctl status</c>.</param>
     public void Ready(string status) => _systemd.Notify(new ServiceState($"READY=1\nSTATUS={status}"));
+
+    /// <summary>See sd_watchdog_enabled(3).</summary>
+    internal static TimeSpan? WatchdogOf(string? microseconds, string? process, int self) =>
+        long.TryParse(microseconds, NumberStyles.None, CultureInfo.InvariantCulture, out var time) && time > 0
+            && (process is null || process == self.ToString(CultureInfo.InvariantCulture))
+                ? TimeSpan.FromMicroseconds(time)
+                : null;
 
     /// <summary>It stops.</summary>
     public void Stopping() => _systemd.Notify(ServiceState.Stopping);

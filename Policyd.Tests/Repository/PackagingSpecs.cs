@@ -23,15 +23,17 @@ public sealed class PackagingSpecs
 
     [ServerTest]
     [Fact]
-    public async Task Systemd_finds_nothing_wrong_with_the_unit()
+    public async Task Systemd_finds_nothing_wrong_with_the_units()
     {
         using var folder = new TemporaryFolder();
         var unit = await File.ReadAllTextAsync(
             FilesAbove.OfTheRepository("packaging/policyd.service"), TestContext.Current.CancellationToken);
         Assert.Contains(Program, unit, StringComparison.Ordinal);
         var copy = folder.Write("policyd.service", unit.Replace(Program, PolicydProcess.Executable, StringComparison.Ordinal));
-        var (code, text) = await ProcessUnderTest.Run(Needs.Program("systemd-analyze"), "verify", "--man=no", copy);
-        Assert.True(code == 0 && !text.Contains("policyd.service", StringComparison.Ordinal), text);
+        var socket = folder.Write("policyd.socket", await File.ReadAllTextAsync(
+            FilesAbove.OfTheRepository("packaging/policyd.socket"), TestContext.Current.CancellationToken));
+        var (code, text) = await ProcessUnderTest.Run(Needs.Program("systemd-analyze"), "verify", "--man=no", copy, socket);
+        Assert.True(code == 0 && !text.Contains("policyd.", StringComparison.Ordinal), text);
     }
 
     [Fact]

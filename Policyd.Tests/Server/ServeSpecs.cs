@@ -121,6 +121,9 @@ public sealed class ServeSpecs : IDisposable
             new Dictionary<string, string> { ["NOTIFY_SOCKET"] = path });
         Assert.Equal($"READY=1\nSTATUS=serves x on {(await ListeningAsync(server))}", Receive());
         await ListeningAsync(server);
+        server.HangUp();
+        Assert.Matches(@"^RELOADING=1\nMONOTONIC_USEC=[1-9]\d*$", Receive());
+        Assert.StartsWith("READY=1\n", Receive(), StringComparison.Ordinal);
         server.Terminate();
         Assert.Equal("STOPPING=1", Receive());
         Assert.Equal(0, await server.Exits());
@@ -130,6 +133,45 @@ public sealed class ServeSpecs : IDisposable
             var buffer = new byte[100];
             return System.Text.Encoding.ASCII.GetString(buffer, 0, systemd.Receive(buffer));
         }
+    }
+
+    [Fact]
+    public async Task Watchdog_of_systemd_hears_of_requests_that_were_answered()
+    {
+        var path = Path.Combine(_folder, "notify");
+        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified)
+        {
+            ReceiveTimeout = (int)Eventually.Timeout.TotalMilliseconds
+        };
+        systemd.Bind(new UnixDomainSocketEndPoint(path));
+        var file = await WriteAsync(AddScoreHeader);
+        await using var server = ProcessUnderTest.Start(
+            PolicydProcess.Executable,
+            ["serve", "-c", file],
+            new Dictionary<string, string> { ["NOTIFY_SOCKET"] = path, ["WATCHDOG_USEC"] = "600000" });
+        for (var alive = 0; alive < 3;)
+        {
+            var buffer = new byte[200];
+            alive += System.Text.Encoding.ASCII.GetString(buffer, 0, systemd.Receive(buffer)) == "WATCHDOG=1" ? 1 : 0;
+        }
+    }
+
+    [Fact]
+    public async Task Port_that_systemd_holds_is_used_and_who_connected_before_the_start_is_answered()
+    {
+        var systemd = Needs.Program("systemd-socket-activate");
+        var port = FreePort.Next();
+        var file = await WriteAsync(AddScoreHeader, listen: $"127.0.0.1:{port}");
+        await using var server = ProcessUnderTest.Start(
+            systemd,
+            ["-l", $"127.0.0.1:{port}", "-E", $"STATE_DIRECTORY={_folder}", PolicydProcess.Executable, "serve", "-c", file]);
+
+        // The server is started by this connection, and accepts it later.
+        await Eventually.Holds("systemd to listen", () => ListeningSockets.Of(server.Id).Count > 0);
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), Cancellation);
+        var answer = client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToBytes(), Cancellation).AsTask();
+        Assert.Equal("PREPEND X-MtScore: NO score=0", await Eventually.Ends("the answer", answer, TimeSpan.FromMinutes(3)));
+        await server.Prints($"listening on 127.0.0.1:{port}");
     }
 
     /// <summary>What is loaded once stays: each of these is between one and fifteen megabytes of an idle server.</summary>
