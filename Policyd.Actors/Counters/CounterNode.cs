@@ -56,6 +56,8 @@ internal sealed class CounterNode(
 
     public CounterConnection? Find(string name) => _connections.GetValueOrDefault(name);
 
+    public bool HasConnection(string name) => connections.ContainsKey(name);
+
     public IActorRef Writer(string connection) => _connections[connection].Writer;
 
     /// <summary>A place on the disk for adds that other nodes have not acknowledged; null without a spool.</summary>

@@ -172,7 +172,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     {
         try
         {
-            _questions.Ask(Sender, CounterWire.ReadOperations(ask.Bytes));
+            var operations = CounterWire.ReadOperations(ask.Bytes);
+            operations.ForEach(one => MustBeKnown(one.Operation.Key));
+            _questions.Ask(Sender, operations);
         }
         catch (InvalidDataException damaged)
         {
@@ -274,6 +276,15 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
     }
 
+    // Another node is configured otherwise: an owner here would have no table to load from.
+    private void MustBeKnown(CounterKey key)
+    {
+        if (!_node.HasConnection(key.Connection))
+        {
+            throw new InvalidDataException($"it is for the connection \"{key.Connection}\", which this node does not have");
+        }
+    }
+
     private void Damaged(InvalidDataException damaged)
     {
         if (_damaged.Enter(out var more))
@@ -296,6 +307,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         try
         {
             var (key, mail, window) = CounterWire.ReadRelease(release.Bytes);
+            MustBeKnown(key);
             _node.TryTellHere(key, new CounterProtocol.Release(key, mail, window));
         }
         catch (InvalidDataException damaged)

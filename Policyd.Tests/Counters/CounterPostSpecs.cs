@@ -217,6 +217,17 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Message_for_a_connection_that_is_not_configured_here_is_told()
+    {
+        _post.Tell(new Ask(CounterWire.Write([(1, new ReadOperation(Key, Month))])), _other.Self);
+        _post.Tell(new CounterPostProtocol.Release(CounterWire.Write(Key, MailId.Of("m"), null)), _other.Self);
+        await Eventually.Holds(
+            "the line",
+            () => _lines.Containing("it is for the connection \"db\", which this node does not have").Count() == 1);
+        Assert.Empty(_other.All<Answers>());
+    }
+
+    [Fact]
     public async Task Operator_is_told_how_many_adds_wait_for_other_nodes_and_whether_a_key_is_in_memory()
     {
         var add = new AddOperation(Key, Month, One, MailId.Of("m"), 1);
