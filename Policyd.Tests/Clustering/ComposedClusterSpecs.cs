@@ -99,6 +99,21 @@ public sealed class ComposedClusterSpecs(ITestOutputHelper output)
         Assert.Equal((0, $"made {folder["tls/mx2/node.pem"]}, valid for 365 days"), (code, printed));
     }
 
+    [Fact]
+    public async Task Configuration_that_the_page_shows_passes_check_with_certificates_of_the_script()
+    {
+        const string Node = "mx1.example.org";
+        using var folder = new TemporaryFolder();
+        var (code, text) = await ComposedCluster.Certificates(folder, Node);
+        Assert.True(code == 0, text);
+        var page = await File.ReadAllTextAsync(FilesAbove.OfTheRepository("docs/cluster.md"), TestContext.Current.CancellationToken);
+        var shown = page.Split("```hocon")[1].Split("```")[0];
+        var configuration = folder.Write(
+            "policyd.hocon", shown.Replace("/etc/policyd/tls", folder[$"tls/{Node}"], StringComparison.Ordinal));
+        (code, text) = await ProcessUnderTest.Run(PolicydProcess.Executable, "check", "--offline", "-c", configuration);
+        Assert.Equal((0, $"{configuration}: no errors"), (code, text));
+    }
+
     private static string Packaged(string file) => File.ReadAllText(FilesAbove.OfTheRepository($"packaging/cluster/{file}"));
 
     private static string Text(YamlNode node) => ((YamlScalarNode)node).Value!;

@@ -23,7 +23,7 @@ public sealed class PackagingSpecs
 
     [ServerTest]
     [Fact]
-    public async Task Systemd_finds_nothing_wrong_with_the_units()
+    public async Task Systemd_finds_nothing_wrong_with_the_units_and_what_a_node_of_a_cluster_adds()
     {
         using var folder = new TemporaryFolder();
         var unit = await File.ReadAllTextAsync(
@@ -32,6 +32,8 @@ public sealed class PackagingSpecs
         var copy = folder.Write("policyd.service", unit.Replace(Program, PolicydProcess.Executable, StringComparison.Ordinal));
         var socket = folder.Write("policyd.socket", await File.ReadAllTextAsync(
             FilesAbove.OfTheRepository("packaging/policyd.socket"), TestContext.Current.CancellationToken));
+        folder.Write("policyd.service.d/cluster.conf", await File.ReadAllTextAsync(
+            FilesAbove.OfTheRepository("packaging/cluster/systemd.conf"), TestContext.Current.CancellationToken));
         var (code, text) = await ProcessUnderTest.Run(Needs.Program("systemd-analyze"), "verify", "--man=no", copy, socket);
         Assert.True(code == 0 && !text.Contains("policyd.", StringComparison.Ordinal), text);
     }
