@@ -219,7 +219,7 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     [Fact]
     public async Task Message_for_a_connection_that_is_not_configured_here_is_told()
     {
-        _post.Tell(new Ask(CounterWire.Write([(1, new ReadOperation(Key, Month))])), _other.Self);
+        _post.Tell(new Ask(WireBytes.Of([(1, new ReadOperation(Key, Month))])), _other.Self);
         _post.Tell(new CounterPostProtocol.Release(CounterWire.Write(Key, MailId.Of("m"), null)), _other.Self);
         await Eventually.Holds(
             "the line",
