@@ -94,6 +94,7 @@ internal sealed class ClusterNode
 
         // After its counters are handed over: nobody is to look for a member that has left.
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterShutdown, "leave-directory", () => LeaveAsync(directory));
+        UnreachedLeave.Watch(system, () => Volatile.Read(ref _reachesQuorum));
         _membership = system.ActorOf(MembershipActor.Props(directory, this, settings, end, logger), "cluster-membership");
     }
 

@@ -56,9 +56,11 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
         switch (State)
         {
             case MembershipState.Looking when members.Count == 0 && settings.Seeds.Count == 0:
+                _beats = [];   // whoever is there when this node has the lease has come to life meanwhile
+                TakeLease();
+                break;
             case MembershipState.Looking when _beats is not null && !HasMoved(members):
-                State = MembershipState.TakingLease;
-                effects.TakeLease();
+                TakeLease();
                 break;
             case MembershipState.Looking when _beats is not null:
                 Join([.. settings.Seeds, .. _living]);
@@ -231,6 +233,12 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
         _living = [.. members.Where(one => _beats is not null && one.Beat != _beats.GetValueOrDefault(one.Member, -1))
             .Select(static one => one.Address)];
         return _living.Count > 0;
+    }
+
+    private void TakeLease()
+    {
+        State = MembershipState.TakingLease;
+        effects.TakeLease();
     }
 
     private void Look()

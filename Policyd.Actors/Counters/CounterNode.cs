@@ -42,6 +42,9 @@ internal sealed class CounterNode(
     /// </summary>
     public ClusterNode? Cluster { get; init; }
 
+    /// <summary>Whether this node may know by now where partitions are.</summary>
+    public bool HasBeenMember => Cluster is not { WhenMember.IsCompleted: false };
+
     /// <summary>The partitions that live here.</summary>
     public LocalPartitions Partitions { get; } = new();
 

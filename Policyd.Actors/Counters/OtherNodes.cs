@@ -85,7 +85,8 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
             _places.Add(partition, place = new Place());
         }
 
-        if (place.Node is null && now - place.AskedAt >= node.Settings.AskAgainAfter)
+        // A region that has no coordinator yet keeps the question, complains of it, and does not end before it is answered.
+        if (place.Node is null && node.HasBeenMember && now - place.AskedAt >= node.Settings.AskAgainAfter)
         {
             place.AskedAt = now;
             region.Tell(new CounterPostProtocol.FindPartition(partition), post);

@@ -170,11 +170,7 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
     /// <summary>What an operator sees on a node that works.</summary>
     private async Task IsShown(ClusterNodeUnderTest node, int members)
     {
-        var shown = string.Empty;
-        await Eventually.Settles(
-            () => $"policyd cluster show on {node.Host} to count {members} nodes, not {shown}",
-            async () => (shown = (await node.Ask("show")).Output).EndsWith($"Count: {members} nodes", StringComparison.Ordinal),
-            ClusterUnderTest.Timeout);
+        await node.Sees(members);
         var (exitCode, status) = await node.Ask("status");
         output.WriteLine(status);
         Assert.True(exitCode == 0, status);

@@ -15,7 +15,7 @@ internal static class ClusterHistory
         var counted = new Dictionary<string, long>();
         var told = string.Empty;
         await Eventually.Settles(
-            () => $"{what}: the table to have what clients were told: {told}\n{Printed(cluster)}",
+            () => $"{what}: the table to have what clients were told: {told}\n{cluster.Printed}",
             async () =>
             {
                 counted = await cluster.Counted();
@@ -31,10 +31,7 @@ internal static class ClusterHistory
             output,
             $"{what}: {answered.Count} mails answered, {letIn.Values.Sum()} let in, {counted.Values.Sum()} counted, "
                 + $"{twice.Count} keys counted too much, {over.Count} over the limit; the slowest mail took {slowest:0.0} s");
-        Assert.True(twice.Count == 0, $"{what}: counted more than was let in: {string.Join(", ", twice)}\n{Printed(cluster)}");
-        Assert.True(over.Count == 0, $"{what}: over the limit: {string.Join(", ", over)}\n{Printed(cluster)}");
+        Assert.True(twice.Count == 0, $"{what}: counted more than was let in: {string.Join(", ", twice)}\n{cluster.Printed}");
+        Assert.True(over.Count == 0, $"{what}: over the limit: {string.Join(", ", over)}\n{cluster.Printed}");
     }
-
-    private static string Printed(ClusterUnderTest cluster) =>
-        string.Join("\n", cluster.Nodes.Select(static node => $"--- {node.Host}\n{node.Printed}"));
 }

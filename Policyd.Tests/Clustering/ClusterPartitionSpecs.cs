@@ -34,10 +34,7 @@ public sealed class ClusterPartitionSpecs(ITestOutputHelper output)
             output, $"one of three nodes cut off for {seconds} s{(alsoDatabase ? ", also from the database" : "")}", cluster, clients);
         foreach (var node in cluster.Nodes)
         {
-            await Eventually.Settles(
-                () => $"node {node.Host} to see three members; it printed:\n{node.Printed}",
-                async () => (await node.Ask("show")).Output.EndsWith("Count: 3 nodes", StringComparison.Ordinal),
-                ClusterUnderTest.Timeout);
+            await node.Sees(members: 3);
         }
     }
 }

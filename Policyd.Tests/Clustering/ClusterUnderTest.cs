@@ -30,6 +30,9 @@ internal sealed class ClusterUnderTest : IAsyncDisposable
 
     public IDatabaseServer Database { get; }
 
+    /// <summary>What all nodes have printed.</summary>
+    public string Printed => string.Join('\n', Nodes.Select(static node => $"--- {node.Host}\n{node.Printed}"));
+
     /// <summary>Nodes on loopback, with a chain of one Quota and one Accounting and a PostgreSQL.</summary>
     public static Task<ClusterUnderTest> Start(int nodes) => Start(new ClusterSetup(nodes));
 
@@ -217,6 +220,16 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
         var (certificate, key) = _authority.Issue([$"{_name}.example.org"], until: until);
         _folder.Write($"{_name}/mx.key", key);
         _folder.Write($"{_name}/mx.pem", certificate);
+    }
+
+    /// <summary>Waits until <c>policyd cluster show</c> counts so many members.</summary>
+    public async Task Sees(int members)
+    {
+        var shown = string.Empty;
+        await Eventually.Settles(
+            () => $"policyd cluster show on {Host} to count {members} nodes, not {shown}; it printed:\n{Printed}",
+            async () => (shown = (await Ask("show")).Output).EndsWith($"Count: {members} nodes", StringComparison.Ordinal),
+            ClusterUnderTest.Timeout);
     }
 
     /// <summary>Waits until <c>policyd cluster status</c> shows a state.</summary>

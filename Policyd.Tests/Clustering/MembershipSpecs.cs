@@ -102,6 +102,17 @@ public sealed class MembershipSpecs
     }
 
     [Fact]
+    public void Who_found_nobody_joins_a_cluster_that_was_formed_before_it_had_the_lease()
+    {
+        _membership.Begin();
+        _membership.OnMembers([]);
+        _membership.OnLease(isTaken: true);
+        _effects.Take();
+        _membership.OnMembers([Row("a:1", 0)]);
+        Assert.Equal(["release lease", "join a:1", "after join"], _effects.Take());
+    }
+
+    [Fact]
     public void An_operators_address_is_joined_at_once_and_only_while_the_node_is_no_member()
     {
         _membership.Begin();
