@@ -26,8 +26,9 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     public CounterPostSpecs()
     {
         (_region, _other) = (new Recorder(_system), new Recorder(_system));
+        var store = new PreparedStore("db", new ScriptedCounterStore(), _lines.CreateLogger("store"));
         _node = new CounterNode(
-            new Dictionary<string, CounterConnection>(),
+            new Dictionary<string, CounterConnection> { ["db"] = new(store, ActorRefs.Nobody, ActorRefs.Nobody) },
             new CounterSettings { AskAgainAfter = TimeSpan.FromMilliseconds(40) },
             TimeProvider.System,
             isClustered: true);
@@ -219,11 +220,12 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     [Fact]
     public async Task Message_for_a_connection_that_is_not_configured_here_is_told()
     {
-        _post.Tell(new Ask(WireBytes.Of([(1, new ReadOperation(Key, Month))])), _other.Self);
-        _post.Tell(new CounterPostProtocol.Release(CounterWire.Write(Key, MailId.Of("m"), null)), _other.Self);
+        var key = Key with { Connection = "db2" };
+        _post.Tell(new Ask(WireBytes.Of([(1, new ReadOperation(key, Month))])), _other.Self);
+        _post.Tell(new CounterPostProtocol.Release(CounterWire.Write(key, MailId.Of("m"), null)), _other.Self);
         await Eventually.Holds(
             "the line",
-            () => _lines.Containing("it is for the connection \"db\", which this node does not have").Count() == 1);
+            () => _lines.Containing("it is for the connection \"db2\", which this node does not have").Count() == 1);
         Assert.Empty(_other.All<Answers>());
     }
 
