@@ -91,7 +91,11 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         };
         AddAll(root, config, level, foreground, dump, cron);
         AddHelp(root, RootExamples, "--help", "-h", "-?");
-        var asking = new[] { new CounterVerbs(output).Build(), new ClusterVerbs(output).Build(), new ReloadVerb(output, error).Build() };
+        var asking = new[]
+        {
+            new StatusVerb(output).Build(), new ReloadVerb(output, error).Build(), new CounterVerbs(output).Build(),
+            new ClusterVerbs(output).Build(),
+        };
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() }.Concat(asking))
         {
             root.Subcommands.Add(verb);

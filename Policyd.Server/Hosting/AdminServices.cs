@@ -6,6 +6,7 @@ using Policyd.Server.Admin;
 using Policyd.Server.Admin.Cluster;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Admin.Cron;
+using Policyd.Server.Admin.Health;
 using Policyd.Server.Admin.Reloading;
 using Policyd.Server.Loading;
 using Policyd.Server.Logging;
@@ -25,6 +26,7 @@ internal static class AdminServices
     public static IServiceCollection AddAdmin(this IServiceCollection services, AdminOptions options)
     {
         services.AddSingleton<IAdminCommand, ReloadNow>();
+        services.AddSingleton<IAdminCommand, ServerStatus>();
         services.AddSingleton(provider => new CounterAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
         services.AddSingleton<IAdminCommand, CounterGet>();
         services.AddSingleton<IAdminCommand, CounterList>();

@@ -23,10 +23,15 @@ internal sealed partial class Reloader(LoadedConfiguration started, IPolicyServe
     private readonly SemaphoreSlim _one = new(1);
     private readonly ILogger _logger = log.CreateLogger("policyd");
     private readonly PolicyServerModel _started = server.Model;
+    private long _lastReload;
     private ConfigObject _root = started.Document.Root;
 
     /// <summary>The file that is read.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(started.Path);
+
+    /// <summary>When the server last took a configuration over; null: it serves by that of its start.</summary>
+    public DateTimeOffset? LastReload =>
+        Volatile.Read(ref _lastReload) is var ticks and > 0 ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     /// <summary>Told when a reload begins, and when it has ended.</summary>
     public event Action<bool>? Reloading;
@@ -91,6 +96,7 @@ internal sealed partial class Reloader(LoadedConfiguration started, IPolicyServe
                 isTaken = true;
                 await server.ReloadAsync(next);
                 _root = document.Root;
+                Volatile.Write(ref _lastReload, DateTimeOffset.UtcNow.Ticks);
                 log.Level = (LogSeverity)(level ?? next.Options.LogLevel);
             }
 
