@@ -139,12 +139,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
     }
 
-    // The message goes out behind what waits in the mailbox already, so that it carries that as well.
     private void Send(ulong number, PendingOperation pending, DateTimeOffset now)
     {
-        var hadGathered = _others.HasGathered;
-        _others.Add(number, pending, now);
-        if (!hadGathered && _others.HasGathered)
+        if (_others.Add(number, pending, now))
         {
             Self.Tell(SendGathered.Instance, ActorRefs.NoSender);
         }
@@ -213,6 +210,8 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             _outboxes.Acknowledge(pending);
             Take(answer, pending.Operation);
         }
+
+        _others.OnAnswer(Sender);
     }
 
     private void Take(in WireAnswer answer, CounterOperation operation)
@@ -255,6 +254,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             }
         }
 
+        _others.SendAll();
         _outboxes.Fill(_pending.Values.Where(one => now - one.Since >= _node.Settings.KeepAfter));
         if (_pending.Count == 0)
         {

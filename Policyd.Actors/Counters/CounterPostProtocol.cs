@@ -20,7 +20,10 @@ internal static class CounterPostProtocol
     /// </summary>
     public sealed record Ask(byte[] Bytes) : ICounterMessage;
 
-    /// <summary>Answers to operations of one <see cref="Ask"/> or several, to each when it is there.</summary>
+    /// <summary>
+    /// Answers to operations of one <see cref="Ask"/> or several, to each when it is there. Empty where an <see cref="Ask"/> has questions
+    /// and none could be answered at once: its asker sends the next one when it hears from this node.
+    /// </summary>
     public sealed record Answers(byte[] Bytes) : ICounterMessage;
 
     /// <summary>A mail gives back what it has reserved; no answer.</summary>

@@ -16,27 +16,44 @@ internal sealed class FarQuestions
     private const int OtherRuns = 16;
 
     private readonly CounterNode _node;
+    private readonly IActorRef _post;
     private readonly IActorRef _sender;
     private FarQuestion? _answered;
 
     /// <param name="node">The node.</param>
     /// <param name="context">The post, whose child sends the answers.</param>
-    public FarQuestions(CounterNode node, IActorContext context) =>
-        (_node, _sender) = (node, context.ActorOf(FarAnswersActor.Props(this, context.Self, context.System), "answers"));
+    public FarQuestions(CounterNode node, IActorContext context)
+    {
+        (_node, _post) = (node, context.Self);
+        _sender = context.ActorOf(FarAnswersActor.Props(this, _post, context.System), "answers");
+    }
 
     /// <summary>Hands operations to the owners here, and to no others: what comes from afar is not sent on.</summary>
     public void Ask(IActorRef asker, List<(ulong Number, CounterOperation Operation)> operations)
     {
+        var isAnswered = false;
+
         // All of their owners run in it, so that what they answer at once goes back at once.
-        using var turn = SenderTurn.Begin(operations.Count + OtherRuns);
-        foreach (var (number, operation) in operations)
+        using (SenderTurn.Begin(operations.Count + OtherRuns))
         {
-            var question = new FarQuestion(this, asker, number);
-            operation.Asker = question;
-            if (_node.Partitions.Of(operation.Key, _node.Settings.Shards) is null || !_node.TryTellHere(operation.Key, operation))
+            foreach (var (number, operation) in operations)
             {
-                Add(question);
+                var question = new FarQuestion(this, asker, number);
+                operation.Asker = question;
+                if (_node.Partitions.Of(operation.Key, _node.Settings.Shards) is null || !_node.TryTellHere(operation.Key, operation))
+                {
+                    Add(question);
+                    isAnswered = true;
+                }
             }
+        }
+
+        // The asker holds back what it asks next until it hears from here. Of adds alone it does not wait for an answer.
+        if (!isAnswered
+            && operations.Exists(static one => one.Operation is not AddOperation)
+            && !operations.Exists(static one => one.Operation.IsAnswered))
+        {
+            asker.Tell(new CounterPostProtocol.Answers(new WireBatch().Take()), _post);
         }
     }
 

@@ -1,52 +1,68 @@
 using Akka.Actor;
+using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// Where the partitions of other nodes live, and what gathers for each of these nodes: all that the post's actor takes from its mailbox in
-/// one go crosses in one message a node. Cluster Sharding is asked once for each partition. The post's own.
+/// Where the partitions of other nodes live, and what gathers for each of these nodes. All that the post's actor takes from its mailbox in
+/// one go crosses in one message a node; and while a node has a question that it answers at once, what comes for it waits for that answer.
+/// So a busy node is asked once a round trip, and an idle one without delay. Cluster Sharding is asked once for each partition. The post's
+/// own.
 /// </summary>
 internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef post)
 {
     private readonly Dictionary<int, Place> _places = [];
-    private readonly List<OtherNode> _gathering = [];
-
-    /// <summary>Whether something has gathered.</summary>
-    public bool HasGathered => _gathering.Count > 0;
+    private readonly List<OtherNode> _nodes = [];
+    private bool _isToBeSent;
 
     /// <summary>Puts an operation into the next message to its partition's node; one whose node is not known waits until it is.</summary>
-    public void Add(ulong number, PendingOperation pending, DateTimeOffset now)
+    /// <returns>Whether <see cref="SendGathered"/> is to be called now, behind what waits in the mailbox.</returns>
+    public bool Add(ulong number, PendingOperation pending, DateTimeOffset now)
     {
         pending.SentAt = now;
         if (Of(pending.Partition, now) is not { } other)
         {
-            return;
+            return false;
         }
 
         pending.WasSent = true;
-        if (other.Next.Count == 0)
-        {
-            _gathering.Add(other);
-        }
-
         other.Next.Add(number, pending.Operation);
+        other.NextAsks |= pending.Operation is not AddOperation;
         if (other.Next.IsFull)
         {
-            _gathering.Remove(other);
             Send(other);
+            return false;
+        }
+
+        var isFirst = !_isToBeSent && !other.IsAsked;
+        _isToBeSent |= isFirst;
+        return isFirst;
+    }
+
+    /// <summary>Sends what has gathered for nodes that have no question.</summary>
+    public void SendGathered()
+    {
+        _isToBeSent = false;
+        foreach (var other in _nodes)
+        {
+            if (!other.IsAsked)
+            {
+                Send(other);
+            }
         }
     }
 
-    /// <summary>Sends what has gathered.</summary>
-    public void SendGathered()
+    /// <summary>A node has answered something: what has gathered for it is sent.</summary>
+    public void OnAnswer(IActorRef post)
     {
-        foreach (var other in _gathering)
+        if (_nodes.Find(one => post.Equals(one.Post)) is { } other)
         {
             Send(other);
         }
-
-        _gathering.Clear();
     }
+
+    /// <summary>Sends all that has gathered: an answer was lost, or is late.</summary>
+    public void SendAll() => _nodes.ForEach(Send);
 
     /// <summary>The post of the partition's node; null when it is not known, and is asked for.</summary>
     public IActorRef? PostOf(int partition) => Of(partition, node.Steady.Now)?.Post;
@@ -60,8 +76,7 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
             return false;
         }
 
-        place.Node = other is null ? null
-            : _places.Values.FirstOrDefault(one => other.Equals(one.Node?.Post))?.Node ?? new OtherNode(other);
+        place.Node = other is null ? null : NodeOf(other);
         return true;
     }
 
@@ -76,7 +91,28 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         }
     }
 
-    private void Send(OtherNode other) => other.Post.Tell(new CounterPostProtocol.Ask(other.Next.Take()), post);
+    private void Send(OtherNode other)
+    {
+        (other.IsAsked, other.NextAsks) = (other.NextAsks, false);
+        if (other.Next.Count > 0)
+        {
+            other.Post.Tell(new CounterPostProtocol.Ask(other.Next.Take()), post);
+        }
+    }
+
+    private OtherNode NodeOf(IActorRef post)
+    {
+        if (_nodes.Find(one => post.Equals(one.Post)) is { } known)
+        {
+            return known;
+        }
+
+        // A node has another post in each of its lives.
+        _nodes.RemoveAll(one => one.Next.Count == 0 && _places.Values.All(place => place.Node != one));
+        var other = new OtherNode(post);
+        _nodes.Add(other);
+        return other;
+    }
 
     private OtherNode? Of(int partition, DateTimeOffset now)
     {
@@ -102,8 +138,16 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         public DateTimeOffset AskedAt { get; set; } = DateTimeOffset.MinValue;
     }
 
-    private sealed record OtherNode(IActorRef Post)
+    private sealed class OtherNode(IActorRef post)
     {
+        public IActorRef Post => post;
+
         public WireBatch Next { get; } = new();
+
+        /// <summary>Whether something in <see cref="Next"/> is answered at once, which an add is not.</summary>
+        public bool NextAsks { get; set; }
+
+        /// <summary>Whether it was sent such a thing, and has not answered since.</summary>
+        public bool IsAsked { get; set; }
     }
 }

@@ -160,21 +160,47 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     [Fact]
     public async Task What_waits_for_the_post_crosses_in_one_message()
     {
-        await AskUntil(new ReadOperation(Key, Month), times: 1);
-        ReadOperation[] reads = [.. Enumerable.Range(0, 100).Select(static _ => new ReadOperation(Key, Month))];
+        var post = await PostThatHasAsked(isAnswered: true);
 
         // As it is while the processors are busy with something else.
-        ((IInternalActorRef)_post).Suspend();
-        foreach (var read in reads)
+        ((IInternalActorRef)post).Suspend();
+        for (var read = 0; read < 100; read++)
         {
-            _post.Tell(read, ActorRefs.NoSender);
+            post.Tell(new ReadOperation(Key, Month), ActorRefs.NoSender);
         }
 
-        ((IInternalActorRef)_post).Resume();
-        await Eventually.Holds("the other node to be asked", () => Asked.Any(number => number > Asked[0]));
-        Assert.Equal(
-            reads.Length,
-            _other.All<Ask>().Select(ask => Numbers(ask).Count(number => number > Asked[0])).First(static many => many > 0));
+        ((IInternalActorRef)post).Resume();
+        await Eventually.Holds("the other node to be asked", () => Later.Any());
+        Assert.Equal(100, Later.First());
+    }
+
+    [Fact]
+    public async Task What_comes_while_a_node_has_a_question_waits_for_the_answer()
+    {
+        var post = await PostThatHasAsked(isAnswered: false);
+        for (var read = 0; read < 3; read++)
+        {
+            post.Tell(new ReadOperation(Key, Month), ActorRefs.NoSender);
+            await post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel);
+        }
+
+        Assert.Empty(Later);
+        post.Tell(new Answers(WireBytes.Of(Array.Empty<WireAnswer>())), _other.Self);
+        await Eventually.Holds("the other node to be asked", () => Later.Any());
+        Assert.Equal(3, Later.First());
+    }
+
+    [Fact]
+    public async Task Node_that_can_answer_nothing_at_once_says_so()
+    {
+        var owners = new Recorder(_system);
+        _node.Partitions.Enter(Partition, owners.Self);
+        _post.Tell(new Ask(WireBytes.Of([(1, new AddOperation(Key, Month, One, MailId.Of("m"), 1))])), _other.Self);
+        _post.Tell(new Ask(WireBytes.Of([(2, new ReadOperation(Key, Month))])), _other.Self);
+        await Eventually.Holds("a message", () => _other.All<Answers>().Count > 0);
+        Assert.Empty(Answers);
+        Assert.Single(owners.All<AddOperation>());
+        Assert.Single(_other.All<Answers>());
     }
 
     [Fact]
@@ -267,6 +293,32 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    /// <summary>How many operations behind the first one each message has that has any.</summary>
+    private IEnumerable<int> Later =>
+        _other.All<Ask>().Select(ask => Numbers(ask).Count(static number => number > 1)).Where(static many => many > 0);
+
+    /// <summary>A post of its own that asks nothing again, after its first question.</summary>
+    private async Task<IActorRef> PostThatHasAsked(bool isAnswered)
+    {
+        var node = new CounterNode(
+            new Dictionary<string, CounterConnection>(),
+            new CounterSettings { AskAgainAfter = TimeSpan.FromHours(1) },
+            TimeProvider.System,
+            isClustered: true);
+        var post = _system.ActorOf(CounterPostActor.Props(node, _region.Self, _lines.CreateLogger("post")));
+        var read = new ReadOperation(Key, Month);
+        post.Tell(read, ActorRefs.NoSender);
+        post.Tell(new PartitionHere(Partition), _other.Self);
+        await Eventually.Holds("the other node to be asked", () => Asked.Count > 0);
+        if (isAnswered)
+        {
+            post.Tell(new Answers(WireBytes.Of([new WireAnswer(1, WireAnswerKind.Answer, CounterAnswer.Known(One))])), _other.Self);
+            await Eventually.Holds("the answer", () => read.IsAnswered);
+        }
+
+        return post;
+    }
 
     private static IEnumerable<ulong> Numbers(Ask ask) => CounterWire.ReadOperations(ask.Bytes).Select(static one => one.Number);
 
