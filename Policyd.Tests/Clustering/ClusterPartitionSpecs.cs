@@ -18,7 +18,7 @@ public sealed class ClusterPartitionSpecs(ITestOutputHelper output)
     [InlineData(40, false)]
     [InlineData(5, true)]
     [InlineData(15, true)]
-    [InlineData(40, true)]
+    [InlineData(40, true, Explicit = true)]
     public async Task Node_that_is_cut_off_lets_nobody_in_over_a_limit_and_comes_back(int seconds, bool alsoDatabase)
     {
         await using var network = await ClusterNetwork.Create(3);
