@@ -13,7 +13,7 @@ public sealed class ClusterUpgradeSpecs(ITestOutputHelper output)
 {
     private const int Senders = 200;
 
-    [Fact, SoakTest("a server of the past is built")]
+    [Fact(Explicit = true), SoakTest("a server of the past is built")]
     public async Task Nodes_are_upgraded_one_after_the_other_and_no_count_is_lost()
     {
         using var folder = new TemporaryFolder();
