@@ -82,6 +82,14 @@ public sealed class ActionGrammar
     public ActionGrammar WithRestrictionClasses(IEnumerable<string> names) =>
         new(_classes.Concat(names).ToFrozenSet(StringComparer.OrdinalIgnoreCase));
 
+    /// <summary>Whether both take the same actions.</summary>
+    /// <param name="other">The other grammar.</param>
+    public bool IsSameAs(ActionGrammar other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return _classes.SetEquals(other._classes);
+    }
+
     /// <summary>What is wrong with an action, in words for the operator; null when Postfix obeys it.</summary>
     public string? Check(string action)
     {

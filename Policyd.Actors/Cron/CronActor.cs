@@ -13,7 +13,7 @@ namespace Policyd.Actors.Cron;
 /// and its supervisor starts it again after a while: a tick that nobody could note down would run twice.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
-internal sealed class CronActor : ReceivePersistentActor, IWithTimers
+internal sealed class CronActor : ReceivePersistentActor
 {
     // The system's clock may be set, or the machine may sleep: no wait is longer than this.
     // From here on a clock was put back: NTP's corrections are smaller, and must not run a task twice.
@@ -32,6 +32,9 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     private (string Task, DateTimeOffset? Scheduled)? _current;
     private CronOptions _options;
     private long _snapshotAt;
+
+    // Of the scheduler, not of IWithTimers: a timer's message that comes while an event is written, and is stashed, is lost there.
+    private ICancelable? _sleep;
 
     public CronActor(Func<CronOptions> options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog)
     {
@@ -75,8 +78,6 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 
     private DateTimeOffset _latest = DateTimeOffset.MinValue + s_putBack;
 
-    public ITimerScheduler Timers { get; set; } = null!;
-
     public static Props Props(
         Func<CronOptions> options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog) =>
         Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock, ledgerLog)));
@@ -101,6 +102,7 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
 
     protected override void PostStop()
     {
+        _sleep.CancelIfNotNull();
         Context.System.EventStream.Unsubscribe(Self);
         _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
         base.PostStop();
@@ -177,7 +179,9 @@ internal sealed class CronActor : ReceivePersistentActor, IWithTimers
     {
         var next = _next.Values.Min();
         var sleep = next is { } time && time - now < s_longestSleep ? time - now : s_longestSleep;
-        Timers.StartSingleTimer(Wake.Instance, Wake.Instance, sleep > TimeSpan.FromMilliseconds(1) ? sleep : TimeSpan.FromMilliseconds(1));
+        _sleep.CancelIfNotNull();
+        _sleep = Context.System.Scheduler.ScheduleTellOnceCancelable(
+            sleep > TimeSpan.FromMilliseconds(1) ? sleep : TimeSpan.FromMilliseconds(1), Self, Wake.Instance, ActorRefs.NoSender);
     }
 
     private void OnRunTask(RunTask run)

@@ -65,10 +65,8 @@ public sealed class ModelBuilder
         var builder = new ConnectionBuilder(_environment, _diagnostics);
         var (connections, opened) = builder.Build(root);
         var former = _environment.Former;
-        var grammar = former?.Options.RestrictionClasses.SequenceEqual(options.RestrictionClasses) == true
-            ? former.Grammar
-            : ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses);
-        var actions = new ActionChecker(_document.Format, grammar, _diagnostics);
+        var actions = new ActionChecker(
+            _document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
         if (options.OnError.Action is { } onError)
         {
             actions.Check("on_error", onError, root.PositionOf("on_error"));
@@ -95,9 +93,9 @@ public sealed class ModelBuilder
         // What can be used and is probably not what was meant. With errors it would only add to them.
         resources.UsedConnections.Add(cron.Db);
         ServerAdvice.Check(root, options, resources, connections, _diagnostics);
-        var chains = former is not null && ReferenceEquals(former.Grammar, grammar)
+        var chains = former?.Grammar.IsSameAs(actions.Grammar) == true
             ? former.Chains
-            : new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), grammar);
+            : new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var kept = former is null ? null : new KeptPlugins(former, chains, resources);
         var definitions = hosts.Select(host => new VirtualHostDefinition(
             kept?.HostOf(host.Name, host.Chain) ?? new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();

@@ -24,7 +24,7 @@ public class BenchCommandSpecs
     [InlineData("compare --policyd new=a --policyd new=b", "the name new is taken")]
     [InlineData(
         "compare --stages rates,sprint",
-        "'sprint' is no stage: known are rates, slow, idle, start, connections, memory, newkeys, keys, owners, or all")]
+        "'sprint' is no stage: known are rates, slow, idle, start, connections, memory, newkeys, keys, owners, cluster, or all")]
     [InlineData("compare --chain long", "'long' is none of plain, counting")]
     [InlineData("compare --database oracle", "'oracle' is none of sqlite, postgresql, mariadb")]
     [InlineData("compare --stages keys,owners", "are for a chain that counts: --chain counting")]

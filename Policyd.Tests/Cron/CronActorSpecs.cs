@@ -57,6 +57,26 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     }
 
     [Fact]
+    public async Task A_wake_that_comes_while_an_event_is_written_is_not_lost()
+    {
+        await StartAsync(ConfigurationFactory.ParseString("""
+            akka.scheduler.implementation = "Akka.TestKit.TestScheduler, Akka.TestKit"
+            akka.persistence.journal { plugin = akka.persistence.journal.held, held.class = "Policyd.Tests.Cron.HeldJournal, Policyd.Tests" }
+            """).WithFallback(CronScheduler.AkkaSettings(Model(""))));
+        var scheduler = Assert.IsType<Akka.TestKit.TestScheduler>(_system!.Scheduler);
+        var hold = HeldJournal.Hold();
+        _clock.Now = new DateTimeOffset(2026, 11, 23, 11, 0, 0, TimeSpan.Zero);
+        scheduler.Advance(TimeSpan.FromMinutes(1));
+        await Eventually.Holds("the run to be written", () => HeldJournal.Held > 0);
+        scheduler.Advance(TimeSpan.FromMinutes(1));
+        hold.SetResult();
+        await EndedAsync("hourly", CronResult.Done);
+        _clock.Now = new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
+        scheduler.Advance(TimeSpan.FromMinutes(1));
+        await Eventually.Holds("the next run", () => _ran.Count == 2);
+    }
+
+    [Fact]
     public async Task A_clock_that_is_put_back_does_not_keep_tasks_waiting_until_it_was()
     {
         _clock.Now = Start.AddYears(1);
