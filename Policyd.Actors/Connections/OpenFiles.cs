@@ -43,6 +43,13 @@ public static class OpenFiles
         return OfTheRuntime + (EachListener * model.Listeners.Count) + (EachConnection * model.Connections.Count);
     }
 
+    /// <summary>What an operator is told when the limit is below what a configuration needs; null when it is not.</summary>
+    /// <param name="needed">What it needs.</param>
+    public static string? Shortage(int needed) => Limit() is var limit && limit >= needed
+        ? null
+        : $"the limit of open files is {limit}, but this configuration needs {needed} and one more for each connection; "
+            + "raise it with LimitNOFILE= in the unit, or with ulimit -n";
+
     /// <summary>How many connections of clients the limit leaves room for, at least one.</summary>
     /// <param name="model">The configuration.</param>
     public static int RoomFor(PolicyServerModel model) => Math.Max(1, Limit() - NeededBy(model));

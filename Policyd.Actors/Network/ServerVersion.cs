@@ -9,6 +9,6 @@ internal static class ServerVersion
     public static string Setting => $"akka.cluster.app-version = \"{Text}\"\n";
 
     // Without what a build adds of its commit, which has no order.
-    private static string Text =>
+    public static string Text =>
         typeof(ServerVersion).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 }

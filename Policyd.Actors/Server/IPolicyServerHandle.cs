@@ -67,7 +67,7 @@ public interface IPolicyServerHandle
     /// closed but those of listeners that are gone, and requests that are under way end as they began. Nothing is changed when it fails.
     /// One call at a time.
     /// </summary>
-    /// <param name="model">The model. The server disposes what it does not use of it, also after a failure.</param>
+    /// <param name="model">The model. What the server does not use of it, it ends itself; after a refusal the caller does.</param>
     /// <exception cref="ReloadException">It cannot be used without a restart; the message says why.</exception>
     Task ReloadAsync(PolicyServerModel model);
 

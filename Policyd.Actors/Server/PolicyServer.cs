@@ -12,7 +12,6 @@ using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
 using Policyd.Counting.Store;
-using Policyd.Engine.Chain;
 using Policyd.Engine.Clustering;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
@@ -24,11 +23,6 @@ internal sealed class PolicyServer : IPolicyServerHandle
 {
     // Beyond the time of its requests, what a model has is used by plugins that were given up and still run.
     private static readonly TimeSpan s_afterRequests = TimeSpan.FromSeconds(5);
-
-    private static readonly PolicyRequest s_probe =
-        PolicyRequestReader.TryRead("request=smtpd_access_policy\n\n"u8.ToArray(), RequestLimits.Default, out var request, out _)
-            ? request
-            : throw new InvalidOperationException("the request of the probe is malformed");
 
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
@@ -156,31 +150,13 @@ internal sealed class PolicyServer : IPolicyServerHandle
     public async Task ProbeAsync(TimeSpan timeout)
     {
         await Started.WaitAsync(timeout).ConfigureAwait(false);
-        var answered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var request = new PendingRequest(
-            s_probe,
-            new VirtualHost("probe", new PluginChain([]), _model.Chains),
-            Environment.TickCount64 + (long)timeout.TotalMilliseconds,
-            _ => answered.TrySetResult());
-        _context!.RouterOf(request.Instance).Tell(request, ActorRefs.NoSender);
-        await answered.Task.WaitAsync(timeout).ConfigureAwait(false);
+        await Probe.SendAsync(_context!, timeout).ConfigureAwait(false);
     }
 
     public async Task ReloadAsync(PolicyServerModel model)
     {
         var former = _model;
-        PolicyListener[] bound;
-        try
-        {
-            bound = await PrepareAsync(former, model).ConfigureAwait(false);
-        }
-        catch
-        {
-            await model.EndUnusedAsync().ConfigureAwait(false);
-            await model.EndAllButAsync(former, []).ConfigureAwait(false);
-            throw;
-        }
-
+        var bound = await PrepareAsync(former, model).ConfigureAwait(false);
         _model = model;
         if (model.CounterTables.Count > 0)
         {

@@ -103,7 +103,7 @@ public sealed class ModelBuilder
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources)
         {
             Cron = cron,
-            Sections = root,
+            Root = _document.Root,
             Unused = kept?.Unused ?? [],
         };
     }
@@ -137,7 +137,7 @@ public sealed class ModelBuilder
                 () => new DnsResolver(new DnsOptions(), _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>()));
         }
 
-        if (_environment.Former is { } former && SectionText.AreSame(former.Sections["dns"], root["dns"]))
+        if (_environment.Former is { } former && SectionText.AreSame(former.Section["dns"], root["dns"]))
         {
             return former.Resources.LazyDns;
         }
@@ -276,9 +276,10 @@ public sealed class ModelBuilder
 
     private ISessionStore Sessions(ConfigObject root, ServerConnections opened, PluginResources resources)
     {
+        // Made in any case: that checks the section.
         var store = NewSessions(root, opened, resources);
         return _environment.Former is { } former
-            && SectionText.AreSame(former.Sections["session_cache"], root["session_cache"])
+            && SectionText.AreSame(former.Section["session_cache"], root["session_cache"])
             && (_sessionConnection is not { } name || opened.Shares(name, former.ServerConnections))
                 ? former.Sessions
                 : store;

@@ -47,9 +47,6 @@ public sealed class ServerConnections : IAsyncDisposable
         }
     }
 
-    /// <summary>Whether there is a connection of that name, of whatever kind.</summary>
-    internal bool Contains(string name) => _byName.ContainsKey(name) || Sql.Contains(name);
-
     /// <summary>Whether both have the same connection under the name: one that was kept.</summary>
     internal bool Shares(string name, ServerConnections other) =>
         Sql.Shares(name, other.Sql)

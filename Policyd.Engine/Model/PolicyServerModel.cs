@@ -54,8 +54,11 @@ public sealed class PolicyServerModel
     /// <summary>What its plugins share, and each plugin at its place.</summary>
     internal PluginResources Resources { get; }
 
-    /// <summary>The <c>policyd { }</c> that it was made from.</summary>
-    internal ConfigObject Sections { get; init; } = ConfigObject.Empty(default);
+    /// <summary>The configuration that it was made from.</summary>
+    public ConfigObject Root { get; internal init; } = ConfigObject.Empty(default);
+
+    /// <summary>Its <c>policyd { }</c>.</summary>
+    public ConfigObject Section => (ConfigObject)Root["policyd"]!;
 
     /// <summary>Plugins that were made for it and are not needed, since those of the model before it are kept.</summary>
     internal IReadOnlyList<Plugin> Unused { get; init; } = [];

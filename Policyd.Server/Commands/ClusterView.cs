@@ -1,7 +1,6 @@
 // The cluster as text for people. Names come from other nodes and from the configuration: each text is escaped before it reaches the
 // terminal. The lines of show are those of "pbm cluster show", which scripts may read already.
 
-using System.Globalization;
 using Policyd.Server.Admin.Cluster;
 using Policyd.Server.Logging;
 
@@ -40,16 +39,17 @@ internal sealed class ClusterView(TextWriter output)
 
         if (report.KeysInMemory is { } keys)
         {
-            Pair("keys in memory", Number(keys));
+            Pair("keys in memory", Shown.Number(keys));
             Pair("outbox", report.Outbox is { } outbox
-                ? $"{Number(outbox.Adds)} adds wait for other nodes, {Number(outbox.OnDisk)} of them are on the disk" : "not known");
+                ? $"{Shown.Number(outbox.Adds)} adds wait for other nodes, {Shown.Number(outbox.OnDisk)} of them are on the disk"
+                : "not known");
         }
 
         foreach (var deferred in report.Deferred)
         {
             Pair(
                 $"deferred ({deferred.Connection})",
-                $"{Number(deferred.Mails)} mails wait for the database, {Number(deferred.Spooled)} of them are in the spool");
+                $"{Shown.Number(deferred.Mails)} mails wait for the database, {Shown.Number(deferred.Spooled)} of them are in the spool");
         }
     }
 
@@ -60,7 +60,7 @@ internal sealed class ClusterView(TextWriter output)
             [new("region", 1), new("shard", 0, true), new("entities", 0, true), new("node", 0)],
             [
                 .. report.Shards.Select(static shard =>
-                    (IReadOnlyList<string>)[shard.Region, shard.Shard, Number(shard.Entities), shard.Node]),
+                    (IReadOnlyList<string>)[shard.Region, shard.Shard, Shown.Number(shard.Entities), shard.Node]),
             ]);
         foreach (var node in report.Shards.GroupBy(static shard => shard.Node).OrderBy(static node => node.Key, StringComparer.Ordinal))
         {
@@ -76,7 +76,7 @@ internal sealed class ClusterView(TextWriter output)
     public void Write(OwnerReport report)
     {
         Pair("key", $"{report.Table} ({report.Connection}), {report.Key}");
-        Pair("partition", Number(report.Partition));
+        Pair("partition", Shown.Number(report.Partition));
         Pair("node", report.Node ?? "not known: no node has answered for this partition");
         Pair("in memory", report.InMemory is { } isThere ? YesNo(isThere) : "not known");
     }
@@ -86,6 +86,4 @@ internal sealed class ClusterView(TextWriter output)
     private void Pair(string name, string value) => Line($"{name,-16} {value}");
 
     private static string YesNo(bool value) => value ? "yes" : "no";
-
-    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 }

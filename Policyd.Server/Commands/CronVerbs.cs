@@ -46,7 +46,7 @@ internal sealed class CronVerbs(TextWriter output) : AdminVerb(output)
             ]);
     }
 
-    private static string Time(DateTimeOffset? time) => time?.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture) ?? "never";
+    private static string Time(DateTimeOffset? time) => time is { } known ? Shown.Time(known) : "never";
 
     private static string Took(CronRunReport? run) =>
         run?.Seconds is { } seconds ? seconds.ToString("0.000", CultureInfo.InvariantCulture) + " s" : "";

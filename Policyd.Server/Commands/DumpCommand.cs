@@ -18,7 +18,7 @@ internal static class DumpCommand
         }
 
         output.WriteLine($"# {Logging.LogText.OneLine(configuration.Path)}");
-        foreach (var (depth, text, origin) in EffectiveOptions.Of(model, configuration.Document.Root))
+        foreach (var (depth, text, origin) in EffectiveOptions.Of(model))
         {
             var line = new string(' ', 2 * depth) + Logging.LogText.OneLine(text);
             output.WriteLine(origin is null ? line : $"{line,-56}  # {Logging.LogText.OneLine(origin)}");

@@ -30,7 +30,7 @@ internal sealed partial class ServeCommand(TextWriter error)
     /// <summary>Null when the configuration has errors, which are told.</summary>
     private async Task<HostEnd?> ServeAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
     {
-        Demand(OpenFiles.Limit(), OpenFiles.Least);
+        Demand(OpenFiles.Least);
         var configuration = LoadedConfiguration.Read(given);
         var logSettings = LogSettings.From(configuration.EarlyOptions(), level, foreground);
         using var queue = logSettings.Open();
@@ -42,7 +42,7 @@ internal sealed partial class ServeCommand(TextWriter error)
 
         var logger = log.CreateLogger("policyd");
         var (limit, needed) = (OpenFiles.Limit(), OpenFiles.NeededBy(model));
-        Demand(limit, needed);
+        Demand(needed);
         if (OpenFiles.RoomFor(model) is var room && room < model.Options.MaxConnections)
         {
             FewConnections(logger, model.Options.MaxConnections, limit, room, needed + (long)model.Options.MaxConnections);
@@ -66,20 +66,17 @@ internal sealed partial class ServeCommand(TextWriter error)
             queue,
             log,
             services => services
-                .AddReloader(configuration, log, level)
+                .AddReloader(configuration.Path, log, level)
                 .AddAdmin(model.Options.Admin)
                 .AddPolicyServer(model, configuration.Akka(logSettings.Level)),
             cancellationToken);
     }
 
-    private static void Demand(int limit, int needed)
+    private static void Demand(int needed)
     {
-        if (limit < needed)
+        if (OpenFiles.Shortage(needed) is { } shortage)
         {
-            throw new CommandException(
-                ExitCode.OsError,
-                $"not started: the limit of open files is {limit}, but this configuration needs {needed} and one more for each connection; "
-                    + $"raise it with LimitNOFILE= in the unit, or with ulimit -n");
+            throw new CommandException(ExitCode.OsError, $"not started: {shortage}");
         }
     }
 

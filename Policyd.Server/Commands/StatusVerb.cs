@@ -1,7 +1,6 @@
 // policyd status: whether the running server is well, for people, scripts and health checks.
 
 using System.CommandLine;
-using System.Globalization;
 using Policyd.Server.Admin.Health;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
@@ -34,7 +33,8 @@ internal sealed class StatusVerb(TextWriter output) : AdminVerb(output)
         {
             Pair(
                 $"database {away.Connection}",
-                $"takes no counts; {Number(away.Mails)} mails wait for it, {Number(away.InSpool)} of them in the spool: {away.Reason}");
+                $"takes no counts; {Shown.Number(away.Mails)} mails wait for it, {Shown.Number(away.InSpool)} of them in the spool: "
+                    + away.Reason);
         }
 
         if (report.Cluster is { } cluster)
@@ -43,17 +43,13 @@ internal sealed class StatusVerb(TextWriter output) : AdminVerb(output)
         }
 
         Pair("version", report.Version);
-        Pair("started", Time(report.Started));
-        Pair("configuration", report.Reloaded is { } time ? $"{report.Configuration}, reloaded {Time(time)}" : report.Configuration);
+        Pair("started", Shown.Time(report.Started));
+        Pair("configuration", report.Reloaded is { } time ? $"{report.Configuration}, reloaded {Shown.Time(time)}" : report.Configuration);
         Pair("virtual hosts", string.Join(", ", report.VirtualHosts));
         Pair("listens on", string.Join(", ", report.Listen));
-        Pair("connections", $"{Number(report.Connections)}; refused: {Number(report.ConnectionsRefused)}");
-        Pair("requests", $"{Number(report.Requests)}; in flight: {Number(report.InFlight)}");
+        Pair("connections", $"{Shown.Number(report.Connections)}; refused: {Shown.Number(report.ConnectionsRefused)}");
+        Pair("requests", $"{Shown.Number(report.Requests)}; in flight: {Shown.Number(report.InFlight)}");
     }
 
     private void Pair(string name, string value) => Output.WriteLine(LogText.OneLine($"{name,-15} {value}"));
-
-    private static string Time(DateTimeOffset time) => time.ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture);
-
-    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -8,7 +8,6 @@ using Policyd.Server.Admin.Counters;
 using Policyd.Server.Admin.Cron;
 using Policyd.Server.Admin.Health;
 using Policyd.Server.Admin.Reloading;
-using Policyd.Server.Loading;
 using Policyd.Server.Logging;
 using Policyd.Server.Reloading;
 
@@ -19,9 +18,8 @@ internal static class AdminServices
 {
     /// <summary>What reads the configuration anew.</summary>
     public static IServiceCollection AddReloader(
-        this IServiceCollection services, LoadedConfiguration configuration, PolicydLog log, int? level) =>
-        services.AddSingleton(
-            provider => new Reloader(configuration, provider.GetRequiredService<IPolicyServerHandle>(), log, level));
+        this IServiceCollection services, string path, PolicydLog log, int? level) =>
+        services.AddSingleton(provider => new Reloader(path, provider.GetRequiredService<IPolicyServerHandle>(), log, level));
 
     public static IServiceCollection AddAdmin(this IServiceCollection services, AdminOptions options)
     {

@@ -30,11 +30,10 @@ internal sealed class EffectiveOptions
 
     /// <summary>The lines of a model.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="root">The configuration that it was made from.</param>
-    public static IReadOnlyList<EffectiveOption> Of(PolicyServerModel model, ConfigObject root)
+    public static IReadOnlyList<EffectiveOption> Of(PolicyServerModel model)
     {
-        var options = new EffectiveOptions(root.Position);
-        options.Add(model, (ConfigObject)root["policyd"]!);
+        var options = new EffectiveOptions(model.Root.Position);
+        options.Add(model, model.Section);
         return options._lines;
     }
 

@@ -1,5 +1,6 @@
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Model;
+using Policyd.Engine.Reloading;
 using Policyd.Server.Loading;
 
 namespace Policyd.Server.Reloading;
@@ -16,34 +17,31 @@ internal static class FixedOptions
     /// <summary>Adds an error for each that differs, at its place in the new configuration.</summary>
     /// <param name="started">The model that the server was started with.</param>
     /// <param name="now">The model that it serves.</param>
-    /// <param name="nowRoot">The configuration of that model.</param>
     /// <param name="next">The model that it is to serve.</param>
-    /// <param name="document">The configuration of that one.</param>
-    public static void Check(
-        PolicyServerModel started, PolicyServerModel now, ConfigObject nowRoot, PolicyServerModel next, ConfigDocument document)
+    /// <param name="diagnostics">What is added to.</param>
+    public static void Check(PolicyServerModel started, PolicyServerModel now, PolicyServerModel next, DiagnosticBag diagnostics)
     {
-        var (before, after) = (EffectiveOptions.Of(now, nowRoot), EffectiveOptions.Of(next, document.Root));
-        var section = (ConfigObject)document.Root["policyd"]!;
+        var (before, after, section) = (EffectiveOptions.Of(now), EffectiveOptions.Of(next), next.Section);
         foreach (var name in s_ofServer.Where(name => Values(before, name) != Values(after, name)))
         {
-            document.Diagnostics.Error(section.PositionOf(name), Message(name));
+            diagnostics.Error(section.PositionOf(name), Message(name));
         }
 
-        if (Text(nowRoot["akka"]) != Text(document.Root["akka"]))
+        if (!SectionText.AreSame(now.Root["akka"], next.Root["akka"]))
         {
-            document.Diagnostics.Error(document.Root.PositionOf("akka"), Message("akka"));
+            diagnostics.Error(next.Root.PositionOf("akka"), Message("akka"));
         }
 
-        CheckCron(started, now, next, section, document.Diagnostics);
+        CheckCron(started, now, next, diagnostics);
         if (started.Options.Cluster is { } cluster && !next.SharesConnection(cluster.Db, now))
         {
-            ConnectionChanged(cluster.Db, section, document.Diagnostics);
+            ConnectionChanged(cluster.Db, section, diagnostics);
         }
     }
 
-    private static void CheckCron(
-        PolicyServerModel started, PolicyServerModel now, PolicyServerModel next, ConfigObject section, DiagnosticBag diagnostics)
+    private static void CheckCron(PolicyServerModel started, PolicyServerModel now, PolicyServerModel next, DiagnosticBag diagnostics)
     {
+        var section = next.Section;
         var hasLedger = started.Cron.Runs && started.Sql.Contains(started.Cron.Db);
         if (started.Cron.Runs != next.Cron.Runs || (hasLedger && started.Cron.Db != next.Cron.Db))
         {
@@ -74,6 +72,4 @@ internal static class FixedOptions
             : string.Join('\n', ofServer.Skip(first + 1).TakeWhile(static option => option.Depth > 1).Prepend(ofServer[first])
                 .Select(static option => $"{option.Depth} {option.Name} {option.Value}"));
     }
-
-    private static string? Text(ConfigNode? node) => node is null ? null : Policyd.Configuration.Hocon.HoconWriter.WriteJson(node);
 }

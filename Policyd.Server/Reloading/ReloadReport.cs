@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
@@ -9,14 +10,12 @@ namespace Policyd.Server.Reloading;
 /// <param name="Warnings">What is probably not meant, each with its place.</param>
 /// <param name="Changes">What differs in the options in effect, see <see cref="OptionDifference"/>.</param>
 internal sealed record ReloadReport(
-    [property: JsonPropertyName("applied")] bool Applied,
-    [property: JsonPropertyName("errors")] IReadOnlyList<string> Errors,
-    [property: JsonPropertyName("warnings")] IReadOnlyList<string> Warnings,
-    [property: JsonPropertyName("changes")] IReadOnlyList<string> Changes);
+    bool Applied, IReadOnlyList<string> Errors, IReadOnlyList<string> Warnings, IReadOnlyList<string> Changes);
 
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(ReloadReport))]
 internal sealed partial class ReloadReports : JsonSerializerContext
 {
     public static JsonNode ToNode(ReloadReport report) =>
-        System.Text.Json.JsonSerializer.SerializeToNode(report, Default.ReloadReport)!;
+        JsonSerializer.SerializeToNode(report, Default.ReloadReport)!;
 }

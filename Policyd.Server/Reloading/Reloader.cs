@@ -14,20 +14,19 @@ namespace Policyd.Server.Reloading;
 /// Reads the configuration of the running server anew, holds it against the machine as a start would, and has the server take it over. One
 /// at a time; who comes meanwhile waits. A configuration with an error changes nothing.
 /// </summary>
-/// <param name="started">The configuration that the server was started with.</param>
+/// <param name="path">The configuration that the server was started with.</param>
 /// <param name="server">The running server.</param>
 /// <param name="log">The log, whose level a reload may change.</param>
 /// <param name="level">The level of the command line, which overrides the configuration's; null: none was given.</param>
-internal sealed partial class Reloader(LoadedConfiguration started, IPolicyServerHandle server, PolicydLog log, int? level) : IDisposable
+internal sealed partial class Reloader(string path, IPolicyServerHandle server, PolicydLog log, int? level) : IDisposable
 {
     private readonly SemaphoreSlim _one = new(1);
     private readonly ILogger _logger = log.CreateLogger("policyd");
     private readonly PolicyServerModel _started = server.Model;
     private long _lastReload;
-    private ConfigObject _root = started.Document.Root;
 
     /// <summary>The file that is read.</summary>
-    public string Path { get; } = System.IO.Path.GetFullPath(started.Path);
+    public string Path { get; } = System.IO.Path.GetFullPath(path);
 
     /// <summary>When the server last took a configuration over; null: it serves by that of its start.</summary>
     public DateTimeOffset? LastReload =>
@@ -82,20 +81,23 @@ internal sealed partial class Reloader(LoadedConfiguration started, IPolicyServe
         var isTaken = false;
         try
         {
-            FixedOptions.Check(_started, now, _root, next, document);
-            CheckOpenFiles(next, document);
+            FixedOptions.Check(_started, now, next, document.Diagnostics);
+            if (OpenFiles.Shortage(OpenFiles.NeededBy(next)) is { } shortage)
+            {
+                document.Diagnostics.Error(next.Root.Position, shortage);
+            }
+
             await StartChecks.AddToAsync(configuration, next, ct);
             if (document.Diagnostics.HasErrors)
             {
                 return Refused(document);
             }
 
-            var changes = OptionDifference.Between(EffectiveOptions.Of(now, _root), EffectiveOptions.Of(next, document.Root));
+            var changes = OptionDifference.Between(EffectiveOptions.Of(now), EffectiveOptions.Of(next));
             if (!dryRun)
             {
-                isTaken = true;
+                isTaken = true;   // whatever happens to it, but for a refusal
                 await server.ReloadAsync(next);
-                _root = document.Root;
                 Volatile.Write(ref _lastReload, DateTimeOffset.UtcNow.Ticks);
                 log.Level = (LogSeverity)(level ?? next.Options.LogLevel);
             }
@@ -104,8 +106,8 @@ internal sealed partial class Reloader(LoadedConfiguration started, IPolicyServe
         }
         catch (ReloadException refused)
         {
-            var section = (ConfigObject)document.Root["policyd"]!;
-            document.Diagnostics.Error(section.PositionOf(refused.Option.Split('.')[0]), $"{refused.Option}: {refused.Message}");
+            isTaken = false;
+            document.Diagnostics.Error(next.Section.PositionOf(refused.Option.Split('.')[0]), $"{refused.Option}: {refused.Message}");
             return Refused(document);
         }
         finally
@@ -115,17 +117,6 @@ internal sealed partial class Reloader(LoadedConfiguration started, IPolicyServe
                 await next.EndUnusedAsync();
                 await next.EndAllButAsync(now, []);
             }
-        }
-    }
-
-    private static void CheckOpenFiles(PolicyServerModel next, ConfigDocument document)
-    {
-        if (OpenFiles.Limit() < OpenFiles.NeededBy(next))
-        {
-            document.Diagnostics.Error(
-                document.Root.Position,
-                $"the limit of open files is {OpenFiles.Limit()}, but this configuration needs {OpenFiles.NeededBy(next)} and one more for "
-                    + "each connection");
         }
     }
 

@@ -117,14 +117,7 @@ public sealed class ReloadSpecs(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Listeners_come_and_go_and_requests_in_flight_on_them_are_answered()
     {
-        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var go = new ManualResetEventSlim();
-        await using var slow = new ScriptedServer(_ =>
-        {
-            asked.TrySetResult();
-            go.Wait(Eventually.Timeout);
-            return "action=reject at last\n\n";
-        });
+        await using var slow = new HeldServer("reject at last");
         var (gone, added) = (FreePort.Next(), FreePort.Next());
         var proxy = $"{{ name = p, module = Proxy, host = \"{slow.Address}\" }}";
         var file = Configure(proxy, ports: [_port, gone]);
@@ -132,13 +125,13 @@ public sealed class ReloadSpecs(ITestOutputHelper output) : IDisposable
         await using var idle = await Connect(gone);
         await using var busy = await Connect(gone);
         var answer = Ask(busy, "1");
-        await asked.Task.WaitAsync(Eventually.Timeout, Cancel);
+        await slow.Asked;
         Configure(proxy, ports: [_port, added]);
         await Reloads(file);
         await Eventually.Holds("the old port to be closed", () => !FreePort.Answers(gone));
         await Assert.ThrowsAsync<PolicyClientException>(() => Eventually.Ends("the end of the idle connection", Ask(idle, "2")));
         Assert.True(FreePort.Answers(added));
-        go.Set();
+        slow.Answer();
         Assert.Equal("reject at last", await Eventually.Ends("the answer", answer));
         await using var client = await Connect(added);
         Assert.Equal("reject at last", await Ask(client, "3"));

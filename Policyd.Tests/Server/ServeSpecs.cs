@@ -46,23 +46,16 @@ public sealed class ServeSpecs : IDisposable
     [Fact]
     public async Task A_request_in_flight_at_SIGTERM_is_answered()
     {
-        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var go = new ManualResetEventSlim();
-        await using var slow = new ScriptedServer(_ =>
-        {
-            asked.SetResult();
-            go.Wait(Eventually.Timeout);
-            return "action=reject at last\n\n";
-        });
+        await using var slow = new HeldServer("reject at last");
         await using var server = Start(await WriteAsync($"{{ name = p, module = Proxy, host = \"{slow.Address}\" }}"));
         var endpoint = await ListeningAsync(server);
         await using var client = await PolicyClient.ConnectAsync(endpoint, Cancellation);
         var answer = client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToBytes(), Cancellation).AsTask();
-        await asked.Task.WaitAsync(Eventually.Timeout, Cancellation);
+        await slow.Asked;
         server.Terminate();
         await server.Prints("draining");
         await Eventually.Holds("the listener to be closed", () => !FreePort.Answers(endpoint.Port));
-        go.Set();
+        slow.Answer();
         Assert.Equal("reject at last", await Eventually.Ends("the answer", answer));
         Assert.Equal(0, await server.Exits());
     }
@@ -108,51 +101,34 @@ public sealed class ServeSpecs : IDisposable
     [Fact]
     public async Task A_service_of_systemd_tells_when_it_is_ready_and_when_it_stops()
     {
-        var path = Path.Combine(_folder, "notify");
-        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified)
-        {
-            ReceiveTimeout = (int)Eventually.Timeout.TotalMilliseconds
-        };
-        systemd.Bind(new UnixDomainSocketEndPoint(path));
+        using var systemd = new NotifySocket(Path.Combine(_folder, "notify"));
         var file = await WriteAsync(AddScoreHeader);
         await using var server = ProcessUnderTest.Start(
             "/bin/sh",
             ["-c", $"SYSTEMD_EXEC_PID=$$ exec \"{PolicydProcess.Executable}\" serve -c \"{file}\""],
-            new Dictionary<string, string> { ["NOTIFY_SOCKET"] = path });
-        Assert.Equal($"READY=1\nSTATUS=serves x on {(await ListeningAsync(server))}", Receive());
+            new Dictionary<string, string> { ["NOTIFY_SOCKET"] = systemd.Path });
+        Assert.Equal($"READY=1\nSTATUS=serves x on {(await ListeningAsync(server))}", systemd.Receive());
         await ListeningAsync(server);
         server.HangUp();
-        Assert.Matches(@"^RELOADING=1\nMONOTONIC_USEC=[1-9]\d*$", Receive());
-        Assert.StartsWith("READY=1\n", Receive(), StringComparison.Ordinal);
+        Assert.Matches(@"^RELOADING=1\nMONOTONIC_USEC=[1-9]\d*$", systemd.Receive());
+        Assert.StartsWith("READY=1\n", systemd.Receive(), StringComparison.Ordinal);
         server.Terminate();
-        Assert.Equal("STOPPING=1", Receive());
+        Assert.Equal("STOPPING=1", systemd.Receive());
         Assert.Equal(0, await server.Exits());
-
-        string Receive()
-        {
-            var buffer = new byte[100];
-            return System.Text.Encoding.ASCII.GetString(buffer, 0, systemd.Receive(buffer));
-        }
     }
 
     [Fact]
     public async Task Watchdog_of_systemd_hears_of_requests_that_were_answered()
     {
-        var path = Path.Combine(_folder, "notify");
-        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified)
-        {
-            ReceiveTimeout = (int)Eventually.Timeout.TotalMilliseconds
-        };
-        systemd.Bind(new UnixDomainSocketEndPoint(path));
+        using var systemd = new NotifySocket(Path.Combine(_folder, "notify"));
         var file = await WriteAsync(AddScoreHeader);
         await using var server = ProcessUnderTest.Start(
             PolicydProcess.Executable,
             ["serve", "-c", file],
-            new Dictionary<string, string> { ["NOTIFY_SOCKET"] = path, ["WATCHDOG_USEC"] = "600000" });
+            new Dictionary<string, string> { ["NOTIFY_SOCKET"] = systemd.Path, ["WATCHDOG_USEC"] = "600000" });
         for (var alive = 0; alive < 3;)
         {
-            var buffer = new byte[200];
-            alive += System.Text.Encoding.ASCII.GetString(buffer, 0, systemd.Receive(buffer)) == "WATCHDOG=1" ? 1 : 0;
+            alive += systemd.Receive() == "WATCHDOG=1" ? 1 : 0;
         }
     }
 

@@ -75,7 +75,7 @@ internal sealed record StatusReport(
 {
     public static StatusReport Of(NodeStanding standing) => new(
         standing.Picture.Self,
-        Word(standing.State),
+        WordOf(standing.State),
         standing.IsWorking,
         standing.Note,
         standing.Picture.Leader,
@@ -91,7 +91,7 @@ internal sealed record StatusReport(
         standing.KeysInMemory,
         standing.HasDatabase ? new DatabaseReport(standing.DatabaseFault is null, standing.DatabaseFault) : null);
 
-    private static string Word(NodeState state) => state == NodeState.CutOff ? "cut off" : state.ToString().ToLowerInvariant();
+    public static string WordOf(NodeState state) => state == NodeState.CutOff ? "cut off" : state.ToString().ToLowerInvariant();
 }
 
 /// <summary>A shard: a part of the keys that lives on one node.</summary>

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using System.Reflection;
 using System.Text.Json.Nodes;
-using Policyd.Actors.Clustering;
+using Policyd.Actors.Network;
 using Policyd.Actors.Server;
+using Policyd.Server.Admin.Cluster;
 using Policyd.Server.Reloading;
 
 namespace Policyd.Server.Admin.Health;
@@ -14,9 +14,6 @@ namespace Policyd.Server.Admin.Health;
 internal sealed class ServerStatus(IPolicyServerHandle server, Reloader reloader) : IAdminCommand
 {
     private static readonly TimeSpan s_asking = TimeSpan.FromSeconds(2);
-
-    private static readonly string s_version = typeof(ServerStatus).Assembly
-        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     public string Name => "status";
 
@@ -34,7 +31,7 @@ internal sealed class ServerStatus(IPolicyServerHandle server, Reloader reloader
         return ServerReports.ToNode(new ServerReport(
             server.IsDraining ? "stopping" : ready && away.Count == 0 ? "serving" : "degraded",
             ready,
-            s_version,
+            ServerVersion.Text,
             Process.GetCurrentProcess().StartTime,
             reloader.Path,
             reloader.LastReload?.ToLocalTime(),
@@ -64,6 +61,6 @@ internal sealed class ServerStatus(IPolicyServerHandle server, Reloader reloader
         }
 
         var standing = await inspection.StandingAsync(ct);
-        return (standing.State == NodeState.CutOff ? "cut off" : standing.State.ToString().ToLowerInvariant(), standing.IsWorking);
+        return (StatusReport.WordOf(standing.State), standing.IsWorking);
     }
 }

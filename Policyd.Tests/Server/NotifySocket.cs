@@ -1,0 +1,31 @@
+using System.Net.Sockets;
+using System.Text;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.Server;
+
+/// <summary>What systemd hears of a service (sd_notify(3)).</summary>
+internal sealed class NotifySocket : IDisposable
+{
+    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified)
+    {
+        ReceiveTimeout = (int)Eventually.Timeout.TotalMilliseconds,
+    };
+
+    public NotifySocket(string path)
+    {
+        Path = path;
+        _socket.Bind(new UnixDomainSocketEndPoint(path));
+    }
+
+    public string Path { get; }
+
+    /// <summary>The next message.</summary>
+    public string Receive()
+    {
+        var buffer = new byte[200];
+        return Encoding.ASCII.GetString(buffer, 0, _socket.Receive(buffer));
+    }
+
+    public void Dispose() => _socket.Dispose();
+}
