@@ -88,7 +88,12 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             if (virtualHost is null)
             {
                 _server.Troubles.NoVirtualHost(_peer, _listener, RequestLogLine.Escape(request["policy_context"] ?? ""));
-                _serving.Model.LogRequest(null, request, TimeSpan.Zero, new ChainOutcome(null, null, "no virtual host", s_noSession));
+                _serving.Model.Report(
+                    null,
+                    request,
+                    TimeSpan.Zero,
+                    new ChainOutcome(null, null, "no virtual host", s_noSession),
+                    _server.Decisions);
                 CompleteStage();
                 return;
             }
@@ -99,7 +104,7 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             var deadline = Environment.TickCount64 + _serving.RequestTimeout;
             _connection.Set(deadline);
             _answered ??= new StageCallback<PendingRequest>(this, OnAnswered).Tell;
-            _asking = new PendingRequest(request, virtualHost, deadline, _answered);
+            _asking = new PendingRequest(request, virtualHost, deadline, _answered, _server.Decisions.NewRecorder());
             _server.Statistics.Asked();
             _server.RouterOf(_asking.Instance).Tell(_asking, Akka.Actor.ActorRefs.NoSender);
         }
@@ -244,11 +249,13 @@ internal sealed class RequestStage(ServerContext server, PolicyEndpoint listener
             var seconds = _serving.RequestTimeout / 1000.0;
             _server.Troubles.AskedTooLong(asking.VirtualHost.Name, LogValue.Quote(asking.Instance), seconds);
             var failure = string.Create(CultureInfo.InvariantCulture, $"no result within {seconds} s");
-            _serving.Model.LogRequest(
+            _serving.Model.Report(
                 asking.VirtualHost,
                 asking.Request,
                 Stopwatch.GetElapsedTime(_askedAt),
-                new ChainOutcome(_serving.OnErrorAction, null, failure, s_noSession));
+                new ChainOutcome(_serving.OnErrorAction, null, failure, s_noSession),
+                _server.Decisions,
+                asking.Recorder);
             AnswerError(canAnswer: true);
         }
 

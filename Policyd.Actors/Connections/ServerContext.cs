@@ -2,6 +2,7 @@ using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Polling;
 using Policyd.Actors.Sessions;
+using Policyd.Engine.Following;
 using Policyd.Engine.Model;
 
 namespace Policyd.Actors.Connections;
@@ -14,8 +15,9 @@ internal sealed class ServerContext : IDisposable
     private volatile ServingModel _serving;
     private int _nextRouter;
 
-    public ServerContext(PolicyServerModel model, IActorRef[] routers, ILogger logger)
+    public ServerContext(PolicyServerModel model, IActorRef[] routers, DecisionListeners decisions, ILogger logger)
     {
+        Decisions = decisions;
         _serving = new ServingModel(model);
         Logger = logger;
         _routers = routers;
@@ -32,6 +34,9 @@ internal sealed class ServerContext : IDisposable
     public ILogger Logger { get; }
 
     public ConnectionManager Connections { get; }
+
+    /// <summary>Who is told of each request.</summary>
+    public DecisionListeners Decisions { get; }
 
     public ServerStatistics Statistics { get; } = new();
 
@@ -57,7 +62,7 @@ internal sealed class ServerContext : IDisposable
     {
         var outcome = request.Outcome;
         _meter.Answered(request.VirtualHost.Name, outcome.Action, elapsed);
-        _serving.Model.LogRequest(request.VirtualHost, request.Request, elapsed, outcome);
+        _serving.Model.Report(request.VirtualHost, request.Request, elapsed, outcome, Decisions, request.Recorder);
     }
 
     public void Dispose()

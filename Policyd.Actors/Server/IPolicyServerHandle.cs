@@ -1,6 +1,7 @@
 using Policyd.Actors.Counters;
 using Policyd.Actors.Cron;
 using Policyd.Actors.Inspection;
+using Policyd.Engine.Following;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
 
@@ -17,6 +18,9 @@ public interface IPolicyServerHandle
 
     /// <summary>The bound endpoints in the order of the configuration, with the real port where port 0 was asked for.</summary>
     IReadOnlyList<PolicyEndpoint> Endpoints { get; }
+
+    /// <summary>Who is told of each request that is answered; listeners may come and go at any time, also before the start.</summary>
+    DecisionListeners Decisions { get; }
 
     /// <summary>Open connections.</summary>
     int Connections { get; }

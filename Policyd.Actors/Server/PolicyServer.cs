@@ -13,6 +13,7 @@ using Policyd.Actors.Network;
 using Policyd.Actors.Sessions;
 using Policyd.Counting.Store;
 using Policyd.Engine.Clustering;
+using Policyd.Engine.Following;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
 
@@ -50,6 +51,8 @@ internal sealed class PolicyServer : IPolicyServerHandle
     public Task Started => _started.Task;
 
     public IReadOnlyList<PolicyEndpoint> Endpoints => [.. _listeners.Select(static listener => listener.Bound)];
+
+    public DecisionListeners Decisions { get; } = new();
 
     public int Connections => _context?.Connections.Count ?? 0;
 
@@ -100,7 +103,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
             await StartCountersAsync(system, logger).ConfigureAwait(false);
             var routers = StartRouters(system, logger);
             Server.UnexpectedEnd.Watch(system, logger, [.. routers, .. _counters?.Actors ?? []]);
-            var context = new ServerContext(_model, routers, logger);
+            var context = new ServerContext(_model, routers, Decisions, logger);
             system.RegisterOnTermination(context.Poll.Dispose);
             var materializer = ActorMaterializer.Create(
                 system, ActorMaterializerSettings.Create(system).WithDispatcher(RequestPathDispatcher.Connections));

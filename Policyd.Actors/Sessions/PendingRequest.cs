@@ -1,4 +1,5 @@
 using Policyd.Engine.Chain;
+using Policyd.Engine.Decisions;
 using Policyd.Modules;
 using Policyd.Protocol;
 
@@ -9,7 +10,8 @@ namespace Policyd.Actors.Sessions;
 /// first, the session or the connection at its deadline, is heard; the other is not. (An Ask would cost a temporary actor
 /// and a scheduled time-out for each request.)
 /// </summary>
-internal sealed class PendingRequest(PolicyRequest request, VirtualHost virtualHost, long deadline, Action<PendingRequest> answered)
+internal sealed class PendingRequest(
+    PolicyRequest request, VirtualHost virtualHost, long deadline, Action<PendingRequest> answered, DecisionRecorder? recorder = null)
 {
     private int _completed;
 
@@ -27,6 +29,9 @@ internal sealed class PendingRequest(PolicyRequest request, VirtualHost virtualH
 
     /// <summary>Set by the session actor before it completes the request.</summary>
     public ChainOutcome Outcome { get; private set; }
+
+    /// <summary>What its way through the chain is recorded in; null when nobody listens.</summary>
+    public DecisionRecorder? Recorder { get; } = recorder;
 
     public bool IsCompleted => Volatile.Read(ref _completed) != 0;
 

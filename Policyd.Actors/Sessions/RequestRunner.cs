@@ -55,7 +55,7 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
         var closed = RunNext.Close();
         try
         {
-            return pending.VirtualHost.RunAsync(pending.Request, session, pending.Remaining);
+            return pending.VirtualHost.RunAsync(pending.Request, session, pending.Remaining, pending.Recorder);
         }
         finally
         {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Policyd.Engine.Decisions;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
@@ -8,10 +9,17 @@ using Policyd.Protocol;
 namespace Policyd.Engine.Chain;
 
 // One request on its way through a virtual host's chain and the chains nested in it: what the chain itself has to know of it.
-internal sealed class ChainRun(PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline)
-    : RequestRun(request, session)
+internal sealed class ChainRun : RequestRun
 {
     private DnsBudget? _lookups;
+
+    public ChainRun(
+        PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline, DecisionRecorder? recorder)
+        : base(request, session)
+    {
+        (Host, Environment, Deadline, Recorder) = (host, environment, deadline, recorder);
+        TakesFacts = recorder?.Depth == DecisionDepth.Facts;
+    }
 
     public override string VirtualHost => Host.Name;
 
@@ -19,12 +27,15 @@ internal sealed class ChainRun(PolicyRequest request, Session session, VirtualHo
 
     public override ILogger Logger => Environment.Logger;
 
-    public VirtualHost Host { get; } = host;
+    public VirtualHost Host { get; }
 
-    public ChainEnvironment Environment { get; } = environment;
+    public ChainEnvironment Environment { get; }
 
     /// <summary>Timestamp at which plugins are given up: the request's deadline less the reserve in which the answer is sent.</summary>
-    public long Deadline { get; } = deadline;
+    public long Deadline { get; }
+
+    /// <summary>What the run is recorded in; null when nobody listens.</summary>
+    public DecisionRecorder? Recorder { get; }
 
     public string? LastPlugin { get; set; }
 
@@ -35,13 +46,17 @@ internal sealed class ChainRun(PolicyRequest request, Session session, VirtualHo
     /// <param name="session">The session as the request found it.</param>
     public ChainRun Again(Session session)
     {
-        var again = new ChainRun(Request, session, Host, Environment, Deadline);
+        Recorder?.Restart();
+        var again = new ChainRun(Request, session, Host, Environment, Deadline, Recorder);
         again.Follow(this);
         return again;
     }
 
     public override DnsBudget Lookups =>
         LazyInitializer.EnsureInitialized(ref _lookups, () => new DnsBudget(ClientAddress.Parse(Request.ClientAddress)));
+
+    public override void AddFact(PluginContext reader, string name, string? value, string? comparedWith, string? result) =>
+        Recorder!.Add(reader, name, value, comparedWith, result);
 
     public void Failed(PluginFailedException failure) =>
         Failure ??= failure.Plugin.Length > 0 ? $"plugin {failure.Plugin} {failure.Message}" : failure.Message;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
+using Policyd.Engine.Decisions;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sources;
@@ -62,7 +63,7 @@ public sealed class PluginChain : IPluginChain
         for (var index = 0; index < _plugins.Length; index++)
         {
             var plugin = _plugins[index];
-            var context = NewContext(plugin, run, parent);
+            var context = Begin(plugin, run, parent);
             PluginResult result;
             try
             {
@@ -81,9 +82,10 @@ public sealed class PluginChain : IPluginChain
             }
             catch (Exception e)
             {
-                result = Failed(plugin, e, run);
+                result = Failed(plugin, context, e, run);
             }
 
+            run.Recorder?.End(context, result);
             context.Dispose();
             if (results.Take(plugin, result, run) || run.IsVoid)
             {
@@ -165,7 +167,7 @@ public sealed class PluginChain : IPluginChain
             }
             catch (Exception e)
             {
-                result = Failed(plugin, e, run, started);
+                result = Failed(plugin, context, e, run, started);
             }
             finally
             {
@@ -175,12 +177,13 @@ public sealed class PluginChain : IPluginChain
                 }
             }
 
+            run.Recorder?.End(context, result);
             if (results.Take(plugin, result, run) || run.IsVoid || ++index == _plugins.Length)
             {
                 return results.ToResult();
             }
 
-            context = NewContext(_plugins[index], run, parent);
+            context = Begin(_plugins[index], run, parent);
             started = clock.GetTimestamp();
             running = Start(_plugins[index], context);
         }
@@ -217,6 +220,13 @@ public sealed class PluginChain : IPluginChain
                 static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
             throw new PluginFailedException(plugin.Name, Waited.TimedOut(context.Clock, started));
         }
+    }
+
+    private static PluginContext Begin(Plugin plugin, ChainRun run, PluginContext? parent)
+    {
+        var context = NewContext(plugin, run, parent);
+        run.Recorder?.Begin(context, parent, plugin.Name, plugin.Module);
+        return context;
     }
 
     private static PluginContext NewContext(Plugin plugin, ChainRun run, PluginContext? parent)
@@ -281,10 +291,11 @@ public sealed class PluginChain : IPluginChain
     private static string Shortened(string action) => action.Length <= MostShown ? action : action[..MostShown] + "…";
 
     // What on_error says. Thrown on, the failure becomes the parent's of a nested chain, whose own on_error then decides.
-    private static PluginResult Failed(Plugin plugin, Exception e, ChainRun run, long? started = null)
+    private static PluginResult Failed(Plugin plugin, PluginContext context, Exception e, ChainRun run, long? started = null)
     {
         var failure = e as PluginFailedException ?? new PluginFailedException(plugin.Name, What(e, run, started), e);
         run.Failed(failure);
+        run.Recorder?.End(context, StepOutcome.Failed, plugin.OnError.Action is { } instead ? [instead] : [], failure.Message);
         if (ReferenceEquals(plugin.OnError, OnError.Fail))
         {
             throw failure;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
+using Policyd.Engine.Decisions;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
@@ -41,13 +42,15 @@ public sealed class VirtualHost
     /// <param name="request">The request.</param>
     /// <param name="session">Its session; one at a time. What is to be stored afterwards is the outcome's.</param>
     /// <param name="timeout">What is left of the request's time; a tenth of it, at most half a second, is kept for the answer.</param>
-    public ValueTask<ChainOutcome> RunAsync(PolicyRequest request, Session session, TimeSpan timeout)
+    /// <param name="recorder">What the way through the chain is recorded in; null when nobody listens.</param>
+    public ValueTask<ChainOutcome> RunAsync(
+        PolicyRequest request, Session session, TimeSpan timeout, DecisionRecorder? recorder = null)
     {
         var clock = _environment.Clock;
         var reserve = TimeSpan.FromTicks(Math.Min(timeout.Ticks / 10, s_mostReserve.Ticks));
         var deadline = clock.GetTimestamp() + (long)((timeout - reserve).TotalSeconds * clock.TimestampFrequency);
         var found = _mayRunAgain ? session.Snapshot() : default;
-        var run = new ChainRun(request, session, this, _environment, deadline);
+        var run = new ChainRun(request, session, this, _environment, deadline, recorder);
         var running = Start(run);
         return running.IsCompletedSuccessfully && !run.IsVoid
             ? new ValueTask<ChainOutcome>(Outcome(run, running.Result))
@@ -124,5 +127,6 @@ public sealed class VirtualHost
     }
 
     // Now, since the next request of the mail may score before this one's line is made.
-    private static IReadOnlyList<MailScore>? Scores(ChainRun run) => RequestLogLine.IsShown(run.Logger) ? run.Session.Scores : null;
+    private static IReadOnlyList<MailScore>? Scores(ChainRun run) =>
+        run.Recorder is not null || RequestLogLine.IsShown(run.Logger) ? run.Session.Scores : null;
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Policyd.Engine.Decisions;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
@@ -6,8 +7,8 @@ using Policyd.Protocol;
 namespace Policyd.Engine.Logging;
 
 /// <summary>
-/// What became of one request: the one line that is logged for it. Immutable, and made once a request, when its answer is known; whoever
-/// else wants to tell of a decision reads it as well.
+/// What became of one request: the one line that is logged for it, and what whoever else listens is told. Immutable, and made once a
+/// request, when its answer is known, if the log shows it or somebody listens.
 /// </summary>
 public sealed class RequestRecord : LogRecord
 {
@@ -32,12 +33,27 @@ public sealed class RequestRecord : LogRecord
     /// <summary>From the request's last byte to its answer.</summary>
     public TimeSpan Elapsed { get; init; }
 
+    /// <summary>When, and on which way; null when nobody but the log reads the record.</summary>
+    public DecisionTrail? Trail { get; init; }
+
+    /// <summary>The steps of <see cref="Trail"/>; empty when there are none.</summary>
+    public IReadOnlyList<DecisionStep> Steps => Trail?.Steps ?? [];
+
+    /// <summary>
+    /// The plugin whose action was answered, which need not be the last one with a result (<see cref="Plugin"/>); without an action the one
+    /// that failed. Null when none said anything.
+    /// </summary>
+    public string? Rule => Action is null ? Plugin : Trail?.Rule ?? Plugin;
+
     private MailScore? Default => Scores is [{ IsDefault: true } first, ..] ? first : null;
 
     private IEnumerable<MailScore> Others => Scores is null ? [] : Scores.Where(static score => !score.IsDefault);
 
     /// <inheritdoc/>
     public override int Weight => Request.Bytes.Length;
+
+    /// <summary>One more reads the record, until it calls <see cref="Written"/>.</summary>
+    public void Hold() => Request.Hold();
 
     /// <inheritdoc/>
     public override void Written() => Request.Return();

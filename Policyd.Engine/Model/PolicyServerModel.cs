@@ -8,6 +8,8 @@ using Policyd.Counting.Store;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Cron;
+using Policyd.Engine.Decisions;
+using Policyd.Engine.Following;
 using Policyd.Engine.Logging;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
@@ -153,20 +155,30 @@ public sealed class PolicyServerModel
     }
 
     /// <summary>
-    /// Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells. Costs nothing when the log does not show it.
+    /// Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells, and tells those who listen. Costs nothing when
+    /// nobody does.
     /// </summary>
     /// <param name="host">The virtual host; null when the request has none.</param>
     /// <param name="request">The request.</param>
     /// <param name="elapsed">From arrival to answer.</param>
     /// <param name="outcome">What came out.</param>
-    public void LogRequest(VirtualHost? host, PolicyRequest request, TimeSpan elapsed, in ChainOutcome outcome)
+    /// <param name="listeners">Who listens besides the log.</param>
+    /// <param name="recorder">What the chain has written; null when nobody asked for it.</param>
+    public void Report(
+        VirtualHost? host,
+        PolicyRequest request,
+        TimeSpan elapsed,
+        in ChainOutcome outcome,
+        DecisionListeners listeners,
+        DecisionRecorder? recorder = null)
     {
-        if (!RequestLogLine.IsShown(Chains.Logger))
+        ArgumentNullException.ThrowIfNull(listeners);
+        var (isLogged, isHeard) = (RequestLogLine.IsShown(Chains.Logger), listeners.Any);
+        if (!isLogged && !isHeard)
         {
             return;
         }
 
-        request.Hold();
         var record = new RequestRecord
         {
             VirtualHost = host?.Name,
@@ -176,8 +188,18 @@ public sealed class PolicyServerModel
             Failure = outcome.Failure,
             Scores = outcome.Scores,
             Elapsed = elapsed,
+            Trail = isHeard ? new DecisionTrail(Chains.Clock.GetUtcNow(), recorder?.Close()) : null,
         };
-        ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
+        if (isHeard)
+        {
+            listeners.Tell(record);
+        }
+
+        if (isLogged)
+        {
+            record.Hold();
+            ChainLog.Write(Chains.Logger, RequestLogLine.Level.ToLogLevel(), record);
+        }
     }
 
     /// <summary>Whether both have the same connection under the name: one that no option has changed.</summary>

@@ -31,6 +31,9 @@ public abstract class Plugin
     // The action last found to fit the grammar: nearly every plugin answers the same text again and again.
     internal string? LastFitting { get; set; }
 
+    /// <summary>The module's name of this plugin.</summary>
+    internal string Module => field ??= ModuleNameOf(GetType());
+
     /// <summary>The module's name: of <see cref="ModuleAttribute"/>, else the class's name without <c>Plugin</c>.</summary>
     /// <param name="type">The plugin's class.</param>
     public static string ModuleNameOf(Type type) =>

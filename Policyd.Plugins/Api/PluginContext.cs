@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
@@ -108,6 +109,40 @@ public sealed class PluginContext
     internal bool IsAbandoned => Volatile.Read(ref _afterAbandon) is not null;
 
     /// <summary>
+    /// Whether somebody wants to know what plugins read and conclude: an operator who asks why, or follows decisions. Ask before making a
+    /// text only for <see cref="Note{TValue}(string, TValue, string?)"/>, which does nothing otherwise.
+    /// </summary>
+    public bool TakesNotes => _run.TakesFacts;
+
+    /// <summary>Notes something that the plugin has read. Costs nothing when nobody wants to know, and never fails.</summary>
+    /// <typeparam name="TValue">Text, a number, or anything else that has a text.</typeparam>
+    /// <param name="name">What was read, such as <c>sender</c>. No secret belongs here.</param>
+    /// <param name="value">What it was; null when it was not there.</param>
+    /// <param name="result">What follows from it; null when nothing does.</param>
+    public void Note<TValue>(string name, TValue value, string? result = null)
+    {
+        if (_run.TakesFacts)
+        {
+            _run.AddFact(this, name, TextOf(value), null, result);
+        }
+    }
+
+    /// <summary>Notes something that the plugin has read and compared. Costs nothing when nobody wants to know, and never fails.</summary>
+    /// <typeparam name="TValue">Text, a number, or anything else that has a text.</typeparam>
+    /// <typeparam name="TOther">The same.</typeparam>
+    /// <param name="name">What was read, such as <c>sender</c>. No secret belongs here.</param>
+    /// <param name="value">What it was; null when it was not there.</param>
+    /// <param name="comparedWith">What it was compared with.</param>
+    /// <param name="result">What follows from it.</param>
+    public void Note<TValue, TOther>(string name, TValue value, TOther comparedWith, string result)
+    {
+        if (_run.TakesFacts)
+        {
+            _run.AddFact(this, name, TextOf(value), TextOf(comparedWith), result);
+        }
+    }
+
+    /// <summary>
     /// Records that this request reserved on a counter, or may have: the server gives the reservation back if the mail comes to nothing.
     /// </summary>
     /// <param name="key">The counter.</param>
@@ -137,6 +172,11 @@ public sealed class PluginContext
     {
         if (Session.TryGet<T>(key, out var kept))
         {
+            if (TakesNotes)
+            {
+                Note(key, Session[key], "known from an earlier request of the mail");
+            }
+
             return new ValueTask<T>(kept!);
         }
 
@@ -153,7 +193,16 @@ public sealed class PluginContext
 
     /// <summary>False the first time in a mail, true afterwards.</summary>
     /// <param name="key">What is done; put the plugin's name into it.</param>
-    public bool IsAlreadyDone(string key) => !Session.TrySet(key);
+    public bool IsAlreadyDone(string key)
+    {
+        if (Session.TrySet(key))
+        {
+            return false;
+        }
+
+        Note(key, "1", "already done in this mail");
+        return true;
+    }
 
     /// <summary>Adds to a score of the mail, and <c>name=value</c> to its details.</summary>
     /// <param name="name">Who adds: a plugin's name, and what of the mail belongs to it. Escaped as <see cref="ScoreName"/> says.</param>
@@ -166,6 +215,10 @@ public sealed class PluginContext
         var own = $"{ScoreName.Escape(name)}={PerlNumber.Format(value)}";
         session[field] = PerlNumber.Format(PerlNumber.Parse(session[field]) + value);
         session[detail] = session[detail] is { Length: > 0 } before ? $"{before}, {own}" : own;
+        if (TakesNotes)
+        {
+            Note(field, session[field], own);
+        }
     }
 
     /// <summary>The same once a mail: what a name has added is not added again by a later request.</summary>
@@ -240,6 +293,8 @@ public sealed class PluginContext
             }
         }
     }
+
+    private static string? TextOf<T>(T value) => Convert.ToString(value, CultureInfo.InvariantCulture);
 
     // Nearly every score is the default one, whose name need not be made anew.
     private static string DetailOf(string field) => field == "score" ? "score" + MailScore.DetailSuffix : field + MailScore.DetailSuffix;

@@ -39,6 +39,9 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     /// <summary>The last of the checks that let the mail in; each knows the one before it.</summary>
     public ReserveOperation? Admission { get; private set; }
 
+    /// <summary>Whether somebody wants to know what plugins read and conclude.</summary>
+    public bool TakesFacts { get; protected init; }
+
     /// <summary>Whether what this run has made of the request is void, and the chain is to run again.</summary>
     public bool IsVoid { get; private set; }
 
@@ -66,6 +69,9 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
             }
         }
     }
+
+    /// <summary>What a plugin has read, compared and concluded. Called only when <see cref="TakesFacts"/>.</summary>
+    public abstract void AddFact(PluginContext reader, string name, string? value, string? comparedWith, string? result);
 
     /// <summary>A plugin is given up: what it holds of the session is emptied, and the chain goes on with a new one.</summary>
     public void Abandon()

@@ -91,6 +91,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
         }
 
         value = parsed!;
+        context.Note(Name, text, SessionKey);
         return true;
     }
 

@@ -9,6 +9,7 @@ using Policyd.Configuration;
 using Policyd.Configuration.Hocon;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
+using Policyd.Engine.Following;
 using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Sessions;
@@ -128,14 +129,15 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
                 """policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = x, port = 12345, plugins = [ { name = t, """
                     + """module = AddScoreHeader } ] } ] }""");
             var model = ModelBuilder.Build(document, new ModelEnvironment { LoggerFactory = factory })!;
+            var listeners = new DecisionListeners();
             var outcome = new ChainOutcome("dunno", "t", null, new Session());
             model.LogReceived(model.VirtualHosts[0], request);
-            model.LogRequest(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome);
+            model.Report(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome, listeners);
             return Allocated(
                 () =>
                 {
                     model.LogReceived(model.VirtualHosts[0], request);
-                    model.LogRequest(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome);
+                    model.Report(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome, listeners);
                 },
                 Rounds);
         }

@@ -3,6 +3,7 @@ using Policyd.Configuration.Hocon;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
+using Policyd.Engine.Decisions;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Sessions;
@@ -38,6 +39,12 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
     public Session Session => _session;
 
     public ChainOutcome Last { get; private set; }
+
+    /// <summary>How deep each request is recorded.</summary>
+    public DecisionDepth Depth { get; set; }
+
+    /// <summary>The steps of the last request.</summary>
+    public IReadOnlyList<DecisionStep> Steps { get; private set; } = [];
 
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(20);
 
@@ -75,7 +82,9 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
 
     private async Task<string?> AskAsync(PolicyRequest request)
     {
-        Last = await _host.RunAsync(request, _session, Timeout);
+        var recorder = Depth == DecisionDepth.None ? null : new DecisionRecorder(Depth, TimeProvider.System);
+        Last = await _host.RunAsync(request, _session, Timeout, recorder);
+        Steps = recorder?.Close() ?? [];
         _session = Last.Session;
         return Last.Action;
     }

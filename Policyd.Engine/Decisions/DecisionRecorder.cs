@@ -1,0 +1,123 @@
+using Policyd.Plugins.Api;
+
+namespace Policyd.Engine.Decisions;
+
+/// <summary>
+/// What one request's way through its chain was, for those who listen. The chain writes it, and each plugin through its context. A plugin
+/// that was given up may write at any time: nothing is taken from it, since its step has ended.
+/// </summary>
+/// <param name="depth">How much is recorded.</param>
+/// <param name="clock">The clock.</param>
+public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
+{
+    // A list of ten thousand entries that a plugin goes through is no explanation.
+    private const int MostFacts = 200;
+    private const int LongestText = 1000;
+    private const string Unfinished = "was not done when the request was answered";
+
+    private readonly Lock _lock = new();
+    private List<DecisionStep> _steps = [];
+    private long _start = clock.GetTimestamp();
+    private bool _isClosed;
+
+    /// <summary>How much is recorded.</summary>
+    public DecisionDepth Depth { get; } = depth;
+
+    /// <summary>A plugin's run begins.</summary>
+    /// <param name="owner">Who writes to the step from now on.</param>
+    /// <param name="parent">The owner of the step that it is nested in; null for a plugin of the virtual host.</param>
+    /// <param name="plugin">The plugin's name.</param>
+    /// <param name="module">Its module.</param>
+    internal void Begin(object owner, object? parent, string plugin, string module)
+    {
+        lock (_lock)
+        {
+            var around = parent is null ? null : Find(parent);
+            if (!_isClosed && (parent is null || around is not null))
+            {
+                _steps.Add(new DecisionStep(owner, plugin, module, around is null ? 0 : around.Depth + 1, Now));
+            }
+        }
+    }
+
+    /// <summary>A plugin's run ends, and so do those nested in it that have not; nothing when its step has ended before.</summary>
+    internal void End(object owner, StepOutcome outcome, IReadOnlyList<string> actions, string? failure = null)
+    {
+        lock (_lock)
+        {
+            if (Find(owner) is not { } step)
+            {
+                return;
+            }
+
+            var now = Now;
+            for (var index = _steps.IndexOf(step) + 1; index < _steps.Count && _steps[index].Depth > step.Depth; index++)
+            {
+                EndUnfinished(_steps[index], now);
+            }
+
+            step.End(now, outcome, actions, failure);
+        }
+    }
+
+    /// <summary>A plugin's run ends with a result.</summary>
+    internal void End(object owner, PluginResult result) => End(owner, OutcomeOf(result), result.Actions);
+
+    /// <summary>Something that a plugin has read.</summary>
+    internal void Add(object owner, string name, string? value, string? comparedWith, string? result)
+    {
+        lock (_lock)
+        {
+            if (Find(owner) is { Facts.Count: < MostFacts } step)
+            {
+                step.Add(new DecisionFact(name, Bounded(value), Bounded(comparedWith), Bounded(result)));
+            }
+        }
+    }
+
+    /// <summary>The chain runs again from its start: what was recorded is void, and who wrote it writes no more.</summary>
+    internal void Restart()
+    {
+        lock (_lock)
+        {
+            _steps = [];
+            _start = clock.GetTimestamp();
+        }
+    }
+
+    /// <summary>The request is answered: the steps in the order in which they began, which do not change any more.</summary>
+    public IReadOnlyList<DecisionStep> Close()
+    {
+        lock (_lock)
+        {
+            if (!_isClosed)
+            {
+                _isClosed = true;
+                var now = Now;
+                _steps.ForEach(step => EndUnfinished(step, now));
+            }
+
+            return _steps;
+        }
+    }
+
+    private TimeSpan Now => clock.GetElapsedTime(_start);
+
+    private static StepOutcome OutcomeOf(PluginResult result) =>
+        result.IsEmpty ? StepOutcome.Nothing
+        : !result.Aborts ? StepOutcome.Added
+        : result.Actions.Count > 0 ? StepOutcome.Answered : StepOutcome.Aborted;
+
+    private static void EndUnfinished(DecisionStep step, TimeSpan now)
+    {
+        if (step.Owner is not null)
+        {
+            step.End(now, StepOutcome.Failed, [], Unfinished);
+        }
+    }
+
+    private static string? Bounded(string? text) => text?.Length > LongestText ? text[..LongestText] + "…" : text;
+
+    // Whoever writes is nearly always the last to have begun.
+    private DecisionStep? Find(object owner) => _steps.FindLast(step => ReferenceEquals(step.Owner, owner));
+}

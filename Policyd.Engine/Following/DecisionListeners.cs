@@ -1,0 +1,58 @@
+using Policyd.Engine.Decisions;
+using Policyd.Engine.Logging;
+
+namespace Policyd.Engine.Following;
+
+/// <summary>Who listens to a server's decisions. A request reads one field, and takes no lock.</summary>
+public sealed class DecisionListeners
+{
+    private readonly Lock _lock = new();
+    private volatile Listening _listening = new([], DecisionDepth.None);
+
+    /// <summary>Whether anybody listens.</summary>
+    public bool Any => _listening.All.Length > 0;
+
+    /// <summary>What records a request's way, as deep as somebody wants to know it; null when nobody does.</summary>
+    public DecisionRecorder? NewRecorder() =>
+        _listening.Depth is var depth and > DecisionDepth.None ? new DecisionRecorder(depth, TimeProvider.System) : null;
+
+    /// <summary>Tells a listener of each request from now on, until what is returned is disposed.</summary>
+    /// <param name="listener">The listener.</param>
+    public IDisposable Listen(IDecisionListener listener)
+    {
+        ArgumentNullException.ThrowIfNull(listener);
+        var entry = new Entry(listener, this);
+        Change(all => [.. all, entry]);
+        return entry;
+    }
+
+    /// <summary>Tells all listeners of a request.</summary>
+    /// <param name="record">What became of it.</param>
+    public void Tell(RequestRecord record)
+    {
+        foreach (var entry in _listening.All)
+        {
+            entry.Listener.Decided(record);
+        }
+    }
+
+    private void Change(Func<Entry[], Entry[]> change)
+    {
+        lock (_lock)
+        {
+            var all = change(_listening.All);
+            _listening = new Listening(all, all.Select(static entry => entry.Depth).DefaultIfEmpty().Max());
+        }
+    }
+
+    private sealed record Listening(Entry[] All, DecisionDepth Depth);
+
+    private sealed class Entry(IDecisionListener listener, DecisionListeners owner) : IDisposable
+    {
+        public IDecisionListener Listener { get; } = listener;
+
+        public DecisionDepth Depth { get; } = listener.Depth;
+
+        public void Dispose() => owner.Change(all => [.. all.Where(entry => entry != this)]);
+    }
+}
