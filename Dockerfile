@@ -4,7 +4,7 @@ WORKDIR /source
 COPY . .
 RUN dotnet publish Policyd.Server -c Release -o /usr/lib/policyd
 
-FROM mcr.microsoft.com/dotnet/runtime:10.0
+FROM mcr.microsoft.com/dotnet/aspnet:10.0
 # No socket of the runtime's own, for its debugging tools.
 ENV DOTNET_EnableDiagnostics=0
 COPY --from=build /usr/lib/policyd /usr/lib/policyd

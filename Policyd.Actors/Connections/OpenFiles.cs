@@ -14,6 +14,9 @@ public static class OpenFiles
     private const int EachListener = 2;
     private const int EachConnection = 6;
 
+    // The libraries of a web server, and its connections.
+    private const int OfHttp = 60 + HttpOptions.MostConnections;
+
     /// <summary>Below this the runtime itself fails before a configuration is read.</summary>
     public const int Least = 150;
 
@@ -40,7 +43,8 @@ public static class OpenFiles
     public static int NeededBy(PolicyServerModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return OfTheRuntime + (EachListener * model.Listeners.Count) + (EachConnection * model.Connections.Count);
+        return OfTheRuntime + (EachListener * model.Listeners.Count) + (EachConnection * model.Connections.Count)
+            + (model.Options.Http is null ? 0 : OfHttp);
     }
 
     /// <summary>What an operator is told when the limit is below what a configuration needs; null when it is not.</summary>

@@ -33,24 +33,36 @@ public sealed class ClusterInspection
     /// <summary>The cluster as this node knows it now.</summary>
     public ClusterPicture Picture => ClusterPicture.Of(_cluster);
 
+    /// <summary>What this node is as far as it knows without a question.</summary>
+    public NodeStanding Standing
+    {
+        get
+        {
+            var picture = Picture;
+            var hasQuorum = _node?.HasQuorum ?? 2 * picture.Reached >= picture.Counted;
+            var state = NodeStates.Of(_node?.State, StatusOf(picture), hasQuorum);
+            return new NodeStanding(picture, state, hasQuorum)
+            {
+                Note = NodeStates.NoteOf(state, _node?.Last),
+                FencedSince = _node?.EndsSince,
+                HasDatabase = _node?.Directory is not null,
+                KeysInMemory = _counters?.Shards.KeysInMemory,
+            };
+        }
+    }
+
     /// <summary>What this node is, and what it waits for.</summary>
     public async Task<NodeStanding> StandingAsync(CancellationToken ct)
     {
-        var picture = Picture;
-        var hasQuorum = _node?.HasQuorum ?? 2 * picture.Reached >= picture.Counted;
-        var state = NodeStates.Of(_node?.State, StatusOf(picture), hasQuorum);
+        var standing = Standing;
         var leases = LeasesAsync(ct);
         var deferred = _counters?.Operations.DeferredAsync(_timeout);
         var waiting = _counters?.Shards.WaitingAddsAsync(_timeout);
         var (held, fault) = await leases.ConfigureAwait(false);
-        return new NodeStanding(picture, state, hasQuorum)
+        return standing with
         {
-            Note = NodeStates.NoteOf(state, _node?.Last),
-            FencedSince = _node?.EndsSince,
             Leases = held,
             DatabaseFault = fault,
-            HasDatabase = _node?.Directory is not null,
-            KeysInMemory = _counters?.Shards.KeysInMemory,
             WaitingAdds = waiting is null ? null : await waiting.ConfigureAwait(false),
             Deferred = deferred is null ? [] : await deferred.ConfigureAwait(false),
         };

@@ -62,6 +62,8 @@ public sealed class ModelBuilder
             _diagnostics.Error((root["admin"] as ConfigObject ?? root).PositionOf("listen"), $"admin: listen: {wrong}");
         }
 
+        CheckSection(root, "http", options.Http?.Check());
+        CheckSection(root, "otlp", options.Otlp?.Check());
         var builder = new ConnectionBuilder(_environment, _diagnostics);
         var (connections, opened) = builder.Build(root);
         var former = _environment.Former;
@@ -106,6 +108,14 @@ public sealed class ModelBuilder
             Root = _document.Root,
             Unused = kept?.Unused ?? [],
         };
+    }
+
+    private void CheckSection(ConfigObject root, string name, (string Option, string Message)? wrong)
+    {
+        if (wrong is var (option, message))
+        {
+            _diagnostics.Error((root[name] as ConfigObject ?? root).PositionOf(option), $"{name}: {option}: {message}");
+        }
     }
 
     // What a section's values make somebody throw is an error at the section's place; null then.

@@ -81,6 +81,14 @@ public sealed class ServerOptions
     [Description("the endpoint of the admin commands: listen, allow_remote")]
     public AdminOptions Admin { get; set; } = new();
 
+    /// <summary>Where metrics and health are shown; null: nowhere.</summary>
+    [Description("the HTTP endpoint of metrics and health: listen, hosts, allow_remote, token, tls; without this section there is none")]
+    public HttpOptions? Http { get; set; }
+
+    /// <summary>Where metrics and traces are sent; null: nowhere.</summary>
+    [Description("the OpenTelemetry collector that metrics and traces are sent to: endpoint, interval, traces; without this section none")]
+    public OtlpOptions? Otlp { get; set; }
+
     /// <summary>Where mails are kept that are answered while the database is away.</summary>
     [Description("the spool of mails that are answered while the counters' database is away: directory, max_size")]
     public SpoolOptions Spool { get; set; } = new();

@@ -29,6 +29,7 @@ internal static class CheckCommand
 
         WritablePlaces.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
         ClusterFiles.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model, DateTimeOffset.UtcNow);
+        HttpFiles.AddTo(configuration.Document.Diagnostics, configuration.Document.Root, model);
         CheckAkka(configuration, model);
         OwnTablesCheck? own = null;
         var describing = new List<Task<(IReadOnlyList<string> Plans, string? Warning)>>();

@@ -24,6 +24,7 @@ internal static class AdminServices
     public static IServiceCollection AddAdmin(this IServiceCollection services, AdminOptions options)
     {
         services.AddSingleton<IAdminCommand, ReloadNow>();
+        services.AddSingleton<ServerHealth>();
         services.AddSingleton<IAdminCommand, ServerStatus>();
         services.AddSingleton(provider => new CounterAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
         services.AddSingleton<IAdminCommand, CounterGet>();

@@ -2,7 +2,7 @@ using Policyd.Engine.Model;
 
 namespace Policyd.Server.Loading;
 
-/// <summary>What a model cannot know of itself: the files of its cluster, the state of its tables, the places that it writes to.</summary>
+/// <summary>What a model cannot know of itself: the files of its certificates, the state of its tables, the places that it writes to.</summary>
 internal static class StartChecks
 {
     // A database that needs longer to say of which version its tables are holds up no start: what uses them refuses them then.
@@ -13,6 +13,7 @@ internal static class StartChecks
     {
         var (diagnostics, root) = (configuration.Document.Diagnostics, configuration.Document.Root);
         ClusterFiles.AddTo(diagnostics, root, model, DateTimeOffset.UtcNow);
+        HttpFiles.AddTo(diagnostics, root, model);
         (await OwnTablesCheck.LookAsync(model, s_tablesTime, ct)).AddTo(diagnostics, model);
         if (!diagnostics.HasErrors)
         {

@@ -7,12 +7,12 @@ namespace Policyd.Server.Reloading;
 
 /// <summary>
 /// What a running server cannot change: where its log goes and where it is commanded, since an operator must find both where they were; its
-/// place in a cluster; and what Akka is started with, the ledger of the periodic tasks among it.
+/// place in a cluster; where it shows and sends its metrics; and what Akka is started with, the ledger of the periodic tasks among it.
 /// </summary>
 internal static class FixedOptions
 {
     private static readonly string[] s_ofServer =
-        ["log_file", "log_format", "log_syslog", "program_name", "pid_file", "admin", "spool", "cluster"];
+        ["log_file", "log_format", "log_syslog", "program_name", "pid_file", "admin", "spool", "cluster", "http", "otlp"];
 
     /// <summary>Adds an error for each that differs, at its place in the new configuration.</summary>
     /// <param name="started">The model that the server was started with.</param>

@@ -2,19 +2,13 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Policyd.Actors.Network;
 using Policyd.Actors.Server;
-using Policyd.Server.Admin.Cluster;
 using Policyd.Server.Reloading;
 
 namespace Policyd.Server.Admin.Health;
 
-/// <summary>
-/// <c>status</c>: whether the server is well. A database that is away makes it degraded and not unready: mail is answered, and what is
-/// counted is kept for it.
-/// </summary>
-internal sealed class ServerStatus(IPolicyServerHandle server, Reloader reloader) : IAdminCommand
+/// <summary><c>status</c>: whether the server is well, and by what it serves.</summary>
+internal sealed class ServerStatus(IPolicyServerHandle server, ServerHealth health, Reloader reloader) : IAdminCommand
 {
-    private static readonly TimeSpan s_asking = TimeSpan.FromSeconds(2);
-
     public string Name => "status";
 
     public IReadOnlyList<string> Arguments { get; } = [];
@@ -25,12 +19,10 @@ internal sealed class ServerStatus(IPolicyServerHandle server, Reloader reloader
     public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
     {
         await server.PartAsync(static server => server.Started.IsCompletedSuccessfully ? server : null);
-        var away = await AwayAsync();
-        var (cluster, isMember) = await ClusterAsync(ct);
-        var ready = !server.IsDraining && isMember;
+        var now = await health.AskAsync();
         return ServerReports.ToNode(new ServerReport(
-            server.IsDraining ? "stopping" : ready && away.Count == 0 ? "serving" : "degraded",
-            ready,
+            now.State,
+            now.IsReady,
             ServerVersion.Text,
             Process.GetCurrentProcess().StartTime,
             reloader.Path,
@@ -41,26 +33,7 @@ internal sealed class ServerStatus(IPolicyServerHandle server, Reloader reloader
             server.ConnectionsRefused,
             server.Requests,
             server.RequestsInFlight,
-            away,
-            cluster));
-    }
-
-    private async Task<IReadOnlyList<AwayDatabase>> AwayAsync() => server.Counters is not { } counters ? []
-        :
-        [
-            .. from one in await counters.DeferredAsync(s_asking)
-               where one.Counts.Mails > 0
-               select new AwayDatabase(one.Connection, one.Counts.Mails, one.Counts.Spooled, one.Counts.Reason),
-        ];
-
-    private async Task<(string? State, bool IsMember)> ClusterAsync(CancellationToken ct)
-    {
-        if (server.Inspection is not { } inspection)
-        {
-            return (null, true);
-        }
-
-        var standing = await inspection.StandingAsync(ct);
-        return (StatusReport.WordOf(standing.State), standing.IsWorking);
+            now.Away,
+            now.Cluster));
     }
 }

@@ -1,0 +1,22 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace Policyd.Plugins.Metrics;
+
+/// <summary>
+/// The names under which the server's metrics and traces are collected. The metrics of a plugin of yours are collected too when its meter
+/// is called <c>Policyd.</c> and a name.
+/// </summary>
+public static class PolicydMeter
+{
+    /// <summary>The name of the server's meter, and of its source of traces.</summary>
+    public const string Name = "Policyd";
+
+    /// <summary>
+    /// The one meter of all rooms. Instruments live as long as the process: what they tell of may come and go, as at a reload.
+    /// </summary>
+    internal static Meter Shared { get; } = new(Name);
+
+    /// <summary>The one source of spans.</summary>
+    internal static ActivitySource Spans { get; } = new(Name);
+}
