@@ -111,7 +111,7 @@ public sealed class ClusterInspectionSpecs : IAsyncLifetime
         Assert.False(shards!.IsWhole);
         Assert.All(shards.Shards, one => Assert.Equal(_nodes[0].Cluster.SelfAddress.ToString(), one.Node));
         Assert.Equal(2, _nodes[0].Inspection.Picture.Members.Count);
-        Assert.NotNull((await inspection.StandingAsync(Cancel)).WaitingAdds);
+        await Eventually.Holds("the adds that wait here", async () => (await inspection.StandingAsync(Cancel)).WaitingAdds is not null);
     }
 
     private static CounterKey Key(int number) => new("db", "acct_sender", $"u{number}@example.com");

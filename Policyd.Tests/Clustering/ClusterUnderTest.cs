@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -150,6 +151,9 @@ internal sealed record ClusterSetup(int Nodes)
 /// <summary>One of them.</summary>
 internal sealed class ClusterNodeUnderTest : IAsyncDisposable
 {
+    /// <summary>What a node says when it has become a member. Another line says what is away until it is one.</summary>
+    public const string MemberLine = "this node is a member, as ";
+
     private readonly string _configuration;
     private readonly TemporaryFolder _folder;
     private readonly TestAuthority _authority;
@@ -251,13 +255,27 @@ internal sealed class ClusterNodeUnderTest : IAsyncDisposable
         ClusterUnderTest.Timeout);
 
     /// <summary>How often it has become a member since its start.</summary>
-    public int MemberLines => Process.Lines.Count(static line => line.Contains("this node is a member", StringComparison.Ordinal));
+    public int MemberLines => Process.Lines.Count(static line => line.Contains(MemberLine, StringComparison.Ordinal));
 
     public string Printed => string.Join('\n', Process.Lines);
 
+    /// <summary>Waits until it knows which node counts a sender.</summary>
+    public async Task KnowsOwnerOf(string sender)
+    {
+        var shown = string.Empty;
+        await Eventually.Settles(
+            () => $"node {Host} to know the owner of {sender}; it shows:\n{shown}\nand printed:\n{Printed}",
+            async () =>
+            {
+                (var exitCode, shown) = await Ask("owner", "sender", sender, "--json");
+                return exitCode == 0 && JsonDocument.Parse(shown).RootElement.GetProperty("node").GetString() is not null;
+            },
+            ClusterUnderTest.Timeout);
+    }
+
     /// <summary>Runs <c>policyd cluster</c> against it.</summary>
-    public Task<(int ExitCode, string Output)> Ask(string verb) =>
-        ProcessUnderTest.Run(PolicydProcess.Executable, "cluster", verb, "-c", _configuration);
+    public Task<(int ExitCode, string Output)> Ask(params string[] arguments) =>
+        ProcessUnderTest.Run(PolicydProcess.Executable, ["cluster", .. arguments, "-c", _configuration]);
 
     /// <summary>SIGSTOP: it keeps its sockets and says nothing.</summary>
     public void Freeze() => ProcessUnderTest.FreezeTree(Process.Id);

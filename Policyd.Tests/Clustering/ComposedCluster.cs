@@ -77,7 +77,7 @@ internal sealed class ComposedCluster : IAsyncDisposable
     /// <summary>Starts a node in a folder of its own, as a container has its volumes.</summary>
     public void StartNode(int node) => _nodes[node - 1] = Policyd(node, "serve");
 
-    public Task IsMember(int node) => _nodes[node - 1]!.Prints("this node is a member", s_timeout);
+    public Task IsMember(int node) => _nodes[node - 1]!.Prints(ClusterNodeUnderTest.MemberLine, s_timeout);
 
     public async Task Kill(int node)
     {

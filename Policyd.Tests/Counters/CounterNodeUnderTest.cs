@@ -54,8 +54,8 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
 
     public Cluster Cluster => Cluster.Get(_system);
 
-    /// <summary>What operators see of the cluster.</summary>
-    public ClusterInspection Inspection => new(_system, node: null, _counting);
+    /// <summary>What operators see of the cluster, however long a busy machine takes for it.</summary>
+    public ClusterInspection Inspection => InspectionWithin(Eventually.Timeout);
 
     /// <summary>The same, with another time to wait for an answer.</summary>
     public ClusterInspection InspectionWithin(TimeSpan timeout) => new(_system, node: null, _counting, timeout);

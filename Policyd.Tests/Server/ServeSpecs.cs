@@ -32,7 +32,10 @@ public sealed class ServeSpecs : IDisposable
             Assert.Equal("PREPEND X-MtScore: NO score=0", answer);
         }
 
-        Assert.Equal(server.Id.ToString(CultureInfo.InvariantCulture), (await File.ReadAllTextAsync(pidFile, Cancellation)).Trim());
+        // The first requests are answered before the file is written.
+        await Eventually.Holds(
+            "the number of the process in pid_file",
+            () => File.Exists(pidFile) && File.ReadAllText(pidFile).Trim() == server.Id.ToString(CultureInfo.InvariantCulture));
         server.Terminate();
         Assert.Equal(0, await server.Exits());
         Assert.False(File.Exists(pidFile), "the pid_file is still there");
