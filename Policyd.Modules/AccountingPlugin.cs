@@ -14,6 +14,7 @@ namespace Policyd.Modules;
 /// recipients: ask at END-OF-MESSAGE for exact figures.
 /// </summary>
 [Module("Accounting")]
+[SideEffects("counts the mail")]
 public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 {
     // Postfix asks again at most some 200 s later; two hours leave room for any clock.
@@ -98,7 +99,11 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 
         foreach (var field in Fields)
         {
-            setup.UseCounterTable(Db, TablePrefix + field, writes: true).AddAccounting(new CountingPlugin(Name, _doneKey));
+            var table = setup.UseCounterTable(Db, TablePrefix + field, writes: !Observe);
+            if (!Observe)
+            {
+                table.AddAccounting(new CountingPlugin(Name, _doneKey));
+            }
         }
     }
 
@@ -108,6 +113,12 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     {
         if (!Enabled.For(context) || context.IsAlreadyDone(_doneKey))
         {
+            return PluginResult.Continue;
+        }
+
+        if (context.IsRehearsal)
+        {
+            await RehearseAsync(context).ConfigureAwait(false);
             return PluginResult.Continue;
         }
 
@@ -164,6 +175,35 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         }
 
         return PluginResult.Continue;
+    }
+
+    /// <summary>Reads what it would add to.</summary>
+    private async ValueTask RehearseAsync(PluginContext context)
+    {
+        if (!context.TakesNotes)
+        {
+            return;
+        }
+
+        using var timeout = _options.TimeoutOf(context);
+        var phase = new CounterPhase();
+        foreach (var field in Fields)
+        {
+            if (_options.KeyOf(context, field) is { } key)
+            {
+                phase.Put(new ReadOperation(key, _options.WindowOf(context)));
+            }
+        }
+
+        await phase.RunAsync(_counters, timeout.Token).ConfigureAwait(false);
+        foreach (var read in phase)
+        {
+            context.Note(
+                $"{read.Key.Key} in {read.Key.Table}, {read.Window.Name}",
+                read.Answer.State == CounterState.Known ? read.Answer.Total.ToString() : read.Answer.Reason.Describe());
+        }
+
+        context.WouldHave($"counted {CounterOptions.AmountsOf(context)}");
     }
 
     /// <inheritdoc/>

@@ -7,6 +7,7 @@ namespace Policyd.Modules;
 
 /// <summary>Answers an action.</summary>
 [Module("Action")]
+[SideEffects]
 public sealed class ActionPlugin : Plugin
 {
     /// <summary>The action.</summary>
@@ -19,6 +20,7 @@ public sealed class ActionPlugin : Plugin
 
 /// <summary>Sets a value in the session.</summary>
 [Module("SetField")]
+[SideEffects]
 public sealed class SetFieldPlugin : Plugin
 {
     /// <summary>The key.</summary>
@@ -32,6 +34,7 @@ public sealed class SetFieldPlugin : Plugin
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
+        context.Note(Key, Value, "set in the session");
         context.Session[Key] = Value;
         return default;
     }
@@ -39,6 +42,7 @@ public sealed class SetFieldPlugin : Plugin
 
 /// <summary>Removes values from the session.</summary>
 [Module("ClearFields")]
+[SideEffects]
 public sealed class ClearFieldsPlugin : Plugin
 {
     /// <summary>Keys to remove.</summary>
@@ -75,6 +79,7 @@ public sealed class ClearFieldsPlugin : Plugin
 
 /// <summary>Runs its chain and keeps the chain's actions in the session; answers nothing.</summary>
 [Module("Eval")]
+[SideEffects]
 public sealed class EvalPlugin : Plugin, INestedChain
 {
     /// <summary>The key.</summary>
@@ -111,6 +116,7 @@ public sealed class EvalPlugin : Plugin, INestedChain
 
 /// <summary>Answers, or runs its chain, while Postfix is under stress.</summary>
 [Module("Stress")]
+[SideEffects]
 public sealed class StressPlugin : Plugin, INestedChain
 {
     /// <summary>The action.</summary>
@@ -122,7 +128,14 @@ public sealed class StressPlugin : Plugin, INestedChain
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context) =>
-        context.Request.Stress == "yes" ? Match.RunAsync(context, Action, Plugins) : default;
+        IsStressed(context) ? Match.RunAsync(context, Action, Plugins) : default;
+
+    private static bool IsStressed(PluginContext context)
+    {
+        var stress = context.Request.Stress;
+        context.Note("stress", stress);
+        return stress == "yes";
+    }
 }
 
 // What a module that matched does: its action, else its chain, else nothing.

@@ -6,6 +6,7 @@ namespace Policyd.Modules;
 
 /// <summary>Compares a value of the request or the session; when one of the tests is true it scores, answers, or runs its chain.</summary>
 [Module("Condition")]
+[SideEffects]
 public sealed class ConditionPlugin : Plugin, INestedChain
 {
     /// <summary>The value.</summary>
@@ -62,10 +63,11 @@ public sealed class ConditionPlugin : Plugin, INestedChain
                 Log(context, $"{Key} is not set; nothing to test");
             }
 
+            context.Note<string?>(Key.Text, null, "not set");
             return default;
         }
 
-        if (IsTrue(value) == Invert)
+        if (IsTrue(context, value) == Invert)
         {
             return default;
         }
@@ -83,9 +85,15 @@ public sealed class ConditionPlugin : Plugin, INestedChain
         return Modules.Match.RunAsync(context, Action, Plugins);
     }
 
-    private bool IsTrue(string value) =>
-        Match is not null && value == Match
-        || ReMatch is not null && ReMatch.IsMatch(value)
-        || GtMatch is not null && PerlNumber.Parse(value) > GtMatch
-        || LtMatch is not null && PerlNumber.Parse(value) < LtMatch;
+    private bool IsTrue(PluginContext context, string value) =>
+        Match is not null && Noted(context, value, Match, value == Match, "equal")
+        || ReMatch is not null && Noted(context, value, ReMatch.Text, ReMatch.IsMatch(value), "match")
+        || GtMatch is { } more && Noted(context, value, more, PerlNumber.Parse(value) > more, "greater")
+        || LtMatch is { } less && Noted(context, value, less, PerlNumber.Parse(value) < less, "less");
+
+    private bool Noted<T>(PluginContext context, string value, T comparedWith, bool isTrue, string how)
+    {
+        context.Note(Key.Text, value, comparedWith, isTrue ? how : "no match");
+        return isTrue;
+    }
 }

@@ -22,6 +22,7 @@ public enum ReputationMode
 
 /// <summary>Asks Commtouch's IP reputation daemon (ctipd), over HTTP, about the client.</summary>
 [Module("CtIpRep")]
+[SideEffects]
 public sealed class CtIpRepPlugin : Plugin
 {
     private const int MaxReplyBytes = 64 * 1024;
@@ -141,6 +142,7 @@ public sealed class CtIpRepPlugin : Plugin
             static of => of.Plugin.FetchAsync(of.Context, of.Address),
             (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
         var reference = reply.Reference;
+        context.Note("client_address", address, reply.Action);
         switch (reply.Action)
         {
             case "permfail":

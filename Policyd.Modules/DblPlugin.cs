@@ -20,6 +20,7 @@ public enum NameListMode
 
 /// <summary>Looks the sender's domain, the client's name and its HELO up in a DNS list of domains.</summary>
 [Module("DBL")]
+[SideEffects]
 public sealed class DblPlugin : Plugin, IStartsLookups
 {
     private const string TextPlace = "INFO";
@@ -134,6 +135,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
             context.Session.Set(key, result);
         }
 
+        _list.Note(context, name, result);
         if (result.Addresses.Length == 0)
         {
             return null;

@@ -10,6 +10,7 @@ namespace Policyd.Modules;
 
 /// <summary>Has fail2ban ban the client. Stands in the chain of a module that found the client bad; never answers.</summary>
 [Module("Fail2Ban")]
+[SideEffects("bans the client")]
 public sealed class Fail2BanPlugin : Plugin
 {
     private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(5);
@@ -60,6 +61,12 @@ public sealed class Fail2BanPlugin : Plugin
             || !IPAddress.TryParse(context.Request.ClientAddress, out var address)
             || context.Session.Has(DoneKey(address)))
         {
+            return default;
+        }
+
+        if (context.IsRehearsal)
+        {
+            context.WouldHave($"banned {address} in {Jail}");
             return default;
         }
 

@@ -8,6 +8,7 @@ namespace Policyd.Modules;
 
 /// <summary>Looks up the country of the client's address; GeoIPAction acts on it.</summary>
 [Module("GeoIPLookup")]
+[SideEffects]
 public sealed class GeoIpLookupPlugin : Plugin
 {
     private IWatchedFile<ICountryDatabase> _database = null!;
@@ -38,12 +39,18 @@ public sealed class GeoIpLookupPlugin : Plugin
             context.Session[_resultKey] = database.CountryOf(address) ?? "";
         }
 
+        if (context.TakesNotes)
+        {
+            context.Note("client_address", context.Request.ClientAddress, context.Session[_resultKey]);
+        }
+
         return default;
     }
 }
 
 /// <summary>Acts on the country that a GeoIPLookup found.</summary>
 [Module("GeoIPAction")]
+[SideEffects]
 public sealed class GeoIpActionPlugin : Plugin
 {
     private string _resultKey = "";
@@ -101,7 +108,13 @@ public sealed class GeoIpActionPlugin : Plugin
             return default;
         }
 
-        if (!_countries.Contains(country))
+        var isOneOf = _countries.Contains(country);
+        if (context.TakesNotes)
+        {
+            context.Note("country", country, string.Join(' ', CountryCodes), isOneOf ? "match" : "no match");
+        }
+
+        if (!isOneOf)
         {
             return default;
         }

@@ -31,6 +31,7 @@ public enum GreylistMode
 /// passed often enough with mail of a domain is let through at once.
 /// </summary>
 [Module("Greylist")]
+[SideEffects("makes, renews and takes tickets", "counts the client in the auto-whitelist")]
 public sealed class GreylistPlugin : Plugin
 {
     // A remembered ticket is valid from the beginning of time, so that a clock that is put back makes nobody wait.
@@ -168,6 +169,7 @@ public sealed class GreylistPlugin : Plugin
         var passedKey = $"greylist-passed-{triplet}";
         if (context.Session.Has(passedKey))
         {
+            context.Note("ticket", "taken", "this mail has passed before");
             return Passed(context);
         }
 
@@ -217,19 +219,29 @@ public sealed class GreylistPlugin : Plugin
             && QueryAutowl
             && await _whitelist!.HasPassedAsync(triplet.Domain, triplet.Client, AutowlThreshold, ct).ConfigureAwait(false))
         {
+            context.Note("auto-whitelist", triplet.Client, AutowlThreshold, "has passed often enough");
             return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
         }
 
         var now = _clock.GetUtcNow().ToUnixTimeSeconds();
         if (await _tickets.FindAsync(triplet.Key, ct).ConfigureAwait(false) is not { } validFrom)
         {
+            context.Note<string?>("ticket", null, "there is none");
             if (!CreateTicket)
             {
                 return PluginResult.Continue;
             }
 
-            await _tickets.AddAsync(triplet.Key, now + (long)Ticket.MinRetryWait.TotalSeconds, Ticket.MaxRetryWait, ct)
-                .ConfigureAwait(false);
+            if (context.IsRehearsal)
+            {
+                context.WouldHave("made a ticket");
+            }
+            else
+            {
+                await _tickets.AddAsync(triplet.Key, now + (long)Ticket.MinRetryWait.TotalSeconds, Ticket.MaxRetryWait, ct)
+                    .ConfigureAwait(false);
+            }
+
             return PluginResult.Answer(DeferMessage.Text);
         }
 
@@ -239,8 +251,13 @@ public sealed class GreylistPlugin : Plugin
             {
                 // Written before the clock was put back: its sender would wait until that time comes again.
                 validFrom = now + (long)Ticket.MinRetryWait.TotalSeconds;
-                await _tickets.SetAsync(triplet.Key, validFrom, Ticket.MaxRetryWait, ct).ConfigureAwait(false);
+                if (!context.IsRehearsal)
+                {
+                    await _tickets.SetAsync(triplet.Key, validFrom, Ticket.MaxRetryWait, ct).ConfigureAwait(false);
+                }
             }
+
+            context.Note("ticket", now, validFrom, "too early");
 
             return PluginResult.Answer(AppendWaittime
                 ? string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({validFrom - now}s left)")
@@ -249,17 +266,30 @@ public sealed class GreylistPlugin : Plugin
 
         // A ticket that stays is one that has been waited for: the same mail comes again when its connection broke before DATA, and a
         // sender writes to the same recipient again. Each mail of theirs begins its time anew.
-        var taken = Remember > TimeSpan.Zero
-            ? _tickets.SetAsync(triplet.Key, AlwaysValid, Remember, ct)
-            : _tickets.RemoveAsync(triplet.Key, ct);
-        await taken.ConfigureAwait(false);
+        context.Note("ticket", now, validFrom, "waited for");
+        if (context.IsRehearsal)
+        {
+            context.WouldHave(Remember > TimeSpan.Zero ? "renewed the ticket" : "taken the ticket");
+        }
+        else
+        {
+            var taken = Remember > TimeSpan.Zero
+                ? _tickets.SetAsync(triplet.Key, AlwaysValid, Remember, ct)
+                : _tickets.RemoveAsync(triplet.Key, ct);
+            await taken.ConfigureAwait(false);
+        }
+
         return await PassAsync(context, triplet, counts, ct).ConfigureAwait(false);
     }
 
     private async ValueTask<PluginResult> PassAsync(PluginContext context, Triplet triplet, bool counts, CancellationToken ct)
     {
         context.Session.TrySet(triplet.PassedKey);
-        if (counts && UseAutowl && !context.IsAlreadyDone("greylist-autowl-add"))
+        if (counts && UseAutowl && context.IsRehearsal)
+        {
+            context.WouldHave($"counted {triplet.Client} with {triplet.Domain} in the auto-whitelist");
+        }
+        else if (counts && UseAutowl && !context.IsAlreadyDone("greylist-autowl-add"))
         {
             await _whitelist!.CountAsync(triplet.Domain, triplet.Client, ct).ConfigureAwait(false);
         }

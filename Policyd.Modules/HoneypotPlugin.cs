@@ -20,6 +20,7 @@ public enum HoneypotMode
 
 /// <summary>Traps clients that send to addresses which nobody has: they, and all that they send for a while, are rejected.</summary>
 [Module("Honeypot")]
+[SideEffects("traps the client")]
 public sealed class HoneypotPlugin : Plugin, INestedChain
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(3);
@@ -123,13 +124,19 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         using var timeout = SourceTime.For(context, s_timeout);
         try
         {
-            if (isTrap)
+            context.Note("recipient", recipient, isTrap ? "a trap" : "no trap");
+            if (isTrap && context.IsRehearsal)
+            {
+                context.WouldHave($"trapped the client for {Expire}");
+            }
+            else if (isTrap)
             {
                 await _traps.AddAsync(key, 1, Expire, timeout.Token).ConfigureAwait(false);
             }
 
             var isTrapped = isTrap || await _traps.FindAsync(key, timeout.Token).ConfigureAwait(false) is not null;
             _log.Back(context, this);
+            context.Note("client_address", context.Request.ClientAddress, isTrapped ? "trapped" : "not trapped");
             return isTrapped;
         }
         catch (Exception e) when (e is System.Data.Common.DbException or CacheException or OperationCanceledException)

@@ -9,6 +9,7 @@ namespace Policyd.Modules;
 
 /// <summary>Reads a user's settings from a directory into the session, where options with uc_ find them.</summary>
 [Module("LdapUserConfig")]
+[SideEffects]
 public sealed class LdapUserConfigPlugin : Plugin
 {
     private const string Place = "%s";
@@ -73,6 +74,7 @@ public sealed class LdapUserConfigPlugin : Plugin
             // Two entries are as bad as a thousand.
             var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), timeout.Token)
                 .ConfigureAwait(false);
+            context.Note(FilterField, value, Basedn, result.Entries.Count == 1 ? "one entry" : "not one entry");
             Take(context, value, result);
         }
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
@@ -104,6 +106,7 @@ public sealed class LdapUserConfigPlugin : Plugin
                 if (result.Entries[0].Attributes.TryGetValue(field, out var values) && values.Count > 0 && values[0].Length > 0)
                 {
                     context.Session[field] = values[0];
+                    context.Note(field, values[0], "set in the session");
                 }
             }
         }

@@ -7,6 +7,7 @@ namespace Policyd.Modules;
 
 /// <summary>Whether the client's address, or a network that it is in, stands in a map of Postfix's with OK or a number.</summary>
 [Module("PostfixMap")]
+[SideEffects]
 public sealed class PostfixMapPlugin : LookupPlugin
 {
     private IWatchedFile<Dictionary<string, string>>? _map;
@@ -29,7 +30,9 @@ public sealed class PostfixMapPlugin : LookupPlugin
             return default;
         }
 
-        return new ValueTask<PluginResult>(Found(context, Matches(map, context.Request.ClientAddress.ToLowerInvariant())));
+        var isFound = Matches(map, context.Request.ClientAddress.ToLowerInvariant());
+        context.Note("client_address", context.Request.ClientAddress, DbFile, isFound ? "found" : "not found");
+        return new ValueTask<PluginResult>(Found(context, isFound));
     }
 
     /// <summary>

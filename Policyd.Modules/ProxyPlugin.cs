@@ -12,6 +12,7 @@ namespace Policyd.Modules;
 /// others' from being asked about.
 /// </summary>
 [Module("Proxy")]
+[SideEffects("asks another policy server")]
 public sealed class ProxyPlugin : Plugin
 {
     // More idle connections than this to one server are closed: it may be one with a process for each.
@@ -68,6 +69,12 @@ public sealed class ProxyPlugin : Plugin
         {
             throw new InvalidOperationException(
                 $"the request has passed {ProxyRequest.MostHops} proxies; the servers may be asking each other in a loop");
+        }
+
+        if (context.IsRehearsal)
+        {
+            context.WouldHave($"asked {_endpoint}");
+            return PluginResult.Continue;
         }
 
         using var attempt = _backOff.Enter();

@@ -25,6 +25,7 @@ public enum QuotaMode
 /// any number of mails at one time exactly as many are let in as there is room for. It stands before that Accounting in the chain.
 /// </summary>
 [Module("Quota")]
+[SideEffects("reserves the mail's amounts on its counter", "warns")]
 public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForFollowers
 {
     private CounterOptions _options = null!;
@@ -119,6 +120,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);
         _counters = setup.Counters;
         _hasOwnAction = setup.Section.Has("action") || setup.Section.Has("uc_action");
+        Observe |= Mode == QuotaMode.Observe;
         _warnings = WarnAt is { } fraction ? new QuotaWarnings(fraction) : null;
     }
 
@@ -142,6 +144,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         if (threshold.IsUnlimited)
         {
             // Nobody's counter matters, nor whether the database is there.
+            context.Note("threshold", QuotaLimit.UnlimitedText);
             return PluginResult.Continue;
         }
 
@@ -151,8 +154,9 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         if (admission.State == CounterState.Unavailable)
         {
             Log(context, $"{field} {key.Key}: the counter is unknown ({admission.Reason.Describe()})");
+            context.Note(key.Key, admission.Reason.Describe(), "the counter is unknown");
             QuotaMetrics.Unavailable.Add(1, new KeyValuePair<string, object?>("plugin", Name), admission.Reason.Tag());
-            if (Mode == QuotaMode.Observe || WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase))
+            if (WhenUnavailable.Text.Equals("dunno", StringComparison.OrdinalIgnoreCase))
             {
                 return PluginResult.Continue;
             }
@@ -162,6 +166,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         }
 
         var total = admission.Total[metric];
+        NoteTotal(context, key, window, metric, total, threshold, admission.Yes);
         _warnings?.Consider(context, this, key, window, total, threshold.Value);
         if (admission.Yes)
         {
@@ -171,15 +176,15 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
         if (await IsCountedAsync(context, table, key).ConfigureAwait(false))
         {
+            context.Note(key.Key, "counted", "the mail itself is counted already: it was let in before");
             return PluginResult.Continue;
         }
 
-        QuotaMetrics.Exceeded.Add(1, new KeyValuePair<string, object?>("plugin", Name), new KeyValuePair<string, object?>("mode", Mode));
-        if (Mode == QuotaMode.Observe)
+        Exceeded(context);
+        if (context.IsRehearsal)
         {
             context.Log(PolicyLogLevel.Notice, this, string.Create(
                 CultureInfo.InvariantCulture, $"{field} {key.Key}: {total} of {threshold}, would answer {Action.For(context).Text}"));
-            return PluginResult.Continue;
         }
 
         GiveBackWhatFollowersReserved(context);
@@ -192,9 +197,29 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     void IAsksForFollowers.Precede(IReadOnlyList<Plugin> followers) =>
         _followers = [.. followers.TakeWhile(MayAskFor).Cast<QuotaPlugin>()];
 
+    // The key's fact comes first, and what it is compared with beside it.
+    private static void NoteTotal(
+        PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, long total, QuotaLimit threshold, bool isAdmitted)
+    {
+        if (context.TakesNotes)
+        {
+            context.Note($"{metric} of {key.Key} in {key.Table}, {window.Name}", total, threshold, isAdmitted ? "below" : "reached");
+        }
+    }
+
+    private void Exceeded(PluginContext context)
+    {
+        if (!context.Run.IsExplanation)
+        {
+            var mode = context.IsRehearsal ? QuotaMode.Observe : QuotaMode.Enforce;
+            QuotaMetrics.Exceeded.Add(
+                1, new KeyValuePair<string, object?>("plugin", Name), new KeyValuePair<string, object?>("mode", mode));
+        }
+    }
+
     /// <summary>Whether the other would wait for the same counters, and as long.</summary>
     private bool MayAskFor(Plugin other) =>
-        other is QuotaPlugin quota && quota.Wait == Wait && quota.Timeout == Timeout && ReferenceEquals(quota._counters, _counters);
+        other is QuotaPlugin quota && quota.Observe == Observe && quota.Wait == Wait && quota.Timeout == Timeout && ReferenceEquals(quota._counters, _counters);
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<CounterOperation> AskAsync(
@@ -209,7 +234,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         var since = context.Clock.GetTimestamp();
         var phase = new CounterPhase();
         var question = phase.Put(QuestionFor(context, table, key, window, metric, threshold));
-        foreach (var follower in _followers)
+        foreach (var follower in Observe ? [] : _followers)
         {
             follower.AskBefore(context, phase);
         }
@@ -225,9 +250,9 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
         return question;
     }
 
-    private CounterOperation QuestionFor(
+    private static CounterOperation QuestionFor(
         PluginContext context, CounterTable table, CounterKey key, CounterWindow window, CounterMetric metric, double threshold) =>
-        Mode == QuotaMode.Enforce && table.IsWritten && !IsCountedBefore(context, table)
+        !context.IsRehearsal && table.IsWritten && !IsCountedBefore(context, table)
             ? new ReserveOperation(key, window, metric, threshold, CounterOptions.AmountsOf(context), context.CountedRequest.Mail)
             : new ReadOperation(key, window);
 

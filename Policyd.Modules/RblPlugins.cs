@@ -83,6 +83,7 @@ public abstract class ListPlugin : Plugin
 
 /// <summary>Looks the client's address up in a DNS list.</summary>
 [Module("RBL")]
+[SideEffects]
 public sealed class RblPlugin : ListPlugin, IStartsLookups
 {
     private Blocklist _list = null!;
@@ -142,12 +143,14 @@ public sealed class RblPlugin : ListPlugin, IStartsLookups
             context.Session.Set(_key, result);
         }
 
+        _list.Note(context, context.Request.ClientAddress, result);
         return result.Addresses.Length > 0 ? Match(context, result) : PluginResult.Continue;
     }
 }
 
 /// <summary>Acts on what an RBL plugin before it has found: lists that tell several kinds of clients apart.</summary>
 [Module("RBLAction")]
+[SideEffects]
 public sealed class RblActionPlugin : ListPlugin
 {
     private string _key = "";
@@ -188,10 +191,18 @@ public sealed class RblActionPlugin : ListPlugin
         if (!context.Session.TryGet<ListResult>(_key, out var result) || result is null)
         {
             Log(context, $"{ResultFrom} has no result");
+            context.Note<string?>(ResultFrom, null, "no result");
             return default;
         }
 
-        return CountingOf(result).Any(address => ReMatch?.IsMatch(address) != false) ? new(Match(context, result)) : default;
+        var isMatch = CountingOf(result).Any(address => ReMatch?.IsMatch(address) != false);
+        if (context.TakesNotes)
+        {
+            context.Note(
+                ResultFrom, string.Join(' ', result.Addresses), ReMatch?.Text ?? string.Join(' ', Answers), isMatch ? "match" : "no match");
+        }
+
+        return isMatch ? new(Match(context, result)) : default;
     }
 
     // Its own answers are asked of all that the list said, also of what does not count for the RBL plugin.

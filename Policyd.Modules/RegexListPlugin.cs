@@ -8,6 +8,7 @@ namespace Policyd.Modules;
 
 /// <summary>Matches a value against a list of regular expressions; the first that matches counts, and is kept for the mail.</summary>
 [Module("RegexList")]
+[SideEffects]
 public sealed class RegexListPlugin : Plugin, INestedChain
 {
     private List<PerlRegex> _list = [];
@@ -66,6 +67,7 @@ public sealed class RegexListPlugin : Plugin, INestedChain
         }
 
         var found = FirstMatch(context, value);
+        context.Note(Key.Text, value, found, found.Length > 0 ? "match" : "no match");
         if (Logs(context))
         {
             Log(context, found.Length > 0 ? $"{Key} value {value} matches {found}" : $"{Key} value {value} matches nothing");

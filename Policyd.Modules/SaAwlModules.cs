@@ -14,6 +14,7 @@ namespace Policyd.Modules;
 
 /// <summary>Looks up how many mails SpamAssassin has seen of the sender from the client's network, and their mean score.</summary>
 [Module("SaAwlLookup")]
+[SideEffects]
 public sealed class SaAwlLookupPlugin : Plugin
 {
     private IWatchedFile<Dictionary<string, string>>? _file;
@@ -54,6 +55,11 @@ public sealed class SaAwlLookupPlugin : Plugin
                 && entries.TryGetValue(key + "|totscore", out var total))
         {
             context.Session.Set(_resultKey, new SaAwlResult(count, PerlNumber.Parse(total) / count));
+            context.Note(key, total, mails, "known");
+        }
+        else
+        {
+            context.Note<string?>(key, null, "not known");
         }
 
         return default;
@@ -93,6 +99,7 @@ public enum SaAwlMatch
 
 /// <summary>Acts on a reputation that a SaAwlLookup found.</summary>
 [Module("SaAwlAction")]
+[SideEffects]
 public sealed class SaAwlActionPlugin : Plugin
 {
     private string _resultKey = "";
@@ -147,13 +154,20 @@ public sealed class SaAwlActionPlugin : Plugin
     {
         if (!Enabled.For(context)
             || !context.Session.TryGet<SaAwlResult>(_resultKey, out var known)
-            || known is null
-            || known.Count < MinCount)
+            || known is null)
         {
             return default;
         }
 
-        if (Match == SaAwlMatch.Gt ? known.Score < Threshold : known.Score > Threshold)
+        context.Note("mails", known.Count, MinCount, known.Count < MinCount ? "too few" : "enough");
+        if (known.Count < MinCount)
+        {
+            return default;
+        }
+
+        var isBeyond = Match == SaAwlMatch.Gt ? known.Score >= Threshold : known.Score <= Threshold;
+        context.Note("score", known.Score, Threshold, isBeyond ? "acts" : "does not act");
+        if (!isBeyond)
         {
             return default;
         }

@@ -16,6 +16,7 @@ public enum ScoreMatch
 
 /// <summary>Answers, or runs its chain, when the score is beyond a threshold.</summary>
 [Module("ScoreAction")]
+[SideEffects]
 public sealed class ScoreActionPlugin : Plugin, INestedChain
 {
     /// <summary>The threshold.</summary>
@@ -42,7 +43,9 @@ public sealed class ScoreActionPlugin : Plugin, INestedChain
     {
         var score = context.Score(ScoreField);
         var threshold = Threshold.For(context);
-        if (Match == ScoreMatch.Gt ? score < threshold : score > threshold)
+        var isBeyond = Match == ScoreMatch.Gt ? score >= threshold : score <= threshold;
+        context.Note(ScoreField, score, threshold, isBeyond ? "acts" : "does not act");
+        if (!isBeyond)
         {
             return default;
         }
@@ -66,6 +69,7 @@ public sealed class ScoreActionPlugin : Plugin, INestedChain
 
 /// <summary>Tells the score in a header of the mail.</summary>
 [Module("AddScoreHeader")]
+[SideEffects]
 public sealed class AddScoreHeaderPlugin : Plugin
 {
     private string _done = "";
@@ -102,7 +106,9 @@ public sealed class AddScoreHeaderPlugin : Plugin
 
         var score = context.Score(ScoreField);
         var detail = context.ScoreDetail(ScoreField);
-        var verdict = score >= SpamScore.For(context) ? "YES" : "NO";
+        var limit = SpamScore.For(context);
+        var verdict = score >= limit ? "YES" : "NO";
+        context.Note(ScoreField, score, limit, verdict);
         var details = detail.Length > 0 ? $" [{detail}]" : "";
         return new ValueTask<PluginResult>(
             PluginResult.Answer($"PREPEND {HeaderName}: {verdict} score={PerlNumber.Format(score)}{details}"));

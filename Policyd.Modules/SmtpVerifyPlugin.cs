@@ -11,6 +11,7 @@ namespace Policyd.Modules;
 
 /// <summary>Asks the mail server of an address whether it takes mail for it, up to RCPT TO, and acts or scores by the answer.</summary>
 [Module("SMTPVerify")]
+[SideEffects("dials the mail server of the address")]
 public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
 {
     private const string NoSender = "<>";
@@ -179,10 +180,17 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
             return Act(context, Name, SmtpVerdict.Permanent("this is not a valid address"));
         }
 
+        if (context.IsRehearsal && !context.Session.Has(ResultKey(text)))
+        {
+            context.WouldHave($"asked {Host ?? "the mail server"} about {address.Path}");
+            return PluginResult.Continue;
+        }
+
         var verdict = await context.CachedAsync(
             ResultKey(text),
             static of => of.Plugin.VerifyAsync(of.Context, of.Address),
             (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
+        context.Note(RecipientField, text, verdict.Outcome.ToString());
         return Act(context, $"{Name}-{text}", verdict);
     }
 

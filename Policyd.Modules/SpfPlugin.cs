@@ -72,6 +72,7 @@ public enum SpfErrorMode
 /// RFC 7208): first HELO, whose pass never answers, then MAIL FROM.
 /// </summary>
 [Module("SPF")]
+[SideEffects]
 public sealed class SpfPlugin : Plugin, IStartsLookups
 {
     // What section 4.6.4 of the RFC wants at least; the request's own deadline mostly comes sooner.
@@ -248,6 +249,8 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
                 ResultKey(scope),
                 static of => of.Plugin.CheckAsync(of.Context, of.Request),
                 (Plugin: this, Context: context, Request: request)).ConfigureAwait(false);
+            context.Note(scope, identity, address, outcome.Verdict.ToString());
+            context.Note("reason", outcome.Reason);
             if (Logs(context))
             {
                 Log(context, $"{scope} {identity}: {outcome.Verdict}, {outcome.Reason}");

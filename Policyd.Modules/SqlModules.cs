@@ -12,6 +12,7 @@ namespace Policyd.Modules;
 
 /// <summary>Reads a user's settings, a JSON object, from a database into the session, where options with uc_ find them.</summary>
 [Module("SqlUserConfig")]
+[SideEffects]
 public sealed class SqlUserConfigPlugin : Plugin
 {
     private ISqlStatement _statement = null!;
@@ -47,6 +48,7 @@ public sealed class SqlUserConfigPlugin : Plugin
             .ConfigureAwait(false) is not { Length: > 0 } text)
         {
             Log(context, $"no settings for {value}");
+            context.Note(Field, value, _statement.Database, "no settings");
             return PluginResult.Continue;
         }
 
@@ -63,6 +65,7 @@ public sealed class SqlUserConfigPlugin : Plugin
             {
                 // null is no value: what the session had goes, and the option's own value counts.
                 context.Session[setting.Name] = TextOf(setting.Value);
+                context.Note(setting.Name, setting.Value, "set in the session");
             }
         }
         catch (JsonException exception)
@@ -88,6 +91,7 @@ public sealed class SqlUserConfigPlugin : Plugin
 
 /// <summary>Whether a value is in a list that a database holds.</summary>
 [Module("SqlList")]
+[SideEffects]
 public sealed class SqlListPlugin : LookupPlugin
 {
     private ISqlStatement _statement = null!;
@@ -119,8 +123,10 @@ public sealed class SqlListPlugin : LookupPlugin
         }
 
         // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
-        return Found(context, await SqlLookup.AskAsync(
-            this, context, _statement, value, static (one, value, ct) => one.HasRowAsync(value, ct)).ConfigureAwait(false));
+        var isFound = await SqlLookup.AskAsync(
+            this, context, _statement, value, static (one, value, ct) => one.HasRowAsync(value, ct)).ConfigureAwait(false);
+        context.Note(Field, value, _statement.Database, isFound ? "found" : "not found");
+        return Found(context, isFound);
     }
 }
 

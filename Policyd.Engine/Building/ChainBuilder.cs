@@ -133,6 +133,13 @@ internal sealed class ChainBuilder(
             _parent = placed.Parent;
         }
 
+        if (plugin.Observe && !plugin.IsRehearsable)
+        {
+            diagnostics.Warning(
+                section.PositionOf("observe"),
+                $"plugin {name}: the module {module} does not declare its side effects, so with observe = on it is not run at all");
+        }
+
         CheckActions(plugin, section, keepsActions);
         Initialize(placed, fits);
         return plugin;

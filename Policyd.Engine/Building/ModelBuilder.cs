@@ -100,7 +100,9 @@ public sealed class ModelBuilder
             : new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
         var kept = former is null ? null : new KeptPlugins(former, chains, resources);
         var definitions = hosts.Select(host => new VirtualHostDefinition(
-            kept?.HostOf(host.Name, host.Chain) ?? new VirtualHost(host.Name, host.Chain, chains), host.Endpoints, host.Ports)).ToList();
+            kept?.HostOf(host.Name, host.Chain, host.Observes) ?? new VirtualHost(host.Name, host.Chain, chains, host.Observes),
+            host.Endpoints,
+            host.Ports)).ToList();
         resources.Complete();
         return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources)
         {
@@ -264,7 +266,7 @@ public sealed class ModelBuilder
         }
 
         var chain = new ChainBuilder(name, modules, resources, actions, _diagnostics).Build(section, keepsActions: false);
-        hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), endpoints, ports, section.Position));
+        hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), options.Observe, endpoints, ports, section.Position));
     }
 
     private void Cross(List<PolicyEndpoint> listeners, List<HostDraft> hosts, ConfigObject root, ServerOptions options)
@@ -356,12 +358,19 @@ public sealed class ModelBuilder
     }
 
     private sealed record HostDraft(
-        string Name, PluginChain Chain, IReadOnlyList<PolicyEndpoint> Endpoints, IReadOnlyList<int> Ports, SourcePosition Position);
+        string Name,
+        PluginChain Chain,
+        bool Observes,
+        IReadOnlyList<PolicyEndpoint> Endpoints,
+        IReadOnlyList<int> Ports,
+        SourcePosition Position);
 
     private sealed class HostOptions
     {
         public string? Name { get; set; }
 
         public IReadOnlyList<string> Port { get; set; } = [];
+
+        public bool Observe { get; set; }
     }
 }

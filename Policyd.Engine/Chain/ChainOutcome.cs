@@ -13,6 +13,11 @@ public readonly record struct ChainOutcome(string? Action, string? Plugin, strin
     /// <summary>The counters on which this request reserved, each once, also when it failed; null when there are none.</summary>
     public IReadOnlyList<CounterKey>? Reserved { get; init; }
 
+    /// <summary>
+    /// What those that are observed would have answered: <c>PLUGIN: ACTION</c>, several with commas between; null when nobody would have.
+    /// </summary>
+    public string? Observed { get; init; }
+
     /// <summary>Whether every plugin has ended: none that was given up still reads the request.</summary>
     public bool IsOver { get; init; }
 

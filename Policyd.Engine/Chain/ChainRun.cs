@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Engine.Decisions;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
@@ -9,7 +10,7 @@ using Policyd.Protocol;
 namespace Policyd.Engine.Chain;
 
 // One request on its way through a virtual host's chain and the chains nested in it: what the chain itself has to know of it.
-internal sealed class ChainRun : RequestRun
+internal class ChainRun : RequestRun
 {
     private DnsBudget? _lookups;
 
@@ -21,11 +22,26 @@ internal sealed class ChainRun : RequestRun
         TakesFacts = recorder?.Depth == DecisionDepth.Facts;
     }
 
+    // The whole of it is a rehearsal. When an operator asks, and no client, the log hears nothing of it.
+    public static ChainRun Rehearsal(
+        PolicyRequest request,
+        Session session,
+        VirtualHost host,
+        ChainEnvironment environment,
+        long deadline,
+        DecisionRecorder? recorder,
+        bool explains) =>
+        new(request, session.Restored(session.Snapshot()), host, environment, deadline, recorder)
+        {
+            IsRehearsal = true,
+            IsExplanation = explains,
+        };
+
     public override string VirtualHost => Host.Name;
 
     public override TimeProvider Clock => Environment.Clock;
 
-    public override ILogger Logger => Environment.Logger;
+    public override ILogger Logger => IsExplanation ? NullLogger.Instance : Environment.Logger;
 
     public VirtualHost Host { get; }
 
@@ -42,12 +58,29 @@ internal sealed class ChainRun : RequestRun
     /// <summary>The first failure of a plugin, in words for the line of the request, also when the chain went on after it.</summary>
     public string? Failure { get; private set; }
 
+    /// <summary>What observed plugins would have answered, for the line of the request; null when none would have.</summary>
+    public string? Observed { get; private set; }
+
+    /// <summary>A plugin that is observed would have answered.</summary>
+    public void AddObserved(string? plugin, PluginResult result)
+    {
+        var would = $"{plugin}: {ActionGrammar.Sanitize(ActionPrecedence.Merge(result.Actions))}";
+        Observed = Observed is null ? would : $"{Observed}, {would}";
+    }
+
+    /// <summary>A run within this one, of a plugin that is observed: what it writes to the session is not kept.</summary>
+    public ChainRun Observing() => new ObservingRun(this);
+
     /// <summary>The second run of the request.</summary>
     /// <param name="session">The session as the request found it.</param>
     public ChainRun Again(Session session)
     {
         Recorder?.Restart();
-        var again = new ChainRun(Request, session, Host, Environment, Deadline, Recorder);
+        var again = new ChainRun(Request, session, Host, Environment, Deadline, Recorder)
+        {
+            IsRehearsal = IsRehearsal,
+            IsExplanation = IsExplanation,
+        };
         again.Follow(this);
         return again;
     }
@@ -60,6 +93,28 @@ internal sealed class ChainRun : RequestRun
 
     public void Failed(PluginFailedException failure) =>
         Failure ??= failure.Plugin.Length > 0 ? $"plugin {failure.Plugin} {failure.Message}" : failure.Message;
+
+    private sealed class ObservingRun : ChainRun
+    {
+        private readonly ChainRun _around;
+
+        public ObservingRun(ChainRun around)
+            : base(
+                around.Request,
+                around.Session.Restored(around.Session.Snapshot()),
+                around.Host,
+                around.Environment,
+                around.Deadline,
+                around.Recorder)
+        {
+            _around = around;
+            IsRehearsal = true;
+            IsExplanation = around.IsExplanation;
+            TakeTime(around);
+        }
+
+        public override DnsBudget Lookups => _around.Lookups;
+    }
 }
 
 /// <summary>What chains of a server share.</summary>

@@ -72,7 +72,7 @@ public sealed class PluginChain : IPluginChain
                     throw TooLate(plugin);
                 }
 
-                var running = plugin.RunAsync(context);
+                var running = Run(plugin, context);
                 if (!running.IsCompletedSuccessfully)
                 {
                     return ContinueAsync(run, parent, index, context, running, results);
@@ -85,7 +85,7 @@ public sealed class PluginChain : IPluginChain
                 result = Failed(plugin, context, e, run);
             }
 
-            run.Recorder?.End(context, result);
+            result = Ended(plugin, context, result, run);
             context.Dispose();
             if (results.Take(plugin, result, run) || run.IsVoid)
             {
@@ -177,7 +177,7 @@ public sealed class PluginChain : IPluginChain
                 }
             }
 
-            run.Recorder?.End(context, result);
+            result = Ended(plugin, context, result, run);
             if (results.Take(plugin, result, run) || run.IsVoid || ++index == _plugins.Length)
             {
                 return results.ToResult();
@@ -193,7 +193,7 @@ public sealed class PluginChain : IPluginChain
     {
         try
         {
-            return IsPast(context) ? ValueTask.FromException<PluginResult>(TooLate(plugin)) : plugin.RunAsync(context);
+            return IsPast(context) ? ValueTask.FromException<PluginResult>(TooLate(plugin)) : Run(plugin, context);
         }
         catch (Exception e)
         {
@@ -222,9 +222,39 @@ public sealed class PluginChain : IPluginChain
         }
     }
 
+    private static ValueTask<PluginResult> Run(Plugin plugin, PluginContext context)
+    {
+        if (!context.IsRehearsal || plugin.IsRehearsable)
+        {
+            return plugin.RunAsync(context);
+        }
+
+        ((ChainRun)context.Run).Recorder?.End(context, StepOutcome.NotRun, []);
+        return default;
+    }
+
+    /// <summary>What the chain goes on with: of a plugin that is observed nothing but its mention.</summary>
+    private static PluginResult Ended(Plugin plugin, PluginContext context, PluginResult result, ChainRun run)
+    {
+        if (ReferenceEquals(context.Run, run))
+        {
+            run.Recorder?.End(context, result);
+            return result;
+        }
+
+        run.Join(context.Run);
+        run.Recorder?.End(context, result.IsEmpty ? StepOutcome.Nothing : StepOutcome.Observed, result.Actions);
+        if (!result.IsEmpty)
+        {
+            run.AddObserved(plugin.Name, result);
+        }
+
+        return PluginResult.Continue;
+    }
+
     private static PluginContext Begin(Plugin plugin, ChainRun run, PluginContext? parent)
     {
-        var context = NewContext(plugin, run, parent);
+        var context = NewContext(plugin, plugin.Observe ? run.Observing() : run, parent);
         run.Recorder?.Begin(context, parent, plugin.Name, plugin.Module);
         return context;
     }
@@ -294,9 +324,14 @@ public sealed class PluginChain : IPluginChain
     private static PluginResult Failed(Plugin plugin, PluginContext context, Exception e, ChainRun run, long? started = null)
     {
         var failure = e as PluginFailedException ?? new PluginFailedException(plugin.Name, What(e, run, started), e);
-        run.Failed(failure);
+        var isObserved = !ReferenceEquals(context.Run, run);
+        if (!isObserved)
+        {
+            run.Failed(failure);
+        }
+
         run.Recorder?.End(context, StepOutcome.Failed, plugin.OnError.Action is { } instead ? [instead] : [], failure.Message);
-        if (ReferenceEquals(plugin.OnError, OnError.Fail))
+        if (ReferenceEquals(plugin.OnError, OnError.Fail) && !isObserved)
         {
             throw failure;
         }

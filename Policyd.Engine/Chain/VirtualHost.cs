@@ -21,10 +21,12 @@ public sealed class VirtualHost
     /// <param name="name">Its name.</param>
     /// <param name="chain">Its chain.</param>
     /// <param name="environment">Clock, log and grammar.</param>
-    public VirtualHost(string name, PluginChain chain, ChainEnvironment environment)
+    /// <param name="observes">Whether it only tells what its chain would have answered.</param>
+    public VirtualHost(string name, PluginChain chain, ChainEnvironment environment, bool observes = false)
     {
         Name = name;
         Chain = chain;
+        Observes = observes;
         _mayRunAgain = chain.All.Any(static plugin => plugin is IAsksForFollowers);
         _environment = environment;
         Failures = new FailureLog(environment.Clock);
@@ -36,6 +38,9 @@ public sealed class VirtualHost
     /// <summary>The chain.</summary>
     public PluginChain Chain { get; }
 
+    /// <summary>Whether the chain runs without side effects, and every request is answered <c>dunno</c>.</summary>
+    public bool Observes { get; }
+
     internal FailureLog Failures { get; }
 
     /// <summary>Runs the chain on a request. Never throws, and completes within the time even when a plugin hangs.</summary>
@@ -46,15 +51,56 @@ public sealed class VirtualHost
     public ValueTask<ChainOutcome> RunAsync(
         PolicyRequest request, Session session, TimeSpan timeout, DecisionRecorder? recorder = null)
     {
-        var clock = _environment.Clock;
-        var reserve = TimeSpan.FromTicks(Math.Min(timeout.Ticks / 10, s_mostReserve.Ticks));
-        var deadline = clock.GetTimestamp() + (long)((timeout - reserve).TotalSeconds * clock.TimestampFrequency);
+        var deadline = DeadlineOf(timeout);
+        if (Observes)
+        {
+            return ObserveAsync(
+                ChainRun.Rehearsal(request, session, this, _environment, deadline, recorder, explains: false), session);
+        }
+
         var found = _mayRunAgain ? session.Snapshot() : default;
         var run = new ChainRun(request, session, this, _environment, deadline, recorder);
         var running = Start(run);
         return running.IsCompletedSuccessfully && !run.IsVoid
             ? new ValueTask<ChainOutcome>(Outcome(run, running.Result))
             : AwaitAsync(run, running, found);
+    }
+
+    /// <summary>What the chain would make of a request, without side effects, and without a word in the log.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="session">Its session, which stays as it is.</param>
+    /// <param name="timeout">How long it may take.</param>
+    /// <param name="recorder">What the way through the chain is recorded in.</param>
+    /// <returns>The outcome, with the session as it would be.</returns>
+    public ValueTask<ChainOutcome> RehearseAsync(PolicyRequest request, Session session, TimeSpan timeout, DecisionRecorder recorder)
+    {
+        var run = ChainRun.Rehearsal(request, session, this, _environment, DeadlineOf(timeout), recorder, explains: true);
+        return Observes ? ObserveAsync(run, session) : AwaitAsync(run, Start(run), default);
+    }
+
+    private long DeadlineOf(TimeSpan timeout)
+    {
+        var clock = _environment.Clock;
+        var reserve = TimeSpan.FromTicks(Math.Min(timeout.Ticks / 10, s_mostReserve.Ticks));
+        return clock.GetTimestamp() + (long)((timeout - reserve).TotalSeconds * clock.TimestampFrequency);
+    }
+
+    private async ValueTask<ChainOutcome> ObserveAsync(ChainRun run, Session session)
+    {
+        try
+        {
+            var result = await Start(run).ConfigureAwait(false);
+            if (!result.IsEmpty)
+            {
+                run.AddObserved(run.LastPlugin, result);
+            }
+        }
+        catch (Exception e)
+        {
+            _ = Failed(run, e);   // for the log
+        }
+
+        return Outcome(run, PluginResult.Continue) with { Plugin = null, Session = session };
     }
 
     private ValueTask<PluginResult> Start(ChainRun run)
@@ -102,6 +148,7 @@ public sealed class VirtualHost
         return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, run.Failure, run.Session)
         {
             Reserved = run.Reserved,
+            Observed = run.Observed,
             Scores = Scores(run),
             IsOver = !run.HasAbandoned,
         };
@@ -121,6 +168,7 @@ public sealed class VirtualHost
         return new ChainOutcome(null, plugin, run.Failure, run.Session)
         {
             Reserved = run.Reserved,
+            Observed = run.Observed,
             Scores = Scores(run),
             IsOver = !run.HasAbandoned,
         };

@@ -20,4 +20,7 @@ public enum StepOutcome
 
     /// <summary>What it would have answered is known, and nothing came of it.</summary>
     Observed,
+
+    /// <summary>It was not run: a rehearsal, and its module does not declare its side effects.</summary>
+    NotRun,
 }

@@ -24,6 +24,9 @@ public sealed class RequestRecord : LogRecord
     /// <summary>The action that was answered; null when the connection was closed without an answer.</summary>
     public string? Action { get; init; }
 
+    /// <summary>What those that are observed would have answered; null when nobody would have.</summary>
+    public string? Observed { get; init; }
+
     /// <summary>What failed, also when there is an action all the same; null when nothing did.</summary>
     public string? Failure { get; init; }
 
@@ -65,6 +68,7 @@ public sealed class RequestRecord : LogRecord
         RequestLine.Shown(line, Request);
         LineFields.Field(line, "plugin"u8, Plugin);
         LineFields.Field(line, "action"u8, Action);
+        LineFields.Field(line, "observed"u8, Observed);
         if (Default is { } score)
         {
             LineFields.Field(line, "score"u8, score.Value);
@@ -89,6 +93,7 @@ public sealed class RequestRecord : LogRecord
         RequestLine.Begin(members, VirtualHost, Request);
         members.Text("plugin"u8, Plugin);
         members.Text("action"u8, Action);
+        members.Text("observed"u8, Observed, JsonMembers.MaxTextBytes);
         if (Default is { } score)
         {
             members.Number("score"u8, score.Value);

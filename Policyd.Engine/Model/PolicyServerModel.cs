@@ -185,6 +185,7 @@ public sealed class PolicyServerModel
             Request = request,
             Plugin = outcome.Plugin,
             Action = outcome.Action,
+            Observed = outcome.Observed,
             Failure = outcome.Failure,
             Scores = outcome.Scores,
             Elapsed = elapsed,

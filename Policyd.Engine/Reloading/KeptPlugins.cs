@@ -30,7 +30,8 @@ internal sealed class KeptPlugins(PolicyServerModel former, ChainEnvironment cha
     /// <summary>The virtual host: the former one, or a new one with the plugins of it that are kept; null for one that is new.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="chain">Its new chain.</param>
-    public VirtualHost? HostOf(string name, PluginChain chain)
+    /// <param name="observes">Whether it only observes.</param>
+    public VirtualHost? HostOf(string name, PluginChain chain, bool observes)
     {
         // What an action may be is told to a plugin once: with another grammar none is kept.
         if (!ReferenceEquals(chains, former.Chains) || former.VirtualHosts.FirstOrDefault(host => host.Name == name) is not { } before)
@@ -39,7 +40,9 @@ internal sealed class KeptPlugins(PolicyServerModel former, ChainEnvironment cha
         }
 
         var kept = Keep(chain, before.Chain);
-        return ReferenceEquals(kept, before.Chain) ? before : new VirtualHost(name, kept, chains);
+        return ReferenceEquals(kept, before.Chain) && before.Observes == observes
+            ? before
+            : new VirtualHost(name, kept, chains, observes);
     }
 
     // From the end, since a Quota asks for those behind it: it is kept only with the same followers.

@@ -44,6 +44,19 @@ internal sealed class Blocklist
     public ValueTask<ListResult?> LookUpAsync(string name, bool withText, PluginContext context, Plugin plugin) =>
         AskBothAsync(AsIs(name), withText, context, plugin);
 
+    /// <summary>Notes what the list says of a name or an address.</summary>
+    public void Note(PluginContext context, string asked, ListResult result)
+    {
+        if (context.TakesNotes)
+        {
+            context.Note(
+                asked,
+                string.Join(' ', result.Addresses),
+                _domain.Shown,
+                result.Addresses.Length > 0 ? "listed" : "not listed");
+        }
+    }
+
     // A stranger's backslash is a byte like others; for the resolver it would take the dot behind it into the label.
     private static string AsIs(string name) => name.Replace("\\", "\\\\", StringComparison.Ordinal);
 
@@ -53,6 +66,7 @@ internal sealed class Blocklist
         var answer = await AskAsync(full, DnsRecordType.A, context).ConfigureAwait(false);
         if (answer.IsTemporaryFailure)
         {
+            context?.Note(_domain.Shown, answer.Status, "no answer");
             context?.Log(
                 (PolicyLogLevel)plugin!.LogLevel,
                 plugin,

@@ -12,6 +12,8 @@ namespace Policyd.Plugins.Api;
 /// </summary>
 public abstract class Plugin
 {
+    private bool? _isRehearsable;
+
     /// <summary>The name of the plugin's section.</summary>
     [NotAnOption]
     public string Name { get; set; } = "";
@@ -27,6 +29,13 @@ public abstract class Plugin
     /// <summary>How long the plugin may take; zero: what is left of the request's time.</summary>
     [Description("the plugin fails when it takes longer than this; 0: the time left of request_timeout")]
     public TimeSpan Timeout { get; set; }
+
+    /// <summary>Whether it is only observed.</summary>
+    [Description("on: run the plugin without side effects and only log what it would return; the chain goes on")]
+    public bool Observe { get; set; }
+
+    /// <summary>Whether the module has declared its side effects, so that it may run in a rehearsal.</summary>
+    internal bool IsRehearsable => _isRehearsable ??= GetType().IsDefined(typeof(SideEffectsAttribute), inherit: false);
 
     // The action last found to fit the grammar: nearly every plugin answers the same text again and again.
     internal string? LastFitting { get; set; }

@@ -109,6 +109,16 @@ public sealed class PluginContext
     internal bool IsAbandoned => Volatile.Read(ref _afterAbandon) is not null;
 
     /// <summary>
+    /// Whether nothing may come of this run but its answer: an operator rehearses, or observes the plugin. A module that declares
+    /// <see cref="SideEffectsAttribute"/> then leaves its side effects out, and tells them with <see cref="WouldHave"/>.
+    /// </summary>
+    public bool IsRehearsal => _run.IsRehearsal;
+
+    /// <summary>Notes a side effect that a rehearsal has left out.</summary>
+    /// <param name="what">What the plugin would have done, such as <c>banned 192.0.2.7</c>.</param>
+    public void WouldHave(string what) => Note("would have", what);
+
+    /// <summary>
     /// Whether somebody wants to know what plugins read and conclude: an operator who asks why, or follows decisions. Ask before making a
     /// text only for <see cref="Note{TValue}(string, TValue, string?)"/>, which does nothing otherwise.
     /// </summary>
@@ -256,10 +266,15 @@ public sealed class PluginContext
 
     /// <summary>
     /// What the chain has made of this request is void, and it runs again from its start, with the session as the request found it: the
-    /// plugin ends with <see cref="PluginResult.Abort"/>. False when this is the second run, or nobody waits for the plugin any more.
+    /// plugin ends with <see cref="PluginResult.Abort"/>. False when this is the second run or a rehearsal, or nobody waits for the plugin any more.
     /// </summary>
     internal bool TryRunAgain()
     {
+        if (IsRehearsal)
+        {
+            return false;
+        }
+
         for (var context = this; context is not null; context = context._parent)
         {
             if (context.IsAbandoned)

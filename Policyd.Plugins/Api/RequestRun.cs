@@ -16,7 +16,7 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
 
     private Session _session = session;
     private List<(CounterKey Key, CounterWindow Window)>? _reserved;
-    private DateTimeOffset? _time;
+    private DateTimeOffset _time;
     private CountedRequest? _counted;
 
     public PolicyRequest Request { get; } = request;
@@ -42,6 +42,12 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     /// <summary>Whether somebody wants to know what plugins read and conclude.</summary>
     public bool TakesFacts { get; protected init; }
 
+    /// <summary>Whether nothing may come of the run but its answer.</summary>
+    public bool IsRehearsal { get; protected init; }
+
+    /// <summary>Whether an operator asks what would become of a request, which no client has sent.</summary>
+    public bool IsExplanation { get; protected init; }
+
     /// <summary>Whether what this run has made of the request is void, and the chain is to run again.</summary>
     public bool IsVoid { get; private set; }
 
@@ -52,7 +58,7 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     public bool HasAbandoned { get; private set; }
 
     /// <summary>Local time, taken once: all plugins of a request count into the same month.</summary>
-    public DateTimeOffset Time => _time ??= Clock.GetLocalNow();
+    public DateTimeOffset Time => _time == default ? _time = Clock.GetLocalNow() : _time;
 
     /// <summary>How counters know the request; made once, when first asked for, by whichever plugin.</summary>
     public CountedRequest Counted => _counted ??= CountedRequest.Of(Request);
@@ -80,6 +86,9 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
         Volatile.Write(ref _session, Session.Detach());
     }
 
+    /// <summary>Another run of the request, within this one, has ended.</summary>
+    public void Join(RequestRun inner) => HasAbandoned |= inner.HasAbandoned;
+
     /// <summary>A check has let the mail in.</summary>
     public void Admitted(ReserveOperation check)
     {
@@ -106,6 +115,9 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
 
         (IsSecond, HasAbandoned, _time, _counted) = (true, first.HasAbandoned, first._time, first._counted);
     }
+
+    /// <summary>Is of the same time as another run, and counters know it as the same request.</summary>
+    protected void TakeTime(RequestRun other) => (_time, _counted) = (other.Time, other.Counted);
 
     public void AddReserved(CounterKey key, CounterWindow window)
     {

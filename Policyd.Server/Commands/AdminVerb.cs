@@ -21,6 +21,10 @@ internal abstract class AdminVerb(TextWriter output)
 
     protected string? ConfigOf(ParseResult result) => result.GetValue(_config);
 
+    protected bool IsJson(ParseResult result) => result.GetValue(_json);
+
+    protected Task WriteJsonAsync(JsonElement answer) => Output.WriteLineAsync(JsonSerializer.Serialize(answer, s_indented));
+
     protected Command Verb(string name, string description, string examples, params ReadOnlySpan<Option> options)
     {
         var verb = new Command(name, description);
@@ -52,10 +56,10 @@ internal abstract class AdminVerb(TextWriter output)
         var configuration = LoadedConfiguration.Read(result.GetValue(_config));
         var answer = await new AdminClient(configuration.EarlyOptions().Admin, configuration.Path).AskAsync(
             command, arguments, cancellationToken);
-        var asJson = result.GetValue(_json);
+        var asJson = IsJson(result);
         if (asJson)
         {
-            await Output.WriteLineAsync(JsonSerializer.Serialize(answer, s_indented));
+            await WriteJsonAsync(answer);
             if (exitCode is null)
             {
                 return ExitCode.Ok;

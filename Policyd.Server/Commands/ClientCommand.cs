@@ -2,7 +2,6 @@
 // three places where the original loses something: a last request without an empty line is sent too, request= and
 // instance= in the input are kept instead of doubled, and a server that does not answer ends it with an exit code.
 
-using System.Globalization;
 using Policyd.Protocol;
 using Policyd.Server.ExitCodes;
 
@@ -23,7 +22,7 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
         PolicyClient? client = null;
         try
         {
-            while (await ReadRequestAsync(cancellationToken) is { } request)
+            while (await RequestInput.ReadAsync(input, cancellationToken) is { } request)
             {
                 client = await ConnectedAsync(client, cancellationToken);
                 await AskAsync(client, request, cancellationToken);
@@ -76,10 +75,9 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
 
     private async Task AskAsync(PolicyClient client, List<(string Name, string Value)> request, CancellationToken cancellationToken)
     {
-        var builder = new PolicyRequestBuilder();
+        var builder = RequestInput.Builder(request);
         foreach (var (name, value) in request)
         {
-            builder.Add(name, value);
             await VerboseAsync($">> {name}={value}");
         }
 
@@ -103,49 +101,6 @@ internal sealed class ClientCommand(ClientOptions options, TextReader input, Tex
             throw new CommandException(
                 ExitCode.Unavailable, $"{options.Endpoint} did not answer within {options.Timeout.TotalSeconds:0} s");
         }
-    }
-
-    /// <summary>The next request, or null at the end of the input. Empty lines before a request mean nothing.</summary>
-    private async Task<List<(string Name, string Value)>?> ReadRequestAsync(CancellationToken cancellationToken)
-    {
-        var attributes = new List<(string Name, string Value)>();
-        while (await input.ReadLineAsync(cancellationToken) is { } line)
-        {
-            if (line.Length == 0)
-            {
-                if (attributes.Count > 0)
-                {
-                    break;
-                }
-
-                continue;
-            }
-
-            var equals = line.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0 || line.Contains('\0', StringComparison.Ordinal))
-            {
-                throw new CommandException(ExitCode.DataError, $"not an attribute of the form name=value: {line}");
-            }
-
-            attributes.Add((line[..equals], line[(equals + 1)..]));
-        }
-
-        return attributes.Count == 0 ? null : Completed(attributes);
-    }
-
-    private static List<(string Name, string Value)> Completed(List<(string Name, string Value)> attributes)
-    {
-        if (!attributes.Exists(attribute => attribute.Name == "instance"))
-        {
-            attributes.Insert(0, ("instance", Random.Shared.NextDouble().ToString("0.###############", CultureInfo.InvariantCulture)));
-        }
-
-        if (!attributes.Exists(attribute => attribute.Name == "request"))
-        {
-            attributes.Insert(0, ("request", "smtpd_access_policy"));
-        }
-
-        return attributes;
     }
 
     private Task VerboseAsync(string line) => options.Verbose ? error.WriteLineAsync(Logging.LogText.OneLine(line)) : Task.CompletedTask;

@@ -94,7 +94,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var asking = new[]
         {
             new StatusVerb(output).Build(), new ReloadVerb(output, error).Build(), new CounterVerbs(output).Build(),
-            new ClusterVerbs(output).Build(),
+            new ClusterVerbs(output).Build(), new ExplainVerb(input, output, error).Build(),
         };
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() }.Concat(asking))
         {
@@ -275,6 +275,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
           policyd convert mtpolicyd.conf > policyd.hocon
           printf 'client_address=192.0.2.7\n\n' | policyd client -h 127.0.0.1:12345
           policyd counter list client_address                 show who has sent the most mail this month
+          policyd explain client_address=192.0.2.7            show what would become of a request, and why
           policyd cluster show                                show the members of the cluster
 
         Configuration without -c: the first of these files that exists:

@@ -6,6 +6,7 @@ using Policyd.Server.Admin;
 using Policyd.Server.Admin.Cluster;
 using Policyd.Server.Admin.Counters;
 using Policyd.Server.Admin.Cron;
+using Policyd.Server.Admin.Decisions;
 using Policyd.Server.Admin.Health;
 using Policyd.Server.Admin.Reloading;
 using Policyd.Server.Logging;
@@ -26,6 +27,7 @@ internal static class AdminServices
         services.AddSingleton<IAdminCommand, ReloadNow>();
         services.AddSingleton<ServerHealth>();
         services.AddSingleton<IAdminCommand, ServerStatus>();
+        services.AddSingleton<IAdminCommand, ExplainRequest>();
         services.AddSingleton(provider => new CounterAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
         services.AddSingleton<IAdminCommand, CounterGet>();
         services.AddSingleton<IAdminCommand, CounterList>();

@@ -10,7 +10,7 @@ namespace Policyd.Tests.Plugins;
 /// <summary>The pages of docs/modules and the code say the same: neither can change without the other.</summary>
 public sealed partial class ModuleDocumentationSpecs
 {
-    private static readonly string[] Common = ["log_level", "on_error", "timeout"];
+    private static readonly string[] Common = ["log_level", "observe", "on_error", "timeout"];
 
     public static TheoryData<string> Modules => [.. ModuleRegistry.BuiltIn.Modules.Select(Plugin.ModuleNameOf)];
 
@@ -47,6 +47,15 @@ public sealed partial class ModuleDocumentationSpecs
 
         Assert.Equal(modules, pages.Order(StringComparer.Ordinal));
         Assert.Equal(modules, index.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Modules))]
+    public void The_index_tells_what_observing_a_module_means(string module)
+    {
+        var index = File.ReadAllText(Path.Combine(Folder(), "README.md"));
+        var section = index[index.IndexOf("\n## Observe\n", StringComparison.Ordinal)..];
+        Assert.Contains($"[{module}]({module}.md)", section[..section.IndexOf("\n## Regular", StringComparison.Ordinal)], StringComparison.Ordinal);
     }
 
     [Theory]
