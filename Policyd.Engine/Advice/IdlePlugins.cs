@@ -52,7 +52,7 @@ internal static class IdlePlugins
         .FirstOrDefault(placed.IsBeside);
 
     // With PREPEND too: mtpolicyd's done flag ends the chain, and so does ours.
-    private static bool Ends(Plugin plugin) => plugin is ActionPlugin or AddScoreHeaderPlugin;
+    private static bool Ends(Plugin plugin) => plugin is { Observe: false } and (ActionPlugin or AddScoreHeaderPlugin);
 
     private static string? WhyChainIsIdle(PlacedPlugin placed)
     {
@@ -60,7 +60,6 @@ internal static class IdlePlugins
         return placed.Plugin switch
         {
             INestedChain { Plugins: null } => null,
-            QuotaPlugin { Mode: QuotaMode.Observe } => "with mode = observe the Quota only logs",
             QuotaPlugin when placed.Section.Has("action") || placed.Section.Has("uc_action") => Action,
             ScoreActionPlugin { Action: not null } => Action,
             ConditionPlugin { Action.Default: not null } or RegexListPlugin { Action.Default: not null }

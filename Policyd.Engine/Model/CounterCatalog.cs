@@ -99,7 +99,7 @@ public static class CounterCatalog
                         quota.Threshold.Default.Value,
                         quota.Threshold.SessionKey,
                         compared,
-                        quota.Mode,
+                        quota.Observe ? QuotaMode.Observe : QuotaMode.Enforce,
                         quota.OwnLimits)
                     : null;
                 return [new Use(quota.Db, quota.TablePrefix + quota.Field.Default, quota.Field.Default, compared, holds)];
