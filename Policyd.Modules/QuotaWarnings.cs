@@ -4,6 +4,7 @@ using System.Globalization;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Metrics;
 
 namespace Policyd.Modules;
 
@@ -45,11 +46,12 @@ internal sealed class QuotaWarnings(double fraction)
 /// <summary>What operators can watch of the quotas.</summary>
 internal static class QuotaMetrics
 {
-    private static readonly Meter s_meter = new("Policyd.Quota");
+    public static Counter<long> Exceeded { get; } = Count("exceeded", "Mails beyond a threshold, by rule and mode.");
 
-    public static Counter<long> Exceeded { get; } = s_meter.CreateCounter<long>("policyd.quota.exceeded");
+    public static Counter<long> Unavailable { get; } = Count("unavailable", "Mails that could not be checked, by rule and reason.");
 
-    public static Counter<long> Unavailable { get; } = s_meter.CreateCounter<long>("policyd.quota.unavailable");
+    public static Counter<long> Warned { get; } = Count("warned", "Warnings that a counter is near its threshold, by rule.");
 
-    public static Counter<long> Warned { get; } = s_meter.CreateCounter<long>("policyd.quota.warned");
+    private static Counter<long> Count(string name, string description) =>
+        PolicydMeter.Shared.CreateCounter<long>($"policyd.quota.{name}", "{mail}", description);
 }

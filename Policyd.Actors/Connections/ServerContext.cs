@@ -11,7 +11,6 @@ namespace Policyd.Actors.Connections;
 internal sealed class ServerContext : IDisposable
 {
     private readonly IActorRef[] _routers;
-    private readonly ServerMeter _meter;
     private volatile ServingModel _serving;
     private int _nextRouter;
 
@@ -23,7 +22,6 @@ internal sealed class ServerContext : IDisposable
         _routers = routers;
         Troubles = new ConnectionTroubles(logger);
         Connections = new ConnectionManager(model.Options.MaxConnections);
-        _meter = new ServerMeter(Statistics, () => Connections.Count);
     }
 
     /// <summary>The model that the next request is answered by.</summary>
@@ -61,7 +59,6 @@ internal sealed class ServerContext : IDisposable
     public void Report(PendingRequest request, TimeSpan elapsed)
     {
         var outcome = request.Outcome;
-        _meter.Answered(request.VirtualHost.Name, outcome.Action, elapsed);
         _serving.Model.Report(request.VirtualHost, request.Request, elapsed, outcome, Decisions, request.Recorder);
     }
 
@@ -70,6 +67,5 @@ internal sealed class ServerContext : IDisposable
         Poll.Dispose();
         Connections.Dispose();
         Troubles.Dispose();
-        _meter.Dispose();
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
@@ -147,7 +148,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         PreparedAsync([table], () => store.LoadAsync(table, loads, ct), ct);
 
     public Task<IReadOnlyList<(string Table, CounterRow Row)>> CommitAsync(CounterCommit commit, CancellationToken ct) =>
-        PreparedAsync(commit.Deltas.Select(delta => delta.Table).Distinct(), () => store.CommitAsync(commit, ct), ct);
+        PreparedAsync(commit.Deltas.Select(delta => delta.Table).Distinct(), () => TimedAsync(commit, ct), ct);
 
     public Task<bool> IsCommittedAsync(Guid node, long sequence, CancellationToken ct) => store.IsCommittedAsync(node, sequence, ct);
 
@@ -167,6 +168,20 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
             // Somebody dropped or changed a table under us: the next attempt looks at all of them anew.
             _prepared.Clear();
             throw;
+        }
+    }
+
+    private async Task<IReadOnlyList<(string Table, CounterRow Row)>> TimedAsync(CounterCommit commit, CancellationToken ct)
+    {
+        var since = Stopwatch.GetTimestamp();
+        try
+        {
+            return await store.CommitAsync(commit, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            CounterMetrics.CommitTime.Record(
+                Stopwatch.GetElapsedTime(since).TotalSeconds, new KeyValuePair<string, object?>("connection", connection));
         }
     }
 

@@ -34,6 +34,15 @@ public interface IPolicyServerHandle
     /// <summary>Connections refused since the start, for <c>max_connections</c>.</summary>
     long ConnectionsRefused { get; }
 
+    /// <summary>Malformed requests since the start.</summary>
+    long MalformedRequests { get; }
+
+    /// <summary>Requests since the start that had not arrived, or had no answer, in their time.</summary>
+    long TimedOutRequests { get; }
+
+    /// <summary>The keys of counters that have their owner in this process.</summary>
+    int CounterOwners { get; }
+
     /// <summary>
     /// What an operator does with the counters; null while the server starts, and when its configuration has no counter table.
     /// </summary>

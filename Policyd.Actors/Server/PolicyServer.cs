@@ -62,6 +62,12 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
     public long ConnectionsRefused => _context?.Statistics.RefusedConnections ?? 0;
 
+    public long MalformedRequests => _context?.Statistics.MalformedRequests ?? 0;
+
+    public long TimedOutRequests => _context?.Statistics.TimeOuts ?? 0;
+
+    public int CounterOwners => _counters?.Owners.Count ?? 0;
+
     public ClusterInspection? Inspection { get; private set; }
 
     public CounterOperations? Counters => _counters?.Operations;

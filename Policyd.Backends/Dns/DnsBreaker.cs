@@ -14,8 +14,6 @@ internal sealed class DnsBreaker(string zone, TimeProvider clock, ILogger logger
 
     private readonly BackOff _backOff = new(clock, s_firstPause, s_longestPause, TimeOutsToOpen);
 
-    public bool IsOpen => _backOff.IsPaused;
-
     /// <summary>Asks for leave to send a question.</summary>
     public BackOff.Attempt Enter() => _backOff.Enter();
 

@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Sources;
 
@@ -22,6 +21,15 @@ internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
         }
     }
 
+    /// <summary>How many of one kind met one limit.</summary>
+    public long CountOf(string kind, DnsBound bound)
+    {
+        lock (_lock)
+        {
+            return _rows.TryGetValue((kind, bound), out var row) ? row.Count : 0;
+        }
+    }
+
     public void Count(string kind, DnsBound bound, string zone)
     {
         Row? row;
@@ -35,20 +43,10 @@ internal sealed class DnsLeftOut(TimeProvider clock, ILogger logger)
             row.Count++;
         }
 
+        DnsMetrics.LeftOut(kind, bound.ToString().ToLowerInvariant());
         if (row.Log.Enter(out var unsaid))
         {
             DnsLog.LookupLeftOut(logger, kind, zone, Words(bound), unsaid);
-        }
-    }
-
-    public IReadOnlyList<Measurement<long>> Measure()
-    {
-        lock (_lock)
-        {
-            return [.. _rows.Select(static row => new Measurement<long>(
-                row.Value.Count,
-                new KeyValuePair<string, object?>("names", row.Key.Kind),
-                new KeyValuePair<string, object?>("bound", row.Key.Bound.ToString().ToLowerInvariant())))];
         }
     }
 

@@ -38,13 +38,9 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         _lists = new DnsShare("lists", MostOfLists, MostOfList, MostOfLists, new DnsCache(options.CacheSize, clock));
         _strangers = new DnsShare("strangers", MostOfStrangers, MostOfStrangersZone, MostOfClient, new DnsCache(options.CacheSize, clock));
         LeftOut = new DnsLeftOut(clock, logger);
-        Meter = new DnsMeter(
-            () => Locked(() => _lists.Answers.Count + _strangers.Answers.Count),
-            () => Locked(() => _zones.Values.Count(static zone => zone.IsOpen)),
-            LeftOut);
     }
 
-    public DnsMeter Meter { get; }
+    public DnsStatistics Statistics { get; } = new();
 
     public DnsLeftOut LeftOut { get; }
 
@@ -71,14 +67,14 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         {
             if (share.Answers.Find(key) is { } kept)
             {
-                Meter.Hit();
+                DnsMetrics.Hit();
                 return new ValueTask<DnsAnswer>(kept);
             }
 
             waiting = share.Find(key);
             if (waiting is not null)
             {
-                Meter.Join();
+                DnsMetrics.Join();
             }
         }
 
@@ -96,7 +92,6 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         }
 
         await Task.WhenAll(left).ConfigureAwait(false);
-        Meter.Dispose();
         _stopping.Dispose();
     }
 
@@ -127,7 +122,8 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
             {
                 attempt?.Dispose();
                 lookup.Share.GiveBack(lookup.Key, lookup.Zone, lookup.Budget);
-                Meter.Suppress();
+                Statistics.Suppress();
+                DnsMetrics.Suppress(lookup.ListZone);
                 return Task.FromResult(DnsReply.TimedOut);
             }
         }
@@ -138,7 +134,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
             return Task.FromResult(DnsReply.ServerFailure);
         }
 
-        Meter.Send();
+        Statistics.Send();
         _ = LookUpAsync(lookup, breaker, attempt, answer);
         return answer.Task;
     }
@@ -160,6 +156,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
 
     private async Task LookUpAsync(Lookup lookup, DnsBreaker? breaker, BackOff.Attempt? attempt, TaskCompletionSource<DnsAnswer> answer)
     {
+        var since = _clock.GetTimestamp();
         DnsReply reply;
         try
         {
@@ -187,7 +184,7 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
             }
         }
 
-        Meter.Learn(reply.Answer.Status);
+        DnsMetrics.Learn(lookup.ListZone, reply.Answer.Status, _clock.GetElapsedTime(since));
         answer.SetResult(reply.Answer);
     }
 
@@ -257,14 +254,6 @@ internal sealed class DnsResolver : IDnsResolver, IAsyncDisposable
         }
 
         return failed ? DnsReply.Failure : new DnsReply(DnsReply.TimedOut, TimeSpan.Zero);
-    }
-
-    private T Locked<T>(Func<T> read)
-    {
-        lock (_lock)
-        {
-            return read();
-        }
     }
 
     private sealed record Lookup(DnsKey Key, DnsShare Share, string? ListZone, DnsBudget? Budget)

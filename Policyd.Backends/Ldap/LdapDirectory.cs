@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using Policyd.Backends.Connections;
+using Policyd.Backends.Metrics;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Sources;
 
@@ -34,21 +36,24 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
         if (attempt.IsRefused)
         {
             _log.Away(environment.Logger, null);
+            SourceMetrics.Failed("ldap", name);
             throw new LdapException("the directory is unavailable");
         }
 
-        var since = environment.Clock.GetTimestamp();
+        var (since, asked) = (environment.Clock.GetTimestamp(), Stopwatch.GetTimestamp());
         await _free.WaitAsync(ct).ConfigureAwait(false);
         try
         {
             var result = await SearchKeptAsync(search, ct).ConfigureAwait(false) ?? await SearchNewAsync(search, ct).ConfigureAwait(false);
             attempt.Succeeded();
             _log.Back(environment.Logger);
+            SourceMetrics.Answered("ldap", name, asked);
             return result;
         }
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
         {
             attempt.Failed();
+            SourceMetrics.Failed("ldap", name);
             _log.Away(environment.Logger, exception is LdapException ? exception.Message : Waited.TimedOut(environment.Clock, since));
             throw;
         }

@@ -1,6 +1,7 @@
+using System.Diagnostics;
 using System.Net.Sockets;
-using Policyd.Backends.Caches;
 using Policyd.Backends.Connections;
+using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Sources;
 using Policyd.Protocol;
@@ -26,7 +27,7 @@ internal sealed class MemcachedNode(
     /// <exception cref="OperationCanceledException">The caller's time is over.</exception>
     public async ValueTask<MemcachedReply> AskAsync(MemcachedCommand command, CancellationToken ct)
     {
-        CacheMeter.Memcached.Commands.Add(1);
+        var since = Stopwatch.GetTimestamp();
         try
         {
             var link = await Link().WaitAsync(ct).ConfigureAwait(false);
@@ -34,6 +35,7 @@ internal sealed class MemcachedNode(
             {
                 var reply = await link.SendAsync(command).WaitAsync(options.Timeout, environment.Clock, ct).ConfigureAwait(false);
                 _log.Back(environment.Logger);
+                SourceMetrics.Answered("memcached", name, since);
                 return reply;
             }
             catch (TimeoutException exception)
@@ -46,7 +48,7 @@ internal sealed class MemcachedNode(
         }
         catch (CacheException)
         {
-            CacheMeter.Memcached.Failures.Add(1);
+            SourceMetrics.Failed("memcached", name);
             throw;
         }
     }

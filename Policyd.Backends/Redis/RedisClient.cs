@@ -1,5 +1,6 @@
-using Policyd.Backends.Caches;
+using System.Diagnostics;
 using Policyd.Backends.Connections;
+using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Sources;
 using StackExchange.Redis;
@@ -75,14 +76,16 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
 
     private async ValueTask<T> AskAsync<T>(Func<IDatabase, Task<T>> operation, CancellationToken ct)
     {
-        CacheMeter.Redis.Commands.Add(1);
+        var since = Stopwatch.GetTimestamp();
         try
         {
-            return await AnswerAsync(operation, ct).ConfigureAwait(false);
+            var answer = await AnswerAsync(operation, ct).ConfigureAwait(false);
+            SourceMetrics.Answered("redis", name, since);
+            return answer;
         }
         catch (CacheException)
         {
-            CacheMeter.Redis.Failures.Add(1);
+            SourceMetrics.Failed("redis", name);
             throw;
         }
     }

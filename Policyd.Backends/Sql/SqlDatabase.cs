@@ -27,18 +27,22 @@ public abstract class SqlDatabase : ISqlDatabase
     public string Description { get; }
 
     /// <summary>Makes the pool of a connection; connects to nothing yet.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="name">The connection's name, for metrics.</param>
     /// <exception cref="ArgumentException">The options do not make a connection; <see cref="SqlConnectionOptions.Check"/> says it
     /// beforehand.</exception>
-    public static SqlDatabase Create(SqlConnectionOptions options)
+    public static SqlDatabase Create(SqlConnectionOptions options, string name = "")
     {
         ArgumentNullException.ThrowIfNull(options);
         var settings = Settings(options);
-        return ProviderOf(options) switch
+        SqlDatabase database = ProviderOf(options) switch
         {
             SqlProvider.SQLite => new SqliteDatabase(settings),
             SqlProvider.PostgreSQL => new PostgresDatabase(settings),
             _ => new MySqlDatabase(settings, options.Dsn.IsPerl ? options.Dsn.Get("init_command") : null),
         };
+        database.Source.Name = name;
+        return database;
     }
 
 

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Net.Sockets;
+using Policyd.Backends.Metrics;
 using Policyd.Plugins.Sources;
 using Policyd.Plugins.Sql;
 
@@ -15,6 +16,7 @@ internal sealed class SqlSource : IDisposable
 {
     // A request's own share of the time is a few seconds; a machine that is busy with mail takes less than this for an empty statement.
     private static readonly TimeSpan s_signOfLife = TimeSpan.FromSeconds(2);
+    private const string Kind = "sql";
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(10);
 
     // Given up and not over yet. Their connections are closed, so they end at once, except those that a driver is still opening, or
@@ -36,6 +38,9 @@ internal sealed class SqlSource : IDisposable
         // SQLite works in the calling thread, for as long as the disk or a lock takes. The threads of the pool are those that answer mail.
         _threads = database.Provider == SqlProvider.SQLite ? new WorkThreads("policyd sqlite", 8) : null;
     }
+
+    /// <summary>The name of the configured connection; empty outside a configuration.</summary>
+    public string Name { get; set; } = "";
 
     /// <summary>Runs a piece of work on a connection of the pool.</summary>
     /// <param name="work">The work.</param>
@@ -60,12 +65,14 @@ internal sealed class SqlSource : IDisposable
         {
             var result = await running.WaitAsync(ct).ConfigureAwait(false);
             attempt.Succeeded();
+            SourceMetrics.Answered(Kind, Name, since);
             return result;
         }
         catch (OperationCanceledException e) when (ct.IsCancellationRequested)
         {
             GiveUp(call, running);
             AskForSignOfLife();
+            SourceMetrics.Failed(Kind, Name);
             throw new SqlAwayException($"{_database.Description}: {Waited.TimedOut(TimeProvider.System, since)}", e);
         }
         catch (Exception e)
@@ -77,6 +84,7 @@ internal sealed class SqlSource : IDisposable
             if (!call.IsOpening && !fault.ConnectionLost)
             {
                 attempt.Succeeded();
+                SourceMetrics.Answered(Kind, Name, since);
                 throw;
             }
 
@@ -88,10 +96,13 @@ internal sealed class SqlSource : IDisposable
 
     public void Dispose() => _threads?.End();
 
-    private SqlAwayException Away(Exception? cause) =>
-        cause is null
+    private SqlAwayException Away(Exception? cause)
+    {
+        SourceMetrics.Failed(Kind, Name);
+        return cause is null
             ? new SqlAwayException($"{_database.Description}: {_why}")
             : new SqlAwayException($"{_database.Description}: {_why}", cause);
+    }
 
     // Away from the caller's scheduler, which may be an actor's.
     private Task<T> StartAsync<T>(SqlCall call, Func<DbConnection, CancellationToken, Task<T>> work)

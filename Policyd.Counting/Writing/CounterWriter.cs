@@ -261,6 +261,7 @@ internal sealed class CounterWriter
         var attempt = _attempt!;
         CounterMetrics.Commits.Add(1);
         CounterMetrics.RowsCommitted.Add(attempt.Rows);
+        CounterMetrics.GroupSize.Record(attempt.Rows);
         ReleaseTables(attempt);
         _effects.EndWait();
         attempt.AnswerCommitted(totals);

@@ -90,7 +90,7 @@ public sealed class SqlConnections : IAsyncDisposable
 
     internal void Add(string name, SqlConnectionOptions options)
     {
-        var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options));
+        var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options, name));
         _databases[name] = database;
         _settings[name] = SqlDatabase.Settings(options);
         _stores[name] = new Lazy<ICounterStore>(() => database.Value.CreateCounterStore());

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Metrics;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sources;
 
@@ -11,8 +12,7 @@ namespace Policyd.Engine.Sessions;
 /// </summary>
 internal sealed class FailOpenSessionStore(ISessionStore store, TimeProvider clock, ILogger logger) : ISessionStore
 {
-    private static readonly Meter s_meter = new("Policyd");
-    private static readonly Counter<long> s_failures = s_meter.CreateCounter<long>(
+    private static readonly Counter<long> s_failures = PolicydMeter.Shared.CreateCounter<long>(
         "policyd.sessions.failed_open", "{session}", "Sessions that could not be loaded or stored.");
 
     private readonly SourceLog _log = new("session cache", clock);

@@ -121,7 +121,7 @@ internal sealed class Blocklist
             return;
         }
 
-        _refusals.Count(_domain.Shown);
+        ListRefusals.Count(_domain.Shown);
         if (_refusals.Warns(_domain.Shown))
         {
             var why = codes.Exists(static code => code.Meaning == AnswerMeaning.Refusal)

@@ -19,4 +19,16 @@ public static class PolicydMeter
 
     /// <summary>The one source of spans.</summary>
     internal static ActivitySource Spans { get; } = new(Name);
+
+    /// <summary>A histogram of times, from those of a chain without sources to the longest time-outs of requests.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="description">What is timed.</param>
+    internal static Histogram<double> Times(string name, string description) => Shared.CreateHistogram(
+        name,
+        "s",
+        description,
+        advice: new InstrumentAdvice<double>
+        {
+            HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+        });
 }

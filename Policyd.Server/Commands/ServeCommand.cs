@@ -68,7 +68,7 @@ internal sealed partial class ServeCommand(TextWriter error)
             services => services
                 .AddReloader(configuration.Path, log, level)
                 .AddAdmin(model.Options.Admin)
-                .AddTelemetry(model.Options)
+                .AddTelemetry(model.Options, queue)
                 .AddPolicyServer(model, configuration.Akka(logSettings.Level)),
             cancellationToken);
     }

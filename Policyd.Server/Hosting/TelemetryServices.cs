@@ -6,6 +6,7 @@ using Policyd.Actors.Server;
 using Policyd.Engine.Model;
 using Policyd.Server.Admin.Health;
 using Policyd.Server.Http;
+using Policyd.Server.Logging;
 using Policyd.Server.Telemetry;
 
 namespace Policyd.Server.Hosting;
@@ -13,11 +14,11 @@ namespace Policyd.Server.Hosting;
 /// <summary>Metrics, health and traces. A server whose configuration asks for none of them loads no library of theirs.</summary>
 internal static class TelemetryServices
 {
-    public static IServiceCollection AddTelemetry(this IServiceCollection services, ServerOptions options)
+    public static IServiceCollection AddTelemetry(this IServiceCollection services, ServerOptions options, LogQueue log)
     {
         if (options.Http is not null || options.Otlp is not null)
         {
-            Add(services, options);
+            Add(services, options, log);
         }
 
         return services;
@@ -25,9 +26,10 @@ internal static class TelemetryServices
 
     // Never compiled into its caller, which runs in every server.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void Add(IServiceCollection services, ServerOptions options)
+    private static void Add(IServiceCollection services, ServerOptions options, LogQueue log)
     {
-        services.AddSingleton(provider => new TelemetryService(options, Logger(provider)));
+        services.AddSingleton(provider => new TelemetryService(
+            options, provider.GetRequiredService<IPolicyServerHandle>(), log, Logger(provider)));
         services.AddSingleton<IHostedService>(static provider => provider.GetRequiredService<TelemetryService>());
         if (options.Http is { } http)
         {

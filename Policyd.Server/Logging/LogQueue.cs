@@ -31,6 +31,7 @@ internal sealed class LogQueue : IDisposable
     private int _count;
     private long _bytes;
     private long _dropped;
+    private long _droppedEver;
     private bool _reopen;
     private bool _closing;
 
@@ -49,6 +50,18 @@ internal sealed class LogQueue : IDisposable
         _writer.Start();
     }
 
+    /// <summary>How many lines were dropped since the start.</summary>
+    public long Dropped
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _droppedEver;
+            }
+        }
+    }
+
     /// <summary>Takes a lock for an array store; never waits for a sink. Past the capacity the line is dropped and counted.</summary>
     public void Write(LogEvent line)
     {
@@ -63,6 +76,7 @@ internal sealed class LogQueue : IDisposable
             else
             {
                 _dropped++;
+                _droppedEver++;
                 wake = false;
                 line.Written();
             }

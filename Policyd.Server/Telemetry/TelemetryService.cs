@@ -6,8 +6,10 @@ using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using Policyd.Actors.Network;
+using Policyd.Actors.Server;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Metrics;
+using Policyd.Server.Logging;
 
 namespace Policyd.Server.Telemetry;
 
@@ -22,13 +24,21 @@ internal sealed class TelemetryService : IHostedLifecycleService, IDisposable
     private const int SpansEachExport = 512;
     private const int BetweenSpanExports = 5_000;
 
+    private readonly ServerGauges _gauges;
     private readonly TracerProvider? _traces;
+    private readonly List<IDisposable> _listening = [];
 
-    public TelemetryService(ServerOptions options, ILogger logger)
+    public TelemetryService(ServerOptions options, IPolicyServerHandle server, LogQueue log, ILogger logger)
     {
         var troubles = new CollectorTroubles(logger);
         Metrics = MetricsOf(options, troubles);
-        _traces = options.Otlp is { Traces: > 0 } otlp ? TracesOf(otlp, troubles) : null;
+        _gauges = new ServerGauges(server, log);
+        _listening.Add(server.Decisions.Listen(new RequestMetrics()));
+        if (options.Otlp is { Traces: > 0 } otlp)
+        {
+            _traces = TracesOf(otlp, troubles);
+            _listening.Add(server.Decisions.Listen(new RequestTraces()));
+        }
     }
 
     public MeterProvider Metrics { get; }
@@ -54,6 +64,8 @@ internal sealed class TelemetryService : IHostedLifecycleService, IDisposable
 
     public void Dispose()
     {
+        _listening.ForEach(static one => one.Dispose());
+        _gauges.Dispose();
         _traces?.Dispose();
         Metrics.Dispose();
     }

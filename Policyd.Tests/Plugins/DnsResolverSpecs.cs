@@ -79,7 +79,7 @@ public sealed class DnsResolverSpecs
         }
 
         // Each once, and the first of the large ones again.
-        Assert.Equal(16 + 1, resolver.Meter.Lookups);
+        Assert.Equal(16 + 1, resolver.Statistics.Lookups);
     }
 
     [Fact]
@@ -156,7 +156,7 @@ public sealed class DnsResolverSpecs
             Assert.Equal(expected, (await resolver.ResolveAsync("a.test", DnsRecordType.A, Ct)).Status);
         }
 
-        Assert.Equal(1, resolver.Meter.Lookups);
+        Assert.Equal(1, resolver.Statistics.Lookups);
         if (expected == DnsStatus.ServerFailure)
         {
             // Each try was answered, so none had to wait for the next: one query and one retry.
@@ -265,14 +265,14 @@ public sealed class DnsResolverSpecs
             Assert.Equal(DnsStatus.TimedOut, await Ask($"n{number}"));
         }
 
-        Assert.Equal((5, 4), (resolver.Meter.Lookups, resolver.Meter.Suppressed));
+        Assert.Equal((5, 4), (resolver.Statistics.Lookups, resolver.Statistics.Suppressed));
         clock.Advance(TimeSpan.FromSeconds(5));
         Assert.Equal(DnsStatus.TimedOut, await Ask("probe"));
         Assert.Equal(DnsStatus.TimedOut, await Ask("other"));
-        Assert.Equal((6, 5), (resolver.Meter.Lookups, resolver.Meter.Suppressed));
+        Assert.Equal((6, 5), (resolver.Statistics.Lookups, resolver.Statistics.Suppressed));
         Assert.Equal(0, server.CountOf("other.dead.test"));
         Assert.Equal(DnsStatus.TimedOut, (await resolver.ResolveAsync("x.other.test", DnsRecordType.A, "other.test", Ct)).Status);
-        Assert.Equal(7, resolver.Meter.Lookups);
+        Assert.Equal(7, resolver.Statistics.Lookups);
         Assert.Single(log.Containing("dead.test has not answered"));
 
         await Eventually.Holds("the zone to be back", async () =>
@@ -302,7 +302,7 @@ public sealed class DnsResolverSpecs
             Assert.Equal(DnsStatus.TimedOut, await Ask($"other{number}"));
         }
 
-        Assert.Equal((6, 12), (resolver.Meter.Lookups, resolver.Meter.Suppressed));
+        Assert.Equal((6, 12), (resolver.Statistics.Lookups, resolver.Statistics.Suppressed));
         Assert.Equal(DnsStatus.TimedOut, await probe);
     }
 

@@ -38,10 +38,10 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
             }
 
             // More at once than a socket's buffer holds would be lost, and later that of the list too.
-            await Eventually.Holds("the server to have read all questions", () => _server.Queries == _resolver.Meter.Lookups);
+            await Eventually.Holds("the server to have read all questions", () => _server.Queries == _resolver.Statistics.Lookups);
         }
 
-        Assert.Equal(1024, _resolver.Meter.Lookups);
+        Assert.Equal(1024, _resolver.Statistics.Lookups);
         Assert.Equal(1200 - 1024, _resolver.LeftOut.Total);
         Assert.Equal(DnsStatus.ServerFailure, (await _resolver.ResolveAsync("innocent.test", DnsRecordType.Txt, Ct)).Status);
         Assert.Equal(DnsStatus.Found, await OfListAsync("2"));
@@ -65,7 +65,7 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
             Ask($"n{number}.l{number}.m.attacker.test");
         }
 
-        Assert.Equal(128, _resolver.Meter.Lookups);
+        Assert.Equal(128, _resolver.Statistics.Lookups);
         Assert.Equal(DnsStatus.Found, (await _resolver.ResolveAsync("sender.example", DnsRecordType.Txt, Ct)).Status);
         Assert.Equal(DnsStatus.Found, await OfListAsync("2"));
         Assert.Contains("under attacker.test", Assert.Single(_log.Containing("was skipped")), StringComparison.Ordinal);
@@ -79,7 +79,7 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
             _ = _resolver.ResolveAsync($"{number}.silent.test", DnsRecordType.A, "silent.test", _stop.Token).AsTask();
         }
 
-        Assert.Equal(256, _resolver.Meter.Lookups);
+        Assert.Equal(256, _resolver.Statistics.Lookups);
         Assert.Equal(44, _resolver.LeftOut.Total);
         Assert.Contains("for lists under silent.test", Assert.Single(_log.Containing("was skipped")), StringComparison.Ordinal);
         Assert.Equal(DnsStatus.Found, await OfListAsync("2"));
@@ -125,14 +125,14 @@ public sealed class DnsSharesSpecs : IAsyncDisposable
                 _stop.Token).AsTask();
         }
 
-        Assert.Equal((256, 144), (_resolver.Meter.Lookups, _resolver.LeftOut.Total));
+        Assert.Equal((256, 144), (_resolver.Statistics.Lookups, _resolver.LeftOut.Total));
         Assert.Contains(
             "too many lookups of its client are in progress", Assert.Single(_log.Containing("was skipped")), StringComparison.Ordinal);
         _server.Txt("sender.example", "v=spf1 -all").With(DnsFault.None, "sender.example");
         Assert.Equal(
             DnsStatus.Found,
             (await _resolver.ResolveAsync("sender.example", DnsRecordType.Txt, new DnsBudget(IPAddress.Parse("203.0.114.1")), Ct)).Status);
-        Assert.Contains(_resolver.LeftOut.Measure(), left => left.Value == 144 && left.Tags.ToArray().Any(tag => tag.Value is "client"));
+        Assert.Equal(144, _resolver.LeftOut.CountOf("strangers", DnsBound.Client));
     }
 
     [Fact]
