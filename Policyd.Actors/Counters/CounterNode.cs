@@ -141,7 +141,7 @@ internal sealed record CounterConnection(PreparedStore Store, IActorRef Writer, 
 public sealed record CounterSettings
 {
     /// <summary>How long a mail that was let in may take until it is counted.</summary>
-    public TimeSpan ReservationTimeout { get; init; } = TimeSpan.FromMinutes(10);
+    public TimeSpan ReservationTimeout { get; init; } = CounterLedger.UsualTimeout;
 
     /// <summary>How long a key that nobody asks for keeps its place in memory: at least this, at most twice as long.</summary>
     public TimeSpan PassivateAfter { get; init; } = TimeSpan.FromMinutes(1);

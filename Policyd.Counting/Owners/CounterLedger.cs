@@ -9,6 +9,9 @@ namespace Policyd.Counting.Owners;
 /// </summary>
 internal sealed class CounterLedger(TimeSpan reservationTimeout)
 {
+    /// <summary>How long a server keeps the place of a mail that was let in and is not counted.</summary>
+    public static readonly TimeSpan UsualTimeout = TimeSpan.FromMinutes(10);
+
     private OpenWindow? _windows;
 
     /// <summary>Whether a reservation still holds.</summary>

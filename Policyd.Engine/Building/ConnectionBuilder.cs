@@ -14,7 +14,7 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
 {
     private static readonly string[] s_own = ["module", "name"];
     private readonly ConnectionEnvironment _environment = new(
-        environment.Clock, environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!));
+        environment.SourceClock, environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!));
 
     public (IReadOnlyDictionary<string, ConnectionDefinition> Definitions, ServerConnections Connections) Build(ConfigObject root)
     {

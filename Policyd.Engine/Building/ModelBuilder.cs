@@ -64,6 +64,7 @@ public sealed class ModelBuilder
 
         CheckSection(root, "http", options.Http?.Check());
         CheckSection(root, "otlp", options.Otlp?.Check());
+        CheckSection(root, "record", options.Record?.Check());
         var builder = new ConnectionBuilder(_environment, _diagnostics);
         var (connections, opened) = builder.Build(root);
         var former = _environment.Former;
@@ -155,7 +156,7 @@ public sealed class ModelBuilder
         }
 
         return new Lazy<IDnsResolver>(
-            () => connections.Own(new DnsResolver(options, _environment.Clock, _environment.LoggerFactory.CreateLogger<DnsResolver>())));
+            () => connections.Own(new DnsResolver(options, _environment.SourceClock, _environment.LoggerFactory.CreateLogger<DnsResolver>())));
     }
 
     private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)
@@ -299,6 +300,11 @@ public sealed class ModelBuilder
 
     private ISessionStore NewSessions(ConfigObject root, ServerConnections opened, PluginResources resources)
     {
+        if (_environment.Replay is not null)
+        {
+            return SessionsOfReplay(root["session_cache"] as ConfigObject);
+        }
+
         var memory = new MemorySessionOptions();
         if (root["session_cache"] is not ConfigObject section)
         {
@@ -317,8 +323,7 @@ public sealed class ModelBuilder
             case "NONE":
                 return new NoSessionStore();
             case "MEMORY":
-                OptionBinder.Bind(
-                    memory, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+                Bind(memory, section);
                 break;
             case "MEMCACHED":
                 var shared = CacheOptions(section);
@@ -336,11 +341,39 @@ public sealed class ModelBuilder
         return memory.ToStore(_environment.Clock);
     }
 
+    // In memory wherever the configuration has them: those of the running server are not touched.
+    private ISessionStore SessionsOfReplay(ConfigObject? section)
+    {
+        var memory = new MemorySessionOptions();
+        switch ((section?["module"] as ConfigScalar)?.Text.ToUpperInvariant())
+        {
+            case "NONE":
+                return new NoSessionStore();
+            case "MEMCACHED" or "REDIS":
+                memory.Expire = CacheOptions(section!).Expire;
+                break;
+            default:
+                Bind(memory, section);
+                break;
+        }
+
+        return memory.ToStore(_environment.Clock);
+    }
+
     private CacheSessionOptions CacheOptions(ConfigObject section)
     {
         var options = new CacheSessionOptions();
-        OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+        Bind(options, section);
         return options;
+    }
+
+    private void Bind(object options, ConfigObject? section)
+    {
+        if (section is not null)
+        {
+            OptionBinder.Bind(
+                options, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
+        }
     }
 
     private ISessionStore InCache(IValueCache? cache, string connection, string option, CacheSessionOptions options, ConfigObject section)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Engine.Loading;
+using Policyd.Engine.Replaying;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 
@@ -29,4 +30,10 @@ public sealed record ModelEnvironment
     /// counters, sessions, caches and plugins.
     /// </summary>
     public PolicyServerModel? Former { get; init; }
+
+    /// <summary>What takes the place of the server's own parts where requests are only tried; null: a server.</summary>
+    internal ReplayParts? Replay { get; init; }
+
+    /// <summary>The clock of what is asked over the network, which takes its time whatever the mails' time is.</summary>
+    internal TimeProvider SourceClock => Replay is null ? Clock : TimeProvider.System;
 }

@@ -7,12 +7,14 @@ using Policyd.Backends.Smtp;
 using Policyd.Backends.Sql;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
+using Policyd.Engine.Replaying;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Fail2Ban;
 using Policyd.Plugins.GeoIp;
+using Policyd.Plugins.Ldap;
 using Policyd.Plugins.LookupFiles;
 using Policyd.Plugins.Smtp;
 using Policyd.Plugins.Sql;
@@ -25,6 +27,7 @@ internal sealed class PluginResources : IPluginHost
 {
     private readonly Lazy<IDnsResolver> _dns;
     private readonly Dictionary<Type, object> _services;
+    private readonly ReplayParts? _replay;
     private readonly Dictionary<Type, IAsyncDisposable> _shared = [];
     private PluginResources? _former;
 
@@ -45,13 +48,14 @@ internal sealed class PluginResources : IPluginHost
         Counters = environment.Counters ?? _former?.Counters ?? new CounterGateway();
         Opened = connections;
         _dns = dns;
+        _replay = environment.Replay;
         _services = _former?._services ?? new Dictionary<Type, object>
         {
-            [typeof(IExpiringStores)] = new ExpiringStores(environment.Clock),
+            [typeof(IExpiringStores)] = _replay?.Stores ?? new ExpiringStores(environment.Clock),
             [typeof(ILookupFiles)] = new LookupFileReader(),
             [typeof(ICountryDatabases)] = new CountryDatabases(),
-            [typeof(IMailVerifiers)] = new SmtpVerifiers(),
-            [typeof(IFail2Ban)] = new Fail2BanClient(),
+            [typeof(IMailVerifiers)] = _replay?.Verifiers ?? new SmtpVerifiers(),
+            [typeof(IFail2Ban)] = _replay?.Fail2Ban ?? new Fail2BanClient(),
         };
     }
 
@@ -109,11 +113,13 @@ internal sealed class PluginResources : IPluginHost
     public void Uses(string connection) => UsedConnections.Add(connection);
 
     public T? Connection<T>(string name)
-        where T : class => Opened.Find<T>(name);
+        where T : class =>
+        _replay is { IsOffline: true } && typeof(T) == typeof(ILdapDirectory) ? (T)(object)OfflineDirectory.Instance : Opened.Find<T>(name);
 
     public bool HasDatabase(string connection) => Opened.Sql.Contains(connection);
 
-    public ISqlDatabase Database(string connection) => Opened.Sql.Database(connection);
+    public ISqlDatabase Database(string connection) =>
+        _replay is { IsOffline: true } ? new OfflineDatabase(Opened.Sql.Database(connection)) : Opened.Sql.Database(connection);
 
     public ICounterHousekeeping CounterTables(string connection) => Opened.Sql.CounterStore(connection);
 
@@ -128,7 +134,7 @@ internal sealed class PluginResources : IPluginHost
         var database = Opened.Sql.Own(connection);
         var query = SqlQuery.Parse(sql, database.Provider);
         Statements.Add(new ConfiguredStatement(plugin, option, place, connection, database, query));
-        return new SqlStatement(database, query);
+        return _replay is { IsOffline: true } ? new OfflineStatement(query.ParameterCount, database.Description) : new SqlStatement(database, query);
     }
 
     public void AddResultReference(Type module, string name, Plugin by, string option, SourcePosition place) =>

@@ -93,6 +93,10 @@ public sealed class ServerOptions
     [Description("the spool of mails that are answered while the counters' database is away: directory, max_size")]
     public SpoolOptions Spool { get; set; } = new();
 
+    /// <summary>Where requests are kept to be replayed; null: nowhere.</summary>
+    [Description("the recording of requests, for policyd replay: file, max_size, sample, mask")]
+    public RecordOptions? Record { get; set; }
+
     /// <summary>What makes this server a node of a cluster; null: it counts alone.</summary>
     [Description(
         "the cluster that this server is a node of: listen, advertise, db, seeds, tls, allow_plaintext, failure_after, decide_after")]

@@ -94,7 +94,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         var asking = new[]
         {
             new StatusVerb(output).Build(), new ReloadVerb(output, error).Build(), new CounterVerbs(output).Build(),
-            new ClusterVerbs(output).Build(), new ExplainVerb(input, output, error).Build(),
+            new ClusterVerbs(output).Build(), new ExplainVerb(input, output, error).Build(), new ReplayVerb(output, error).Build(),
         };
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() }.Concat(asking))
         {
@@ -274,6 +274,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
           policyd check -c policyd.hocon                      show every error with its place
           policyd convert mtpolicyd.conf > policyd.hocon
           printf 'client_address=192.0.2.7\n\n' | policyd client -h 127.0.0.1:12345
+          policyd replay requests.jsonl -c new.hocon          show which answers to recorded mail a change would alter
           policyd counter list client_address                 show who has sent the most mail this month
           policyd explain client_address=192.0.2.7            show what would become of a request, and why
           policyd cluster show                                show the members of the cluster
@@ -283,6 +284,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
 
         Exit codes (sysexits.h): 0 fine, 64 usage, 65 bad input, 66 no such file, 69 server unavailable, 70 internal error,
           71 cannot listen, 73 cannot create a file, 74 I/O error, 76 bad answer, 77 no permission, 78 configuration error.
-        Signals: TERM and INT stop the server after it has answered the requests in flight; HUP reopens the log file.
+        Signals: TERM and INT stop the server after it has answered the requests in flight; HUP reads the configuration
+          anew and reopens the log file, USR1 only reopens it.
         """;
 }

@@ -10,6 +10,7 @@ using Policyd.Server.Admin.Decisions;
 using Policyd.Server.Admin.Health;
 using Policyd.Server.Admin.Reloading;
 using Policyd.Server.Logging;
+using Policyd.Server.Recording;
 using Policyd.Server.Reloading;
 
 namespace Policyd.Server.Hosting;
@@ -17,10 +18,17 @@ namespace Policyd.Server.Hosting;
 /// <summary>The admin endpoint and all of its commands. A new command is one line here.</summary>
 internal static class AdminServices
 {
-    /// <summary>What reads the configuration anew.</summary>
+    /// <summary>What reads the configuration anew, and what it may begin or end: the recording.</summary>
     public static IServiceCollection AddReloader(
-        this IServiceCollection services, string path, PolicydLog log, int? level) =>
-        services.AddSingleton(provider => new Reloader(path, provider.GetRequiredService<IPolicyServerHandle>(), log, level));
+        this IServiceCollection services, string path, PolicydLog log, int? level) => services
+        .AddSingleton(provider =>
+            new RequestRecording(provider.GetRequiredService<IPolicyServerHandle>().Decisions, log.CreateLogger("policyd")))
+        .AddSingleton(provider => new Reloader(
+            path,
+            provider.GetRequiredService<IPolicyServerHandle>(),
+            provider.GetRequiredService<RequestRecording>(),
+            log,
+            level));
 
     public static IServiceCollection AddAdmin(this IServiceCollection services, AdminOptions options)
     {

@@ -15,6 +15,7 @@ using Policyd.Actors.Network;
 using Policyd.Actors.Server;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
+using Policyd.Server.Recording;
 using Policyd.Server.Reloading;
 
 namespace Policyd.Server.Hosting;
@@ -63,10 +64,12 @@ internal static partial class PolicydHost
         using var host = builder.Build();
         var logger = loggers.CreateLogger("policyd");
         var reloader = host.Services.GetRequiredService<Reloader>();
-        using var user1 = PosixSignalRegistration.Create(s_sigusr1, context => Reopen(context, log, logger, "SIGUSR1"));
+        var recording = host.Services.GetRequiredService<RequestRecording>();
+        recording.Use(recording.Open(host.Services.GetRequiredService<IPolicyServerHandle>().Model.Options.Record));
+        using var user1 = PosixSignalRegistration.Create(s_sigusr1, context => Reopen(context, log, recording, logger, "SIGUSR1"));
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
         {
-            Reopen(context, log, logger, "SIGHUP");
+            Reopen(context, log, recording, logger, "SIGHUP");
             _ = Task.Run(() => ReloadAsync(reloader, logger), CancellationToken.None);
         });
         await StartAsync(host, logger, cancellationToken);
@@ -110,10 +113,11 @@ internal static partial class PolicydHost
     }
 
     // A log that was moved away is opened anew, whatever else comes of the signal.
-    private static void Reopen(PosixSignalContext context, LogQueue log, ILogger logger, string signal)
+    private static void Reopen(PosixSignalContext context, LogQueue log, RequestRecording recording, ILogger logger, string signal)
     {
         context.Cancel = true;   // the default action ends the process
         log.Reopen();
+        recording.Reopen();
         Reopened(logger, signal);
     }
 

@@ -21,11 +21,14 @@ internal sealed record LoadedConfiguration(string Path, ConfigDocument Document)
     }
 
     /// <summary>The model; null when there are errors, all of them on <paramref name="error"/>.</summary>
-    public PolicyServerModel? Build(TextWriter error, ILoggerFactory? loggers = null)
+    public PolicyServerModel? Build(TextWriter error, ILoggerFactory? loggers = null) =>
+        Build(error, loggers is null ? new ModelEnvironment() : new ModelEnvironment { LoggerFactory = loggers });
+
+    /// <summary>The same in other surroundings than a server's.</summary>
+    public PolicyServerModel? Build(TextWriter error, ModelEnvironment environment)
     {
         // After a syntax error the tree is not what its author meant: what the model would say of it only confuses.
-        var model = Document.Diagnostics.HasErrors ? null
-            : ModelBuilder.Build(Document, loggers is null ? new ModelEnvironment() : new ModelEnvironment { LoggerFactory = loggers });
+        var model = Document.Diagnostics.HasErrors ? null : ModelBuilder.Build(Document, environment);
         if (model is null)
         {
             Document.Diagnostics.WriteTo(error);

@@ -4,9 +4,11 @@ using Policyd.Actors.Server;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
 using Policyd.Engine.Model;
+using Policyd.Engine.Reloading;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
 using Policyd.Server.Logging;
+using Policyd.Server.Recording;
 
 namespace Policyd.Server.Reloading;
 
@@ -16,9 +18,11 @@ namespace Policyd.Server.Reloading;
 /// </summary>
 /// <param name="path">The configuration that the server was started with.</param>
 /// <param name="server">The running server.</param>
+/// <param name="recording">The recording of requests, which a reload may begin, end or change.</param>
 /// <param name="log">The log, whose level a reload may change.</param>
 /// <param name="level">The level of the command line, which overrides the configuration's; null: none was given.</param>
-internal sealed partial class Reloader(string path, IPolicyServerHandle server, PolicydLog log, int? level) : IDisposable
+internal sealed partial class Reloader(
+    string path, IPolicyServerHandle server, RequestRecording recording, PolicydLog log, int? level) : IDisposable
 {
     private readonly SemaphoreSlim _one = new(1);
     private readonly ILogger _logger = log.CreateLogger("policyd");
@@ -79,6 +83,7 @@ internal sealed partial class Reloader(string path, IPolicyServerHandle server, 
         }
 
         var isTaken = false;
+        RequestRecorder? recorder = null;
         try
         {
             FixedOptions.Check(_started, now, next, document.Diagnostics);
@@ -96,13 +101,22 @@ internal sealed partial class Reloader(string path, IPolicyServerHandle server, 
             var changes = OptionDifference.Between(EffectiveOptions.Of(now), EffectiveOptions.Of(next));
             if (!dryRun)
             {
+                var keepsRecording = SectionText.AreSame(now.Section["record"], next.Section["record"]);
+                recorder = keepsRecording ? null : recording.Open(next.Options.Record);
                 isTaken = true;   // whatever happens to it, but for a refusal
                 await server.ReloadAsync(next);
+                Record(keepsRecording, recorder);
+                recorder = null;
                 Volatile.Write(ref _lastReload, DateTimeOffset.UtcNow.Ticks);
                 log.Level = (LogSeverity)(level ?? next.Options.LogLevel);
             }
 
             return new ReloadReport(!dryRun, [], Lines(document, Severity.Warning), changes);
+        }
+        catch (CommandException cannotRecord)
+        {
+            document.Diagnostics.Error(next.Section.PositionOf("record"), $"record: {cannotRecord.Message}");
+            return Refused(document);
         }
         catch (ReloadException refused)
         {
@@ -112,11 +126,25 @@ internal sealed partial class Reloader(string path, IPolicyServerHandle server, 
         }
         finally
         {
+            recorder?.Dispose();
             if (!isTaken)
             {
                 await next.EndUnusedAsync();
                 await next.EndAllButAsync(now, []);
             }
+        }
+    }
+
+    // One that has ended, because a disk was full, begins again.
+    private void Record(bool isKept, RequestRecorder? recorder)
+    {
+        if (isKept)
+        {
+            recording.Reopen();
+        }
+        else
+        {
+            recording.Use(recorder);
         }
     }
 

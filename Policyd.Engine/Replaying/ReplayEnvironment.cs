@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Engine.Model;
+using Policyd.Plugins.Counters;
+using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Fail2Ban;
+using Policyd.Plugins.Smtp;
+
+namespace Policyd.Engine.Replaying;
+
+/// <summary>What surrounds a model on which recorded requests are tried: nothing that they do is seen outside of it.</summary>
+public static class ReplayEnvironment
+{
+    /// <summary>Makes the environment of one model.</summary>
+    /// <param name="clock">The time of the requests.</param>
+    /// <param name="loggers">Where the plugins log.</param>
+    /// <param name="counters">Counters of the replay's own.</param>
+    /// <param name="isOffline">Whether lookups are answered as if nobody could be reached; else DNS, SQL and LDAP are asked.</param>
+    public static ModelEnvironment Create(ReplayClock clock, ILoggerFactory loggers, ICounters counters, bool isOffline) => new()
+    {
+        Clock = clock,
+        LoggerFactory = loggers,
+        Counters = counters,
+        Dns = isOffline ? new OfflineResolver() : null,
+        Replay = new ReplayParts(new PretendedStores(clock), new PretendedVerifiers(), new PretendedFail2Ban(), isOffline),
+    };
+}
+
+/// <summary>What takes the place of a server's parts that act on the world, or keep what mails have done.</summary>
+/// <param name="Stores">Tickets, traps and whitelists.</param>
+/// <param name="Verifiers">What asks mail servers.</param>
+/// <param name="Fail2Ban">What bans.</param>
+/// <param name="IsOffline">Whether lookups find nobody.</param>
+internal sealed record ReplayParts(IExpiringStores Stores, IMailVerifiers Verifiers, IFail2Ban Fail2Ban, bool IsOffline);

@@ -1,0 +1,138 @@
+using System.Buffers;
+using System.IO.Compression;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using Policyd.Server.ExitCodes;
+
+namespace Policyd.Server.Replaying;
+
+/// <summary>
+/// Reads a recording or a JSON log line by line, so that its length does not matter; <c>.gz</c> is unpacked, <c>-</c> is the standard input.
+/// What is no answered request is passed over; lines that cannot be read are counted, and the first of them is kept.
+/// </summary>
+internal sealed class RecordedFile(string path) : IAsyncDisposable
+{
+    // The largest request as base64, with all that stands around it.
+    private const int LongestLine = 4 * 1024 * 1024;
+    private readonly Stream _file = Open(path);
+
+    /// <summary>The bytes that were read of the file, as they lie on the disk.</summary>
+    public long Position => _file.CanSeek ? _file.Position : 0;
+
+    /// <summary>Its length; 0 when it is not known.</summary>
+    public long Length => _file.CanSeek ? _file.Length : 0;
+
+    /// <summary>How many lines could not be read.</summary>
+    public int Unreadable { get; private set; }
+
+    /// <summary>What is wrong with the first of them, and where.</summary>
+    public string? FirstError { get; private set; }
+
+    /// <exception cref="CommandException">The file is packed, and what is in it is broken.</exception>
+    public async IAsyncEnumerable<RecordedRequest> ReadAsync([EnumeratorCancellation] CancellationToken ct)
+    {
+        var stream = path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(_file, CompressionMode.Decompress) : _file;
+        var lines = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 128 * 1024, leaveOpen: true));
+        var number = 0L;
+        var isTooLong = false;
+        while (true)
+        {
+            var read = await ReadAsync(lines, ct);
+            var buffer = read.Buffer;
+            while (TryCut(ref buffer, read.IsCompleted, out var line))
+            {
+                number++;
+                if (isTooLong || line.Length > LongestLine)
+                {
+                    isTooLong = false;
+                    Note(number, "the line is too long");
+                }
+                else if (Read(number, line) is { } request)
+                {
+                    yield return request;
+                }
+            }
+
+            if (read.IsCompleted)
+            {
+                break;
+            }
+
+            if (buffer.Length > LongestLine)
+            {
+                isTooLong = true;
+                buffer = buffer.Slice(buffer.End);
+            }
+
+            lines.AdvanceTo(buffer.Start, buffer.End);
+        }
+
+        await lines.CompleteAsync();
+    }
+
+    public ValueTask DisposeAsync() => _file.DisposeAsync();
+
+    private static Stream Open(string path)
+    {
+        if (path == "-")
+        {
+            return Console.OpenStandardInput();
+        }
+
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new CommandException(ExitCode.NoInput, $"there is no file {path}");
+        }
+    }
+
+    private static bool TryCut(ref ReadOnlySequence<byte> buffer, bool isEnd, out ReadOnlySequence<byte> line)
+    {
+        if (buffer.PositionOf((byte)'\n') is { } end)
+        {
+            line = buffer.Slice(0, end);
+            buffer = buffer.Slice(buffer.GetPosition(1, end));
+            return true;
+        }
+
+        line = buffer;
+        if (isEnd && !buffer.IsEmpty)
+        {
+            buffer = buffer.Slice(buffer.End);
+            return true;
+        }
+
+        return false;
+    }
+
+    private async ValueTask<ReadResult> ReadAsync(PipeReader lines, CancellationToken ct)
+    {
+        try
+        {
+            return await lines.ReadAsync(ct);
+        }
+        catch (InvalidDataException broken)
+        {
+            throw new CommandException(ExitCode.DataError, $"{path}: {broken.Message}");
+        }
+    }
+
+    private RecordedRequest? Read(long number, in ReadOnlySequence<byte> line)
+    {
+        if (!RecordedRequest.TryRead(line.IsSingleSegment ? line.FirstSpan : line.ToArray(), out var request, out var error) && error is not null)
+        {
+            Note(number, error);
+        }
+
+        return request;
+    }
+
+    private void Note(long number, string error)
+    {
+        Unreadable++;
+        FirstError ??= $"{path}:{number}: {error}";
+    }
+}

@@ -1,0 +1,71 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Policyd.Counting.Memory;
+using Policyd.Counting.Store;
+using Policyd.Engine.Chain;
+using Policyd.Engine.Model;
+using Policyd.Engine.Replaying;
+using Policyd.Plugins.Sessions;
+using Policyd.Server.Loading;
+
+namespace Policyd.Server.Replaying;
+
+/// <summary>What a configuration makes of a recorded request.</summary>
+/// <param name="Action">The action; null when the connection would be closed.</param>
+/// <param name="Plugin">The plugin that decided, or failed; null when none said anything.</param>
+/// <param name="Failure">What failed; null when nothing did.</param>
+internal readonly record struct ReplayAnswer(string? Action, string? Plugin, string? Failure);
+
+/// <summary>A configuration that recorded requests are tried on, with counters, sessions and tickets of its own.</summary>
+internal sealed class ReplayedServer
+{
+    private readonly PolicyServerModel _model;
+    private readonly Dictionary<string, VirtualHost> _hosts;
+
+    private ReplayedServer(PolicyServerModel model)
+    {
+        _model = model;
+        _hosts = model.VirtualHosts.ToDictionary(static host => host.Name, StringComparer.Ordinal);
+    }
+
+    /// <summary>Makes it; null when the configuration has errors, all of which are told.</summary>
+    /// <param name="path">The configuration; null: the one that a server would find.</param>
+    /// <param name="clock">The time of the requests.</param>
+    /// <param name="isLive">Whether counters begin with what is in the database.</param>
+    /// <param name="isOffline">Whether nobody is asked for lookups.</param>
+    /// <param name="error">Where errors are told.</param>
+    public static ReplayedServer? Make(string? path, ReplayClock clock, bool isLive, bool isOffline, TextWriter error)
+    {
+        PolicyServerModel? model = null;
+        CounterOrigin? origin = isLive
+            ? (key, window, ct) => model!.Sql.CounterStore(key.Connection).LoadAsync(
+                key.Table, [new CounterLoad(key.Key, window.RowsToRead)], ct)
+            : null;
+        var environment = ReplayEnvironment.Create(clock, NullLoggerFactory.Instance, new MemoryCounters(clock, origin), isOffline);
+        model = LoadedConfiguration.Read(path).Build(error, environment);
+        return model is null ? null : new ReplayedServer(model);
+    }
+
+    /// <summary>Tries a request. Null when the configuration has no virtual host of its name, and several others.</summary>
+    public async ValueTask<ReplayAnswer?> AskAsync(RecordedRequest recorded)
+    {
+        if (!_hosts.TryGetValue(recorded.VirtualHost, out var host))
+        {
+            if (_hosts.Count != 1)
+            {
+                return null;
+            }
+
+            host = _model.VirtualHosts[0];
+        }
+
+        var instance = recorded.Request.Instance;
+        var session = (instance.Length > 0 ? await _model.Sessions.LoadAsync(instance, CancellationToken.None) : null) ?? new Session();
+        var outcome = await host.RunAsync(recorded.Request, session, _model.Options.RequestTimeout);
+        if (instance.Length > 0)
+        {
+            await _model.Sessions.StoreAsync(instance, outcome.Session, CancellationToken.None);
+        }
+
+        return new ReplayAnswer(outcome.Action, outcome.Plugin, outcome.Failure);
+    }
+}

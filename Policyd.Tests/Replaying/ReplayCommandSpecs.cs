@@ -1,0 +1,199 @@
+using System.IO.Compression;
+using System.Text.Json;
+using Policyd.Protocol;
+using Policyd.Tests.Server;
+using Policyd.Tests.Support;
+using Xunit;
+
+namespace Policyd.Tests.Replaying;
+
+/// <summary><c>policyd replay</c>: what a real server has recorded, tried on other configurations.</summary>
+[ServerTest]
+public sealed class ReplayCommandSpecs : IDisposable
+{
+    private const string Counting = """
+        { name = limit, module = Quota, field = sender, metric = count, threshold = LIMIT, time_pattern = "%Y-%m",
+          action = "defer over the limit" },
+        { name = acct, module = Accounting, fields = sender, time_pattern = "%Y-%m" }
+        """;
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly int _port = FreePort.Next();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private string Recording => _folder["requests.jsonl"];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Same_configuration_gives_the_same_answers_and_a_lower_limit_says_whom_it_would_refuse()
+    {
+        var recorded = await RecordAsync(Limit(30), mails: 40);
+        var same = await ReplayAsync(recorded);
+        Assert.Equal((0, ""), (same.ExitCode, same.Error));
+        Assert.Contains("120 requests of ", same.Output, StringComparison.Ordinal);
+        Assert.Contains("no answer differs", same.Output, StringComparison.Ordinal);
+
+        var lower = Configure("lower.hocon", Limit(20));
+        var differs = await ReplayAsync(lower);
+        Assert.Equal((1, ""), (differs.ExitCode, differs.Error));
+        Assert.Contains("10 answers differ", differs.Output, StringComparison.Ordinal);
+        Assert.Contains("was dunno", differs.Output, StringComparison.Ordinal);
+        Assert.Contains("now defer over the limit (plugin limit)", differs.Output, StringComparison.Ordinal);
+
+        using var report = await ReportAsync(lower);
+        Assert.Equal(120, report.RootElement.GetProperty("requests").GetInt64());
+        Assert.Equal(10, report.RootElement.GetProperty("different").GetInt64());
+        var difference = Assert.Single(report.RootElement.GetProperty("differences").EnumerateArray());
+        Assert.Equal("limit", difference.GetProperty("now").GetProperty("rule").GetString());
+        Assert.Equal("defer", difference.GetProperty("now").GetProperty("action").GetString());
+        Assert.Equal(3, difference.GetProperty("examples").GetArrayLength());
+        Assert.Equal(
+            ["many@example.com"],
+            report.RootElement.GetProperty("senders").EnumerateArray().Select(static one => one.GetProperty("sender").GetString()));
+
+        // Held against another configuration instead of the recorded answers.
+        var higher = Configure("higher.hocon", Limit(25));
+        using var against = await ReportAsync(lower, "--against", higher);
+        Assert.Equal(5, against.RootElement.GetProperty("different").GetInt64());
+        Assert.Equal(0, (await ReplayAsync(higher, "--against", higher)).ExitCode);
+    }
+
+    [Fact]
+    public async Task Log_as_JSON_is_read_too_packed_and_from_the_standard_input()
+    {
+        var log = _folder["policyd.log"];
+        var recorded = await RecordAsync(Limit(30), mails: 40, $"log_file = \"{log}\", log_format = json, log_level = 4", isRecorded: false);
+        var lines = await File.ReadAllTextAsync(log, Cancel);
+        await using (var file = File.Create(log + ".gz"))
+        await using (var packed = new GZipStream(file, CompressionMode.Compress))
+        {
+            await packed.WriteAsync(System.Text.Encoding.UTF8.GetBytes(lines), Cancel);
+        }
+
+        foreach (var (path, input) in new[] { (log, ""), (log + ".gz", ""), ("-", lines) })
+        {
+            var result = await Command.RunAsync(input, "replay", path, "-c", recorded);
+            Assert.Equal((0, ""), (result.ExitCode, result.Error));
+            Assert.Contains("120 requests of ", result.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Counters_may_begin_with_those_of_the_database_which_stay_as_they_are()
+    {
+        var configuration = await RecordAsync(Limit(1_000), mails: 40);
+        var before = SqliteCount();
+        var lower = Configure("lower.hocon", Limit(90));
+        Assert.Equal(0, (await ReplayAsync(lower)).ExitCode);
+        using var report = await ReportAsync(lower, "--counters", "live");
+        // The database has the 80 mails of this sender already: 10 more are let in.
+        Assert.Equal(70, report.RootElement.GetProperty("different").GetInt64());
+        Assert.Equal(before, SqliteCount());
+        Assert.Equal(80, before);
+        Assert.Equal(0, (await ReplayAsync(configuration, "--counters", "live")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Nobody_is_banned_asked_or_called_and_tickets_are_those_of_the_replay()
+    {
+        await using var relay = new ScriptedServer(static _ => "reject by the other server");
+        await RecordAsync("{ name = answer, module = Action, action = dunno }", mails: 5);
+        var configuration = Configure("all.hocon", $$"""
+            { name = ban, module = Fail2Ban, socket = "{{_folder["fail2ban.sock"]}}", on_error = continue },
+            { name = verify, module = SMTPVerify, host = "127.0.0.1", port = {{PortOf(relay)}}, on_error = continue },
+            { name = grey, module = Greylist, use_autowl = off }
+            """);
+        using var report = await ReportAsync(configuration, "--offline");
+        var kinds = report.RootElement.GetProperty("differences").EnumerateArray()
+            .Select(static one => one.GetProperty("now").GetProperty("rule").GetString());
+        Assert.Equal(["grey"], kinds);
+        Assert.Empty(relay.Connections);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_replayed_is_an_error_or_a_line()
+    {
+        var configuration = Configure("one.hocon", "{ name = answer, module = Action, action = dunno }");
+        Assert.Equal(66, (await Command.RunAsync("", "replay", _folder["none"], "-c", configuration)).ExitCode);
+        Assert.Equal(65, (await Command.RunAsync("", "replay", "-", "-c", configuration)).ExitCode);
+        var nothing = await Command.RunAsync("nonsense\n", "replay", "-", "-c", configuration);
+        Assert.Equal(65, nothing.ExitCode);
+        Assert.Contains("no answered request was found; -:1: no JSON object", nothing.Error, StringComparison.Ordinal);
+        Assert.Equal(65, (await Command.RunAsync("", "replay", _folder.Write("broken.gz", "no gzip"), "-c", configuration)).ExitCode);
+        Assert.Equal(78, (await Command.RunAsync("", "replay", "-", "-c", _folder.Write("wrong.hocon", "policyd {"))).ExitCode);
+        Assert.Equal(64, (await Command.RunAsync("", "replay", "-c", configuration)).ExitCode);
+        Assert.Equal(64, (await Command.RunAsync("", "replay", "-", "-c", configuration, "--counters", "some")).ExitCode);
+
+        var mixed = $"nonsense\n{Line("x", "a\\u001b[2J@b")}\n{Line("gone", "c@d")}\n{new string('x', 5_000_000)}\n{Line("x", "e@f")}\n";
+        var two = _folder.Write("two.hocon", $$"""
+            policyd { listen = ["127.0.0.1:1", "127.0.0.1:2"], virtual_hosts = [
+              { name = x, port = 1, plugins = [ { name = answer, module = Action, action = "reject no" } ] }
+              { name = y, port = 2, plugins = [] } ] }
+            """);
+        var result = await Command.RunAsync(mixed, "replay", "-", "-c", two);
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("2 lines could not be read, the first: -:1: no JSON object", result.Error, StringComparison.Ordinal);
+        Assert.Contains("1 requests were not tried", result.Error, StringComparison.Ordinal);
+        Assert.Contains("2 answers differ", result.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', result.Output);
+
+        static string Line(string host, string sender) =>
+            $$$"""{"time":"2026-11-28T10:00:00Z","message":"request answered","virtual_host":"{{{host}}}","action":"dunno","request":{"sender":"{{{sender}}}"}}""";
+    }
+
+    private static string Limit(int limit) => Counting.Replace("LIMIT", $"{limit}", StringComparison.Ordinal);
+
+    private static string PortOf(ScriptedServer server) => server.Address.Split(':')[^1];
+
+    private string Configure(string name, string plugins, string root = "") => _folder.Write(
+        name,
+        $$"""
+        policyd {
+          listen = [ "127.0.0.1:{{_port}}" ]
+          admin { listen = "unix:{{_folder["admin.sock"]}}" }
+          connections { db { module = Sql, provider = SQLite, dsn = "Data Source={{_folder["policyd.db"]}}" } }
+          {{root}}
+          virtual_hosts = [ { name = x, port = {{_port}}, plugins = [ {{plugins}} ] } ]
+        }
+        """);
+
+    // A third of the requests is of one sender, in two requests a mail; the rest of others.
+    private async Task<string> RecordAsync(string plugins, int mails, string root = "", bool isRecorded = true)
+    {
+        var record = isRecorded ? $"record {{ file = \"{Recording}\" }}\n" : "";
+        var file = Configure("policyd.hocon", plugins, record + root);
+        await using var server = await PolicydProcess.Serve(file, _port);
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), Cancel);
+        for (var mail = 0; mail < mails; mail++)
+        {
+            await AskAsync(client, $"a.{mail}", "many@example.com");
+            await AskAsync(client, $"b.{mail}", "many@example.com");
+            await AskAsync(client, $"c.{mail}", $"{mail}@example.com");
+        }
+
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
+        return file;
+    }
+
+    private static async Task AskAsync(PolicyClient client, string instance, string sender) => await client.AskAsync(
+        PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", sender)
+            .Add("recipient", "r@example.net").Add("client_address", "192.0.2.7").Add("helo_name", "mx.example.com")
+            .Add("instance", instance).Add("size", "10").ToBytes(),
+        Cancel);
+
+    private Task<CommandResult> ReplayAsync(string configuration, params string[] options) =>
+        Command.RunAsync("", ["replay", Recording, "-c", configuration, .. options]);
+
+    private async Task<JsonDocument> ReportAsync(string configuration, params string[] options)
+    {
+        var result = await ReplayAsync(configuration, [.. options, "--json"]);
+        Assert.True(result.ExitCode is 0 or 1, result.Error);
+        return JsonDocument.Parse(result.Output);
+    }
+
+    private long SqliteCount() =>
+        SqliteFile.Number(_folder["policyd.db"], "SELECT sum(count) FROM acct_sender WHERE \"key\" = @key", "many@example.com");
+}
