@@ -15,6 +15,7 @@ namespace Policyd.Modules;
 /// </summary>
 [Module("Accounting")]
 [SideEffects("counts the mail")]
+[ActsThroughServer]
 public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 {
     // Postfix asks again at most some 200 s later; two hours leave room for any clock.

@@ -23,6 +23,7 @@ public enum ReputationMode
 /// <summary>Asks Commtouch's IP reputation daemon (ctipd), over HTTP, about the client.</summary>
 [Module("CtIpRep")]
 [SideEffects]
+[AsksByItself]
 public sealed class CtIpRepPlugin : Plugin
 {
     private const int MaxReplyBytes = 64 * 1024;

@@ -11,6 +11,7 @@ namespace Policyd.Modules;
 /// <summary>Has fail2ban ban the client. Stands in the chain of a module that found the client bad; never answers.</summary>
 [Module("Fail2Ban")]
 [SideEffects("bans the client")]
+[ActsThroughServer]
 public sealed class Fail2BanPlugin : Plugin
 {
     private static readonly TimeSpan s_mostTime = TimeSpan.FromSeconds(5);

@@ -32,6 +32,7 @@ public enum GreylistMode
 /// </summary>
 [Module("Greylist")]
 [SideEffects("makes, renews and takes tickets", "counts the client in the auto-whitelist")]
+[ActsThroughServer]
 public sealed class GreylistPlugin : Plugin
 {
     // A remembered ticket is valid from the beginning of time, so that a clock that is put back makes nobody wait.

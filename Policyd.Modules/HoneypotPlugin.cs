@@ -21,6 +21,7 @@ public enum HoneypotMode
 /// <summary>Traps clients that send to addresses which nobody has: they, and all that they send for a while, are rejected.</summary>
 [Module("Honeypot")]
 [SideEffects("traps the client")]
+[ActsThroughServer]
 public sealed class HoneypotPlugin : Plugin, INestedChain
 {
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(3);

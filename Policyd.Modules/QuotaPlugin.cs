@@ -26,6 +26,7 @@ public enum QuotaMode
 /// </summary>
 [Module("Quota")]
 [SideEffects("reserves the mail's amounts on its counter", "warns")]
+[ActsThroughServer]
 public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForFollowers
 {
     private CounterOptions _options = null!;

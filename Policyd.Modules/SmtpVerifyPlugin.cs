@@ -12,6 +12,7 @@ namespace Policyd.Modules;
 /// <summary>Asks the mail server of an address whether it takes mail for it, up to RCPT TO, and acts or scores by the answer.</summary>
 [Module("SMTPVerify")]
 [SideEffects("dials the mail server of the address")]
+[ActsThroughServer]
 public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
 {
     private const string NoSender = "<>";

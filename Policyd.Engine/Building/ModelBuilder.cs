@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Dns;
 using Policyd.Backends.Memcached;
@@ -12,6 +13,7 @@ using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
 using Policyd.Engine.Sessions;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Dns;
 using Policyd.Protocol;
@@ -98,7 +100,10 @@ public sealed class ModelBuilder
         ServerAdvice.Check(root, options, resources, connections, _diagnostics);
         var chains = former?.Grammar.IsSameAs(actions.Grammar) == true
             ? former.Chains
-            : new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar);
+            : new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar)
+            {
+                MayRun = _environment.Replay is { } replay ? Remembered(replay.MayRun) : null,
+            };
         var kept = former is null ? null : new KeptPlugins(former, chains, resources);
         var definitions = hosts.Select(host => new VirtualHostDefinition(
             kept?.HostOf(host.Name, host.Chain, host.Observes) ?? new VirtualHost(host.Name, host.Chain, chains, host.Observes),
@@ -119,6 +124,13 @@ public sealed class ModelBuilder
         {
             _diagnostics.Error((root[name] as ConfigObject ?? root).PositionOf(option), $"{name}: {option}: {message}");
         }
+    }
+
+    // Asked once a plugin, and not for each request.
+    private static Func<Plugin, bool> Remembered(Func<Plugin, bool> ask)
+    {
+        var known = new ConcurrentDictionary<Plugin, bool>(ReferenceEqualityComparer.Instance);
+        return plugin => known.GetOrAdd(plugin, ask);
     }
 
     // What a section's values make somebody throw is an error at the section's place; null then.

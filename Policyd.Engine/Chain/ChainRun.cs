@@ -121,4 +121,8 @@ internal class ChainRun : RequestRun
 /// <param name="Clock">The clock.</param>
 /// <param name="Logger">The log of requests and plugins.</param>
 /// <param name="Grammar">What Postfix obeys.</param>
-public sealed record ChainEnvironment(TimeProvider Clock, ILogger Logger, ActionGrammar Grammar);
+public sealed record ChainEnvironment(TimeProvider Clock, ILogger Logger, ActionGrammar Grammar)
+{
+    /// <summary>Which plugins run at all; null: all of them, as in a server.</summary>
+    internal Func<Plugin, bool>? MayRun { get; init; }
+}

@@ -224,12 +224,13 @@ public sealed class PluginChain : IPluginChain
 
     private static ValueTask<PluginResult> Run(Plugin plugin, PluginContext context)
     {
-        if (!context.IsRehearsal || plugin.IsRehearsable)
+        var run = (ChainRun)context.Run;
+        if ((!context.IsRehearsal || plugin.IsRehearsable) && run.Environment.MayRun?.Invoke(plugin) != false)
         {
             return plugin.RunAsync(context);
         }
 
-        ((ChainRun)context.Run).Recorder?.End(context, StepOutcome.NotRun, []);
+        run.Recorder?.End(context, StepOutcome.NotRun, []);
         return default;
     }
 

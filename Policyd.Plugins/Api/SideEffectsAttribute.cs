@@ -13,3 +13,14 @@ public sealed class SideEffectsAttribute(params string[] effects) : Attribute
     /// <summary>Each effect in a few words; empty when the module only reads.</summary>
     public IReadOnlyList<string> Effects { get; } = effects;
 }
+
+/// <summary>
+/// All side effects of the module go through the server's counters, stores and services. A replay has its own of these, and so runs the module
+/// as it is.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+internal sealed class ActsThroughServerAttribute : Attribute;
+
+/// <summary>The module asks a server over a connection of its own, and not through the server's lookups: not in a replay that asks nobody.</summary>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+internal sealed class AsksByItselfAttribute : Attribute;

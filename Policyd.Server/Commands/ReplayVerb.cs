@@ -6,6 +6,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Policyd.Engine.Replaying;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Logging;
 using Policyd.Server.Replaying;
 using Spectre.Console;
 
@@ -76,6 +77,11 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
         if (result.GetValue(_against) is { } old && (against = ReplayedServer.Make(old, clock, isLive, isOffline, error)) is null)
         {
             return ExitCode.Config;
+        }
+
+        foreach (var plugin in tried.NotRun)
+        {
+            await error.WriteLineAsync(LogText.OneLine($"plugin {plugin} is not run in a replay: what it does may be seen outside"));
         }
 
         var replay = new Replay(tried, against, clock);

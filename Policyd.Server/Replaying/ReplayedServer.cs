@@ -1,9 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Counting.Memory;
 using Policyd.Counting.Store;
+using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Model;
 using Policyd.Engine.Replaying;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Sessions;
 using Policyd.Server.Loading;
 
@@ -44,6 +46,9 @@ internal sealed class ReplayedServer
         model = LoadedConfiguration.Read(path).Build(error, environment);
         return model is null ? null : new ReplayedServer(model);
     }
+
+    /// <summary>The plugins that do not run in a replay, each with its module.</summary>
+    public IEnumerable<string> NotRun => _model.NotRun.Select(static plugin => $"{plugin.Name} ({Plugin.ModuleNameOf(plugin.GetType())})");
 
     /// <summary>Tries a request. Null when the configuration has no virtual host of its name, and several others.</summary>
     public async ValueTask<ReplayAnswer?> AskAsync(RecordedRequest recorded)

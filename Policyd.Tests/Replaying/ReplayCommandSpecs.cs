@@ -98,18 +98,23 @@ public sealed class ReplayCommandSpecs : IDisposable
     [Fact]
     public async Task Nobody_is_banned_asked_or_called_and_tickets_are_those_of_the_replay()
     {
+        await using var proxied = new ScriptedServer(static _ => "action=reject by the other server\n\n");
         await using var relay = new ScriptedServer(static _ => "reject by the other server");
         await RecordAsync("{ name = answer, module = Action, action = dunno }", mails: 5);
         var configuration = Configure("all.hocon", $$"""
             { name = ban, module = Fail2Ban, socket = "{{_folder["fail2ban.sock"]}}", on_error = continue },
             { name = verify, module = SMTPVerify, host = "127.0.0.1", port = {{PortOf(relay)}}, on_error = continue },
+            { name = proxy, module = Proxy, host = "{{proxied.Address}}", on_error = continue },
             { name = grey, module = Greylist, use_autowl = off }
             """);
+        Assert.Equal(
+            "plugin proxy (Proxy) is not run in a replay: what it does may be seen outside\n", (await ReplayAsync(configuration)).Error);
         using var report = await ReportAsync(configuration, "--offline");
         var kinds = report.RootElement.GetProperty("differences").EnumerateArray()
             .Select(static one => one.GetProperty("now").GetProperty("rule").GetString());
         Assert.Equal(["grey"], kinds);
         Assert.Empty(relay.Connections);
+        Assert.Empty(proxied.Connections);
     }
 
     [Fact]

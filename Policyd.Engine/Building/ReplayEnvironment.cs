@@ -1,11 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Engine.Model;
+using Policyd.Engine.Replaying;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Expiring;
-using Policyd.Plugins.Fail2Ban;
-using Policyd.Plugins.Smtp;
 
-namespace Policyd.Engine.Replaying;
+namespace Policyd.Engine.Building;
 
 /// <summary>What surrounds a model on which recorded requests are tried: nothing that they do is seen outside of it.</summary>
 public static class ReplayEnvironment
@@ -24,10 +22,3 @@ public static class ReplayEnvironment
         Replay = new ReplayParts(new PretendedStores(clock), new PretendedVerifiers(), new PretendedFail2Ban(), isOffline),
     };
 }
-
-/// <summary>What takes the place of a server's parts that act on the world, or keep what mails have done.</summary>
-/// <param name="Stores">Tickets, traps and whitelists.</param>
-/// <param name="Verifiers">What asks mail servers.</param>
-/// <param name="Fail2Ban">What bans.</param>
-/// <param name="IsOffline">Whether lookups find nobody.</param>
-internal sealed record ReplayParts(IExpiringStores Stores, IMailVerifiers Verifiers, IFail2Ban Fail2Ban, bool IsOffline);
