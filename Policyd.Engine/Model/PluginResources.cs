@@ -134,7 +134,9 @@ internal sealed class PluginResources : IPluginHost
         var database = Opened.Sql.Own(connection);
         var query = SqlQuery.Parse(sql, database.Provider);
         Statements.Add(new ConfiguredStatement(plugin, option, place, connection, database, query));
-        return _replay is { IsOffline: true } ? new OfflineStatement(query.ParameterCount, database.Description) : new SqlStatement(database, query);
+        return _replay is { IsOffline: true }
+            ? new OfflineStatement(query.ParameterCount, database.Description)
+            : new SqlStatement(database, query);
     }
 
     public void AddResultReference(Type module, string name, Plugin by, string option, SourcePosition place) =>

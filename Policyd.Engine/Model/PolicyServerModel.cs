@@ -131,7 +131,9 @@ public sealed class PolicyServerModel
     /// <summary>Clock, log and grammar of the chains.</summary>
     public ChainEnvironment Chains { get; }
 
-    /// <summary>The plugins that do not run, since requests are only tried and what these do may be seen outside; none in a server.</summary>
+    /// <summary>
+    /// The plugins that do not run, since requests are only tried and what these do may be seen outside; none in a server.
+    /// </summary>
     public IEnumerable<Plugin> NotRun =>
         VirtualHosts.SelectMany(static host => host.Chain.All).Where(plugin => Chains.MayRun?.Invoke(plugin) == false);
 

@@ -23,7 +23,8 @@ internal sealed class PretendedStores(TimeProvider clock) : IExpiringStores
 
     public IExpiringStore InCache(IValueCache cache) => Of(cache);
 
-    public IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry) => new PretendedWhitelist(clock, expiry);
+    public IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry) =>
+        new PretendedWhitelist(clock, expiry);
 
     public IAutoWhitelist WhitelistInCache(ICountingCache cache, string prefix, TimeSpan expiry) => new PretendedWhitelist(clock, expiry);
 

@@ -14,8 +14,8 @@ namespace Policyd.Engine.Replaying;
 internal sealed record ReplayParts(IExpiringStores Stores, IMailVerifiers Verifiers, IFail2Ban Fail2Ban, bool IsOffline)
 {
     /// <summary>
-    /// Whether nothing of the plugin is seen outside: it has no side effects, or only such as these parts take. What has not declared its side
-    /// effects is not trusted.
+    /// Whether nothing of the plugin is seen outside: it has no side effects, or only such as these parts take. What has not declared its
+    /// side effects is not trusted.
     /// </summary>
     public bool MayRun(Plugin plugin)
     {

@@ -2,9 +2,9 @@ namespace Policyd.Plugins.Api;
 
 /// <summary>
 /// Declares what a module does to others besides answering: a ban, a ticket, a count, a question to another server. A module that declares
-/// this, also that it does nothing (no text), promises to ask <see cref="PluginContext.IsRehearsal"/> before each of these, and then to leave
-/// it out. One that declares nothing is never run in a rehearsal. What it writes to the session is no side effect: a rehearsal has a
-/// session of its own.
+/// this, also that it does nothing (no text), promises to ask <see cref="PluginContext.IsRehearsal"/> before each of these, and then to
+/// leave it out. One that declares nothing is never run in a rehearsal. What it writes to the session is no side effect: a rehearsal has
+/// a session of its own.
 /// </summary>
 /// <param name="effects">Each effect in a few words, such as <c>bans the client</c>; none: the module only reads.</param>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
@@ -15,12 +15,14 @@ public sealed class SideEffectsAttribute(params string[] effects) : Attribute
 }
 
 /// <summary>
-/// All side effects of the module go through the server's counters, stores and services. A replay has its own of these, and so runs the module
-/// as it is.
+/// All side effects of the module go through the server's counters, stores and services. A replay has its own of these, and so runs the
+/// module as it is.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 internal sealed class ActsThroughServerAttribute : Attribute;
 
-/// <summary>The module asks a server over a connection of its own, and not through the server's lookups: not in a replay that asks nobody.</summary>
+/// <summary>
+/// The module asks a server over a connection of its own, and not through the server's lookups: not in a replay that asks nobody.
+/// </summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 internal sealed class AsksByItselfAttribute : Attribute;

@@ -43,8 +43,10 @@ internal sealed class ReplayView(TextWriter output, TextWriter error)
         FittingTable.Write(
             _console,
             [new("sender", 0), new("requests", 0, true)],
-            [.. report.Senders.Select(static one => (IReadOnlyList<string>)[one.Sender.Length == 0 ? "<>" : one.Sender, Shown.Number(one.Requests)])]);
+            [.. report.Senders.Select(static one => (IReadOnlyList<string>)[NameOf(one), Shown.Number(one.Requests)])]);
     }
+
+    private static string NameOf(SenderReport sender) => sender.Sender.Length == 0 ? "<>" : sender.Sender;
 
     private void WriteExample(ExampleReport example)
     {

@@ -37,7 +37,8 @@ internal static class RecordedLine
         line.Write("}\n"u8);
     }
 
-    private static string FirstWord(string action) => action.IndexOf(' ', StringComparison.Ordinal) is > 0 and var end ? action[..end] : action;
+    private static string FirstWord(string action) =>
+        action.IndexOf(' ', StringComparison.Ordinal) is > 0 and var end ? action[..end] : action;
 
     // JSON has no place for bytes that are no UTF-8.
     private static void Append(JsonMembers members, PolicyRequest request, ValueMask mask)

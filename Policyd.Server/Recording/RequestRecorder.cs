@@ -11,8 +11,8 @@ using Policyd.Server.Logging;
 namespace Policyd.Server.Recording;
 
 /// <summary>
-/// Keeps requests with their answers in a file. A request hands its record to a queue of its own, whose thread writes it: a disk that cannot
-/// keep up, or is full, costs records and no mail.
+/// Keeps requests with their answers in a file. A request hands its record to a queue of its own, whose thread writes it: a disk that
+/// cannot keep up, or is full, costs records and no mail.
 /// </summary>
 internal sealed partial class RequestRecorder : IDecisionListener, IDisposable
 {
@@ -62,12 +62,16 @@ internal sealed partial class RequestRecorder : IDecisionListener, IDisposable
     public void Dispose() => _queue.Dispose();
 
     // The hash is another one in each process, but the same for all requests of a mail.
-    private bool IsSampled(PolicyRequest request) => _sampled == uint.MaxValue
-        || (request.Utf8(PolicyAttribute.Instance) is { IsEmpty: false } instance ? Hash(instance) : (uint)Random.Shared.NextInt64(1L << 32))
-            < _sampled;
+    private bool IsSampled(PolicyRequest request) =>
+        _sampled == uint.MaxValue || Hash(request.Utf8(PolicyAttribute.Instance)) < _sampled;
 
     private static uint Hash(ReadOnlySpan<byte> instance)
     {
+        if (instance.IsEmpty)
+        {
+            return (uint)Random.Shared.NextInt64(1L << 32);
+        }
+
         var hash = default(HashCode);
         hash.AddBytes(instance);
         return (uint)hash.ToHashCode();

@@ -7,8 +7,8 @@ using Policyd.Server.ExitCodes;
 namespace Policyd.Server.Replaying;
 
 /// <summary>
-/// Reads a recording or a JSON log line by line, so that its length does not matter; <c>.gz</c> is unpacked, <c>-</c> is the standard input.
-/// What is no answered request is passed over; lines that cannot be read are counted, and the first of them is kept.
+/// Reads a recording or a JSON log line by line, so that its length does not matter; <c>.gz</c> is unpacked, <c>-</c> is the standard
+/// input. What is no answered request is passed over; lines that cannot be read are counted, and the first of them is kept.
 /// </summary>
 internal sealed class RecordedFile(string path) : IAsyncDisposable
 {
@@ -122,7 +122,8 @@ internal sealed class RecordedFile(string path) : IAsyncDisposable
 
     private RecordedRequest? Read(long number, in ReadOnlySequence<byte> line)
     {
-        if (!RecordedRequest.TryRead(line.IsSingleSegment ? line.FirstSpan : line.ToArray(), out var request, out var error) && error is not null)
+        RecordedRequest.TryRead(line.IsSingleSegment ? line.FirstSpan : line.ToArray(), out var request, out var error);
+        if (error is not null)
         {
             Note(number, error);
         }

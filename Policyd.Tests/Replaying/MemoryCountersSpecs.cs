@@ -86,7 +86,8 @@ public sealed class MemoryCountersSpecs
             return Task.FromResult(rows);
         });
         var answers = await Task.WhenAll(Enumerable.Range(1, 10).Select(mail => Ask(counters, Add((uint)mail))));
-        Assert.Equal(Enumerable.Range(99, 10).Select(static count => (long)count), answers.Select(static answer => answer.Total.Count).Order());
+        Assert.Equal(
+            Enumerable.Range(99, 10).Select(static count => (long)count), answers.Select(static answer => answer.Total.Count).Order());
         Assert.False((await Ask(counters, Reserve(11, threshold: 108))).Yes);
         Assert.True((await Ask(counters, Reserve(11, threshold: 109))).Yes);
         Assert.Equal(1, reads);

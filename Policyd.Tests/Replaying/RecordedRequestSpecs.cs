@@ -30,7 +30,8 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
                 Assert.DoesNotContain((byte)'\n', line[..^1]);
                 Assert.True(RecordedRequest.TryRead(line, out var read, out var error), error);
                 Assert.Equal(s_time, read!.Time);
-                Assert.Equal(("x", "quota \u00e4", "reject \u202e\"no\\\"", false), (read.VirtualHost, read.Plugin, read.Action, read.IsCut));
+                Assert.Equal(
+                    ("x", "quota \u00e4", "reject \u202e\"no\\\"", false), (read.VirtualHost, read.Plugin, read.Action, read.IsCut));
                 Assert.Equal(record.Request.Attributes, read.Request.Attributes);
                 Assert.Equal(Utf8Values(record.Request), Utf8Values(read.Request));
             }
@@ -49,7 +50,7 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
     [InlineData("")]
     [InlineData("\r")]
     [InlineData("{\"time\":\"2026-11-28T10:00:00+00:00\",\"level\":\"info\",\"message\":\"stopped\"}")]
-    [InlineData("{\"time\":\"2026-11-28T10:00:00+00:00\",\"message\":\"request received\",\"virtual_host\":\"x\",\"request\":{\"sender\":\"a\"}}")]
+    [InlineData("{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request received\",\"virtual_host\":\"x\",\"request\":{\"a\":\"b\"}}")]
     public void What_is_no_answer_is_passed_over(string line)
     {
         Assert.False(RecordedRequest.TryRead(Encoding.UTF8.GetBytes(line), out _, out var error));
@@ -63,22 +64,24 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
     [InlineData("{\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"sender\":\"a\"}}", "time")]
     [InlineData("{\"time\":\"yesterday\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"sender\":\"a\"}}", "time")]
     [InlineData("{\"time\":5,\"message\":\"request answered\"}", "another kind")]
-    [InlineData("{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":[1]}", "another kind")]
-    [InlineData("{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"a\":1}}", "another kind")]
-    [InlineData("{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{}}", "the request is none")]
+    [InlineData("{ANSWER,\"request\":[1]}", "another kind")]
+    [InlineData("{ANSWER,\"request\":{\"a\":1}}", "another kind")]
+    [InlineData("{ANSWER,\"request\":{}}", "the request is none")]
     [InlineData(
-        "{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"sender\":\"a\\u0000\"}}",
+        "{ANSWER,\"request\":{\"sender\":\"a\\u0000\"}}",
         "the request is none")]
     [InlineData(
-        "{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"sender\":\"\\ud800\"}}",
+        "{ANSWER,\"request\":{\"sender\":\"\\ud800\"}}",
         "another kind")]
-    [InlineData("{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request_base64\":\"?\"}", "another kind")]
+    [InlineData("{ANSWER,\"request_base64\":\"?\"}", "another kind")]
     [InlineData(
-        "{\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"a\":\"b\"},\"request_cut\":true}",
+        "{ANSWER,\"request\":{\"a\":\"b\"},\"request_cut\":true}",
         "was cut")]
     public void What_cannot_be_read_says_why(string line, string why)
     {
-        Assert.False(RecordedRequest.TryRead(Encoding.UTF8.GetBytes(line), out _, out var error));
+        const string Answer = "\"time\":\"2026-11-28T10:00:00Z\",\"message\":\"request answered\",\"virtual_host\":\"x\"";
+        var bytes = Encoding.UTF8.GetBytes(line.Replace("ANSWER", Answer, StringComparison.Ordinal));
+        Assert.False(RecordedRequest.TryRead(bytes, out _, out var error));
         Assert.Contains(why, error, StringComparison.Ordinal);
     }
 
@@ -104,8 +107,9 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
     [Fact]
     public void Masked_values_are_not_in_the_line_and_equal_ones_stay_equal()
     {
-        var mask = new ValueMask(["sender", "recipient", "client_address", "client_name"], [.. Enumerable.Repeat((byte)7, ValueMask.KeySize)]);
-        var one = Masked("sender=Anna@Example.org\nrecipient=bob@example.org\nclient_address=192.0.2.7\nclient_name=mx.example.org\nsize=9\n");
+        var mask = new ValueMask(["sender", "recipient", "client_address", "client_name"], new byte[ValueMask.KeySize]);
+        var one = Masked(
+            "sender=Anna@Example.org\nrecipient=bob@example.org\nclient_address=192.0.2.7\nclient_name=mx.example.org\nsize=9\n");
         var other = Masked("sender=carl@example.ORG\nrecipient=\nclient_address=2001:db8::7\nclient_name=mx.example.org\n");
         Assert.Equal("9", one.Request["size"]);
         Assert.Matches("^[0-9a-f]{20}@[0-9a-f]{20}[.]invalid$", one.Request.Sender);
@@ -154,7 +158,14 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
     private static RequestRecord Record(byte[] bytes, string? action, string? plugin)
     {
         Assert.True(PolicyRequestReader.TryRead(bytes, RequestLimits.Default, out var request, out var error), error?.Message);
-        return new RequestRecord { VirtualHost = "x", Request = request, Action = action, Plugin = plugin, Elapsed = TimeSpan.FromMilliseconds(1.5) };
+        return new RequestRecord
+        {
+            VirtualHost = "x",
+            Request = request,
+            Action = action,
+            Plugin = plugin,
+            Elapsed = TimeSpan.FromMilliseconds(1.5),
+        };
     }
 
     private static byte[] Recorded(RequestRecord record, ValueMask mask)

@@ -64,7 +64,8 @@ public sealed class ReplayCommandSpecs : IDisposable
     public async Task Log_as_JSON_is_read_too_packed_and_from_the_standard_input()
     {
         var log = _folder["policyd.log"];
-        var recorded = await RecordAsync(Limit(30), mails: 40, $"log_file = \"{log}\", log_format = json, log_level = 4", isRecorded: false);
+        var recorded = await RecordAsync(
+            Limit(30), mails: 40, $"log_file = \"{log}\", log_format = json, log_level = 4", isRecorded: false);
         var lines = await File.ReadAllTextAsync(log, Cancel);
         await using (var file = File.Create(log + ".gz"))
         await using (var packed = new GZipStream(file, CompressionMode.Compress))
@@ -145,7 +146,10 @@ public sealed class ReplayCommandSpecs : IDisposable
         Assert.DoesNotContain('\u001b', result.Output);
 
         static string Line(string host, string sender) =>
-            $$$"""{"time":"2026-11-28T10:00:00Z","message":"request answered","virtual_host":"{{{host}}}","action":"dunno","request":{"sender":"{{{sender}}}"}}""";
+            $$$"""{"time":"2026-11-28T10:00:00Z","message":"request answered","virtual_host":"{{{host}}}","action":"dunno","""
+            + $$$"""
+                "request":{"sender":"{{{sender}}}"}}
+                """;
     }
 
     private static string Limit(int limit) => Counting.Replace("LIMIT", $"{limit}", StringComparison.Ordinal);
