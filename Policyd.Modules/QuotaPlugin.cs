@@ -198,9 +198,14 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     void IAsksForFollowers.Precede(IReadOnlyList<Plugin> followers) =>
         _followers = [.. followers.TakeWhile(MayAskFor).Cast<QuotaPlugin>()];
 
-    // The key's fact comes first, and what it is compared with beside it.
     private static void NoteTotal(
-        PluginContext context, CounterKey key, CounterWindow window, CounterMetric metric, long total, QuotaLimit threshold, bool isAdmitted)
+        PluginContext context,
+        CounterKey key,
+        CounterWindow window,
+        CounterMetric metric,
+        long total,
+        QuotaLimit threshold,
+        bool isAdmitted)
     {
         if (context.TakesNotes)
         {
@@ -220,7 +225,11 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
     /// <summary>Whether the other would wait for the same counters, and as long.</summary>
     private bool MayAskFor(Plugin other) =>
-        other is QuotaPlugin quota && quota.Observe == Observe && quota.Wait == Wait && quota.Timeout == Timeout && ReferenceEquals(quota._counters, _counters);
+        other is QuotaPlugin quota
+        && quota.Observe == Observe
+        && quota.Wait == Wait
+        && quota.Timeout == Timeout
+        && ReferenceEquals(quota._counters, _counters);
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<CounterOperation> AskAsync(

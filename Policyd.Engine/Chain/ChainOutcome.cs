@@ -22,7 +22,7 @@ public readonly record struct ChainOutcome(string? Action, string? Plugin, strin
     public bool IsOver { get; init; }
 
     /// <summary>
-    /// The scores of the mail as this request left them, for the log; null when nothing scored, and when neither the log nor a listener shows them.
+    /// The scores of the mail as this request left them; null when nothing scored, and when neither the log nor a listener shows them.
     /// </summary>
     public IReadOnlyList<MailScore>? Scores { get; init; }
 }

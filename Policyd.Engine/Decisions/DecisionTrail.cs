@@ -9,8 +9,8 @@ public sealed class DecisionTrail(DateTimeOffset time, IReadOnlyList<DecisionSte
     public DateTimeOffset Time { get; } = time;
 
     /// <summary>
-    /// What each plugin did, in the order in which they began, those nested in a plugin behind it; null when the request began before anybody
-    /// asked for them.
+    /// What each plugin did, in the order in which they began, those nested in a plugin behind it; null when the request began before
+    /// anybody asked for them.
     /// </summary>
     public IReadOnlyList<DecisionStep>? Steps { get; } = steps;
 

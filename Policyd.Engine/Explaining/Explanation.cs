@@ -7,7 +7,9 @@ using Policyd.Protocol;
 
 namespace Policyd.Engine.Explaining;
 
-/// <summary>What would become of a request: its chain is run without side effects, and each plugin tells what it reads and compares.</summary>
+/// <summary>
+/// What would become of a request: its chain is run without side effects, and each plugin tells what it reads and compares.
+/// </summary>
 /// <param name="VirtualHost">The name of the virtual host.</param>
 /// <param name="Outcome">What came out.</param>
 /// <param name="Rule">The plugin whose action is answered, or that failed; null when none said anything.</param>
@@ -52,6 +54,7 @@ public sealed record Explanation(
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(request);
         name ??= model.Options.VhostByPolicyContext ? request.PolicyContext : null;
-        return model.VirtualHosts.FirstOrDefault(host => host.Name == name) ?? (name is null or "" && model.VirtualHosts is [var only] ? only : null);
+        return model.VirtualHosts.FirstOrDefault(host => host.Name == name)
+            ?? (name is null or "" && model.VirtualHosts is [var only] ? only : null);
     }
 }

@@ -161,8 +161,8 @@ public sealed class PolicyServerModel
     }
 
     /// <summary>
-    /// Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells, and tells those who listen. Costs nothing when
-    /// nobody does.
+    /// Logs the line of a request at the level that <see cref="RequestLogLine.Level"/> tells, and tells those who listen. Costs nothing
+    /// when nobody does.
     /// </summary>
     /// <param name="host">The virtual host; null when the request has none.</param>
     /// <param name="request">The request.</param>

@@ -266,7 +266,8 @@ public sealed class PluginContext
 
     /// <summary>
     /// What the chain has made of this request is void, and it runs again from its start, with the session as the request found it: the
-    /// plugin ends with <see cref="PluginResult.Abort"/>. False when this is the second run or a rehearsal, or nobody waits for the plugin any more.
+    /// plugin ends with <see cref="PluginResult.Abort"/>. False when this is the second run or a rehearsal, or nobody waits for the plugin
+    /// any more.
     /// </summary>
     internal bool TryRunAgain()
     {

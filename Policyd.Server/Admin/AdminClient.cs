@@ -19,14 +19,33 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
     /// <exception cref="CommandException">There is no server, or it refuses.</exception>
     public async Task<JsonElement> AskAsync(string command, JsonObject arguments, CancellationToken cancellationToken)
     {
-        if (options.Check() is { } wrong)
+        var answer = default(JsonElement);
+        await TalkAsync(command, arguments, (line, _) =>
         {
-            throw new CommandException(ExitCode.Config, $"{configuration}: admin: listen: {wrong}");
-        }
+            answer = line;
+            return false;
+        }, cancellationToken);
+        return answer;
+    }
 
-        var endpoint = options.Endpoint(Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY"))
-            ?? throw new CommandException(
-                ExitCode.Unavailable, $"the admin endpoint is disabled in {configuration} (admin {{ listen = off }})");
+    /// <summary>Asks, and hands over what follows the answer, a line each, until the server ends it or it is cancelled.</summary>
+    /// <exception cref="CommandException">There is no server, it refuses, or it ends.</exception>
+    public Task FollowAsync(string command, JsonObject arguments, Action<JsonElement> each, CancellationToken cancellationToken) =>
+        TalkAsync(command, arguments, (line, isFirst) =>
+        {
+            if (!isFirst)
+            {
+                each(line);
+            }
+
+            return true;
+        }, cancellationToken);
+
+    /// <summary>The first answer is waited for so long and no longer; further ones come when they come.</summary>
+    private async Task TalkAsync(
+        string command, JsonObject arguments, Func<JsonElement, bool, bool> goesOn, CancellationToken cancellationToken)
+    {
+        var endpoint = Endpoint();
         using var socket = await ConnectAsync(endpoint, cancellationToken);
         await using var stream = new NetworkStream(socket);
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -34,14 +53,23 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         try
         {
             await stream.WriteAsync(AdminMessage.Request(command, arguments), timeout.Token);
-            var (status, line) = await new LineReader(stream, LongestAnswer).ReadAsync(timeout.Token);
-            if (status != LineStatus.Line)
+            var reader = new LineReader(stream, LongestAnswer);
+            for (var isFirst = true; ; isFirst = false)
             {
-                throw new CommandException(ExitCode.Protocol, $"the server at {endpoint} closed the connection without an answer");
-            }
+                var (status, line) = await reader.ReadAsync(isFirst ? timeout.Token : cancellationToken);
+                if (status != LineStatus.Line)
+                {
+                    throw isFirst
+                        ? new CommandException(ExitCode.Protocol, $"the server at {endpoint} closed the connection without an answer")
+                        : new CommandException(ExitCode.Unavailable, $"the server at {endpoint} has ended");
+                }
 
-            using var answer = AdminMessage.Read(line);
-            return Result(answer.RootElement).Clone();
+                using var answer = AdminMessage.Read(line);
+                if (!goesOn(Result(answer.RootElement).Clone(), isFirst))
+                {
+                    return;
+                }
+            }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -56,6 +84,18 @@ internal sealed class AdminClient(AdminOptions options, string configuration)
         {
             throw new CommandException(ExitCode.Unavailable, $"the connection to the server at {endpoint} broke: {broken.Message}");
         }
+    }
+
+    private PolicyEndpoint Endpoint()
+    {
+        if (options.Check() is { } wrong)
+        {
+            throw new CommandException(ExitCode.Config, $"{configuration}: admin: listen: {wrong}");
+        }
+
+        return options.Endpoint(Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY"))
+            ?? throw new CommandException(
+                ExitCode.Unavailable, $"the admin endpoint is disabled in {configuration} (admin {{ listen = off }})");
     }
 
     private static JsonElement Result(JsonElement answer)

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Sources;
 
@@ -29,6 +30,7 @@ internal sealed partial class AdminConnection(
 
     private readonly AdminCaller _caller = PeerCredentials.CallerOf(socket);
     private IAdminCommand? _done;
+    private IAsyncEnumerable<JsonNode>? _followed;
 
     public async Task ServeAsync(CancellationToken ct)
     {
@@ -97,12 +99,58 @@ internal sealed partial class AdminConnection(
             done?.OnAnswered();
         }
 
+        if (goesOn && _followed is { } lines)
+        {
+            await FollowAsync(lines, reader, stream, ct);
+            return false;
+        }
+
         if (!goesOn)
         {
             await CloseAsync(stream, ct);
         }
 
         return goesOn;
+    }
+
+    /// <summary>
+    /// Writes what follows the answer, until its asker closes, or says anything more. One that does not read is waited for: what is told
+    /// loses records meanwhile.
+    /// </summary>
+    private static async Task FollowAsync(IAsyncEnumerable<JsonNode> lines, LineReader reader, NetworkStream stream, CancellationToken ct)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        var closing = EndsAsync(reader, ending);
+        try
+        {
+            await foreach (var line in lines.WithCancellation(ending.Token))
+            {
+                await stream.WriteAsync(AdminMessage.Result(line), ending.Token);
+            }
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            // It has closed.
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            await closing;
+        }
+    }
+
+    private static async Task EndsAsync(LineReader reader, CancellationTokenSource ending)
+    {
+        try
+        {
+            await reader.ReadAsync(ending.Token);
+        }
+        catch (Exception gone) when (gone is IOException or SocketException or OperationCanceledException)
+        {
+            // As good as closed.
+        }
+
+        await ending.CancelAsync();
     }
 
     private async Task<(LineStatus? Status, ReadOnlyMemory<byte> Line)> ReadAsync(LineReader reader, CancellationToken ct)
@@ -152,6 +200,7 @@ internal sealed partial class AdminConnection(
             arguments.AllowOnly(command.Arguments);
             timeout.CancelAfter(command.Timeout);
             var result = await command.RunAsync(arguments, _caller, timeout.Token).WaitAsync(command.Timeout + s_lastWord, ct);
+            _followed = command.Follow(arguments);
             _done = command;
             return AdminMessage.Result(result);
         }

@@ -22,6 +22,13 @@ internal interface IAdminCommand
     /// <exception cref="AdminException">It cannot be done; the operator is told why.</exception>
     Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct);
 
+    /// <summary>
+    /// What comes after the answer, a line each, until its asker closes the connection; null: nothing, and the asker may ask again. A line
+    /// waits for as long as the asker does not read.
+    /// </summary>
+    /// <param name="arguments">Those that it was run with; not to be kept.</param>
+    IAsyncEnumerable<JsonNode>? Follow(AdminArguments arguments) => null;
+
     /// <summary>It was done, and its asker has the answer, or is gone: for what would keep the answer from being sent.</summary>
     void OnAnswered()
     {

@@ -6,13 +6,13 @@ using Policyd.Server.Logging;
 namespace Policyd.Server.Commands;
 
 /// <summary>The plugins of a request for people: each on a line, with its facts below it, nested ones indented.</summary>
-internal sealed class PluginView(TextWriter output)
+internal sealed class PluginView(TextWriter output, string margin = "")
 {
     public void Write(IReadOnlyList<PluginReport> plugins)
     {
         foreach (var plugin in plugins)
         {
-            var indent = new string(' ', 2 * plugin.Depth);
+            var indent = margin + new string(' ', 2 * plugin.Depth);
             Line(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{indent}{plugin.Name} ({plugin.Module}): {Told(plugin)}, {plugin.ElapsedMs:0.0##} ms"));

@@ -95,6 +95,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         {
             new StatusVerb(output).Build(), new ReloadVerb(output, error).Build(), new CounterVerbs(output).Build(),
             new ClusterVerbs(output).Build(), new ExplainVerb(input, output, error).Build(), new ReplayVerb(output, error).Build(),
+            new TraceVerb(output).Build(),
         };
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() }.Concat(asking))
         {
@@ -277,6 +278,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
           policyd replay requests.jsonl -c new.hocon          show which answers to recorded mail a change would alter
           policyd counter list client_address                 show who has sent the most mail this month
           policyd explain client_address=192.0.2.7            show what would become of a request, and why
+          policyd trace --action reject                       follow what the running server refuses
           policyd cluster show                                show the members of the cluster
 
         Configuration without -c: the first of these files that exists:

@@ -36,6 +36,7 @@ internal static class AdminServices
         services.AddSingleton<ServerHealth>();
         services.AddSingleton<IAdminCommand, ServerStatus>();
         services.AddSingleton<IAdminCommand, ExplainRequest>();
+        services.AddSingleton<IAdminCommand, TraceDecisions>();
         services.AddSingleton(provider => new CounterAdmin(provider.GetRequiredService<IPolicyServerHandle>()));
         services.AddSingleton<IAdminCommand, CounterGet>();
         services.AddSingleton<IAdminCommand, CounterList>();

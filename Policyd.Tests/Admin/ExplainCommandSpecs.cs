@@ -59,8 +59,10 @@ public sealed class ExplainCommandSpecs : IDisposable
         Assert.Equal((0, ""), (shown.ExitCode, shown.Error));
         Assert.Matches("^watch \\(Action\\): observed, would answer reject watched, [0-9.]+ ms\n", shown.Output);
         Assert.Matches("\nouter \\(Stress\\): nothing, [0-9.]+ ms\n    stress: yes\n  inner \\(Condition\\): nothing, ", shown.Output);
-        Assert.Contains("      sender: \\x1b[2Jb@example.net (compared with a@example.net): no match\n", shown.Output, StringComparison.Ordinal);
-        Assert.Contains("\naction          dunno\nobserved        watch: reject watched\ntime            ", shown.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "      sender: \\x1b[2Jb@example.net (compared with a@example.net): no match\n", shown.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "\naction          dunno\nobserved        watch: reject watched\ntime            ", shown.Output, StringComparison.Ordinal);
         Assert.DoesNotContain(shown.Output, static c => char.IsControl(c) && c != '\n');
     }
 
@@ -80,7 +82,10 @@ public sealed class ExplainCommandSpecs : IDisposable
     {
         var shown = await Command.RunAsync(
             "",
-            ["explain", "-c", file, "--json", .. options, "protocol_state=END-OF-MESSAGE", "client_address=192.0.2.7", "sender=a@example.com"]);
+            [
+                "explain", "-c", file, "--json", .. options,
+                "protocol_state=END-OF-MESSAGE", "client_address=192.0.2.7", "sender=a@example.com",
+            ]);
         Assert.Equal((0, ""), (shown.ExitCode, shown.Error));
         using var report = JsonDocument.Parse(shown.Output);
         return report.RootElement.Clone();

@@ -129,6 +129,22 @@ public sealed class ObserveSpecs
         Assert.Equal("reject trapped by honeypod", (await Rehearse(policy, session, "b@example.org")).Action);
     }
 
+    [Theory]
+    [InlineData("module = Fail2Ban, socket = /nowhere/fail2ban.sock", "banned 192.0.2.7 in postfix")]
+    [InlineData("module = Proxy, host = \"127.0.0.1:1\"", "asked 127.0.0.1:1")]
+    [InlineData("module = SMTPVerify, host = nowhere.invalid", "asked nowhere.invalid about <a@example.net>")]
+    [InlineData("module = Greylist", "made a ticket")]
+    [InlineData("module = Honeypot, recipients = [\"b@example.org\"]", "trapped the client for 02:00:00")]
+    public async Task A_side_effect_is_left_out_and_told(string plugin, string wouldHave)
+    {
+        var policy = new PolicyUnderTest($"{{ name = it, observe = on, {plugin} }}") { Depth = DecisionDepth.Facts };
+        Assert.Equal("dunno", await policy.AskAsync(("sender", "a@example.net"), ("recipient", "b@example.org")));
+        var step = Assert.Single(policy.Steps);
+        Assert.NotEqual(StepOutcome.Failed, step.Outcome);
+        Assert.Equal(wouldHave, Assert.Single(step.Facts, static fact => fact.Name == "would have").Value);
+        Assert.Equal(0, policy.Session.Count);
+    }
+
     private static async Task<Policyd.Engine.Chain.ChainOutcome> Rehearse(
         PolicyUnderTest policy, Policyd.Plugins.Sessions.Session session, string recipient) =>
         await policy.Model.VirtualHosts[0].RehearseAsync(
