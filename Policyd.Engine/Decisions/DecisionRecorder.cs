@@ -50,13 +50,12 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
                 return;
             }
 
-            var now = Now;
             for (var index = _steps.IndexOf(step) + 1; index < _steps.Count && _steps[index].Depth > step.Depth; index++)
             {
-                EndUnfinished(_steps[index], now);
+                EndUnfinished(_steps[index]);
             }
 
-            step.End(now, outcome, actions, failure);
+            step.End(Now, outcome, actions, failure);
         }
     }
 
@@ -93,8 +92,10 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
             if (!_isClosed)
             {
                 _isClosed = true;
-                var now = Now;
-                _steps.ForEach(step => EndUnfinished(step, now));
+                foreach (var step in _steps)
+                {
+                    EndUnfinished(step);
+                }
             }
 
             return _steps;
@@ -108,16 +109,27 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
         : !result.Aborts ? StepOutcome.Added
         : result.Actions.Count > 0 ? StepOutcome.Answered : StepOutcome.Aborted;
 
-    private static void EndUnfinished(DecisionStep step, TimeSpan now)
+    private void EndUnfinished(DecisionStep step)
     {
         if (step.Owner is not null)
         {
-            step.End(now, StepOutcome.Failed, [], Unfinished);
+            step.End(Now, StepOutcome.Failed, [], Unfinished);
         }
     }
 
     private static string? Bounded(string? text) => text?.Length > LongestText ? text[..LongestText] + "…" : text;
 
-    // Whoever writes is nearly always the last to have begun.
-    private DecisionStep? Find(object owner) => _steps.FindLast(step => ReferenceEquals(step.Owner, owner));
+    // Whoever writes is nearly always the last to have begun. A predicate would be an object for each request.
+    private DecisionStep? Find(object owner)
+    {
+        for (var index = _steps.Count - 1; index >= 0; index--)
+        {
+            if (ReferenceEquals(_steps[index].Owner, owner))
+            {
+                return _steps[index];
+            }
+        }
+
+        return null;
+    }
 }

@@ -86,6 +86,8 @@ public sealed class ReloadSpecs(ITestOutputHelper output) : IDisposable
     [InlineData("admin { listen = off }", "")]
     [InlineData("cron { enabled = off }", "cron")]
     [InlineData("spool { max_size = 1MiB }", "spool")]
+    [InlineData("http { listen = \"127.0.0.1:9465\" }", "http")]
+    [InlineData("otlp { endpoint = \"http://127.0.0.1:4318\" }", "otlp")]
     public async Task What_cannot_change_while_the_server_runs_is_named(string option, string name)
     {
         var file = Configure(Answer("reject one"));
