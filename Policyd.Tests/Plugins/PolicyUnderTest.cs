@@ -19,8 +19,13 @@ internal sealed class PolicyUnderTest : IAsyncDisposable
     private Session _session = new();
 
     public PolicyUnderTest(string plugins, params Type[] modules)
+        : this(TimeProvider.System, plugins, modules)
+    {
+    }
+
+    public PolicyUnderTest(TimeProvider clock, string plugins, params Type[] modules)
         : this(
-            new ModelEnvironment { Modules = ModuleRegistry.BuiltIn.With(modules) },
+            new ModelEnvironment { Modules = ModuleRegistry.BuiltIn.With(modules), Clock = clock },
             $"policyd {{ virtual_hosts = [ {{ name = test, port = 12345, plugins = [ {plugins} ] }} ] }}")
     {
     }
