@@ -16,6 +16,7 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
     private readonly ExponentialDelay _again = new(settings.FirstPause, settings.LongestPause);
     private Dictionary<string, long>? _beats;
     private IReadOnlyList<string> _living = [];
+    private int _looksLeft;
     private bool _hasLease;
     private bool _hasFormed;
     private bool _hasQuorum = true;
@@ -59,15 +60,19 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
                 _beats = [];   // whoever is there when this node has the lease has come to life meanwhile
                 TakeLease();
                 break;
-            case MembershipState.Looking when _beats is not null && !HasMoved(members):
-                TakeLease();
+            case MembershipState.Looking when _beats is null:
+                _beats = members.ToDictionary(static one => one.Member, static one => one.Beat);
+                _looksLeft = (int)Math.Ceiling(settings.BeatsMoveWithin / settings.LookEvery);
+                effects.After(settings.LookEvery, MembershipTimer.Look);
                 break;
-            case MembershipState.Looking when _beats is not null:
+            case MembershipState.Looking when HasMoved(members):
                 Join([.. settings.Seeds, .. _living]);
                 break;
+            case MembershipState.Looking when --_looksLeft == 0:
+                TakeLease();
+                break;
             case MembershipState.Looking:
-                _beats = members.ToDictionary(static one => one.Member, static one => one.Beat);
-                effects.After(settings.BeatsMoveWithin, MembershipTimer.Look);
+                effects.After(settings.LookEvery, MembershipTimer.Look);
                 break;
 
             // Somebody may have formed a cluster before this node had the lease.
@@ -310,6 +315,9 @@ internal sealed record MembershipSettings
 
     /// <summary>In which time the beat of a member that lives grows, also when one beat has failed.</summary>
     public TimeSpan BeatsMoveWithin { get; init; } = TimeSpan.FromSeconds(4);
+
+    /// <summary>How often it is looked whether one has grown: whoever is alive is joined at once.</summary>
+    public TimeSpan LookEvery { get; init; } = TimeSpan.FromSeconds(0.5);
 
     /// <summary>After which time another way is tried.</summary>
     public TimeSpan JoinWithin { get; init; } = TimeSpan.FromSeconds(10);

@@ -155,6 +155,12 @@ public sealed record CounterSettings
     /// <summary>After how long without an answer another node is asked again.</summary>
     public TimeSpan AskAgainAfter { get; init; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>
+    /// After how long without an answer it is asked again where a partition is; then after twice as long each time, until
+    /// <see cref="AskAgainAfter"/>.
+    /// </summary>
+    public TimeSpan SeekAgainAfter { get; init; } = TimeSpan.FromMilliseconds(100);
+
     /// <summary>After how long without an acknowledgement an add is kept on the disk, and its mail goes on.</summary>
     public TimeSpan KeepAfter { get; init; } = TimeSpan.FromSeconds(2);
 }

@@ -6,10 +6,10 @@ namespace Policyd.Actors.Counters;
 /// <summary>
 /// Where the partitions of other nodes live, and what gathers for each of these nodes. All that the post's actor takes from its mailbox in
 /// one go crosses in one message a node; and while a node has a question that it answers at once, what comes for it waits for that answer.
-/// So a busy node is asked once a round trip, and an idle one without delay. Cluster Sharding is asked once for each partition. The post's
-/// own.
+/// So a busy node is asked once a round trip, and an idle one without delay. Cluster Sharding is asked for each partition, and asked again
+/// until it answers: one that moves does not. The post's own.
 /// </summary>
-internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef post)
+internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef post, IScheduler scheduler)
 {
     private readonly Dictionary<int, Place> _places = [];
     private readonly List<OtherNode> _nodes = [];
@@ -20,7 +20,7 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
     public bool Add(ulong number, PendingOperation pending, DateTimeOffset now)
     {
         pending.SentAt = now;
-        if (Of(pending.Partition, now) is not { } other)
+        if (Of(pending.Partition) is not { } other)
         {
             return false;
         }
@@ -65,7 +65,7 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
     public void SendAll() => _nodes.ForEach(Send);
 
     /// <summary>The post of the partition's node; null when it is not known, and is asked for.</summary>
-    public IActorRef? PostOf(int partition) => Of(partition, node.Steady.Now)?.Post;
+    public IActorRef? PostOf(int partition) => Of(partition)?.Post;
 
     /// <summary>The partition is on the node of this post; null: on none that is known.</summary>
     /// <returns>False when nobody has asked for it.</returns>
@@ -76,11 +76,11 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
             return false;
         }
 
-        place.Node = other is null ? null : NodeOf(other);
+        (place.Node, place.IsSought) = (other is null ? null : NodeOf(other), false);
         return true;
     }
 
-    /// <summary>Where the partition is, is to be asked anew.</summary>
+    /// <summary>Where the partition is, is asked anew.</summary>
     /// <param name="partition">The partition.</param>
     /// <param name="ifIt">Only if this post is the one that is known; null: in any case.</param>
     public void Forget(int partition, IActorRef? ifIt)
@@ -88,6 +88,23 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         if (_places.TryGetValue(partition, out var place) && (ifIt is null || ifIt.Equals(place.Node?.Post)))
         {
             place.Node = null;
+            Seek(partition, place);
+        }
+    }
+
+    /// <summary>A partition was asked for some time ago.</summary>
+    /// <param name="seek">What was asked.</param>
+    /// <param name="isWanted">Whether anything waits for an answer.</param>
+    public void SeekAgain(SeekAgain seek, bool isWanted)
+    {
+        var place = _places[seek.Partition];
+        if (place.IsSought && place.Searches == seek.Number)
+        {
+            place.IsSought = false;
+            if (isWanted)
+            {
+                Seek(seek.Partition, place, seek.After < node.Settings.AskAgainAfter / 2 ? 2 * seek.After : node.Settings.AskAgainAfter);
+            }
         }
     }
 
@@ -114,28 +131,44 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         return other;
     }
 
-    private OtherNode? Of(int partition, DateTimeOffset now)
+    private OtherNode? Of(int partition)
     {
         if (!_places.TryGetValue(partition, out var place))
         {
             _places.Add(partition, place = new Place());
         }
 
-        // A region that has no coordinator yet keeps the question, complains of it, and does not end before it is answered.
-        if (place.Node is null && node.HasBeenMember && now - place.AskedAt >= node.Settings.AskAgainAfter)
+        if (place.Node is null)
         {
-            place.AskedAt = now;
-            region.Tell(new CounterPostProtocol.FindPartition(partition), post);
+            Seek(partition, place);
         }
 
         return place.Node;
+    }
+
+    // A handover takes little time: it is asked for soon at first, and less often where nobody places partitions.
+    private void Seek(int partition, Place place) => Seek(partition, place, node.Settings.SeekAgainAfter);
+
+    private void Seek(int partition, Place place, TimeSpan again)
+    {
+        // A region that has no coordinator yet keeps the question, complains of it, and does not end before it is answered.
+        if (!place.IsSought && node.HasBeenMember)
+        {
+            place.IsSought = true;
+            region.Tell(new CounterPostProtocol.FindPartition(partition), post);
+            scheduler.ScheduleTellOnce(again, post, new SeekAgain(partition, ++place.Searches, again), ActorRefs.NoSender);
+        }
     }
 
     private sealed class Place
     {
         public OtherNode? Node { get; set; }
 
-        public DateTimeOffset AskedAt { get; set; } = DateTimeOffset.MinValue;
+        /// <summary>Whether it was asked for, and nobody has told since.</summary>
+        public bool IsSought { get; set; }
+
+        /// <summary>How often it was asked for: the number of the last question.</summary>
+        public int Searches { get; set; }
     }
 
     private sealed class OtherNode(IActorRef post)
@@ -151,3 +184,9 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         public bool IsAsked { get; set; }
     }
 }
+
+/// <summary>Nobody may have told yet where a partition is: it is time to ask again. To the post itself.</summary>
+/// <param name="Partition">Which.</param>
+/// <param name="Number">The number of the question.</param>
+/// <param name="After">How long ago it was asked.</param>
+internal sealed record SeekAgain(int Partition, int Number, TimeSpan After) : INoSerializationVerificationNeeded;

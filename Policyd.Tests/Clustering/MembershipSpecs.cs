@@ -10,7 +10,10 @@ public sealed class MembershipSpecs
     private readonly Recorded _effects = new();
     private readonly Membership _membership;
 
-    public MembershipSpecs() => _membership = new Membership(new MembershipSettings(), _effects);
+    // Where nothing else is said, one look tells whether a member lives.
+    private static MembershipSettings Settings { get; } = new() { LookEvery = new MembershipSettings().BeatsMoveWithin };
+
+    public MembershipSpecs() => _membership = new Membership(Settings, _effects);
 
     [Fact]
     public void The_first_node_of_all_takes_the_lease_fences_whoever_was_there_and_joins_itself()
@@ -54,7 +57,7 @@ public sealed class MembershipSpecs
     [Fact]
     public void A_node_whose_lives_before_were_short_waits_before_it_looks()
     {
-        var settings = new MembershipSettings { Pause = new NodeLife(3).Pause };
+        var settings = Settings with { Pause = new NodeLife(3).Pause };
         var membership = new Membership(settings, _effects);
         membership.Begin();
         Assert.Equal(["after begin"], _effects.Take());
@@ -79,6 +82,29 @@ public sealed class MembershipSpecs
         _membership.OnTimer(MembershipTimer.Look);
         _membership.OnMembers([Row("a:1", 5), Row("b:1", 8), Row("c:1", 1)]);
         Assert.Equal(["read", "join b:1, c:1", "after join"], _effects.Take());
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    [InlineData(5)]
+    public void A_member_is_joined_at_the_first_look_that_shows_it_alive_and_taken_for_dead_only_at_the_last(int alive)
+    {
+        const int Looks = 4;
+        var membership = new Membership(Settings with { LookEvery = Settings.BeatsMoveWithin / Looks }, _effects);
+        membership.Begin();
+        membership.OnMembers([Row("a:1", 5)]);
+        for (var look = 1; look < Math.Min(alive, Looks); look++)
+        {
+            Assert.Equal(["read", "after look"], _effects.Take());
+            membership.OnTimer(MembershipTimer.Look);
+            membership.OnMembers([Row("a:1", 5)]);
+        }
+
+        Assert.Equal(["read", "after look"], _effects.Take());
+        membership.OnTimer(MembershipTimer.Look);
+        membership.OnMembers([Row("a:1", alive <= Looks ? 6 : 5)]);
+        Assert.Equal(alive <= Looks ? ["read", "join a:1", "after join"] : ["read", "take lease"], _effects.Take());
     }
 
     [Fact]
@@ -179,7 +205,7 @@ public sealed class MembershipSpecs
     [Fact]
     public void Seeds_are_asked_before_the_database_and_with_its_members()
     {
-        var membership = new Membership(new MembershipSettings { Seeds = ["s:1"] }, _effects);
+        var membership = new Membership(Settings with { Seeds = ["s:1"] }, _effects);
         membership.Begin();
         Assert.Equal(["join s:1", "after join"], _effects.Take());
         membership.OnTimer(MembershipTimer.JoinTooLate(1));
