@@ -35,7 +35,7 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private CounterPostActor(CounterNode node, IActorRef region, ILogger logger)
     {
         (_node, _logger, _outboxes) = (node, logger, new Outboxes(node, Self, logger));
-        (_questions, _others) = (new FarQuestions(node, Context), new OtherNodes(node, region, Self, Context.System.Scheduler));
+        (_questions, _others) = (new FarQuestions(node, Context), new OtherNodes(node, region, Context));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -79,6 +79,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
                 break;
             case AskAgain:
                 OnAskAgain();
+                break;
+            case Terminated gone:
+                _others.OnGone(gone.ActorRef);
                 break;
             case SeekAgain seek:
                 _others.SeekAgain(seek, isWanted: _pending.Count > 0);

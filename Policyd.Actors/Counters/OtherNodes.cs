@@ -9,8 +9,10 @@ namespace Policyd.Actors.Counters;
 /// So a busy node is asked once a round trip, and an idle one without delay. Cluster Sharding is asked for each partition, and asked again
 /// until it answers: one that moves does not. The post's own.
 /// </summary>
-internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef post, IScheduler scheduler)
+internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorContext context)
 {
+    private readonly IActorRef _post = context.Self;
+    private readonly IScheduler _scheduler = context.System.Scheduler;
     private readonly Dictionary<int, Place> _places = [];
     private readonly List<OtherNode> _nodes = [];
     private bool _isToBeSent;
@@ -92,6 +94,16 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         }
     }
 
+    /// <summary>A node has ended. Its partitions are asked for at once: what it was asked will not be answered.</summary>
+    public void OnGone(IActorRef post)
+    {
+        _nodes.RemoveAll(one => post.Equals(one.Post));
+        foreach (var partition in _places.Keys)
+        {
+            Forget(partition, post);
+        }
+    }
+
     /// <summary>A partition was asked for some time ago.</summary>
     /// <param name="seek">What was asked.</param>
     /// <param name="isWanted">Whether anything waits for an answer.</param>
@@ -113,7 +125,7 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         (other.IsAsked, other.NextAsks) = (other.NextAsks, false);
         if (other.Next.Count > 0)
         {
-            other.Post.Tell(new CounterPostProtocol.Ask(other.Next.Take()), post);
+            other.Post.Tell(new CounterPostProtocol.Ask(other.Next.Take()), _post);
         }
     }
 
@@ -128,6 +140,7 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         _nodes.RemoveAll(one => one.Next.Count == 0 && _places.Values.All(place => place.Node != one));
         var other = new OtherNode(post);
         _nodes.Add(other);
+        context.Watch(post);
         return other;
     }
 
@@ -155,8 +168,8 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorRef p
         if (!place.IsSought && node.HasBeenMember)
         {
             place.IsSought = true;
-            region.Tell(new CounterPostProtocol.FindPartition(partition), post);
-            scheduler.ScheduleTellOnce(again, post, new SeekAgain(partition, ++place.Searches, again), ActorRefs.NoSender);
+            region.Tell(new CounterPostProtocol.FindPartition(partition), _post);
+            _scheduler.ScheduleTellOnce(again, _post, new SeekAgain(partition, ++place.Searches, again), ActorRefs.NoSender);
         }
     }
 

@@ -88,6 +88,30 @@ public sealed class CounterPostSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Question_to_a_node_that_has_ended_is_asked_where_its_partition_is_now()
+    {
+        var post = await PostThatHasAsked(isAnswered: false);
+        var before = _region.All<FindPartition>().Count;
+        _system.Stop(_other.Self);
+        await Eventually.Holds("its partition to be asked for", () => _region.All<FindPartition>().Count > before);
+        var third = new Recorder(_system);
+        post.Tell(new PartitionHere(Partition), third.Self);
+        await Eventually.Holds("another node to be asked", () => third.All<Ask>().Count > 0);
+    }
+
+    [Fact]
+    public async Task Partition_that_moves_is_asked_for_again_until_somebody_tells_where_it_is()
+    {
+        var post = await PostThatHasAsked(isAnswered: false);
+        post.Tell(new Answers(WireBytes.Of([new WireAnswer(1, WireAnswerKind.NotHere, default)])), _other.Self);
+        var before = _region.All<FindPartition>().Count;
+        await Eventually.Holds("the partition to be asked for again", () => _region.All<FindPartition>().Count > before + 2);
+        var third = new Recorder(_system);
+        post.Tell(new PartitionHere(Partition), third.Self);
+        await Eventually.Holds("another node to be asked", () => third.All<Ask>().Count > 0);
+    }
+
+    [Fact]
     public async Task Mail_whose_asker_has_gone_on_is_counted_whatever_the_sums_are()
     {
         var add = Checked("m");
