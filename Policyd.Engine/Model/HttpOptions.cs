@@ -42,7 +42,7 @@ public sealed class HttpOptions
             ? new IPEndPoint(address, endpoint.Port)
             : null;
 
-    /// <summary>The names by which a client may ask, as a request's <c>Host</c> has them: in lower case, a v6 address in brackets.</summary>
+    /// <summary>The names by which a client may ask, as <c>Host</c> has them: in lower case, a v6 address in brackets.</summary>
     [NotAnOption]
     public IEnumerable<string> AllowedHosts => Hosts.Count > 0
         ? Hosts.Select(static host => host.ToLowerInvariant())

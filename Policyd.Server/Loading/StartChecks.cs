@@ -2,7 +2,7 @@ using Policyd.Engine.Model;
 
 namespace Policyd.Server.Loading;
 
-/// <summary>What a model cannot know of itself: the files of its certificates, the state of its tables, the places that it writes to.</summary>
+/// <summary>What a model cannot know of itself: its certificates' files, the state of its tables, the places that it writes to.</summary>
 internal static class StartChecks
 {
     // A database that needs longer to say of which version its tables are holds up no start: what uses them refuses them then.

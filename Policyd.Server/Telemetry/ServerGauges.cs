@@ -84,7 +84,9 @@ internal sealed class ServerGauges : IDisposable
 
         void Member(string name, string? unit, string description, Func<NodeStanding, int> value) => _meter.CreateObservableGauge(
             name,
-            () => server.Inspection is { } inspection ? [new Measurement<int>(value(inspection.Standing))] : Array.Empty<Measurement<int>>(),
+            () => server.Inspection is { } inspection
+                ? [new Measurement<int>(value(inspection.Standing))]
+                : Array.Empty<Measurement<int>>(),
             unit,
             description);
     }

@@ -167,10 +167,11 @@ public sealed class HttpEndpointSpecs : IDisposable
             ["Kestrel__Endpoints__Other__Url"] = $"http://127.0.0.1:{other}",
             ["OTEL_EXPORTER_OTLP_ENDPOINT"] = $"http://127.0.0.1:{other}",
         };
+        variables["STATE_DIRECTORY"] = _folder.Path;
         foreach (var (section, isLoaded) in new[] { (Http(), true), ("", false) })
         {
             await using var server = ProcessUnderTest.Start(
-                PolicydProcess.Executable, ["serve", "-c", Configure(section)], new Dictionary<string, string>(variables) { ["STATE_DIRECTORY"] = _folder.Path });
+                PolicydProcess.Executable, ["serve", "-c", Configure(section)], variables);
             await PolicydProcess.Listens(server, _port);
             await Ask();
             if (OperatingSystem.IsLinux())
@@ -206,7 +207,7 @@ public sealed class HttpEndpointSpecs : IDisposable
         await using var database = new MariaDbServer();
         await using var server = await PolicydProcess.Serve(
             Configure(
-                Http() + $"\nconnections {{ db {{ module = Sql, dsn = \"{await database.NewDatabase()}\", user = policyd, password = secret }} }}",
+                $"{Http()}\nconnections.db {{ module = Sql, dsn = \"{await database.NewDatabase()}\", user = policyd, password = secret }}",
                 "{ name = acct, module = Accounting, fields = sender }"),
             _port);
         await Ask();

@@ -135,7 +135,8 @@ public sealed partial class MonitoringSpecs : IDisposable
             Configure($"otlp {{ endpoint = \"http://127.0.0.1:{FreePort.Next()}\", interval = 1s, traces = 1 }}"), _port);
         Assert.Equal("dunno", await Ask(1));
         await Eventually.Holds(
-            "the log to tell of the collector", () => server.Lines.Any(static line => line.Contains("otlp: the collector", StringComparison.Ordinal)));
+            "the log to tell of the collector",
+            () => server.Lines.Any(static line => line.Contains("otlp: the collector", StringComparison.Ordinal)));
         Assert.Equal("dunno", await Ask(2));
         server.Terminate();
         Assert.Equal(0, await server.Exits());
