@@ -1,5 +1,6 @@
 using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Counting.Memory;
@@ -12,19 +13,28 @@ public delegate Task<IReadOnlyList<CounterRow>> CounterOrigin(CounterKey key, Co
 
 /// <summary>
 /// Counters that nobody else sees, for trying mail out: the owners of a server decide, and what they write stays in the memory of this
-/// process. They begin at zero, or with rows that are read when a window is first asked for. Keys are compared as they are written. What is
-/// counted is never forgotten: the memory that it takes grows with the keys and windows of the mails that are tried.
+/// process. They begin at zero, or with rows that are read when a window is first asked for. Keys are compared as they are written. Sums are
+/// never forgotten: the memory that they take grows with the keys and windows of the mails that are tried.
 /// </summary>
-/// <param name="clock">The time of the mails.</param>
-/// <param name="origin">Reads the rows to begin with; null: all begin at zero.</param>
-public sealed class MemoryCounters(TimeProvider clock, CounterOrigin? origin = null) : ICounters
+public sealed class MemoryCounters : ICounters
 {
     private readonly Lock _gate = new();
-    private readonly SteadyTime _steady = new(clock);
+    private readonly CounterWriterSettings _settings;
+    private readonly CounterOrigin? _origin;
     private readonly Dictionary<CounterKey, Counter> _counters = [];
-    private readonly HashSet<UInt128> _counted = new(CounterRequestId.SameCount);
+    private readonly ResendFilter _counted;
 
-    private OwnerTime Now => new(_steady.Now, clock.GetUtcNow());
+    /// <summary>Makes counters.</summary>
+    /// <param name="clock">The time of the mails.</param>
+    /// <param name="origin">Reads the rows to begin with; null: all begin at zero.</param>
+    public MemoryCounters(TimeProvider clock, CounterOrigin? origin = null)
+    {
+        _settings = new CounterWriterSettings("", clock);
+        _counted = new ResendFilter(_settings.ResendWindow, _settings.MaxPending);
+        _origin = origin;
+    }
+
+    private OwnerTime Now => new(_settings.Steady.Now, _settings.Clock.GetUtcNow());
 
     /// <inheritdoc/>
     public void Send(CounterPhase phase)
@@ -59,7 +69,7 @@ public sealed class MemoryCounters(TimeProvider clock, CounterOrigin? origin = n
             _counters.Add(operation.Key, counter = new Counter(this, operation.Key));
         }
 
-        if (origin is null || operation is FindCountedOperation)
+        if (_origin is null || operation is FindCountedOperation)
         {
             counter.Owner.OnOperation(operation, Now);
         }
@@ -100,7 +110,7 @@ public sealed class MemoryCounters(TimeProvider clock, CounterOrigin? origin = n
             IReadOnlyList<CounterRow>? rows;
             try
             {
-                rows = await origin!(next.Key, next.Window, CancellationToken.None).ConfigureAwait(false);
+                rows = await _origin!(next.Key, next.Window, CancellationToken.None).ConfigureAwait(false);
             }
             catch (Exception e) when (e is CounterStoreException or OperationCanceledException)
             {
@@ -168,7 +178,7 @@ public sealed class MemoryCounters(TimeProvider clock, CounterOrigin? origin = n
         public void Write(WriteOperation write)
         {
             var (time, trace) = (write.Window.Time, write.Trace);
-            var isResend = write.RequestId is { } id && !_counters._counted.Add(id);
+            var isResend = write.RequestId is { } id && !_counters._counted.TryAdd(id, _counters._settings.Steady.Now);
             var total = _rows.GetValueOrDefault(time) + (isResend ? default : write.Amounts);
             _rows[time] = total;
             Owner.OnReport(new RowReport(write.Window, total, trace.Cumulated, IsRetracted: false), _counters.Now);
@@ -177,8 +187,7 @@ public sealed class MemoryCounters(TimeProvider clock, CounterOrigin? origin = n
 
         public void Find(FindCountedOperation find)
         {
-            var yes = find.RequestIds.Any(id => _counters._counted.TryGetValue(id, out var counted) && counted == id);
-            find.TryAnswer(CounterAnswer.Known(default) with { Yes = yes });
+            find.TryAnswer(CounterAnswer.Known(default) with { Yes = find.RequestIds.Any(_counters._counted.Holds) });
         }
 
         public void AskWhenSettled(uint number, bool patient) => Owner.OnSettled(number, isSettled: true, _counters.Now);

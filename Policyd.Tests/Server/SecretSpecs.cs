@@ -74,12 +74,17 @@ public sealed partial class SecretSpecs : IDisposable
             new HashSet<(string, string)>
             {
                 ("Sql", "dsn"), ("Sql", "password"), ("Ldap", "password"), ("Redis", "password"), ("CtIpRep", "url"), ("CtIpRep", "key"),
-                ("RBL", "key"), ("DBL", "domain")
+                ("RBL", "key"), ("DBL", "domain"), ("", "token"), ("", "endpoint")
             },
             secret.ToHashSet());
         var text = Configuration(1, 2);
         Assert.All(
-            secret, one => Assert.Matches(new Regex($@"module = {one.Owner}\b[^}}]*\b{one.Name} = ([^\n]*{Marker}|\$\{{secret\}})"), text));
+            secret,
+            one =>
+            {
+                var owner = one.Owner.Length == 0 ? "" : $@"module = {one.Owner}\b[^}}]*";
+                Assert.Matches(new Regex($@"{owner}\b{one.Name} = ([^\n]*{Marker}|\$\{{secret\}})"), text);
+            });
     }
 
     // Nothing listens on the port of the backends: each tells that its server is away.
@@ -89,6 +94,10 @@ public sealed partial class SecretSpecs : IDisposable
           log_level = 4
           request_timeout = 20s
           admin { listen = off }
+          http { listen = "127.0.0.1:{{FreePort.Next()}}"
+            token = "{{Marker}}" }
+          otlp { traces = 1, interval = 1s
+            endpoint = "http://me:{{Marker}}@127.0.0.1:{{closed}}" }
           dns { servers = ["127.0.0.1:{{closed}}"], timeout = 1s }
           connections {
             my { module = Sql, user = u
@@ -144,6 +153,8 @@ public sealed partial class SecretSpecs : IDisposable
         var lines = dump.Output.Split('\n').Select(line => line.Trim().Split("  #")[0].TrimEnd()).ToArray();
         Assert.Equal(3, lines.Count(line => line == "password = ***"));
         Assert.Equal(3, lines.Count(line => line == "key = ***"));
+        Assert.Contains("token = ***", lines);
+        Assert.Contains(lines, line => Regex.IsMatch(line, @"^endpoint = http://\*\*\*@127\.0\.0\.1:\d+$"));
         Assert.Contains("domain = %KEY%.***.zen.test", lines);
         Assert.Contains("domain = %KEY%.***.dbl.test", lines);
         Assert.Contains(lines, line => Regex.IsMatch(line, @"^url = http://\*\*\*@127\.0\.0\.1:\d+/x\?token=\*\*\*$"));
