@@ -1,0 +1,107 @@
+using System.Text.RegularExpressions;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+using Xunit;
+
+namespace Policyd.Tests.Repository;
+
+/// <summary>Every command of docs/operations.md, in its order, against a running server.</summary>
+[ServerTest]
+public sealed partial class OperationsPageSpecs : IDisposable
+{
+    private const string Configuration = "/etc/policyd/policyd.hocon";
+    private readonly TemporaryFolder _folder = new();
+    private readonly int _port = FreePort.Next();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Every_command_does_what_the_page_says()
+    {
+        Directory.CreateDirectory(_folder["etc"]);
+        var configuration = _folder.Write("etc/policyd.hocon", $$"""
+            policyd {
+              listen = [ "127.0.0.1:{{_port}}" ]
+              admin { listen = "unix:{{_folder["admin.sock"]}}" }
+              record { file = "{{_folder["requests.jsonl"]}}" }
+              connections { db { module = Sql, provider = SQLite, dsn = "Data Source={{_folder["policyd.db"]}}" } }
+              virtual_hosts = [ { name = submission, port = {{_port}}, plugins = [
+                { name = limit, module = Quota, field = sasl_username, metric = count, threshold = 3 }
+                { name = acct, module = Accounting, fields = sasl_username }
+              ] } ]
+            }
+            """);
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        Assert.Equal("dunno", await AskAsync(1));
+        Assert.Equal("dunno", await AskAsync(2));
+        Assert.Equal("dunno", await AskAsync(3));
+        Assert.StartsWith("defer ", await AskAsync(4), StringComparison.Ordinal);
+        await Eventually.Holds(
+            "four recorded requests", () => File.ReadLines(_folder["requests.jsonl"]).Count() == 4);
+
+        var commands = await CommandsAsync();
+        Assert.InRange(commands.Count, 12, 40);
+        var said = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (command, code) in commands)
+        {
+            var (exitCode, output) = await ProcessUnderTest.Run("bash", "-c", Placed(command));
+            Assert.True(exitCode == code, $"{command} ended with {exitCode}:\n{output}");
+            said[command] = output;
+        }
+
+        Assert.Contains("serving", said["policyd status"], StringComparison.Ordinal);
+        Assert.Contains("anna@example.org", said["policyd counter list sasl_username"], StringComparison.Ordinal);
+        var explained = Assert.Single(said, static one => one.Key.StartsWith("policyd explain", StringComparison.Ordinal)).Value;
+        Assert.Matches(@"rule\s+limit", explained);
+        var replayed = Assert.Single(said, static one => one.Key.StartsWith("policyd replay", StringComparison.Ordinal)).Value;
+        Assert.Contains("1 answers differ", replayed, StringComparison.Ordinal);
+        Assert.Contains("+ virtual host submission: limit (Quota): threshold = 2", said["policyd reload --dry-run"], StringComparison.Ordinal);
+
+        // The roll-back has brought the limit of 3 back, and the set has made room.
+        Assert.Equal("dunno", await AskAsync(5));
+    }
+
+    [GeneratedRegex(@"^\s*\$ (?<command>.+)$")]
+    private static partial Regex Command();
+
+    [GeneratedRegex(@"^\s*# exit code (?<code>\d+)$")]
+    private static partial Regex Code();
+
+    private static async Task<List<(string Command, int Code)>> CommandsAsync()
+    {
+        var commands = new List<(string Command, int Code)>();
+        foreach (var line in await File.ReadAllLinesAsync(FilesAbove.OfTheRepository("docs/operations.md"), Cancel))
+        {
+            if (Command().Match(line) is { Success: true } command)
+            {
+                commands.Add((command.Groups["command"].Value, 0));
+            }
+            else if (Code().Match(line) is { Success: true } code)
+            {
+                commands[^1] = (commands[^1].Command, int.Parse(code.Groups["code"].Value, System.Globalization.CultureInfo.InvariantCulture));
+            }
+        }
+
+        return commands;
+    }
+
+    // The page's places become the test's; without -c its configuration is the one that a server finds first.
+    private string Placed(string command)
+    {
+        var placed = command.StartsWith("policyd ", StringComparison.Ordinal)
+            ? $"{PolicydProcess.Executable} {command["policyd ".Length..]}{(command.Contains(" -c ", StringComparison.Ordinal) ? "" : $" -c {Configuration}")}"
+            : command;
+        return placed.Replace("/etc/policyd/", _folder["etc"] + "/", StringComparison.Ordinal)
+            .Replace("/var/lib/policyd/", _folder["x"][..^1], StringComparison.Ordinal);
+    }
+
+    private async Task<string> AskAsync(int mail)
+    {
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), Cancel);
+        var request = PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sasl_username", "anna@example.org")
+            .Add("client_address", "192.0.2.7").Add("size", "1000").Add("instance", $"i.{mail}");
+        return await client.AskAsync(request.ToBytes(), Cancel);
+    }
+}
