@@ -13,8 +13,8 @@ public delegate Task<IReadOnlyList<CounterRow>> CounterOrigin(CounterKey key, Co
 
 /// <summary>
 /// Counters that nobody else sees, for trying mail out: the owners of a server decide, and what they write stays in the memory of this
-/// process. They begin at zero, or with rows that are read when a window is first asked for. Keys are compared as they are written. Sums are
-/// never forgotten: the memory that they take grows with the keys and windows of the mails that are tried.
+/// process. They begin at zero, or with rows that are read when a window is first asked for. Keys are compared as they are written. Sums
+/// are never forgotten: the memory that they take grows with the keys and windows of the mails that are tried.
 /// </summary>
 public sealed class MemoryCounters : ICounters
 {

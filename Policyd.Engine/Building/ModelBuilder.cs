@@ -167,8 +167,8 @@ public sealed class ModelBuilder
             return former.Resources.LazyDns;
         }
 
-        return new Lazy<IDnsResolver>(
-            () => connections.Own(new DnsResolver(options, _environment.SourceClock, _environment.LoggerFactory.CreateLogger<DnsResolver>())));
+        var logger = _environment.LoggerFactory.CreateLogger<DnsResolver>();
+        return new Lazy<IDnsResolver>(() => connections.Own(new DnsResolver(options, _environment.SourceClock, logger)));
     }
 
     private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)

@@ -48,8 +48,8 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
     {
         var verb = new Command(
             "replay",
-            "Run recorded requests through a configuration, and print which answers differ (exit code 1 when some do). Nothing that it does "
-                + "is seen outside: counters, sessions and tickets are its own, nobody is banned or called.");
+            "Run recorded requests through a configuration, and print which answers differ (exit code 1 when some do). Nothing that "
+                + "it does is seen outside: counters, sessions and tickets are its own, nobody is banned or called.");
         _counters.AcceptOnlyFromAmong("empty", "live");
         verb.Arguments.Add(_files);
         PolicydCommandLine.AddAll(verb, _config, _against, _counters, _offline, _json);

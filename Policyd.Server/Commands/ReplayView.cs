@@ -15,14 +15,14 @@ internal sealed class ReplayView(TextWriter output, TextWriter error)
     public void Write(ReplayReport report)
     {
         Warn(report);
-        Line($"{Shown.Number(report.Requests)} requests{Period(report)} in {Seconds(report.Seconds)}");
+        Line($"requests: {Shown.Number(report.Requests)}{Period(report)}, in {Seconds(report.Seconds)}");
         if (report.Different == 0)
         {
             Line("no answer differs");
             return;
         }
 
-        Line($"{Shown.Number(report.Different)} answers differ:");
+        Line($"answers that differ: {Shown.Number(report.Different)}");
         FittingTable.Write(
             _console,
             [new("requests", 0, true), new("was", 0), new("is now", 0), new("rule before", 1), new("rule now", 1)],
@@ -62,17 +62,17 @@ internal sealed class ReplayView(TextWriter output, TextWriter error)
     {
         if (report.UnreadableLines > 0)
         {
-            Tell($"{Shown.Number(report.UnreadableLines)} lines could not be read, the first: {report.FirstUnreadable}");
+            Tell($"lines that could not be read: {Shown.Number(report.UnreadableLines)}, the first: {report.FirstUnreadable}");
         }
 
         if (report.WithoutVirtualHost > 0)
         {
-            Tell($"{Shown.Number(report.WithoutVirtualHost)} requests were not tried: their virtual host is not in the configuration");
+            Tell($"not tried, since their virtual host is not in the configuration: {Shown.Number(report.WithoutVirtualHost)}");
         }
 
         if (report.Failed > 0)
         {
-            Tell($"in {Shown.Number(report.Failed)} requests something failed, in the first: {report.FirstFailure}");
+            Tell($"requests in which something failed: {Shown.Number(report.Failed)}, the first: {report.FirstFailure}");
         }
     }
 
@@ -80,7 +80,7 @@ internal sealed class ReplayView(TextWriter output, TextWriter error)
         $"{answer.Action ?? "no answer"}{(answer.Rule is { } rule ? $" (plugin {rule})" : "")}";
 
     private static string Period(ReplayReport report) =>
-        report is { From: { } from, To: { } to } ? $" of {Shown.Time(from)} to {Shown.Time(to)}" : "";
+        report is { From: { } from, To: { } to } ? $", of {Shown.Time(from)} to {Shown.Time(to)}" : "";
 
     private static string Seconds(double seconds) => seconds.ToString("0.0", CultureInfo.InvariantCulture) + " s";
 

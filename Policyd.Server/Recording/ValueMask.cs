@@ -9,8 +9,8 @@ namespace Policyd.Server.Recording;
 
 /// <summary>
 /// Puts a hash with a secret key in the place of a value: equal values stay equal, and without the key nobody can tell or try out what
-/// they were. What a module looks for stays: an address of IPv4 becomes one of 240.0.0.0/4, one of IPv6 one of 2001:db8::/32, which are nobody's;
-/// a mail address keeps its form, and its domain stays the same for all of its users.
+/// they were. What a module looks for stays: an address of IPv4 becomes one of 240.0.0.0/4, one of IPv6 one of 2001:db8::/32, which are
+/// nobody's. A mail address keeps its form, and its domain stays the same for all of its users.
 /// </summary>
 /// <param name="attributes">The names of the attributes.</param>
 /// <param name="key">The key.</param>

@@ -32,13 +32,13 @@ public sealed class ReplayCommandSpecs : IDisposable
         var recorded = await RecordAsync(Limit(30), mails: 40);
         var same = await ReplayAsync(recorded);
         Assert.Equal((0, ""), (same.ExitCode, same.Error));
-        Assert.Contains("120 requests of ", same.Output, StringComparison.Ordinal);
+        Assert.Contains("requests: 120, of ", same.Output, StringComparison.Ordinal);
         Assert.Contains("no answer differs", same.Output, StringComparison.Ordinal);
 
         var lower = Configure("lower.hocon", Limit(20));
         var differs = await ReplayAsync(lower);
         Assert.Equal((1, ""), (differs.ExitCode, differs.Error));
-        Assert.Contains("10 answers differ", differs.Output, StringComparison.Ordinal);
+        Assert.Contains("answers that differ: 10", differs.Output, StringComparison.Ordinal);
         Assert.Contains("was dunno", differs.Output, StringComparison.Ordinal);
         Assert.Contains("now defer over the limit (plugin limit)", differs.Output, StringComparison.Ordinal);
 
@@ -77,7 +77,7 @@ public sealed class ReplayCommandSpecs : IDisposable
         {
             var result = await Command.RunAsync(input, "replay", path, "-c", recorded);
             Assert.Equal((0, ""), (result.ExitCode, result.Error));
-            Assert.Contains("120 requests of ", result.Output, StringComparison.Ordinal);
+            Assert.Contains("requests: 120, of ", result.Output, StringComparison.Ordinal);
         }
     }
 
@@ -140,9 +140,9 @@ public sealed class ReplayCommandSpecs : IDisposable
             """);
         var result = await Command.RunAsync(mixed, "replay", "-", "-c", two);
         Assert.Equal(1, result.ExitCode);
-        Assert.Contains("2 lines could not be read, the first: -:1: no JSON object", result.Error, StringComparison.Ordinal);
-        Assert.Contains("1 requests were not tried", result.Error, StringComparison.Ordinal);
-        Assert.Contains("2 answers differ", result.Output, StringComparison.Ordinal);
+        Assert.Contains("lines that could not be read: 2, the first: -:1: no JSON object", result.Error, StringComparison.Ordinal);
+        Assert.Contains("not tried, since their virtual host is not in the configuration: 1", result.Error, StringComparison.Ordinal);
+        Assert.Contains("answers that differ: 2", result.Output, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', result.Output);
 
         static string Line(string host, string sender) =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
@@ -56,8 +57,9 @@ public sealed partial class OperationsPageSpecs : IDisposable
         var explained = Assert.Single(said, static one => one.Key.StartsWith("policyd explain", StringComparison.Ordinal)).Value;
         Assert.Matches(@"rule\s+limit", explained);
         var replayed = Assert.Single(said, static one => one.Key.StartsWith("policyd replay", StringComparison.Ordinal)).Value;
-        Assert.Contains("1 answers differ", replayed, StringComparison.Ordinal);
-        Assert.Contains("+ virtual host submission: limit (Quota): threshold = 2", said["policyd reload --dry-run"], StringComparison.Ordinal);
+        Assert.Contains("answers that differ: 1\n", replayed, StringComparison.Ordinal);
+        Assert.Contains(
+            "+ virtual host submission: limit (Quota): threshold = 2", said["policyd reload --dry-run"], StringComparison.Ordinal);
 
         // The roll-back has brought the limit of 3 back, and the set has made room.
         Assert.Equal("dunno", await AskAsync(5));
@@ -80,7 +82,7 @@ public sealed partial class OperationsPageSpecs : IDisposable
             }
             else if (Code().Match(line) is { Success: true } code)
             {
-                commands[^1] = (commands[^1].Command, int.Parse(code.Groups["code"].Value, System.Globalization.CultureInfo.InvariantCulture));
+                commands[^1] = commands[^1] with { Code = int.Parse(code.Groups["code"].Value, CultureInfo.InvariantCulture) };
             }
         }
 
@@ -90,9 +92,13 @@ public sealed partial class OperationsPageSpecs : IDisposable
     // The page's places become the test's; without -c its configuration is the one that a server finds first.
     private string Placed(string command)
     {
-        var placed = command.StartsWith("policyd ", StringComparison.Ordinal)
-            ? $"{PolicydProcess.Executable} {command["policyd ".Length..]}{(command.Contains(" -c ", StringComparison.Ordinal) ? "" : $" -c {Configuration}")}"
-            : command;
+        var placed = command;
+        if (command.StartsWith("policyd ", StringComparison.Ordinal))
+        {
+            var configuration = command.Contains(" -c ", StringComparison.Ordinal) ? "" : $" -c {Configuration}";
+            placed = $"{PolicydProcess.Executable} {command["policyd ".Length..]}{configuration}";
+        }
+
         return placed.Replace("/etc/policyd/", _folder["etc"] + "/", StringComparison.Ordinal)
             .Replace("/var/lib/policyd/", _folder["x"][..^1], StringComparison.Ordinal);
     }
