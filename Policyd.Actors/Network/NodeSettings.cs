@@ -57,7 +57,7 @@ internal static class NodeSettings
                   lease-majority {
                     lease-implementation = "policyd.split"
                     lease-name = "{{ClusterLease.Split}}"
-                    acquire-lease-delay-for-minority = 2 s
+                    acquire-lease-delay-for-minority = 1 s
                     release-after = 40 s
                   }
                 }

@@ -7,9 +7,9 @@ using Policyd.Engine.Model;
 namespace Policyd.Server.Loading;
 
 /// <summary>
-/// Files that the server is to write and that the user of this process cannot: the log, the pid file, and databases of SQLite that hold
-/// tables of the server's own, with the folders in which their logs are made. Root can write nearly everywhere, so run the check as the
-/// server's user, as the systemd unit does.
+/// Files that the server is to write and that the user of this process cannot: the log, the pid file, the recording, and databases of
+/// SQLite that hold tables of the server's own, with the folders in which their logs are made. Root can write nearly everywhere, so run the
+/// check as the server's user, as the systemd unit does.
 /// </summary>
 internal static class WritablePlaces
 {
@@ -31,6 +31,7 @@ internal static class WritablePlaces
 
         Check("log_file", model.Options.LogFile, section.PositionOf("log_file"));
         Check("pid_file", model.Options.PidFile, section.PositionOf("pid_file"));
+        Check("record: the file", model.Options.Record?.File, section.PositionOf("record"), hasFilesBeside: true);
         foreach (var name in model.OwnTables.Select(own => own.Connection).Distinct().Where(model.Sql.Contains))
         {
             if (model.Sql.WrittenFile(name) is { } file)

@@ -142,6 +142,15 @@ public sealed class RecordingSpecs : IDisposable
         Assert.Contains(message, result.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Folder_that_is_not_there_is_told_by_check()
+    {
+        var file = Configure($"file = \"{_folder["no folder"]}/requests.jsonl\"");
+        var result = await Command.RunAsync("", "check", "-c", file);
+        Assert.Equal(0, result.ExitCode);
+        Assert.Matches($@"{file}:\d+:\d+: warning: record: the file: there is no folder", result.Error);
+    }
+
     private string Configure(string record) => _folder.Write(
         "policyd.hocon",
         $$"""
