@@ -259,7 +259,9 @@ public sealed class ActionGrammar
     /// <summary>
     /// As Postfix cuts it: a comma belongs to the word here, so that "dunno,reject" is a list, and one that it does not know.
     /// </summary>
-    private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> action)
+    /// <summary>The word that tells what Postfix takes an action for; the text behind it may be anybody's.</summary>
+    /// <param name="action">The action.</param>
+    public static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> action)
     {
         var end = action.IndexOfAny(' ', '\t');
         return end < 0 ? action : action[..end];

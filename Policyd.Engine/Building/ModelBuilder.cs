@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Dns;
 using Policyd.Backends.Memcached;
@@ -13,7 +13,6 @@ using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
 using Policyd.Engine.Sessions;
-using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Dns;
 using Policyd.Protocol;
@@ -102,7 +101,9 @@ public sealed class ModelBuilder
             ? former.Chains
             : new ChainEnvironment(_environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"), actions.Grammar)
             {
-                MayRun = _environment.Replay is { } replay ? Remembered(replay.MayRun) : null,
+                NotRun = _environment.Replay is { } replay
+                    ? hosts.SelectMany(static host => host.Chain.All).Where(plugin => !replay.MayRun(plugin)).ToFrozenSet()
+                    : null,
             };
         var kept = former is null ? null : new KeptPlugins(former, chains, resources);
         var definitions = hosts.Select(host => new VirtualHostDefinition(
@@ -124,13 +125,6 @@ public sealed class ModelBuilder
         {
             _diagnostics.Error((root[name] as ConfigObject ?? root).PositionOf(option), $"{name}: {option}: {message}");
         }
-    }
-
-    // Asked once a plugin, and not for each request.
-    private static Func<Plugin, bool> Remembered(Func<Plugin, bool> ask)
-    {
-        var known = new ConcurrentDictionary<Plugin, bool>(ReferenceEqualityComparer.Instance);
-        return plugin => known.GetOrAdd(plugin, ask);
     }
 
     // What a section's values make somebody throw is an error at the section's place; null then.

@@ -123,6 +123,6 @@ internal class ChainRun : RequestRun
 /// <param name="Grammar">What Postfix obeys.</param>
 public sealed record ChainEnvironment(TimeProvider Clock, ILogger Logger, ActionGrammar Grammar)
 {
-    /// <summary>Which plugins run at all; null: all of them, as in a server.</summary>
-    internal Func<Plugin, bool>? MayRun { get; init; }
+    /// <summary>The plugins that do not run, since requests are only tried and what these do may be seen outside; null: all run.</summary>
+    internal IReadOnlySet<Plugin>? NotRun { get; init; }
 }

@@ -225,7 +225,7 @@ public sealed class PluginChain : IPluginChain
     private static ValueTask<PluginResult> Run(Plugin plugin, PluginContext context)
     {
         var run = (ChainRun)context.Run;
-        if ((!context.IsRehearsal || plugin.IsRehearsable) && run.Environment.MayRun?.Invoke(plugin) != false)
+        if ((!context.IsRehearsal || plugin.IsRehearsable) && run.Environment.NotRun?.Contains(plugin) != true)
         {
             return plugin.RunAsync(context);
         }

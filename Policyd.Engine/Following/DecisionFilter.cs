@@ -53,8 +53,7 @@ public sealed class DecisionFilter
             return kind.Equals("none", StringComparison.OrdinalIgnoreCase);
         }
 
-        var end = action.IndexOf(' ', StringComparison.Ordinal);
-        if (action.AsSpan(0, end < 0 ? action.Length : end).Equals(kind, StringComparison.OrdinalIgnoreCase))
+        if (ActionGrammar.FirstWord(action).Equals(kind, StringComparison.OrdinalIgnoreCase))
         {
             return true;
         }

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Schema;
@@ -134,8 +135,7 @@ public sealed class PolicyServerModel
     /// <summary>
     /// The plugins that do not run, since requests are only tried and what these do may be seen outside; none in a server.
     /// </summary>
-    public IEnumerable<Plugin> NotRun =>
-        VirtualHosts.SelectMany(static host => host.Chain.All).Where(plugin => Chains.MayRun?.Invoke(plugin) == false);
+    public IReadOnlyCollection<Plugin> NotRun => Chains.NotRun ?? FrozenSet<Plugin>.Empty;
 
     /// <summary>What Postfix obeys, with the operator's restriction classes.</summary>
     public ActionGrammar Grammar => Chains.Grammar;

@@ -6,6 +6,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Policyd.Counting.Memory;
 using Policyd.Engine.Explaining;
 using Policyd.Server.Admin.Decisions;
 using Policyd.Server.ExitCodes;
@@ -71,7 +72,7 @@ internal sealed class ExplainVerb(TextReader input, TextWriter output, TextWrite
         }
 
         await using var connections = model.ServerConnections;
-        model.CounterGateway?.Attach(new StoredCounters(model.CounterStores));
+        model.CounterGateway?.Attach(new MemoryCounters(model.Chains.Clock, new StoredRows(model.CounterStores).ReadAsync));
         var request = RequestInput.Builder(attributes).ToRequest();
         var host = Explanation.HostOf(model, request, result.GetValue(_host))
             ?? throw new CommandException(ExitCode.Usage, ExplainRequest.WhichHost(model));

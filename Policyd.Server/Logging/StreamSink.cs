@@ -40,6 +40,8 @@ internal sealed class StreamSink(Stream stream, LineFormat format, LogFormat con
 /// <summary>A log file, opened anew when it was rotated.</summary>
 internal sealed class FileSink : ILogSink
 {
+    private const UnixFileMode Mode = AppendedFile.Own | UnixFileMode.GroupRead;
+
     private readonly string _path;
     private readonly LogFormat _content;
     private readonly ArrayBufferWriter<byte> _bytes = new();
@@ -51,7 +53,7 @@ internal sealed class FileSink : ILogSink
     {
         _path = path;
         _content = content;
-        _file = Open(path);
+        _file = AppendedFile.Open(path, Mode);
     }
 
     public void Write(ReadOnlySpan<LogEvent> batch)
@@ -69,29 +71,12 @@ internal sealed class FileSink : ILogSink
     /// <summary>Keeps the old file when the new one cannot be opened: lines in a renamed file beat lines nowhere.</summary>
     public void Reopen()
     {
-        var fresh = Open(_path);
+        var fresh = AppendedFile.Open(_path, Mode);
         _file.Dispose();
         _file = fresh;
     }
 
     public void Dispose() => _file.Dispose();
-
-    private static FileStream Open(string path)
-    {
-        var options = new FileStreamOptions
-        {
-            Mode = FileMode.Append,
-            Access = FileAccess.Write,
-            Share = FileShare.ReadWrite | FileShare.Delete,
-            BufferSize = 0,
-        };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead;
-        }
-
-        return new FileStream(path, options);
-    }
 }
 
 internal static class LogLine

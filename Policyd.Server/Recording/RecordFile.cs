@@ -107,19 +107,7 @@ internal sealed class RecordFile : ILogSink
 
     private void Open()
     {
-        var options = new FileStreamOptions
-        {
-            Mode = FileMode.Append,
-            Access = FileAccess.Write,
-            Share = FileShare.ReadWrite | FileShare.Delete,
-            BufferSize = 0,
-        };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
-
-        _file = new FileStream(_path, options);
+        _file = AppendedFile.Open(_path, AppendedFile.Own);
         _length = _file.Length;
     }
 }

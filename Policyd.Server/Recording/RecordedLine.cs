@@ -24,7 +24,7 @@ internal static class RecordedLine
         members.Text("plugin"u8, record.Plugin);
         if (mask.HidesAny && record.Action is { } action)
         {
-            members.Text("action"u8, FirstWord(action));
+            members.Text("action"u8, ActionGrammar.FirstWord(action).ToString());
             members.Raw("action_cut"u8, "true"u8);
         }
         else
@@ -36,9 +36,6 @@ internal static class RecordedLine
         Append(members, record.Request, mask);
         line.Write("}\n"u8);
     }
-
-    private static string FirstWord(string action) =>
-        action.IndexOf(' ', StringComparison.Ordinal) is > 0 and var end ? action[..end] : action;
 
     // JSON has no place for bytes that are no UTF-8.
     private static void Append(JsonMembers members, PolicyRequest request, ValueMask mask)

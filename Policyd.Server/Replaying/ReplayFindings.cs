@@ -1,3 +1,5 @@
+using Policyd.Protocol;
+
 namespace Policyd.Server.Replaying;
 
 /// <summary>Requests that were answered in one way, and are answered in another.</summary>
@@ -21,8 +23,7 @@ internal readonly record struct ReplayKind(string Rule, string Action)
 {
     public static ReplayKind Of(ReplayAnswer answer) => new(answer.Plugin ?? "", WordOf(answer.Action ?? ""));
 
-    public static string WordOf(string action) =>
-        (action.IndexOf(' ', StringComparison.Ordinal) is > 0 and var end ? action[..end] : action).ToLowerInvariant();
+    public static string WordOf(string action) => ActionGrammar.FirstWord(action).ToString().ToLowerInvariant();
 }
 
 /// <summary>One of them.</summary>

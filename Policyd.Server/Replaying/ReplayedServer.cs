@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Counting.Memory;
-using Policyd.Counting.Store;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Model;
@@ -37,14 +36,17 @@ internal sealed class ReplayedServer
     /// <param name="error">Where errors are told.</param>
     public static ReplayedServer? Make(string? path, ReplayClock clock, bool isLive, bool isOffline, TextWriter error)
     {
-        PolicyServerModel? model = null;
-        CounterOrigin? origin = isLive
-            ? (key, window, ct) => model!.Sql.CounterStore(key.Connection).LoadAsync(
-                key.Table, [new CounterLoad(key.Key, window.RowsToRead)], ct)
-            : null;
+        // The counters are made before the model that knows where their rows are.
+        StoredRows? rows = null;
+        CounterOrigin? origin = isLive ? (key, window, ct) => rows!.ReadAsync(key, window, ct) : null;
         var environment = ReplayEnvironment.Create(clock, NullLoggerFactory.Instance, new MemoryCounters(clock, origin), isOffline);
-        model = LoadedConfiguration.Read(path).Build(error, environment);
-        return model is null ? null : new ReplayedServer(model);
+        if (LoadedConfiguration.Read(path).Build(error, environment) is not { } model)
+        {
+            return null;
+        }
+
+        rows = new StoredRows(model.CounterStores);
+        return new ReplayedServer(model);
     }
 
     /// <summary>The plugins that do not run in a replay, each with its module.</summary>
