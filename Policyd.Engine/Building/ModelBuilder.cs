@@ -9,6 +9,7 @@ using Policyd.Engine.Advice;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Cron;
+using Policyd.Engine.Decisions;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
@@ -74,6 +75,11 @@ public sealed class ModelBuilder
         if (options.OnError.Action is { } onError)
         {
             actions.Check("on_error", onError, root.PositionOf("on_error"));
+            if (DecisionId.IsWantedIn(onError))
+            {
+                _diagnostics.Error(
+                    root.PositionOf("on_error"), $"on_error: {DecisionId.Place} has no value here, since a malformed request has no decision");
+            }
         }
 
         var resources = new PluginResources(
@@ -104,6 +110,7 @@ public sealed class ModelBuilder
                 NotRun = _environment.Replay is { } replay
                     ? hosts.SelectMany(static host => host.Chain.All).Where(plugin => !replay.MayRun(plugin)).ToFrozenSet()
                     : null,
+                Decides = _environment.Replay is null,
             };
         var kept = former is null ? null : new KeptPlugins(former, chains, resources);
         var definitions = hosts.Select(host => new VirtualHostDefinition(

@@ -18,6 +18,12 @@ public readonly record struct ChainOutcome(string? Action, string? Plugin, strin
     /// </summary>
     public string? Observed { get; init; }
 
+    /// <summary>The first plugin that is observed and would have withheld the mail; null when none would have.</summary>
+    public string? WouldWithhold { get; init; }
+
+    /// <summary>The decision's name, which an action's text shows; null when none does.</summary>
+    public string? Id { get; init; }
+
     /// <summary>Whether every plugin has ended: none that was given up still reads the request.</summary>
     public bool IsOver { get; init; }
 

@@ -13,6 +13,7 @@ namespace Policyd.Engine.Chain;
 internal class ChainRun : RequestRun
 {
     private DnsBudget? _lookups;
+    private string? _id;
 
     public ChainRun(
         PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline, DecisionRecorder? recorder)
@@ -61,12 +62,45 @@ internal class ChainRun : RequestRun
     /// <summary>What observed plugins would have answered, for the line of the request; null when none would have.</summary>
     public string? Observed { get; private set; }
 
+    /// <summary>The first plugin that is observed and would have withheld the mail; null when none would have.</summary>
+    public string? WouldWithhold { get; private set; }
+
+    /// <summary>The decision's name; null as long as no action's text shows it.</summary>
+    public virtual string? Id => Volatile.Read(ref _id);
+
     /// <summary>A plugin that is observed would have answered.</summary>
     public void AddObserved(string? plugin, PluginResult result)
     {
-        var would = $"{plugin}: {ActionGrammar.Sanitize(ActionPrecedence.Merge(result.Actions))}";
+        var action = ActionPrecedence.Merge(result.Actions);
+        var would = $"{plugin}: {ActionGrammar.Sanitize(action)}";
         Observed = Observed is null ? would : $"{Observed}, {would}";
+        if (Refusals.Withholds(action))
+        {
+            WouldWithhold ??= plugin;
+        }
     }
+
+    /// <summary>
+    /// What a plugin says, with the decision's name where a text asks for it. Where requests are only tried there is no decision.
+    /// </summary>
+    public PluginResult Named(PluginResult result)
+    {
+        if (result.Single is { } action)
+        {
+            return IsToBeNamed(action) ? PluginResult.Of([Named(action)], result.Aborts) : result;
+        }
+
+        return result.HasMany && result.Actions.Any(IsToBeNamed)
+            ? PluginResult.Of([.. result.Actions.Select(Named)], result.Aborts)
+            : result;
+    }
+
+    private bool IsToBeNamed(string action) => DecisionId.IsWantedIn(action) && !IsExplanation && Environment.Decides;
+
+    private string Named(string action) => action.Replace(DecisionId.Place, NewId(), StringComparison.Ordinal);
+
+    private protected virtual string NewId() =>
+        LazyInitializer.EnsureInitialized(ref _id, () => DecisionId.New(Environment.Clock.GetUtcNow()));
 
     /// <summary>A run within this one, of a plugin that is observed: what it writes to the session is not kept.</summary>
     public ChainRun Observing() => new ObservingRun(this);
@@ -114,6 +148,10 @@ internal class ChainRun : RequestRun
         }
 
         public override DnsBudget Lookups => _around.Lookups;
+
+        public override string? Id => _around.Id;
+
+        private protected override string NewId() => _around.NewId();
     }
 }
 
@@ -125,4 +163,7 @@ public sealed record ChainEnvironment(TimeProvider Clock, ILogger Logger, Action
 {
     /// <summary>The plugins that do not run, since requests are only tried and what these do may be seen outside; null: all run.</summary>
     internal IReadOnlySet<Plugin>? NotRun { get; init; }
+
+    /// <summary>Whether what comes out is answered: not where requests are only tried.</summary>
+    internal bool Decides { get; init; } = true;
 }

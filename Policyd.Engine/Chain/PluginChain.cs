@@ -237,6 +237,7 @@ public sealed class PluginChain : IPluginChain
     /// <summary>What the chain goes on with: of a plugin that is observed nothing but its mention.</summary>
     private static PluginResult Ended(Plugin plugin, PluginContext context, PluginResult result, ChainRun run)
     {
+        result = run.Named(result);
         if (ReferenceEquals(context.Run, run))
         {
             run.Recorder?.End(context, result);
@@ -331,7 +332,8 @@ public sealed class PluginChain : IPluginChain
             run.Failed(failure);
         }
 
-        run.Recorder?.End(context, StepOutcome.Failed, plugin.OnError.Action is { } instead ? [instead] : [], failure.Message);
+        var instead = plugin.OnError.Action is { } action ? run.Named(PluginResult.Answer(action)) : PluginResult.Continue;
+        run.Recorder?.End(context, StepOutcome.Failed, instead.Actions, failure.Message);
         if (ReferenceEquals(plugin.OnError, OnError.Fail) && !isObserved)
         {
             throw failure;
@@ -344,7 +346,7 @@ public sealed class PluginChain : IPluginChain
             ChainLog.Write(run.Logger, LogLevel.Error, new PluginMessage(run.Host.Name, run.Request.Instance, failure.Plugin, message));
         }
 
-        return plugin.OnError.Action is { } action ? PluginResult.Answer(action) : PluginResult.Continue;
+        return instead;
     }
 
     private static string What(Exception e, ChainRun run, long? started) => e switch

@@ -149,6 +149,8 @@ public sealed class VirtualHost
         {
             Reserved = run.Reserved,
             Observed = run.Observed,
+            WouldWithhold = run.WouldWithhold,
+            Id = run.Id,
             Scores = Scores(run),
             IsOver = !run.HasAbandoned,
         };
@@ -169,6 +171,8 @@ public sealed class VirtualHost
         {
             Reserved = run.Reserved,
             Observed = run.Observed,
+            WouldWithhold = run.WouldWithhold,
+            Id = run.Id,
             Scores = Scores(run),
             IsOver = !run.HasAbandoned,
         };

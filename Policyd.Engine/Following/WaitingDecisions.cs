@@ -49,6 +49,7 @@ public sealed class WaitingDecisions(DecisionDepth depth, DecisionFilter filter)
                 return;
             }
 
+            record.Name();
             record.Hold();
             _waiting.Add(record);
             _bytes += record.Weight;

@@ -12,6 +12,8 @@ namespace Policyd.Engine.Logging;
 /// </summary>
 public sealed class RequestRecord : LogRecord
 {
+    private string? _id;
+
     /// <summary>The name of the virtual host; null when there was none for the request.</summary>
     public string? VirtualHost { get; init; }
 
@@ -26,6 +28,16 @@ public sealed class RequestRecord : LogRecord
 
     /// <summary>What those that are observed would have answered; null when nobody would have.</summary>
     public string? Observed { get; init; }
+
+    /// <summary>The first plugin that is observed and would have withheld the mail; null when none would have.</summary>
+    public string? WouldWithhold { get; init; }
+
+    /// <summary>The decision's name; null as long as nobody needs one.</summary>
+    public string? Id
+    {
+        get => Volatile.Read(ref _id);
+        init => _id = value;
+    }
 
     /// <summary>What failed, also when there is an action all the same; null when nothing did.</summary>
     public string? Failure { get; init; }
@@ -55,6 +67,12 @@ public sealed class RequestRecord : LogRecord
     /// <inheritdoc/>
     public override int Weight => Request.Bytes.Length;
 
+    /// <summary>
+    /// Gives the decision a name if it has none. Who listens does so when it is told of the record: then the log's line, made later, has
+    /// the name as well.
+    /// </summary>
+    public void Name() => LazyInitializer.EnsureInitialized(ref _id, () => DecisionId.New(Trail?.Time ?? DateTimeOffset.UtcNow));
+
     /// <summary>One more reads the record, until it calls <see cref="Written"/>.</summary>
     public void Hold() => Request.Hold();
 
@@ -68,6 +86,7 @@ public sealed class RequestRecord : LogRecord
         RequestLine.Shown(line, Request);
         LineFields.Field(line, "plugin"u8, Plugin);
         LineFields.Field(line, "action"u8, Action);
+        LineFields.Field(line, "id"u8, Id);
         LineFields.Field(line, "observed"u8, Observed);
         if (Default is { } score)
         {
@@ -93,6 +112,7 @@ public sealed class RequestRecord : LogRecord
         RequestLine.Begin(members, VirtualHost, Request);
         members.Text("plugin"u8, Plugin);
         members.Text("action"u8, Action);
+        members.Text("id"u8, Id);
         members.Text("observed"u8, Observed, JsonMembers.MaxTextBytes);
         if (Default is { } score)
         {

@@ -192,6 +192,8 @@ public sealed class PolicyServerModel
             Plugin = outcome.Plugin,
             Action = outcome.Action,
             Observed = outcome.Observed,
+            WouldWithhold = outcome.WouldWithhold,
+            Id = outcome.Id,
             Failure = outcome.Failure,
             Scores = outcome.Scores,
             Elapsed = elapsed,

@@ -117,6 +117,7 @@ internal sealed class TraceVerb(TextWriter output) : AdminVerb(output)
         Add("rule", report.Rule);
         Add("observed", report.Observed);
         Add("error", report.Error);
+        Add("id", report.Id);
         text.Append(CultureInfo.InvariantCulture, $" {report.ElapsedMs:0.0##} ms");
         Output.WriteLine(LogText.OneLine(text.ToString()));
         new PluginView(Output, "    ").Write(report.Plugins ?? []);

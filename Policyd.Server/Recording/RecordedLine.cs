@@ -30,6 +30,7 @@ internal static class RecordedLine
         else
         {
             members.Text("action"u8, record.Action);
+            members.Text("id"u8, record.Id);
         }
 
         members.Number("elapsed_ms"u8, record.Elapsed.TotalMilliseconds, 3);

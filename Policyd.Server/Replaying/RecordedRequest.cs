@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
+using Policyd.Engine.Decisions;
 using Policyd.Protocol;
 
 namespace Policyd.Server.Replaying;
@@ -58,6 +59,7 @@ internal sealed record RecordedRequest(
         private string? _virtualHost;
         private string? _plugin;
         private string? _action;
+        private string? _id;
         private byte[]? _base64;
         private bool _isCut;
         private bool _isIncomplete;
@@ -86,6 +88,9 @@ internal sealed record RecordedRequest(
                         break;
                     case "action":
                         _action = reader.GetString();
+                        break;
+                    case "id":
+                        _id = reader.GetString();
                         break;
                     case "action_cut":
                         _isCut = reader.GetBoolean();
@@ -128,11 +133,15 @@ internal sealed record RecordedRequest(
             }
             else
             {
-                request = new RecordedRequest(time, _virtualHost, _plugin, _action, _isCut, read);
+                request = new RecordedRequest(time, _virtualHost, _plugin, ActionWithoutId, _isCut, read);
             }
 
             return request is not null;
         }
+
+        // As the configuration has it, and as a replay, which decides nothing, leaves it: else each answer with a name would differ.
+        private string? ActionWithoutId =>
+            string.IsNullOrEmpty(_id) ? _action : _action?.Replace(_id, DecisionId.Place, StringComparison.Ordinal);
 
         private void ReadAttributes(ref Utf8JsonReader reader)
         {

@@ -37,7 +37,7 @@ internal sealed class RequestMetrics : IDecisionListener
         s_duration.Record(record.Elapsed.TotalSeconds, host);
         var kind = record.Action is { } action ? ActionGrammar.KindOf(action) : (ActionKind?)null;
         s_requests.Add(1, host, new("action", kind is { } known ? s_kinds[(int)known] : "none"));
-        if (kind is ActionKind.Reject or ActionKind.Defer or ActionKind.DeferIfPermit or ActionKind.DeferIfReject or ActionKind.ReplyCode)
+        if (kind is { } one && Refusals.Refuses(one))
         {
             s_refusals.Add(1, host, new("rule", record.Rule ?? "none"));
         }

@@ -9,6 +9,7 @@ namespace Policyd.Server.Admin.Decisions;
 
 /// <summary>One decision, or how many were lost. What a request does not have is absent.</summary>
 /// <param name="Lost">How many decisions the reader was too slow for; then there is nothing else.</param>
+/// <param name="Id">The decision's name, which the text of an action may show.</param>
 /// <param name="Time">When the answer was known.</param>
 /// <param name="VirtualHost">The virtual host.</param>
 /// <param name="Instance">Postfix's name for the mail.</param>
@@ -26,6 +27,7 @@ namespace Policyd.Server.Admin.Decisions;
 /// <param name="Plugins">What each plugin did; only when asked for.</param>
 internal sealed record TraceReport(
     long? Lost = null,
+    string? Id = null,
     DateTimeOffset? Time = null,
     string? VirtualHost = null,
     string? Instance = null,
@@ -46,6 +48,7 @@ internal sealed record TraceReport(
     {
         var request = record.Request;
         return new TraceReport(
+            Id: record.Id,
             Time: record.Trail?.Time.ToLocalTime(),
             VirtualHost: record.VirtualHost,
             Instance: Given(request.Instance),
