@@ -73,8 +73,8 @@ internal sealed class ReloadedFile<T>(
     public static ReloadedFile<T> For(
         PluginSetup setup, string option, string path, Func<string, T> open, TimeSpan betweenLooks, string without)
     {
-        var (name, logger) = (setup.PluginName, setup.Logger);
-        var file = new ReloadedFile<T>(path, open, betweenLooks, setup.Clock, failure => failure.Warn(logger, name, path));
+        var logger = setup.Logger;
+        var file = new ReloadedFile<T>(path, open, betweenLooks, setup.Clock, failure => failure.Warn(logger, path));
         try
         {
             file.Load();
@@ -110,17 +110,16 @@ internal sealed class ReloadedFile<T>(
 internal readonly record struct ReloadFailure(Exception Cause, bool IsRepeated, bool HasContent)
 {
     /// <summary>Tells the operator, once for each state of the file.</summary>
-    /// <param name="logger">The log.</param>
-    /// <param name="plugin">The plugin's name.</param>
+    /// <param name="logger">The plugin's log.</param>
     /// <param name="path">The file.</param>
-    public void Warn(ILogger logger, string plugin, string path)
+    public void Warn(ILogger logger, string path)
     {
         if (!IsRepeated)
         {
             ChainLog.Write(
                 logger,
                 LogLevel.Warning,
-                $"{plugin}: {path}: {Cause.Message}{(HasContent ? "; the last valid version stays in use" : "")}");
+                $"{path}: {Cause.Message}{(HasContent ? "; the last valid version stays in use" : "")}");
         }
     }
 }

@@ -28,6 +28,8 @@ public sealed class ModelBuilder
     private readonly ConfigDocument _document;
     private readonly ModelEnvironment _environment;
     private readonly DiagnosticBag _diagnostics;
+    private readonly Dictionary<string, PluginSet> _sets;
+    private readonly List<PluginSet> _usedSets = [];
     private string? _sessionConnection;
 
     private ModelBuilder(ConfigDocument document, ModelEnvironment environment)
@@ -35,6 +37,7 @@ public sealed class ModelBuilder
         _document = document;
         _environment = environment;
         _diagnostics = document.Diagnostics;
+        _sets = environment.Former?.PluginSets ?? new Dictionary<string, PluginSet>(StringComparer.Ordinal);
     }
 
     /// <summary>Makes a model. All errors of the file are in the document's diagnostics, each with its place.</summary>
@@ -122,6 +125,8 @@ public sealed class ModelBuilder
         {
             Cron = cron,
             Root = _document.Root,
+            PluginSets = _sets,
+            UsedPluginSets = _usedSets,
             Unused = kept?.Unused ?? [],
         };
     }
@@ -204,20 +209,16 @@ public sealed class ModelBuilder
 
     private ModuleRegistry Modules(ServerOptions options, ConfigObject root)
     {
-        if (options.PluginFolder is null)
+        var beside = Path.GetDirectoryName(root.Position.File) ?? "";
+        for (var index = 0; index < options.PluginFolder.Count; index++)
         {
-            return _environment.Modules;
+            var place = root["plugin_folder"] is ConfigArray array ? array.Items[index].Position : root.PositionOf("plugin_folder");
+            _usedSets.AddRange(new PluginFolder(place, _diagnostics, _sets).Load(Path.Combine(beside, options.PluginFolder[index])));
         }
 
-        var errors = new List<string>();
-        var beside = Path.GetDirectoryName(root.Position.File);
-        var folder = string.IsNullOrEmpty(beside) ? options.PluginFolder : Path.Combine(beside, options.PluginFolder);
-        var modules = PluginFolder.Load(folder, _environment.Modules, errors);
-        foreach (var error in errors)
-        {
-            _diagnostics.Error(root.PositionOf("plugin_folder"), $"plugin_folder: {error}");
-        }
-
+        var taken = new List<string>();
+        var modules = _environment.Modules.With(_usedSets, taken);
+        taken.ForEach(message => _diagnostics.Error(root.PositionOf("plugin_folder"), $"plugin_folder: {message}"));
         return modules;
     }
 

@@ -270,7 +270,7 @@ public sealed class PluginChain : IPluginChain
             deadline = Math.Min(deadline, clock.GetTimestamp() + (long)(plugin.Timeout.TotalSeconds * clock.TimestampFrequency));
         }
 
-        return new PluginContext(run, parent, deadline);
+        return new PluginContext(run, plugin, parent, deadline);
     }
 
     private static bool IsPast(PluginContext context) => context.Clock.GetTimestamp() >= context.DeadlineTimestamp;

@@ -9,15 +9,17 @@ namespace Policyd.Engine.Loading;
 public sealed class ModuleRegistry
 {
     private readonly FrozenDictionary<string, Type> _byName;
+    private readonly FrozenDictionary<Assembly, string> _files;
 
-    private ModuleRegistry(IEnumerable<KeyValuePair<string, Type>> modules)
+    private ModuleRegistry(IEnumerable<KeyValuePair<string, Type>> modules, IEnumerable<KeyValuePair<Assembly, string>> files)
     {
         _byName = modules.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
+        _files = files.ToFrozenDictionary();
         Modules = [.. _byName.Values.Distinct().OrderBy(Plugin.ModuleNameOf, StringComparer.Ordinal)];
     }
 
     /// <summary>The modules that come with the server.</summary>
-    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([]).With(PluginTypes(typeof(ActionPlugin).Assembly));
+    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([], []).With(PluginTypes(typeof(ActionPlugin).Assembly));
 
     /// <summary>The classes, by their names.</summary>
     public IReadOnlyList<Type> Modules { get; }
@@ -34,20 +36,19 @@ public sealed class ModuleRegistry
     /// <exception cref="InvalidOperationException">A name is taken.</exception>
     public ModuleRegistry With(IEnumerable<Type> types)
     {
-        var all = _byName.ToDictionary(StringComparer.OrdinalIgnoreCase);
-        foreach (var type in types)
-        {
-            foreach (var name in NamesOf(type))
-            {
-                if (!all.TryAdd(name, type))
-                {
-                    throw new InvalidOperationException(
-                        $"the module name {name} of {type.FullName} is already used by {all[name].FullName}");
-                }
-            }
-        }
+        var taken = new List<string>();
+        var all = With(types, _files, taken);
+        return taken.Count == 0 ? all : throw new InvalidOperationException(taken[0]);
+    }
 
-        return new ModuleRegistry(all);
+    /// <summary>These and the modules of plugin sets.</summary>
+    /// <param name="sets">The sets.</param>
+    /// <param name="taken">Names that are used twice, in words for the operator; added to.</param>
+    internal ModuleRegistry With(IEnumerable<PluginSet> sets, ICollection<string> taken)
+    {
+        var plugins = sets.SelectMany(static set => set.Plugins).ToList();
+        var files = plugins.Select(static plugin => KeyValuePair.Create(plugin.Assembly, plugin.File)).Concat(_files);
+        return With(plugins.SelectMany(static plugin => PluginTypes(plugin.Assembly)), files.ToDictionary(), taken);
     }
 
     /// <summary>The class of a module; null when there is none.</summary>
@@ -61,6 +62,25 @@ public sealed class ModuleRegistry
         var close = EditDistance.Closest(name, _byName.Keys);
         var hint = close is null ? $"known modules: {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"did you mean {close}?";
         return $"unknown module \"{name}\"; {hint}";
+    }
+
+    private ModuleRegistry With(IEnumerable<Type> types, IReadOnlyDictionary<Assembly, string> files, ICollection<string> taken)
+    {
+        var all = _byName.ToDictionary(StringComparer.OrdinalIgnoreCase);
+        foreach (var type in types)
+        {
+            foreach (var name in NamesOf(type))
+            {
+                if (!all.TryAdd(name, type))
+                {
+                    taken.Add($"the module name {name} of {Of(type)} is already used by {Of(all[name])}");
+                }
+            }
+        }
+
+        return new ModuleRegistry(all, files);
+
+        string Of(Type type) => files.TryGetValue(type.Assembly, out var file) ? $"{type.FullName} in {file}" : $"{type.FullName}";
     }
 
     private static IEnumerable<string> NamesOf(Type type) =>

@@ -1,81 +1,120 @@
-using System.Reflection;
-using System.Runtime.Loader;
-using Policyd.Configuration.Options;
-using Policyd.Plugins.Api;
+using Policyd.Configuration.Tree;
 
 namespace Policyd.Engine.Loading;
 
-/// <summary>Loads third-party plugins: every assembly of a folder that has plugin classes, each with the dependencies beside it.</summary>
-public static class PluginFolder
+/// <summary>
+/// Loads the plugins of third parties from a folder: each assembly in it that knows our API is a plugin set of its own, and so is each
+/// folder in it.
+/// </summary>
+/// <param name="place">Where the folder is configured.</param>
+/// <param name="diagnostics">What is wrong is added to these.</param>
+/// <param name="loaded">The sets that were loaded before, by fingerprint; added to.</param>
+internal sealed class PluginFolder(SourcePosition place, DiagnosticBag diagnostics, IDictionary<string, PluginSet> loaded)
 {
-    /// <summary>Adds the modules of a folder.</summary>
+    private readonly List<string> _errors = [];
+    private readonly List<PluginSet> _sets = [];
+
+    /// <summary>The plugin sets of a folder; each that cannot be used is an error, and hinders no other.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="modules">The modules so far.</param>
-    /// <param name="errors">What could not be loaded, in words for the operator.</param>
-    public static ModuleRegistry Load(string folder, ModuleRegistry modules, ICollection<string> errors)
+    public IReadOnlyList<PluginSet> Load(string folder)
     {
-        if (!Directory.Exists(folder))
+        try
         {
-            errors.Add($"the folder {folder} does not exist");
-            return modules;
+            LoadEach(Path.GetFullPath(folder));
+        }
+        catch (DirectoryNotFoundException)
+        {
+            _errors.Add(File.Exists(folder) ? $"{folder} is a file, not a folder" : $"the folder {folder} does not exist");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _errors.Add($"the folder {folder} cannot be read: {e.Message}");
         }
 
-        foreach (var path in Directory.EnumerateFiles(folder, "*.dll").Order(StringComparer.Ordinal))
+        foreach (var error in _errors.Distinct())
+        {
+            diagnostics.Error(place, $"plugin_folder: {error}");
+        }
+
+        return _sets;
+    }
+
+    private void LoadEach(string folder)
+    {
+        foreach (var plugin in Plugins(folder))
+        {
+            using (plugin)
+            {
+                Add(Path.GetFileNameWithoutExtension(plugin.Path), folder, [plugin]);
+            }
+        }
+
+        foreach (var one in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal))
+        {
+            var name = Path.GetFileName(one);
+            if (name.EndsWith(".dll", StringComparison.OrdinalIgnoreCase))
+            {
+                _errors.Add($"{one}: is a folder, not an assembly");
+            }
+            else if (name[0] != '.' && name != "runtimes")
+            {
+                LoadSet(one, name);
+            }
+        }
+    }
+
+    private void LoadSet(string folder, string name)
+    {
+        var before = _errors.Count;
+        var plugins = Plugins(folder);
+        if (plugins.Count > 0)
+        {
+            Add(name, folder, plugins);
+        }
+        else if (_errors.Count == before && Assemblies(folder).Any(static path => !path.EndsWith(".resources.dll", StringComparison.Ordinal)))
+        {
+            diagnostics.Warning(place, $"plugin_folder: {folder}: none of its assemblies was built with Policyd.Plugins, so it has no plugin");
+        }
+
+        plugins.ForEach(static plugin => plugin.Dispose());
+    }
+
+    private void Add(string name, string folder, IReadOnlyList<AssemblyFile> plugins)
+    {
+        if (PluginSet.Load(name, folder, plugins, loaded, _errors) is { } set)
+        {
+            _sets.Add(set);
+        }
+    }
+
+    private static IEnumerable<string> Assemblies(string folder) =>
+        Directory.EnumerateFiles(folder, "*.dll").Order(StringComparer.Ordinal);
+
+    /// <summary>The assemblies of a folder that may have plugins. The server's own, which a build copies beside them, have none.</summary>
+    private List<AssemblyFile> Plugins(string folder)
+    {
+        var plugins = new List<AssemblyFile>();
+        foreach (var path in Assemblies(folder))
         {
             try
             {
-                modules = modules.With(TypesOf(Path.GetFullPath(path)));
+                var file = AssemblyFile.Read(path);
+                var name = file.Name.Name!;
+                if (file.KnowsPlugins && !SharedAssemblies.IsContract(name) && !SharedAssemblies.IsInternal(name))
+                {
+                    plugins.Add(file);
+                }
+                else
+                {
+                    file.Dispose();
+                }
             }
-            catch (Exception e)
+            catch (PluginFileException e)
             {
-                errors.Add($"{path}: {Reason(e)}");
+                _errors.Add(e.Message);
             }
         }
 
-        return modules;
-    }
-
-    private static IEnumerable<Type> TypesOf(string path)
-    {
-        // A library that lies beside a plugin has no plugin in it, unless it knows our assembly; without opening it as a plugin we cannot
-        // tell, so each file is opened in a context of its own, which is cheap.
-        var assembly = new Context(path).LoadFromAssemblyPath(path);
-        return assembly.GetReferencedAssemblies().Any(name => name.Name == typeof(Plugin).Assembly.GetName().Name)
-            ? [.. ModuleRegistry.PluginTypes(assembly)]
-            : [];
-    }
-
-    private static string Reason(Exception e) => e switch
-    {
-        BadImageFormatException => "is not a .NET assembly that this server can load",
-        ReflectionTypeLoadException load => $"cannot be loaded: {load.LoaderExceptions.FirstOrDefault()?.Message}",
-        FileNotFoundException missing => $"needs {missing.FileName}, which is not in the same folder",
-        _ => ConfigurationFault.Of(e),
-    };
-
-    // What the server itself has comes from the server, so that a plugin's Plugin is our Plugin; the rest from the plugin's folder.
-    private sealed class Context(string path) : AssemblyLoadContext(Path.GetFileName(path))
-    {
-        private readonly AssemblyDependencyResolver _resolver = new(path);
-
-        protected override Assembly? Load(AssemblyName assemblyName)
-        {
-            if (IsShared(assemblyName))
-            {
-                return null;
-            }
-
-            var file = _resolver.ResolveAssemblyToPath(assemblyName)
-                ?? Path.Combine(Path.GetDirectoryName(path)!, assemblyName.Name + ".dll");
-            return File.Exists(file) ? LoadFromAssemblyPath(file) : null;
-        }
-
-        protected override nint LoadUnmanagedDll(string unmanagedDllName) =>
-            _resolver.ResolveUnmanagedDllToPath(unmanagedDllName) is { } file ? LoadUnmanagedDllFromPath(file) : 0;
-
-        private static bool IsShared(AssemblyName name) => name.Name is { } text
-            && (text.StartsWith("Policyd.", StringComparison.Ordinal) && Default.Assemblies.Any(loaded => loaded.GetName().Name == text)
-                || text.StartsWith("Microsoft.Extensions.Logging.Abstractions", StringComparison.Ordinal)
-                || text.StartsWith("Microsoft.Extensions.DependencyInjection.Abstractions", StringComparison.Ordinal));
+        return plugins;
     }
 }

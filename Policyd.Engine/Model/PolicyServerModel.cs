@@ -11,6 +11,7 @@ using Policyd.Engine.Connections;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Decisions;
 using Policyd.Engine.Following;
+using Policyd.Engine.Loading;
 using Policyd.Engine.Logging;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
@@ -62,6 +63,22 @@ public sealed class PolicyServerModel
 
     /// <summary>Its <c>policyd { }</c>.</summary>
     public ConfigObject Section => (ConfigObject)Root["policyd"]!;
+
+    /// <summary>
+    /// All plugin sets that this model and those before it have loaded, by fingerprint: one whose files have not changed goes on.
+    /// </summary>
+    internal Dictionary<string, PluginSet> PluginSets { get; init; } = new(StringComparer.Ordinal);
+
+    /// <summary>Those of them that this model uses.</summary>
+    internal IReadOnlyList<PluginSet> UsedPluginSets { get; init; } = [];
+
+    /// <summary>The files of third-party plugins that this model has loaded, and another one has not with this content.</summary>
+    /// <param name="other">The other model.</param>
+    public IEnumerable<string> PluginFilesBeyond(PolicyServerModel other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return UsedPluginSets.Except(other.UsedPluginSets).SelectMany(static set => set.Plugins.Select(static plugin => plugin.File));
+    }
 
     /// <summary>Plugins that were made for it and are not needed, since those of the model before it are kept.</summary>
     internal IReadOnlyList<Plugin> Unused { get; init; } = [];

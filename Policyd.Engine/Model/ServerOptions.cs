@@ -69,9 +69,9 @@ public sealed class ServerOptions
     [Description("the names of smtpd_restriction_classes in main.cf, which actions may use")]
     public IReadOnlyList<string> RestrictionClasses { get; set; } = [];
 
-    /// <summary>The folder of third-party plugins.</summary>
-    [Description("the folder of third-party plugins")]
-    public string? PluginFolder { get; set; }
+    /// <summary>The folders of third-party plugins.</summary>
+    [Description("the folders of third-party plugins; each folder in one of these is a plugin with its own dependencies"), OptionList("")]
+    public IReadOnlyList<string> PluginFolder { get; set; } = [];
 
     /// <summary>What is answered on an error outside any plugin.</summary>
     [Description("what to do on an error outside any plugin: close the connection, or an action to return")]

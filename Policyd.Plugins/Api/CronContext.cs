@@ -6,7 +6,7 @@ namespace Policyd.Plugins.Api;
 /// <param name="Tasks">The tasks asked for: <c>hourly</c>, <c>daily</c>, <c>weekly</c>, <c>monthly</c>, or any other that an operator
 /// runs.</param>
 /// <param name="Clock">The clock.</param>
-/// <param name="Logger">The log.</param>
+/// <param name="Logger">The log, whose lines name the virtual host and the plugin.</param>
 /// <param name="Cancellation">Cancelled when the server stops.</param>
 public sealed record CronContext(IReadOnlySet<string> Tasks, TimeProvider Clock, ILogger Logger, CancellationToken Cancellation)
 {

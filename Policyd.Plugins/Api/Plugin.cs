@@ -70,5 +70,5 @@ public abstract class Plugin
 
     /// <summary>Whether <see cref="Log"/> would print anything: ask before making an expensive message.</summary>
     /// <param name="context">The request.</param>
-    protected bool Logs(PluginContext context) => context.Logger.IsEnabled(((PolicyLogLevel)LogLevel).ToLogLevel());
+    protected bool Logs(PluginContext context) => context.Run.Logger.IsEnabled(((PolicyLogLevel)LogLevel).ToLogLevel());
 }

@@ -19,13 +19,15 @@ public sealed class PluginContext
 {
     private readonly RequestRun _run;
     private readonly PluginContext? _parent;
+    private readonly Plugin _plugin;
     private readonly long _deadline;
     private CancellationTokenSource? _cancellation;
     private Session? _afterAbandon;
 
-    internal PluginContext(RequestRun run, PluginContext? parent, long deadline)
+    internal PluginContext(RequestRun run, Plugin plugin, PluginContext? parent, long deadline)
     {
         _run = run;
+        _plugin = plugin;
         _parent = parent;
         _deadline = deadline;
     }
@@ -56,8 +58,8 @@ public sealed class PluginContext
     /// <summary>The clock.</summary>
     public TimeProvider Clock => _run.Clock;
 
-    /// <summary>The log.</summary>
-    public ILogger Logger => _run.Logger;
+    /// <summary>The log, whose lines name the request and the plugin. Made when asked for.</summary>
+    public ILogger Logger => new PluginLogger(_run.Logger, VirtualHost, _plugin.Name, Request.Instance);
 
     /// <summary>When the request is taken to be made, in local time: the same for all of its plugins.</summary>
     public DateTimeOffset RequestTime => _run.Time;
@@ -258,9 +260,9 @@ public sealed class PluginContext
     public void Log(PolicyLogLevel level, Plugin? plugin, string message)
     {
         var logLevel = level.ToLogLevel();
-        if (Logger.IsEnabled(logLevel))
+        if (_run.Logger.IsEnabled(logLevel))
         {
-            ChainLog.Write(Logger, logLevel, new PluginMessage(VirtualHost, Request.Instance, plugin?.Name, message));
+            ChainLog.Write(_run.Logger, logLevel, new PluginMessage(VirtualHost, Request.Instance, plugin?.Name, message));
         }
     }
 

@@ -4,6 +4,7 @@ using Policyd.Plugins.Caches;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Expiring;
+using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 
@@ -22,7 +23,8 @@ public sealed class PluginSetup
         Plugin = plugin;
         Section = section;
         VirtualHost = virtualHost;
-        Logger = host.Loggers.CreateLogger(typeof(Plugin).Namespace + "." + plugin.GetType().Name);
+        Logger = new PluginLogger(
+            host.Loggers.CreateLogger(typeof(Plugin).Namespace + "." + plugin.GetType().Name), virtualHost, plugin.Name);
         _host = host;
     }
 
@@ -35,7 +37,7 @@ public sealed class PluginSetup
     /// <summary>The clock.</summary>
     public TimeProvider Clock => _host.Clock;
 
-    /// <summary>The log.</summary>
+    /// <summary>The log, whose lines name the virtual host and the plugin.</summary>
     public ILogger Logger { get; }
 
     /// <summary>The grammar of actions with the operator's restriction classes.</summary>
@@ -59,8 +61,6 @@ public sealed class PluginSetup
 
     /// <summary>What the plugin has asked for so far.</summary>
     internal PluginNeeds Needs { get; } = new();
-
-    internal string PluginName => Plugin.Name;
 
     private Plugin Plugin { get; }
 

@@ -39,7 +39,7 @@ public sealed class SourceLog(string source, TimeProvider clock)
         {
             context.Log(PolicyLogLevel.Warning, plugin, AwayLine(leftOut));
         }
-        else if (context.Logger.IsEnabled(PolicyLogLevel.Debug.ToLogLevel()))
+        else if (context.Run.Logger.IsEnabled(PolicyLogLevel.Debug.ToLogLevel()))
         {
             // Who looks for one mail at the level that tells everything must find why it went as it did.
             context.Log(PolicyLogLevel.Debug, plugin, AwayLine(0));

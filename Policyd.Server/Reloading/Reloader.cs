@@ -98,7 +98,11 @@ internal sealed partial class Reloader(
                 return Refused(document);
             }
 
-            var changes = OptionDifference.Between(EffectiveOptions.Of(now), EffectiveOptions.Of(next));
+            IReadOnlyList<string> changes =
+            [
+                .. OptionDifference.Between(EffectiveOptions.Of(now), EffectiveOptions.Of(next)),
+                .. next.PluginFilesBeyond(now).Select(static file => LogText.OneLine($"~ plugin_folder: {file}")),
+            ];
             if (!dryRun)
             {
                 var keepsRecording = SectionText.AreSame(now.Section["record"], next.Section["record"]);
