@@ -217,7 +217,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     {
         if (!context.Run.IsExplanation)
         {
-            var mode = context.IsRehearsal ? QuotaMode.Observe : QuotaMode.Enforce;
+            var mode = context.IsRehearsal ? "observe" : "enforce";
             QuotaMetrics.Exceeded.Add(
                 1, new KeyValuePair<string, object?>("plugin", Name), new KeyValuePair<string, object?>("mode", mode));
         }

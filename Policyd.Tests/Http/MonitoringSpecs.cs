@@ -38,7 +38,7 @@ public sealed partial class MonitoringSpecs : IDisposable
         Assert.Equal("4", Value(scrape, "policyd_request_duration_seconds_count"));
         Assert.Equal("3", Value(scrape, "policyd_plugin_duration_seconds_count", "plugin=\"limit\"", "outcome=\"nothing\""));
         Assert.Equal("1", Value(scrape, "policyd_plugin_duration_seconds_count", "plugin=\"limit\"", "outcome=\"answered\""));
-        Assert.Equal("1", Value(scrape, "policyd_quota_exceeded_total", "plugin=\"limit\""));
+        Assert.Equal("1", Value(scrape, "policyd_quota_exceeded_total", "plugin=\"limit\"", "mode=\"enforce\""));
         Assert.Equal("3", Value(scrape, "policyd_counters_commits_total"));
         Assert.Equal("0", Value(scrape, "policyd_counters_waiting", "connection=\"db\""));
         Assert.Equal("1", Value(scrape, "policyd_counters_owners"));
