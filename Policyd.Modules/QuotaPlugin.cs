@@ -114,7 +114,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     public override void Initialize(PluginSetup setup)
     {
         // The connection first, here and in Accounting: it is told also where other options do not fit.
-        setup.Database("db", Db);
+        setup.SqlDatabase("db", Db);
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
         _options.Check(setup, "field", [Field.Default]);
         _setup = setup;

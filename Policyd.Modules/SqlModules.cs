@@ -1,12 +1,10 @@
 using System.ComponentModel;
-using System.Data.Common;
 using System.Globalization;
 using System.Text.Json;
 using Policyd.Configuration.Values;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Perl;
-using Policyd.Plugins.Sources;
-using Policyd.Plugins.Sql;
+using Policyd.Plugins.Services;
 
 namespace Policyd.Modules;
 
@@ -15,7 +13,7 @@ namespace Policyd.Modules;
 [SideEffects]
 public sealed class SqlUserConfigPlugin : Plugin
 {
-    private ISqlStatement _statement = null!;
+    private SqlLookup _lookup = null!;
 
     /// <summary>The query.</summary>
     [Description("the query; its single ? is the attribute's value; the first column of the first row is the JSON object")]
@@ -32,7 +30,7 @@ public sealed class SqlUserConfigPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _statement = SqlLookup.Prepare(setup, Db, SqlQuery)!;
+        _lookup = setup.Query("sql_query", SqlQuery, values: 1, Db)!;
     }
 
     /// <inheritdoc/>
@@ -44,11 +42,10 @@ public sealed class SqlUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        if (await SqlLookup.AskAsync(this, context, _statement, value, static (one, value, ct) => one.FirstTextAsync(value, ct))
-            .ConfigureAwait(false) is not { Length: > 0 } text)
+        if (await _lookup.ScalarAsync<string>(context, value).ConfigureAwait(false) is not { Length: > 0 } text)
         {
             Log(context, $"no settings for {value}");
-            context.Note(Field, value, _statement.Database, "no settings");
+            context.Note(Field, value, "no settings");
             return PluginResult.Continue;
         }
 
@@ -94,7 +91,7 @@ public sealed class SqlUserConfigPlugin : Plugin
 [SideEffects]
 public sealed class SqlListPlugin : LookupPlugin
 {
-    private ISqlStatement _statement = null!;
+    private SqlLookup _lookup = null!;
 
     /// <summary>The query.</summary>
     [Description("the query; its single ? is the attribute's value; a row is a match")]
@@ -111,7 +108,7 @@ public sealed class SqlListPlugin : LookupPlugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _statement = SqlLookup.Prepare(setup, Db, SqlQuery)!;
+        _lookup = setup.Query("sql_query", SqlQuery, values: 1, Db)!;
     }
 
     /// <inheritdoc/>
@@ -123,59 +120,6 @@ public sealed class SqlListPlugin : LookupPlugin
         }
 
         // Whatever the row holds, also 0 or NULL: the client 0.0.0.0 of a list of numbers is on it.
-        var isFound = await SqlLookup.AskAsync(
-            this, context, _statement, value, static (one, value, ct) => one.HasRowAsync(value, ct)).ConfigureAwait(false);
-        context.Note(Field, value, _statement.Database, isFound ? "found" : "not found");
-        return Found(context, isFound);
-    }
-}
-
-/// <summary>What both have in common: one query with one placeholder, one answer from it.</summary>
-internal static class SqlLookup
-{
-    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(5);
-
-    /// <summary>The statement; null, and an error at its place, when it cannot be used.</summary>
-    public static ISqlStatement? Prepare(PluginSetup setup, string connection, string sql)
-    {
-        if (setup.Statement("sql_query", "db", connection, sql) is not { } statement)
-        {
-            return null;
-        }
-
-        if (statement.ParameterCount != 1)
-        {
-            setup.Error("sql_query", string.Create(
-                CultureInfo.InvariantCulture, $"the query has {statement.ParameterCount} placeholders (?), but needs exactly one"));
-            return null;
-        }
-
-        return statement;
-    }
-
-    /// <summary>
-    /// The answer. A database that is away, or silent for the plugin's <c>timeout</c> (5 s if it has none), is a failure of the plugin.
-    /// </summary>
-    public static async ValueTask<T> AskAsync<T>(
-        Plugin plugin,
-        PluginContext context,
-        ISqlStatement statement,
-        string value,
-        Func<ISqlStatement, string, CancellationToken, ValueTask<T>> ask)
-    {
-        using var timeout = SourceTime.For(context, plugin.Timeout > TimeSpan.Zero ? plugin.Timeout : s_timeout);
-        try
-        {
-            return await ask(statement, value, timeout.Token).ConfigureAwait(false);
-        }
-        catch (InvalidDataException exception)
-        {
-            throw new InvalidOperationException($"{statement.Database}: {exception.Message}", exception);
-        }
-        catch (DbException exception)
-        {
-            throw new InvalidOperationException(
-                exception is SqlAwayException ? exception.Message : $"{statement.Database}: {exception.Message}", exception);
-        }
+        return Found(context, await _lookup.AnyAsync(context, value).ConfigureAwait(false));
     }
 }

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
 using Policyd.Backends.Schema;
+using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Actors.Cron;
@@ -51,6 +52,6 @@ internal static class CronLedgerStore
     /// <summary>Makes the tables where they are not there yet.</summary>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
     /// <exception cref="NewerSchemaException">A newer server has changed them.</exception>
-    public static Task PrepareAsync(ISqlDatabase database, CancellationToken ct) =>
+    public static Task PrepareAsync(SqlDatabase database, CancellationToken ct) =>
         OwnSchema.PrepareAsync(database, OwnTableGroup.Cron, ct);
 }

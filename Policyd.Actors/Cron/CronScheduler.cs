@@ -3,9 +3,9 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Pattern;
 using Microsoft.Extensions.Logging;
+using Policyd.Backends.Sql;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Sources;
-using Policyd.Plugins.Sql;
 
 namespace Policyd.Actors.Cron;
 
@@ -86,7 +86,7 @@ public sealed class CronScheduler
         return clustered ? ClusterCronScheduler.Start(system, props, Name) : system.ActorOf(props, Name + "-supervisor");
     }
 
-    private static async Task PrepareAsync(ActorSystem system, ISqlDatabase database, CronLedgerLog ledgerLog)
+    private static async Task PrepareAsync(ActorSystem system, SqlDatabase database, CronLedgerLog ledgerLog)
     {
         var backOff = new ExponentialDelay(s_firstWait, s_longestWait);
         while (!system.WhenTerminated.IsCompleted)

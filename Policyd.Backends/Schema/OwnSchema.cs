@@ -17,7 +17,7 @@ public static class OwnSchema
     /// <returns>What was changed in older tables, in plain sentences. New tables are not told.</returns>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
     /// <exception cref="NewerSchemaException">A newer server has changed the tables.</exception>
-    public static async Task<IReadOnlyList<string>> PrepareAsync(ISqlDatabase database, OwnTableGroup tables, CancellationToken ct)
+    public static async Task<IReadOnlyList<string>> PrepareAsync(SqlDatabase database, OwnTableGroup tables, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(database);
         ArgumentNullException.ThrowIfNull(tables);
@@ -26,9 +26,9 @@ public static class OwnSchema
         return await PrepareAsync(connection, database, tables, ct).ConfigureAwait(false);
     }
 
-    /// <inheritdoc cref="PrepareAsync(ISqlDatabase, OwnTableGroup, CancellationToken)"/>
+    /// <inheritdoc cref="PrepareAsync(SqlDatabase, OwnTableGroup, CancellationToken)"/>
     internal static async Task<IReadOnlyList<string>> PrepareAsync(
-        DbConnection connection, ISqlDatabase database, OwnTableGroup tables, CancellationToken ct)
+        DbConnection connection, SqlDatabase database, OwnTableGroup tables, CancellationToken ct)
     {
         var look = new SchemaLook(connection, database.Provider);
         var plan = Checked(await look.PlanAsync(tables, ct).ConfigureAwait(false), database, tables);
@@ -69,7 +69,7 @@ public static class OwnSchema
     }
 
     /// <summary>
-    /// What <see cref="PrepareAsync(ISqlDatabase, OwnTableGroup, CancellationToken)"/> would do, in plain sentences; empty when the tables
+    /// What <see cref="PrepareAsync(SqlDatabase, OwnTableGroup, CancellationToken)"/> would do, in plain sentences; empty when the tables
     /// are ready. Changes nothing, and leaves nothing beside a file.
     /// </summary>
     /// <exception cref="SqlAwayException">The database cannot be reached, or refuses to be looked at.</exception>
@@ -114,6 +114,6 @@ public static class OwnSchema
         }
     }
 
-    private static SchemaPlan Checked(SchemaPlan plan, ISqlDatabase database, OwnTableGroup tables) =>
+    private static SchemaPlan Checked(SchemaPlan plan, SqlDatabase database, OwnTableGroup tables) =>
         plan.Found > tables.Version ? throw new NewerSchemaException(database.Description, tables, plan.Found) : plan;
 }

@@ -1,8 +1,10 @@
 using System.Data.Common;
 using System.Net.Sockets;
 using System.Reflection;
+using Microsoft.Data.Sqlite;
 using MySqlConnector;
 using Npgsql;
+using SQLitePCL;
 
 namespace Policyd.Backends.Sql;
 
@@ -19,6 +21,22 @@ internal static class DriverSockets
     private static readonly FieldInfo? s_npgsqlSocket = s_connector?.PropertyType.GetField("_socket", Inside);
     private static readonly FieldInfo? s_session = typeof(MySqlConnection).GetField("m_session", Inside);
     private static readonly FieldInfo? s_mySqlSocket = s_session?.FieldType.GetField("m_socket", Inside);
+
+    /// <summary>
+    /// Ends what a connection does, from any thread: it closes the socket, or has SQLite stop its statement, which otherwise would hold its
+    /// thread for as long as it runs.
+    /// </summary>
+    public static void Break(DbConnection connection)
+    {
+        if (connection is SqliteConnection { Handle: { } handle })
+        {
+            raw.sqlite3_interrupt(handle);
+        }
+        else
+        {
+            Close(connection);
+        }
+    }
 
     /// <summary>Closes the socket, from any thread.</summary>
     /// <returns>Whether there was one. SQLite has none.</returns>

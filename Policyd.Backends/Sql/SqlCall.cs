@@ -74,7 +74,7 @@ internal sealed class SqlCall(SqlDatabase database, bool isRepeatable)
         {
             if (_connection is { } connection)
             {
-                DriverSockets.Close(connection);
+                DriverSockets.Break(connection);
             }
         }
     }
@@ -87,7 +87,7 @@ internal sealed class SqlCall(SqlDatabase database, bool isRepeatable)
             _connection = connection;
             if (_isGivenUp && connection is not null)
             {
-                DriverSockets.Close(connection);
+                DriverSockets.Break(connection);
             }
         }
     }

@@ -77,6 +77,10 @@ public abstract class SqlDatabase : ISqlDatabase
         }
     }
 
+    /// <inheritdoc cref="ISqlDatabase.RunAsync"/>
+    public Task<T> RunAsync<T>(Func<DbConnection, Task<T>> work, bool isRepeatable, CancellationToken ct) =>
+        Source.RunAsync((connection, _) => work(connection), isRepeatable, ct);
+
     /// <inheritdoc/>
     public string QuoteIdentifier(string name)
     {

@@ -4,27 +4,31 @@ using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Sql;
 
-/// <summary>A statement of the configuration with one placeholder, asked for each mail.</summary>
+/// <summary>A statement of the configuration or of a plugin, asked for each mail.</summary>
 internal sealed class SqlStatement(SqlDatabase database, SqlQuery query) : ISqlStatement
 {
     public int ParameterCount => query.ParameterCount;
 
     public string Database => database.Description;
 
-    public ValueTask<string?> FirstTextAsync(string value, CancellationToken ct) => AskAsync(value, FirstColumn.ReadAsync, ct);
+    public Task<bool> HasRowAsync(object?[] values, CancellationToken ct) => AskAsync(values, AnyRowAsync, false, ct);
 
-    public ValueTask<bool> HasRowAsync(string value, CancellationToken ct) => AskAsync(value, AnyRowAsync, ct);
+    public Task<IReadOnlyList<SqlRow>> RowsAsync(object?[] values, int mostRows, int mostColumns, CancellationToken ct) =>
+        AskAsync<IReadOnlyList<SqlRow>>(
+            values, (command, ct) => new BoundedRows(mostRows, mostColumns).ReadAsync(command, ct), [], ct);
 
-    private async ValueTask<T?> AskAsync<T>(string value, Func<DbCommand, CancellationToken, Task<T>> run, CancellationToken ct)
+    public Task<int> ExecuteAsync(object?[] values, CancellationToken ct) => database.CallAsync(
+        query, values, static (command, ct) => command.ExecuteNonQueryAsync(ct), ct, isRepeatable: false);
+
+    private async Task<T> AskAsync<T>(object?[] values, Func<DbCommand, CancellationToken, Task<T>> run, T none, CancellationToken ct)
     {
-        object?[] values = [value];
         try
         {
             return await database.CallAsync(query, values, run, ct).ConfigureAwait(false);
         }
         catch (DbException exception) when (database.CannotHold(exception, values))
         {
-            return default;
+            return none;
         }
     }
 

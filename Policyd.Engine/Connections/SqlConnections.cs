@@ -29,7 +29,7 @@ public sealed class SqlConnections : IAsyncDisposable
 
     /// <summary>The database of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public ISqlDatabase Database(string name) => Own(name);
+    public SqlDatabase Database(string name) => Own(name);
 
     /// <summary>What its driver connects with, the password included: not for any eye.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>

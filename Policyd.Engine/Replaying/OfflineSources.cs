@@ -34,6 +34,9 @@ internal sealed class OfflineDatabase(ISqlDatabase database) : ISqlDatabase
     public ValueTask<DbConnection> OpenAsync(CancellationToken ct) =>
         ValueTask.FromException<DbConnection>(new SqlAwayException($"{Description}: {Offline.Message}"));
 
+    public Task<T> RunAsync<T>(Func<DbConnection, Task<T>> work, bool isRepeatable, CancellationToken ct) =>
+        Task.FromException<T>(new SqlAwayException($"{Description}: {Offline.Message}"));
+
     public string QuoteIdentifier(string name) => database.QuoteIdentifier(name);
 
     // The database belongs to the connections.
@@ -47,11 +50,14 @@ internal sealed class OfflineStatement(int parameterCount, string database) : IS
 
     public string Database => database;
 
-    public ValueTask<string?> FirstTextAsync(string value, CancellationToken ct) => ValueTask.FromException<string?>(Away());
+    public Task<bool> HasRowAsync(object?[] values, CancellationToken ct) => Away<bool>();
 
-    public ValueTask<bool> HasRowAsync(string value, CancellationToken ct) => ValueTask.FromException<bool>(Away());
+    public Task<IReadOnlyList<SqlRow>> RowsAsync(object?[] values, int mostRows, int mostColumns, CancellationToken ct) =>
+        Away<IReadOnlyList<SqlRow>>();
 
-    private SqlAwayException Away() => new($"{database}: {Offline.Message}");
+    public Task<int> ExecuteAsync(object?[] values, CancellationToken ct) => Away<int>();
+
+    private Task<T> Away<T>() => Task.FromException<T>(new SqlAwayException($"{database}: {Offline.Message}"));
 }
 
 internal static class Offline

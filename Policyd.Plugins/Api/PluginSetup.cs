@@ -62,7 +62,7 @@ public sealed class PluginSetup
     /// <summary>What the plugin has asked for so far.</summary>
     internal PluginNeeds Needs { get; } = new();
 
-    private Plugin Plugin { get; }
+    internal Plugin Plugin { get; }
 
     // Set where the plugin's options do not fit: what else it says comes of that.
     internal bool TellsConnectionsOnly { get; init; }
@@ -70,11 +70,6 @@ public sealed class PluginSetup
     private DiagnosticBag Diagnostics => _host.Diagnostics;
 
     private HashSet<(string Option, string Connection)> Missing { get; } = [];
-
-    /// <summary>The database of a SQL connection; null, and an error at the option's place, when there is none of that name.</summary>
-    /// <param name="option">The option that names the connection.</param>
-    /// <param name="connection">The connection's name.</param>
-    public ISqlDatabase? Database(string option, string connection) => HasSql(option, connection) ? _host.Database(connection) : null;
 
     /// <summary>The counter tables of a SQL connection, for housekeeping; null, and an error, when there is none of that name.</summary>
     /// <param name="option">The option that names the connection.</param>
@@ -145,6 +140,9 @@ public sealed class PluginSetup
         Needs.AddFile(resolved);
         return resolved;
     }
+
+    /// <summary>The database of a SQL connection; null, and an error at the option's place, when there is none of that name.</summary>
+    internal ISqlDatabase? SqlDatabase(string option, string connection) => HasSql(option, connection) ? _host.Database(connection) : null;
 
     /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
     internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached, string redis)

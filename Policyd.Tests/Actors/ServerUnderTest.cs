@@ -52,12 +52,14 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     /// <param name="dns">Who looks names up; null: the server that the configuration names.</param>
     /// <param name="clock">The time; null: the system's.</param>
     /// <param name="logs">From which level on the log shows anything.</param>
+    /// <param name="modules">Modules of the test, beside the script.</param>
     public static async Task<ServerUnderTest> StartAsync(
         string configuration,
         string file = "policyd.hocon",
         IDnsResolver? dns = null,
         TimeProvider? clock = null,
-        LogLevel logs = LogLevel.Trace)
+        LogLevel logs = LogLevel.Trace,
+        params Type[] modules)
     {
         var log = new LogCapture(logs);
         using var folder = new TemporaryFolder();
@@ -65,7 +67,7 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         var model = ModelBuilder.Build(document, new ModelEnvironment
         {
             LoggerFactory = log,
-            Modules = ModuleRegistry.BuiltIn.With([typeof(ScriptPlugin)]),
+            Modules = ModuleRegistry.BuiltIn.With([typeof(ScriptPlugin), .. modules]),
             Dns = dns,
             Clock = clock ?? TimeProvider.System,
         });

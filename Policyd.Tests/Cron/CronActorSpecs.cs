@@ -4,10 +4,10 @@ using Akka.Actor;
 using Akka.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Actors.Cron;
+using Policyd.Backends.Sql;
 using Policyd.Engine.Connections;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Model;
-using Policyd.Plugins.Sql;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;
@@ -303,7 +303,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     private Task<object> AskAsync(object question) =>
         _actor.Ask<object>(question, Eventually.Timeout, TestContext.Current.CancellationToken);
 
-    private static async Task<long> CountAsync(ISqlDatabase database)
+    private static async Task<long> CountAsync(SqlDatabase database)
     {
         await using var connection = await database.OpenAsync(TestContext.Current.CancellationToken);
         await using var command = connection.CreateCommand();
@@ -311,7 +311,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         return Convert.ToInt64(await command.ExecuteScalarAsync(TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
     }
 
-    private async Task<(Config Settings, ISqlDatabase Database)> LedgerAsync(string database)
+    private async Task<(Config Settings, SqlDatabase Database)> LedgerAsync(string database)
     {
         var connection = database switch
         {
