@@ -6,8 +6,9 @@ namespace Policyd.Actors.Counters;
 /// </summary>
 internal static class CounterAkkaSettings
 {
-    public const string Defaults = CounterMailbox.Naming + """
-        # Time for the last commits of a clean stop.
-        akka.coordinated-shutdown.phases.service-stop.timeout = 15 s
-        """;
+    public const string Defaults = CounterMailbox.Naming;
+
+    /// <summary>Time for the last commits of a clean stop, and for what comes after them.</summary>
+    public static string TimeToStop(TimeSpan time) =>
+        $"akka.coordinated-shutdown.phases.service-stop.timeout = {(long)time.TotalMilliseconds} ms";
 }

@@ -20,6 +20,8 @@ public static class PolicyServerExtensions
     /// </summary>
     public static readonly TimeSpan FlushGrace = TimeSpan.FromSeconds(10);
 
+    private static readonly TimeSpan s_margin = TimeSpan.FromSeconds(5);
+
     // For a host that stops Akka without having drained: below the phase's own time-out, which would cut the drain off.
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(20);
 
@@ -70,7 +72,9 @@ public static class PolicyServerExtensions
             builder.AddHocon(server.CronSettings, HoconAddMode.Append);
         }
 
+        var stop = FlushGrace + server.Model.Options.PluginStopTimeout + s_margin;
         return builder
+            .AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.TimeToStop(stop)), HoconAddMode.Append)
             .AddHocon(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults), HoconAddMode.Append)
             .AddHocon(ConfigurationFactory.ParseString(AkkaSettings.Defaults), HoconAddMode.Append)
             .ConfigureLoggers(static loggers =>
@@ -96,9 +100,10 @@ public static class PolicyServerExtensions
             await server.DrainAsync(s_grace).ConfigureAwait(false);
             return Akka.Done.Instance;
         });
-        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceStop, "flush-counters", async () =>
+        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseServiceStop, "flush-counters-and-end-plugins", async () =>
         {
             await server.FlushAsync(FlushGrace).ConfigureAwait(false);
+            await server.EndPluginsAsync().ConfigureAwait(false);
             return Akka.Done.Instance;
         });
         await server.StartAsync(system, loggers).ConfigureAwait(false);

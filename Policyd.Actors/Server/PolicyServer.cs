@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Streams;
@@ -14,12 +15,14 @@ using Policyd.Actors.Sessions;
 using Policyd.Counting.Store;
 using Policyd.Engine.Clustering;
 using Policyd.Engine.Following;
+using Policyd.Engine.Life;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
 
 namespace Policyd.Actors.Server;
 
 /// <summary>The routers, the listeners and their streams, from bind to drain.</summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "The token source has no timer, and the server ends with its process.")]
 internal sealed class PolicyServer : IPolicyServerHandle
 {
     // Beyond the time of its requests, what a model has is used by plugins that were given up and still run.
@@ -27,6 +30,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _stopping = new();
     private volatile PolicyServerModel _model;
     private ActorSystem? _system;
     private ILogger? _logger;
@@ -38,6 +42,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private ActorMaterializer? _materializer;
     private volatile PolicyListener[] _listeners = [];
     private Task? _drain;
+    private Task? _pluginsEnd;
     private volatile bool _draining;
 
     public PolicyServer(PolicyServerModel model)
@@ -107,6 +112,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         {
             var logger = _logger = loggers.CreateLogger("Policyd.Server");
             await StartCountersAsync(system, logger).ConfigureAwait(false);
+            await _model.StartPluginsAsync(null, _stopping.Token).ConfigureAwait(false);
             var routers = StartRouters(system, logger);
             Server.UnexpectedEnd.Watch(system, logger, [.. routers, .. _counters?.Actors ?? []]);
             var context = new ServerContext(_model, routers, Decisions, logger);
@@ -125,6 +131,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         }
         catch (Exception e)
         {
+            await EndPluginsAsync().ConfigureAwait(false);
             _started.TrySetException(e);
             throw;
         }
@@ -147,8 +154,18 @@ internal sealed class PolicyServer : IPolicyServerHandle
     /// <summary>Writes the counts that are on their way, after the last request is answered.</summary>
     public Task FlushAsync(TimeSpan grace) => _counters?.FlushAsync(grace) ?? Task.CompletedTask;
 
+    /// <summary>Ends the plugins, after the last request is answered and counted.</summary>
+    public Task EndPluginsAsync()
+    {
+        lock (_lock)
+        {
+            return _pluginsEnd ??= _model.EndPluginsAsync();
+        }
+    }
+
     public Task DrainAsync(TimeSpan grace)
     {
+        _ = _stopping.CancelAsync();   // a plugin that starts may have asked to be told, and blocks whoever tells it
         lock (_lock)
         {
             _draining = true;
@@ -190,7 +207,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         _ = EndAsync(former, model);
     }
 
-    /// <summary>What can fail, before anything is changed: the listeners that are to be bound.</summary>
+    /// <summary>What can fail, before anything is changed: plugins that start, and the listeners that are to be bound.</summary>
     private async Task<PolicyListener[]> PrepareAsync(PolicyServerModel former, PolicyServerModel next)
     {
         // Its ports may be open before all of it has started.
@@ -212,12 +229,21 @@ internal sealed class PolicyServer : IPolicyServerHandle
 
         try
         {
+            await next.StartPluginsAsync(former, _stopping.Token).ConfigureAwait(false);
             return await BindAsync(
                 [.. next.Listeners.Where(endpoint => !_listeners.Any(listener => listener.Configured == endpoint))]).ConfigureAwait(false);
         }
         catch (ListenException e)
         {
             throw new ReloadException("listen", e.Message, e);
+        }
+        catch (PluginStartException e)
+        {
+            throw new ReloadException("virtual_hosts", e.Message, e);
+        }
+        catch (OperationCanceledException e) when (_stopping.IsCancellationRequested)
+        {
+            throw new ReloadException("policyd", "the server stops", e);
         }
     }
 

@@ -96,33 +96,6 @@ public sealed class PluginChain : IPluginChain
         return new ValueTask<PluginResult>(results.ToResult());
     }
 
-    /// <summary>Runs the cron of every plugin and of those nested in them; one that fails is logged and hinders no other.</summary>
-    /// <param name="cron">The tick.</param>
-    /// <returns>How many plugins failed.</returns>
-    public async ValueTask<int> CronAsync(CronContext cron)
-    {
-        var failures = 0;
-        foreach (var plugin in _plugins)
-        {
-            try
-            {
-                await plugin.CronAsync(cron).ConfigureAwait(false);
-            }
-            catch (Exception e) when (!cron.Cancellation.IsCancellationRequested)
-            {
-                failures++;
-                ChainLog.Write(cron.Logger, LogLevel.Error, $"cron of plugin {plugin.Name} failed: {e.Message}");
-            }
-
-            if (plugin is INestedChain { Plugins: PluginChain nested })
-            {
-                failures += await nested.CronAsync(cron).ConfigureAwait(false);
-            }
-        }
-
-        return failures;
-    }
-
     // A head start and nothing more: the plugin asks again in its turn, and what fails then is its failure.
     private static void StartLookups(Plugin[] starters, ChainRun run, PluginContext? parent)
     {

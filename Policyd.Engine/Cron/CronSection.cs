@@ -40,6 +40,11 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
             diagnostics.Error(section.PositionOf("db"), $"cron: db: there is no SQL connection \"{options.Db}\"");
         }
 
+        if (options.Timeout <= TimeSpan.Zero)
+        {
+            diagnostics.Error(section.PositionOf("timeout"), "cron: timeout: must be longer than 0");
+        }
+
         if (options.CatchUp && !connections.Contains(options.Db))
         {
             diagnostics.Warning(

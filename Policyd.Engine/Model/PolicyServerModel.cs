@@ -11,6 +11,7 @@ using Policyd.Engine.Connections;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Decisions;
 using Policyd.Engine.Following;
+using Policyd.Engine.Life;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Logging;
 using Policyd.Engine.Sessions;
@@ -54,6 +55,10 @@ public sealed class PolicyServerModel
             .Where(pair => pair.host is not null)
             .ToDictionary(pair => pair.listener, pair => pair.host!.Host);
     }
+
+    private IEnumerable<Plugin> Plugins => VirtualHosts.SelectMany(static host => host.Chain.All);
+
+    private PluginLife Life => new(Chains.Logger);
 
     /// <summary>What its plugins share, and each plugin at its place.</summary>
     internal PluginResources Resources { get; }
@@ -245,44 +250,23 @@ public sealed class PolicyServerModel
     public async ValueTask EndAllButAsync(PolicyServerModel successor, IReadOnlyCollection<string> counting)
     {
         ArgumentNullException.ThrowIfNull(successor);
-        var kept = successor.VirtualHosts.SelectMany(static host => host.Chain.All).ToHashSet();
-        foreach (var plugin in VirtualHosts.SelectMany(static host => host.Chain.All).Where(plugin => !kept.Contains(plugin)))
-        {
-            await EndAsync(plugin).ConfigureAwait(false);
-        }
-
+        await Life.EndAsync(Plugins.Except(successor.Plugins), Options.PluginStopTimeout).ConfigureAwait(false);
         await Resources.EndAllButAsync(successor.Resources).ConfigureAwait(false);
         await ServerConnections.EndAllButAsync(successor.ServerConnections, counting).ConfigureAwait(false);
     }
 
-    /// <summary>Ends the plugins that were made for it in vain.</summary>
-    public async ValueTask EndUnusedAsync()
-    {
-        foreach (var plugin in Unused)
-        {
-            await EndAsync(plugin).ConfigureAwait(false);
-        }
-    }
+    /// <summary>Starts its plugins, but for those that the model before it has started.</summary>
+    /// <param name="former">That model; null at the start of a server.</param>
+    /// <param name="ct">Cancelled when the server is stopped meanwhile.</param>
+    /// <exception cref="PluginStartException">One of them cannot start, or is not done in time.</exception>
+    public Task StartPluginsAsync(PolicyServerModel? former, CancellationToken ct) =>
+        Life.StartAsync(former is null ? Plugins : Plugins.Except(former.Plugins), Options.PluginStartTimeout, ct);
 
-    private async ValueTask EndAsync(Plugin plugin)
-    {
-        try
-        {
-            switch (plugin)
-            {
-                case IAsyncDisposable ends:
-                    await ends.DisposeAsync().ConfigureAwait(false);
-                    break;
-                case IDisposable ends:
-                    ends.Dispose();
-                    break;
-            }
-        }
-        catch (Exception e)
-        {
-            ChainLog.Write(Chains.Logger, LogLevel.Error, $"plugin {plugin.Name} failed at its end: {e.Message}");
-        }
-    }
+    /// <summary>Ends all of its plugins, when no request comes any more.</summary>
+    public Task EndPluginsAsync() => Life.EndAsync(Plugins, Options.PluginStopTimeout);
+
+    /// <summary>Ends the plugins that were made for it in vain.</summary>
+    public Task EndUnusedAsync() => Life.EndAsync(Unused, Options.PluginStopTimeout);
 
     /// <summary>Runs the cron of all plugins.</summary>
     /// <param name="tasks">The tasks, such as <c>hourly</c>.</param>
@@ -294,7 +278,7 @@ public sealed class PolicyServerModel
         var cron = new CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
         foreach (var host in VirtualHosts)
         {
-            failures += await host.Chain.CronAsync(cron).ConfigureAwait(false);
+            failures += await new PluginCron(host.Name, Cron.Timeout).RunAsync(host.Chain, cron).ConfigureAwait(false);
         }
 
         return failures;

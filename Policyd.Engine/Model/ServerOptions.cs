@@ -73,6 +73,14 @@ public sealed class ServerOptions
     [Description("the folders of third-party plugins; each folder in one of these is a plugin with its own dependencies"), OptionList("")]
     public IReadOnlyList<string> PluginFolder { get; set; } = [];
 
+    /// <summary>How long a plugin may take to start.</summary>
+    [Description("how long a plugin may take to start; the server does not start with one that takes longer")]
+    public TimeSpan PluginStartTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a plugin may take to end.</summary>
+    [Description("how long a plugin may take to end, when the server stops or a reload drops it")]
+    public TimeSpan PluginStopTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>What is answered on an error outside any plugin.</summary>
     [Description("what to do on an error outside any plugin: close the connection, or an action to return")]
     public OnError OnError { get; set; } = OnError.Fail;

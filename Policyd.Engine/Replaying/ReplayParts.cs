@@ -1,4 +1,5 @@
 using System.Reflection;
+using Policyd.Engine.Life;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Fail2Ban;
@@ -15,13 +16,14 @@ internal sealed record ReplayParts(IExpiringStores Stores, IMailVerifiers Verifi
 {
     /// <summary>
     /// Whether nothing of the plugin is seen outside: it has no side effects, or only such as these parts take. What has not declared its
-    /// side effects is not trusted.
+    /// side effects is not trusted, and what starts something of its own is not started here.
     /// </summary>
     public bool MayRun(Plugin plugin)
     {
         var module = plugin.GetType();
         return module.GetCustomAttribute<SideEffectsAttribute>() is { } declared
             && (declared.Effects.Count == 0 || module.IsDefined(typeof(ActsThroughServerAttribute), inherit: false))
+            && !PluginCall.Overrides(plugin, nameof(Plugin.StartAsync))
             && !(IsOffline && module.IsDefined(typeof(AsksByItselfAttribute), inherit: false));
     }
 }

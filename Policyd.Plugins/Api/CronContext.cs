@@ -7,7 +7,7 @@ namespace Policyd.Plugins.Api;
 /// runs.</param>
 /// <param name="Clock">The clock.</param>
 /// <param name="Logger">The log, whose lines name the virtual host and the plugin.</param>
-/// <param name="Cancellation">Cancelled when the server stops.</param>
+/// <param name="Cancellation">Cancelled when the server stops, and after <c>cron { timeout }</c>.</param>
 public sealed record CronContext(IReadOnlySet<string> Tasks, TimeProvider Clock, ILogger Logger, CancellationToken Cancellation)
 {
     /// <summary>Whether a task is asked for.</summary>

@@ -40,6 +40,9 @@ public abstract class Plugin
     // The action last found to fit the grammar: nearly every plugin answers the same text again and again.
     internal string? LastFitting { get; set; }
 
+    // The last run of its periodic work, which may still go on.
+    internal Task? CronRun { get; set; }
+
     /// <summary>The module's name of this plugin.</summary>
     internal string Module => field ??= ModuleNameOf(GetType());
 
@@ -55,11 +58,24 @@ public abstract class Plugin
     {
     }
 
+    /// <summary>
+    /// Called once before the first request of a server that serves: at its start, and at a reload that brings the plugin. Open here what
+    /// must be there before mail comes. When it throws, or takes longer than <c>plugin_start_timeout</c>, the server does not start, or goes
+    /// on with the configuration before the reload. A plugin that must also end something implements <see cref="IAsyncDisposable"/> or
+    /// <see cref="IDisposable"/>: it is called once no request runs through the plugin any more. <c>policyd replay</c> does not run plugins
+    /// that override this.
+    /// </summary>
+    /// <param name="cancellation">Cancelled when its time is over, and when the server is stopped meanwhile.</param>
+    public virtual ValueTask StartAsync(CancellationToken cancellation) => ValueTask.CompletedTask;
+
     /// <summary>Looks at a request. Completing at once costs nothing; an exception is handled as <see cref="OnError"/> says.</summary>
     /// <param name="context">The request, its session and helpers. Not to be kept beyond the returned task.</param>
     public abstract ValueTask<PluginResult> RunAsync(PluginContext context);
 
-    /// <summary>Called at the ticks of the server's scheduler, for housekeeping.</summary>
+    /// <summary>
+    /// Called at the ticks of the server's scheduler, for housekeeping. It is given up when it takes longer than <c>cron { timeout }</c>;
+    /// while it runs on, its further ticks are skipped.
+    /// </summary>
     /// <param name="cron">The tasks asked for, clock and log.</param>
     public virtual ValueTask CronAsync(CronContext cron) => ValueTask.CompletedTask;
 

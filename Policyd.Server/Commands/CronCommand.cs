@@ -1,6 +1,7 @@
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Cron;
+using Policyd.Engine.Life;
 using Policyd.Engine.Model;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
@@ -14,7 +15,9 @@ namespace Policyd.Server.Commands;
 /// </summary>
 internal static class CronCommand
 {
-    /// <exception cref="CommandException">No task is named, or one that nobody has; or the log cannot be opened.</exception>
+    /// <exception cref="CommandException">
+    /// No task is named, or one that nobody has; the log cannot be opened; or a plugin cannot start.
+    /// </exception>
     public static async Task<int> RunAsync(string? given, string tasks, int? level, TextWriter error, CancellationToken cancellationToken)
     {
         var names = tasks.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
@@ -42,7 +45,19 @@ internal static class CronCommand
                     + $"add others{OptionNames.DidYouMean(unknown, known)}");
         }
 
-        return await model.CronAsync(names, cancellationToken) == 0 ? ExitCode.Ok : ExitCode.Software;
+        try
+        {
+            await model.StartPluginsAsync(null, cancellationToken);
+            return await model.CronAsync(names, cancellationToken) == 0 ? ExitCode.Ok : ExitCode.Software;
+        }
+        catch (PluginStartException failure)
+        {
+            throw new CommandException(ExitCode.Unavailable, failure.Message);
+        }
+        finally
+        {
+            await model.EndPluginsAsync();
+        }
     }
 
     // Also those that the server's own cron scheduler has off: a crontab runs them instead.

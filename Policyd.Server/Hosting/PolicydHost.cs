@@ -13,6 +13,7 @@ using Policyd.Actors.Hosting;
 using Policyd.Actors.Listeners;
 using Policyd.Actors.Network;
 using Policyd.Actors.Server;
+using Policyd.Engine.Life;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 using Policyd.Server.Recording;
@@ -137,7 +138,8 @@ internal static partial class PolicydHost
     private static void Serves(IHost host, IPolicyServerHandle server, ServiceManager manager)
     {
         var options = host.Services.GetRequiredService<IOptions<HostOptions>>().Value;
-        options.ShutdownTimeout = DrainService.GraceOf(server.Model) + PolicyServerExtensions.FlushGrace + TimeSpan.FromSeconds(5);
+        options.ShutdownTimeout = DrainService.GraceOf(server.Model) + PolicyServerExtensions.FlushGrace
+            + server.Model.Options.PluginStopTimeout + TimeSpan.FromSeconds(5);
         var hosts = server.Model.VirtualHosts.Select(static host => host.Name);
         manager.Ready(LogText.OneLine($"serves {string.Join(", ", hosts)} on {string.Join(", ", server.Endpoints)}"));
     }
@@ -209,6 +211,7 @@ internal static partial class PolicydHost
         ListenException { InnerException: UnauthorizedAccessException or SocketException { SocketErrorCode: SocketError.AccessDenied } } =>
             new CommandException(ExitCode.NoPermission, failure.Message),
         ListenException => new CommandException(ExitCode.OsError, failure.Message),
+        PluginStartException => new CommandException(ExitCode.Unavailable, failure.Message),
         CommandException explained => explained,
         ConfigurationException => new CommandException(ExitCode.Config, $"akka {{ }}: {failure.Message}"),
         _ => null,

@@ -101,6 +101,7 @@ internal sealed class CounterNodeUnderTest : IAsyncDisposable
         var configuration = operators
             .WithFallback(ConfigurationFactory.ParseString(Testing))
             .WithFallback(AkkaNetwork.SettingsFor(operators))
+            .WithFallback(ConfigurationFactory.ParseString(CounterAkkaSettings.TimeToStop(TimeSpan.FromSeconds(15))))
             .WithFallback(ConfigurationFactory.ParseString(CounterAkkaSettings.Defaults))
             .WithFallback(ConfigurationFactory.ParseString(AkkaSettings.Defaults));
         var system = ActorSystem.Create("policyd", configuration);

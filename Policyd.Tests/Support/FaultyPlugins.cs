@@ -31,6 +31,10 @@ internal static class FaultyPlugins
             module,
             "ThrowsInGetter",
             type => Property(type, il => il.Emit(OpCodes.Ret), il => Throw(il, typeof(NotSupportedException), "ask me not")));
+        Define(module, "ThrowsInStart", type => Throw(
+            type.DefineMethod(nameof(Plugin.StartAsync), Overriding, typeof(ValueTask), [typeof(CancellationToken)]).GetILGenerator(),
+            typeof(InvalidOperationException),
+            "no feed"));
         Define(module, "CountsNowhere", type => CountInto(Initializer(type), "nosuch"));
         assembly.Save(Path.Combine(folder, FileName));
     }
