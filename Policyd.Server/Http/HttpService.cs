@@ -79,7 +79,7 @@ internal sealed partial class HttpService(HttpOptions options, HttpPages pages, 
 
         try
         {
-            var certificate = new HttpCertificate(tls, logger);
+            var certificate = new HttpCertificate(tls, TimeProvider.System, logger);
             listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(certificate.Current) });
         }
         catch (HttpCertificateException wrong)

@@ -1,33 +1,34 @@
 using System.Net.Security;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
+using Policyd.Engine.Certificates;
 using Policyd.Engine.Model;
 
 namespace Policyd.Server.Tls;
 
 /// <summary>
-/// The certificate as its files have it. They are looked at when a client connects, at most every ten seconds, so a renewed certificate is
-/// taken without a restart. Files that do not fit each other, as in the middle of a renewal, leave the former one in use.
+/// The certificate as its files have it. They are read when a client connects, at most every ten seconds, so a renewed certificate is taken
+/// without a restart. Files that do not fit each other, as in the middle of a renewal, leave the former one in use.
 /// </summary>
 internal sealed partial class HttpCertificate
 {
-    private static readonly TimeSpan s_betweenLooks = TimeSpan.FromSeconds(10);
-
     private readonly HttpTlsOptions _options;
+    private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly Lock _lock = new();
-    private (DateTime Certificate, DateTime Key) _read;
+    private CertificateFiles _files;
     private SslServerAuthenticationOptions _current;
-    private long _looked = Environment.TickCount64;
+    private long _looked;
 
     /// <exception cref="HttpCertificateException">The files cannot be used.</exception>
-    public HttpCertificate(HttpTlsOptions options, ILogger logger)
+    public HttpCertificate(HttpTlsOptions options, TimeProvider clock, ILogger logger)
     {
-        (_options, _logger) = (options, logger);
-        _read = Times();
-        _current = Load(options);
+        (_options, _clock, _logger) = (options, clock, logger);
+        _looked = clock.GetTimestamp();
+        (_files, _current) = Read(options, former: null)!.Value;
     }
+
+    /// <summary>How long a certificate may be in use after its file has changed.</summary>
+    public static TimeSpan BetweenLooks { get; } = TimeSpan.FromSeconds(10);
 
     /// <summary>What the next connection uses.</summary>
     public SslServerAuthenticationOptions Current
@@ -36,10 +37,9 @@ internal sealed partial class HttpCertificate
         {
             lock (_lock)
             {
-                var now = Environment.TickCount64;
-                if (now - _looked >= s_betweenLooks.TotalMilliseconds)
+                if (_clock.GetElapsedTime(_looked) >= BetweenLooks)
                 {
-                    _looked = now;
+                    _looked = _clock.GetTimestamp();
                     Renew();
                 }
 
@@ -53,7 +53,7 @@ internal sealed partial class HttpCertificate
     {
         try
         {
-            _ = Load(options);
+            _ = Read(options, former: null);
             return null;
         }
         catch (HttpCertificateException wrong)
@@ -64,16 +64,13 @@ internal sealed partial class HttpCertificate
 
     private void Renew()
     {
-        if (Times() is var times && times == _read)
-        {
-            return;
-        }
-
         try
         {
-            _current = Load(_options);
-            _read = times;
-            Renewed(_logger, _options.Certificate);
+            if (Read(_options, _files) is { } renewed)
+            {
+                (_files, _current) = renewed;
+                Renewed(_logger, _options.Certificate);
+            }
         }
         catch (HttpCertificateException wrong)
         {
@@ -81,40 +78,24 @@ internal sealed partial class HttpCertificate
         }
     }
 
-    private (DateTime Certificate, DateTime Key) Times() =>
-        (File.GetLastWriteTimeUtc(_options.Certificate), File.GetLastWriteTimeUtc(_options.Key));
-
-    private static SslServerAuthenticationOptions Load(HttpTlsOptions options)
+    /// <summary>What the files make; null when they are as they were.</summary>
+    private static (CertificateFiles Files, SslServerAuthenticationOptions Options)? Read(HttpTlsOptions options, CertificateFiles? former)
     {
-        var (text, key) = (Text("certificate", options.Certificate), Text("key", options.Key));
-        try
+        var problems = new List<HttpCertificateException>();
+        void Keep(string option, string message) => problems.Add(new HttpCertificateException(option, message));
+
+        var files = CertificateFiles.Read(options.Certificate, options.Key, Keep);
+        if (files is not null && files == former)
         {
-            var own = X509Certificate2.CreateFromPem(text, key);
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPem(text);
-            chain.RemoveAt(0);
-            return new SslServerAuthenticationOptions
+            return null;
+        }
+
+        return files?.Load(options.Certificate, options.Key, Keep) is var (own, intermediate)
+            ? (files, new SslServerAuthenticationOptions
             {
-                ServerCertificateContext = SslStreamCertificateContext.Create(own, chain, offline: true),
-            };
-        }
-        catch (Exception wrong) when (wrong is CryptographicException or ArgumentException)
-        {
-            throw new HttpCertificateException(
-                "key", $"{options.Certificate} holds no certificate in PEM format to which the key in {options.Key} belongs");
-        }
-    }
-
-    private static string Text(string option, string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            throw new HttpCertificateException(option, $"{path} cannot be read: {unreadable.Message}");
-        }
+                ServerCertificateContext = SslStreamCertificateContext.Create(own, intermediate, offline: true),
+            })
+            : throw problems[0];
     }
 
     [LoggerMessage(EventId = 200, Level = LogLevel.Information, Message = "http: the renewed certificate in {Path} is used")]

@@ -9,7 +9,7 @@ namespace Policyd.Tests.Clustering;
 /// state. Times are printed; those of a quiet machine are in docs/cluster.md.
 /// </summary>
 [ServerTest]
-public sealed class ClusterAloneSpecs(ITestOutputHelper output)
+public sealed class ClusterAloneSpecs(ITestOutputHelper output) : IDisposable
 {
     private const string Plugins = """
         {
@@ -19,13 +19,23 @@ public sealed class ClusterAloneSpecs(ITestOutputHelper output)
         { name = a, module = Accounting, fields = sender, time_pattern = "%Y", wait = 1s, on_error = "defer try later" }
         """;
 
+    private readonly int _http = FreePort.Next();
+    private readonly HttpClient _client = new();
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _client.Dispose();
 
     [Fact]
     public async Task Node_alone_listens_answers_and_stops_in_each_state()
     {
-        await using var cluster = await ClusterUnderTest.Start(new ClusterSetup(1) { Plugins = Plugins });
+        await using var cluster = await ClusterUnderTest.Start(new ClusterSetup(1)
+        {
+            Plugins = Plugins,
+            Sections = $"cron {{ enabled = off }}, http {{ listen = \"127.0.0.1:{_http}\" }}",
+        });
         var node = cluster.Nodes[0];
+        await TellsWhetherItIsReady("ready\n");
         await AnswersAndStops(node, "member", "dunno");
 
         // Another has the lease and forms a cluster, and never comes to an end.
@@ -37,12 +47,14 @@ public sealed class ClusterAloneSpecs(ITestOutputHelper output)
                 ClusterUnderTest.Timeout);
             await database.Execute("INSERT INTO policyd_leases (name, owner, expires) VALUES ('formation', 'another', 9000000000000)");
             await Starts(node);
+            await TellsWhetherItIsReady("not ready: in its cluster: looking\n");
             await AnswersAndStops(node, "looking", "defer try later");
         }
 
         await using (await BeatingMember.Enter(cluster))
         {
             await Starts(node);
+            await TellsWhetherItIsReady("not ready: in its cluster: joining\n");
             await AnswersAndStops(node, "joining", "defer try later");
         }
 
@@ -74,6 +86,21 @@ public sealed class ClusterAloneSpecs(ITestOutputHelper output)
         var since = Stopwatch.StartNew();
         await node.Start();
         Summary.Line(output, $"a node alone listens after {since.Elapsed.TotalSeconds:0.0} s");
+    }
+
+    /// <summary>Waits until <c>/readyz</c> says so. A load balancer goes by its status.</summary>
+    private async Task TellsWhetherItIsReady(string expected)
+    {
+        var told = (Status: 0, Text: string.Empty);
+        await Eventually.Settles(
+            () => $"/readyz to say {expected}, not {told}",
+            async () =>
+            {
+                using var response = await _client.GetAsync(new Uri($"http://127.0.0.1:{_http}/readyz"), Cancel);
+                told = ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Cancel));
+                return told == (expected == "ready\n" ? 200 : 503, expected);
+            },
+            ClusterUnderTest.Timeout);
     }
 
     private async Task AnswersAndStops(ClusterNodeUnderTest node, string state, string expected, string also = "")

@@ -220,6 +220,26 @@ public sealed class HttpEndpointSpecs : IDisposable
         await Eventually.Holds("nothing to be wrong", async () => await Get("/readyz") == (HttpStatusCode.OK, "ready\n"));
     }
 
+    [Fact]
+    public async Task Server_that_finishes_its_last_requests_is_alive_and_not_ready()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        await using var server = await PolicydProcess.Serve(
+            Configure(Http(), $"{{ name = ask, module = Proxy, host = \"{silent.LocalEndpoint}\", wait = 10s, on_error = dunno }}"), _port);
+        var asking = Ask();
+        using var asked = await silent.AcceptSocketAsync(Cancel);
+        server.Terminate();
+        await Eventually.Holds(
+            "the server to say that it stops",
+            async () => await Get("/readyz") == (HttpStatusCode.ServiceUnavailable, "not ready: stopping\n"));
+        Assert.Equal((HttpStatusCode.OK, "alive\n"), await Get("/livez"));
+
+        asked.Close();
+        await asking;
+        Assert.Equal(0, await server.Exits());
+    }
+
     /// <summary>Its port takes connections a little before it is ready.</summary>
     private async Task<ProcessUnderTest> Serve(string root)
     {

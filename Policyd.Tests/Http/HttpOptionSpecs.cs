@@ -28,7 +28,7 @@ public sealed class HttpOptionSpecs : IDisposable
     [InlineData("http { listen = \"9465\", token = \"a b\" }", "http: token: must be printable ASCII")]
     [InlineData("http { listen = \"9465\", token = \"\" }", "http: token: must be printable ASCII")]
     [InlineData("http { listen = \"9465\", hosts = [\"mx1:9465\"] }", "http: hosts: \"mx1:9465\" is not a name or an address")]
-    [InlineData("http { listen = \"9465\", tls { certificate = /no.crt, key = /no.key } }", "tls: certificate: /no.crt cannot be read")]
+    [InlineData("http { listen = \"9465\", tls { certificate = /no.crt, key = /no.key } }", "tls: certificate: there is no file /no.crt")]
     [InlineData("http { listen = \"9465\", tls { certificate = /none.crt } }", "tls needs the option \"key\"")]
     [InlineData("otlp { endpoint = \"http://127.0.0.1:4318\", traces = 0.01 }", null)]
     [InlineData("otlp { endpoint = \"127.0.0.1:4318\" }", "otlp: endpoint: expected http://HOST:PORT")]

@@ -7,7 +7,8 @@ namespace Policyd.Tests.Packages;
 
 /// <summary>An author of a plugin has the packages and no checkout.</summary>
 [ServerTest]
-public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper output) : IClassFixture<PackedPackages>
+[Collection(PackedPackages.Collection)]
+public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper output)
 {
     // The sample's own assembly is of some kilobytes; a driver that came with it would be of megabytes.
     private const long MostBytes = 100 * 1024;
@@ -16,8 +17,11 @@ public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper outp
     public void Packages_bring_what_an_author_programs_against_and_nothing_else()
     {
         string[] expected = ["Policyd.Configuration", "Policyd.Plugins", "Policyd.Protocol", "Policyd.Templates"];
+        var suffix = $".{packages.Version}.nupkg";
         Assert.Equal(
-            expected, Directory.EnumerateFiles(packages.Packages).Select(static file => Path.GetFileName(file).Split(".0.")[0]).Order());
+            expected,
+            Directory.EnumerateFiles(packages.Packages).Order().Select(
+                file => Path.GetFileName(file).Replace(suffix, null, StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -7,8 +7,12 @@ namespace Policyd.Tests.Packages;
 /// The packages as <c>dotnet pack</c> makes them, and a folder outside the tree in which an author has nothing else: one source with these
 /// packages, and a command line without templates. What they depend on is taken from what the tree's own build has fetched.
 /// </summary>
-public sealed class PackedPackages : IAsyncLifetime
+[CollectionDefinition(Collection)]
+public sealed class PackedPackages : IAsyncLifetime, ICollectionFixture<PackedPackages>
 {
+    /// <summary>The tests that share the packages: they are packed once.</summary>
+    public const string Collection = "packages";
+
     // MSBuild starts from nothing, and the machine may be busy with other tests.
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(5);
 
@@ -16,6 +20,11 @@ public sealed class PackedPackages : IAsyncLifetime
 
     /// <summary>Where the packages are.</summary>
     public string Packages => _folder["packages"];
+
+    /// <summary>Their version.</summary>
+    public string Version { get; } =
+        typeof(Policyd.Plugins.Api.Plugin).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+            .InformationalVersion.Split('+')[0];
 
     /// <summary>The author's folder, for a project in a folder of its own.</summary>
     public string AuthorsFolder => _folder["author"];
