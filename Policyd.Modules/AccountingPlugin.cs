@@ -1,10 +1,8 @@
 using System.ComponentModel;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using Policyd.Modules.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
-using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Modules;
@@ -18,16 +16,8 @@ namespace Policyd.Modules;
 [ActsThroughServer]
 public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 {
-    // Postfix asks again at most some 200 s later; two hours leave room for any clock.
-    private static readonly TimeSpan s_requestIdsKept = TimeSpan.FromHours(2);
-
-    // Another node, whose clock is behind, may still count into a bucket or read it.
-    private static readonly TimeSpan s_clocksApart = TimeSpan.FromMinutes(5);
-
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
-    private ICounterHousekeeping? _store;
-    private WindowAge? _age;
     private string _doneKey = "";
 
     /// <summary>Whether it counts.</summary>
@@ -79,7 +69,8 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _store = setup.CounterTables("db", Db);
+        // The connection first: it is told also where other options do not fit.
+        setup.SqlDatabase("db", Db);
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
@@ -89,11 +80,9 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             setup.Error("fields", "with the option key the plugin counts in one table, so name only one field");
         }
 
-        if (Keep is not null && Window is not null)
-        {
-            setup.Error("keep", "not allowed with a rolling window; the daily task deletes its old rows anyway");
-        }
-        else if (Keep is not null && !WindowAge.TryCreate(TimePattern, out _age, out var error))
+        var window = CounterWindowKind.Of(TimePattern, Window);
+        WindowRetention? retention = null;
+        if (Keep is { } keep && !WindowRetention.TryCreate(window, keep, out retention, out var error))
         {
             setup.Error("keep", error);
         }
@@ -104,6 +93,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
             if (!Observe)
             {
                 table.AddAccounting(new CountingPlugin(Name, _doneKey));
+                table.Counts(window, retention);
             }
         }
     }
@@ -207,43 +197,6 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
         context.WouldHave($"counted {CounterOptions.AmountsOf(context)}");
     }
 
-    /// <inheritdoc/>
-    public override async ValueTask CronAsync(CronContext cron)
-    {
-        if (_store is null)
-        {
-            return;
-        }
-
-        var now = cron.Clock.GetUtcNow();
-        if (cron.Has("hourly") || cron.Has("daily"))
-        {
-            // The task may be the first that ever uses the database: it must not fail for want of tables.
-            foreach (var field in Fields)
-            {
-                await _store.EnsureTableAsync(TablePrefix + field, cron.Cancellation).ConfigureAwait(false);
-            }
-        }
-
-        if (cron.Has("hourly"))
-        {
-            await _store.PurgeRequestIdsAsync(now - s_requestIdsKept, cron.Cancellation).ConfigureAwait(false);
-        }
-
-        if (cron.Has("daily"))
-        {
-            foreach (var field in Fields)
-            {
-                var purged = await _store.PurgeWindowsAsync(TablePrefix + field, IsOld(cron.Clock), cron.Cancellation)
-                    .ConfigureAwait(false);
-                ChainLog.Write(
-                    cron.Logger,
-                    Microsoft.Extensions.Logging.LogLevel.Information,
-                    string.Create(CultureInfo.InvariantCulture, $"{Name}: {purged} old rows of {TablePrefix}{field} deleted"));
-            }
-        }
-    }
-
     private void NotCounted(PluginContext context, CounterOperation add, bool isTooLate, long since)
     {
         if (isTooLate)
@@ -256,19 +209,5 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
 
         AccountingMetrics.Unconfirmed(Name, add.Answer);
         Log(context, $"{add.Key.Table}: answered before the mail was counted ({add.Answer.Reason.Describe()})");
-    }
-
-    /// <summary>
-    /// Rows of another's calendar are not this plugin's to delete: their texts have another form. Buckets that have run out are nobody's.
-    /// Windows as far ahead as others are kept were counted by a clock that was wrong.
-    /// </summary>
-    private Func<string, bool> IsOld(TimeProvider clock)
-    {
-        var now = clock.GetLocalNow();
-        var last = Keep is { } ahead && now < DateTimeOffset.MaxValue - ahead
-            ? _age?.EndOf(Strftime.Format(TimePattern, now + ahead))
-            : null;
-        return time => WindowAge.BucketExpiry(time) is { } expiry ? expiry + s_clocksApart < now || WindowAge.IsFarAhead(time, now)
-            : Keep is { } keep && _age?.EndOf(time) is { } end && (now.DateTime - end > keep || end > last);
     }
 }

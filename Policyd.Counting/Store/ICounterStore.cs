@@ -8,13 +8,10 @@ namespace Policyd.Counting.Store;
 /// <see cref="OperationCanceledException"/>, but a commit that has begun is brought to its end. Keys and times may be any text:
 /// what a table cannot hold is stored as <see cref="CounterKeyText"/> says, and answers name the key as the caller wrote it.
 /// </summary>
-public interface ICounterStore : ICounterHousekeeping, IFenceTable, IAsyncDisposable
+public interface ICounterStore : IFenceTable, IAsyncDisposable
 {
     /// <summary>Creates the table, or takes an existing one (mtpolicyd's) over. Safe to run again, and by two nodes at once.</summary>
     Task<CounterTableInfo> PrepareAsync(string table, CancellationToken ct);
-
-    /// <inheritdoc/>
-    Task ICounterHousekeeping.EnsureTableAsync(string table, CancellationToken ct) => PrepareAsync(table, ct);
 
     /// <summary>What <see cref="PrepareAsync"/> would do, in plain sentences; empty when the table is ready. Changes nothing.</summary>
     Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct);
@@ -46,6 +43,22 @@ public interface ICounterStore : ICounterHousekeeping, IFenceTable, IAsyncDispos
     /// </summary>
     Task<IReadOnlyList<CommittedIds>> RequestIdsSinceAsync(
         DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen, CancellationToken ct);
+
+    /// <summary>
+    /// Deletes the rows of old windows in many small transactions, so that commits go on meanwhile. Answers how many.
+    /// </summary>
+    /// <param name="table">The table.</param>
+    /// <param name="isOld">Says whether the window of that text is to go; asked once for each distinct text in a page of rows.</param>
+    /// <param name="ct">Stops between two transactions.</param>
+    Task<long> PurgeWindowsAsync(string table, Func<string, bool> isOld, CancellationToken ct);
+
+    /// <summary>
+    /// Deletes the request ids of commits made before a time, in small transactions. Answers how many commits. The newest commit of each
+    /// server stays for 30 days more: it tells what of an outage is written.
+    /// </summary>
+    /// <param name="before">The time.</param>
+    /// <param name="ct">Stops between two transactions.</param>
+    Task<long> PurgeRequestIdsAsync(DateTimeOffset before, CancellationToken ct);
 
     /// <summary>
     /// The largest counters first. With <paramref name="times"/> one row a key: the sums over those rows, its time being the

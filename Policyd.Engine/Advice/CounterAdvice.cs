@@ -89,7 +89,7 @@ internal static class CounterAdvice
         return counted.Count == 0 ? "" : $"; counted tables: {string.Join(", ", counted)}";
     }
 
-    private static CounterWindowKind KindOf(string pattern, TimeSpan? window) => new(window is null ? pattern : null, window);
+    private static CounterWindowKind KindOf(string pattern, TimeSpan? window) => CounterWindowKind.Of(pattern, window);
 
     private static bool IsSame(CounterWindowKind one, CounterWindowKind other) =>
         one.Length == other.Length

@@ -1,30 +1,10 @@
-// What the built-in plugins do with each counter table, for operators: which windows are counted there, which quotas hold. A plugin of a
-// third party tells the server its tables, not its windows; such a table is here with none.
-using Policyd.Configuration.Values;
+// What plugins do with each counter table, for operators: which windows are counted there, which quotas hold. A plugin that only declares
+// a table, and counts by operations of its own, does not tell its windows.
 using Policyd.Modules;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Engine.Model;
-
-/// <summary>A kind of window that is counted in a table: a calendar's, or a rolling one.</summary>
-/// <param name="Pattern">The calendar window's <c>time_pattern</c>; null for a rolling one.</param>
-/// <param name="Length">The rolling window's length; null for a calendar one.</param>
-public sealed record CounterWindowKind(string? Pattern, TimeSpan? Length)
-{
-    /// <summary>As it is configured: <c>%Y-%m</c>, <c>1h</c>.</summary>
-    public string Name => Length is { } length ? DurationText.Format(length) : Pattern!;
-
-    /// <summary>The window of a time.</summary>
-    /// <param name="now">The time, in the zone whose calendar counts.</param>
-    public CounterWindow At(DateTimeOffset now) =>
-        Length is { } length ? CounterWindow.Sliding(length, now) : CounterWindow.Calendar(Pattern!, now);
-
-    /// <summary>Whether the text can name one of these windows; null when the pattern does not let that be told.</summary>
-    /// <param name="time">A text as it stands in the table's <c>time</c> column.</param>
-    public bool? CanBe(string time) =>
-        Length is not null ? false : WindowAge.TryCreate(Pattern!, out var age, out _) ? age.EndOf(time) is not null : null;
-}
 
 /// <summary>A Quota that holds on a table.</summary>
 /// <param name="VirtualHost">The virtual host of its chain.</param>
@@ -76,7 +56,7 @@ public static class CounterCatalog
                     table.Connection,
                     table.Table,
                     [.. own.Select(use => use.Attribute).Distinct()],
-                    [.. own.Select(use => use.Window).Distinct()],
+                    [.. own.Select(use => use.Window).Concat(model.Resources.Tables.Find(table.Connection, table.Table).Windows).Distinct()],
                     [.. own.Select(use => use.Quota).OfType<CounterQuota>()]);
             }),
         ];
@@ -87,10 +67,10 @@ public static class CounterCatalog
         switch (plugin)
         {
             case AccountingPlugin accounting:
-                var counted = new CounterWindowKind(accounting.Window is null ? accounting.TimePattern : null, accounting.Window);
+                var counted = CounterWindowKind.Of(accounting.TimePattern, accounting.Window);
                 return accounting.Fields.Select(field => new Use(accounting.Db, accounting.TablePrefix + field, field, counted, null));
             case QuotaPlugin quota:
-                var compared = new CounterWindowKind(quota.Window is null ? quota.TimePattern : null, quota.Window);
+                var compared = CounterWindowKind.Of(quota.TimePattern, quota.Window);
                 var holds = quota.Enabled.Default || quota.Enabled.SessionKey is not null
                     ? new CounterQuota(
                         host,

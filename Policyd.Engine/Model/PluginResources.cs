@@ -121,8 +121,6 @@ internal sealed class PluginResources : IPluginHost
     public ISqlDatabase Database(string connection) =>
         _replay is { IsOffline: true } ? new OfflineDatabase(Opened.Sql.Database(connection)) : Opened.Sql.Database(connection);
 
-    public ICounterHousekeeping CounterTables(string connection) => Opened.Sql.CounterStore(connection);
-
     public CounterTable UseCounterTable(string connection, string table, bool writes) => Tables.Use(connection, table, writes);
 
     public CounterTable FindCounterTable(string connection, string table) => Tables.Find(connection, table);

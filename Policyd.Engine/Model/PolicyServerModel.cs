@@ -281,7 +281,7 @@ public sealed class PolicyServerModel
             failures += await new PluginCron(host.Name, Cron.Timeout).RunAsync(host.Chain, cron).ConfigureAwait(false);
         }
 
-        return failures;
+        return failures + await new CounterUpkeep(Resources.Tables, Sql).RunAsync(cron).ConfigureAwait(false);
     }
 }
 

@@ -51,9 +51,6 @@ internal interface IPluginHost
     /// <summary>The database of a SQL connection, which is there.</summary>
     ISqlDatabase Database(string connection);
 
-    /// <summary>The counter tables of a SQL connection, which is there.</summary>
-    ICounterHousekeeping CounterTables(string connection);
-
     /// <summary>A plugin uses a counter table.</summary>
     CounterTable UseCounterTable(string connection, string table, bool writes);
 

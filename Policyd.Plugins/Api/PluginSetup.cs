@@ -71,14 +71,9 @@ public sealed class PluginSetup
 
     private HashSet<(string Option, string Connection)> Missing { get; } = [];
 
-    /// <summary>The counter tables of a SQL connection, for housekeeping; null, and an error, when there is none of that name.</summary>
-    /// <param name="option">The option that names the connection.</param>
-    /// <param name="connection">The connection's name.</param>
-    public ICounterHousekeeping? CounterTables(string option, string connection) =>
-        HasSql(option, connection) ? _host.CounterTables(connection) : null;
-
     /// <summary>
-    /// Declares that the plugin uses a counter table, so that the server prepares it; an error when the connection is not there.
+    /// Declares that the plugin uses a counter table, so that the server prepares it; an error when the connection is not there. A plugin
+    /// that only counts is better served by <c>setup.Counter</c> of <c>Policyd.Plugins.Services</c>.
     /// </summary>
     /// <param name="connection">The name of the SQL connection, which the option <c>db</c> gave.</param>
     /// <param name="table">The table, as <see cref="CounterTableName.TryParse"/> gives it.</param>

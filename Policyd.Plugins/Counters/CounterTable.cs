@@ -19,6 +19,8 @@ public sealed class CounterTable
 {
     private bool _isWritten;
     private volatile CountingPlugin[] _accountings = [];
+    private volatile CounterWindowKind[] _windows = [];
+    private volatile WindowRetention[] _retentions = [];
 
     internal CounterTable(string connection, string table)
     {
@@ -44,6 +46,26 @@ public sealed class CounterTable
     /// <summary>The Accountings that count there. An array, since every request of a Quota goes through it.</summary>
     internal CountingPlugin[] Accountings => _accountings;
 
+    /// <summary>The kinds of windows that plugins count in, each once; empty where plugins only read.</summary>
+    internal IReadOnlyList<CounterWindowKind> Windows => _windows;
+
+    /// <summary>How long rows are kept. A row goes when one of them lets it go.</summary>
+    internal IReadOnlyList<WindowRetention> Retentions => _retentions;
+
+    /// <summary>A plugin counts there by such windows.</summary>
+    internal void Counts(CounterWindowKind window, WindowRetention? retention)
+    {
+        if (!_windows.Contains(window))
+        {
+            _windows = [.. _windows, window];
+        }
+
+        if (retention is not null)
+        {
+            _retentions = [.. _retentions, retention];
+        }
+    }
+
     internal void AddAccounting(CountingPlugin accounting)
     {
         if (!_accountings.Contains(accounting))
@@ -63,6 +85,10 @@ internal sealed class CounterTableSet
     private readonly List<CounterTableUse> _uses = [];
 
     public IReadOnlyList<CounterTableUse> Uses => _uses;
+
+    /// <summary>The tables of a connection that plugins count in.</summary>
+    public IReadOnlyList<CounterTable> Counted(string connection) =>
+        [.. _tables.Values.Where(table => table.Connection == connection && table.Windows.Count > 0).OrderBy(table => table.Table)];
 
     public CounterTable Use(string connection, string table, bool writes)
     {
