@@ -31,7 +31,7 @@ public static class OwnSchema
         DbConnection connection, SqlDatabase database, OwnTableGroup tables, CancellationToken ct)
     {
         var look = new SchemaLook(connection, database.Provider);
-        var plan = Checked(await look.PlanAsync(tables, ct).ConfigureAwait(false), database, tables);
+        var plan = Check(await look.PlanAsync(tables, ct).ConfigureAwait(false), database, tables);
         if (plan.Steps.Count == 0)
         {
             return [];
@@ -58,7 +58,7 @@ public static class OwnSchema
         async Task<IReadOnlyList<string>> ChangeAsync(CancellationToken token)
         {
             // Another server may have done it meanwhile.
-            var due = Checked(await look.PlanAsync(tables, token).ConfigureAwait(false), database, tables);
+            var due = Check(await look.PlanAsync(tables, token).ConfigureAwait(false), database, tables);
             foreach (var step in due.Steps)
             {
                 await look.ExecuteAsync(step.Sql, token).ConfigureAwait(false);
@@ -106,7 +106,7 @@ public static class OwnSchema
             var connection = await database.OpenAsync(ct).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
             var plan = await new SchemaLook(connection, database.Provider).PlanAsync(tables, ct).ConfigureAwait(false);
-            return Checked(plan, database, tables).Sentences;
+            return Check(plan, database, tables).Sentences;
         }
         catch (Exception e) when (e is DbException or IOException or SocketException or TimeoutException)
         {
@@ -114,6 +114,7 @@ public static class OwnSchema
         }
     }
 
-    private static SchemaPlan Checked(SchemaPlan plan, SqlDatabase database, OwnTableGroup tables) =>
+    /// <exception cref="NewerSchemaException">A newer server has changed the tables.</exception>
+    internal static SchemaPlan Check(SchemaPlan plan, SqlDatabase database, OwnTableGroup tables) =>
         plan.Found > tables.Version ? throw new NewerSchemaException(database.Description, tables, plan.Found) : plan;
 }

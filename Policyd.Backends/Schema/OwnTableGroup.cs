@@ -48,9 +48,12 @@ public sealed class OwnTableGroup
     /// <summary>What a cluster's members know of one another.</summary>
     public static OwnTableGroup Cluster { get; } = new("cluster", 1, ClusterTables);
 
+    /// <summary>The history of decisions. On SQLite it is alone in its file.</summary>
+    public static OwnTableGroup Decisions { get; } = new("decisions", 1, DecisionTables);
+
     /// <summary>All groups that a database may have: those of a cluster are none for SQLite, whose file is one machine's.</summary>
     public static IReadOnlyList<OwnTableGroup> AllOf(SqlProvider provider) =>
-        provider == SqlProvider.SQLite ? [Counters, Cron, Expiring] : [Counters, Cron, Expiring, Nodes, Cluster];
+        provider == SqlProvider.SQLite ? [Counters, Cron, Expiring] : [Counters, Cron, Expiring, Nodes, Cluster, Decisions];
 
     /// <summary>The name of the group in the table of versions.</summary>
     public string Group { get; }
@@ -149,6 +152,27 @@ public sealed class OwnTableGroup
             $"CREATE TABLE policyd_leases (name {Name(provider)} NOT NULL PRIMARY KEY, owner {Name(provider)} NOT NULL, "
                 + $"expires bigint NOT NULL){Ascii(provider)}"),
     ];
+
+    // Each index ends with the time, by which what is found is sorted. A rule and a kind of action are common: the newest are found soon.
+    private static OwnTable[] DecisionTables(SqlProvider provider)
+    {
+        var (name, collation) = (Name(provider), provider == SqlProvider.PostgreSQL ? " COLLATE \"C\"" : string.Empty);
+        var record = provider == SqlProvider.MySQL ? "mediumtext" : "text";
+        string[] indexed = ["client", "sasl_username", "sender", "recipient", "queue_id"];
+        return
+        [
+            new(
+                "policyd_decisions",
+                [
+                    $"CREATE TABLE policyd_decisions (id varchar(20){collation} NOT NULL PRIMARY KEY, at bigint NOT NULL, "
+                        + $"node {name} NOT NULL, virtual_host {name}, client varchar(32){collation}, sasl_username {name}, "
+                        + $"sender {name}, recipient {name}, queue_id {name}, rule {name}, observed_rule {name}, action {name}, "
+                        + $"record {record} NOT NULL){Ascii(provider)}",
+                    "CREATE INDEX policyd_decisions_at ON policyd_decisions (at)",
+                    .. indexed.Select(static column => $"CREATE INDEX policyd_decisions_{column} ON policyd_decisions ({column}, at)"),
+                ]),
+        ];
+    }
 
     private static string Name(SqlProvider provider) =>
         provider == SqlProvider.PostgreSQL ? "varchar(255) COLLATE \"C\"" : "varchar(255)";

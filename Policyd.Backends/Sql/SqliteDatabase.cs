@@ -33,16 +33,19 @@ internal sealed class SqliteDatabase : SqlDatabase
     private readonly string _connectionString;
     private readonly string _file;
     private readonly bool _looks;
+    private readonly bool _makesFolder;
 
     public SqliteDatabase(string connectionString)
         : base(SqlProvider.SQLite, $"SQLite file {new SqliteConnectionStringBuilder(connectionString).DataSource}")
     {
         _connectionString = connectionString;
         _file = new SqliteConnectionStringBuilder(connectionString).DataSource;
+        _makesFolder = _file == DefaultFile;
     }
 
-    private SqliteDatabase(string connectionString, string file)
-        : base(SqlProvider.SQLite, $"SQLite file {file}") => (_connectionString, _file, _looks) = (connectionString, file, true);
+    private SqliteDatabase(string connectionString, string file, bool looks, bool makesFolder = false)
+        : base(SqlProvider.SQLite, $"SQLite file {file}") =>
+        (_connectionString, _file, _looks, _makesFolder) = (connectionString, file, looks, makesFolder);
 
     /// <summary>The file, as it is configured.</summary>
     public string File => _file;
@@ -50,7 +53,7 @@ internal sealed class SqliteDatabase : SqlDatabase
     public override ValueTask<DbConnection> OpenAsync(CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();
-        if (_file == DefaultFile && !_looks)
+        if (_makesFolder)
         {
             Directory.CreateDirectory(Path.GetDirectoryName(DefaultFile)!);
         }
@@ -88,8 +91,23 @@ internal sealed class SqliteDatabase : SqlDatabase
             builder.DataSource = $"file://{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}?immutable=1";
         }
 
-        return new SqliteDatabase(builder.ConnectionString, _file);
+        return new SqliteDatabase(builder.ConnectionString, _file, looks: true);
     }
+
+    /// <summary>A database with the same settings in a file beside this one: <c>policyd.db</c> has <c>policyd-NAME.db</c>.</summary>
+    /// <param name="name">What its name has more.</param>
+    public SqliteDatabase Beside(string name)
+    {
+        var builder = new SqliteConnectionStringBuilder(_connectionString) { DataSource = FileBeside(_file, name) };
+        return new SqliteDatabase(builder.ConnectionString, builder.DataSource, looks: false, _makesFolder)
+        {
+            Source = { Name = Source.Name },
+        };
+    }
+
+    /// <summary>The file of <see cref="Beside"/>.</summary>
+    public static string FileBeside(string file, string name) =>
+        Path.Combine(Path.GetDirectoryName(file) ?? "", $"{Path.GetFileNameWithoutExtension(file)}-{name}{Path.GetExtension(file)}");
 
     // Pools of other databases in this process are left alone; this one's handles are closed so that the file can be moved.
     private protected override ValueTask CloseAsync()

@@ -72,6 +72,7 @@ public sealed class ModelBuilder
         CheckSection(root, "record", options.Record?.Check());
         var builder = new ConnectionBuilder(_environment, _diagnostics);
         var (connections, opened) = builder.Build(root);
+        CheckSection(root, "decisions", options.Decisions?.Check(opened.Sql));
         var former = _environment.Former;
         var actions = new ActionChecker(
             _document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
@@ -81,7 +82,8 @@ public sealed class ModelBuilder
             if (DecisionId.IsWantedIn(onError))
             {
                 _diagnostics.Error(
-                    root.PositionOf("on_error"), $"on_error: {DecisionId.Place} has no value here, since a malformed request has no decision");
+                    root.PositionOf("on_error"),
+                    $"on_error: {DecisionId.Place} has no value here, since a malformed request has no decision");
             }
         }
 
@@ -105,6 +107,11 @@ public sealed class ModelBuilder
 
         // What can be used and is probably not what was meant. With errors it would only add to them.
         resources.UsedConnections.Add(cron.Db);
+        if (options.Decisions is { } decisions)
+        {
+            resources.UsedConnections.Add(decisions.Db);
+        }
+
         ServerAdvice.Check(root, options, resources, connections, _diagnostics);
         var chains = former?.Grammar.IsSameAs(actions.Grammar) == true
             ? former.Chains

@@ -2,6 +2,7 @@ using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCluster;
 using Policyd.Backends.SqlCounters;
+using Policyd.Backends.SqlDecisions;
 using Policyd.Counting.Clustering;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Sql;
@@ -17,9 +18,15 @@ public sealed class SqlConnections : IAsyncDisposable
     private readonly Dictionary<string, Lazy<SqlDatabase>> _databases = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _settings = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Lazy<ICounterStore>> _stores = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SqlConnectionOptions> _options = new(StringComparer.Ordinal);
 
-    /// <summary>The SQLite file of the default configuration, the only one whose folder the server makes.</summary>
-    public const string FileWhoseFolderIsMade = SqliteDatabase.DefaultFile;
+    private const string Decisions = "decisions";
+
+    /// <summary>Whether the server makes the folder of a SQLite file: only for those of the default configuration.</summary>
+    /// <param name="file">The file, as a full path.</param>
+    public static bool MakesFolderOf(string file) =>
+        file == Path.GetFullPath(SqliteDatabase.DefaultFile)
+        || file == Path.GetFullPath(SqliteDatabase.FileBeside(SqliteDatabase.DefaultFile, Decisions));
 
     /// <summary>The names of the connections.</summary>
     public IReadOnlyCollection<string> Names => _databases.Keys;
@@ -48,12 +55,34 @@ public sealed class SqlConnections : IAsyncDisposable
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
     public IClusterDirectory ClusterDirectory(string name) => new SqlClusterDirectory(Own(name));
 
+    /// <summary>The history of decisions in a connection's database; on SQLite in a file beside it. Whoever asks disposes it.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public SqlDecisionStore DecisionStore(string name) =>
+        new(Own(name) is SqliteDatabase file ? file.Beside(Decisions) : SqlDatabase.Create(_options[name], name));
+
+    /// <summary>Whether decisions can be kept with a connection.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public bool CanHoldDecisions(string name) => Own(name).Provider != SqlProvider.SQLite || DecisionFile(name) is not null;
+
+    /// <summary>The file that the history of decisions is in; null for another database, and for a connection that is only read.</summary>
+    /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
+    public string? DecisionFile(string name) => WrittenFile(name) is { } file ? SqliteDatabase.FileBeside(file, Decisions) : null;
+
     /// <summary>What a start would do to a group of the server's own tables on a connection; empty when they are ready.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
     /// <exception cref="SqlAwayException">The database cannot be reached.</exception>
     /// <exception cref="NewerSchemaException">A newer server has changed the tables.</exception>
-    public Task<IReadOnlyList<string>> DescribeOwnTablesAsync(string name, OwnTableGroup tables, CancellationToken ct) =>
-        OwnSchema.DescribeAsync(Own(name), tables, ct);
+    public async Task<IReadOnlyList<string>> DescribeOwnTablesAsync(string name, OwnTableGroup tables, CancellationToken ct)
+    {
+        if (tables != OwnTableGroup.Decisions)
+        {
+            return await OwnSchema.DescribeAsync(Own(name), tables, ct).ConfigureAwait(false);
+        }
+
+        var history = DecisionStore(name);
+        await using var _ = history.ConfigureAwait(false);
+        return await OwnSchema.DescribeAsync(history.Database, tables, ct).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -67,8 +96,8 @@ public sealed class SqlConnections : IAsyncDisposable
     internal SqlDatabase Own(string name) => _databases[name].Value;
 
     /// <summary>Goes on with a connection of the configuration before this one.</summary>
-    internal void Keep(string name, SqlConnections former) =>
-        (_databases[name], _settings[name], _stores[name]) = (former._databases[name], former._settings[name], former._stores[name]);
+    internal void Keep(string name, SqlConnections former) => (_databases[name], _settings[name], _stores[name], _options[name]) =
+        (former._databases[name], former._settings[name], former._stores[name], former._options[name]);
 
     /// <summary>Whether both have the same connection under the name: one that was kept.</summary>
     internal bool Shares(string name, SqlConnections other) =>
@@ -93,6 +122,7 @@ public sealed class SqlConnections : IAsyncDisposable
         var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options, name));
         _databases[name] = database;
         _settings[name] = SqlDatabase.Settings(options);
+        _options[name] = options;
         _stores[name] = new Lazy<ICounterStore>(() => database.Value.CreateCounterStore());
     }
 }

@@ -8,13 +8,19 @@ namespace Policyd.Engine.Following;
 /// were. The request path takes a lock for a moment and never waits for the reader.
 /// </summary>
 /// <param name="depth">How much the reader wants to know.</param>
-/// <param name="filter">Which decisions it wants to hear of.</param>
-public sealed class WaitingDecisions(DecisionDepth depth, DecisionFilter filter) : IDecisionListener, IDisposable
+/// <param name="isWanted">Which decisions it wants to hear of.</param>
+/// <param name="mostRecords">How many decisions wait at most.</param>
+/// <param name="mostBytes">How many bytes of requests wait at most.</param>
+public sealed class WaitingDecisions(
+    DecisionDepth depth,
+    Predicate<RequestRecord> isWanted,
+    int mostRecords = WaitingDecisions.MostRecords,
+    long mostBytes = WaitingDecisions.MostBytes) : IDecisionListener, IDisposable
 {
-    /// <summary>How many decisions wait at most.</summary>
+    /// <summary>How many decisions wait for a reader who is a person.</summary>
     public const int MostRecords = 1000;
 
-    /// <summary>How many bytes of requests wait at most.</summary>
+    /// <summary>How many bytes of requests wait for such a reader.</summary>
     public const int MostBytes = 4 * 1024 * 1024;
 
     private readonly Lock _lock = new();
@@ -22,16 +28,29 @@ public sealed class WaitingDecisions(DecisionDepth depth, DecisionFilter filter)
     private List<RequestRecord> _waiting = [];
     private long _bytes;
     private long _lost;
+    private long _lostBefore;
     private bool _isEnded;
 
     /// <inheritdoc/>
     public DecisionDepth Depth => depth;
 
+    /// <summary>How many decisions were lost since the begin, as one reads it at any time.</summary>
+    public long Lost
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _lostBefore + _lost;
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public void Decided(RequestRecord record)
     {
         ArgumentNullException.ThrowIfNull(record);
-        if (!filter.Matches(record))
+        if (!isWanted(record))
         {
             return;
         }
@@ -43,7 +62,7 @@ public sealed class WaitingDecisions(DecisionDepth depth, DecisionFilter filter)
                 return;
             }
 
-            if (_waiting.Count == MostRecords || _bytes + record.Weight > MostBytes)
+            if (_waiting.Count == mostRecords || _bytes + record.Weight > mostBytes)
             {
                 _lost++;
                 return;
@@ -70,22 +89,36 @@ public sealed class WaitingDecisions(DecisionDepth depth, DecisionFilter filter)
         await _arrived.WaitAsync(ct).ConfigureAwait(false);
         lock (_lock)
         {
-            var taken = (_waiting, _lost);
-            (_waiting, _lost, _bytes) = ([], 0, 0);
-            return taken;
+            return Take();
+        }
+    }
+
+    /// <summary>All that waits, without waiting for more; nobody reads afterwards, and what comes is not kept.</summary>
+    public (IReadOnlyList<RequestRecord> Records, long Lost) TakeLast()
+    {
+        lock (_lock)
+        {
+            _isEnded = true;
+            return Take();
         }
     }
 
     /// <summary>Nobody reads any more.</summary>
     public void Dispose()
     {
-        lock (_lock)
+        foreach (var record in TakeLast().Records)
         {
-            _isEnded = true;
-            _waiting.ForEach(static record => record.Written());
-            _waiting = [];
+            record.Written();
         }
 
         _arrived.Dispose();
+    }
+
+    private (IReadOnlyList<RequestRecord> Records, long Lost) Take()
+    {
+        var taken = (_waiting, _lost);
+        _lostBefore += _lost;
+        (_waiting, _lost, _bytes) = ([], 0, 0);
+        return taken;
     }
 }

@@ -146,6 +146,7 @@ public sealed class PolicyServerModel
         .. Options.Cluster is null ? []
             : CounterTables.Select(use => use.Connection).Distinct().Select(name => (name, OwnTableGroup.Nodes)),
         .. Options.Cluster is { } cluster && Sql.Contains(cluster.Db) ? new[] { (cluster.Db, OwnTableGroup.Cluster) } : [],
+        .. Options.Decisions is { What: not KeptDecisions.Off } kept ? new[] { (kept.Db, OwnTableGroup.Decisions) } : [],
     ];
 
     /// <summary>When the periodic tasks run.</summary>

@@ -105,6 +105,10 @@ public sealed class ServerOptions
     [Description("the recording of requests, for policyd replay: file, max_size, sample, mask")]
     public RecordOptions? Record { get; set; }
 
+    /// <summary>Where decisions are kept to be searched; null: nowhere.</summary>
+    [Description("the history of decisions, for policyd decisions: db, keep, what, facts; without this section none")]
+    public DecisionOptions? Decisions { get; set; }
+
     /// <summary>What makes this server a node of a cluster; null: it counts alone.</summary>
     [Description(
         "the cluster that this server is a node of: listen, advertise, db, seeds, tls, allow_plaintext, failure_after, decide_after")]

@@ -2,7 +2,6 @@
 // run here, by the counters that the databases have.
 
 using System.CommandLine;
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -11,7 +10,6 @@ using Policyd.Engine.Explaining;
 using Policyd.Server.Admin.Decisions;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
-using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;
 
@@ -89,22 +87,5 @@ internal sealed class ExplainVerb(TextReader input, TextWriter output, TextWrite
         return ExitCode.Ok;
     }
 
-    private void Write(ExplainReport report)
-    {
-        new PluginView(Output).Write(report.Plugins);
-        Pair("virtual host", report.VirtualHost);
-        Pair("action", report.Action ?? "none: the connection is closed without an answer");
-        Pair("rule", report.Rule);
-        Pair("observed", report.Observed);
-        Pair("error", report.Error);
-        Pair("time", string.Create(CultureInfo.InvariantCulture, $"{report.ElapsedMs:0.0##} ms"));
-    }
-
-    private void Pair(string name, string? value)
-    {
-        if (value is not null)
-        {
-            Output.WriteLine(LogText.OneLine($"{name,-15} {value}"));
-        }
-    }
+    private void Write(ExplainReport report) => new DecisionView(Output).WriteWhole(report);
 }

@@ -95,7 +95,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
         {
             new StatusVerb(output).Build(), new ReloadVerb(output, error).Build(), new CounterVerbs(output).Build(),
             new ClusterVerbs(output).Build(), new ExplainVerb(input, output, error).Build(), new ReplayVerb(output, error).Build(),
-            new TraceVerb(output).Build(),
+            new TraceVerb(output).Build(), new DecisionsVerb(output, error).Build(),
         };
         foreach (var verb in new[] { Serve(), Check(), Convert(), Dump(), Client(), Cron() }.Concat(asking))
         {

@@ -1,15 +1,12 @@
 // policyd trace: what the running server decides, live.
 
 using System.CommandLine;
-using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Policyd.Server.Admin;
 using Policyd.Server.Admin.Decisions;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
-using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;
 
@@ -106,28 +103,6 @@ internal sealed class TraceVerb(TextWriter output) : AdminVerb(output)
             return;
         }
 
-        var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{report.Time:HH:mm:ss.fff} {report.VirtualHost ?? "-"} {report.ProtocolState ?? "-"}");
-        Add("queue_id", report.QueueId);
-        Add("client", report.ClientAddress);
-        Add("user", report.SaslUsername);
-        Add("sender", report.Sender is "" ? "<>" : report.Sender);
-        Add("recipient", report.Recipient);
-        text.Append(CultureInfo.InvariantCulture, $": {report.Action ?? "no answer"}");
-        Add("rule", report.Rule);
-        Add("observed", report.Observed);
-        Add("error", report.Error);
-        Add("id", report.Id);
-        text.Append(CultureInfo.InvariantCulture, $" {report.ElapsedMs:0.0##} ms");
-        Output.WriteLine(LogText.OneLine(text.ToString()));
-        new PluginView(Output, "    ").Write(report.Plugins ?? []);
-
-        void Add(string name, string? value)
-        {
-            if (value is not null)
-            {
-                text.Append(CultureInfo.InvariantCulture, $" {name}={value}");
-            }
-        }
+        new DecisionView(Output).WriteLine(report);
     }
 }

@@ -9,6 +9,7 @@ using Policyd.Server.Admin.Cron;
 using Policyd.Server.Admin.Decisions;
 using Policyd.Server.Admin.Health;
 using Policyd.Server.Admin.Reloading;
+using Policyd.Server.History;
 using Policyd.Server.Logging;
 using Policyd.Server.Recording;
 using Policyd.Server.Reloading;
@@ -18,15 +19,18 @@ namespace Policyd.Server.Hosting;
 /// <summary>The admin endpoint and all of its commands. A new command is one line here.</summary>
 internal static class AdminServices
 {
-    /// <summary>What reads the configuration anew, and what it may begin or end: the recording.</summary>
+    /// <summary>What reads the configuration anew, and what it may begin or end: the recording and the history.</summary>
     public static IServiceCollection AddReloader(
         this IServiceCollection services, string path, PolicydLog log, int? level) => services
         .AddSingleton(provider =>
             new RequestRecording(provider.GetRequiredService<IPolicyServerHandle>().Decisions, log.CreateLogger("policyd")))
+        .AddSingleton(provider => new DecisionHistory(provider.GetRequiredService<IPolicyServerHandle>(), log.CreateLogger("policyd")))
+        .AddHostedService(static provider => provider.GetRequiredService<DecisionHistory>())
         .AddSingleton(provider => new Reloader(
             path,
             provider.GetRequiredService<IPolicyServerHandle>(),
             provider.GetRequiredService<RequestRecording>(),
+            provider.GetRequiredService<DecisionHistory>(),
             log,
             level));
 

@@ -15,6 +15,7 @@ using Policyd.Actors.Network;
 using Policyd.Actors.Server;
 using Policyd.Engine.Life;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.History;
 using Policyd.Server.Logging;
 using Policyd.Server.Recording;
 using Policyd.Server.Reloading;
@@ -139,7 +140,7 @@ internal static partial class PolicydHost
     {
         var options = host.Services.GetRequiredService<IOptions<HostOptions>>().Value;
         options.ShutdownTimeout = DrainService.GraceOf(server.Model) + PolicyServerExtensions.FlushGrace
-            + server.Model.Options.PluginStopTimeout + TimeSpan.FromSeconds(5);
+            + HistoryWriter.Grace + server.Model.Options.PluginStopTimeout + TimeSpan.FromSeconds(5);
         var hosts = server.Model.VirtualHosts.Select(static host => host.Name);
         manager.Ready(LogText.OneLine($"serves {string.Join(", ", hosts)} on {string.Join(", ", server.Endpoints)}"));
     }

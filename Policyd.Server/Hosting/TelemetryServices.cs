@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Actors.Server;
 using Policyd.Engine.Model;
 using Policyd.Server.Admin.Health;
+using Policyd.Server.History;
 using Policyd.Server.Http;
 using Policyd.Server.Logging;
 using Policyd.Server.Telemetry;
@@ -29,7 +30,11 @@ internal static class TelemetryServices
     private static void Add(IServiceCollection services, ServerOptions options, LogQueue log)
     {
         services.AddSingleton(provider => new TelemetryService(
-            options, provider.GetRequiredService<IPolicyServerHandle>(), log, Logger(provider)));
+            options,
+            provider.GetRequiredService<IPolicyServerHandle>(),
+            provider.GetRequiredService<DecisionHistory>(),
+            log,
+            Logger(provider)));
         services.AddSingleton<IHostedService>(static provider => provider.GetRequiredService<TelemetryService>());
         if (options.Http is { } http)
         {

@@ -40,6 +40,11 @@ internal static class WritablePlaces
             }
         }
 
+        if (model.Options.Decisions is { What: not KeptDecisions.Off } kept)
+        {
+            Check("decisions: the SQLite file", model.Sql.DecisionFile(kept.Db), section.PositionOf("decisions"), hasFilesBeside: true);
+        }
+
         void Check(string subject, string? file, SourcePosition place, bool hasFilesBeside = false)
         {
             if (!string.IsNullOrEmpty(file) && Problem(Path.GetFullPath(file), hasFilesBeside) is { } problem)
@@ -62,7 +67,7 @@ internal static class WritablePlaces
         if (!Directory.Exists(folder))
         {
             // The one folder that is made when it is first used: the one above it counts.
-            return file == Path.GetFullPath(SqlConnections.FileWhoseFolderIsMade)
+            return SqlConnections.MakesFolderOf(file)
                 && UserAccess.MayCreateIn(Path.GetDirectoryName(folder)!) ? null
                 : File.Exists(folder) ? $"{folder} is a file, not a folder"
                 : $"there is no folder {folder}, or {who} cannot access it; create it, or name another";

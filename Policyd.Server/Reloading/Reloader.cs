@@ -6,6 +6,7 @@ using Policyd.Engine.Building;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.History;
 using Policyd.Server.Loading;
 using Policyd.Server.Logging;
 using Policyd.Server.Recording;
@@ -19,10 +20,11 @@ namespace Policyd.Server.Reloading;
 /// <param name="path">The configuration that the server was started with.</param>
 /// <param name="server">The running server.</param>
 /// <param name="recording">The recording of requests, which a reload may begin, end or change.</param>
+/// <param name="history">The history of decisions, the same.</param>
 /// <param name="log">The log, whose level a reload may change.</param>
 /// <param name="level">The level of the command line, which overrides the configuration's; null: none was given.</param>
 internal sealed partial class Reloader(
-    string path, IPolicyServerHandle server, RequestRecording recording, PolicydLog log, int? level) : IDisposable
+    string path, IPolicyServerHandle server, RequestRecording recording, DecisionHistory history, PolicydLog log, int? level) : IDisposable
 {
     private readonly SemaphoreSlim _one = new(1);
     private readonly ILogger _logger = log.CreateLogger("policyd");
@@ -111,6 +113,7 @@ internal sealed partial class Reloader(
                 await server.ReloadAsync(next);
                 Record(keepsRecording, recorder);
                 recorder = null;
+                await history.ReloadedAsync(now, next);
                 Volatile.Write(ref _lastReload, DateTimeOffset.UtcNow.Ticks);
                 log.Level = (LogSeverity)(level ?? next.Options.LogLevel);
             }

@@ -5,6 +5,7 @@ using Policyd.Actors.Network;
 using Policyd.Actors.Server;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Metrics;
+using Policyd.Server.History;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Telemetry;
@@ -17,13 +18,19 @@ internal sealed class ServerGauges : IDisposable
 
     private readonly Meter _meter = new(PolicydMeter.Name);
 
-    public ServerGauges(IPolicyServerHandle server, LogQueue log)
+    public ServerGauges(IPolicyServerHandle server, DecisionHistory history, LogQueue log)
     {
         Requests(server);
         Counters(server);
         Sessions(server);
         Cluster(server);
         Process();
+        Total("policyd.decisions.stored", "{decision}", "Decisions that were written to the history.", () => history.Stored);
+        Total(
+            "policyd.decisions.dropped",
+            "{decision}",
+            "Decisions that are not in the history, because its database could not keep up or was away.",
+            () => history.Dropped);
         Total("policyd.log.dropped", "{line}", "Lines of the log that were dropped because it could not keep up.", () => log.Dropped);
         _meter.CreateObservableGauge(
             "policyd.build.info",

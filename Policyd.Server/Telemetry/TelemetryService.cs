@@ -9,6 +9,7 @@ using Policyd.Actors.Network;
 using Policyd.Actors.Server;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Metrics;
+using Policyd.Server.History;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.Telemetry;
@@ -28,11 +29,12 @@ internal sealed class TelemetryService : IHostedLifecycleService, IDisposable
     private readonly TracerProvider? _traces;
     private readonly List<IDisposable> _listening = [];
 
-    public TelemetryService(ServerOptions options, IPolicyServerHandle server, LogQueue log, ILogger logger)
+    public TelemetryService(
+        ServerOptions options, IPolicyServerHandle server, DecisionHistory history, LogQueue log, ILogger logger)
     {
         var troubles = new CollectorTroubles(logger);
         Metrics = MetricsOf(options, troubles);
-        _gauges = new ServerGauges(server, log);
+        _gauges = new ServerGauges(server, history, log);
         _listening.Add(server.Decisions.Listen(new RequestMetrics()));
         if (options.Otlp is { Traces: > 0 } otlp)
         {

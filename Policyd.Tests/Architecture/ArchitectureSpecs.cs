@@ -24,7 +24,7 @@ public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
     };
 
     private static readonly string[] s_drivers =
-        ["Microsoft.Data.Sqlite", "SQLitePCLRaw.core", "Npgsql", "MySqlConnector", "StackExchange.Redis", "MaxMind.Db"];
+        ["Microsoft.Data.Sqlite", "SQLitePCLRaw.core", "Npgsql", "MySqlConnector", "StackExchange.Redis", "MaxMind.Db", "linq2db"];
 
     private static IEnumerable<string> Assemblies =>
         s_mayUse.Keys.Select(

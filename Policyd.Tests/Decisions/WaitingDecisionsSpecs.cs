@@ -14,7 +14,7 @@ public sealed class WaitingDecisionsSpecs
     [Fact]
     public async Task A_reader_that_does_not_read_loses_the_newest_and_is_told_how_many()
     {
-        using var queue = new WaitingDecisions(DecisionDepth.Steps, new DecisionFilter());
+        using var queue = new WaitingDecisions(DecisionDepth.Steps, new DecisionFilter().Matches);
         for (var number = 0; number < WaitingDecisions.MostRecords + 7; number++)
         {
             queue.Decided(Record($"reject {number}"));
@@ -31,7 +31,7 @@ public sealed class WaitingDecisionsSpecs
     [Fact]
     public async Task Long_requests_are_bounded_by_their_bytes()
     {
-        using var queue = new WaitingDecisions(DecisionDepth.None, new DecisionFilter());
+        using var queue = new WaitingDecisions(DecisionDepth.None, new DecisionFilter().Matches);
         var large = new string('x', 60_000);
         for (var number = 0; number < 100; number++)
         {
@@ -47,7 +47,7 @@ public sealed class WaitingDecisionsSpecs
     [Fact]
     public void After_its_end_nothing_is_kept()
     {
-        var queue = new WaitingDecisions(DecisionDepth.None, new DecisionFilter());
+        var queue = new WaitingDecisions(DecisionDepth.None, new DecisionFilter().Matches);
         queue.Decided(Record("dunno"));
         queue.Dispose();
         queue.Decided(Record("dunno"));

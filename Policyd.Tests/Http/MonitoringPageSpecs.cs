@@ -2,7 +2,9 @@ using System.Diagnostics.Metrics;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
 using Policyd.Plugins.Metrics;
+using Policyd.Server.History;
 using Policyd.Server.Logging;
 using Policyd.Server.Telemetry;
 using Policyd.Tests.Actors;
@@ -67,7 +69,7 @@ public sealed class MonitoringPageSpecs
         var all = new List<Instrument>();
         await using var server = await ServerUnderTest.AnsweringAsync();
         using var log = new LogQueue([]);
-        using var gauges = new ServerGauges(server.Handle, log);
+        using var gauges = new ServerGauges(server.Handle, new DecisionHistory(server.Handle, NullLogger.Instance), log);
         using var listener = new MeterListener();
         listener.InstrumentPublished = (instrument, _) =>
         {

@@ -11,8 +11,10 @@ namespace Policyd.Tests.Repository;
 public sealed partial class OperationsPageSpecs : IDisposable
 {
     private const string Configuration = "/etc/policyd/policyd.hocon";
+    private const string NameOnThePage = "38h647t271xg5c9g41fv";
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
+    private string _id = "";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -27,9 +29,11 @@ public sealed partial class OperationsPageSpecs : IDisposable
               listen = [ "127.0.0.1:{{_port}}" ]
               admin { listen = "unix:{{_folder["admin.sock"]}}" }
               record { file = "{{_folder["requests.jsonl"]}}" }
+              decisions { db = db }
               connections { db { module = Sql, provider = SQLite, dsn = "Data Source={{_folder["policyd.db"]}}" } }
               virtual_hosts = [ { name = submission, port = {{_port}}, plugins = [
-                { name = limit, module = Quota, field = sasl_username, metric = count, threshold = 3 }
+                { name = limit, module = Quota, field = sasl_username, metric = count, threshold = 3,
+                  action = "defer you have sent too much mail; tell your postmaster %ID%" }
                 { name = acct, module = Accounting, fields = sasl_username }
               ] } ]
             }
@@ -38,9 +42,15 @@ public sealed partial class OperationsPageSpecs : IDisposable
         Assert.Equal("dunno", await AskAsync(1));
         Assert.Equal("dunno", await AskAsync(2));
         Assert.Equal("dunno", await AskAsync(3));
-        Assert.StartsWith("defer ", await AskAsync(4), StringComparison.Ordinal);
+        var refusal = await AskAsync(4);
+        Assert.StartsWith("defer ", refusal, StringComparison.Ordinal);
+        _id = refusal[^20..];
         await Eventually.Holds(
             "four recorded requests", () => File.ReadLines(_folder["requests.jsonl"]).Count() == 4);
+
+        await Eventually.Holds(
+            "a decision in the history",
+            async () => (await ProcessUnderTest.Run("bash", "-c", Placed($"policyd decisions --id {_id}"))).ExitCode == 0);
 
         var commands = await CommandsAsync();
         Assert.InRange(commands.Count, 12, 40);
@@ -56,6 +66,8 @@ public sealed partial class OperationsPageSpecs : IDisposable
         Assert.Contains("anna@example.org", said["policyd counter list sasl_username"], StringComparison.Ordinal);
         var explained = Assert.Single(said, static one => one.Key.StartsWith("policyd explain", StringComparison.Ordinal)).Value;
         Assert.Matches(@"rule\s+limit", explained);
+        var decided = said[$"policyd decisions --id {NameOnThePage}"];
+        Assert.Matches(@"^limit \(Quota\): answers defer [^\n]*\n(.*\n)*rule +limit\n", decided);
         var replayed = Assert.Single(said, static one => one.Key.StartsWith("policyd replay", StringComparison.Ordinal)).Value;
         Assert.Contains("answers that differ: 1\n", replayed, StringComparison.Ordinal);
         Assert.Contains(
@@ -99,7 +111,8 @@ public sealed partial class OperationsPageSpecs : IDisposable
             placed = $"{PolicydProcess.Executable} {command["policyd ".Length..]}{configuration}";
         }
 
-        return placed.Replace("/etc/policyd/", _folder["etc"] + "/", StringComparison.Ordinal)
+        return placed.Replace(NameOnThePage, _id, StringComparison.Ordinal)
+            .Replace("/etc/policyd/", _folder["etc"] + "/", StringComparison.Ordinal)
             .Replace("/var/lib/policyd/", _folder["x"][..^1], StringComparison.Ordinal);
     }
 

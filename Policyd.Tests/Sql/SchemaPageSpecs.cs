@@ -13,6 +13,7 @@ namespace Policyd.Tests.Sql;
 /// </summary>
 public sealed partial class SchemaPageSpecs : IDisposable
 {
+    private const string History = "SQLite: the file of the history";
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
 
@@ -33,17 +34,32 @@ public sealed partial class SchemaPageSpecs : IDisposable
         Assert.Contains($"INSERT INTO policyd_schema (component, version) VALUES {versions}", page);
     }
 
+    [Fact]
+    public void Page_has_the_statements_of_the_history_s_own_file()
+    {
+        var own = OwnTableGroup.Decisions.Tables(SqlProvider.SQLite).Prepend(OwnTableGroup.VersionTable(SqlProvider.SQLite));
+        Assert.Equal(
+            [.. own.SelectMany(table => table.Definition), "INSERT INTO policyd_schema (component, version) VALUES ('decisions', 1)"],
+            Statements(History).Select(Normal).OrderBy(static statement => statement.StartsWith("INSERT", StringComparison.Ordinal)));
+    }
+
     [ServerTest]
     [Fact]
     public Task Server_runs_on_tables_of_the_page_on_SQLite()
     {
-        var file = _folder["policyd.db"];
+        var (file, history) = (_folder["policyd.db"], _folder["policyd-decisions.db"]);
+        foreach (var statement in Statements(History))
+        {
+            SqliteFile.Execute(history, statement);
+        }
+
         foreach (var statement in Statements("SQLite"))
         {
             SqliteFile.Execute(file, statement);
         }
 
-        return Serves($"Data Source={file}", "provider = SQLite", sql => Task.FromResult(SqliteFile.Number(file, sql)));
+        return Serves($"Data Source={file}", "provider = SQLite", sql => Task.FromResult(
+            SqliteFile.Number(sql.Contains("policyd_decisions", StringComparison.Ordinal) ? history : file, sql)));
     }
 
     [ServerTest]
@@ -83,6 +99,7 @@ public sealed partial class SchemaPageSpecs : IDisposable
     {
         var configuration = _folder.Write("policyd.hocon", $$"""
             policyd { listen = ["127.0.0.1:{{_port}}"], cron { tasks { hourly = "* * * * * *" } }
+              decisions { db = db }
               connections { db { module = Sql, dsn = "{{dsn}}", {{options}} } }
               virtual_hosts = [ { name = all, port = {{_port}}, plugins = [
                 { name = g, module = Greylist, remember = 35d, ticket { module = Sql, min_retry_wait = 0s }, awl { module = Sql } }
@@ -100,6 +117,7 @@ public sealed partial class SchemaPageSpecs : IDisposable
         Assert.Equal(1, await scalar("SELECT count(*) FROM acct_client_address WHERE count >= 1"));
         Assert.Equal(1, await scalar("SELECT count(*) FROM policyd_expiring"));
         Assert.Equal(1, await scalar("SELECT count(*) FROM autowl"));
+        await Eventually.Holds("a decision to be kept", async () => await scalar("SELECT count(*) FROM policyd_decisions") > 0);
         await Eventually.Holds("a task to be noted", async () => await scalar("SELECT count(*) FROM policyd_cron_journal") > 0);
         Assert.DoesNotContain(server.Lines, line => line.Contains("error", StringComparison.OrdinalIgnoreCase));
     }

@@ -41,7 +41,10 @@ public sealed class PostgresServer : IDatabaseServer
     }
 
     /// <summary>Runs statements in a database of <see cref="NewDatabase"/>.</summary>
-    internal Task Execute(string dsn, string sql) => QueryAsync(dsn.Split('=', ';')[1], sql);
+    internal Task Execute(string dsn, string sql) => Query(dsn, sql);
+
+    /// <summary>What <c>psql</c> prints of a query in such a database.</summary>
+    internal Task<string> Query(string dsn, string sql) => QueryAsync(dsn.Split('=', ';')[1], sql);
 
     Task IDatabaseServer.Start() => Start();
 
@@ -145,9 +148,10 @@ public sealed class PostgresServer : IDatabaseServer
         return (words[0], words[1..]);
     }
 
-    private async Task QueryAsync(string database, string sql)
+    private async Task<string> QueryAsync(string database, string sql)
     {
         var (code, text) = await ProcessUnderTest.Run(Needs.Program("psql", Folders), Postgres.Query(database, sql));
         Assert.True(code == 0, text);
+        return text;
     }
 }

@@ -30,7 +30,7 @@ internal sealed class TraceDecisions(IPolicyServerHandle server) : IAdminCommand
     {
         var verbose = arguments.Flag("verbose");
         return FollowAsync(
-            new WaitingDecisions(verbose ? DecisionDepth.Facts : DecisionDepth.Steps, FilterOf(arguments)), verbose);
+            new WaitingDecisions(verbose ? DecisionDepth.Facts : DecisionDepth.Steps, FilterOf(arguments).Matches), verbose);
     }
 
     private static DecisionFilter FilterOf(AdminArguments arguments)

@@ -11,11 +11,13 @@ namespace Policyd.Server.Admin.Decisions;
 /// <param name="Lost">How many decisions the reader was too slow for; then there is nothing else.</param>
 /// <param name="Id">The decision's name, which the text of an action may show.</param>
 /// <param name="Time">When the answer was known.</param>
+/// <param name="Node">The server that decided; only of the history, which several write.</param>
 /// <param name="VirtualHost">The virtual host.</param>
 /// <param name="Instance">Postfix's name for the mail.</param>
 /// <param name="ProtocolState">When Postfix asked.</param>
 /// <param name="QueueId">Postfix's queue id.</param>
 /// <param name="ClientAddress">The client.</param>
+/// <param name="HeloName">What the client calls itself.</param>
 /// <param name="Sender">The sender.</param>
 /// <param name="Recipient">The recipient.</param>
 /// <param name="SaslUsername">The user who logged in.</param>
@@ -29,11 +31,13 @@ internal sealed record TraceReport(
     long? Lost = null,
     string? Id = null,
     DateTimeOffset? Time = null,
+    string? Node = null,
     string? VirtualHost = null,
     string? Instance = null,
     string? ProtocolState = null,
     string? QueueId = null,
     string? ClientAddress = null,
+    string? HeloName = null,
     string? Sender = null,
     string? Recipient = null,
     string? SaslUsername = null,
@@ -55,6 +59,7 @@ internal sealed record TraceReport(
             ProtocolState: Given(request.ProtocolState),
             QueueId: Given(request.QueueId),
             ClientAddress: Given(request.ClientAddress),
+            HeloName: Given(request.HeloName),
             Sender: request["sender"],
             Recipient: Given(request.Recipient),
             SaslUsername: Given(request.SaslUsername),

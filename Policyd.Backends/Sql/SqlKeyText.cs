@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Policyd.Backends.Expiring;
+namespace Policyd.Backends.Sql;
 
 /// <summary>
 /// Keys as every table can hold them, whatever its character set and width, and as no collation takes for another's: printable ASCII, the

@@ -1,0 +1,101 @@
+using Microsoft.Extensions.Logging;
+using Policyd.Server.Logging;
+
+namespace Policyd.Server.History;
+
+/// <summary>What the log says of a history that cannot be written: the first time at once, then once a minute.</summary>
+internal sealed partial class HistoryTroubles(ILogger logger, string database)
+{
+    private static readonly TimeSpan s_between = TimeSpan.FromMinutes(1);
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, long> _told = [];
+    private bool _isAway;
+
+    /// <summary>A batch could not be written.</summary>
+    public void Away(Exception failure)
+    {
+        _isAway = true;
+        if (IsDue(220))
+        {
+            NotWritten(logger, database, LogText.OneLine(failure.Message));
+        }
+    }
+
+    /// <summary>A batch was written.</summary>
+    /// <param name="dropped">How many decisions were dropped since the begin.</param>
+    public void Over(long dropped)
+    {
+        if (_isAway)
+        {
+            _isAway = false;
+            WrittenAgain(logger, database, dropped);
+            lock (_lock)
+            {
+                _told.Clear();
+            }
+        }
+    }
+
+    /// <summary>The queue was full.</summary>
+    public void Lost(long decisions)
+    {
+        if (decisions > 0 && IsDue(222))
+        {
+            TooMany(logger, database, decisions);
+        }
+    }
+
+    /// <summary>The writer has ended.</summary>
+    public void NotStored(long decisions) => Ended(logger, database, decisions);
+
+    /// <summary>Old decisions are still there.</summary>
+    public void NotPurged(Exception failure)
+    {
+        if (IsDue(224))
+        {
+            NotDeleted(logger, database, LogText.OneLine(failure.Message));
+        }
+    }
+
+    private bool IsDue(int trouble)
+    {
+        lock (_lock)
+        {
+            var now = TimeProvider.System.GetTimestamp();
+            if (_told.TryGetValue(trouble, out var told) && TimeProvider.System.GetElapsedTime(told, now) < s_between)
+            {
+                return false;
+            }
+
+            _told[trouble] = now;
+            return true;
+        }
+    }
+
+    [LoggerMessage(
+        EventId = 220,
+        Level = LogLevel.Warning,
+        Message = "{Database}: decisions cannot be stored: {Reason}; some wait, and further ones are dropped")]
+    private static partial void NotWritten(ILogger logger, string database, string reason);
+
+    [LoggerMessage(
+        EventId = 221,
+        Level = LogLevel.Information,
+        Message = "{Database}: decisions are stored again; {Dropped} were dropped since the history began")]
+    private static partial void WrittenAgain(ILogger logger, string database, long dropped);
+
+    [LoggerMessage(
+        EventId = 222,
+        Level = LogLevel.Warning,
+        Message = "{Database}: {Decisions} decisions were dropped, because more came than could be stored")]
+    private static partial void TooMany(ILogger logger, string database, long decisions);
+
+    [LoggerMessage(
+        EventId = 223,
+        Level = LogLevel.Warning,
+        Message = "{Database}: the history has ended; {Decisions} decisions of this server are not in it")]
+    private static partial void Ended(ILogger logger, string database, long decisions);
+
+    [LoggerMessage(EventId = 224, Level = LogLevel.Warning, Message = "{Database}: old decisions cannot be deleted: {Reason}")]
+    private static partial void NotDeleted(ILogger logger, string database, string reason);
+}

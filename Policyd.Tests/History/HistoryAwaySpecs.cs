@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Policyd.Protocol;
+using Policyd.Tests.Support;
+
+namespace Policyd.Tests.History;
+
+/// <summary>
+/// The database of the history says nothing any more, or cannot be reached: every mail is answered as fast as before, what is kept is
+/// bounded, what is dropped is counted, and it goes on when the database is back.
+/// </summary>
+[ServerTest]
+public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDisposable
+{
+    private const int Clients = 16;
+    private const int Few = 100;
+    private const int Mails = Clients * Few;
+
+    // More than wait for the database and are in the hands of the writer together.
+    private const int Many = 1_250;
+    private const long MostGrowth = 200L * 1024 * 1024;
+
+    // A mail that waited for the database would wait for its patience, 10 s. A busy machine takes less than this.
+    private static readonly TimeSpan s_waited = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(2);
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly int _port = FreePort.Next();
+    private readonly int _http = FreePort.Next();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("PostgreSQL")]
+    [InlineData("MariaDB")]
+    public async Task A_frozen_database_delays_no_mail_and_gets_the_rest_when_it_is_thawed(string kind)
+    {
+        await using var postgres = new PostgresServer();
+        await using var mariaDb = new MariaDbServer();
+        var dsn = kind == "MariaDB" ? await mariaDb.NewDatabase() : await postgres.NewDatabase();
+        await using var server = await PolicydProcess.Serve(Configure(dsn, kind == "MariaDB" ? mariaDb : postgres), _port);
+        var well = await MailsAsync(Few);
+        await Eventually.Holds("the first decisions to be stored", async () => await SettledAsync() >= Mails, s_timeout);
+        var (before, droppedBefore) = (MemoryOf(server), await MetricAsync("dropped"));
+
+        var frozen = kind == "MariaDB" ? mariaDb.Freeze() : postgres.Freeze();
+        List<double> away;
+        try
+        {
+            away = await MailsAsync(Many);
+            await Eventually.Holds(
+                "decisions to be dropped", async () => await MetricAsync("dropped") > droppedBefore, s_timeout);
+            await Eventually.Holds("a line in the log", () => server.Lines.Any(IsAboutTheHistory), s_timeout);
+        }
+        finally
+        {
+            ProcessUnderTest.Thaw(frozen);
+        }
+
+        Assert.InRange(MemoryOf(server) - before, long.MinValue, MostGrowth);
+        output.WriteLine(
+            $"p99 of {well.Count} mails: {P99(well):0.0} ms before; of {away.Count}: {P99(away):0.0} ms while {kind} was frozen");
+        Assert.InRange(away.Max(), 0, s_waited.TotalMilliseconds);
+
+        var all = well.Count + away.Count;
+        await Eventually.Holds("all decisions to be stored or counted as dropped", async () => await SettledAsync() == all, s_timeout);
+        var (stored, dropped) = (await MetricAsync("stored"), await MetricAsync("dropped"));
+        output.WriteLine($"{stored} stored, {dropped} dropped, {server.Lines.Count(IsAboutTheHistory)} lines in the log");
+        Assert.Equal(stored, await CountAsync(kind == "MariaDB" ? mariaDb : postgres, dsn));
+        Assert.InRange(server.Lines.Count(IsAboutTheHistory), 1, 8);
+
+        await MailsAsync(Few);
+        await Eventually.Holds("new decisions to be stored", async () => await SettledAsync() == all + Mails, s_timeout);
+        Assert.True(await MetricAsync("stored") > stored);
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
+    }
+
+    [Fact]
+    public async Task A_database_that_is_never_there_holds_up_neither_the_start_nor_the_end()
+    {
+        await using var silent = new OneAnswerServer([]);
+        var dsn = $"dbi:Pg:dbname=x;host=127.0.0.1;port={silent.Port}";
+        await using var server = await PolicydProcess.Serve(Configure(dsn, new PostgresServer()), _port);
+        var times = await MailsAsync(Few);
+        Assert.InRange(times.Max(), 0, s_waited.TotalMilliseconds);
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
+        Assert.Contains(
+            $"the history has ended; {Mails} decisions of this server are not in it",
+            await server.Prints("has ended"),
+            StringComparison.Ordinal);
+    }
+
+    private static bool IsAboutTheHistory(string line) => line.Contains("decisions", StringComparison.Ordinal);
+
+    private static double P99(List<double> milliseconds) => milliseconds.Order().ElementAt(milliseconds.Count * 99 / 100);
+
+    private static long MemoryOf(ProcessUnderTest server)
+    {
+        using var process = Process.GetProcessById(server.Id);
+        return process.WorkingSet64;
+    }
+
+    [GeneratedRegex("^policyd_decisions_(?<name>[a-z]+)_total(?:\\{[^}]*\\})? (?<value>[0-9.e+]+)", RegexOptions.Multiline)]
+    private static partial Regex Metric();
+
+    [GeneratedRegex("[0-9]+")]
+    private static partial Regex Number();
+
+    private async Task<long> SettledAsync() => await MetricAsync("stored") + await MetricAsync("dropped");
+
+    private async Task<long> MetricAsync(string name)
+    {
+        using var client = new HttpClient();
+        var page = await client.GetStringAsync(new Uri($"http://127.0.0.1:{_http}/metrics"), Cancel);
+        var found = Metric().Matches(page).SingleOrDefault(one => one.Groups["name"].Value == name);
+        return found is null ? 0 : (long)double.Parse(found.Groups["value"].Value, CultureInfo.InvariantCulture);
+    }
+
+    private static async Task<long> CountAsync(IDatabaseServer server, string dsn)
+    {
+        var text = server is MariaDbServer mariaDb
+            ? await mariaDb.Query($"SELECT count(*) FROM {dsn.Split('=', ';')[1]}.policyd_decisions")
+            : await ((PostgresServer)server).Query(dsn, "SELECT count(*) FROM policyd_decisions");
+        return long.Parse(Number().Match(text).Value, CultureInfo.InvariantCulture);
+    }
+
+    private string Configure(string dsn, IDatabaseServer server) => _folder.Write(
+        "policyd.hocon",
+        $$"""
+        policyd {
+          listen = [ "127.0.0.1:{{_port}}" ]
+          log_level = 1
+          admin { listen = "unix:{{_folder["admin.sock"]}}" }
+          http { listen = "127.0.0.1:{{_http}}" }
+          decisions { db = db }
+          connections { db { module = Sql, dsn = "{{dsn}}", user = {{server.User}}, password = secret } }
+          cron { enabled = off }
+          virtual_hosts = [ { name = x, port = {{_port}}, plugins = [ { name = no, module = Action, action = "reject see %ID%" } ] } ]
+        }
+        """);
+
+    private async Task<List<double>> MailsAsync(int each) =>
+        [.. (await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => Task.Run(() => OfClientAsync(each), Cancel))))
+            .SelectMany(static times => times)];
+
+    private async Task<List<double>> OfClientAsync(int mails)
+    {
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), Cancel);
+        var times = new List<double>(mails);
+        for (var mail = 0; mail < mails; mail++)
+        {
+            var request = PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "RCPT").Add("sender", $"{mail}@example.com")
+                .Add("client_address", "192.0.2.7").Add("instance", Guid.NewGuid().ToString()).ToBytes();
+            var since = Stopwatch.GetTimestamp();
+            Assert.StartsWith("reject see ", await client.AskAsync(request, Cancel), StringComparison.Ordinal);
+            times.Add(Stopwatch.GetElapsedTime(since).TotalMilliseconds);
+        }
+
+        return times;
+    }
+}
