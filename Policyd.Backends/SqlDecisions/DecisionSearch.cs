@@ -87,9 +87,9 @@ public sealed record DecisionSearch
     {
         null => rows,
         "none" => rows.Where(row => row.Action == null),
-        "reject" => rows.Where(row => row.Action == "reject" || row.Action!.StartsWith("5")),
+        "reject" => rows.Where(row => row.Action == "reject" || LinqToDB.Sql.Like(row.Action, "5__")),
         "defer" => rows.Where(row => row.Action == "defer" || row.Action == "defer_if_permit" || row.Action == "defer_if_reject"
-            || row.Action!.StartsWith("4")),
+            || LinqToDB.Sql.Like(row.Action, "4__")),
         var word => rows.Where(row => row.Action == word),
     };
 }

@@ -131,7 +131,7 @@ public sealed class SqlDecisionStore : IAsyncDisposable
                 }
 
                 using var db = Context(connection);
-                return await search.In(db.GetTable<DecisionRow>()).ToListAsync().ConfigureAwait(false);
+                return await search.In(db.GetTable<DecisionRow>()).ToListAsync(CancellationToken.None).ConfigureAwait(false);
             },
             isRepeatable: true,
             ct);

@@ -65,7 +65,7 @@ internal sealed class DecisionHistory(IPolicyServerHandle server, ILogger logger
     private async Task UseAsync(HistoryWriter? writer)
     {
         HistoryWriter? former;
-        var (stored, dropped) = (0L, 0L);
+        long stored, dropped;
         lock (_lock)
         {
             (former, _writer) = (_writer, writer);
@@ -79,7 +79,7 @@ internal sealed class DecisionHistory(IPolicyServerHandle server, ILogger logger
             _droppedBefore += dropped;
         }
 
-        await former.EndAsync();
+        await former.DisposeAsync();
         lock (_lock)
         {
             _storedBefore += former.Stored - stored;

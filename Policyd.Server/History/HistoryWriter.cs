@@ -13,7 +13,7 @@ namespace Policyd.Server.History;
 /// writes it in batches. While the database is away the batch in hand is tried again and the queue fills; what comes when it is full is
 /// dropped and counted. Another task deletes what is too old.
 /// </summary>
-internal sealed class HistoryWriter
+internal sealed class HistoryWriter : IAsyncDisposable
 {
     /// <summary>How long the last decisions may take to be written when the server stops, or a reload ends this writer.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
@@ -61,7 +61,7 @@ internal sealed class HistoryWriter
     public long Dropped => _queue.Lost + Interlocked.Read(ref _given);
 
     /// <summary>Listens no more, and writes what waits; what cannot be written in time is dropped.</summary>
-    public async Task EndAsync()
+    public async ValueTask DisposeAsync()
     {
         _listening.Dispose();
         _deadline.CancelAfter(Grace);
