@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Dispatching;
 using Policyd.Engine.Chain;
-using Policyd.Engine.Sessions;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Sources;

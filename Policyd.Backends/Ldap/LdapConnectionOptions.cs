@@ -2,13 +2,14 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Policyd.Backends.Connections;
 using Policyd.Configuration.Options;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Backends.Ldap;
 
 /// <summary>The options of a connection with <c>module = Ldap</c>.</summary>
-public sealed class LdapConnectionOptions : IConnectionOptions
+[ConnectionModule("Ldap")]
+public sealed class LdapConnectionOptions : IConnectionModule
 {
     /// <summary>The server's name or address.</summary>
     [Description("the server's name or address")]
@@ -71,5 +72,5 @@ public sealed class LdapConnectionOptions : IConnectionOptions
     }
 
     /// <inheritdoc/>
-    public IAsyncDisposable Create(string name, ConnectionEnvironment environment) => new LdapDirectory(name, this, environment);
+    public IAsyncDisposable Open(ConnectionSetup setup) => new LdapDirectory(this, setup);
 }

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using Policyd.Backends.Connections;
+using Policyd.Plugins.Connections;
 using Policyd.Backends.Metrics;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Sources;
@@ -12,16 +12,16 @@ namespace Policyd.Backends.Ldap;
 /// A directory, as plugins ask it: a few connections that are opened when they are needed and kept. A kept one that the server has
 /// closed meanwhile is replaced unseen; a server that is away is asked again after a pause.
 /// </summary>
-internal sealed class LdapDirectory(string name, LdapConnectionOptions options, ConnectionEnvironment environment)
+internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSetup setup)
     : ILdapDirectory, IAsyncDisposable
 {
     private const int MostConnections = 16;
 
     private readonly ConcurrentBag<LdapChannel> _idle = [];
     private readonly SemaphoreSlim _free = new(MostConnections);
-    private readonly BackOff _backOff = new(environment.Clock);
+    private readonly BackOff _backOff = new(setup.Clock);
     private readonly SourceLog _log = new(
-        string.Create(CultureInfo.InvariantCulture, $"connection {name}: ldap://{options.Host}:{options.Port}"), environment.Clock);
+        string.Create(CultureInfo.InvariantCulture, $"connection {setup.Name}: ldap://{options.Host}:{options.Port}"), setup.Clock);
     private volatile bool _isDisposed;
 
     /// <summary>How long an operation may take.</summary>
@@ -35,26 +35,26 @@ internal sealed class LdapDirectory(string name, LdapConnectionOptions options, 
         using var attempt = _backOff.Enter();
         if (attempt.IsRefused)
         {
-            _log.Away(environment.Logger, null);
-            SourceMetrics.Failed("ldap", name);
+            _log.Away(setup.Logger, null);
+            SourceMetrics.Failed("ldap", setup.Name);
             throw new LdapException("the directory is unavailable");
         }
 
-        var (since, asked) = (environment.Clock.GetTimestamp(), Stopwatch.GetTimestamp());
+        var (since, asked) = (setup.Clock.GetTimestamp(), Stopwatch.GetTimestamp());
         await _free.WaitAsync(ct).ConfigureAwait(false);
         try
         {
             var result = await SearchKeptAsync(search, ct).ConfigureAwait(false) ?? await SearchNewAsync(search, ct).ConfigureAwait(false);
             attempt.Succeeded();
-            _log.Back(environment.Logger);
-            SourceMetrics.Answered("ldap", name, asked);
+            _log.Back(setup.Logger);
+            SourceMetrics.Answered("ldap", setup.Name, asked);
             return result;
         }
         catch (Exception exception) when (exception is LdapException or OperationCanceledException)
         {
             attempt.Failed();
-            SourceMetrics.Failed("ldap", name);
-            _log.Away(environment.Logger, exception is LdapException ? exception.Message : Waited.TimedOut(environment.Clock, since));
+            SourceMetrics.Failed("ldap", setup.Name);
+            _log.Away(setup.Logger, exception is LdapException ? exception.Message : Waited.TimedOut(setup.Clock, since));
             throw;
         }
         finally

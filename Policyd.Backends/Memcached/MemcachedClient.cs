@@ -1,6 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
-using Policyd.Backends.Connections;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Logging;
 
@@ -15,16 +15,15 @@ internal sealed class MemcachedClient : IValueCache, IAsyncDisposable
     // Past it memcached takes the number for a time of day, in seconds since 1970.
     private const long LongestRelativeSeconds = 60L * 60 * 24 * 30;
 
-    private readonly string _name;
     private readonly MemcachedConnectionOptions _options;
-    private readonly ConnectionEnvironment _environment;
+    private readonly ConnectionSetup _setup;
     private readonly MemcachedNode[] _nodes;
     private readonly ulong[] _hashes;
 
-    public MemcachedClient(string name, MemcachedConnectionOptions options, ConnectionEnvironment environment)
+    public MemcachedClient(MemcachedConnectionOptions options, ConnectionSetup setup)
     {
-        (_name, _options, _environment) = (name, options, environment);
-        _nodes = [.. options.Endpoints.Select(endpoint => new MemcachedNode(name, endpoint, options, environment))];
+        (_options, _setup) = (options, setup);
+        _nodes = [.. options.Endpoints.Select(endpoint => new MemcachedNode(endpoint, options, setup))];
         _hashes = [.. options.Endpoints.Select(endpoint => MemcachedKeys.Hash(endpoint.ToString()))];
     }
 
@@ -83,7 +82,7 @@ internal sealed class MemcachedClient : IValueCache, IAsyncDisposable
             .ConfigureAwait(false);
         if (_options.Debug)
         {
-            ChainLog.Write(_environment.Logger, LogLevel.Information, $"connection {_name}: {verb} {wire}: {reply.Code}");
+            ChainLog.Write(_setup.Logger, LogLevel.Information, $"connection {_setup.Name}: {verb} {wire}: {reply.Code}");
         }
 
         return reply;
@@ -92,7 +91,7 @@ internal sealed class MemcachedClient : IValueCache, IAsyncDisposable
     private string Seconds(TimeSpan life)
     {
         var seconds = Math.Max(1, (long)Math.Ceiling(life.TotalSeconds));
-        return (seconds > LongestRelativeSeconds ? _environment.Clock.GetUtcNow().ToUnixTimeSeconds() + seconds : seconds).ToString(
+        return (seconds > LongestRelativeSeconds ? _setup.Clock.GetUtcNow().ToUnixTimeSeconds() + seconds : seconds).ToString(
             CultureInfo.InvariantCulture);
     }
 }

@@ -1,11 +1,13 @@
 using System.ComponentModel;
-using Policyd.Backends.Connections;
+using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Protocol;
 
 namespace Policyd.Backends.Memcached;
 
 /// <summary>The options of a connection with <c>module = Memcached</c>.</summary>
-public sealed class MemcachedConnectionOptions : IConnectionOptions
+[ConnectionModule("Memcached", typeof(IValueCache))]
+public sealed class MemcachedConnectionOptions : IConnectionModule
 {
     /// <summary>The servers; keys are spread over them.</summary>
     [Description("the servers, HOST:PORT or unix:/path; the keys are distributed over them")]
@@ -56,5 +58,5 @@ public sealed class MemcachedConnectionOptions : IConnectionOptions
     }
 
     /// <inheritdoc/>
-    public IAsyncDisposable Create(string name, ConnectionEnvironment environment) => new MemcachedClient(name, this, environment);
+    public IAsyncDisposable Open(ConnectionSetup setup) => new MemcachedClient(this, setup);
 }

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using Policyd.Backends.Connections;
+using Policyd.Plugins.Connections;
 using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Sources;
@@ -13,11 +13,11 @@ namespace Policyd.Backends.Memcached;
 /// tries again, and waits for it alone.
 /// </summary>
 internal sealed class MemcachedNode(
-    string name, PolicyEndpoint endpoint, MemcachedConnectionOptions options, ConnectionEnvironment environment)
+    PolicyEndpoint endpoint, MemcachedConnectionOptions options, ConnectionSetup setup)
 {
     private readonly Lock _lock = new();
-    private readonly BackOff _backOff = new(environment.Clock);
-    private readonly SourceLog _log = new($"connection {name}: memcached {endpoint}", environment.Clock);
+    private readonly BackOff _backOff = new(setup.Clock);
+    private readonly SourceLog _log = new($"connection {setup.Name}: memcached {endpoint}", setup.Clock);
     private MemcachedLink? _link;
     private Task<MemcachedLink>? _connecting;
     private bool _isAway;
@@ -33,9 +33,9 @@ internal sealed class MemcachedNode(
             var link = await Link().WaitAsync(ct).ConfigureAwait(false);
             try
             {
-                var reply = await link.SendAsync(command).WaitAsync(options.Timeout, environment.Clock, ct).ConfigureAwait(false);
-                _log.Back(environment.Logger);
-                SourceMetrics.Answered("memcached", name, since);
+                var reply = await link.SendAsync(command).WaitAsync(options.Timeout, setup.Clock, ct).ConfigureAwait(false);
+                _log.Back(setup.Logger);
+                SourceMetrics.Answered("memcached", setup.Name, since);
                 return reply;
             }
             catch (TimeoutException exception)
@@ -48,7 +48,7 @@ internal sealed class MemcachedNode(
         }
         catch (CacheException)
         {
-            SourceMetrics.Failed("memcached", name);
+            SourceMetrics.Failed("memcached", setup.Name);
             throw;
         }
     }
@@ -82,7 +82,7 @@ internal sealed class MemcachedNode(
             var attempt = _isDisposed || _connecting is not null ? default : _backOff.Enter();
             if (attempt.IsRefused)
             {
-                _log.Away(environment.Logger, null);
+                _log.Away(setup.Logger, null);
                 throw new CacheException($"memcached {endpoint} is unavailable");
             }
 
@@ -96,10 +96,10 @@ internal sealed class MemcachedNode(
 
         // The lock is the caller's; whatever comes at once must not be seen before it is left.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        using var limit = new CancellationTokenSource(options.ConnectTimeout, environment.Clock);
+        using var limit = new CancellationTokenSource(options.ConnectTimeout, setup.Clock);
         try
         {
-            var link = await MemcachedLink.OpenAsync(endpoint, options.Timeout, environment.Clock, Broken, limit.Token)
+            var link = await MemcachedLink.OpenAsync(endpoint, options.Timeout, setup.Clock, Broken, limit.Token)
                 .ConfigureAwait(false);
             return Connected(link, attempt);
         }
@@ -165,6 +165,6 @@ internal sealed class MemcachedNode(
         }
 
         attempt.Failed();
-        _log.Away(environment.Logger, message);
+        _log.Away(setup.Logger, message);
     }
 }

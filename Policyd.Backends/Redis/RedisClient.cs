@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Policyd.Backends.Connections;
+using Policyd.Plugins.Connections;
 using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Sources;
@@ -11,14 +11,14 @@ namespace Policyd.Backends.Redis;
 /// A connection with <c>module = Redis</c>. StackExchange.Redis keeps it open, and finds the master again through the sentinels; we add
 /// that nobody waits for a server that is known to be away.
 /// </summary>
-internal sealed class RedisClient(string name, RedisConnectionOptions options, ConnectionEnvironment environment)
+internal sealed class RedisClient(RedisConnectionOptions options, ConnectionSetup setup)
     : ICountingCache, IAsyncDisposable
 {
     // As for memcached: an answer takes less than a millisecond, and a mail does not wait for one that does not come.
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
 
-    private readonly BackOff _backOff = new(environment.Clock);
-    private readonly SourceLog _log = new($"connection {name}: redis {options.Where}", environment.Clock);
+    private readonly BackOff _backOff = new(setup.Clock);
+    private readonly SourceLog _log = new($"connection {setup.Name}: redis {options.Where}", setup.Clock);
     private readonly SemaphoreSlim _connecting = new(1);
     private ConnectionMultiplexer? _connection;
 
@@ -80,12 +80,12 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
         try
         {
             var answer = await AnswerAsync(operation, ct).ConfigureAwait(false);
-            SourceMetrics.Answered("redis", name, since);
+            SourceMetrics.Answered("redis", setup.Name, since);
             return answer;
         }
         catch (CacheException)
         {
-            SourceMetrics.Failed("redis", name);
+            SourceMetrics.Failed("redis", setup.Name);
             throw;
         }
     }
@@ -95,7 +95,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
         using var attempt = _backOff.Enter();
         if (attempt.IsRefused)
         {
-            _log.Away(environment.Logger, null);
+            _log.Away(setup.Logger, null);
             throw new CacheException($"redis {options.Where} is unavailable");
         }
 
@@ -106,7 +106,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
             var connection = await ConnectionAsync(timeout.Token).ConfigureAwait(false);
             var answer = await operation(connection.GetDatabase()).WaitAsync(timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
-            _log.Back(environment.Logger);
+            _log.Back(setup.Logger);
             return answer;
         }
         catch (RedisServerException exception)
@@ -121,7 +121,7 @@ internal sealed class RedisClient(string name, RedisConnectionOptions options, C
             // The library's messages go on with its own state for pages.
             var message = exception is RedisException ? FirstSentence(exception.Message) : Waited.TimedOut(s_timeout);
             attempt.Failed();
-            _log.Away(environment.Logger, message);
+            _log.Away(setup.Logger, message);
             throw new CacheException($"redis {options.Where}: {message}", exception);
         }
     }

@@ -2,15 +2,17 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Net;
 using System.Net.Sockets;
-using Policyd.Backends.Connections;
 using Policyd.Configuration.Options;
+using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Protocol;
 using StackExchange.Redis;
 
 namespace Policyd.Backends.Redis;
 
 /// <summary>The options of a connection with <c>module = Redis</c>.</summary>
-public sealed class RedisConnectionOptions : IConnectionOptions
+[ConnectionModule("Redis", typeof(IValueCache))]
+public sealed class RedisConnectionOptions : IConnectionModule
 {
     /// <summary>The server.</summary>
     [Description("the server, HOST:PORT")]
@@ -57,7 +59,7 @@ public sealed class RedisConnectionOptions : IConnectionOptions
     }
 
     /// <inheritdoc/>
-    public IAsyncDisposable Create(string name, ConnectionEnvironment environment) => new RedisClient(name, this, environment);
+    public IAsyncDisposable Open(ConnectionSetup setup) => new RedisClient(this, setup);
 
     internal ConfigurationOptions ToConfiguration()
     {

@@ -1,11 +1,13 @@
 using System.ComponentModel;
 using Policyd.Backends.Dsn;
 using Policyd.Configuration.Options;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Sql;
 
 /// <summary>The options of a connection with <c>module = Sql</c>.</summary>
+[ConnectionModule("Sql")]
 public sealed class SqlConnectionOptions
 {
     /// <summary>Where the database is: Perl's DBI form or a .NET connection string.</summary>

@@ -1,20 +1,21 @@
-using Policyd.Backends.Connections;
+using Microsoft.Extensions.Logging;
 using Policyd.Backends.Sql;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
+using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Engine.Building;
 
 // From the section "connections" to connections that are not open yet.
-internal sealed class ConnectionBuilder(ModelEnvironment environment, DiagnosticBag diagnostics)
+internal sealed class ConnectionBuilder(ModelEnvironment environment, ConnectionModules modules, DiagnosticBag diagnostics)
 {
     private static readonly string[] s_own = ["module", "name"];
-    private readonly ConnectionEnvironment _environment = new(
-        environment.SourceClock, environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!));
+    private readonly ILogger _logger = environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!);
 
     public (IReadOnlyDictionary<string, ConnectionDefinition> Definitions, ServerConnections Connections) Build(ConfigObject root)
     {
@@ -28,22 +29,24 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
 
         foreach (var member in (root["connections"] as ConfigObject)?.Members ?? [])
         {
-            var known = string.Join(", ", ConnectionModules.Names);
+            var known = string.Join(", ", modules.Names);
             if (member.Value is not ConfigObject section || (section["module"] as ConfigScalar)?.Text is not { } module)
             {
                 diagnostics.Error(member.Value.Position, $"connection {member.Key} needs the option \"module\": {known}");
             }
-            else if (ConnectionModules.NewOptions(module) is not { } options)
+            else if (modules.NewOptions(module) is not { } options)
             {
                 diagnostics.Error(
                     section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known modules: {known}");
             }
             else
             {
-                definitions[member.Key] = new ConnectionDefinition(member.Key, module, section, ConnectionModules.SchemaOf(module));
+                definitions[member.Key] = new ConnectionDefinition(member.Key, module, section, modules.SchemaOf(module));
                 try
                 {
-                    if (former?.Connections.GetValueOrDefault(member.Key) is { } before && SectionText.AreSame(before.Section, section))
+                    // With another schema the module's assembly was loaded anew.
+                    if (former?.Connections.GetValueOrDefault(member.Key) is { } before && SectionText.AreSame(before.Section, section)
+                        && ReferenceEquals(before.Schema, definitions[member.Key].Schema))
                     {
                         connections.Keep(member.Key, former.ServerConnections);
                         continue;
@@ -77,11 +80,11 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Diagnostic
             case SqlConnectionOptions sql:
                 connections.Sql.Add(name, sql);
                 break;
-            case IConnectionOptions other when other.Check() is { } problem:
+            case IConnectionModule other when other.Check() is { } problem:
                 diagnostics.Error(section.Position, $"{subject}: {problem}");
                 break;
-            case IConnectionOptions other:
-                connections.Add(name, other, _environment);
+            case IConnectionModule other:
+                connections.Add(other, new ConnectionSetup(name, environment.SourceClock, _logger));
                 break;
         }
     }

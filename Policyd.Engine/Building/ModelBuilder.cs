@@ -1,8 +1,6 @@
 using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Dns;
-using Policyd.Backends.Memcached;
-using Policyd.Backends.Redis;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Advice;
@@ -13,8 +11,6 @@ using Policyd.Engine.Decisions;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
-using Policyd.Engine.Sessions;
-using Policyd.Plugins.Caches;
 using Policyd.Plugins.Dns;
 using Policyd.Protocol;
 
@@ -30,7 +26,6 @@ public sealed class ModelBuilder
     private readonly DiagnosticBag _diagnostics;
     private readonly Dictionary<string, PluginSet> _sets;
     private readonly List<PluginSet> _usedSets = [];
-    private string? _sessionConnection;
 
     private ModelBuilder(ConfigDocument document, ModelEnvironment environment)
     {
@@ -70,7 +65,8 @@ public sealed class ModelBuilder
         CheckSection(root, "http", options.Http?.Check());
         CheckSection(root, "otlp", options.Otlp?.Check());
         CheckSection(root, "record", options.Record?.Check());
-        var builder = new ConnectionBuilder(_environment, _diagnostics);
+        var modules = Modules(options, root);
+        var builder = new ConnectionBuilder(_environment, modules.Connections, _diagnostics);
         var (connections, opened) = builder.Build(root);
         CheckSection(root, "decisions", options.Decisions?.Check(opened.Sql));
         var former = _environment.Former;
@@ -89,10 +85,11 @@ public sealed class ModelBuilder
 
         var resources = new PluginResources(
             _environment, actions.Grammar, _diagnostics, connections, opened, Dns(options.Dns, root, opened));
-        var hosts = Hosts(root, Modules(options, root), resources, actions);
+        var hosts = Hosts(root, modules, resources, actions);
         Cross(listeners, hosts, root, options);
         builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
-        var sessions = Guarded("session_cache", root, () => Sessions(root, opened, resources));
+        var sessions = Guarded(
+            "session_cache", root, () => new SessionBuilder(_environment, modules.Connections, resources, _diagnostics).Build(root));
         var cron = Guarded("cron", root, () => new CronSection(opened.Sql, _diagnostics).Read(root["cron"]));
         if (options.Cluster is { } cluster && root["cluster"] is ConfigObject section)
         {
@@ -306,109 +303,6 @@ public sealed class ModelBuilder
                 _diagnostics.Warning(host.Position, $"nothing listens on the port of virtual host \"{host.Name}\"");
             }
         }
-    }
-
-    private ISessionStore Sessions(ConfigObject root, ServerConnections opened, PluginResources resources)
-    {
-        // Made in any case: that checks the section.
-        var store = NewSessions(root, opened, resources);
-        return _environment.Former is { } former
-            && SectionText.AreSame(former.Section["session_cache"], root["session_cache"])
-            && (_sessionConnection is not { } name || opened.Shares(name, former.ServerConnections))
-                ? former.Sessions
-                : store;
-    }
-
-    private ISessionStore NewSessions(ConfigObject root, ServerConnections opened, PluginResources resources)
-    {
-        if (_environment.Replay is not null)
-        {
-            return SessionsOfReplay(root["session_cache"] as ConfigObject);
-        }
-
-        var memory = new MemorySessionOptions();
-        if (root["session_cache"] is not ConfigObject section)
-        {
-            if (root["session_cache"] is { } given and not ConfigScalar { IsNull: true })
-            {
-                _diagnostics.Error(given.Position, $"session_cache: expected an object {{ module, … }}, found {given.Describe()}");
-            }
-
-            return memory.ToStore(_environment.Clock);
-        }
-
-        var module = (section["module"] as ConfigScalar)?.Text ?? "Memory";
-        var place = section.PositionOf("module");
-        switch (module.ToUpperInvariant())
-        {
-            case "NONE":
-                return new NoSessionStore();
-            case "MEMORY":
-                Bind(memory, section);
-                break;
-            case "MEMCACHED":
-                var shared = CacheOptions(section);
-                resources.UsedConnections.Add(_sessionConnection = shared.Memcached);
-                return InCache(opened.Find<MemcachedClient>(shared.Memcached), shared.Memcached, "memcached", shared, section);
-            case "REDIS":
-                shared = CacheOptions(section);
-                resources.UsedConnections.Add(_sessionConnection = shared.Redis);
-                return InCache(opened.Find<RedisClient>(shared.Redis), shared.Redis, "redis", shared, section);
-            default:
-                _diagnostics.Error(place, $"session_cache: unknown module \"{module}\"; known modules: None, Memory, Memcached and Redis");
-                break;
-        }
-
-        return memory.ToStore(_environment.Clock);
-    }
-
-    // In memory wherever the configuration has them: those of the running server are not touched.
-    private ISessionStore SessionsOfReplay(ConfigObject? section)
-    {
-        var memory = new MemorySessionOptions();
-        switch ((section?["module"] as ConfigScalar)?.Text.ToUpperInvariant())
-        {
-            case "NONE":
-                return new NoSessionStore();
-            case "MEMCACHED" or "REDIS":
-                memory.Expire = CacheOptions(section!).Expire;
-                break;
-            default:
-                Bind(memory, section);
-                break;
-        }
-
-        return memory.ToStore(_environment.Clock);
-    }
-
-    private CacheSessionOptions CacheOptions(ConfigObject section)
-    {
-        var options = new CacheSessionOptions();
-        Bind(options, section);
-        return options;
-    }
-
-    private void Bind(object options, ConfigObject? section)
-    {
-        if (section is not null)
-        {
-            OptionBinder.Bind(
-                options, section, _diagnostics, new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module"] });
-        }
-    }
-
-    private ISessionStore InCache(IValueCache? cache, string connection, string option, CacheSessionOptions options, ConfigObject section)
-    {
-        if (cache is not null)
-        {
-            return new FailOpenSessionStore(
-                new CacheSessionStore(cache, options.Expire), _environment.Clock, _environment.LoggerFactory.CreateLogger("Policyd"));
-        }
-
-        _diagnostics.Error(
-            section.PositionOf(option),
-            $"session_cache: there is no connection \"{connection}\" with module = {(section["module"] as ConfigScalar)?.Text}");
-        return new NoSessionStore();
     }
 
     private sealed record HostDraft(

@@ -1,4 +1,4 @@
-using Policyd.Backends.Connections;
+using Policyd.Plugins.Connections;
 
 namespace Policyd.Engine.Connections;
 
@@ -27,8 +27,8 @@ public sealed class ServerConnections : IAsyncDisposable
         await Sql.DisposeAsync().ConfigureAwait(false);
     }
 
-    internal void Add(string name, IConnectionOptions options, ConnectionEnvironment environment) =>
-        _byName[name] = new Lazy<IAsyncDisposable>(() => options.Create(name, environment));
+    internal void Add(IConnectionModule module, ConnectionSetup setup) =>
+        _byName[setup.Name] = new Lazy<IAsyncDisposable>(() => module.Open(setup));
 
     /// <summary>Has something that no section names end with the connections.</summary>
     internal T Own<T>(T other)

@@ -11,18 +11,23 @@ public sealed class ModuleRegistry
     private readonly FrozenDictionary<string, Type> _byName;
     private readonly FrozenDictionary<Assembly, string> _files;
 
-    private ModuleRegistry(IEnumerable<KeyValuePair<string, Type>> modules, IEnumerable<KeyValuePair<Assembly, string>> files)
+    private ModuleRegistry(
+        IEnumerable<KeyValuePair<string, Type>> modules, IEnumerable<KeyValuePair<Assembly, string>> files, ConnectionModules connections)
     {
+        Connections = connections;
         _byName = modules.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
         _files = files.ToFrozenDictionary();
         Modules = [.. _byName.Values.Distinct().OrderBy(Plugin.ModuleNameOf, StringComparer.Ordinal)];
     }
 
     /// <summary>The modules that come with the server.</summary>
-    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([], []).With(PluginTypes(typeof(ActionPlugin).Assembly));
+    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([], [], ConnectionModules.BuiltIn).With(PluginTypes(typeof(ActionPlugin).Assembly));
 
     /// <summary>The classes, by their names.</summary>
     public IReadOnlyList<Type> Modules { get; }
+
+    /// <summary>The modules of connections.</summary>
+    public ConnectionModules Connections { get; }
 
     /// <summary>The plugin classes of an assembly: public, not abstract, with a constructor that needs nothing.</summary>
     /// <param name="assembly">The assembly.</param>
@@ -32,12 +37,13 @@ public sealed class ModuleRegistry
             && type.GetConstructor(Type.EmptyTypes) is not null);
 
     /// <summary>These and further modules.</summary>
-    /// <param name="types">Plugin classes.</param>
+    /// <param name="types">Classes of plugins and of connection modules.</param>
     /// <exception cref="InvalidOperationException">A name is taken.</exception>
     public ModuleRegistry With(IEnumerable<Type> types)
     {
         var taken = new List<string>();
-        var all = With(types, _files, taken);
+        var kinds = types.ToLookup(static type => type.IsSubclassOf(typeof(Plugin)));
+        var all = With(kinds[true], _files, Connections.With(kinds[false], static type => type.FullName!, taken), taken);
         return taken.Count == 0 ? all : throw new InvalidOperationException(taken[0]);
     }
 
@@ -47,8 +53,10 @@ public sealed class ModuleRegistry
     internal ModuleRegistry With(IEnumerable<PluginSet> sets, ICollection<string> taken)
     {
         var plugins = sets.SelectMany(static set => set.Plugins).ToList();
-        var files = plugins.Select(static plugin => KeyValuePair.Create(plugin.Assembly, plugin.File)).Concat(_files);
-        return With(plugins.SelectMany(static plugin => PluginTypes(plugin.Assembly)), files.ToDictionary(), taken);
+        var files = plugins.Select(static plugin => KeyValuePair.Create(plugin.Assembly, plugin.File)).Concat(_files).ToDictionary();
+        var connections = Connections.With(
+            plugins.SelectMany(static plugin => ConnectionModules.TypesOf(plugin.Assembly)), type => Describe(type, files), taken);
+        return With(plugins.SelectMany(static plugin => PluginTypes(plugin.Assembly)), files, connections, taken);
     }
 
     /// <summary>The class of a module; null when there is none.</summary>
@@ -64,7 +72,8 @@ public sealed class ModuleRegistry
         return $"unknown module \"{name}\"; {hint}";
     }
 
-    private ModuleRegistry With(IEnumerable<Type> types, IReadOnlyDictionary<Assembly, string> files, ICollection<string> taken)
+    private ModuleRegistry With(
+        IEnumerable<Type> types, IReadOnlyDictionary<Assembly, string> files, ConnectionModules connections, ICollection<string> taken)
     {
         var all = _byName.ToDictionary(StringComparer.OrdinalIgnoreCase);
         foreach (var type in types)
@@ -73,15 +82,16 @@ public sealed class ModuleRegistry
             {
                 if (!all.TryAdd(name, type))
                 {
-                    taken.Add($"the module name {name} of {Of(type)} is already used by {Of(all[name])}");
+                    taken.Add($"the module name {name} of {Describe(type, files)} is already used by {Describe(all[name], files)}");
                 }
             }
         }
 
-        return new ModuleRegistry(all, files);
-
-        string Of(Type type) => files.TryGetValue(type.Assembly, out var file) ? $"{type.FullName} in {file}" : $"{type.FullName}";
+        return new ModuleRegistry(all, files, connections);
     }
+
+    private static string Describe(Type type, IReadOnlyDictionary<Assembly, string> files) =>
+        files.TryGetValue(type.Assembly, out var file) ? $"{type.FullName} in {file}" : $"{type.FullName}";
 
     private static IEnumerable<string> NamesOf(Type type) =>
         [Plugin.ModuleNameOf(type), .. type.GetCustomAttribute<ModuleAttribute>()?.Aliases ?? []];

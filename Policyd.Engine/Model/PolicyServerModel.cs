@@ -14,10 +14,10 @@ using Policyd.Engine.Following;
 using Policyd.Engine.Life;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Logging;
-using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 
 namespace Policyd.Engine.Model;

@@ -2,17 +2,11 @@ using System.ComponentModel;
 
 namespace Policyd.Engine.Sessions;
 
-/// <summary>The options of <c>session_cache { module = Memcached }</c> and of <c>module = Redis</c>.</summary>
+/// <summary>
+/// The options of <c>session_cache { }</c> whose module keeps sessions in a connection, besides the one that names it, such as <c>redis</c>.
+/// </summary>
 public sealed class CacheSessionOptions
 {
-    /// <summary>The connection of Memcached.</summary>
-    [Description("the Memcached connection")]
-    public string Memcached { get; set; } = "memcached";
-
-    /// <summary>The connection of Redis.</summary>
-    [Description("the Redis connection")]
-    public string Redis { get; set; } = "redis";
-
     /// <summary>How long a session lives after its last request.</summary>
     [Description("how long a session is kept after its last request")]
     public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(300);

@@ -170,11 +170,14 @@ public sealed class PluginSetup
     }
 
     /// <summary>A connection other than SQL; null, and an error at the option's place, when there is none of that name and kind.</summary>
-    /// <typeparam name="T">The kind of connection.</typeparam>
+    /// <typeparam name="T">
+    /// What the connection is: a class of the module's own, or an interface such as <see cref="IValueCache"/>. Many requests use it at the
+    /// same time.
+    /// </typeparam>
     /// <param name="option">The option that names the connection.</param>
     /// <param name="connection">The connection's name.</param>
-    /// <param name="module">The module that makes such connections.</param>
-    internal T? Connection<T>(string option, string connection, string module)
+    /// <param name="module">The module that makes such connections, as its <c>ConnectionModule</c> attribute names it.</param>
+    public T? Connection<T>(string option, string connection, string module)
         where T : class
     {
         Uses(connection);

@@ -1,9 +1,9 @@
 using System.Text;
-using Policyd.Backends.Connections;
 using Policyd.Backends.Expiring;
 using Policyd.Backends.Memcached;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Sessions;
 using Policyd.Tests.Actors;
@@ -199,6 +199,6 @@ public sealed class MemcachedSpecs
             ConnectTimeout = Eventually.Timeout,
         };
         Assert.Null(options.Check());
-        return new MemcachedClient("memcached", options, new ConnectionEnvironment(TimeProvider.System, new LogCapture().CreateLogger("")));
+        return new MemcachedClient(options, new ConnectionSetup("memcached", TimeProvider.System, new LogCapture().CreateLogger("")));
     }
 }

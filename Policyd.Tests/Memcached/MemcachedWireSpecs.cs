@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Text;
-using Policyd.Backends.Connections;
 using Policyd.Backends.Memcached;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Memcached;
@@ -108,7 +108,7 @@ public sealed class MemcachedWireSpecs
         Assert.Null(options.Check());
         var log = new LogCapture();
         await using var client = new MemcachedClient(
-            "cache", options, new ConnectionEnvironment(TimeProvider.System, log.CreateLogger("")));
+            options, new ConnectionSetup("cache", TimeProvider.System, log.CreateLogger("")));
         for (var call = 0; call < 50; call++)
         {
             await Eventually.Ends(

@@ -1,8 +1,8 @@
 using System.Text;
 using CsCheck;
-using Policyd.Backends.Connections;
 using Policyd.Backends.Redis;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Redis;
@@ -124,6 +124,6 @@ public sealed class RedisBoundSpecs(ITestOutputHelper output) : IAsyncDisposable
     }
 
     private RedisClient Cache(int port) =>
-        Own((RedisClient)new RedisConnectionOptions { Server = $"127.0.0.1:{port}" }.Create(
-            "c", new ConnectionEnvironment(TimeProvider.System, _log.CreateLogger("c"))));
+        Own((RedisClient)new RedisConnectionOptions { Server = $"127.0.0.1:{port}" }.Open(
+            new ConnectionSetup("c", TimeProvider.System, _log.CreateLogger("c"))));
 }

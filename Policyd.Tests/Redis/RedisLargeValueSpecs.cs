@@ -1,6 +1,6 @@
-using Policyd.Backends.Connections;
 using Policyd.Backends.Redis;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Tests.Support;
 using StackExchange.Redis;
 
@@ -22,8 +22,8 @@ public sealed class RedisLargeValueSpecs
     public async Task Value_of_a_hundred_megabytes_is_an_error_of_its_key_and_is_not_read()
     {
         await using var server = await RedisServer.StartNew();
-        await using var cache = (RedisClient)new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}" }.Create(
-            "c", new ConnectionEnvironment(TimeProvider.System, new LogCapture().CreateLogger("c")));
+        await using var cache = (RedisClient)new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}" }.Open(
+            new ConnectionSetup("c", TimeProvider.System, new LogCapture().CreateLogger("c")));
         await Eventually.Holds(
             "a value to be taken",
             async () => await FailureAsync(() => cache.SetAsync("good", "1"u8.ToArray(), TimeSpan.FromMinutes(5), Cancel)) is null);

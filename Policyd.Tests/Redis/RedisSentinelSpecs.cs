@@ -1,7 +1,7 @@
 using System.Text;
-using Policyd.Backends.Connections;
 using Policyd.Backends.Redis;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Redis;
@@ -45,7 +45,7 @@ public sealed class RedisSentinelSpecs : IAsyncDisposable
             Sentinels = [$"127.0.0.1:{FreePort.Next()}", .. sentinels.Select(sentinel => $"127.0.0.1:{sentinel.Port}")],
             Service = RedisSentinel.Service,
             Password = Password,
-        }.Create("c", new ConnectionEnvironment(TimeProvider.System, _log.CreateLogger("test"))));
+        }.Open(new ConnectionSetup("c", TimeProvider.System, _log.CreateLogger("test"))));
         await Eventually.Holds("the first value to be taken", () => SetsAsync(cache, "before"), Timeout);
         Assert.Equal("before", await AskAsync(master.Port, "GET", "value"));
         await Eventually.Holds("the replica to have it", async () => await AskAsync(replica.Port, "GET", "value") == "before", Timeout);

@@ -1,9 +1,9 @@
 using System.Text;
-using Policyd.Backends.Connections;
 using Policyd.Backends.Expiring;
 using Policyd.Backends.Redis;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sessions;
 using Policyd.Tests.Support;
 
@@ -135,15 +135,15 @@ public sealed class RedisSpecs : IAsyncDisposable
     {
         var server = await RedisServer.StartNew("s3cret");
         _open.Add(server);
-        var right = Own(new RedisConnectionOptions { Sock = server.Sock, Password = "s3cret", Db = 3 }.Create("c", Environment));
+        var right = Own(new RedisConnectionOptions { Sock = server.Sock, Password = "s3cret", Db = 3 }.Open(Environment));
         await right.SetAsync("a", "1"u8.ToArray(), TimeSpan.FromMinutes(5), Cancel);
-        var other = Own(new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "s3cret" }.Create("c", Environment));
+        var other = Own(new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "s3cret" }.Open(Environment));
         Assert.Null(await other.GetAsync("a", Cancel));
         var same = Own(
-            new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "s3cret", Db = 3 }.Create("c", Environment));
+            new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "s3cret", Db = 3 }.Open(Environment));
         Assert.Equal("1", await TextAsync(same, "a"));
 
-        var wrong = Own(new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "wr0ng" }.Create("c", Environment));
+        var wrong = Own(new RedisConnectionOptions { Server = $"127.0.0.1:{server.Port}", Password = "wr0ng" }.Open(Environment));
         await Assert.ThrowsAsync<CacheException>(async () => await wrong.GetAsync("a", Cancel));
         Assert.Empty(_log.Containing("wr0ng").Concat(_log.Containing("s3cret")));
     }
@@ -187,7 +187,7 @@ public sealed class RedisSpecs : IAsyncDisposable
         Assert.Contains(diagnostics.Errors, error => error.Message.Contains(part, StringComparison.Ordinal));
     }
 
-    private ConnectionEnvironment Environment => new(TimeProvider.System, _log.CreateLogger("test"));
+    private ConnectionSetup Environment => new("c", TimeProvider.System, _log.CreateLogger("test"));
 
     private static async Task<string?> TextAsync(RedisClient cache, string key) =>
         await cache.GetAsync(key, Cancel) is { } value ? Encoding.UTF8.GetString(value) : null;
@@ -214,7 +214,7 @@ public sealed class RedisSpecs : IAsyncDisposable
 
     private RedisClient Cache(RedisServer server) => Cache(server.Port);
 
-    private RedisClient Cache(int port) => Own(new RedisConnectionOptions { Server = $"127.0.0.1:{port}" }.Create("c", Environment));
+    private RedisClient Cache(int port) => Own(new RedisConnectionOptions { Server = $"127.0.0.1:{port}" }.Open(Environment));
 
     private RedisClient Own(IAsyncDisposable connection)
     {

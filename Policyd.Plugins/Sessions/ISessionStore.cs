@@ -1,6 +1,4 @@
-using Policyd.Plugins.Sessions;
-
-namespace Policyd.Engine.Sessions;
+namespace Policyd.Plugins.Sessions;
 
 /// <summary>Where sessions rest between two requests of a mail. All calls may be made from any thread.</summary>
 public interface ISessionStore
@@ -15,14 +13,4 @@ public interface ISessionStore
     /// <param name="session">Its session; not to be changed afterwards but by whoever loads it again.</param>
     /// <param name="ct">The request's deadline.</param>
     ValueTask StoreAsync(string instance, Session session, CancellationToken ct);
-}
-
-/// <summary>The store of <c>session_cache { module = None }</c>: every request starts with an empty session.</summary>
-public sealed class NoSessionStore : ISessionStore
-{
-    /// <inheritdoc/>
-    public ValueTask<Session?> LoadAsync(string instance, CancellationToken ct) => default;
-
-    /// <inheritdoc/>
-    public ValueTask StoreAsync(string instance, Session session, CancellationToken ct) => ValueTask.CompletedTask;
 }
