@@ -19,6 +19,8 @@ internal static class NetworkSettings
             # Only types with a serializer of their own cross nodes. Akka's own for all others would make any type that a message names.
             serialization-settings.allow-unregistered-types = off
             serializers.json = "Policyd.Actors.Hosting.NoSerializer, Policyd.Actors"
+            # Nor does a node make an actor that another one names.
+            serializers.daemon-create = "Policyd.Actors.Hosting.NoSerializer, Policyd.Actors"
             serializers.counters = "Policyd.Actors.Counters.CounterMessageSerializer, Policyd.Actors"
             serialization-bindings { "Policyd.Actors.Counters.ICounterMessage, Policyd.Actors" = counters }
           }
@@ -45,9 +47,6 @@ internal static class NetworkSettings
               distributed-data.durable.keys = []
               retry-interval = 200 ms
               buffer-size = 100000
-              # A move of a shard waits for every node. When a connection breaks meanwhile, one node's word is lost, and the shard has no home
-              # for this long. Its owners have 5 s less to commit what they have; what they do not commit was not answered.
-              handoff-timeout = 10 s
             }
             distributed-data.durable.keys = []
             singleton { hand-over-retry-interval = 200 ms }

@@ -16,6 +16,12 @@ internal sealed class NoSerializer : Serializer
     public NoSerializer(ExtendedActorSystem system, Config settings)
         : base(system) => _ = settings;
 
+    /// <summary>As Akka calls it for one that has none.</summary>
+    public NoSerializer(ExtendedActorSystem system)
+        : base(system)
+    {
+    }
+
     /// <summary>Beside the counters' 4711 and cron's 4712; nothing that was written ever has it.</summary>
     public override int Identifier => 4713;
 

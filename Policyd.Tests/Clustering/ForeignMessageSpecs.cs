@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Akka.Actor;
@@ -57,6 +58,19 @@ public sealed class ForeignMessageSpecs
         Assert.Equal(1, node.Up);
     }
 
+    [Fact]
+    public async Task Node_makes_no_actor_that_another_one_names()
+    {
+        await using var foreign = await NodeUnderTest.StartAsync(
+            tls: null, akka: "akka.actor.serializers.daemon-create = \"Akka.Remote.Serialization.DaemonMsgCreateSerializer, Akka.Remote\"");
+        await using var node = await NodeUnderTest.StartAsync(tls: null);
+        await foreign.ReachesAsync(node);
+        foreign.System.ActorOf(Props.Create<Deployed>().WithDeploy(new Deploy(new RemoteScope(node.Address))), "deployed");
+        await node.SaysAsync("serializer id [3]");
+        await foreign.ReachesAsync(node);
+        Assert.Empty(Deployed.Made);
+    }
+
     internal sealed record CounterMessage(string Manifest, byte[] Bytes);
 
     internal sealed record JsonMessage;
@@ -104,6 +118,16 @@ public sealed class ForeignMessageSpecs
         public override byte[] ToBinary(object obj) => [1];
 
         public override object FromBinary(byte[] bytes, string manifest) => throw new NotSupportedException();
+    }
+
+    /// <summary>What a node could have another one make, of any type and with any arguments.</summary>
+    private sealed class Deployed : UntypedActor
+    {
+        public static ConcurrentQueue<Address> Made { get; } = [];
+
+        protected override void PreStart() => Made.Enqueue(((ExtendedActorSystem)Context.System).Provider.DefaultAddress);
+
+        protected override void OnReceive(object message) => Unhandled(message);
     }
 
     private sealed class Recorder(List<object> received) : UntypedActor
