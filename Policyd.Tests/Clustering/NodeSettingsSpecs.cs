@@ -27,6 +27,16 @@ public sealed class NodeSettingsSpecs
     }
 
     [Fact]
+    public void Keys_wait_no_minute_for_the_word_of_a_node_that_is_cut_off()
+    {
+        var sharding = AkkaNetwork.SettingsFor(Config.Empty, Options()).GetConfig("akka.cluster.sharding");
+        Assert.Equal(TimeSpan.FromSeconds(10), sharding.GetTimeSpan("handoff-timeout"));
+
+        // The strategy that has a limit is the one that looks whether all nodes are reached.
+        Assert.True(sharding.GetInt("least-shard-allocation-strategy.rebalance-absolute-limit") > 0);
+    }
+
+    [Fact]
     public void Operators_settings_stay_above_them()
     {
         var operators = ConfigurationFactory.ParseString("akka.cluster.failure-detector.acceptable-heartbeat-pause = 9s");
