@@ -14,7 +14,7 @@ namespace Policyd.Modules;
 [Module("Accounting")]
 [SideEffects("counts the mail")]
 [ActsThroughServer]
-public sealed class AccountingPlugin : Plugin, IKeepsItsTime
+public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
 {
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
@@ -65,6 +65,10 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime
     /// <summary>How long windows are kept.</summary>
     [Description("the daily task deletes windows that ended longer ago than this; default: never")]
     public TimeSpan? Keep { get; set; }
+
+    /// <inheritdoc/>
+    IEnumerable<CounterUse> IUsesCounters.CounterUses =>
+        Fields.Select(name => new CounterUse(Db, TablePrefix + name, name, CounterWindowKind.Of(TimePattern, Window)));
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)

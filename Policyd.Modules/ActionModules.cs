@@ -7,6 +7,7 @@ namespace Policyd.Modules;
 
 /// <summary>Answers an action.</summary>
 [Module("Action")]
+[KeepsNothing]
 [SideEffects]
 public sealed class ActionPlugin : Plugin
 {
@@ -20,6 +21,7 @@ public sealed class ActionPlugin : Plugin
 
 /// <summary>Sets a value in the session.</summary>
 [Module("SetField")]
+[KeepsNothing]
 [SideEffects]
 public sealed class SetFieldPlugin : Plugin
 {
@@ -42,6 +44,7 @@ public sealed class SetFieldPlugin : Plugin
 
 /// <summary>Removes values from the session.</summary>
 [Module("ClearFields")]
+[KeepsNothing]
 [SideEffects]
 public sealed class ClearFieldsPlugin : Plugin
 {
@@ -79,6 +82,7 @@ public sealed class ClearFieldsPlugin : Plugin
 
 /// <summary>Runs its chain and keeps the chain's actions in the session; answers nothing.</summary>
 [Module("Eval")]
+[KeepsNothing]
 [SideEffects]
 public sealed class EvalPlugin : Plugin, INestedChain
 {
@@ -116,6 +120,7 @@ public sealed class EvalPlugin : Plugin, INestedChain
 
 /// <summary>Answers, or runs its chain, while Postfix is under stress.</summary>
 [Module("Stress")]
+[KeepsNothing]
 [SideEffects]
 public sealed class StressPlugin : Plugin, INestedChain
 {

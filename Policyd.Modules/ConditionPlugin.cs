@@ -6,6 +6,7 @@ namespace Policyd.Modules;
 
 /// <summary>Compares a value of the request or the session; when one of the tests is true it scores, answers, or runs its chain.</summary>
 [Module("Condition")]
+[KeepsNothing]
 [SideEffects]
 public sealed class ConditionPlugin : Plugin, INestedChain
 {

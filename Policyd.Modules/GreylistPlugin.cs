@@ -31,6 +31,7 @@ public enum GreylistMode
 /// passed often enough with mail of a domain is let through at once.
 /// </summary>
 [Module("Greylist")]
+[SharesByName]
 [SideEffects("makes, renews and takes tickets", "counts the client in the auto-whitelist")]
 [ActsThroughServer]
 public sealed class GreylistPlugin : Plugin

@@ -12,6 +12,7 @@ namespace Policyd.Modules;
 /// others' from being asked about.
 /// </summary>
 [Module("Proxy")]
+[KeepsNothing]
 [SideEffects("asks another policy server")]
 public sealed class ProxyPlugin : Plugin
 {

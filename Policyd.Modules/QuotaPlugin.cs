@@ -27,7 +27,7 @@ public enum QuotaMode
 [Module("Quota")]
 [SideEffects("reserves the mail's amounts on its counter", "warns")]
 [ActsThroughServer]
-public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForFollowers
+public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForFollowers, IUsesCounters
 {
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
@@ -109,6 +109,18 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
     /// <summary>The keys whose last mail had a threshold of its own.</summary>
     internal OwnLimits OwnLimits { get; } = new();
+
+    /// <inheritdoc/>
+    IEnumerable<CounterUse> IUsesCounters.CounterUses
+    {
+        get
+        {
+            var limit = Enabled.Default || Enabled.SessionKey is not null
+                ? new CounterLimit(Metric.Default, Threshold.Default.Value, Threshold.SessionKey, Observe, OwnLimits)
+                : null;
+            return [new CounterUse(Db, TablePrefix + Field.Default, Field.Default, CounterWindowKind.Of(TimePattern, Window), limit)];
+        }
+    }
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)

@@ -16,6 +16,7 @@ public enum ScoreMatch
 
 /// <summary>Answers, or runs its chain, when the score is beyond a threshold.</summary>
 [Module("ScoreAction")]
+[KeepsNothing]
 [SideEffects]
 public sealed class ScoreActionPlugin : Plugin, INestedChain
 {

@@ -3,7 +3,6 @@ using Policyd.Configuration.Tree;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
-using Policyd.Modules;
 using Policyd.Plugins.Api;
 
 namespace Policyd.Engine.Building;
@@ -12,12 +11,6 @@ namespace Policyd.Engine.Building;
 internal sealed class ChainBuilder(
     string virtualHost, ModuleRegistry modules, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
 {
-    private static readonly Type[] s_keepNothing =
-        [
-            typeof(ActionPlugin), typeof(SetFieldPlugin), typeof(ClearFieldsPlugin), typeof(EvalPlugin), typeof(StressPlugin),
-            typeof(ConditionPlugin), typeof(ScoreActionPlugin), typeof(ProxyPlugin)
-        ];
-
     private static readonly string[] s_own = ["module", "name"];
     private static readonly string[] s_ownWithChain = ["module", "name", "plugins"];
     private readonly Dictionary<string, ConfigObject> _names = new(StringComparer.Ordinal);
@@ -89,8 +82,9 @@ internal sealed class ChainBuilder(
     private void WarnOfName(string name, Type type, ConfigObject section)
     {
         if (_names.TryAdd(name, section)
-            || (type == typeof(GreylistPlugin) && modules.Find((_names[name]["module"] as ConfigScalar)?.Text ?? "") == type)
-                || (!section.Has("name") && s_keepNothing.Contains(type)))
+            || (type.IsDefined(typeof(SharesByNameAttribute), inherit: false)
+                && modules.Find((_names[name]["module"] as ConfigScalar)?.Text ?? "") == type)
+            || (!section.Has("name") && type.IsDefined(typeof(KeepsNothingAttribute), inherit: false)))
         {
             return;
         }

@@ -3,7 +3,6 @@ using Policyd.Configuration.Values;
 using Policyd.Engine.Clustering;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Model;
-using Policyd.Modules;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Engine.Building;
@@ -114,8 +113,7 @@ internal sealed class ClusterRules(ClusterOptions options, ConfigObject section,
         foreach (var name in resources.Tables.Uses.Select(use => use.Connection).Distinct().Where(IsSqlite))
         {
             var message = $"db: {OnlyHere(name)}; the counters of a cluster need PostgreSQL or MariaDB";
-            var users = resources.Placed.FindAll(one => one.Plugin is QuotaPlugin quota ? quota.Db == name
-                : one.Plugin is AccountingPlugin accounting && accounting.Db == name);
+            var users = resources.Placed.FindAll(one => one.Needs.CountersOf(name));
             users.ForEach(user => Error(user.Section.PositionOf("db"), $"plugin {user.Name}: {message}"));
             if (users.Count == 0)
             {

@@ -20,14 +20,21 @@ public sealed class ModuleRegistry
         Modules = [.. _byName.Values.Distinct().OrderBy(Plugin.ModuleNameOf, StringComparer.Ordinal)];
     }
 
+    // The one place of the engine that names a module.
+    private static readonly Assembly s_own = typeof(ActionPlugin).Assembly;
+
     /// <summary>The modules that come with the server.</summary>
-    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([], [], ConnectionModules.BuiltIn).With(PluginTypes(typeof(ActionPlugin).Assembly));
+    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([], [], ConnectionModules.BuiltIn).With(PluginTypes(s_own));
 
     /// <summary>The classes, by their names.</summary>
     public IReadOnlyList<Type> Modules { get; }
 
     /// <summary>The modules of connections.</summary>
     public ConnectionModules Connections { get; }
+
+    /// <summary>Whether a plugin's module comes with the server.</summary>
+    /// <param name="plugin">The plugin.</param>
+    public static bool IsOwn(Plugin plugin) => plugin?.GetType().Assembly == s_own;
 
     /// <summary>The plugin classes of an assembly: public, not abstract, with a constructor that needs nothing.</summary>
     /// <param name="assembly">The assembly.</param>

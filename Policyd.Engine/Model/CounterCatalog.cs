@@ -1,7 +1,5 @@
-// What plugins do with each counter table, for operators: which windows are counted there, which quotas hold. A plugin that only declares
-// a table, and counts by operations of its own, does not tell its windows.
-using Policyd.Modules;
-using Policyd.Plugins.Api;
+// What plugins do with each counter table, for operators: which windows are counted there, which quotas hold. A plugin tells
+// what it does as IUsesCounters; of one that only declares a table nothing more is known.
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Engine.Model;
@@ -9,21 +7,9 @@ namespace Policyd.Engine.Model;
 /// <summary>A Quota that holds on a table.</summary>
 /// <param name="VirtualHost">The virtual host of its chain.</param>
 /// <param name="Plugin">The plugin's name.</param>
-/// <param name="Metric">What it compares.</param>
-/// <param name="Threshold">Its own threshold; positive infinity when it has no limit.</param>
-/// <param name="ThresholdFromSession">The session's key that may name another for a mail; null when there is none.</param>
 /// <param name="Window">The kind of window that it compares.</param>
-/// <param name="Mode">Whether it acts.</param>
-/// <param name="OwnLimits">The keys whose last mail had a threshold of its own.</param>
-public sealed record CounterQuota(
-    string VirtualHost,
-    string Plugin,
-    CounterMetric Metric,
-    double Threshold,
-    string? ThresholdFromSession,
-    CounterWindowKind Window,
-    QuotaMode Mode,
-    OwnLimits OwnLimits);
+/// <param name="Limit">What it compares, and with what.</param>
+public sealed record CounterQuota(string VirtualHost, string Plugin, CounterWindowKind Window, CounterLimit Limit);
 
 /// <summary>A counter table of the configuration.</summary>
 /// <param name="Connection">The name of the SQL connection.</param>
@@ -46,47 +32,21 @@ public static class CounterCatalog
     public static IReadOnlyList<CounterTableEntry> Of(PolicyServerModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var uses = model.VirtualHosts.SelectMany(host => host.Chain.All.SelectMany(plugin => Uses(host.Name, plugin))).ToList();
+        var uses = model.VirtualHosts.SelectMany(host => host.Chain.All.SelectMany(
+            plugin => plugin is IUsesCounters counts ? counts.CounterUses.Select(use => (Host: host.Name, plugin.Name, Use: use)) : [])).ToList();
         return
         [
             .. model.CounterTables.Select(use => (use.Connection, use.Table)).Distinct().Select(table =>
             {
-                var own = uses.Where(use => use.Connection == table.Connection && use.Table == table.Table).ToList();
+                var own = uses.FindAll(one => one.Use.Connection == table.Connection && one.Use.Table == table.Table);
                 return new CounterTableEntry(
                     table.Connection,
                     table.Table,
-                    [.. own.Select(use => use.Attribute).Distinct()],
-                    [.. own.Select(use => use.Window).Concat(model.Resources.Tables.Find(table.Connection, table.Table).Windows).Distinct()],
-                    [.. own.Select(use => use.Quota).OfType<CounterQuota>()]);
+                    [.. own.Select(one => one.Use.Attribute).Distinct()],
+                    [.. own.Select(one => one.Use.Window).Concat(model.Resources.Tables.Find(table.Connection, table.Table).Windows).Distinct()],
+                    [.. own.Where(one => one.Use.Limit is not null)
+                        .Select(one => new CounterQuota(one.Host, one.Name, one.Use.Window, one.Use.Limit!))]);
             }),
         ];
     }
-
-    private static IEnumerable<Use> Uses(string host, Plugin plugin)
-    {
-        switch (plugin)
-        {
-            case AccountingPlugin accounting:
-                var counted = CounterWindowKind.Of(accounting.TimePattern, accounting.Window);
-                return accounting.Fields.Select(field => new Use(accounting.Db, accounting.TablePrefix + field, field, counted, null));
-            case QuotaPlugin quota:
-                var compared = CounterWindowKind.Of(quota.TimePattern, quota.Window);
-                var holds = quota.Enabled.Default || quota.Enabled.SessionKey is not null
-                    ? new CounterQuota(
-                        host,
-                        quota.Name,
-                        quota.Metric.Default,
-                        quota.Threshold.Default.Value,
-                        quota.Threshold.SessionKey,
-                        compared,
-                        quota.Observe ? QuotaMode.Observe : QuotaMode.Enforce,
-                        quota.OwnLimits)
-                    : null;
-                return [new Use(quota.Db, quota.TablePrefix + quota.Field.Default, quota.Field.Default, compared, holds)];
-            default:
-                return [];
-        }
-    }
-
-    private sealed record Use(string Connection, string Table, string Attribute, CounterWindowKind Window, CounterQuota? Quota);
 }

@@ -1,5 +1,5 @@
 using Policyd.Configuration.Tree;
-using Policyd.Modules;
+using Policyd.Engine.Loading;
 using Policyd.Plugins.Api;
 
 namespace Policyd.Engine.Model;
@@ -8,15 +8,13 @@ namespace Policyd.Engine.Model;
 // those nested in it.
 internal sealed record PlacedPlugin(Plugin Plugin, ConfigObject Section, string VirtualHost, PlacedPlugin? Parent, int Order)
 {
-    private static readonly System.Reflection.Assembly s_own = typeof(ActionPlugin).Assembly;
-
     public string Name => Plugin.Name;
 
     /// <summary>What it has asked for while it was initialized.</summary>
     public PluginNeeds Needs { get; set; } = new();
 
     /// <summary>One of a third party: what it does besides its options is not known.</summary>
-    public bool IsForeign => Plugin.GetType().Assembly != s_own;
+    public bool IsForeign => !ModuleRegistry.IsOwn(Plugin);
 
     /// <summary>Whether it is turned off for all mail.</summary>
     public bool IsOff => Plugin.GetType().GetProperty("Enabled")?.GetValue(Plugin) is UserOption<bool> { Default: false, SessionKey: null };

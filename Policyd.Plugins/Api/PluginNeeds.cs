@@ -23,6 +23,14 @@ internal sealed class PluginNeeds
 
     public void AddShared(string what) => _shares.Add(what);
 
+    /// <summary>It uses counters of a connection, which others may use as well.</summary>
+    public void AddCounters(string connection) => AddShared(CountersOn(connection));
+
+    /// <summary>Whether it uses counters of a connection.</summary>
+    public bool CountersOf(string connection) => _shares.Contains(CountersOn(connection));
+
+    private static string CountersOn(string connection) => $"counters of {connection}";
+
     /// <summary>It reads a file.</summary>
     public void AddFile(string path) => _files[path] = FileState.Of(path);
 

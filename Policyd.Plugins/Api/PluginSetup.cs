@@ -82,7 +82,7 @@ public sealed class PluginSetup
     {
         // A table of a connection that is not there would only be missed when the server prepares it.
         HasSql("db", connection);
-        Needs.AddShared($"counters of {connection}");
+        Needs.AddCounters(connection);
         return _host.UseCounterTable(connection, table, writes);
     }
 

@@ -1,5 +1,9 @@
 using System.Reflection.Metadata;
 using System.Text.RegularExpressions;
+using Policyd.Backends.Ldap;
+using Policyd.Backends.Memcached;
+using Policyd.Backends.Redis;
+using Policyd.Engine.Loading;
 using Policyd.Modules;
 using Policyd.Tests.Support;
 
@@ -25,6 +29,8 @@ public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
 
     private static readonly string[] s_drivers =
         ["Microsoft.Data.Sqlite", "SQLitePCLRaw.core", "Npgsql", "MySqlConnector", "StackExchange.Redis", "MaxMind.Db", "linq2db"];
+
+    private static readonly string[] s_core = ["Policyd.Engine", "Policyd.Actors", "Policyd.Server"];
 
     private static IEnumerable<string> Assemblies =>
         s_mayUse.Keys.Select(
@@ -80,6 +86,30 @@ public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
                     select $"{path}: {name.Groups[1].Value}";
         Assert.Equal([], wrong);
     }
+
+    [Fact]
+    public void Core_names_no_module()
+    {
+        // The advice of check is about the options of our own modules; the registry finds them all from one of them.
+        string[] but = ["Policyd.Engine/Advice/", "Policyd.Engine/Loading/ModuleRegistry.cs"];
+        string[] modules =
+        [
+            .. ModuleRegistry.BuiltIn.Modules.Select(static module => module.Name),
+            nameof(RedisConnectionOptions), nameof(MemcachedConnectionOptions), nameof(LdapConnectionOptions),
+        ];
+        var root = Path.GetDirectoryName(FilesAbove.OfTheRepository("PolicydActors.sln"))!;
+        var wrong = from project in s_core
+                    from file in Directory.EnumerateFiles(Path.Combine(root, project), "*.cs", SearchOption.AllDirectories)
+                    let path = Path.GetRelativePath(root, file)
+                    where !path.Contains("/obj/", StringComparison.Ordinal) && !but.Any(path.StartsWith)
+                    let words = Word().Matches(File.ReadAllText(file)).Select(static word => word.Value)
+                    from module in modules.Intersect(words)
+                    select $"{path}: {module}";
+        Assert.Equal([], wrong);
+    }
+
+    [GeneratedRegex(@"\w+")]
+    private static partial Regex Word();
 
     [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
     private static partial Regex Namespace();

@@ -48,18 +48,18 @@ internal sealed record QuotaReport(
     public static QuotaReport Of(CounterQuota quota) => Of(quota, null, null);
 
     /// <summary>The quota and how much of it a key has used.</summary>
-    public static QuotaReport Of(CounterQuota quota, CounterKey key, CounterAmounts total) => Of(quota, quota.OwnLimits.Of(key), total);
+    public static QuotaReport Of(CounterQuota quota, CounterKey key, CounterAmounts total) => Of(quota, quota.Limit.OwnLimits.Of(key), total);
 
     private static QuotaReport Of(CounterQuota quota, double? own, CounterAmounts? total) => new(
         quota.VirtualHost,
         quota.Plugin,
-        MetricNames.Of(quota.Metric),
-        quota.Threshold,
-        quota.ThresholdFromSession,
-        quota.Mode == QuotaMode.Observe ? "observe" : "enforce",
+        MetricNames.Of(quota.Limit.Metric),
+        quota.Limit.Threshold,
+        quota.Limit.ThresholdFromSession,
+        quota.Limit.IsObserved ? "observe" : "enforce",
         own,
-        total is { } sums && (own ?? quota.Threshold) is var holds && holds > 0 && double.IsFinite(holds)
-            ? Math.Round(100 * sums[quota.Metric] / holds, 1)
+        total is { } sums && (own ?? quota.Limit.Threshold) is var holds && holds > 0 && double.IsFinite(holds)
+            ? Math.Round(100 * sums[quota.Limit.Metric] / holds, 1)
             : null);
 }
 
