@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using Policyd.Plugins.Connections;
 using Policyd.Backends.Metrics;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Sources;
 

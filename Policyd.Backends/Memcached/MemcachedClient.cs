@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
-using Policyd.Plugins.Connections;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Logging;
 
 namespace Policyd.Backends.Memcached;

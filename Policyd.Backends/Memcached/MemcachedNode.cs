@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using Policyd.Plugins.Connections;
 using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 using Policyd.Protocol;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using Policyd.Plugins.Connections;
 using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
+using Policyd.Plugins.Connections;
 using Policyd.Plugins.Sources;
 using StackExchange.Redis;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using Policyd.Tests.Support;
 using Policyd.Protocol;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Plugins;
 
