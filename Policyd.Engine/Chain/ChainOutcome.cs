@@ -1,3 +1,4 @@
+using Policyd.Engine.Decisions;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 
@@ -13,16 +14,11 @@ public readonly record struct ChainOutcome(string? Action, string? Plugin, strin
     /// <summary>The counters on which this request reserved, each once, also when it failed; null when there are none.</summary>
     public IReadOnlyList<CounterKey>? Reserved { get; init; }
 
-    /// <summary>
-    /// What those that are observed would have answered: <c>PLUGIN: ACTION</c>, several with commas between; null when nobody would have.
-    /// </summary>
-    public string? Observed { get; init; }
+    /// <summary>The decision's name, where a text shows it, and what was observed; null when there is none of it.</summary>
+    public DecisionRemarks? Remarks { get; init; }
 
-    /// <summary>The first plugin that is observed and would have withheld the mail; null when none would have.</summary>
-    public string? WouldWithhold { get; init; }
-
-    /// <summary>The decision's name, which an action's text shows; null when none does.</summary>
-    public string? Id { get; init; }
+    /// <summary>What those that are observed would have answered; null when nobody would have.</summary>
+    public string? Observed => Remarks?.Observed;
 
     /// <summary>Whether every plugin has ended: none that was given up still reads the request.</summary>
     public bool IsOver { get; init; }

@@ -13,7 +13,7 @@ namespace Policyd.Engine.Chain;
 internal class ChainRun : RequestRun
 {
     private DnsBudget? _lookups;
-    private string? _id;
+    private DecisionRemarks? _remarks;
 
     public ChainRun(
         PolicyRequest request, Session session, VirtualHost host, ChainEnvironment environment, long deadline, DecisionRecorder? recorder)
@@ -59,24 +59,18 @@ internal class ChainRun : RequestRun
     /// <summary>The first failure of a plugin, in words for the line of the request, also when the chain went on after it.</summary>
     public string? Failure { get; private set; }
 
-    /// <summary>What observed plugins would have answered, for the line of the request; null when none would have.</summary>
-    public string? Observed { get; private set; }
-
-    /// <summary>The first plugin that is observed and would have withheld the mail; null when none would have.</summary>
-    public string? WouldWithhold { get; private set; }
-
-    /// <summary>The decision's name; null as long as no action's text shows it.</summary>
-    public virtual string? Id => Volatile.Read(ref _id);
+    /// <summary>The decision's name, where a text shows it, and what was observed; null when there is none of it.</summary>
+    public DecisionRemarks? Remarks => Volatile.Read(ref _remarks);
 
     /// <summary>A plugin that is observed would have answered.</summary>
     public void AddObserved(string? plugin, PluginResult result)
     {
-        var action = ActionPrecedence.Merge(result.Actions);
+        var (remarks, action) = (LazyInitializer.EnsureInitialized(ref _remarks), ActionPrecedence.Merge(result.Actions));
         var would = $"{plugin}: {ActionGrammar.Sanitize(action)}";
-        Observed = Observed is null ? would : $"{Observed}, {would}";
+        remarks.Observed = remarks.Observed is null ? would : $"{remarks.Observed}, {would}";
         if (Refusals.Withholds(action))
         {
-            WouldWithhold ??= plugin;
+            remarks.WouldWithhold ??= plugin;
         }
     }
 
@@ -97,10 +91,9 @@ internal class ChainRun : RequestRun
 
     private bool IsToBeNamed(string action) => DecisionId.IsWantedIn(action) && !IsExplanation && Environment.Decides;
 
-    private string Named(string action) => action.Replace(DecisionId.Place, NewId(), StringComparison.Ordinal);
+    private string Named(string action) => action.Replace(DecisionId.Place, Name(), StringComparison.Ordinal);
 
-    private protected virtual string NewId() =>
-        LazyInitializer.EnsureInitialized(ref _id, () => DecisionId.New(Environment.Clock.GetUtcNow()));
+    private protected virtual string Name() => LazyInitializer.EnsureInitialized(ref _remarks).Name(Environment.Clock.GetUtcNow());
 
     /// <summary>A run within this one, of a plugin that is observed: what it writes to the session is not kept.</summary>
     public ChainRun Observing() => new ObservingRun(this);
@@ -149,9 +142,7 @@ internal class ChainRun : RequestRun
 
         public override DnsBudget Lookups => _around.Lookups;
 
-        public override string? Id => _around.Id;
-
-        private protected override string NewId() => _around.NewId();
+        private protected override string Name() => _around.Name();
     }
 }
 

@@ -148,9 +148,7 @@ public sealed class VirtualHost
         return new ChainOutcome(ActionGrammar.Sanitize(action), run.LastPlugin, run.Failure, run.Session)
         {
             Reserved = run.Reserved,
-            Observed = run.Observed,
-            WouldWithhold = run.WouldWithhold,
-            Id = run.Id,
+            Remarks = run.Remarks,
             Scores = Scores(run),
             IsOver = !run.HasAbandoned,
         };
@@ -170,9 +168,7 @@ public sealed class VirtualHost
         return new ChainOutcome(null, plugin, run.Failure, run.Session)
         {
             Reserved = run.Reserved,
-            Observed = run.Observed,
-            WouldWithhold = run.WouldWithhold,
-            Id = run.Id,
+            Remarks = run.Remarks,
             Scores = Scores(run),
             IsOver = !run.HasAbandoned,
         };

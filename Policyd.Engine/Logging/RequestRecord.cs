@@ -12,7 +12,7 @@ namespace Policyd.Engine.Logging;
 /// </summary>
 public sealed class RequestRecord : LogRecord
 {
-    private string? _id;
+    private DecisionRemarks? _remarks;
 
     /// <summary>The name of the virtual host; null when there was none for the request.</summary>
     public string? VirtualHost { get; init; }
@@ -26,18 +26,21 @@ public sealed class RequestRecord : LogRecord
     /// <summary>The action that was answered; null when the connection was closed without an answer.</summary>
     public string? Action { get; init; }
 
-    /// <summary>What those that are observed would have answered; null when nobody would have.</summary>
-    public string? Observed { get; init; }
-
-    /// <summary>The first plugin that is observed and would have withheld the mail; null when none would have.</summary>
-    public string? WouldWithhold { get; init; }
+    /// <summary>The decision's name, and what was observed; null when there is none of it.</summary>
+    public DecisionRemarks? Remarks
+    {
+        get => Volatile.Read(ref _remarks);
+        init => _remarks = value;
+    }
 
     /// <summary>The decision's name; null as long as nobody needs one.</summary>
-    public string? Id
-    {
-        get => Volatile.Read(ref _id);
-        init => _id = value;
-    }
+    public string? Id => Remarks?.Id;
+
+    /// <summary>What those that are observed would have answered; null when nobody would have.</summary>
+    public string? Observed => Remarks?.Observed;
+
+    /// <summary>The first plugin that is observed and would have withheld the mail; null when none would have.</summary>
+    public string? WouldWithhold => Remarks?.WouldWithhold;
 
     /// <summary>What failed, also when there is an action all the same; null when nothing did.</summary>
     public string? Failure { get; init; }
@@ -71,7 +74,7 @@ public sealed class RequestRecord : LogRecord
     /// Gives the decision a name if it has none. Who listens does so when it is told of the record: then the log's line, made later, has
     /// the name as well.
     /// </summary>
-    public void Name() => LazyInitializer.EnsureInitialized(ref _id, () => DecisionId.New(Trail?.Time ?? DateTimeOffset.UtcNow));
+    public void Name() => LazyInitializer.EnsureInitialized(ref _remarks).Name(Trail?.Time ?? DateTimeOffset.UtcNow);
 
     /// <summary>One more reads the record, until it calls <see cref="Written"/>.</summary>
     public void Hold() => Request.Hold();

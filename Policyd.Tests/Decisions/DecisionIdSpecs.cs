@@ -38,14 +38,14 @@ public sealed class DecisionIdSpecs
     {
         var policy = Policy(plugins);
         var action = await policy.AskAsync(("stress", "yes"));
-        var id = policy.Last.Id;
+        var id = policy.Last.Remarks?.Id;
         Assert.Equal($"reject see {id}, or {id}", action);
         Assert.Equal(DecisionId.Length, id!.Length);
         Assert.All(policy.Steps, step => Assert.Equal(action, step.Actions[0]));
         Assert.Equal("a", DecidingRule.Of(policy.Steps));
 
         await policy.AskAsync(("stress", "yes"));
-        Assert.NotEqual(id, policy.Last.Id);
+        Assert.NotEqual(id, policy.Last.Remarks?.Id);
     }
 
     [Fact]
@@ -59,10 +59,10 @@ public sealed class DecisionIdSpecs
             { name = c, module = Action, action = "PREPEND X-Id: %ID%" }
             """);
         var action = await policy.AskAsync();
-        var id = policy.Last.Id;
+        var id = policy.Last.Remarks?.Id;
         Assert.Equal($"PREPEND X-Id: {id}", action);
         Assert.Equal($"hint: info x, a: defer see {id}, b: hold see {id}", policy.Last.Observed);
-        Assert.Equal("a", policy.Last.WouldWithhold);
+        Assert.Equal("a", policy.Last.Remarks?.WouldWithhold);
     }
 
     [Fact]
@@ -70,7 +70,7 @@ public sealed class DecisionIdSpecs
     {
         var policy = Policy("{ name = a, module = Action, action = \"reject 100% sure, %id% or %OTHER%\" }");
         Assert.Equal("reject 100% sure, %id% or %OTHER%", await policy.AskAsync());
-        Assert.Null(policy.Last.Id);
+        Assert.Null(policy.Last.Remarks?.Id);
     }
 
     [Theory]

@@ -94,6 +94,7 @@ public sealed partial class DecisionsCommandSpecs : IDisposable
     [InlineData("db = db, keep = 0", "decisions: keep: must be longer than 0")]
     [InlineData("db = db, what = some", "what")]
     [InlineData("db = db, depth = 3", "depth")]
+    [InlineData("db = db }, on_error = \"reject see %ID%\", x { ", "on_error: %ID% has no value here")]
     public async Task A_wrong_section_is_an_error_at_its_place(string section, string why)
     {
         var result = await Command.RunAsync("", "check", "-c", Configure(section));
@@ -149,22 +150,30 @@ public sealed partial class DecisionsCommandSpecs : IDisposable
     [Fact]
     public async Task What_is_older_than_keep_goes_by_itself()
     {
-        var file = Configure("db = db, keep = 3s");
+        var file = Configure(Refused);
+        await using var server = await PolicydProcess.Serve(file, _port);
+        await FoundAsync(file, "--id", Id().Match(await AskAsync("bad@example.net")).Value);
+        await ReloadAsync("db = db, keep = 1s");
+        await Eventually.Holds(
+            "the decision to be deleted",
+            () => SqliteFile.Number(_folder["policyd-decisions.db"], "SELECT count(*) FROM policyd_decisions") == 0);
+    }
+
+    [Fact]
+    public async Task Facts_are_kept_where_they_are_asked_for()
+    {
+        var file = Configure("db = db, facts = on");
         await using var server = await PolicydProcess.Serve(file, _port);
         var id = Id().Match(await AskAsync("bad@example.net")).Value;
-        await Eventually.Holds("the decision to be stored and deleted", () => StoredIn(file) && IsGone(id));
-
-        static bool StoredIn(string configuration) =>
-            File.Exists(Path.Combine(Path.GetDirectoryName(configuration)!, "policyd-decisions.db"));
+        await FoundAsync(file, "--id", id);
+        Assert.Contains(
+            "\n    sender: bad@example.net (compared with bad@example.net): equal\n",
+            (await Command.RunAsync("", "decisions", "-c", file, "--id", id)).Output,
+            StringComparison.Ordinal);
     }
 
     [GeneratedRegex("[0-9a-z]{20}")]
     private static partial Regex Id();
-
-    // A name tells its time; whether the row was there before is what the other tests are for.
-    private bool IsGone(string id) =>
-        SqliteFile.Number(_folder["policyd-decisions.db"], "SELECT count(*) FROM sqlite_master WHERE name = 'policyd_decisions'") == 1
-        && SqliteFile.Number(_folder["policyd-decisions.db"], "SELECT count(*) FROM policyd_decisions WHERE id = @key", id) == 0;
 
     private static Task FoundAsync(string file, params string[] search) => Eventually.Holds(
         $"decisions {string.Join(' ', search)}",

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Policyd.Engine.Model;
 using Policyd.Protocol;
+using Policyd.Server.Admin;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.History;
@@ -80,13 +82,22 @@ public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDispos
     }
 
     [Fact]
-    public async Task A_database_that_is_never_there_holds_up_neither_the_start_nor_the_end()
+    public async Task A_database_that_is_never_there_holds_up_neither_start_nor_reload_nor_end()
     {
         await using var silent = new OneAnswerServer([]);
         var dsn = $"dbi:Pg:dbname=x;host=127.0.0.1;port={silent.Port}";
-        await using var server = await PolicydProcess.Serve(Configure(dsn, new PostgresServer()), _port);
+        await using var postgres = new PostgresServer();
+        var file = Configure(dsn, postgres);
+        await using var server = await PolicydProcess.Serve(file, _port);
         var times = await MailsAsync(Few);
         Assert.InRange(times.Max(), 0, s_waited.TotalMilliseconds);
+
+        Configure(dsn, postgres, keep: "1h");
+        var admin = new AdminClient(new AdminOptions { Listen = $"unix:{_folder["admin.sock"]}" }, file);
+        var report = await admin.AskAsync("reload", [], Cancel);
+        Assert.True(report.GetProperty("applied").GetBoolean(), report.ToString());
+        Assert.Equal(Mails, await MetricAsync("dropped"));
+        await MailsAsync(Few);
         server.Terminate();
         Assert.Equal(0, await server.Exits());
         Assert.Contains(
@@ -129,7 +140,7 @@ public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDispos
         return long.Parse(Number().Match(text).Value, CultureInfo.InvariantCulture);
     }
 
-    private string Configure(string dsn, IDatabaseServer server) => _folder.Write(
+    private string Configure(string dsn, IDatabaseServer server, string keep = "30d") => _folder.Write(
         "policyd.hocon",
         $$"""
         policyd {
@@ -137,7 +148,7 @@ public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDispos
           log_level = 1
           admin { listen = "unix:{{_folder["admin.sock"]}}" }
           http { listen = "127.0.0.1:{{_http}}" }
-          decisions { db = db }
+          decisions { db = db, keep = {{keep}} }
           connections { db { module = Sql, dsn = "{{dsn}}", user = {{server.User}}, password = secret } }
           cron { enabled = off }
           virtual_hosts = [ { name = x, port = {{_port}}, plugins = [ { name = no, module = Action, action = "reject see %ID%" } ] } ]

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Policyd.Engine.Decisions;
 using Policyd.Engine.Logging;
 using Policyd.Protocol;
 using Policyd.Server.Logging;
@@ -35,6 +36,18 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
                 Assert.Equal(record.Request.Attributes, read.Request.Attributes);
                 Assert.Equal(Utf8Values(record.Request), Utf8Values(read.Request));
             }
+        }
+    }
+
+    [Fact]
+    public void Name_of_a_decision_is_read_as_its_place_in_the_configuration()
+    {
+        const string Id = "38h647t271xg5c9g41fv";
+        var record = Record("sender=a@b\n"u8.ToArray(), $"reject see {Id}, or {Id}", "p", Id);
+        foreach (var line in new[] { Recorded(record, s_nothing), Logged(record) })
+        {
+            Assert.True(RecordedRequest.TryRead(line, out var read, out var error), error);
+            Assert.Equal("reject see %ID%, or %ID%", read!.Action);
         }
     }
 
@@ -155,7 +168,7 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
         }
     }
 
-    private static RequestRecord Record(byte[] bytes, string? action, string? plugin)
+    private static RequestRecord Record(byte[] bytes, string? action, string? plugin, string? id = null)
     {
         Assert.True(PolicyRequestReader.TryRead(bytes, RequestLimits.Default, out var request, out var error), error?.Message);
         return new RequestRecord
@@ -163,6 +176,7 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
             VirtualHost = "x",
             Request = request,
             Action = action,
+            Remarks = new DecisionRemarks { Id = id },
             Plugin = plugin,
             Elapsed = TimeSpan.FromMilliseconds(1.5),
         };

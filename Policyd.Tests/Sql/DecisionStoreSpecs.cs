@@ -216,7 +216,7 @@ public abstract class DecisionStoreSpecs : IAsyncLifetime
             Request = Request(Encoding.UTF8.GetBytes(request)),
             Action = action,
             Plugin = rule,
-            WouldWithhold = observed,
+            Remarks = new DecisionRemarks { WouldWithhold = observed },
             Trail = new DecisionTrail(s_time.AddSeconds(++_number), null),
         };
         await _store.WriteAsync([HistoryRow.Of(record, "mx1")], mayBeThere: false, Cancel);
@@ -285,7 +285,7 @@ public abstract class DecisionStoreSpecs : IAsyncLifetime
             VirtualHost = "in \u00e4",
             Request = Request(bytes),
             Action = action,
-            Observed = "trial: defer \u00e4",
+            Remarks = new DecisionRemarks { Observed = "trial: defer \u00e4" },
             Failure = "plugin x failed: \u202e",
             Elapsed = TimeSpan.FromMilliseconds(12.345),
             Trail = new DecisionTrail(s_time, recorder.Close()),
