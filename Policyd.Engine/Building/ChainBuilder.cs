@@ -112,6 +112,11 @@ internal sealed class ChainBuilder(
         }
 
         plugin.Name = name;
+        if (resources.Guards(type))
+        {
+            plugin.Guard = new PluginGuard(plugin, virtualHost, resources.Loggers.CreateLogger("Policyd"));
+        }
+
         var placed = new PlacedPlugin(plugin, section, virtualHost, _parent, resources.Placed.Count);
         resources.Placed.Add(placed);
         var nests = plugin as INestedChain;

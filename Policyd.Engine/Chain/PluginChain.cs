@@ -104,7 +104,14 @@ public sealed class PluginChain : IPluginChain
             var context = NewContext(plugin, run, parent);
             try
             {
-                ((IStartsLookups)plugin).StartLookups(context);
+                if (plugin.Guard is { } guard)
+                {
+                    guard.StartLookups((IStartsLookups)plugin, context);
+                }
+                else
+                {
+                    ((IStartsLookups)plugin).StartLookups(context);
+                }
             }
             catch (Exception e)
             {
@@ -200,7 +207,7 @@ public sealed class PluginChain : IPluginChain
         var run = (ChainRun)context.Run;
         if ((!context.IsRehearsal || plugin.IsRehearsable) && run.Environment.NotRun?.Contains(plugin) != true)
         {
-            return plugin.RunAsync(context);
+            return plugin.Guard is { } guard ? guard.RunAsync(context) : plugin.RunAsync(context);
         }
 
         run.Recorder?.End(context, StepOutcome.NotRun, []);

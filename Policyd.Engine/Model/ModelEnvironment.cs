@@ -19,6 +19,9 @@ public sealed record ModelEnvironment
     /// <summary>The modules that a configuration may name, before those of <c>plugin_folder</c>.</summary>
     public ModuleRegistry Modules { get; init; } = ModuleRegistry.BuiltIn;
 
+    /// <summary>Whether these modules too are kept from holding threads, as those of <c>plugin_folder</c> are.</summary>
+    internal bool GuardsModules { get; init; }
+
     /// <summary>The counters that plugins ask; null: the model makes a <see cref="CounterGateway"/> for its server.</summary>
     public ICounters? Counters { get; init; }
 

@@ -29,6 +29,7 @@ internal sealed class PluginResources : IPluginHost
     private readonly Dictionary<Type, object> _services;
     private readonly ReplayParts? _replay;
     private readonly Dictionary<Type, IAsyncDisposable> _shared = [];
+    private readonly ModelEnvironment _environment;
     private PluginResources? _former;
 
     public PluginResources(
@@ -39,6 +40,7 @@ internal sealed class PluginResources : IPluginHost
         ServerConnections connections,
         Lazy<IDnsResolver> dns)
     {
+        _environment = environment;
         _former = environment.Former?.Resources;
         Clock = environment.Clock;
         Loggers = environment.LoggerFactory;
@@ -94,6 +96,9 @@ internal sealed class PluginResources : IPluginHost
 
     // The tables that a server makes for itself when it first needs them, besides those of counters.
     public HashSet<(string Connection, string Table)> OwnTables { get; } = [];
+
+    /// <summary>Whether code of a module may hold a thread, since it is not the server's own.</summary>
+    public bool Guards(Type module) => _environment.GuardsModules || !_environment.Modules.Modules.Contains(module);
 
     public T Service<T>()
         where T : class => (T)_services[typeof(T)];

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using Policyd.Configuration.Options;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Threads;
 
 namespace Policyd.Plugins.Api;
 
@@ -13,6 +14,7 @@ namespace Policyd.Plugins.Api;
 public abstract class Plugin
 {
     private bool? _isRehearsable;
+    private OwnThreads? _threads;
 
     /// <summary>The name of the plugin's section.</summary>
     [NotAnOption]
@@ -39,6 +41,14 @@ public abstract class Plugin
 
     // The action last found to fit the grammar: nearly every plugin answers the same text again and again.
     internal string? LastFitting { get; set; }
+
+    /// <summary>
+    /// What keeps its code from holding the threads that answer requests; null for a module of the server, whose code never blocks.
+    /// </summary>
+    internal PluginGuard? Guard { get; set; }
+
+    /// <summary>The threads for its code that blocks.</summary>
+    internal OwnThreads Threads => LazyInitializer.EnsureInitialized(ref _threads, () => new OwnThreads(Name));
 
     // The last run of its periodic work, which may still go on.
     internal Task? CronRun { get; set; }
