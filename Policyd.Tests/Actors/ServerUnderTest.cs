@@ -52,6 +52,7 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     /// <param name="dns">Who looks names up; null: the server that the configuration names.</param>
     /// <param name="clock">The time; null: the system's.</param>
     /// <param name="logs">From which level on the log shows anything.</param>
+    /// <param name="guards">Whether modules of the test are guarded as a third party's are.</param>
     /// <param name="modules">Modules of the test, beside the script.</param>
     public static async Task<ServerUnderTest> StartAsync(
         string configuration,
@@ -59,6 +60,7 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         IDnsResolver? dns = null,
         TimeProvider? clock = null,
         LogLevel logs = LogLevel.Trace,
+        bool guards = false,
         params Type[] modules)
     {
         var log = new LogCapture(logs);
@@ -68,6 +70,7 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         {
             LoggerFactory = log,
             Modules = ModuleRegistry.BuiltIn.With([typeof(ScriptPlugin), .. modules]),
+            GuardsModules = guards,
             Dns = dns,
             Clock = clock ?? TimeProvider.System,
         });

@@ -19,6 +19,7 @@ public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
         ["Policyd.Protocol"] = [],
         ["Policyd.Configuration"] = [],
         ["Policyd.Plugins"] = ["Policyd.Protocol", "Policyd.Configuration"],
+        ["Policyd.Plugins.Testing"] = ["Policyd.Plugins"],
         ["Policyd.Counting"] = ["Policyd.Plugins"],
         ["Policyd.Modules"] = ["Policyd.Plugins"],
         ["Policyd.Backends"] = ["Policyd.Plugins", "Policyd.Counting"],

@@ -161,6 +161,7 @@ public sealed class BlockingPluginSpecs
             { name = free, port = "127.0.0.2:0", plugins = [ { name = a, module = Action, action = "reject free" } ] }
           ] }
         """,
+        guards: true,
         modules: [typeof(CallsPlugin)]);
 
     /// <summary>Calls the test's code, which blocks.</summary>
