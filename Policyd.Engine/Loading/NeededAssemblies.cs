@@ -6,7 +6,7 @@ namespace Policyd.Engine.Loading;
 /// The assemblies that the plugins of a set need, directly and through others, and what keeps them from working: missing ones, versions
 /// that the server does not have, and types and members that are not there.
 /// </summary>
-internal sealed class NeededAssemblies(PluginFiles files, ICollection<string> errors) : IDisposable
+internal sealed class NeededAssemblies(PluginFiles files, ICollection<string> errors, ICollection<string> warnings) : IDisposable
 {
     // An assembly of another version uses hundreds of things that are not there: the first ones tell as much.
     private const int MostTold = 5;
@@ -45,21 +45,25 @@ internal sealed class NeededAssemblies(PluginFiles files, ICollection<string> er
         }
     }
 
-    /// <summary>Looks for each type and member that they use.</summary>
+    /// <summary>
+    /// Looks for each type and member that they use. What a plugin does not find is an error. A library may never come to what it does not
+    /// find: it was put together by others, and is only told.
+    /// </summary>
     public void Check()
     {
         var check = new ReferenceCheck(_byName);
         foreach (var file in Files)
         {
+            var told = file.KnowsPlugins ? errors : warnings;
             var missing = check.Missing(file).ToList();
             foreach (var one in missing.Take(MostTold))
             {
-                errors.Add($"{file.Path}: {one}");
+                told.Add($"{file.Path}: {one}");
             }
 
             if (missing.Count > MostTold)
             {
-                errors.Add($"{file.Path}: {missing.Count - MostTold} more of its types and members are not there");
+                told.Add($"{file.Path}: {missing.Count - MostTold} more of its types and members are not there");
             }
         }
     }

@@ -12,6 +12,7 @@ namespace Policyd.Engine.Loading;
 internal sealed class PluginFolder(SourcePosition place, DiagnosticBag diagnostics, IDictionary<string, PluginSet> loaded)
 {
     private readonly List<string> _errors = [];
+    private readonly List<string> _warnings = [];
     private readonly List<PluginSet> _sets = [];
 
     /// <summary>The plugin sets of a folder; each that cannot be used is an error, and hinders no other.</summary>
@@ -34,6 +35,11 @@ internal sealed class PluginFolder(SourcePosition place, DiagnosticBag diagnosti
         foreach (var error in _errors.Distinct())
         {
             diagnostics.Error(place, $"plugin_folder: {error}");
+        }
+
+        foreach (var warning in _warnings.Distinct())
+        {
+            diagnostics.Warning(place, $"plugin_folder: {warning}");
         }
 
         return _sets;
@@ -73,7 +79,7 @@ internal sealed class PluginFolder(SourcePosition place, DiagnosticBag diagnosti
         }
         else if (_errors.Count == before && Assemblies(folder).Any(static path => !path.EndsWith(".resources.dll", StringComparison.Ordinal)))
         {
-            diagnostics.Warning(place, $"plugin_folder: {folder}: none of its assemblies was built with Policyd.Plugins, so it has no plugin");
+            _warnings.Add($"{folder}: none of its assemblies was built with Policyd.Plugins, so it has no plugin");
         }
 
         plugins.ForEach(static plugin => plugin.Dispose());
@@ -81,7 +87,7 @@ internal sealed class PluginFolder(SourcePosition place, DiagnosticBag diagnosti
 
     private void Add(string name, string folder, IReadOnlyList<AssemblyFile> plugins)
     {
-        if (PluginSet.Load(name, folder, plugins, loaded, _errors) is { } set)
+        if (PluginSet.Load(name, folder, plugins, loaded, _errors, _warnings) is { } set)
         {
             _sets.Add(set);
         }

@@ -27,9 +27,15 @@ internal sealed class PluginSet
     /// <param name="plugins">The assemblies with plugins.</param>
     /// <param name="loaded">The sets that were loaded before, by fingerprint; added to.</param>
     /// <param name="errors">What is wrong with it.</param>
+    /// <param name="warnings">What may be wrong with its libraries.</param>
     /// <returns>The set; null when it cannot be used.</returns>
     public static PluginSet? Load(
-        string name, string folder, IReadOnlyList<AssemblyFile> plugins, IDictionary<string, PluginSet> loaded, ICollection<string> errors)
+        string name,
+        string folder,
+        IReadOnlyList<AssemblyFile> plugins,
+        IDictionary<string, PluginSet> loaded,
+        ICollection<string> errors,
+        ICollection<string> warnings)
     {
         PluginFiles files;
         try
@@ -43,7 +49,7 @@ internal sealed class PluginSet
         }
 
         var before = errors.Count;
-        var needed = new NeededAssemblies(files, errors);
+        var needed = new NeededAssemblies(files, errors, warnings);
         try
         {
             needed.Add(plugins);

@@ -142,7 +142,9 @@ public sealed class CheckTablesSpecs : IDisposable
         var result = await Command.RunAsync(
             "", "cron", "hourly", "-c", Configure($"dbi:mysql:database=x;host=127.0.0.1;port={FreePort.Next()}", ""));
         Assert.Equal(70, result.ExitCode);
-        Assert.Single(result.Error.TrimEnd('\n').Split('\n'), line => line.Contains("cron of plugin a failed", StringComparison.Ordinal));
+        Assert.Single(
+            result.Error.TrimEnd('\n').Split('\n'),
+            line => line.Contains("cron of the counters of connection db failed", StringComparison.Ordinal));
         var fine = await Command.RunAsync("", "cron", "hourly", "-c", Configure($"dbi:SQLite:dbname={_folder["fine.db"]}", ""));
         Assert.Equal(("", 0), (fine.Error, fine.ExitCode));
     }

@@ -119,6 +119,20 @@ public sealed class PluginFolderSpecs : IDisposable
     }
 
     [Fact]
+    public void What_a_library_misses_in_another_one_is_a_warning_since_nobody_may_need_it()
+    {
+        var between = Library("Between", "1.0.0.0", Library("Words", "1.0.0.0", "one"));
+        Write("first/First.dll", Plugin("First", between));
+        Write("first/Between.dll", between);
+        Write("first/Words.dll", Library("Words", "1.0.0.0", "one", method: "Tell"));
+        var document = Document("\".\"", "First");
+        Assert.NotNull(ModelBuilder.Build(document, new ModelEnvironment()));
+        Assert.Contains(
+            "first/Between.dll: uses Words.Words.Say()",
+            Assert.Single(document.Diagnostics.All, one => one.Message.StartsWith("plugin_folder: ", StringComparison.Ordinal)).Message);
+    }
+
+    [Fact]
     public void Each_file_that_is_no_assembly_is_told_with_its_reason()
     {
         Write("text.dll", "not an assembly"u8.ToArray());
