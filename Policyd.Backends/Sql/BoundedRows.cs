@@ -70,6 +70,15 @@ internal sealed class BoundedRows(int mostRows, int mostColumns)
             return null;
         }
 
+        if (reader is SqliteDataReader)
+        {
+            // Not as a stream: with two columns that are expressions the driver asks SQLite about a table without a name, and the process
+            // ends. The bound was told before.
+            var value = reader.GetValue(column);
+            Take(value switch { string text => text.Length, byte[] bytes => bytes.Length, _ => 0 });
+            return value;
+        }
+
         var type = reader.GetFieldType(column);
         if (type == typeof(string))
         {
