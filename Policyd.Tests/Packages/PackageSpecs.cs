@@ -16,7 +16,7 @@ public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper outp
     [Fact]
     public void Packages_bring_what_an_author_programs_against_and_nothing_else()
     {
-        string[] expected = ["Policyd.Configuration", "Policyd.Plugins", "Policyd.Protocol", "Policyd.Templates"];
+        string[] expected = ["Policyd.Configuration", "Policyd.Plugins", "Policyd.Plugins.Testing", "Policyd.Protocol", "Policyd.Templates"];
         var suffix = $".{packages.Version}.nupkg";
         Assert.Equal(
             expected,
