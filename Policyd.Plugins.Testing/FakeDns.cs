@@ -19,7 +19,8 @@ public sealed class FakeDns : IDnsResolver
     /// <param name="name">The name.</param>
     /// <param name="type">The kind of record.</param>
     /// <param name="status">How, such as <see cref="DnsStatus.TimedOut"/>.</param>
-    public void Fail(string name, DnsRecordType type, DnsStatus status = DnsStatus.TimedOut) => Answer(name, type, new DnsAnswer(status, []));
+    public void Fail(string name, DnsRecordType type, DnsStatus status = DnsStatus.TimedOut) =>
+        Answer(name, type, new DnsAnswer(status, []));
 
     /// <inheritdoc/>
     public ValueTask<DnsAnswer> ResolveAsync(string name, DnsRecordType type, CancellationToken ct) =>

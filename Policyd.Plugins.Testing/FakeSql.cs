@@ -19,7 +19,9 @@ public sealed class FakeSql
     /// <summary>What was asked, in its order: the option, a colon and the values.</summary>
     public IReadOnlyList<string> Asked => [.. _asked];
 
-    /// <summary>Says what the statement of an option answers: rows, each with its columns. A change answers a row for each it changes.</summary>
+    /// <summary>
+    /// Says what the statement of an option answers: rows, each with its columns. A change answers a row for each it changes.
+    /// </summary>
     /// <param name="option">The option that the statement is of.</param>
     /// <param name="rows">From the values to the rows; the columns are called <c>column1</c> and so on.</param>
     public void Answer(string option, Func<object?[], IEnumerable<object?[]>> rows) => _answers[option] = rows;

@@ -40,7 +40,10 @@ public sealed class PluginTest<T>
         if (document.Root["plugin"] is ConfigObject section)
         {
             var fits = OptionBinder.Bind(
-                Plugin, section, document.Diagnostics, new BindingOptions { Subject = $"plugin {Plugin.Name}", ConsumedElsewhere = ["name"] });
+                Plugin,
+                section,
+                document.Diagnostics,
+                new BindingOptions { Subject = $"plugin {Plugin.Name}", ConsumedElsewhere = ["name"] });
             if (fits)
             {
                 Plugin.Initialize(new PluginSetup(Plugin, section, "test", _host));
@@ -63,8 +66,8 @@ public sealed class PluginTest<T>
     public IReadOnlyList<string> Log => _log.Lines;
 
     /// <summary>Runs the plugin on a request.</summary>
-    /// <param name="attributes">The request's attributes, such as <c>("sender", "a@example.org")</c>. Without <c>instance</c> all requests are
-    /// of one mail.</param>
+    /// <param name="attributes">The request's attributes, such as <c>("sender", "a@example.org")</c>. Without <c>instance</c> all requests
+    /// are of one mail.</param>
     /// <exception cref="TimeoutException">The plugin was not done within its <c>timeout</c>, 20 s if it has none.</exception>
     public Task<PluginOutcome> RunAsync(params (string Name, string Value)[] attributes) => RunAsync(RequestOf(attributes));
 

@@ -47,8 +47,8 @@ internal static class NetworkSettings
               distributed-data.durable.keys = []
               retry-interval = 200 ms
               buffer-size = 100000
-              # A move of a shard waits for every node. When a connection breaks meanwhile, one node's word is lost, and the shard has no home
-              # for this long. Its owners have 5 s less to commit what they have; what they do not commit was not answered.
+              # A move of a shard waits for every node. When a connection breaks meanwhile, one node's word is lost, and the shard has no
+              # home for this long. Its owners have 5 s less to commit what they have; what they do not commit was not answered.
               handoff-timeout = 10 s
               # With a limit Akka takes the strategy that moves nothing while a node is not reached, joins, or is of another version.
               least-shard-allocation-strategy { rebalance-absolute-limit = 16, rebalance-relative-limit = 0.1 }

@@ -17,7 +17,9 @@ namespace Policyd.Engine.Life;
 internal sealed class PluginCron(string virtualHost, TimeSpan timeout)
 {
     private static readonly Counter<long> s_late = PolicydMeter.Shared.CreateCounter<long>(
-        "policyd.cron.timeouts", "{run}", "Periodic work of a plugin that took longer than cron { timeout }, or was skipped since it still ran.");
+        "policyd.cron.timeouts",
+        "{run}",
+        "Periodic work of a plugin that took longer than cron { timeout }, or was skipped since it still ran.");
 
     // For work that heeds its cancellation, so that it is said to be late and not to run on.
     private static readonly TimeSpan s_toCancel = TimeSpan.FromSeconds(5);

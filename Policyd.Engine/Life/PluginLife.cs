@@ -17,7 +17,8 @@ internal sealed class PluginLife(ILogger logger)
     /// <param name="ct">The server is stopped before it has started.</param>
     /// <exception cref="PluginStartException">At least one cannot start, or is not done in time; the first of them is told.</exception>
     public Task StartAsync(IEnumerable<Plugin> plugins, TimeSpan timeout, CancellationToken ct) => Task.WhenAll(
-        plugins.Where(static plugin => PluginCall.Overrides(plugin, nameof(Plugin.StartAsync))).Select(plugin => StartAsync(plugin, timeout, ct)));
+        plugins.Where(static plugin => PluginCall.Overrides(plugin, nameof(Plugin.StartAsync)))
+            .Select(plugin => StartAsync(plugin, timeout, ct)));
 
     /// <summary>Ends plugins; what goes wrong is logged.</summary>
     /// <param name="plugins">Those that no request runs through any more.</param>

@@ -8,8 +8,8 @@ using System.Security.Cryptography;
 namespace Policyd.Engine.Loading;
 
 /// <summary>
-/// An assembly of a plugin, read into memory: whoever overwrites the file while the server runs changes nothing there. A file that is mapped
-/// ends the process when it is cut short.
+/// An assembly of a plugin, read into memory: whoever overwrites the file while the server runs changes nothing there. A file that is
+/// mapped ends the process when it is cut short.
 /// </summary>
 internal sealed class AssemblyFile : IDisposable
 {
@@ -73,7 +73,9 @@ internal sealed class AssemblyFile : IDisposable
     {
         try
         {
-            return File.ReadAllBytes(path) is { Length: > 0 } bytes ? bytes : throw new PluginFileException(path, "is empty: copy it again");
+            return File.ReadAllBytes(path) is { Length: > 0 } bytes
+                ? bytes
+                : throw new PluginFileException(path, "is empty: copy it again");
         }
         catch (UnauthorizedAccessException e)
         {

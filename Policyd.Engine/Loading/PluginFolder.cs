@@ -77,7 +77,8 @@ internal sealed class PluginFolder(SourcePosition place, DiagnosticBag diagnosti
         {
             Add(name, folder, plugins);
         }
-        else if (_errors.Count == before && Assemblies(folder).Any(static path => !path.EndsWith(".resources.dll", StringComparison.Ordinal)))
+        else if (_errors.Count == before
+            && Assemblies(folder).Any(static path => !path.EndsWith(".resources.dll", StringComparison.Ordinal)))
         {
             _warnings.Add($"{folder}: none of its assemblies was built with Policyd.Plugins, so it has no plugin");
         }

@@ -51,7 +51,8 @@ internal sealed class PluginSetContext(string name, PluginFiles files) : Assembl
         }
 
         return PluginFiles.NativeNames(unmanagedDllName).Any(static name => File.Exists(Path.Combine(AppContext.BaseDirectory, name)))
-            ? throw new DllNotFoundException($"the plugin set {Name} needs the native library {unmanagedDllName}, which is not in its folder")
+            ? throw new DllNotFoundException(
+                $"the plugin set {Name} needs the native library {unmanagedDllName}, which is not in its folder")
             : 0;
     }
 }

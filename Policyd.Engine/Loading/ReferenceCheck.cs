@@ -77,7 +77,8 @@ internal sealed class ReferenceCheck(IReadOnlyDictionary<string, AssemblyFile> o
     }
 
     /// <summary>
-    /// The assembly that has the type. Else the one that should have it; neither where that is .NET's or is not there, which is told elsewhere.
+    /// The assembly that has the type. Else the one that should have it; neither where that is .NET's or is not there, which is told
+    /// elsewhere.
     /// </summary>
     private (KnownTypes? Has, KnownTypes? ShouldHave) Find(MetadataReader reader, TypeReferenceHandle handle)
     {

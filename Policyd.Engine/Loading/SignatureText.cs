@@ -12,8 +12,8 @@ internal sealed class SignatureText : ISignatureTypeProvider<string, object?>
     private static readonly SignatureText s_provider = new();
 
     public static string Of(MethodSignature<string> signature) =>
-        $"{(signature.GenericParameterCount > 0 ? $"`{signature.GenericParameterCount}" : "")}({string.Join(", ", signature.ParameterTypes)})"
-            + $" : {signature.ReturnType}";
+        (signature.GenericParameterCount > 0 ? $"`{signature.GenericParameterCount}" : "")
+            + $"({string.Join(", ", signature.ParameterTypes)}) : {signature.ReturnType}";
 
     /// <summary>The signature of a use.</summary>
     public static string Of(MemberReference member) => member.GetKind() == MemberReferenceKind.Field

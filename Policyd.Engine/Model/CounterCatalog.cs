@@ -32,8 +32,12 @@ public static class CounterCatalog
     public static IReadOnlyList<CounterTableEntry> Of(PolicyServerModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var uses = model.VirtualHosts.SelectMany(host => host.Chain.All.SelectMany(
-            plugin => plugin is IUsesCounters counts ? counts.CounterUses.Select(use => (Host: host.Name, plugin.Name, Use: use)) : [])).ToList();
+        var uses = (
+            from host in model.VirtualHosts
+            from plugin in host.Chain.All
+            where plugin is IUsesCounters
+            from use in ((IUsesCounters)plugin).CounterUses
+            select (Host: host.Name, plugin.Name, Use: use)).ToList();
         return
         [
             .. model.CounterTables.Select(use => (use.Connection, use.Table)).Distinct().Select(table =>
@@ -43,7 +47,11 @@ public static class CounterCatalog
                     table.Connection,
                     table.Table,
                     [.. own.Select(one => one.Use.Attribute).Distinct()],
-                    [.. own.Select(one => one.Use.Window).Concat(model.Resources.Tables.Find(table.Connection, table.Table).Windows).Distinct()],
+                    [
+                        .. own.Select(one => one.Use.Window)
+                            .Concat(model.Resources.Tables.Find(table.Connection, table.Table).Windows)
+                            .Distinct(),
+                    ],
                     [.. own.Where(one => one.Use.Limit is not null)
                         .Select(one => new CounterQuota(one.Host, one.Name, one.Use.Window, one.Use.Limit!))]);
             }),

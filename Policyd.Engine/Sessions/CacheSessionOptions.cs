@@ -3,7 +3,8 @@ using System.ComponentModel;
 namespace Policyd.Engine.Sessions;
 
 /// <summary>
-/// The options of <c>session_cache { }</c> whose module keeps sessions in a connection, besides the one that names it, such as <c>redis</c>.
+/// The options of <c>session_cache { }</c> whose module keeps sessions in a connection, besides the one that names it, such as
+/// <c>redis</c>.
 /// </summary>
 public sealed class CacheSessionOptions
 {

@@ -70,8 +70,8 @@ public abstract class Plugin
 
     /// <summary>
     /// Called once before the first request of a server that serves: at its start, and at a reload that brings the plugin. Open here what
-    /// must be there before mail comes. When it throws, or takes longer than <c>plugin_start_timeout</c>, the server does not start, or goes
-    /// on with the configuration before the reload. A plugin that must also end something implements <see cref="IAsyncDisposable"/> or
+    /// must be there before mail comes. When it throws, or takes longer than <c>plugin_start_timeout</c>, the server does not start, or
+    /// goes on with the configuration before the reload. A plugin that must also end something implements <see cref="IAsyncDisposable"/> or
     /// <see cref="IDisposable"/>: it is called once no request runs through the plugin any more. <c>policyd replay</c> does not run plugins
     /// that override this.
     /// </summary>

@@ -13,9 +13,9 @@ public interface IConnectionModule
     string? Check();
 
     /// <summary>
-    /// Makes the connection, which all plugins share that name it. It must not connect before it is first used, and must connect again after
-    /// it was lost: a server that is away keeps ours neither from starting nor from answering. The server disposes it at its end, and when a
-    /// reload has changed its section.
+    /// Makes the connection, which all plugins share that name it. It must not connect before it is first used, and must connect again
+    /// after it was lost: a server that is away keeps ours neither from starting nor from answering. The server disposes it at its end, and
+    /// when a reload has changed its section.
     /// </summary>
     /// <param name="setup">Name, clock and log.</param>
     /// <returns>What plugins get from <see cref="Api.PluginSetup.Connection{T}"/>. It may offer what the server knows: see

@@ -32,8 +32,8 @@ internal sealed class WindowRetention
     }
 
     /// <summary>
-    /// Says of each text whether its window is to go at that time. Rows of another's calendar are not this one's to delete: their texts have
-    /// another form. Windows as far ahead as others are kept were counted by a clock that was wrong.
+    /// Says of each text whether its window is to go at that time. Rows of another's calendar are not this one's to delete: their texts
+    /// have another form. Windows as far ahead as others are kept were counted by a clock that was wrong.
     /// </summary>
     public Func<string, bool> At(DateTimeOffset now)
     {

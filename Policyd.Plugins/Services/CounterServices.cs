@@ -7,8 +7,8 @@ namespace Policyd.Plugins.Services;
 public static class CounterServices
 {
     /// <summary>
-    /// Declares a table of counters. The server makes it, writes it in group commits, shows it by <c>policyd counter</c> and deletes its old
-    /// rows. An error at the option's place when the connection is not there, or the table, window or time cannot be.
+    /// Declares a table of counters. The server makes it, writes it in group commits, shows it by <c>policyd counter</c> and deletes its
+    /// old rows. An error at the option's place when the connection is not there, or the table, window or time cannot be.
     /// </summary>
     /// <param name="setup">The plugin's.</param>
     /// <param name="table">The table. One that another plugin counts in as well is shared with it.</param>

@@ -5,8 +5,8 @@ using Policyd.Plugins.Sources;
 namespace Policyd.Plugins.Services;
 
 /// <summary>
-/// A plugin's counters in one table, one for each key, made by <see cref="CounterServices.Counter"/>. They are exact: each key has one owner
-/// in the whole cluster, and a mail is answered after its count is committed. While the database is away, counts are kept and written
+/// A plugin's counters in one table, one for each key, made by <see cref="CounterServices.Counter"/>. They are exact: each key has one
+/// owner in the whole cluster, and a mail is answered after its count is committed. While the database is away, counts are kept and written
 /// later, and what a counter holds is not known.
 /// </summary>
 public sealed class PluginCounter

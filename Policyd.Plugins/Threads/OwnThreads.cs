@@ -41,7 +41,9 @@ internal sealed class OwnThreads(string plugin)
         }
     }
 
-    /// <summary>Runs the work, which throws nothing, on a thread of its own, with what is local to the caller's asynchronous flow.</summary>
+    /// <summary>
+    /// Runs the work, which throws nothing, on a thread of its own, with what is local to the caller's asynchronous flow.
+    /// </summary>
     /// <returns>False when too much waits, or no thread can be made for want of room.</returns>
     public bool TryRun(Action work)
     {

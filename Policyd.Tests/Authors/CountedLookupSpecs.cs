@@ -64,7 +64,9 @@ public sealed class CountedLookupSpecs
     [InlineData("db = other", "db: there is no connection \"other\"")]
     [InlineData("sql_qery = x", "options:2:1: unknown option \"sql_qery\" of plugin CountedLookup")]
     public void What_does_not_fit_is_what_the_operator_would_read(string options, string expected) => Assert.Contains(
-        expected, Assert.Throws<PluginOptionsException>(() => PluginTest.For<CountedLookupPlugin>(options)).Message, StringComparison.Ordinal);
+        expected,
+        Assert.Throws<PluginOptionsException>(() => PluginTest.For<CountedLookupPlugin>(options)).Message,
+        StringComparison.Ordinal);
 
     [Fact]
     public async Task Plugin_from_its_folder_counts_in_the_server_which_knows_its_window()

@@ -29,7 +29,9 @@ public sealed class SqlServicesSpecs : IDisposable
     {
         SqliteFile.Execute(File, "CREATE TABLE t (a TEXT)");
         await using var server = await ServeAsync(
-            $$"""{ name = p, module = Asks, way = {{way}}, sql = "SELECT a FROM t WHERE a = ?", timeout = 1s, on_error = "reject away" }""");
+            $$"""
+            { name = p, module = Asks, way = {{way}}, sql = "SELECT a FROM t WHERE a = ?", timeout = 1s, on_error = "reject away" }
+            """);
         await using var other = new SqliteConnection($"Data Source={File};Pooling=False");
         await other.OpenAsync(TestContext.Current.CancellationToken);
         await ExecuteAsync(other, "BEGIN EXCLUSIVE");
@@ -71,7 +73,9 @@ public sealed class SqlServicesSpecs : IDisposable
     {
         SqliteFile.Execute(File, "CREATE TABLE t (a TEXT, n TEXT); INSERT INTO t VALUES ('a', 'many')");
         await using var policy = Policy(
-            """{ name = p, module = Reads, sql = "SELECT n, 1.5 AS d, '' AS b, a, 1 AS missing FROM t WHERE a = ?", on_error = continue }""");
+            """
+            { name = p, module = Reads, sql = "SELECT n, 1.5 AS d, '' AS b, a, 1 AS missing FROM t WHERE a = ?", on_error = continue }
+            """);
         await policy.AskAsync(("sender", "a"));
         Assert.Single(policy.Log.Containing("InvalidDataException: the column n holds a String that cannot be read as Int32"));
     }

@@ -95,6 +95,7 @@ public sealed class PluginCronSpecs : IDisposable
             """,
             "test.hocon");
         var environment = new ModelEnvironment { LoggerFactory = _log, Modules = ModuleRegistry.BuiltIn.With([typeof(LivingPlugin)]) };
-        return ModelBuilder.Build(document, environment) ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
+        return ModelBuilder.Build(document, environment)
+            ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
     }
 }

@@ -163,7 +163,8 @@ public sealed class PluginLifeSpecs
             Modules = ModuleRegistry.BuiltIn.With([typeof(LivingPlugin)]),
             Former = serving?.Handle.Model,
         };
-        return ModelBuilder.Build(document, environment) ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
+        return ModelBuilder.Build(document, environment)
+            ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
     }
 
     private static string Text(string plugins, string options) => $$"""

@@ -2,7 +2,8 @@ using Policyd.Engine.Loading;
 
 namespace Policyd.Tests.Loading;
 
-/// <summary>What a plugin's libraries use is found where it is: the server's own libraries are as many kinds of code as there are.</summary>
+/// <summary>What a plugin's libraries use is found where it is: the server's own libraries are as many kinds of code as there
+/// are.</summary>
 public sealed class ReferenceCheckSpecs
 {
     [Fact]

@@ -16,7 +16,8 @@ public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper outp
     [Fact]
     public void Packages_bring_what_an_author_programs_against_and_nothing_else()
     {
-        string[] expected = ["Policyd.Configuration", "Policyd.Plugins", "Policyd.Plugins.Testing", "Policyd.Protocol", "Policyd.Templates"];
+        string[] expected =
+            ["Policyd.Configuration", "Policyd.Plugins", "Policyd.Plugins.Testing", "Policyd.Protocol", "Policyd.Templates"];
         var suffix = $".{packages.Version}.nupkg";
         Assert.Equal(
             expected,
@@ -37,12 +38,11 @@ public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper outp
     }
 
     [Fact]
-    public async Task Project_of_the_template_is_published_and_answers_in_the_server()
+    public async Task Project_of_the_template_passes_its_tests_is_published_and_answers_in_the_server()
     {
-        await packages.Dotnet(packages.AuthorsFolder, "new", "install", Directory.GetFiles(packages.Packages, "Policyd.Templates.*").Single());
-        await packages.Dotnet(packages.AuthorsFolder, "new", "policyd-plugin", "-n", "Acme.Checks", "--module", "Named");
-        var project = Path.Combine(packages.AuthorsFolder, "Acme.Checks");
-        var published = Path.Combine(project, "plugins");
+        var project = await packages.NewPlugin();
+        await packages.Dotnet(project, "run", "-v", "quiet", "--project", "tests");
+        var published = Path.Combine(project, "plugins", "Acme.Checks");
         await packages.Dotnet(project, "publish", "src", "-c", "Release", "-v", "quiet", "-o", published);
         HasOnlyItsOwn(published, "Acme.Checks");
 
@@ -73,9 +73,9 @@ public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper outp
     private static async Task<string> Ask(string configuration, int port)
     {
         await using var server = await PolicydProcess.Serve(configuration, port);
-        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), TestContext.Current.CancellationToken);
-        return await client.AskAsync(
-            PolicyRequestBuilder.AccessPolicy().Add("client_name", "unknown").ToBytes(), TestContext.Current.CancellationToken);
+        var ct = TestContext.Current.CancellationToken;
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), ct);
+        return await client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("client_name", "unknown").ToBytes(), ct);
     }
 
     private static void CopyFiles(string from, string to)
@@ -100,6 +100,8 @@ public sealed class PackageSpecs(PackedPackages packages, ITestOutputHelper outp
             .Where(static reference => !reference.StartsWith("System.", StringComparison.Ordinal)).Order().ToList();
         string[] offered = ["Microsoft.Extensions.Logging.Abstractions", "Policyd.Configuration", "Policyd.Plugins", "Policyd.Protocol"];
         Assert.All(references, reference => Assert.Contains(reference, offered));
-        Summary.Line(output, $"{name} built outside the tree: {size / 1024} KiB in {files.Length} files, references {string.Join(", ", references)}");
+        Summary.Line(
+            output,
+            $"{name} built outside the tree: {size / 1024} KiB in {files.Length} files, references {string.Join(", ", references)}");
     }
 }

@@ -17,6 +17,7 @@ public sealed class PackedPackages : IAsyncLifetime, ICollectionFixture<PackedPa
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(5);
 
     private readonly TemporaryFolder _folder = new();
+    private int _projects;
 
     /// <summary>Where the packages are.</summary>
     public string Packages => _folder["packages"];
@@ -56,6 +57,19 @@ public sealed class PackedPackages : IAsyncLifetime, ICollectionFixture<PackedPa
 
     /// <summary>Runs <c>dotnet</c> as the author would, and gives what it printed; it must succeed.</summary>
     public Task<string> Dotnet(string folder, params string[] arguments) => Run(folder, Needs.Program("dotnet"), arguments);
+
+    /// <summary>A new project of the template, with the module Named: its folder.</summary>
+    public async Task<string> NewPlugin()
+    {
+        var parent = Directory.CreateDirectory(Path.Combine(AuthorsFolder, $"new{Interlocked.Increment(ref _projects)}")).FullName;
+        if (_projects == 1)
+        {
+            await Dotnet(parent, "new", "install", Path.Combine(Packages, $"Policyd.Templates.{Version}.nupkg"));
+        }
+
+        await Dotnet(parent, "new", "policyd-plugin", "-n", "Acme.Checks", "--module", "Named");
+        return Path.Combine(parent, "Acme.Checks");
+    }
 
     private static string FetchedPackages => Environment.GetEnvironmentVariable("NUGET_PACKAGES")
         ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");

@@ -48,7 +48,8 @@ internal sealed record QuotaReport(
     public static QuotaReport Of(CounterQuota quota) => Of(quota, null, null);
 
     /// <summary>The quota and how much of it a key has used.</summary>
-    public static QuotaReport Of(CounterQuota quota, CounterKey key, CounterAmounts total) => Of(quota, quota.Limit.OwnLimits.Of(key), total);
+    public static QuotaReport Of(CounterQuota quota, CounterKey key, CounterAmounts total) =>
+        Of(quota, quota.Limit.OwnLimits.Of(key), total);
 
     private static QuotaReport Of(CounterQuota quota, double? own, CounterAmounts? total) => new(
         quota.VirtualHost,
