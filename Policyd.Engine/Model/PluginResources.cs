@@ -7,6 +7,7 @@ using Policyd.Backends.Smtp;
 using Policyd.Backends.Sql;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
+using Policyd.Engine.Loading;
 using Policyd.Engine.Replaying;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
@@ -29,7 +30,8 @@ internal sealed class PluginResources : IPluginHost
     private readonly Dictionary<Type, object> _services;
     private readonly ReplayParts? _replay;
     private readonly Dictionary<Type, IAsyncDisposable> _shared = [];
-    private readonly ModelEnvironment _environment;
+    private readonly bool _guardsAll;
+    private readonly ModuleRegistry _ours;
     private PluginResources? _former;
 
     public PluginResources(
@@ -40,7 +42,8 @@ internal sealed class PluginResources : IPluginHost
         ServerConnections connections,
         Lazy<IDnsResolver> dns)
     {
-        _environment = environment;
+        // Not the environment: it has the model before this one, which is to be forgotten.
+        (_guardsAll, _ours) = (environment.GuardsModules, environment.Modules);
         _former = environment.Former?.Resources;
         Clock = environment.Clock;
         Loggers = environment.LoggerFactory;
@@ -98,7 +101,7 @@ internal sealed class PluginResources : IPluginHost
     public HashSet<(string Connection, string Table)> OwnTables { get; } = [];
 
     /// <summary>Whether code of a module may hold a thread, since it is not the server's own.</summary>
-    public bool Guards(Type module) => _environment.GuardsModules || !_environment.Modules.Modules.Contains(module);
+    public bool Guards(Type module) => _guardsAll || !_ours.Modules.Contains(module);
 
     public T Service<T>()
         where T : class => (T)_services[typeof(T)];

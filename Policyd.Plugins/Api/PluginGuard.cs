@@ -24,6 +24,7 @@ internal sealed class PluginGuard : SynchronizationContext
     private readonly string _virtualHost;
     private readonly ILogger _logger;
     private readonly OwnThreads _threads;
+    private readonly PooledTurns _pooled = new();
     private readonly Action _look;
     private readonly KeyValuePair<string, object?>[] _labels;
     private volatile bool _blocks;
@@ -91,7 +92,7 @@ internal sealed class PluginGuard : SynchronizationContext
 
     private void Continue(SendOrPostCallback callback, object? state)
     {
-        var since = Environment.TickCount64;
+        var turn = _pooled.Begin();
         SetSynchronizationContext(this);
         try
         {
@@ -100,7 +101,7 @@ internal sealed class PluginGuard : SynchronizationContext
         finally
         {
             SetSynchronizationContext(null);
-            Ended(Environment.TickCount64 - since);
+            Ended(_pooled.End(turn));
         }
     }
 
@@ -154,8 +155,8 @@ internal sealed class PluginGuard : SynchronizationContext
 
     private void Look()
     {
-        var (inline, own) = (InlineTurns.Of(this), _threads.State);
-        var longest = inline.Longest > own.Longest ? inline.Longest : own.Longest;
+        var (inline, own, pooled) = (InlineTurns.Of(this), _threads.State, _pooled.State);
+        var longest = TimeSpan.FromTicks(Math.Max(inline.Longest.Ticks, Math.Max(own.Longest.Ticks, pooled.Longest.Ticks)));
         if (longest < s_told)
         {
             return;
@@ -163,7 +164,7 @@ internal sealed class PluginGuard : SynchronizationContext
 
         // Also where it never returns.
         _blocks = true;
-        Tell(inline.Count + own.Count, longest);
+        Tell(inline.Count + own.Count + pooled.Count, longest);
     }
 
     private void Tell(int threads, TimeSpan longest)

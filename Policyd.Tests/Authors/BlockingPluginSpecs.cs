@@ -44,11 +44,12 @@ public sealed class BlockingPluginSpecs
             }
 
             Assert.True(!atOnce || onOwnThreads >= Blocked - Math.Max(1, Environment.ProcessorCount - 1), $"{onOwnThreads} on own threads");
+            await Eventually.Holds(
+                "the plugin's name in the log while it holds threads",
+                () => server.Log.Containing("held: plugin=script: holds ").Any());
             Assert.DoesNotContain(blocked, task => task.IsCompleted);
             gate.Set();
             Assert.All(await Task.WhenAll(blocked), answer => Assert.Equal("reject blocked", answer));
-            await Eventually.Holds(
-                "the plugin's name in the log", () => server.Log.Containing("held: plugin=script: holds ").Any());
         }
         finally
         {
