@@ -19,16 +19,16 @@ public sealed class ConnectionModules
     }
 
     /// <summary>Those that come with the server.</summary>
-    public static ConnectionModules BuiltIn { get; } =
-        new ConnectionModules([]).With(TypesOf(typeof(SqlConnectionOptions).Assembly), static type => type.FullName!, []);
+    /// <remarks>The attributes of other classes are not looked at: that would load the libraries that they are from.</remarks>
+    public static ConnectionModules BuiltIn { get; } = new ConnectionModules([]).With(
+        typeof(SqlConnectionOptions).Assembly.GetExportedTypes().Where(IsModule).Where(IsNamed), static type => type.FullName!, []);
 
     /// <summary>Their names.</summary>
     public IReadOnlyList<string> Names { get; }
 
     /// <summary>The classes of an assembly that say that they are such modules.</summary>
     /// <param name="assembly">The assembly.</param>
-    public static IEnumerable<Type> TypesOf(Assembly assembly) => assembly.GetExportedTypes()
-        .Where(static type => type.IsClass && type.IsDefined(typeof(ConnectionModuleAttribute), inherit: false));
+    public static IEnumerable<Type> TypesOf(Assembly assembly) => assembly.GetExportedTypes().Where(IsNamed);
 
     /// <summary>The names of the modules whose connections offer at least one of these.</summary>
     /// <param name="kinds">Interfaces that the server knows.</param>
@@ -57,7 +57,7 @@ public sealed class ConnectionModules
         foreach (var type in types)
         {
             var name = type.GetCustomAttribute<ConnectionModuleAttribute>()!.Name;
-            if (type != typeof(SqlConnectionOptions) && !type.IsAssignableTo(typeof(IConnectionModule)))
+            if (!IsModule(type))
             {
                 problems.Add($"{describe(type)} is named as the connection module {name}, but is no {nameof(IConnectionModule)}");
             }
@@ -69,4 +69,8 @@ public sealed class ConnectionModules
 
         return new ConnectionModules(all);
     }
+
+    private static bool IsNamed(Type type) => type.IsClass && type.IsDefined(typeof(ConnectionModuleAttribute), inherit: false);
+
+    private static bool IsModule(Type type) => type == typeof(SqlConnectionOptions) || type.IsAssignableTo(typeof(IConnectionModule));
 }

@@ -24,7 +24,7 @@ public sealed class ClusterPartitionSpecs(ITestOutputHelper output)
     [InlineData(5, false)]
     [InlineData(15, false, Explicit = true)]
     [InlineData(40, false, Explicit = true)]
-    [InlineData(5, true)]
+    [InlineData(5, true, Explicit = true)]
     [InlineData(15, true, Explicit = true)]
     [InlineData(40, true, Explicit = true)]
     public async Task Node_that_is_cut_off_lets_nobody_in_over_a_limit_and_comes_back(int seconds, bool alsoDatabase)
