@@ -195,9 +195,7 @@ public sealed class PluginChain : IPluginChain
         catch (OperationCanceledException) when (!task.IsCompleted)
         {
             context.Abandon();
-            // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
-            _ = task.ContinueWith(
-                static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            task.Abandon();
             throw new PluginFailedException(plugin.Name, Waited.TimedOut(context.Clock, started));
         }
     }

@@ -15,10 +15,7 @@ namespace Policyd.Engine.Connections;
 /// </summary>
 public sealed class SqlConnections : IAsyncDisposable
 {
-    private readonly Dictionary<string, Lazy<SqlDatabase>> _databases = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, string> _settings = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Lazy<ICounterStore>> _stores = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, SqlConnectionOptions> _options = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
     private const string Decisions = "decisions";
 
@@ -29,40 +26,40 @@ public sealed class SqlConnections : IAsyncDisposable
         || file == Path.GetFullPath(SqliteDatabase.FileBeside(SqliteDatabase.DefaultFile, Decisions));
 
     /// <summary>The names of the connections.</summary>
-    public IReadOnlyCollection<string> Names => _databases.Keys;
+    public IReadOnlyCollection<string> Names => _entries.Keys;
 
     /// <summary>Whether there is a SQL connection of that name.</summary>
-    public bool Contains(string name) => _databases.ContainsKey(name);
+    public bool Contains(string name) => _entries.ContainsKey(name);
 
     /// <summary>The database of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public SqlDatabase Database(string name) => Own(name);
+    public SqlDatabase Database(string name) => _entries[name].Database.Value;
 
     /// <summary>What its driver connects with, the password included: not for any eye.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public string ConnectionString(string name) => _settings[name];
+    public string ConnectionString(string name) => _entries[name].Settings;
 
     /// <summary>The file that a connection of SQLite writes to; null for another database, and for one that is only read.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
     public string? WrittenFile(string name) =>
-        Own(name).Provider == SqlProvider.SQLite ? SqliteDatabase.WrittenFile(_settings[name]) : null;
+        Database(name).Provider == SqlProvider.SQLite ? SqliteDatabase.WrittenFile(_entries[name].Settings) : null;
 
     /// <summary>The counter tables of a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public ICounterStore CounterStore(string name) => _stores[name].Value;
+    public ICounterStore CounterStore(string name) => _entries[name].Store.Value;
 
     /// <summary>The members of a cluster in a connection's database, for one life of a member.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public IClusterDirectory ClusterDirectory(string name) => new SqlClusterDirectory(Own(name));
+    public IClusterDirectory ClusterDirectory(string name) => new SqlClusterDirectory(Database(name));
 
     /// <summary>The history of decisions in a connection's database; on SQLite in a file beside it. Whoever asks disposes it.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
     public SqlDecisionStore DecisionStore(string name) =>
-        new(Own(name) is SqliteDatabase file ? file.Beside(Decisions) : SqlDatabase.Create(_options[name], name));
+        new(Database(name) is SqliteDatabase file ? file.Beside(Decisions) : SqlDatabase.Create(_entries[name].Options, name));
 
     /// <summary>Whether decisions can be kept with a connection.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
-    public bool CanHoldDecisions(string name) => Own(name).Provider != SqlProvider.SQLite || DecisionFile(name) is not null;
+    public bool CanHoldDecisions(string name) => Database(name).Provider != SqlProvider.SQLite || DecisionFile(name) is not null;
 
     /// <summary>The file that the history of decisions is in; null for another database, and for a connection that is only read.</summary>
     /// <exception cref="KeyNotFoundException">There is no such connection.</exception>
@@ -76,7 +73,7 @@ public sealed class SqlConnections : IAsyncDisposable
     {
         if (tables != OwnTableGroup.Decisions)
         {
-            return await OwnSchema.DescribeAsync(Own(name), tables, ct).ConfigureAwait(false);
+            return await OwnSchema.DescribeAsync(Database(name), tables, ct).ConfigureAwait(false);
         }
 
         var history = DecisionStore(name);
@@ -87,31 +84,28 @@ public sealed class SqlConnections : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        foreach (var name in _databases.Keys)
+        foreach (var name in _entries.Keys)
         {
             await EndAsync(name).ConfigureAwait(false);
         }
     }
 
-    internal SqlDatabase Own(string name) => _databases[name].Value;
-
     /// <summary>Goes on with a connection of the configuration before this one.</summary>
-    internal void Keep(string name, SqlConnections former) => (_databases[name], _settings[name], _stores[name], _options[name]) =
-        (former._databases[name], former._settings[name], former._stores[name], former._options[name]);
+    internal void Keep(string name, SqlConnections former) => _entries[name] = former._entries[name];
 
     /// <summary>Whether both have the same connection under the name: one that was kept.</summary>
     internal bool Shares(string name, SqlConnections other) =>
-        _databases.TryGetValue(name, out var own) && other._databases.TryGetValue(name, out var others) && ReferenceEquals(own, others);
+        _entries.TryGetValue(name, out var own) && other._entries.TryGetValue(name, out var others) && ReferenceEquals(own, others);
 
     /// <summary>Ends a connection.</summary>
     internal async ValueTask EndAsync(string name)
     {
-        if (_stores[name] is { IsValueCreated: true, Value: var store })
+        if (_entries[name].Store is { IsValueCreated: true, Value: var store })
         {
             await store.DisposeAsync().ConfigureAwait(false);
         }
 
-        if (_databases[name] is { IsValueCreated: true, Value: var database })
+        if (_entries[name].Database is { IsValueCreated: true, Value: var database })
         {
             await database.DisposeAsync().ConfigureAwait(false);
         }
@@ -120,9 +114,9 @@ public sealed class SqlConnections : IAsyncDisposable
     internal void Add(string name, SqlConnectionOptions options)
     {
         var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options, name));
-        _databases[name] = database;
-        _settings[name] = SqlDatabase.Settings(options);
-        _options[name] = options;
-        _stores[name] = new Lazy<ICounterStore>(() => database.Value.CreateCounterStore());
+        var store = new Lazy<ICounterStore>(() => database.Value.CreateCounterStore());
+        _entries[name] = new Entry(options, SqlDatabase.Settings(options), database, store);
     }
+
+    private sealed record Entry(SqlConnectionOptions Options, string Settings, Lazy<SqlDatabase> Database, Lazy<ICounterStore> Store);
 }

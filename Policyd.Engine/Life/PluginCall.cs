@@ -16,8 +16,4 @@ internal static class PluginCall
     /// <summary>Whether the plugin's class has such a method itself: most have not, and need no thread.</summary>
     public static bool Overrides(Plugin plugin, string method) =>
         plugin.GetType().GetMethod(method)!.DeclaringType != typeof(Plugin);
-
-    /// <summary>Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.</summary>
-    public static void GiveUp(Task task) => _ = task.ContinueWith(
-        static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 }

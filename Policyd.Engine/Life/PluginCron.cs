@@ -5,6 +5,7 @@ using Policyd.Engine.Chain;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Metrics;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Engine.Life;
 
@@ -66,7 +67,7 @@ internal sealed class PluginCron(string virtualHost, TimeSpan timeout)
         }
         finally
         {
-            PluginCall.GiveUp(run);
+            run.Abandon();
         }
     }
 

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Configuration.Values;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Engine.Life;
 
@@ -46,7 +47,7 @@ internal sealed class PluginLife(ILogger logger)
         }
         finally
         {
-            PluginCall.GiveUp(start);
+            start.Abandon();
         }
     }
 
@@ -67,7 +68,7 @@ internal sealed class PluginLife(ILogger logger)
         }
         finally
         {
-            PluginCall.GiveUp(end);
+            end.Abandon();
         }
     }
 

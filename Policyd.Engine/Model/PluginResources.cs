@@ -137,7 +137,7 @@ internal sealed class PluginResources : IPluginHost
 
     public ISqlStatement Statement(string plugin, string option, SourcePosition place, string connection, string sql)
     {
-        var database = Opened.Sql.Own(connection);
+        var database = Opened.Sql.Database(connection);
         var query = SqlQuery.Parse(sql, database.Provider);
         Statements.Add(new ConfiguredStatement(plugin, option, place, connection, database, query));
         return _replay is { IsOffline: true }

@@ -24,7 +24,7 @@ internal sealed class PluginGuard : SynchronizationContext
     private readonly string _virtualHost;
     private readonly ILogger _logger;
     private readonly OwnThreads _threads;
-    private readonly PooledTurns _pooled = new();
+    private readonly ThreadTurns _pooled = new();
     private readonly Action _look;
     private readonly KeyValuePair<string, object?>[] _labels;
     private volatile bool _blocks;

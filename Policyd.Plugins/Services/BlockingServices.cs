@@ -37,9 +37,7 @@ public static class BlockingServices
         }
         catch (OperationCanceledException e) when (!result.Task.IsCompleted)
         {
-            // Nobody awaits it any more; its exception is looked at so that it does not end as an unobserved one.
-            _ = result.Task.ContinueWith(
-                static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            result.Task.Abandon();
             throw new TimeoutException($"the blocking code {Waited.TimedOut(context.Clock, since)}", e);
         }
     }

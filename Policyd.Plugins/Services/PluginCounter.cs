@@ -11,9 +11,6 @@ namespace Policyd.Plugins.Services;
 /// </summary>
 public sealed class PluginCounter
 {
-    // What follows in the chain needs some of the request's time as well.
-    private const double ShareOfTime = 0.75;
-
     private readonly Plugin _plugin;
     private readonly ICounters _counters;
     private readonly CounterTable _table;
@@ -88,7 +85,7 @@ public sealed class PluginCounter
     private async ValueTask<CounterAmounts?> AskAsync(PluginContext context, CounterOperation operation)
     {
         var since = context.Clock.GetTimestamp();
-        using var timeout = TimeoutToken.For(context.Remaining * ShareOfTime, context.Clock);
+        using var timeout = SourceTime.For(context, TimeSpan.MaxValue);
         var phase = new CounterPhase();
         phase.Put(operation);
         await phase.RunAsync(_counters, timeout.Token).ConfigureAwait(false);

@@ -19,27 +19,12 @@ internal sealed class OwnThreads(string plugin)
     private static int s_inAll;
 
     private readonly Queue<Action> _work = new();
-    private readonly List<Held> _held = [];
+    private readonly ThreadTurns _turns = new();
     private int _threads;
     private int _idle;
 
     /// <summary>How many threads are at work, and how long the longest of them is.</summary>
-    public (int Count, TimeSpan Longest) State
-    {
-        get
-        {
-            lock (_work)
-            {
-                var oldest = Environment.TickCount64;
-                foreach (var held in _held)
-                {
-                    oldest = Math.Min(oldest, held.Since);
-                }
-
-                return (_held.Count, TimeSpan.FromMilliseconds(Environment.TickCount64 - oldest));
-            }
-        }
-    }
+    public (int Count, TimeSpan Longest) State => _turns.State;
 
     /// <summary>
     /// Runs the work, which throws nothing, on a thread of its own, with what is local to the caller's asynchronous flow.
@@ -95,20 +80,20 @@ internal sealed class OwnThreads(string plugin)
 
     private void Loop()
     {
-        var held = new Held();
-        while (Next(held) is { } work)
+        while (Next() is { } work)
         {
+            var turn = _turns.Begin();
             work();
+            _turns.End(turn);
         }
 
         Interlocked.Decrement(ref s_inAll);
     }
 
-    private Action? Next(Held held)
+    private Action? Next()
     {
         lock (_work)
         {
-            _held.Remove(held);
             while (_work.Count == 0)
             {
                 _idle++;
@@ -121,14 +106,7 @@ internal sealed class OwnThreads(string plugin)
                 }
             }
 
-            held.Since = Environment.TickCount64;
-            _held.Add(held);
             return _work.Dequeue();
         }
-    }
-
-    private sealed class Held
-    {
-        public long Since { get; set; }
     }
 }

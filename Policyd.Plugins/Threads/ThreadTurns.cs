@@ -1,7 +1,7 @@
 namespace Policyd.Plugins.Threads;
 
-/// <summary>The threads of the pool that the code of one plugin is on, after an <c>await</c>.</summary>
-internal sealed class PooledTurns
+/// <summary>The threads that the code of one plugin is on, and since when.</summary>
+internal sealed class ThreadTurns
 {
     private readonly List<Turn> _turns = [];
 

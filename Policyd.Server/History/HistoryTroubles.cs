@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Policyd.Plugins.Sources;
 using Policyd.Server.Logging;
 
 namespace Policyd.Server.History;
@@ -7,15 +8,15 @@ namespace Policyd.Server.History;
 internal sealed partial class HistoryTroubles(ILogger logger, string database)
 {
     private static readonly TimeSpan s_between = TimeSpan.FromMinutes(1);
-    private readonly Lock _lock = new();
-    private readonly Dictionary<int, long> _told = [];
-    private bool _isAway;
+
+    private readonly LogThrottle _away = new(TimeProvider.System, s_between);
+    private readonly LogThrottle _lost = new(TimeProvider.System, s_between);
+    private readonly LogThrottle _notPurged = new(TimeProvider.System, s_between);
 
     /// <summary>A batch could not be written.</summary>
     public void Away(Exception failure)
     {
-        _isAway = true;
-        if (IsDue(220))
+        if (_away.Enter(out _))
         {
             NotWritten(logger, database, LogText.OneLine(failure.Message));
         }
@@ -25,21 +26,16 @@ internal sealed partial class HistoryTroubles(ILogger logger, string database)
     /// <param name="dropped">How many decisions were dropped since the begin.</param>
     public void Over(long dropped)
     {
-        if (_isAway)
+        if (_away.Leave(out _, out _))
         {
-            _isAway = false;
             WrittenAgain(logger, database, dropped);
-            lock (_lock)
-            {
-                _told.Clear();
-            }
         }
     }
 
     /// <summary>The queue was full.</summary>
     public void Lost(long decisions)
     {
-        if (decisions > 0 && IsDue(222))
+        if (decisions > 0 && _lost.Enter(out _))
         {
             TooMany(logger, database, decisions);
         }
@@ -51,24 +47,9 @@ internal sealed partial class HistoryTroubles(ILogger logger, string database)
     /// <summary>Old decisions are still there.</summary>
     public void NotPurged(Exception failure)
     {
-        if (IsDue(224))
+        if (_notPurged.Enter(out _))
         {
             NotDeleted(logger, database, LogText.OneLine(failure.Message));
-        }
-    }
-
-    private bool IsDue(int trouble)
-    {
-        lock (_lock)
-        {
-            var now = TimeProvider.System.GetTimestamp();
-            if (_told.TryGetValue(trouble, out var told) && TimeProvider.System.GetElapsedTime(told, now) < s_between)
-            {
-                return false;
-            }
-
-            _told[trouble] = now;
-            return true;
         }
     }
 

@@ -4,6 +4,7 @@ using Policyd.Engine.Decisions;
 using Policyd.Engine.Following;
 using Policyd.Engine.Logging;
 using Policyd.Engine.Model;
+using Policyd.Plugins.Sources;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Server.History;
@@ -117,7 +118,7 @@ internal sealed class HistoryWriter : IAsyncDisposable
 
     private async Task WriteAsync(List<DecisionRow> rows)
     {
-        var pause = s_shortestPause;
+        var pauses = new ExponentialDelay(s_shortestPause, s_longestPause);
         for (var (attempt, refusals) = (1, 0); ; attempt++)
         {
             try
@@ -135,13 +136,11 @@ internal sealed class HistoryWriter : IAsyncDisposable
                 refusals += failure is SqlAwayException ? 0 : 1;
             }
 
-            if (refusals == MostRefusals || !await PausedAsync(pause))
+            if (refusals == MostRefusals || !await PausedAsync(pauses.Next()))
             {
                 Interlocked.Add(ref _given, rows.Count);
                 return;
             }
-
-            pause = TimeSpan.FromTicks(Math.Min(2 * pause.Ticks, s_longestPause.Ticks));
         }
     }
 
