@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Policyd.Modules.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
+using Policyd.Plugins.Services;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Modules;
@@ -74,7 +75,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
     public override void Initialize(PluginSetup setup)
     {
         // The connection first: it is told also where other options do not fit.
-        setup.SqlDatabase("db", Db);
+        setup.Database("db", Db);
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
@@ -132,7 +133,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
                 phase.Put(new AddOperation(key, window, amounts, request.Mail, request.IdOf(Name, key))
                 {
                     FormerId = hasFormer ? request.FormerIdOf(Name, key) : null,
-                    Admission = context.Run.Admission,
+                    Admission = context.Admission,
                 });
             }
         }

@@ -2,8 +2,8 @@ using System.ComponentModel;
 using System.Net;
 using System.Net.Sockets;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Fail2Ban;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Services;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Modules;
@@ -18,7 +18,7 @@ public sealed class Fail2BanPlugin : Plugin
 
     private BackOff _backOff = null!;
     private SourceLog _log = null!;
-    private IFail2Ban _fail2Ban = null!;
+    private Fail2BanJail _jail = null!;
 
     /// <summary>Whether it bans.</summary>
     [Description("off: do nothing")]
@@ -35,23 +35,9 @@ public sealed class Fail2BanPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        Socket = setup.ResolvePath(Socket);
         _backOff = new BackOff(setup.Clock);
-        _fail2Ban = setup.Service<IFail2Ban>();
-        _log = new SourceLog($"fail2ban at {Socket}", setup.Clock);
-        try
-        {
-            _ = new UnixDomainSocketEndPoint(Socket);
-        }
-        catch (ArgumentException)
-        {
-            setup.Error("socket", "this cannot be a socket path: it is empty or too long");
-        }
-
-        if (Jail.Length == 0)
-        {
-            setup.Error("jail", "the name of the jail is empty");
-        }
+        _jail = setup.Fail2Ban(Socket, Jail)!;
+        _log = new SourceLog($"fail2ban at {_jail?.Socket ?? Socket}", setup.Clock);
     }
 
     /// <inheritdoc/>
@@ -87,7 +73,7 @@ public sealed class Fail2BanPlugin : Plugin
         using var timeout = SourceTime.For(context, s_mostTime);
         try
         {
-            var reply = await _fail2Ban.BanAsync(Socket, Jail, address, timeout.Token).ConfigureAwait(false);
+            var reply = await _jail.BanAsync(address, timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
             _log.Back(context, this);
             context.Session.TrySet(DoneKey(address));

@@ -1,8 +1,7 @@
 using System.ComponentModel;
 using System.Net;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.GeoIp;
-using Policyd.Plugins.LookupFiles;
+using Policyd.Plugins.Services;
 
 namespace Policyd.Modules;
 
@@ -11,7 +10,7 @@ namespace Policyd.Modules;
 [SideEffects]
 public sealed class GeoIpLookupPlugin : Plugin
 {
-    private IWatchedFile<ICountryDatabase> _database = null!;
+    private CountryLookup _countries = null!;
     private string _resultKey = "";
 
     /// <summary>The database.</summary>
@@ -25,18 +24,17 @@ public sealed class GeoIpLookupPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _resultKey = ResultKeyOf(Name);
-        _database = setup.Service<ICountryDatabases>()
-            .Open(setup, "database", setup.ResolvePath(Database), "Until it can be read, no country is known.");
+        _countries = setup.Countries("database", Database, "Until it can be read, no country is known.");
     }
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        if (_database.Current is { } database
-            && !context.Session.Has(_resultKey)
-            && IPAddress.TryParse(context.Request.ClientAddress, out var address))
+        if (!context.Session.Has(_resultKey)
+            && IPAddress.TryParse(context.Request.ClientAddress, out var address)
+            && _countries.TryFind(address, out var country))
         {
-            context.Session[_resultKey] = database.CountryOf(address) ?? "";
+            context.Session[_resultKey] = country ?? "";
         }
 
         if (context.TakesNotes)

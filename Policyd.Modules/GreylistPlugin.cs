@@ -9,6 +9,7 @@ using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Idna;
+using Policyd.Plugins.Services;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Modules;
@@ -118,7 +119,10 @@ public sealed class GreylistPlugin : Plugin
         _clock = setup.Clock;
         _tags = AddressTags.Of(setup, LeaveOut, RecipientDelimiter);
         _log = new SourceLog("greylisting", setup.Clock);
-        _tickets = setup.ExpiringStore("ticket", Ticket.Module, Ticket.Db, Ticket.Memcached, Ticket.Redis)!;
+        _tickets = setup.ExpiringStore(
+            "ticket",
+            Ticket.Module,
+            StoreConnection.Of(Ticket.Module, Ticket.Db, Ticket.Memcached, Ticket.Redis, Ticket.Connection))!;
         if (Ticket.MinRetryWait >= Ticket.MaxRetryWait)
         {
             setup.Error("ticket", "min_retry_wait must be less than max_retry_wait, otherwise no client ever passes");
@@ -135,18 +139,11 @@ public sealed class GreylistPlugin : Plugin
         }
 
         var expiry = TimeSpan.FromDays(Awl.AutowlExpireDays);
-        var stores = setup.Service<IExpiringStores>();
-        if (Awl.Module == GreylistAwlModule.Redis)
+        if (setup.Connections.ContainsKey(Awl.Db) || setup.Section.Has("awl"))
         {
-            _whitelist = setup.Connection<ICountingCache>("awl", Awl.Redis, "Redis") is { } redis
-                ? stores.WhitelistInCache(redis, Awl.Prefix, expiry)
-                : null;
-        }
-        else if (setup.Connections.ContainsKey(Awl.Db) || setup.Section.Has("awl"))
-        {
-            _whitelist = setup.OwnTable("awl", Awl.Db, Awl.AutowlTable) is { } database
-                ? stores.WhitelistInDatabase(database, Awl.AutowlTable, expiry)
-                : null;
+            var connection = StoreConnection.Of(Awl.Module, Awl.Db, null, Awl.Redis, Awl.Connection);
+            _whitelist = setup.AutoWhitelist(
+                "awl", new AutoWhitelistPlace(Awl.Module, connection, Awl.AutowlTable, Awl.Prefix), expiry);
         }
         else if (UseAutowl && CreateTicket)
         {
@@ -320,8 +317,9 @@ public sealed class GreylistPlugin : Plugin
 public sealed class GreylistTicketOptions
 {
     /// <summary>Where they rest.</summary>
-    [Description("Memory; Sql, Memcached or Redis: servers can share the tickets, and a restart of policyd keeps them")]
-    public ExpiringModule Module { get; set; }
+    [Description("Memory; Sql, Memcached, Redis or another connection module: servers can share the tickets, and a restart of policyd "
+        + "keeps them")]
+    public string Module { get; set; } = "Memory";
 
     /// <summary>The wait.</summary>
     [Description("how long a client must wait before its retry passes")]
@@ -346,14 +344,18 @@ public sealed class GreylistTicketOptions
     /// <summary>The connection of Redis.</summary>
     [Description("the Redis connection")]
     public string Redis { get; set; } = "redis";
+
+    /// <summary>The connection of any other module.</summary>
+    [Description("the connection of another module; default: the module's name in lower case")]
+    public string? Connection { get; set; }
 }
 
 /// <summary>The options of <c>awl { }</c>.</summary>
 public sealed class GreylistAwlOptions
 {
     /// <summary>Where it rests.</summary>
-    [Description("Sql or Redis")]
-    public GreylistAwlModule Module { get; set; }
+    [Description("Sql, Redis, or another connection module that counts")]
+    public string Module { get; set; } = "Sql";
 
     /// <summary>The table.</summary>
     [Description("the table; a table of mtpolicyd is used unchanged")]
@@ -371,17 +373,11 @@ public sealed class GreylistAwlOptions
     [Description("the Redis connection")]
     public string Redis { get; set; } = "redis";
 
-    /// <summary>Before every key in Redis.</summary>
+    /// <summary>The connection of any other module.</summary>
+    [Description("the connection of another module; default: the module's name in lower case")]
+    public string? Connection { get; set; }
+
+    /// <summary>Before every key in a cache.</summary>
     [Description("the prefix of every key in Redis")]
     public string Prefix { get; set; } = "awl-";
-}
-
-/// <summary>Where the auto-whitelist rests.</summary>
-public enum GreylistAwlModule
-{
-    /// <summary>In a SQL table.</summary>
-    Sql,
-
-    /// <summary>In Redis.</summary>
-    Redis,
 }

@@ -4,6 +4,7 @@ using Policyd.Plugins.Caches;
 using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Idna;
 using Policyd.Plugins.Perl;
+using Policyd.Plugins.Services;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Modules;
@@ -58,8 +59,9 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public TimeSpan Expire { get; set; } = TimeSpan.FromSeconds(7200);
 
     /// <summary>Where traps rest.</summary>
-    [Description("where trapped client addresses are stored: Memory; or Sql, Memcached or Redis, which servers can share")]
-    public ExpiringModule Store { get; set; }
+    [Description("where trapped client addresses are stored: Memory; or Sql, Memcached or Redis, which servers can share; or another "
+        + "connection module")]
+    public string Store { get; set; } = "Memory";
 
     /// <summary>The connection of Sql.</summary>
     [Description("the SQL connection of store = Sql")]
@@ -73,6 +75,10 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     [Description("the Redis connection of store = Redis")]
     public string Redis { get; set; } = "redis";
 
+    /// <summary>The connection of any other store.</summary>
+    [Description("the connection of any other store, such as that of a plugin's own; default: the store's name in lower case")]
+    public string? Connection { get; set; }
+
     /// <inheritdoc/>
     public IPluginChain? Plugins { get; set; }
 
@@ -81,7 +87,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     {
         _recipients = [.. Recipients.Select(DomainText.AddressKey)];
         _log = new SourceLog("the store of trapped clients", setup.Clock);
-        _traps = setup.ExpiringStore("store", Store, Db, Memcached, Redis)!;
+        _traps = setup.ExpiringStore("store", Store, StoreConnection.Of(Store, Db, Memcached, Redis, Connection))!;
         if (Recipients.Count + RecipientsRe.Count == 0)
         {
             setup.Warning("recipients", "there is no trap; set recipients or recipients_re");

@@ -3,6 +3,7 @@ using System.Text;
 using Policyd.Configuration.Values;
 using Policyd.Modules.Addresses;
 using Policyd.Plugins.Addresses;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Idna;
 using Policyd.Protocol;
 
@@ -152,7 +153,7 @@ public sealed class KeyTemplate : IOptionValue<KeyTemplate>
             else if (!placeholder.DomainOnly && !PolicyAttributes.TryFind(name, out _))
             {
                 var known = Enumerable.Range(0, PolicyAttributes.Count).Select(index => PolicyAttributes.NameOf((PolicyAttribute)index));
-                var close = EditDistance.Closest(name, [.. known, "sender_domain", "recipient_domain"]);
+                var close = Suggestion.For(name, [.. known, "sender_domain", "recipient_domain"]);
                 error = $"a request has no attribute \"{name}\"{(close is null ? "" : $"; did you mean {close}?")}";
             }
 

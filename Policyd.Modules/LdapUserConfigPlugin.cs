@@ -1,9 +1,8 @@
 using System.ComponentModel;
-using System.Formats.Asn1;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Logging;
-using Policyd.Plugins.Sources;
+using Policyd.Plugins.Services;
 
 namespace Policyd.Modules;
 
@@ -12,9 +11,7 @@ namespace Policyd.Modules;
 [SideEffects]
 public sealed class LdapUserConfigPlugin : Plugin
 {
-    private const string Place = "%s";
-
-    private ILdapDirectory _directory = null!;
+    private LdapLookup _lookup = null!;
     private string[] _fields = [];
 
     /// <summary>Where to search.</summary>
@@ -40,21 +37,13 @@ public sealed class LdapUserConfigPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _directory = setup.Connection<ILdapDirectory>("ldap", Ldap, "Ldap")!;
         _fields = ConfigFields.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (_fields.Length == 0)
         {
             setup.Error("config_fields", "the list of attributes is empty");
         }
 
-        try
-        {
-            LdapFilter.Write(FilterFor("x"), new AsnWriter(AsnEncodingRules.BER));
-        }
-        catch (FormatException exception)
-        {
-            setup.Error("filter", exception.Message);
-        }
+        _lookup = setup.Search("filter", Filter, Basedn, _fields, Ldap)!;
     }
 
     /// <inheritdoc/>
@@ -66,24 +55,17 @@ public sealed class LdapUserConfigPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        var since = context.Clock.GetTimestamp();
         try
         {
-            using var timeout = SourceTime.For(context, _directory.Timeout);
-
             // Two entries are as bad as a thousand.
-            var result = await _directory.SearchAsync(new LdapSearch(Basedn, FilterFor(value), _fields, Most: 2), timeout.Token)
-                .ConfigureAwait(false);
+            var result = await _lookup.SearchAsync(context, value, most: 2).ConfigureAwait(false);
             context.Note(FilterField, value, Basedn, result.Entries.Count == 1 ? "one entry" : "not one entry");
             Take(context, value, result);
         }
-        catch (Exception exception) when (exception is LdapException or OperationCanceledException)
+        catch (LdapException exception)
         {
             // The connection warns; this is for who looks for one mail.
-            context.Log(
-                PolicyLogLevel.Debug,
-                this,
-                $"no settings for {value}: {(exception is LdapException ? exception.Message : Waited.TimedOut(context.Clock, since))}");
+            context.Log(PolicyLogLevel.Debug, this, $"no settings for {value}: {exception.Message}");
         }
 
         return PluginResult.Continue;
@@ -111,6 +93,4 @@ public sealed class LdapUserConfigPlugin : Plugin
             }
         }
     }
-
-    private string FilterFor(string value) => Filter.Replace(Place, LdapFilter.Escape(value), StringComparison.Ordinal);
 }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.LookupFiles;
+using Policyd.Plugins.Services;
 
 namespace Policyd.Modules;
 
@@ -10,7 +11,7 @@ namespace Policyd.Modules;
 [SideEffects]
 public sealed class PostfixMapPlugin : LookupPlugin
 {
-    private IWatchedFile<Dictionary<string, string>>? _map;
+    private IWatchedFile<IReadOnlyDictionary<string, string>>? _map;
 
     /// <summary>The map.</summary>
     [Description(
@@ -19,8 +20,7 @@ public sealed class PostfixMapPlugin : LookupPlugin
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup) =>
-        _map = setup.Service<ILookupFiles>()
-            .PostfixMap(setup, DbFile, "Until it can be read, neither match_action nor not_match_action applies.");
+        _map = setup.PostfixMap("db_file", DbFile, "Until it can be read, neither match_action nor not_match_action applies.");
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
@@ -38,7 +38,7 @@ public sealed class PostfixMapPlugin : LookupPlugin
     /// <summary>
     /// The longest that is found decides, as in Postfix's access(5): octets, or groups, are dropped from the right until one is.
     /// </summary>
-    private static bool Matches(Dictionary<string, string> map, string address)
+    private static bool Matches(IReadOnlyDictionary<string, string> map, string address)
     {
         var separator = address.Contains(':', StringComparison.Ordinal) ? ':' : '.';
         for (var text = address; text.Length > 0; text = text.LastIndexOf(separator) is >= 0 and var end ? text[..end] : "")

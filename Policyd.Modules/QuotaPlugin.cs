@@ -6,6 +6,7 @@ using Policyd.Modules.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Services;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Modules;
@@ -126,7 +127,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     public override void Initialize(PluginSetup setup)
     {
         // The connection first, here and in Accounting: it is told also where other options do not fit.
-        setup.SqlDatabase("db", Db);
+        setup.Database("db", Db);
         _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
         _options.Check(setup, "field", [Field.Default]);
         _setup = setup;
@@ -227,7 +228,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
     private void Exceeded(PluginContext context)
     {
-        if (!context.Run.IsExplanation)
+        if (!context.IsExplanation)
         {
             var mode = context.IsRehearsal ? "observe" : "enforce";
             QuotaMetrics.Exceeded.Add(
@@ -261,7 +262,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             follower.AskBefore(context, phase);
         }
 
-        context.Run.Asked = phase.Count > 1 ? phase : null;
+        context.AskedAhead = phase.Count > 1 ? phase : null;
         await phase.RunAsync(_counters, timeout.Token).ConfigureAwait(false);
         NoteReservations(context, phase);
         if (question.Answer.State == CounterState.Unavailable && timeout.Token.IsCancellationRequested)
@@ -307,7 +308,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     /// <summary>What a quota in front of this one has asked for it.</summary>
     private CounterOperation? TakeAsked(PluginContext context)
     {
-        if (context.Run.Asked is { } phase)
+        if (context.AskedAhead is { } phase)
         {
             foreach (var operation in phase)
             {
@@ -327,7 +328,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     {
         if (question is ReserveOperation { Mail.IsNone: false } check)
         {
-            context.Run.Admitted(check);
+            context.Admitted(check);
         }
     }
 
@@ -348,7 +349,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     /// </summary>
     private void GiveBackWhatFollowersReserved(PluginContext context)
     {
-        if (context.Run.Asked is not { } phase)
+        if (context.AskedAhead is not { } phase)
         {
             return;
         }
@@ -371,7 +372,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             }
         }
 
-        context.Run.Asked = null;
+        context.AskedAhead = null;
     }
 
     /// <summary>Two quotas of one counter have one place: the one in front keeps it.</summary>
@@ -436,10 +437,15 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
 
         using var timeout = _options.TimeoutOf(context);
         var request = context.CountedRequest;
-        var ids = table.Accountings.Select(accounting => request.IdOf(accounting.Name, key)!.Value).ToList();
-        if (_counters.KnowsFormerIds(key.Connection))
+        var hasFormer = _counters.KnowsFormerIds(key.Connection);
+        var ids = new List<UInt128>();
+        foreach (var accounting in table.Accountings)
         {
-            ids.AddRange(table.Accountings.Select(accounting => request.FormerIdOf(accounting.Name, key)!.Value));
+            ids.Add(request.IdOf(accounting.Name, key)!.Value);
+            if (hasFormer)
+            {
+                ids.Add(request.FormerIdOf(accounting.Name, key)!.Value);
+            }
         }
 
         var phase = new CounterPhase();

@@ -18,7 +18,7 @@ internal sealed class QuotaWarnings(double fraction)
 
     public void Consider(PluginContext context, Plugin plugin, CounterKey key, CounterWindow window, long total, double threshold)
     {
-        if (context.Run.IsExplanation
+        if (context.IsExplanation
             || total < fraction * threshold
             || !_warned.TryAdd((key, PeriodOf(window, context.RequestTime)), true))
         {

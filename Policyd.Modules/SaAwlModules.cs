@@ -9,6 +9,7 @@ using Policyd.Plugins.Api;
 using Policyd.Plugins.Idna;
 using Policyd.Plugins.LookupFiles;
 using Policyd.Plugins.Perl;
+using Policyd.Plugins.Services;
 
 namespace Policyd.Modules;
 
@@ -17,7 +18,7 @@ namespace Policyd.Modules;
 [SideEffects]
 public sealed class SaAwlLookupPlugin : Plugin
 {
-    private IWatchedFile<Dictionary<string, string>>? _file;
+    private IWatchedFile<IReadOnlyDictionary<string, string>>? _file;
     private string _resultKey = "";
 
     /// <summary>The file.</summary>
@@ -30,7 +31,7 @@ public sealed class SaAwlLookupPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _resultKey = ResultKeyOf(Name);
-        _file = setup.Service<ILookupFiles>().BerkeleyDb(setup, setup.ResolvePath(DbFile), "Until it can be read, no reputation is known.");
+        _file = setup.BerkeleyDb("db_file", DbFile, "Until it can be read, no reputation is known.");
     }
 
     /// <inheritdoc/>

@@ -4,6 +4,7 @@ using System.Globalization;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Idna;
+using Policyd.Plugins.Services;
 using Policyd.Plugins.Smtp;
 using Policyd.Plugins.Sources;
 
@@ -130,10 +131,9 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         _log = new SourceLog(string.Create(CultureInfo.InvariantCulture, $"the mail server {Host}, port {Port}"), setup.Clock);
         _full = new SourceLog("verification", setup.Clock);
         _dns = setup.Dns;
-        Host = HostToAsk(setup);
+        Host = Host is { Length: > 0 } ? DomainText.ToAscii(Host) ?? Host : null;
         Sender = Sender is { Length: > 0 } ? Sender : null;
-        _verifier = setup.Service<IMailVerifiers>()
-            .Create(_dns, new SmtpVerifierOptions(Host, Port, AllowPrivate, CheckTlsa, CheckOpenpgp));
+        _verifier = setup.MailVerifier(new SmtpVerifierOptions(Host, Port, AllowPrivate, CheckTlsa, CheckOpenpgp))!;
         _helo = HeloName.Length > 0 ? HeloName : System.Net.Dns.GetHostName();
         if (_helo.Any(static c => c is <= ' ' or >= '\x7f'))
         {
@@ -193,22 +193,6 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
             (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
         context.Note(RecipientField, text, verdict.Outcome.ToString());
         return Act(context, $"{Name}-{text}", verdict);
-    }
-
-    private string? HostToAsk(PluginSetup setup)
-    {
-        if (Host is not { Length: > 0 })
-        {
-            return null;
-        }
-
-        var host = DomainText.ToAscii(Host);
-        if (host is null)
-        {
-            setup.Error("host", $"\"{Host}\" is not a valid host name");
-        }
-
-        return host;
     }
 
     private static string? Place(string name, string message) => name == "MSG" ? message : null;

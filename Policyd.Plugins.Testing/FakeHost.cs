@@ -1,5 +1,7 @@
 using System.Data.Common;
 using Microsoft.Extensions.Logging;
+using Policyd.Configuration.Hocon;
+using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
@@ -23,14 +25,17 @@ internal sealed class FakeHost(TimeProvider clock, ILoggerFactory loggers, Diagn
 
     public DiagnosticBag Diagnostics => diagnostics;
 
-    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; } = new Dictionary<string, ConnectionDefinition>();
+    public IReadOnlyDictionary<string, ConnectionDefinition> Connections { get; } = fakes.Directories.ToDictionary(
+        static name => name,
+        static name => new ConnectionDefinition(
+            name, "Ldap", HoconReader.Read("", "connections").Root, OptionSchema.Of(typeof(object))));
 
     public ICounters Counters => fakes.Counters;
 
     public IDnsResolver Dns => fakes.Dns;
 
     public T Service<T>()
-        where T : class => throw new NotSupportedException($"a plugin test has no {typeof(T).Name}");
+        where T : class => (T)fakes.Service(typeof(T), clock);
 
     public T Shared<T>(Func<T> make)
         where T : class, IAsyncDisposable =>
@@ -41,7 +46,9 @@ internal sealed class FakeHost(TimeProvider clock, ILoggerFactory loggers, Diagn
     }
 
     public T? Connection<T>(string name)
-        where T : class => null;
+        where T : class => fakes.Directories.Contains(name) ? fakes.Directory as T : null;
+
+    public IReadOnlyList<string> ModulesOffering(IReadOnlyList<Type> kinds) => [];
 
     public bool HasDatabase(string connection) => fakes.Databases.Contains(connection);
 

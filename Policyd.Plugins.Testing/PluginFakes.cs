@@ -14,4 +14,30 @@ public sealed class PluginFakes
 
     /// <summary>The counters.</summary>
     public FakeCounters Counters { get; } = new();
+
+    /// <summary>What is kept for a time.</summary>
+    public FakeExpiringStore Expiring { get; } = new();
+
+    /// <summary>The names of the connections to directories; any other name is an error of the option.</summary>
+    public ISet<string> Directories { get; } = new HashSet<string>(StringComparer.Ordinal) { "ldap" };
+
+    /// <summary>What directories answer.</summary>
+    public FakeDirectory Directory { get; } = new();
+
+    /// <summary>What mail servers say of addresses.</summary>
+    public FakeMail Mail { get; } = new();
+
+    /// <summary>What fail2ban is asked to do.</summary>
+    public FakeFail2Ban Fail2Ban { get; } = new();
+
+    /// <summary>What is in maps and databases of countries.</summary>
+    public FakeFiles Files { get; } = new();
+
+    // What the server does for plugins, by the interface under which they ask for it.
+    internal object Service(Type kind, TimeProvider clock)
+    {
+        Expiring.Clock = clock;
+        object[] all = [Expiring, Mail, Fail2Ban, Files];
+        return Array.Find(all, kind.IsInstanceOfType) ?? throw new NotSupportedException($"a plugin test has no {kind.Name}");
+    }
 }

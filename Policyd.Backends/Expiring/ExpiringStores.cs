@@ -16,6 +16,8 @@ internal sealed class ExpiringStores(TimeProvider clock) : IExpiringStores
 
     public IExpiringStore InCache(IValueCache cache) => new CacheExpiringStore(cache);
 
+    public IExpiringStore InConnection(IExpiringStore store) => store;
+
     public IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry) =>
         new SqlAutoWhitelist((SqlDatabase)database, table, expiry, clock);
 

@@ -12,14 +12,15 @@ internal static class LookupFile
     private const long Largest = 256L * 1024 * 1024;
     private static readonly TimeSpan s_betweenLooks = TimeSpan.FromSeconds(1);
 
-    /// <summary>The file that the option <c>db_file</c> names.</summary>
+    /// <summary>The file that an option names.</summary>
     /// <param name="setup">The plugin's.</param>
+    /// <param name="option">The option.</param>
     /// <param name="path">The file.</param>
     /// <param name="read">What its bytes hold.</param>
     /// <param name="without">What it means that it cannot be read, for the warning at the start.</param>
     public static ReloadedFile<Dictionary<string, string>> Open(
-        PluginSetup setup, string path, Func<byte[], Dictionary<string, string>> read, string without) =>
-        ReloadedFile<Dictionary<string, string>>.For(setup, "db_file", path, one => read(ReadWhole(one)), s_betweenLooks, without);
+        PluginSetup setup, string option, string path, Func<byte[], Dictionary<string, string>> read, string without) =>
+        ReloadedFile<Dictionary<string, string>>.For(setup, option, path, one => read(ReadWhole(one)), s_betweenLooks, without);
 
     /// <summary>A key or a value, each byte as one character (Latin-1), without the zero byte that Postfix may end it with.</summary>
     public static string Text(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes is [.., 0] ? bytes[..^1] : bytes);

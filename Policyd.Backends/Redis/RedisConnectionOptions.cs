@@ -11,7 +11,7 @@ using StackExchange.Redis;
 namespace Policyd.Backends.Redis;
 
 /// <summary>The options of a connection with <c>module = Redis</c>.</summary>
-[ConnectionModule("Redis", typeof(IValueCache))]
+[ConnectionModule("Redis", typeof(IValueCache), typeof(ICountingCache))]
 public sealed class RedisConnectionOptions : IConnectionModule
 {
     /// <summary>The server.</summary>

@@ -1,15 +1,13 @@
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Chain;
-using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Api;
 
 namespace Policyd.Engine.Building;
 
 // Makes the plugins of a section's "plugins", and those nested in them.
-internal sealed class ChainBuilder(
-    string virtualHost, ModuleRegistry modules, PluginResources resources, ActionChecker actions, DiagnosticBag diagnostics)
+internal sealed class ChainBuilder(string virtualHost, BuildContext build, PluginResources resources, ActionChecker actions)
 {
     private static readonly string[] s_own = ["module", "name"];
     private static readonly string[] s_ownWithChain = ["module", "name", "plugins"];
@@ -26,7 +24,7 @@ internal sealed class ChainBuilder(
 
         if (node is not ConfigArray array)
         {
-            diagnostics.Error(node.Position, $"plugins: expected an array of plugins, found {node.Describe()}");
+            build.Diagnostics.Error(node.Position, $"plugins: expected an array of plugins, found {node.Describe()}");
             return null;
         }
 
@@ -35,7 +33,7 @@ internal sealed class ChainBuilder(
         {
             if (item is not ConfigObject one)
             {
-                diagnostics.Error(item.Position, $"a plugin must be an object {{ name, module, … }}, not {item.Describe()}");
+                build.Diagnostics.Error(item.Position, $"a plugin must be an object {{ name, module, … }}, not {item.Describe()}");
             }
             else if (Create(one, keepsActions) is { } plugin)
             {
@@ -52,13 +50,13 @@ internal sealed class ChainBuilder(
         var name = (section["name"] as ConfigScalar)?.Text ?? module ?? "";
         if (module is null)
         {
-            diagnostics.Error(section.Position, $"plugin {name} needs the option \"module\"");
+            build.Diagnostics.Error(section.Position, $"plugin {name} needs the option \"module\"");
             return null;
         }
 
-        if (modules.Find(module) is not { } type)
+        if (build.Modules.Find(module) is not { } type)
         {
-            diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {modules.Explain(module)}");
+            build.Diagnostics.Error(section.PositionOf("module"), $"plugin {name}: {build.Modules.Explain(module)}");
             return null;
         }
 
@@ -71,7 +69,7 @@ internal sealed class ChainBuilder(
         {
             // An author's own code runs here in many places, also in getters and static members: none of them may end the start without a
             // place.
-            diagnostics.Error(
+            build.Diagnostics.Error(
                 section.PositionOf("module"), $"plugin {name}: {type.FullName} cannot be created: {ConfigurationFault.Of(e)}");
             return null;
         }
@@ -83,14 +81,14 @@ internal sealed class ChainBuilder(
     {
         if (_names.TryAdd(name, section)
             || (type.IsDefined(typeof(SharesByNameAttribute), inherit: false)
-                && modules.Find((_names[name]["module"] as ConfigScalar)?.Text ?? "") == type)
+                && build.Modules.Find((_names[name]["module"] as ConfigScalar)?.Text ?? "") == type)
             || (!section.Has("name") && type.IsDefined(typeof(KeepsNothingAttribute), inherit: false)))
         {
             return;
         }
 
         var place = section.PositionOf("name");
-        diagnostics.Warning(
+        build.Diagnostics.Warning(
             place,
             $"virtual host \"{virtualHost}\" has two plugins with the name \"{name}\" (the other at "
                 + $"{_names[name].Position.RelativeTo(place)}); they would share results and cached values of "
@@ -106,7 +104,7 @@ internal sealed class ChainBuilder(
         }
         catch (Exception e)
         {
-            diagnostics.Error(
+            build.Diagnostics.Error(
                 section.PositionOf("module"), $"plugin {name}: the constructor of {type.FullName} failed: {ConfigurationFault.Of(e)}");
             return null;
         }
@@ -120,7 +118,7 @@ internal sealed class ChainBuilder(
         var placed = new PlacedPlugin(plugin, section, virtualHost, _parent, resources.Placed.Count);
         resources.Placed.Add(placed);
         var nests = plugin as INestedChain;
-        var fits = OptionBinder.Bind(plugin, section, diagnostics, new BindingOptions
+        var fits = OptionBinder.Bind(plugin, section, build.Diagnostics, new BindingOptions
         {
             Subject = $"plugin {name} ({module})",
             ConsumedElsewhere = nests is null ? s_own : s_ownWithChain,
@@ -134,7 +132,7 @@ internal sealed class ChainBuilder(
 
         if (plugin.Observe && !plugin.IsRehearsable)
         {
-            diagnostics.Warning(
+            build.Diagnostics.Warning(
                 section.PositionOf("observe"),
                 $"plugin {name}: the module {module} does not declare its side effects, so with observe = on it is not run at all");
         }
@@ -159,7 +157,7 @@ internal sealed class ChainBuilder(
         {
             if (fits)
             {
-                diagnostics.Error(section.Position, $"plugin {plugin.Name} cannot start: {ConfigurationFault.Of(e)}");
+                build.Diagnostics.Error(section.Position, $"plugin {plugin.Name} cannot start: {ConfigurationFault.Of(e)}");
             }
         }
     }

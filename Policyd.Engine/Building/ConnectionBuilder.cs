@@ -3,7 +3,6 @@ using Policyd.Backends.Sql;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Connections;
-using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
 using Policyd.Plugins.Api;
@@ -12,36 +11,37 @@ using Policyd.Plugins.Connections;
 namespace Policyd.Engine.Building;
 
 // From the section "connections" to connections that are not open yet.
-internal sealed class ConnectionBuilder(ModelEnvironment environment, ConnectionModules modules, DiagnosticBag diagnostics)
+internal sealed class ConnectionBuilder(BuildContext build)
 {
     private static readonly string[] s_own = ["module", "name"];
-    private readonly ILogger _logger = environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!);
+    private readonly ILogger _logger = build.Environment.LoggerFactory.CreateLogger(typeof(ConnectionBuilder).Namespace!);
 
     public (IReadOnlyDictionary<string, ConnectionDefinition> Definitions, ServerConnections Connections) Build(ConfigObject root)
     {
         var definitions = new Dictionary<string, ConnectionDefinition>(StringComparer.Ordinal);
-        var former = environment.Former;
+        var former = build.Environment.Former;
         var connections = new ServerConnections(former?.ServerConnections);
         if (root["connections"] is { } given and not ConfigObject and not ConfigScalar { IsNull: true })
         {
-            diagnostics.Error(given.Position, $"connections: expected an object {{ NAME {{ module, … }} }}, found {given.Describe()}");
+            build.Diagnostics.Error(
+                given.Position, $"connections: expected an object {{ NAME {{ module, … }} }}, found {given.Describe()}");
         }
 
         foreach (var member in (root["connections"] as ConfigObject)?.Members ?? [])
         {
-            var known = string.Join(", ", modules.Names);
+            var known = string.Join(", ", build.Modules.Connections.Names);
             if (member.Value is not ConfigObject section || (section["module"] as ConfigScalar)?.Text is not { } module)
             {
-                diagnostics.Error(member.Value.Position, $"connection {member.Key} needs the option \"module\": {known}");
+                build.Diagnostics.Error(member.Value.Position, $"connection {member.Key} needs the option \"module\": {known}");
             }
-            else if (modules.NewOptions(module) is not { } options)
+            else if (build.Modules.Connections.NewOptions(module) is not { } options)
             {
-                diagnostics.Error(
+                build.Diagnostics.Error(
                     section.PositionOf("module"), $"connection {member.Key}: unknown module \"{module}\"; known modules: {known}");
             }
             else
             {
-                definitions[member.Key] = new ConnectionDefinition(member.Key, module, section, modules.SchemaOf(module));
+                definitions[member.Key] = new ConnectionDefinition(member.Key, module, section, build.Modules.Connections.SchemaOf(module));
                 try
                 {
                     // With another schema the module's assembly was loaded anew.
@@ -56,7 +56,7 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Connection
                 }
                 catch (Exception e)
                 {
-                    diagnostics.Error(section.Position, $"connection {member.Key}: it cannot be created: {ConfigurationFault.Of(e)}");
+                    build.Diagnostics.Error(section.Position, $"connection {member.Key}: it cannot be created: {ConfigurationFault.Of(e)}");
                 }
             }
         }
@@ -67,7 +67,7 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Connection
     private void Add(ServerConnections connections, string name, ConfigObject section, object options)
     {
         var subject = $"connection {name}";
-        if (!OptionBinder.Bind(options, section, diagnostics, new BindingOptions { Subject = subject, ConsumedElsewhere = s_own }))
+        if (!OptionBinder.Bind(options, section, build.Diagnostics, new BindingOptions { Subject = subject, ConsumedElsewhere = s_own }))
         {
             return;
         }
@@ -75,16 +75,16 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Connection
         switch (options)
         {
             case SqlConnectionOptions sql when sql.Check() is { } problem:
-                diagnostics.Error(section.PositionOf("dsn"), $"{subject}: dsn: {problem}");
+                build.Diagnostics.Error(section.PositionOf("dsn"), $"{subject}: dsn: {problem}");
                 break;
             case SqlConnectionOptions sql:
                 connections.Sql.Add(name, sql);
                 break;
             case IConnectionModule other when other.Check() is { } problem:
-                diagnostics.Error(section.Position, $"{subject}: {problem}");
+                build.Diagnostics.Error(section.Position, $"{subject}: {problem}");
                 break;
             case IConnectionModule other:
-                connections.Add(other, new ConnectionSetup(name, environment.SourceClock, _logger));
+                connections.Add(other, new ConnectionSetup(name, build.Environment.SourceClock, _logger));
                 break;
         }
     }
@@ -103,7 +103,7 @@ internal sealed class ConnectionBuilder(ModelEnvironment environment, Connection
             }
             catch (Exception e)
             {
-                diagnostics.Error(
+                build.Diagnostics.Error(
                     definitions[name].Section.Position,
                     $"connection {name}: its counter tables cannot be used: {ConfigurationFault.Of(e)}");
             }

@@ -65,8 +65,8 @@ public sealed class ModelBuilder
         CheckSection(root, "http", options.Http?.Check());
         CheckSection(root, "otlp", options.Otlp?.Check());
         CheckSection(root, "record", options.Record?.Check());
-        var modules = Modules(options, root);
-        var builder = new ConnectionBuilder(_environment, modules.Connections, _diagnostics);
+        var build = new BuildContext(_environment, Modules(options, root), _diagnostics);
+        var builder = new ConnectionBuilder(build);
         var (connections, opened) = builder.Build(root);
         CheckSection(root, "decisions", options.Decisions?.Check(opened.Sql));
         var former = _environment.Former;
@@ -83,13 +83,11 @@ public sealed class ModelBuilder
             }
         }
 
-        var resources = new PluginResources(
-            _environment, actions.Grammar, _diagnostics, connections, opened, Dns(options.Dns, root, opened));
-        var hosts = Hosts(root, modules, resources, actions);
+        var resources = new PluginResources(build, actions.Grammar, connections, opened, Dns(options.Dns, root, opened));
+        var hosts = Hosts(root, build, resources, actions);
         Cross(listeners, hosts, root, options);
         builder.MakeStores(opened, connections, resources.Tables.Uses.Select(use => use.Connection));
-        var sessions = Guarded(
-            "session_cache", root, () => new SessionBuilder(_environment, modules.Connections, resources, _diagnostics).Build(root));
+        var sessions = Guarded("session_cache", root, () => new SessionBuilder(build, resources).Build(root));
         var cron = Guarded("cron", root, () => new CronSection(opened.Sql, _diagnostics).Read(root["cron"]));
         if (options.Cluster is { } cluster && root["cluster"] is ConfigObject section)
         {
@@ -226,7 +224,7 @@ public sealed class ModelBuilder
         return modules;
     }
 
-    private List<HostDraft> Hosts(ConfigObject root, ModuleRegistry modules, PluginResources resources, ActionChecker actions)
+    private List<HostDraft> Hosts(ConfigObject root, BuildContext build, PluginResources resources, ActionChecker actions)
     {
         var hosts = new List<HostDraft>();
         switch (root["virtual_hosts"])
@@ -236,7 +234,7 @@ public sealed class ModelBuilder
                 {
                     if (item is ConfigObject section)
                     {
-                        Host(section, hosts, modules, resources, actions);
+                        Host(section, hosts, build, resources, actions);
                     }
                     else
                     {
@@ -257,7 +255,7 @@ public sealed class ModelBuilder
         return hosts;
     }
 
-    private void Host(ConfigObject section, List<HostDraft> hosts, ModuleRegistry modules, PluginResources resources, ActionChecker actions)
+    private void Host(ConfigObject section, List<HostDraft> hosts, BuildContext build, PluginResources resources, ActionChecker actions)
     {
         var options = new HostOptions();
         OptionBinder.Bind(options, section, _diagnostics, new BindingOptions { Subject = "virtual host", ConsumedElsewhere = ["plugins"] });
@@ -284,7 +282,7 @@ public sealed class ModelBuilder
             _diagnostics.Error(section.PositionOf("port"), $"the port of virtual host \"{name}\" already belongs to another virtual host");
         }
 
-        var chain = new ChainBuilder(name, modules, resources, actions, _diagnostics).Build(section, keepsActions: false);
+        var chain = new ChainBuilder(name, build, resources, actions).Build(section, keepsActions: false);
         hosts.Add(new HostDraft(name, chain ?? new PluginChain([]), options.Observe, endpoints, ports, section.Position));
     }
 

@@ -1,6 +1,5 @@
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
-using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Reloading;
 using Policyd.Engine.Sessions;
@@ -10,8 +9,7 @@ using Policyd.Plugins.Sessions;
 namespace Policyd.Engine.Building;
 
 // From the section "session_cache" to the store of sessions: none, this server's memory, or a connection whose module can keep them.
-internal sealed class SessionBuilder(
-    ModelEnvironment environment, ConnectionModules modules, PluginResources resources, DiagnosticBag diagnostics)
+internal sealed class SessionBuilder(BuildContext build, PluginResources resources)
 {
     private string? _connection;
 
@@ -19,7 +17,7 @@ internal sealed class SessionBuilder(
     {
         // Made in any case: that checks the section.
         var store = Make(root["session_cache"]);
-        return environment.Former is { } former
+        return build.Environment.Former is { } former
             && SectionText.AreSame(former.Section["session_cache"], root["session_cache"])
             && (_connection is not { } name || resources.Opened.Shares(name, former.ServerConnections))
                 ? former.Sessions
@@ -33,10 +31,10 @@ internal sealed class SessionBuilder(
         {
             if (node is not null and not ConfigScalar { IsNull: true })
             {
-                diagnostics.Error(node.Position, $"session_cache: expected an object {{ module, … }}, found {node.Describe()}");
+                build.Diagnostics.Error(node.Position, $"session_cache: expected an object {{ module, … }}, found {node.Describe()}");
             }
 
-            return memory.ToStore(environment.Clock);
+            return memory.ToStore(build.Environment.Clock);
         }
 
         var module = (section["module"] as ConfigScalar)?.Text ?? "Memory";
@@ -45,12 +43,12 @@ internal sealed class SessionBuilder(
             return new NoSessionStore();
         }
 
-        var shared = modules.Offering(typeof(ISessionStore), typeof(IValueCache));
+        var shared = build.Modules.Connections.Offering(typeof(ISessionStore), typeof(IValueCache));
         if (shared.Contains(module, StringComparer.OrdinalIgnoreCase))
         {
             var options = new CacheSessionOptions();
             Bind(options, section, shared);
-            if (environment.Replay is null)
+            if (build.Environment.Replay is null)
             {
                 return InConnection(module, options, section);
             }
@@ -65,12 +63,12 @@ internal sealed class SessionBuilder(
         else
         {
             IReadOnlyList<string> known = ["None", "Memory", .. shared];
-            diagnostics.Error(
+            build.Diagnostics.Error(
                 section.PositionOf("module"),
                 $"session_cache: unknown module \"{module}\"; known modules: {string.Join(", ", known.SkipLast(1))} and {known[^1]}");
         }
 
-        return memory.ToStore(environment.Clock);
+        return memory.ToStore(build.Environment.Clock);
     }
 
     // The option that names the connection is called as its module: redis = NAME.
@@ -85,18 +83,19 @@ internal sealed class SessionBuilder(
                 ?? (resources.Opened.Find<IValueCache>(_connection) is { } cache ? new CacheSessionStore(cache, options.Expire) : null);
             if (store is not null)
             {
-                return new FailOpenSessionStore(store, environment.Clock, environment.LoggerFactory.CreateLogger("Policyd"));
+                return new FailOpenSessionStore(store, build.Environment.Clock, build.Environment.LoggerFactory.CreateLogger("Policyd"));
             }
         }
 
-        diagnostics.Error(section.PositionOf(option), $"session_cache: there is no connection \"{_connection}\" with module = {module}");
+        build.Diagnostics.Error(
+            section.PositionOf(option), $"session_cache: there is no connection \"{_connection}\" with module = {module}");
         return new NoSessionStore();
     }
 
     private void Bind(object options, ConfigObject section, IEnumerable<string> modules) => OptionBinder.Bind(
         options,
         section,
-        diagnostics,
+        build.Diagnostics,
         new BindingOptions { Subject = "session_cache", ConsumedElsewhere = ["module", .. modules.Select(OptionOf)] });
 
     private static string OptionOf(string module) => module.ToLowerInvariant();

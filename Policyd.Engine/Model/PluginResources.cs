@@ -32,23 +32,24 @@ internal sealed class PluginResources : IPluginHost
     private readonly Dictionary<Type, IAsyncDisposable> _shared = [];
     private readonly bool _guardsAll;
     private readonly ModuleRegistry _ours;
+    private readonly ConnectionModules _connectionModules;
     private PluginResources? _former;
 
     public PluginResources(
-        ModelEnvironment environment,
+        BuildContext build,
         ActionGrammar grammar,
-        DiagnosticBag diagnostics,
         IReadOnlyDictionary<string, ConnectionDefinition> definitions,
         ServerConnections connections,
         Lazy<IDnsResolver> dns)
     {
-        // Not the environment: it has the model before this one, which is to be forgotten.
-        (_guardsAll, _ours) = (environment.GuardsModules, environment.Modules);
+        // Not the context: its environment has the model before this one, which is to be forgotten.
+        var environment = build.Environment;
+        (_guardsAll, _ours, _connectionModules) = (environment.GuardsModules, environment.Modules, build.Modules.Connections);
         _former = environment.Former?.Resources;
         Clock = environment.Clock;
         Loggers = environment.LoggerFactory;
         Grammar = grammar;
-        Diagnostics = diagnostics;
+        Diagnostics = build.Diagnostics;
         Connections = definitions;
         Counters = environment.Counters ?? _former?.Counters ?? new CounterGateway();
         Opened = connections;
@@ -123,6 +124,8 @@ internal sealed class PluginResources : IPluginHost
     public T? Connection<T>(string name)
         where T : class =>
         _replay is { IsOffline: true } && typeof(T) == typeof(ILdapDirectory) ? (T)(object)OfflineDirectory.Instance : Opened.Find<T>(name);
+
+    public IReadOnlyList<string> ModulesOffering(IReadOnlyList<Type> kinds) => _connectionModules.Offering([.. kinds]);
 
     public bool HasDatabase(string connection) => Opened.Sql.Contains(connection);
 

@@ -23,6 +23,8 @@ internal sealed class PretendedStores(TimeProvider clock) : IExpiringStores
 
     public IExpiringStore InCache(IValueCache cache) => Of(cache);
 
+    public IExpiringStore InConnection(IExpiringStore store) => Of(store);
+
     public IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry) =>
         new PretendedWhitelist(clock, expiry);
 

@@ -4,12 +4,19 @@ using System.Net.Sockets;
 
 namespace Policyd.Plugins.Addresses;
 
-// Addresses with a common beginning. Bits behind the prefix count for nothing, as records and operators write them all the same.
-internal readonly record struct AddressBlock(IPAddress Address, int Prefix)
+/// <summary>
+/// Addresses with a common beginning. Bits behind the prefix count for nothing, as records and operators write them all the same.
+/// </summary>
+/// <param name="Address">The first address, or any of them.</param>
+/// <param name="Prefix">How many bits they have in common: at most 32 for IPv4, 128 for IPv6.</param>
+public readonly record struct AddressBlock(IPAddress Address, int Prefix)
 {
     /// <summary>An address, or an address and a prefix: <c>192.0.2.0/24</c>.</summary>
+    /// <param name="text">The text, from anywhere.</param>
+    /// <param name="block">The addresses.</param>
     public static bool TryParse(string text, out AddressBlock block)
     {
+        ArgumentNullException.ThrowIfNull(text);
         block = default;
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         var host = slash < 0 ? text : text[..slash];
@@ -33,8 +40,10 @@ internal readonly record struct AddressBlock(IPAddress Address, int Prefix)
     }
 
     /// <summary>Whether an address is in it. One of the other family never is.</summary>
+    /// <param name="address">The address.</param>
     public bool Contains(IPAddress address)
     {
+        ArgumentNullException.ThrowIfNull(address);
         if (address.AddressFamily != Address.AddressFamily)
         {
             return false;

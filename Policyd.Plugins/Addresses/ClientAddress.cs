@@ -4,15 +4,22 @@ using System.Net.Sockets;
 
 namespace Policyd.Plugins.Addresses;
 
-// A client's address in the forms that modules need of it. One of IPv4 that is written as IPv6 (::ffff:192.0.2.1) is the IPv4 one
-// everywhere.
-internal static class ClientAddress
+/// <summary>
+/// A client's address in the forms that plugins need of it. One of IPv4 that is written as IPv6 (<c>::ffff:192.0.2.1</c>) is the IPv4 one
+/// everywhere.
+/// </summary>
+public static class ClientAddress
 {
     /// <summary>The address of a text; null when it is none, as Postfix's <c>unknown</c>.</summary>
+    /// <param name="text">The text, such as the request's <c>client_address</c>.</param>
     public static IPAddress? Parse(string text) => IPAddress.TryParse(text, out var address) ? address.Plain() : null;
 
+    /// <summary>The IPv4 address of one that is written as IPv6; any other as it is.</summary>
+    /// <param name="address">The address.</param>
     public static IPAddress Plain(this IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 
+    /// <summary>Whether it is an address of IPv4.</summary>
+    /// <param name="address">The address, as <see cref="Plain"/> gives it.</param>
     public static bool IsIPv4(this IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork;
 
     /// <summary>The address with its last bits zero: its network.</summary>

@@ -25,7 +25,7 @@ public sealed class ActionTemplate : IOptionValue<ActionTemplate>
 
     /// <summary>Whether the action has a place.</summary>
     /// <param name="place">Its name without the percent signs.</param>
-    internal bool Shows(string place) => _parts.Contains((place, true));
+    public bool Shows(string place) => _parts.Contains((place, true));
 
     /// <summary>A template of a text.</summary>
     /// <param name="text">The action.</param>

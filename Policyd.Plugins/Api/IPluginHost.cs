@@ -45,6 +45,9 @@ internal interface IPluginHost
     T? Connection<T>(string name)
         where T : class;
 
+    /// <summary>The modules whose connections offer at least one of these.</summary>
+    IReadOnlyList<string> ModulesOffering(IReadOnlyList<Type> kinds);
+
     /// <summary>Whether there is a SQL connection of that name.</summary>
     bool HasDatabase(string connection);
 

@@ -104,6 +104,25 @@ public sealed class PluginContext
     /// </summary>
     public DnsBudget Lookups => _run.Lookups;
 
+    /// <summary>
+    /// Whether an operator asks what would become of a request that no client has sent. It is a rehearsal too; what is counted of mails,
+    /// such as a metric, leaves it out.
+    /// </summary>
+    public bool IsExplanation => _run.IsExplanation;
+
+    /// <summary>
+    /// What a plugin with <see cref="IAsksForFollowers"/> has asked of the counters for those behind it; null when nothing is left of it.
+    /// Those behind it find their own operation by <see cref="CounterOperation.AskedFor"/>.
+    /// </summary>
+    public CounterPhase? AskedAhead
+    {
+        get => _run.Asked;
+        set => _run.Asked = value;
+    }
+
+    /// <summary>The last of the checks that let the mail in, for <see cref="AddOperation.Admission"/>; null when there was none.</summary>
+    public ReserveOperation? Admission => _run.Admission;
+
     internal RequestRun Run => _run;
 
     internal long DeadlineTimestamp => _deadline;
@@ -165,6 +184,17 @@ public sealed class PluginContext
     /// <param name="key">The counter.</param>
     /// <param name="window">The window counted in.</param>
     public void Counted(CounterKey key, CounterWindow window) => _run.RemoveReserved(key, window);
+
+    /// <summary>
+    /// Records that a check has let the mail in. An add that is given <see cref="Admission"/> has it made again when the counter has
+    /// another owner by then.
+    /// </summary>
+    /// <param name="check">The check, answered.</param>
+    public void Admitted(ReserveOperation check)
+    {
+        ArgumentNullException.ThrowIfNull(check);
+        _run.Admitted(check);
+    }
 
     /// <summary>Computes a value once a mail and keeps it in the session under the key.</summary>
     /// <typeparam name="T">Any type that JSON can hold: text, numbers, enums, tuples, records, and lists of them.</typeparam>
@@ -267,11 +297,12 @@ public sealed class PluginContext
     }
 
     /// <summary>
-    /// What the chain has made of this request is void, and it runs again from its start, with the session as the request found it: the
-    /// plugin ends with <see cref="PluginResult.Abort"/>. False when this is the second run or a rehearsal, or nobody waits for the plugin
-    /// any more.
+    /// For a plugin whose counter answers <see cref="CounterState.Stale"/>: what the chain has made of this request is void, and it runs
+    /// again from its start, with the session as the request found it. The plugin then ends with <see cref="PluginResult.Abort"/>. A chain
+    /// runs again only when one of its plugins is an <see cref="IAsksForFollowers"/>.
     /// </summary>
-    internal bool TryRunAgain()
+    /// <returns>False when this is the second run or a rehearsal, or nobody waits for the plugin any more.</returns>
+    public bool TryRunAgain()
     {
         if (IsRehearsal)
         {

@@ -3,7 +3,6 @@ using Policyd.Configuration.Tree;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
-using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sql;
 using Policyd.Protocol;
@@ -86,8 +85,13 @@ public sealed class PluginSetup
         return _host.UseCounterTable(connection, table, writes);
     }
 
-    // For a user's own choice of field, at run time: the same object as a plugin declared, so that it knows whether anybody counts.
-    internal CounterTable FindCounterTable(string connection, string table) => _host.FindCounterTable(connection, table);
+    /// <summary>
+    /// A table that only a mail tells, such as that of a user's own choice of field. May be called while requests run. It is the same
+    /// object as plugins have declared, so that it knows whether anybody counts there; the server prepares no table for it.
+    /// </summary>
+    /// <param name="connection">The name of the SQL connection.</param>
+    /// <param name="table">The table, as <see cref="CounterTableName.TryParse"/> gives it.</param>
+    public CounterTable FindCounterTable(string connection, string table) => _host.FindCounterTable(connection, table);
 
     /// <summary>Reports an error at an option's place; the server does not start.</summary>
     /// <param name="option">The option's name.</param>
@@ -139,25 +143,17 @@ public sealed class PluginSetup
     /// <summary>The database of a SQL connection; null, and an error at the option's place, when there is none of that name.</summary>
     internal ISqlDatabase? SqlDatabase(string option, string connection) => HasSql(option, connection) ? _host.Database(connection) : null;
 
-    /// <summary>Where a plugin's tickets or traps rest; null, and an error, when the connection is not there.</summary>
-    internal IExpiringStore? ExpiringStore(string option, ExpiringModule module, string db, string memcached, string redis)
-    {
-        var stores = Service<IExpiringStores>();
-        return module switch
-        {
-            ExpiringModule.Sql => OwnTable(option, db, stores.Table) is { } database ? stores.InDatabase(database) : null,
-            ExpiringModule.Memcached => Connection<IValueCache>(option, memcached, "Memcached") is { } cache ? stores.InCache(cache) : null,
-            ExpiringModule.Redis => Connection<IValueCache>(option, redis, "Redis") is { } cache ? stores.InCache(cache) : null,
-            _ => stores.Memory,
-        };
-    }
-
     /// <inheritdoc cref="IPluginHost.Service"/>
     internal T Service<T>()
         where T : class => _host.Service<T>();
 
-    /// <inheritdoc cref="IPluginHost.Shared"/>
-    internal T Shared<T>(Func<T> make)
+    /// <summary>
+    /// An object that all plugins share which ask for its type: made when the first one asks, disposed with the server's connections. A
+    /// reload makes it anew, unless it is an <see cref="IOutlivesReload"/>. Many requests use it at the same time.
+    /// </summary>
+    /// <typeparam name="T">What is shared: a class of the module's own.</typeparam>
+    /// <param name="make">Makes it.</param>
+    public T Shared<T>(Func<T> make)
         where T : class, IAsyncDisposable
     {
         var shared = _host.Shared(make);
@@ -218,6 +214,28 @@ public sealed class PluginSetup
     /// <param name="sql">The statement.</param>
     internal ISqlStatement? Statement(string option, string connectionOption, string connection, string sql) =>
         HasSql(connectionOption, connection) ? _host.Statement(Plugin.Name, option, Section.PositionOf(option), connection, sql) : null;
+
+    /// <summary>
+    /// Whether connections of a module offer one of these; if not, an error at the option's place that tells which modules do.
+    /// </summary>
+    /// <param name="option">The option that names the module.</param>
+    /// <param name="module">The module.</param>
+    /// <param name="own">What else the option may name.</param>
+    /// <param name="kinds">What connections may offer.</param>
+    internal bool IsOffered(string option, string module, IReadOnlyList<string> own, params Type[] kinds)
+    {
+        IReadOnlyList<string> known = [.. own, .. _host.ModulesOffering(kinds)];
+        if (known.Contains(module, StringComparer.OrdinalIgnoreCase))
+        {
+            return true;
+        }
+
+        var hint = EditDistance.Closest(module, known) is { } close
+            ? $"did you mean {close}?"
+            : $"available: {string.Join(", ", known)}";
+        Error(option, $"nothing can be stored in \"{module}\"; {hint}");
+        return false;
+    }
 
     private bool IsOf(string connection, string module) =>
         Connections.TryGetValue(connection, out var definition) && definition.Module.Equals(module, StringComparison.OrdinalIgnoreCase);

@@ -15,14 +15,16 @@ public sealed class SideEffectsAttribute(params string[] effects) : Attribute
 }
 
 /// <summary>
-/// All side effects of the module go through the server's counters, stores and services. A replay has its own of these, and so runs the
-/// module as it is.
+/// Beside <see cref="SideEffectsAttribute"/>: all side effects of the module go through the server's counters, expiring stores, mail
+/// verifiers and fail2ban, which its setup gives. A replay has its own of these, and so runs the module as it is. A module that also acts
+/// in another way, such as over HTTP or by a change in SQL, must not declare this: a replay would do it for every old mail.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
-internal sealed class ActsThroughServerAttribute : Attribute;
+public sealed class ActsThroughServerAttribute : Attribute;
 
 /// <summary>
-/// The module asks a server over a connection of its own, and not through the server's lookups: not in a replay that asks nobody.
+/// The module asks a server over a connection of its own, and not through the server's lookups (DNS, SQL, LDAP). <c>policyd replay
+/// --offline</c>, which asks nobody, does not run it.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
-internal sealed class AsksByItselfAttribute : Attribute;
+public sealed class AsksByItselfAttribute : Attribute;

@@ -53,7 +53,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
 
     /// <summary>Whether a request may have this value: it is the option's own, or a user may have any.</summary>
     /// <param name="value">The value.</param>
-    internal bool MayBe(T value) => SessionKey is not null || EqualityComparer<T>.Default.Equals(Default, value);
+    public bool MayBe(T value) => SessionKey is not null || EqualityComparer<T>.Default.Equals(Default, value);
 
     /// <inheritdoc/>
     public object? ValueOf(string key) => key.StartsWith("uc_", StringComparison.Ordinal) ? SessionKey : Default;
@@ -76,8 +76,11 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
         return value;
     }
 
-    /// <summary>The same without a word: false when the session has a value that is none.</summary>
-    internal bool TryFor(PluginContext context, out T value)
+    /// <summary>The same without a word in the log.</summary>
+    /// <param name="context">The request and its session.</param>
+    /// <param name="value">The value; the option's own after a false.</param>
+    /// <returns>False when the session has a value that is no such value.</returns>
+    public bool TryFor(PluginContext context, out T value)
     {
         value = Default;
         if (SessionKey is null || context.Session[SessionKey] is not { } text)

@@ -37,8 +37,10 @@ public abstract class CounterOperation
     /// <summary>Whether an answer is still waited for.</summary>
     internal bool IsOpen => Volatile.Read(ref _state) == Open;
 
-    /// <summary>The plugin that it is asked for by another; null once that plugin has taken it.</summary>
-    internal object? AskedFor { get; set; }
+    /// <summary>
+    /// The plugin that it is asked for by another (<see cref="Api.IAsksForFollowers"/>); null once that plugin has taken it.
+    /// </summary>
+    public object? AskedFor { get; set; }
 
     /// <summary>Who is told of the answer.</summary>
     internal IOperationAsker? Asker { get; set; }
@@ -190,7 +192,7 @@ public sealed class AddOperation : WriteOperation
     /// The last of the checks that let the mail in, in this request; null: none, or it is to be counted whatever they said. An owner in
     /// another life than the one that made such a check makes it again.
     /// </summary>
-    internal ReserveOperation? Admission { get; set; }
+    public ReserveOperation? Admission { get; set; }
 
     /// <summary>Whether it came from another node, which sends it until it is acknowledged.</summary>
     internal bool IsOfAnotherNode { get; init; }

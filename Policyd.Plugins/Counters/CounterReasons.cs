@@ -1,12 +1,13 @@
 namespace Policyd.Plugins.Counters;
 
 /// <summary>The reasons as logs and metrics name them.</summary>
-internal static class CounterReasons
+public static class CounterReasons
 {
     /// <summary>The name of the tag that metrics have the reason under.</summary>
     public const string TagName = "reason";
 
     /// <summary>The reason in one word.</summary>
+    /// <param name="reason">The reason.</param>
     public static string Name(this CounterReason reason) => reason switch
     {
         CounterReason.None => "none",
@@ -17,6 +18,7 @@ internal static class CounterReasons
     };
 
     /// <summary>The reason for a line of the log, its word first.</summary>
+    /// <param name="reason">The reason.</param>
     public static string Describe(this CounterReason reason) => reason switch
     {
         CounterReason.None => "none",
@@ -27,5 +29,6 @@ internal static class CounterReasons
     };
 
     /// <summary>The reason as a tag of a metric.</summary>
+    /// <param name="reason">The reason.</param>
     public static KeyValuePair<string, object?> Tag(this CounterReason reason) => new(TagName, reason.Name());
 }

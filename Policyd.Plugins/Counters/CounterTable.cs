@@ -12,7 +12,7 @@ public sealed record CounterTableUse(string Connection, string Table, bool Write
 /// <summary>A plugin that counts.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="DoneKey">The session's key that tells that it has counted the mail.</param>
-internal sealed record CountingPlugin(string Name, string DoneKey);
+public sealed record CountingPlugin(string Name, string DoneKey);
 
 /// <summary>A counter table as its plugins share it.</summary>
 public sealed class CounterTable
@@ -43,8 +43,9 @@ public sealed class CounterTable
     /// <param name="value">The attribute's value, as it came.</param>
     public CounterKey this[string value] => new(Connection, Table, value);
 
-    /// <summary>The Accountings that count there. An array, since every request of a Quota goes through it.</summary>
-    internal CountingPlugin[] Accountings => _accountings;
+    /// <summary>The plugins that count mails there and have said so by <see cref="AddAccounting"/>.</summary>
+    /// <remarks>A span, since every request of a Quota goes through it.</remarks>
+    public ReadOnlySpan<CountingPlugin> Accountings => _accountings;
 
     /// <summary>The kinds of windows that plugins count in, each once; empty where plugins only read.</summary>
     internal IReadOnlyList<CounterWindowKind> Windows => _windows;
@@ -52,8 +53,10 @@ public sealed class CounterTable
     /// <summary>How long rows are kept. A row goes when one of them lets it go.</summary>
     internal IReadOnlyList<WindowRetention> Retentions => _retentions;
 
-    /// <summary>A plugin counts there by such windows.</summary>
-    internal void Counts(CounterWindowKind window, WindowRetention? retention)
+    /// <summary>A plugin counts there by such windows. To be called while plugins are initialized.</summary>
+    /// <param name="window">The kind of window.</param>
+    /// <param name="retention">How long rows are kept; null: the plugin lets none go.</param>
+    public void Counts(CounterWindowKind window, WindowRetention? retention)
     {
         if (!_windows.Contains(window))
         {
@@ -66,7 +69,12 @@ public sealed class CounterTable
         }
     }
 
-    internal void AddAccounting(CountingPlugin accounting)
+    /// <summary>
+    /// A plugin counts each mail there once, under a request id of its name (<see cref="CountedRequest.IdOf"/>). So a Quota knows which
+    /// mail is counted already. To be called while plugins are initialized.
+    /// </summary>
+    /// <param name="accounting">The plugin.</param>
+    public void AddAccounting(CountingPlugin accounting)
     {
         if (!_accountings.Contains(accounting))
         {

@@ -25,7 +25,9 @@ public sealed record CounterWindowKind
     public static CounterWindowKind Rolling(TimeSpan length) => new(null, length);
 
     /// <summary>A rolling window when a length is given, else the calendar's.</summary>
-    internal static CounterWindowKind Of(string pattern, TimeSpan? length) =>
+    /// <param name="pattern">The calendar's pattern, see <see cref="Calendar"/>.</param>
+    /// <param name="length">The rolling window's length, see <see cref="Rolling"/>; null for a calendar window.</param>
+    public static CounterWindowKind Of(string pattern, TimeSpan? length) =>
         length is { } rolling ? Rolling(rolling) : Calendar(pattern);
 
     /// <summary>The window of a time.</summary>

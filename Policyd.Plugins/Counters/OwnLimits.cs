@@ -18,7 +18,10 @@ public sealed class OwnLimits
     /// <param name="key">The counter.</param>
     public double? Of(CounterKey key) => _young.TryGetValue(key, out var limit) || _old.TryGetValue(key, out limit) ? limit : null;
 
-    internal void Note(CounterKey key, double limit)
+    /// <summary>The key's last mail had a limit of its own.</summary>
+    /// <param name="key">The counter.</param>
+    /// <param name="limit">The limit.</param>
+    public void Note(CounterKey key, double limit)
     {
         if (_young.TryGetValue(key, out var noted) && noted.Equals(limit))
         {
@@ -34,7 +37,9 @@ public sealed class OwnLimits
         }
     }
 
-    internal void Forget(CounterKey key)
+    /// <summary>The key's last mail had none.</summary>
+    /// <param name="key">The counter.</param>
+    public void Forget(CounterKey key)
     {
         _young.TryRemove(key, out _);
         _old.TryRemove(key, out _);

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace Policyd.Plugins.Counters;
 
 /// <summary>How long the rows of a calendar's windows are kept in a table.</summary>
-internal sealed class WindowRetention
+public sealed class WindowRetention
 {
     private readonly string _pattern;
     private readonly WindowAge _age;
@@ -12,6 +12,10 @@ internal sealed class WindowRetention
     private WindowRetention(string pattern, WindowAge age, TimeSpan keep) => (_pattern, _age, _keep) = (pattern, age, keep);
 
     /// <summary>Makes the rule, unless the texts of the windows do not tell when they were.</summary>
+    /// <param name="window">The windows of a calendar.</param>
+    /// <param name="keep">How long after its end a window is kept.</param>
+    /// <param name="retention">The rule.</param>
+    /// <param name="error">Why there is none.</param>
     public static bool TryCreate(
         CounterWindowKind window, TimeSpan keep, [NotNullWhen(true)] out WindowRetention? retention, [NotNullWhen(false)] out string? error)
     {
@@ -35,6 +39,7 @@ internal sealed class WindowRetention
     /// Says of each text whether its window is to go at that time. Rows of another's calendar are not this one's to delete: their texts
     /// have another form. Windows as far ahead as others are kept were counted by a clock that was wrong.
     /// </summary>
+    /// <param name="now">The time, in the zone whose calendar counts.</param>
     public Func<string, bool> At(DateTimeOffset now)
     {
         var last = now < DateTimeOffset.MaxValue - _keep ? _age.EndOf(Strftime.Format(_pattern, now + _keep)) : null;

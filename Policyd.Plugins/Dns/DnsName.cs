@@ -4,12 +4,17 @@ using System.Text;
 
 namespace Policyd.Plugins.Dns;
 
-// What can be asked for: RFC 1035, section 2.3.4. Names come from strangers, so what does not fit is refused before it is sent. A label may
-// hold any byte (RFC 2181, section 11); in a string what is no printable ASCII stands as in a zone file (RFC 1035, section 5.1): \DDD, and
-// \. for a dot in a label.
-internal static class DnsName
+/// <summary>
+/// Names that can be asked for: RFC 1035, section 2.3.4. They come from strangers, so what does not fit is refused before it is sent. A
+/// label may hold any byte (RFC 2181, section 11); in a string what is no printable ASCII stands as in a zone file (RFC 1035, section 5.1):
+/// <c>\DDD</c>, and <c>\.</c> for a dot in a label.
+/// </summary>
+public static class DnsName
 {
+    /// <summary>The most bytes of a name, the dots between its labels included.</summary>
     public const int MaxLength = 253;
+
+    /// <summary>The most bytes of a label.</summary>
     public const int MaxLabel = 63;
 
     // Each byte may be written with four characters.
@@ -18,6 +23,8 @@ internal static class DnsName
     /// <summary>
     /// The name in lower case and without a dot at its end: the form in which answers are kept. No copy when it is that already.
     /// </summary>
+    /// <param name="name">A name from anywhere; the dot at its end may be there or not.</param>
+    /// <param name="normal">The name; null when it can be none.</param>
     public static bool TryNormalize(string name, [NotNullWhen(true)] out string? normal)
     {
         normal = null;
@@ -67,6 +74,8 @@ internal static class DnsName
     /// <summary>
     /// The name of a text whose characters are bytes (ISO 8859-1) and whose dots end labels, as those of an expanded SPF macro do.
     /// </summary>
+    /// <param name="text">The text.</param>
+    /// <param name="normal">The name, as <see cref="TryNormalize"/> gives it; null when it can be none.</param>
     public static bool TryOfBytes(string text, [NotNullWhen(true)] out string? normal)
     {
         normal = null;
@@ -95,6 +104,7 @@ internal static class DnsName
     }
 
     /// <summary>The other way: a name as a text whose characters are bytes.</summary>
+    /// <param name="name">A name that <see cref="TryNormalize"/> has given.</param>
     public static string ToBytes(string name)
     {
         if (!name.Contains('\\', StringComparison.Ordinal))
@@ -116,7 +126,7 @@ internal static class DnsName
     /// The zone under which a name counts among others of the same owner. Nobody tells us where zones begin: the last two labels, three
     /// where the second is as short as those of registries (co.uk), and of an address's name as many as a network has.
     /// </summary>
-    public static string ZoneOf(string name)
+    internal static string ZoneOf(string name)
     {
         var labels = name.EndsWith(".ip6.arpa", StringComparison.Ordinal)
             ? 14
@@ -138,7 +148,7 @@ internal static class DnsName
     }
 
     /// <summary>Adds a label as a zone file has it, so that no name looks like another.</summary>
-    public static void AppendLabel(StringBuilder name, ReadOnlySpan<byte> label)
+    internal static void AppendLabel(StringBuilder name, ReadOnlySpan<byte> label)
     {
         foreach (var b in label)
         {
@@ -155,7 +165,7 @@ internal static class DnsName
 
     /// <summary>Writes a name that <see cref="TryNormalize"/> has given as a message has it, the root's empty label included.</summary>
     /// <returns>How many bytes it takes: 255 at most.</returns>
-    public static int Write(string normal, Span<byte> to)
+    internal static int Write(string normal, Span<byte> to)
     {
         var start = 0;
         var end = 1;

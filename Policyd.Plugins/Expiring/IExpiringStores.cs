@@ -17,8 +17,11 @@ internal interface IExpiringStores
     /// <summary>In a table of a database, which is made when it is first needed.</summary>
     IExpiringStore InDatabase(ISqlDatabase database);
 
-    /// <summary>In memcached or Redis.</summary>
+    /// <summary>In a cache server, such as memcached or Redis.</summary>
     IExpiringStore InCache(IValueCache cache);
+
+    /// <summary>In what a connection offers itself.</summary>
+    IExpiringStore InConnection(IExpiringStore store);
 
     /// <summary>Greylisting's auto-whitelist in a table of a database, which is made when it is first needed.</summary>
     IAutoWhitelist WhitelistInDatabase(ISqlDatabase database, string table, TimeSpan expiry);

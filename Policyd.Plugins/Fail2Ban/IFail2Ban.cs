@@ -15,7 +15,7 @@ internal interface IFail2Ban
     ValueTask<Fail2BanReply> BanAsync(string socket, string jail, IPAddress address, CancellationToken ct);
 }
 
-/// <summary>A reply.</summary>
+/// <summary>What fail2ban answers to a command.</summary>
 /// <param name="Status">0: the command was done.</param>
 /// <param name="Text">The texts in it. From the network: escape it.</param>
-internal sealed record Fail2BanReply(int Status, string Text);
+public sealed record Fail2BanReply(int Status, string Text);

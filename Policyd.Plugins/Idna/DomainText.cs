@@ -8,7 +8,7 @@ namespace Policyd.Plugins.Idna;
 /// of STD3, whatever the direction of the script. Labels that are ASCII, those with <c>xn--</c> included, are lower-cased only: what a
 /// stranger has put into the DNS is asked for as it is.
 /// </summary>
-internal static class DomainText
+public static class DomainText
 {
     private const string Prefix = "xn--";
 

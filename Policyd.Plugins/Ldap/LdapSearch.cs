@@ -10,21 +10,23 @@ internal sealed record LdapSearch(string Base, string Filter, IReadOnlyList<stri
 /// <summary>An entry that was found.</summary>
 /// <param name="Name">Its distinguished name.</param>
 /// <param name="Attributes">Each attribute's values as text.</param>
-internal sealed record LdapEntry(string Name, IReadOnlyDictionary<string, IReadOnlyList<string>> Attributes);
+public sealed record LdapEntry(string Name, IReadOnlyDictionary<string, IReadOnlyList<string>> Attributes);
 
-/// <summary>What an operation came to.</summary>
+/// <summary>What a search came to.</summary>
 /// <param name="Code">0 for success; RFC 4511, appendix A.</param>
-/// <param name="Diagnostic">The server's words.</param>
+/// <param name="Diagnostic">The server's words. From the network: escape them.</param>
 /// <param name="Entries">What was found.</param>
-internal sealed record LdapResult(int Code, string Diagnostic, IReadOnlyList<LdapEntry> Entries)
+public sealed record LdapResult(int Code, string Diagnostic, IReadOnlyList<LdapEntry> Entries)
 {
+    /// <summary>The code of success.</summary>
     public const int Success = 0;
 
-    /// <summary>There are more entries than were asked for.</summary>
+    /// <summary>The code of a search that has found more entries than were asked for, and gives those.</summary>
     public const int SizeLimitExceeded = 4;
 
-    /// <summary>The base does not exist.</summary>
+    /// <summary>The code of a search below a name that does not exist.</summary>
     public const int NoSuchObject = 32;
 
+    /// <summary>Code and words, for a log.</summary>
     public override string ToString() => Diagnostic.Length == 0 ? $"result {Code}" : $"result {Code}, {Diagnostic}";
 }

@@ -13,9 +13,10 @@ public static class PolicydMeter
     public const string Name = "Policyd";
 
     /// <summary>
-    /// The one meter of all rooms. Instruments live as long as the process: what they tell of may come and go, as at a reload.
+    /// The server's own meter, which its modules use as well. Instruments live as long as the process: what they tell of may come and go,
+    /// as at a reload. Those of a third party belong to a meter of its own, so that its names are its own.
     /// </summary>
-    internal static Meter Shared { get; } = new(Name);
+    public static Meter Shared { get; } = new(Name);
 
     /// <summary>The one source of spans.</summary>
     internal static ActivitySource Spans { get; } = new(Name);

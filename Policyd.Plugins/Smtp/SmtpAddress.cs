@@ -12,7 +12,7 @@ namespace Policyd.Plugins.Smtp;
 /// An address that mail can be sent to, in the forms that a callout needs of it. It comes from a stranger: what is accepted here goes into
 /// an SMTP command and a DNS question, so that nothing is accepted that could end either.
 /// </summary>
-internal sealed class SmtpAddress
+public sealed class SmtpAddress
 {
     private const int MostCharacters = 320;
     private const string SixPrefix = "IPv6:";
@@ -41,9 +41,11 @@ internal sealed class SmtpAddress
         : null;
 
     /// <summary>Reads an address as Postfix gives it to a policy server: without quotes around its local part.</summary>
+    /// <param name="text">The text, from anywhere.</param>
     /// <returns>Null when no mail can be sent to it.</returns>
     public static SmtpAddress? Parse(string text)
     {
+        ArgumentNullException.ThrowIfNull(text);
         var at = text.LastIndexOf('@');
         if (at < 1
             || text.Length > MostCharacters

@@ -1,7 +1,7 @@
 namespace Policyd.Plugins.Smtp;
 
 /// <summary>Whether a server takes mail for an address.</summary>
-internal enum SmtpOutcome
+public enum SmtpOutcome
 {
     /// <summary>It does.</summary>
     Accepted,
@@ -13,10 +13,10 @@ internal enum SmtpOutcome
     Permanent,
 }
 
-/// <summary>What was found out of an address. Kept in the session.</summary>
+/// <summary>What was found out of an address. A session can keep it.</summary>
 /// <param name="Outcome">Whether mail for it is taken.</param>
 /// <param name="Message">The server's answer, or why there is none: one line of printable ASCII.</param>
-internal sealed record SmtpVerdict(SmtpOutcome Outcome, string Message)
+public sealed record SmtpVerdict(SmtpOutcome Outcome, string Message)
 {
     /// <summary>Whether the server offers STARTTLS; null when it did not come so far.</summary>
     public bool? HasStartTls { get; init; }
@@ -30,7 +30,11 @@ internal sealed record SmtpVerdict(SmtpOutcome Outcome, string Message)
     /// <summary>Whether no server was there to answer.</summary>
     public bool IsUnreachable { get; init; }
 
+    /// <summary>A verdict for now.</summary>
+    /// <param name="message">Why.</param>
     public static SmtpVerdict Temporary(string message) => new(SmtpOutcome.Temporary, message);
 
+    /// <summary>A verdict that will not change.</summary>
+    /// <param name="message">Why.</param>
     public static SmtpVerdict Permanent(string message) => new(SmtpOutcome.Permanent, message);
 }

@@ -7,26 +7,39 @@ namespace Policyd.Plugins.Sources;
 /// <summary>
 /// Builds the <see cref="ValueTask{T}"/> of an async method, and keeps what a wait costs for the next: the box that holds its local
 /// variables meanwhile. .NET's own PoolingAsyncValueTaskMethodBuilder keeps one box for each thread and processor. Where sixty requests
-/// wait for one commit, nearly all were made anew. As with that one, what it builds is awaited once.
+/// wait for one commit, nearly all were made anew. As with that one, what it builds is awaited once. An async method has it with
+/// <c>[AsyncMethodBuilder(typeof(PooledMethodBuilder&lt;&gt;))]</c>; its members are for the compiler alone.
 /// </summary>
+/// <typeparam name="T">What the method returns.</typeparam>
 [SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
-internal struct PooledMethodBuilder<T>
+[SuppressMessage("Design", "CA1000", Justification = "The compiler calls it.")]
+public struct PooledMethodBuilder<T>
 {
     private Box? _box;
     private T _result;
 
+    /// <summary>The task.</summary>
     public readonly ValueTask<T> Task => _box is null ? new ValueTask<T>(_result) : new ValueTask<T>(_box, _box.Version);
 
+    /// <summary>A builder.</summary>
     public static PooledMethodBuilder<T> Create() => default;
 
     // .NET's own builders keep the caller's execution context as it is in the same way.
+
+    /// <summary>Begins the method.</summary>
+    /// <typeparam name="TStateMachine">Its type.</typeparam>
+    /// <param name="stateMachine">The method.</param>
     [SuppressMessage("Performance", "CA1822", Justification = "The compiler calls it.")]
     public readonly void Start<TStateMachine>(ref TStateMachine stateMachine)
         where TStateMachine : IAsyncStateMachine => default(AsyncValueTaskMethodBuilder).Start(ref stateMachine);
 
+    /// <summary>Does nothing.</summary>
+    /// <param name="stateMachine">The method.</param>
     [SuppressMessage("Performance", "CA1822", Justification = "The compiler calls it.")]
     public readonly void SetStateMachine(IAsyncStateMachine stateMachine) => ArgumentNullException.ThrowIfNull(stateMachine);
 
+    /// <summary>The method has returned.</summary>
+    /// <param name="result">What it has returned.</param>
     public void SetResult(T result)
     {
         if (_box is null)
@@ -39,12 +52,24 @@ internal struct PooledMethodBuilder<T>
         }
     }
 
+    /// <summary>The method has failed.</summary>
+    /// <param name="exception">Why.</param>
     public void SetException(Exception exception) => (_box ??= new Failed()).SetException(exception);
 
+    /// <summary>The method waits.</summary>
+    /// <typeparam name="TAwaiter">What is awaited.</typeparam>
+    /// <typeparam name="TStateMachine">The method's type.</typeparam>
+    /// <param name="awaiter">What is awaited.</param>
+    /// <param name="stateMachine">The method.</param>
     public void AwaitOnCompleted<TAwaiter, TStateMachine>(ref TAwaiter awaiter, ref TStateMachine stateMachine)
         where TAwaiter : INotifyCompletion
         where TStateMachine : IAsyncStateMachine => awaiter.OnCompleted(BoxOf(ref stateMachine).GoOn);
 
+    /// <summary>The method waits.</summary>
+    /// <typeparam name="TAwaiter">What is awaited.</typeparam>
+    /// <typeparam name="TStateMachine">The method's type.</typeparam>
+    /// <param name="awaiter">What is awaited.</param>
+    /// <param name="stateMachine">The method.</param>
     public void AwaitUnsafeOnCompleted<TAwaiter, TStateMachine>(ref TAwaiter awaiter, ref TStateMachine stateMachine)
         where TAwaiter : ICriticalNotifyCompletion
         where TStateMachine : IAsyncStateMachine => awaiter.UnsafeOnCompleted(BoxOf(ref stateMachine).GoOn);

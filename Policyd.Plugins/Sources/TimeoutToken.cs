@@ -1,14 +1,18 @@
 namespace Policyd.Plugins.Sources;
 
 /// <summary>A token that is cancelled after a time, to be disposed when the waiting is over. Long ones share their timers.</summary>
-internal readonly struct TimeoutToken : IDisposable
+public readonly struct TimeoutToken : IDisposable
 {
     private readonly CancellationTokenSource? _own;
 
     private TimeoutToken(CancellationTokenSource? own, CancellationToken token) => (_own, Token) = (own, token);
 
+    /// <summary>The token.</summary>
     public CancellationToken Token { get; }
 
+    /// <summary>Makes one.</summary>
+    /// <param name="time">The time; not negative.</param>
+    /// <param name="clock">The clock.</param>
     public static TimeoutToken For(TimeSpan time, TimeProvider clock)
     {
         if (SharedDeadlines.Fit(time, clock))
@@ -20,5 +24,6 @@ internal readonly struct TimeoutToken : IDisposable
         return new TimeoutToken(own, own.Token);
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _own?.Dispose();
 }

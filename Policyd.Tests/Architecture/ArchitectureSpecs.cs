@@ -1,10 +1,15 @@
+using System.Reflection;
 using System.Reflection.Metadata;
+using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Policyd.Backends.Ldap;
 using Policyd.Backends.Memcached;
 using Policyd.Backends.Redis;
+using Policyd.Configuration.Tree;
 using Policyd.Engine.Loading;
 using Policyd.Modules;
+using Policyd.Plugins.Api;
+using Policyd.Protocol;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Architecture;
@@ -85,6 +90,17 @@ public sealed partial class ArchitectureSpecs(ITestOutputHelper output)
                     let name = Namespace().Match(File.ReadAllText(file))
                     where name.Success && name.Groups[1].Value != Path.GetDirectoryName(path)!.Replace('/', '.')
                     select $"{path}: {name.Groups[1].Value}";
+        Assert.Equal([], wrong);
+    }
+
+    [Fact]
+    public void Modules_use_the_api_that_third_parties_have()
+    {
+        Assembly[] api = [typeof(Plugin).Assembly, typeof(PolicyRequest).Assembly, typeof(ConfigObject).Assembly];
+        var wrong = from library in api
+                    from friend in library.GetCustomAttributes<InternalsVisibleToAttribute>()
+                    where new AssemblyName(friend.AssemblyName).Name == "Policyd.Modules"
+                    select library.GetName().Name;
         Assert.Equal([], wrong);
     }
 
