@@ -37,6 +37,13 @@ internal sealed class StatusVerb(TextWriter output) : AdminVerb(output)
                     + away.Reason);
         }
 
+        if (report.History is { } history)
+        {
+            Pair(
+                $"database {history.Connection}",
+                $"stores no decisions; {Shown.Number(history.Dropped)} were dropped since the start: {history.Reason}");
+        }
+
         if (report.Cluster is { } cluster)
         {
             Pair("cluster", cluster);

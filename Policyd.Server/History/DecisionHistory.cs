@@ -41,6 +41,18 @@ internal sealed class DecisionHistory(IPolicyServerHandle server, ILogger logger
         }
     }
 
+    /// <summary>The database of the history, when no decision can be stored there now, with the reason.</summary>
+    public (string Connection, string Reason)? Away
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _writer is { Trouble: { } reason } writer ? (writer.Connection, reason) : null;
+            }
+        }
+    }
+
     public Task StartAsync(CancellationToken cancellationToken) => UseAsync(New(server.Model));
 
     public Task StopAsync(CancellationToken cancellationToken) => UseAsync(null);

@@ -1,11 +1,13 @@
 using Policyd.Backends.SqlDecisions;
+using Policyd.Plugins.Sources;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Server.History;
 
 /// <summary>
 /// Deletes decisions that are too old, in small transactions with pauses between them: whoever writes at that time waits for none of them
-/// for long. Each server of a cluster does so; what one has deleted the others do not find.
+/// for long. Each server of a cluster does so; what one has deleted the others do not find. It begins with the server, so a database that
+/// is away is known before the first decision is to be stored.
 /// </summary>
 internal sealed class HistoryPurge(SqlDecisionStore store, TimeSpan keep, HistoryTroubles troubles)
 {
@@ -17,18 +19,21 @@ internal sealed class HistoryPurge(SqlDecisionStore store, TimeSpan keep, Histor
     private static readonly TimeSpan s_shortest = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_longest = TimeSpan.FromHours(1);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_firstAgain = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_lastAgain = TimeSpan.FromSeconds(15);
+
+    private readonly ExponentialDelay _again = new(s_firstAgain, s_lastAgain);
 
     /// <summary>Goes on until it is told to stop.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(TimeSpan.FromTicks(Math.Clamp(keep.Ticks / EachKeep, s_shortest.Ticks, s_longest.Ticks)));
+        var between = TimeSpan.FromTicks(Math.Clamp(keep.Ticks / EachKeep, s_shortest.Ticks, s_longest.Ticks));
         try
         {
-            do
+            while (true)
             {
-                await PurgeAsync(stopping);
+                await Task.Delay(await PurgeAsync(stopping) ? between : _again.Next(), stopping);
             }
-            while (await timer.WaitForNextTickAsync(stopping));
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
@@ -36,7 +41,8 @@ internal sealed class HistoryPurge(SqlDecisionStore store, TimeSpan keep, Histor
         }
     }
 
-    private async Task PurgeAsync(CancellationToken stopping)
+    /// <returns>False when the database is away.</returns>
+    private async Task<bool> PurgeAsync(CancellationToken stopping)
     {
         try
         {
@@ -45,14 +51,19 @@ internal sealed class HistoryPurge(SqlDecisionStore store, TimeSpan keep, Histor
                 await Task.Delay(s_betweenChunks, stopping);
             }
         }
-        catch (SqlAwayException)
+        catch (SqlAwayException away)
         {
-            // Whoever has something to write says so.
+            troubles.NotReached(away);
+            return false;
         }
         catch (Exception failure) when (!stopping.IsCancellationRequested)
         {
             troubles.NotPurged(failure);
         }
+
+        _again.Reset();
+        troubles.Reached();
+        return true;
     }
 
     private async Task<int> ChunkAsync(CancellationToken stopping)

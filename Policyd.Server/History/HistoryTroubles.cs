@@ -4,7 +4,9 @@ using Policyd.Server.Logging;
 
 namespace Policyd.Server.History;
 
-/// <summary>What the log says of a history that cannot be written: the first time at once, then once a minute.</summary>
+/// <summary>
+/// What is the matter with a history: for the log, the first time at once, then once a minute, and for whoever asks how the server is.
+/// </summary>
 internal sealed partial class HistoryTroubles(ILogger logger, string database)
 {
     private static readonly TimeSpan s_between = TimeSpan.FromMinutes(1);
@@ -13,9 +15,17 @@ internal sealed partial class HistoryTroubles(ILogger logger, string database)
     private readonly LogThrottle _lost = new(TimeProvider.System, s_between);
     private readonly LogThrottle _notPurged = new(TimeProvider.System, s_between);
 
+    // Each is of its own task. A disk that is full can still be read.
+    private volatile string? _whyNotWritten;
+    private volatile string? _whyNotReached;
+
+    /// <summary>Why decisions cannot be stored now; null when they can, as far as it is known.</summary>
+    public string? Reason => _whyNotWritten ?? _whyNotReached;
+
     /// <summary>A batch could not be written.</summary>
     public void Away(Exception failure)
     {
+        _whyNotWritten = LogText.OneLine(failure.Message);
         if (_away.Enter(out _))
         {
             NotWritten(logger, database, LogText.OneLine(failure.Message));
@@ -26,11 +36,18 @@ internal sealed partial class HistoryTroubles(ILogger logger, string database)
     /// <param name="dropped">How many decisions were dropped since the begin.</param>
     public void Over(long dropped)
     {
+        _whyNotWritten = null;
         if (_away.Leave(out _, out _))
         {
             WrittenAgain(logger, database, dropped);
         }
     }
+
+    /// <summary>The database was not reached, but nothing was to be written. The log says so when something is.</summary>
+    public void NotReached(Exception failure) => _whyNotReached = LogText.OneLine(failure.Message);
+
+    /// <summary>The database was reached.</summary>
+    public void Reached() => _whyNotReached = null;
 
     /// <summary>The queue was full.</summary>
     public void Lost(long decisions)

@@ -45,6 +45,7 @@ internal sealed class HistoryWriter : IAsyncDisposable
     public HistoryWriter(DecisionOptions options, SqlDecisionStore store, string node, DecisionListeners decisions, ILogger logger)
     {
         (_store, _node, _troubles) = (store, node, new HistoryTroubles(logger, store.Description));
+        Connection = options.Db;
         _queue = new WaitingDecisions(
             options.Facts ? DecisionDepth.Facts : DecisionDepth.Steps,
             options.What == KeptDecisions.All ? static _ => true : IsRefusal,
@@ -60,6 +61,12 @@ internal sealed class HistoryWriter : IAsyncDisposable
 
     /// <summary>How many are not, and never will be.</summary>
     public long Dropped => _queue.Lost + Interlocked.Read(ref _given);
+
+    /// <summary>The connection of the database.</summary>
+    public string Connection { get; }
+
+    /// <summary>Why decisions cannot be stored now; null when they can, as far as it is known.</summary>
+    public string? Trouble => _troubles.Reason;
 
     /// <summary>Listens no more, and writes what waits; what cannot be written in time is dropped.</summary>
     public async ValueTask DisposeAsync()

@@ -108,8 +108,8 @@ internal sealed partial class HttpPages(
             return;
         }
 
-        var away = now.Away.Select(static one => $"\ndegraded: database {one.Connection} takes no counts");
-        await AnswerAsync(response, StatusCodes.Status200OK, $"ready{string.Concat(away)}");
+        await AnswerAsync(
+            response, StatusCodes.Status200OK, $"ready{string.Concat(now.Missing.Select(static missing => $"\ndegraded: {missing}"))}");
     }
 
     private static Task AnswerAsync(HttpResponse response, int status, string text)

@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Policyd.Engine.Model;
 using Policyd.Protocol;
 using Policyd.Server.Admin;
+using Policyd.Tests.Server;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.History;
@@ -15,6 +17,7 @@ namespace Policyd.Tests.History;
 [ServerTest]
 public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDisposable
 {
+    private const string Degraded = "ready\ndegraded: database db stores no decisions\n";
     private const int Clients = 16;
     private const int Few = 100;
     private const int Mails = Clients * Few;
@@ -56,6 +59,7 @@ public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDispos
             await Eventually.Holds(
                 "decisions to be dropped", async () => await MetricAsync("dropped") > droppedBefore, s_timeout);
             await Eventually.Holds("a line in the log", () => server.Lines.Any(IsAboutTheHistory), s_timeout);
+            await Eventually.Holds("the database to be named", async () => await ReadyAsync() == Degraded, s_timeout);
         }
         finally
         {
@@ -106,6 +110,37 @@ public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDispos
             StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_database_that_is_away_makes_the_server_degraded_and_not_unready()
+    {
+        await using var postgres = new PostgresServer();
+        var file = Configure(await postgres.NewDatabase(), postgres);
+        await postgres.Stop();
+        await using var server = await PolicydProcess.Serve(file, _port);
+        await Eventually.Holds("the database to be named before the first decision", async () => await ReadyAsync() == Degraded);
+        await postgres.Start();
+        await Eventually.Holds("the server to be well", async () => await ReadyAsync() == "ready\n");
+
+        await postgres.Stop();
+        await MailsAsync(1);
+        await Eventually.Holds("the database to be named", async () => await ReadyAsync() == Degraded);
+        var shown = await Command.RunAsync("", "status", "-c", file);
+        Assert.Equal((0, ""), (shown.ExitCode, shown.Error));
+        Assert.StartsWith(
+            "state           degraded\ndatabase db     stores no decisions; 0 were dropped since the start: ",
+            shown.Output,
+            StringComparison.Ordinal);
+        using var report = JsonDocument.Parse((await Command.RunAsync("", "status", "-c", file, "--json")).Output);
+        Assert.Equal(
+            (true, "db"),
+            (report.RootElement.GetProperty("ready").GetBoolean(),
+                report.RootElement.GetProperty("history").GetProperty("connection").GetString()));
+
+        await postgres.Start();
+        await Eventually.Holds("the server to be well again", async () => await ReadyAsync() == "ready\n");
+        Assert.Equal((Clients, 0), (await MetricAsync("stored"), await MetricAsync("dropped")));
+    }
+
     private static bool IsAboutTheHistory(string line) => line.Contains("decisions", StringComparison.Ordinal);
 
     private static double P99(List<double> milliseconds) => milliseconds.Order().ElementAt(milliseconds.Count * 99 / 100);
@@ -130,6 +165,13 @@ public sealed partial class HistoryAwaySpecs(ITestOutputHelper output) : IDispos
         var page = await client.GetStringAsync(new Uri($"http://127.0.0.1:{_http}/metrics"), Cancel);
         var found = Metric().Matches(page).SingleOrDefault(one => one.Groups["name"].Value == name);
         return found is null ? 0 : (long)double.Parse(found.Groups["value"].Value, CultureInfo.InvariantCulture);
+    }
+
+    private async Task<string> ReadyAsync()
+    {
+        using var client = new HttpClient();
+        using var answer = await client.GetAsync(new Uri($"http://127.0.0.1:{_http}/readyz"), Cancel);
+        return await answer.Content.ReadAsStringAsync(Cancel);
     }
 
     private static async Task<long> CountAsync(IDatabaseServer server, string dsn)

@@ -13,6 +13,12 @@ namespace Policyd.Server.Admin.Health;
 /// <param name="Reason">What is the matter.</param>
 internal sealed record AwayDatabase(string Connection, long Mails, long InSpool, string Reason);
 
+/// <summary>A database that stores no decisions.</summary>
+/// <param name="Connection">Its connection.</param>
+/// <param name="Dropped">How many decisions were dropped since the start.</param>
+/// <param name="Reason">What is the matter.</param>
+internal sealed record AwayHistory(string Connection, long Dropped, string Reason);
+
 /// <summary>How a server is.</summary>
 /// <param name="State">serving, degraded (it answers mail, but something that it needs is away) or stopping.</param>
 /// <param name="Ready">Whether it is to be sent mail: it listens, does not stop and, in a cluster, is a member.</param>
@@ -27,6 +33,7 @@ internal sealed record AwayDatabase(string Connection, long Mails, long InSpool,
 /// <param name="Requests">Requests since the start.</param>
 /// <param name="InFlight">Requests without an answer yet.</param>
 /// <param name="Away">Databases that take no counts.</param>
+/// <param name="History">The database of the history, when it stores no decisions.</param>
 /// <param name="Cluster">What the node is in its cluster; null for a server that is alone.</param>
 internal sealed record ServerReport(
     string State,
@@ -42,6 +49,7 @@ internal sealed record ServerReport(
     long Requests,
     long InFlight,
     IReadOnlyList<AwayDatabase> Away,
+    AwayHistory? History,
     string? Cluster);
 
 [JsonSourceGenerationOptions(

@@ -34,6 +34,7 @@ internal sealed class ServerStatus(IPolicyServerHandle server, ServerHealth heal
             server.Requests,
             server.RequestsInFlight,
             now.Away,
+            now.History,
             now.Cluster));
     }
 }
