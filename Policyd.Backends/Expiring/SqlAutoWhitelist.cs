@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using Policyd.Backends.Schema;
 using Policyd.Backends.Sql;
@@ -31,15 +32,18 @@ internal sealed class SqlAutoWhitelist : IAutoWhitelist
         var (ignore, conflict) = database.Provider == SqlProvider.MySQL ? ("IGNORE ", "") : ("", " ON CONFLICT DO NOTHING");
         _expiry = expiry;
         _clock = clock;
+        Task<bool> IsThereAsync(DbConnection connection) =>
+            new SchemaLook(connection, database.Provider).HasTableAsync(table, CancellationToken.None);
         _tables = new SqlTables(
             database,
+            IsThereAsync,
             async connection =>
             {
                 // Looked for first: who may not create tables may use one that is there.
-                var look = new SchemaLook(connection, database.Provider);
-                if (!await look.HasTableAsync(table, CancellationToken.None).ConfigureAwait(false))
+                if (!await IsThereAsync(connection).ConfigureAwait(false))
                 {
-                    await look.ExecuteAsync(Definition(database.Provider, name), CancellationToken.None).ConfigureAwait(false);
+                    await new SchemaLook(connection, database.Provider)
+                        .ExecuteAsync(Definition(database.Provider, name), CancellationToken.None).ConfigureAwait(false);
                 }
             });
         _find = _tables.Query($"SELECT max(count) FROM {name} WHERE sender_domain = ? AND client_ip = ? AND last_seen > ?");

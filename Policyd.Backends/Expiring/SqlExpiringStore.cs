@@ -28,7 +28,9 @@ internal sealed class SqlExpiringStore : IExpiringStore
         var isMySql = database.Provider == SqlProvider.MySQL;
         _clock = clock;
         _tables = new SqlTables(
-            database, connection => OwnSchema.PrepareAsync(connection, database, OwnTableGroup.Expiring, CancellationToken.None));
+            database,
+            connection => OwnSchema.IsThereAsync(connection, database, OwnTableGroup.Expiring, CancellationToken.None),
+            connection => OwnSchema.PrepareAsync(connection, database, OwnTableGroup.Expiring, CancellationToken.None));
         _find = _tables.Query("SELECT value FROM policyd_expiring WHERE name = ? AND expires > ?");
 
         // One that has run out and is not purged yet is written over; one that lives stays.

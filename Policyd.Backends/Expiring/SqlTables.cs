@@ -4,14 +4,19 @@ using Policyd.Backends.Sql;
 
 namespace Policyd.Backends.Expiring;
 
-/// <summary>A module's own tables: made before their first use, then statements with bound values.</summary>
+/// <summary>
+/// A module's own tables: made before the first statement that changes them, then statements with bound values. Who only reads makes
+/// nothing, since he may only try what would become of a request: where there is no table yet, there is no row.
+/// </summary>
 /// <param name="database">The database.</param>
+/// <param name="areThere">Whether the tables are there; changes nothing.</param>
 /// <param name="prepare">Makes the tables where they are missing; safe to run again.</param>
 [SuppressMessage("Reliability", "CA1001", Justification = "Its semaphore holds no handle, and it lives as long as the server.")]
-internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task> prepare)
+internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task<bool>> areThere, Func<DbConnection, Task> prepare)
 {
     private readonly SemaphoreSlim _preparing = new(1, 1);
     private bool _prepared;
+    private bool _areThere;
 
     /// <summary>A statement with <c>?</c> for its values, made ready once.</summary>
     public SqlQuery Query(string sql) => SqlQuery.Parse(sql, database.Provider);
@@ -27,14 +32,25 @@ internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task> p
     public Task<int> ExecuteOnceAsync(SqlQuery query, CancellationToken ct, params object?[] values) =>
         ExecuteAsync(query, isRepeatable: false, values, ct);
 
-    /// <summary>The first column of the first row; null when there is none.</summary>
+    /// <summary>The first column of the first row; null when there is none, or no table.</summary>
     /// <exception cref="DbException">The database cannot be reached, or refuses.</exception>
     public async Task<object?> ScalarAsync(SqlQuery query, CancellationToken ct, params object?[] values)
     {
         try
         {
-            return await database.CallAsync(query, values, static (command, ct) => command.ExecuteScalarAsync(ct), ct, PrepareAsync)
-                .ConfigureAwait(false) is { } value and not DBNull ? value : null;
+            return await database.Source.RunAsync(
+                async (connection, _) =>
+                {
+                    if (!await AreThereAsync(connection).ConfigureAwait(false))
+                    {
+                        return null;
+                    }
+
+                    using var command = query.CreateCommand(connection, values);
+                    return await command.ExecuteScalarAsync(CancellationToken.None).ConfigureAwait(false);
+                },
+                isRepeatable: true,
+                ct).ConfigureAwait(false) is { } value and not DBNull ? value : null;
         }
         catch (DbException e) when (database.CannotHold(e, values))
         {
@@ -60,6 +76,16 @@ internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task> p
         }
     }
 
+    private async ValueTask<bool> AreThereAsync(DbConnection connection)
+    {
+        if (!Volatile.Read(ref _areThere) && await areThere(connection).ConfigureAwait(false))
+        {
+            Volatile.Write(ref _areThere, true);
+        }
+
+        return Volatile.Read(ref _areThere);
+    }
+
     // The token ends the wait for another call that is at it; a driver's statement ends with its connection.
     private async Task PrepareAsync(DbConnection connection, CancellationToken givenUp)
     {
@@ -78,6 +104,7 @@ internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task> p
 
             await prepare(connection).ConfigureAwait(false);
             Volatile.Write(ref _prepared, true);
+            Volatile.Write(ref _areThere, true);
         }
         finally
         {

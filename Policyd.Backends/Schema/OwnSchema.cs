@@ -68,6 +68,18 @@ public static class OwnSchema
         }
     }
 
+    /// <summary>Whether the tables are there, of whichever version. Changes nothing.</summary>
+    /// <exception cref="NewerSchemaException">A newer server has changed the tables.</exception>
+    internal static async Task<bool> IsThereAsync(
+        DbConnection connection, SqlDatabase database, OwnTableGroup tables, CancellationToken ct)
+    {
+        var look = new SchemaLook(connection, database.Provider);
+
+        // One question, as long as there is none.
+        return await look.HasTableAsync(tables.Tables(database.Provider)[0].Name, ct).ConfigureAwait(false)
+            && Check(await look.PlanAsync(tables, ct).ConfigureAwait(false), database, tables).Found > 0;
+    }
+
     /// <summary>
     /// What <see cref="PrepareAsync(SqlDatabase, OwnTableGroup, CancellationToken)"/> would do, in plain sentences; empty when the tables
     /// are ready. Changes nothing, and leaves nothing beside a file.

@@ -42,6 +42,11 @@ internal sealed class SqlCall(SqlDatabase database, bool isRepeatable)
             try
             {
                 Hold(connection);
+                if (database.OnlyReads)
+                {
+                    await OnlyReadAsync(connection).ConfigureAwait(false);
+                }
+
                 return await work(connection, GivenUp).ConfigureAwait(false);
             }
             catch (Exception e)
@@ -63,6 +68,15 @@ internal sealed class SqlCall(SqlDatabase database, bool isRepeatable)
                 Hold(null);
             }
         }
+    }
+
+    // A transaction, which ends with the use of the connection. A setting of the session could stay behind in a pooler of connections, and
+    // meet a server that answers mail.
+    private static async Task OnlyReadAsync(DbConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "START TRANSACTION READ ONLY";
+        await command.ExecuteNonQueryAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Nobody waits any more.</summary>

@@ -14,6 +14,12 @@ public abstract class SqlDatabase : ISqlDatabase
         Source = new SqlSource(this);
     }
 
+    /// <summary>
+    /// Whether modules only read through it, since requests are only tried. Then a statement of the operator's that writes, perhaps by way
+    /// of a function, is refused by the server.
+    /// </summary>
+    internal bool OnlyReads { get; private init; }
+
     /// <summary>How the modules ask this database.</summary>
     internal SqlSource Source { get; }
 
@@ -29,17 +35,19 @@ public abstract class SqlDatabase : ISqlDatabase
     /// <summary>Makes the pool of a connection; connects to nothing yet.</summary>
     /// <param name="options">The options.</param>
     /// <param name="name">The connection's name, for metrics.</param>
+    /// <param name="onlyReads">Whether nothing is to be made or changed in the database.</param>
     /// <exception cref="ArgumentException">The options do not make a connection; <see cref="SqlConnectionOptions.Check"/> says it
     /// beforehand.</exception>
-    public static SqlDatabase Create(SqlConnectionOptions options, string name = "")
+    public static SqlDatabase Create(SqlConnectionOptions options, string name = "", bool onlyReads = false)
     {
         ArgumentNullException.ThrowIfNull(options);
         var settings = Settings(options);
         SqlDatabase database = ProviderOf(options) switch
         {
+            SqlProvider.SQLite when onlyReads => new SqliteDatabase(settings).ToLookAt(),
             SqlProvider.SQLite => new SqliteDatabase(settings),
-            SqlProvider.PostgreSQL => new PostgresDatabase(settings),
-            _ => new MySqlDatabase(settings, options.Dsn.IsPerl ? options.Dsn.Get("init_command") : null),
+            SqlProvider.PostgreSQL => new PostgresDatabase(settings) { OnlyReads = onlyReads },
+            _ => new MySqlDatabase(settings, options.Dsn.IsPerl ? options.Dsn.Get("init_command") : null) { OnlyReads = onlyReads },
         };
         database.Source.Name = name;
         return database;

@@ -16,6 +16,8 @@ internal sealed class SqliteDatabase : SqlDatabase
     public const string DefaultFile = "var/policyd.db";
 
     private const int LockWaitSeconds = 5;
+    private static readonly SqlFault s_cannotBeRead = new(
+        CounterStoreFailure.Unavailable, "the file cannot be read; check that it exists and that this user can read it");
 
     /// <summary>The file that a connection writes to; null when it only reads, or when the file is given as a URI.</summary>
     public static string? WrittenFile(string connectionString)
@@ -34,6 +36,7 @@ internal sealed class SqliteDatabase : SqlDatabase
     private readonly string _file;
     private readonly bool _looks;
     private readonly bool _makesFolder;
+    private readonly Lazy<bool> _usesWal;
 
     public SqliteDatabase(string connectionString)
         : base(SqlProvider.SQLite, $"SQLite file {new SqliteConnectionStringBuilder(connectionString).DataSource}")
@@ -41,11 +44,15 @@ internal sealed class SqliteDatabase : SqlDatabase
         _connectionString = connectionString;
         _file = new SqliteConnectionStringBuilder(connectionString).DataSource;
         _makesFolder = _file == DefaultFile;
+        _usesWal = new Lazy<bool>(() => UsesWal(_file));
     }
 
     private SqliteDatabase(string connectionString, string file, bool looks, bool makesFolder = false)
-        : base(SqlProvider.SQLite, $"SQLite file {file}") =>
+        : base(SqlProvider.SQLite, $"SQLite file {file}")
+    {
         (_connectionString, _file, _looks, _makesFolder) = (connectionString, file, looks, makesFolder);
+        _usesWal = new Lazy<bool>(() => UsesWal(_file));
+    }
 
     /// <summary>The file, as it is configured.</summary>
     public string File => _file;
@@ -58,7 +65,7 @@ internal sealed class SqliteDatabase : SqlDatabase
             Directory.CreateDirectory(Path.GetDirectoryName(DefaultFile)!);
         }
 
-        var connection = new SqliteConnection(_connectionString);
+        var connection = new SqliteConnection(_looks ? Untouched() : _connectionString);
         try
         {
             connection.Open();
@@ -79,19 +86,23 @@ internal sealed class SqliteDatabase : SqlDatabase
     }
 
     /// <summary>
-    /// The same file for one that only looks. A write-ahead log without its files is at rest: SQLite would make them to read it, and a
-    /// reader cannot remove them; so it is told that nobody writes. Anywhere else it takes part in the locking, as it must.
+    /// The same file for one that only looks: nothing is made or changed, and a file that is not there is not made. A write-ahead log
+    /// without its files is at rest: SQLite would make them to read it, and a reader cannot remove them; so it is told that nobody writes.
+    /// Anywhere else it takes part in the locking, as it must.
     /// </summary>
-    public SqliteDatabase ToLookAt()
+    public SqliteDatabase ToLookAt() => new(_connectionString, _file, looks: true) { Source = { Name = Source.Name } };
+
+    // For each connection anew: a server may begin to write, and end.
+    private string Untouched()
     {
         var path = Path.GetFullPath(_file);
         var builder = new SqliteConnectionStringBuilder(_connectionString) { Mode = SqliteOpenMode.ReadOnly, Pooling = false };
-        if (UsesWal(path) && !System.IO.File.Exists(path + "-wal"))
+        if (_usesWal.Value && !System.IO.File.Exists(path + "-wal"))
         {
             builder.DataSource = $"file://{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}?immutable=1";
         }
 
-        return new SqliteDatabase(builder.ConnectionString, _file, looks: true);
+        return builder.ConnectionString;
     }
 
     /// <summary>A database with the same settings in a file beside this one: <c>policyd.db</c> has <c>policyd-NAME.db</c>.</summary>
@@ -118,9 +129,14 @@ internal sealed class SqliteDatabase : SqlDatabase
     }
 
     // Byte 18 of the header, the version that a writer must know (sqlite.org/fileformat.html, 1.3.3). Closing a file ends the locks that
-    // this process has on it (POSIX); a process that looks, policyd check, has none.
+    // this process has on it (POSIX): it is read once, before the first connection.
     private static bool UsesWal(string path)
     {
+        if (!System.IO.File.Exists(path))
+        {
+            return false;
+        }
+
         using var file = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         Span<byte> version = stackalloc byte[1];
         return RandomAccess.Read(file, version, 18) == 1 && version[0] == 2;
@@ -167,7 +183,7 @@ internal sealed class SqliteDatabase : SqlDatabase
             return new SqlFault(CounterStoreFailure.Unavailable, exception.Message);
         }
 
-        return Classify(e) with
+        return (_looks && e.SqliteErrorCode == SqliteCode.Cantopen ? s_cannotBeRead : Classify(e)) with
         {
             IsAnswer = true,
             IsOfThisConnection = IsOfHandle(e),

@@ -258,7 +258,8 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         return rows;
     }
 
-    private async Task<CounterTableInfo> InfoAsync(DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct)
+    protected override async Task<CounterTableInfo> InfoAsync(
+        DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct)
     {
         var (collation, charset, length) = await KeyColumnAsync(connection, table, ct).ConfigureAwait(false);
         var repertoire = charset switch

@@ -105,6 +105,14 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
             await ExecuteAsync(connection, sql, ct).ConfigureAwait(false);
         }
 
+        var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct).ConfigureAwait(false);
+        await transaction.CommitAsync(ct).ConfigureAwait(false);
+        return info;
+    }
+
+    protected override async Task<CounterTableInfo> InfoAsync(
+        DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct)
+    {
         using var encoding = connection.Command("SELECT current_setting('server_encoding')");
         var repertoire = await encoding.ExecuteScalarAsync(ct).ConfigureAwait(false) switch
         {
@@ -114,8 +122,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
         };
         var column = await PostgresKeyColumn.LearnAsync((NpgsqlConnection)connection, table, repertoire, ct).ConfigureAwait(false);
         _keyTypes[table] = column.Type;
-        await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return new CounterTableInfo(table, column.Folding, column.Length, repertoire, [.. steps.Select(step => step.Done)])
+        return new CounterTableInfo(table, column.Folding, column.Length, repertoire, done)
         {
             Warnings = column.Warning is { } warning ? [$"table {table}: {warning}"] : [],
         };

@@ -73,6 +73,12 @@ internal abstract class SqlCounterStore : ICounterStore
         return await DescribeAsync(_database, table, ct).ConfigureAwait(false);
     }
 
+    public virtual Task<CounterTableInfo?> LookAsync(string table, CancellationToken ct)
+    {
+        CheckName(table);
+        return LookAsync(_database, table, ct);
+    }
+
     public async Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
     {
         var planned = new PlannedTable(InfoOf(table));
@@ -435,7 +441,27 @@ internal abstract class SqlCounterStore : ICounterStore
 
     protected abstract Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct);
 
+    /// <summary>What a table that is there can hold.</summary>
+    protected abstract Task<CounterTableInfo> InfoAsync(
+        DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct);
+
     protected abstract CounterTableInfo DefaultInfo(string table);
+
+    protected async Task<CounterTableInfo?> LookAsync(SqlDatabase database, string table, CancellationToken ct)
+    {
+        var lane = new SqlLane(database, BlocksItsThread);
+        await using var _ = lane.ConfigureAwait(false);
+        var info = await lane.RunAsync(
+            async (connection, token) => await new SchemaLook(connection, database.Provider).HasTableAsync(table, token)
+                .ConfigureAwait(false) ? await InfoAsync(connection, table, [], token).ConfigureAwait(false) : null,
+            ct).ConfigureAwait(false);
+        if (info is not null)
+        {
+            _tables[table] = info;   // loads go by it
+        }
+
+        return info;
+    }
 
     protected async Task<IReadOnlyList<string>> DescribeAsync(SqlDatabase database, string table, CancellationToken ct)
     {

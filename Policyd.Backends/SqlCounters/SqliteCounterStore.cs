@@ -44,6 +44,18 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         return await DescribeAsync(untouched, table, ct).ConfigureAwait(false);
     }
 
+    public override async Task<CounterTableInfo?> LookAsync(string table, CancellationToken ct)
+    {
+        if (!File.Exists(_database.File))
+        {
+            return null;
+        }
+
+        var untouched = _database.ToLookAt();
+        await using var _ = untouched.ConfigureAwait(false);
+        return await LookAsync(untouched, table, ct).ConfigureAwait(false);
+    }
+
     protected override async Task BeforeSchemaAsync(DbConnection connection, CancellationToken ct)
     {
         using var command = connection.Command("PRAGMA journal_mode = WAL");
@@ -119,10 +131,14 @@ internal sealed class SqliteCounterStore : SqlCounterStore
             await command.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
         }
 
-        var folding = await FoldingAsync(connection, table, ct).ConfigureAwait(false);
+        var info = await InfoAsync(connection, table, [.. steps.Select(step => step.Done)], ct).ConfigureAwait(false);
         await transaction.CommitAsync(ct).ConfigureAwait(false);
-        return DefaultInfo(table) with { Folding = folding, Done = [.. steps.Select(step => step.Done)] };
+        return info;
     }
+
+    protected override async Task<CounterTableInfo> InfoAsync(
+        DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct) =>
+        DefaultInfo(table) with { Folding = await FoldingAsync(connection, table, ct).ConfigureAwait(false), Done = done };
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
         [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];

@@ -79,6 +79,9 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
         store.DescribePreparationAsync(table, ct);
 
     /// <inheritdoc/>
+    public Task<CounterTableInfo?> LookAsync(string table, CancellationToken ct) => store.LookAsync(table, ct);
+
+    /// <inheritdoc/>
     public async Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
     {
         await SettleAsync(ct).ConfigureAwait(false);

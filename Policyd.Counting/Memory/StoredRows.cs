@@ -37,6 +37,8 @@ public sealed class StoredRows(IReadOnlyDictionary<string, ICounterStore> stores
                 throw new CounterStoreException(CounterStoreFailure.Schema, $"the table {key.Table} is not ready");
             }
 
+            // By it keys are compared as the table does.
+            await store.LookAsync(key.Table, timeout.Token).ConfigureAwait(false);
             _ready[table] = true;
         }
 

@@ -16,6 +16,9 @@ public interface ICounterStore : IFenceTable, IAsyncDisposable
     /// <summary>What <see cref="PrepareAsync"/> would do, in plain sentences; empty when the table is ready. Changes nothing.</summary>
     Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct);
 
+    /// <summary>What the table is like as it is, without <see cref="PrepareAsync"/>; null when it is not there. Changes nothing.</summary>
+    Task<CounterTableInfo?> LookAsync(string table, CancellationToken ct);
+
     /// <summary>The rows of many keys. A key without a row is absent from the answer.</summary>
     Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct);
 

@@ -16,6 +16,7 @@ public static class ReplayEnvironment
     public static ModelEnvironment Create(ReplayClock clock, ILoggerFactory loggers, ICounters counters, bool isOffline) => new()
     {
         Clock = clock,
+        OnlyReads = true,
         LoggerFactory = loggers,
         Counters = counters,
         Dns = isOffline ? new OfflineResolver() : null,

@@ -111,9 +111,9 @@ public sealed class SqlConnections : IAsyncDisposable
         }
     }
 
-    internal void Add(string name, SqlConnectionOptions options)
+    internal void Add(string name, SqlConnectionOptions options, bool onlyReads)
     {
-        var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options, name));
+        var database = new Lazy<SqlDatabase>(() => SqlDatabase.Create(options, name, onlyReads));
         var store = new Lazy<ICounterStore>(() => database.Value.CreateCounterStore());
         _entries[name] = new Entry(options, SqlDatabase.Settings(options), database, store);
     }

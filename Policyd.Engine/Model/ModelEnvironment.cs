@@ -34,6 +34,11 @@ public sealed record ModelEnvironment
     /// </summary>
     public PolicyServerModel? Former { get; init; }
 
+    /// <summary>
+    /// Whether requests are only tried: nothing is made or changed in a database, not even a table that is missing or a new file.
+    /// </summary>
+    public bool OnlyReads { get; init; }
+
     /// <summary>What takes the place of the server's own parts where requests are only tried; null: a server.</summary>
     internal ReplayParts? Replay { get; init; }
 

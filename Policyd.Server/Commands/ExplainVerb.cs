@@ -7,6 +7,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Policyd.Counting.Memory;
 using Policyd.Engine.Explaining;
+using Policyd.Engine.Model;
 using Policyd.Server.Admin.Decisions;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
@@ -64,7 +65,7 @@ internal sealed class ExplainVerb(TextReader input, TextWriter output, TextWrite
         }
 
         var configuration = LoadedConfiguration.Read(ConfigOf(result));
-        if (configuration.Build(error) is not { } model)
+        if (configuration.Build(error, new ModelEnvironment { OnlyReads = true }) is not { } model)
         {
             return ExitCode.Config;
         }

@@ -68,13 +68,11 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
     {
         var clock = new ReplayClock();
         var (isLive, isOffline) = (result.GetValue(_counters) == "live", result.GetValue(_offline));
-        if (ReplayedServer.Make(result.GetValue(_config), clock, isLive, isOffline, error) is not { } tried)
-        {
-            return ExitCode.Config;
-        }
-
-        ReplayedServer? against = null;
-        if (result.GetValue(_against) is { } old && (against = ReplayedServer.Make(old, clock, isLive, isOffline, error)) is null)
+        using var tried = await ReplayedServer.MakeAsync(result.GetValue(_config), clock, isLive, isOffline, error, cancellationToken);
+        using var against = tried is not null && result.GetValue(_against) is { } old
+            ? await ReplayedServer.MakeAsync(old, clock, isLive, isOffline, error, cancellationToken)
+            : null;
+        if (tried is null || (against is null && result.GetValue(_against) is not null))
         {
             return ExitCode.Config;
         }
@@ -82,6 +80,11 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
         foreach (var plugin in tried.NotRun)
         {
             await error.WriteLineAsync(LogText.OneLine($"plugin {plugin} is not run in a replay: what it does may be seen outside"));
+        }
+
+        foreach (var unknown in tried.NotKnown.Union(against?.NotKnown ?? []))
+        {
+            await error.WriteLineAsync(LogText.OneLine(unknown));
         }
 
         var replay = new Replay(tried, against, clock);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Memory;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
@@ -17,16 +18,24 @@ namespace Policyd.Server.Replaying;
 internal readonly record struct ReplayAnswer(string? Action, string? Plugin, string? Failure);
 
 /// <summary>A configuration that recorded requests are tried on, with counters, sessions and tickets of its own.</summary>
-internal sealed class ReplayedServer
+internal sealed class ReplayedServer : IDisposable
 {
     private readonly PolicyServerModel _model;
     private readonly Dictionary<string, VirtualHost> _hosts;
 
-    private ReplayedServer(PolicyServerModel model)
+    private readonly IReadOnlyList<(string Connection, string Reason)> _notKnown;
+    private readonly TemporaryCounterShelf _shelf;
+
+    private ReplayedServer(
+        PolicyServerModel model, TemporaryCounterShelf shelf, IReadOnlyList<(string Connection, string Reason)> notKnown)
     {
-        _model = model;
+        (_model, _shelf, _notKnown) = (model, shelf, notKnown);
         _hosts = model.VirtualHosts.ToDictionary(static host => host.Name, StringComparer.Ordinal);
     }
+
+    /// <summary>What is not known of its counters, a line each.</summary>
+    public IEnumerable<string> NotKnown => _notKnown.Select(static one =>
+        $"{one.Connection}: {one.Reason}; keys of its counters are compared as they are written");
 
     /// <summary>Makes it; null when the configuration has errors, all of which are told.</summary>
     /// <param name="path">The configuration; null: the one that a server would find.</param>
@@ -34,19 +43,29 @@ internal sealed class ReplayedServer
     /// <param name="isLive">Whether counters begin with what is in the database.</param>
     /// <param name="isOffline">Whether nobody is asked for lookups.</param>
     /// <param name="error">Where errors are told.</param>
-    public static ReplayedServer? Make(string? path, ReplayClock clock, bool isLive, bool isOffline, TextWriter error)
+    /// <param name="ct">Ends the wait for the databases.</param>
+    public static async Task<ReplayedServer?> MakeAsync(
+        string? path, ReplayClock clock, bool isLive, bool isOffline, TextWriter error, CancellationToken ct)
     {
         // The counters are made before the model that knows where their rows are.
         StoredRows? rows = null;
+        KeySpellings? spellings = null;
         CounterOrigin? origin = isLive ? (key, window, ct) => rows!.ReadAsync(key, window, ct) : null;
-        var environment = ReplayEnvironment.Create(clock, NullLoggerFactory.Instance, new MemoryCounters(clock, origin), isOffline);
+        var shelf = new TemporaryCounterShelf();
+        var counters = new MemoryCounters(clock, origin, key => spellings?.Of(key) ?? key, shelf);
+        var environment = ReplayEnvironment.Create(clock, NullLoggerFactory.Instance, counters, isOffline);
         if (LoadedConfiguration.Read(path).Build(error, environment) is not { } model)
         {
+            shelf.Dispose();
             return null;
         }
 
-        rows = new StoredRows(model.CounterStores);
-        return new ReplayedServer(model);
+        var stores = model.CounterStores;
+        rows = new StoredRows(stores);
+        spellings = isLive || !isOffline
+            ? await KeySpellings.LookAsync(stores, model.CounterTables.Select(static use => (use.Connection, use.Table)), ct)
+            : null;
+        return new ReplayedServer(model, shelf, spellings?.Unknown ?? []);
     }
 
     /// <summary>The plugins that do not run in a replay, each with its module.</summary>
@@ -75,4 +94,6 @@ internal sealed class ReplayedServer
 
         return new ReplayAnswer(outcome.Action, outcome.Plugin, outcome.Failure);
     }
+
+    public void Dispose() => _shelf.Dispose();
 }

@@ -40,6 +40,8 @@ internal sealed class FaultyCounterStore(ICounterStore inner) : ICounterStore
     public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) =>
         Reached().DescribePreparationAsync(table, ct);
 
+    public Task<CounterTableInfo?> LookAsync(string table, CancellationToken ct) => Reached().LookAsync(table, ct);
+
     public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct) =>
         Reached().LoadAsync(table, loads, ct);
 

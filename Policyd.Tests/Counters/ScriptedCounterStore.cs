@@ -73,6 +73,8 @@ internal sealed class ScriptedCounterStore : ICounterStore
     public Task<IReadOnlyList<string>> DescribePreparationAsync(string table, CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<string>>([]);
 
+    public Task<CounterTableInfo?> LookAsync(string table, CancellationToken ct) => Task.FromResult<CounterTableInfo?>(null);
+
     public Task<IReadOnlyList<CounterRow>> LoadAsync(string table, IReadOnlyCollection<CounterLoad> loads, CancellationToken ct)
     {
         Loaded.Enqueue(loads);

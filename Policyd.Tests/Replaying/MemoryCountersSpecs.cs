@@ -1,3 +1,4 @@
+using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Memory;
 using Policyd.Counting.Store;
 using Policyd.Engine.Replaying;
@@ -17,6 +18,8 @@ public sealed class MemoryCountersSpecs
     public MemoryCountersSpecs() => _clock.MoveTo(new DateTimeOffset(2026, 11, 28, 10, 0, 0, TimeSpan.Zero));
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private CounterWindow Rolling => CounterWindow.Sliding(TimeSpan.FromDays(1), _clock.GetUtcNow());
 
     private CounterWindow Month => CounterWindow.Calendar("%Y-%m", _clock.GetUtcNow());
 
@@ -60,6 +63,70 @@ public sealed class MemoryCountersSpecs
         Assert.True((await Ask(counters, Reserve(2, threshold: 1))).Yes);
         _clock.MoveTo(_clock.GetUtcNow().AddMinutes(11));
         Assert.True((await Ask(counters, Reserve(3, threshold: 1))).Yes);
+    }
+
+    [Fact]
+    public async Task Counters_of_many_keys_go_to_the_shelf_and_come_back_with_all_they_had()
+    {
+        const int Keys = 3 * MemoryCounters.MostHeld;
+        using var shelf = new TemporaryCounterShelf();
+        var counters = new MemoryCounters(_clock, shelf: shelf);
+        var most = 0;
+        uint mail = 0;
+        for (var round = 1; round <= 2; round++)
+        {
+            for (var key = 0; key < Keys; key++)
+            {
+                _clock.MoveTo(_clock.GetUtcNow().AddMilliseconds(20));
+                Assert.Equal(round, (await Ask(counters, AddTo(key, ++mail, Month))).Total.Count);
+                Assert.Equal(2 * round, (await Ask(counters, AddTo(key, ++mail, Rolling))).Total.CountRcpt);
+                most = Math.Max(most, counters.Held);
+            }
+        }
+
+        Assert.InRange(most, 1, MemoryCounters.MostHeld);
+        foreach (var key in new[] { 0, Keys / 2, Keys - 1 })
+        {
+            var read = new ReadOperation(s_key with { Key = $"{key}" }, Month);
+            Assert.Equal(s_mail + s_mail, (await Ask(counters, read)).Total);
+        }
+
+        CounterAmounts none = default;
+        _clock.MoveTo(_clock.GetUtcNow().AddDays(2));
+        Assert.Equal(none, (await Ask(counters, new ReadOperation(s_key with { Key = "0" }, Rolling))).Total);
+
+        static AddOperation AddTo(int key, uint mail, CounterWindow window) => new(
+            s_key with { Key = $"{key}" }, window, s_mail, Mail(mail), Id(mail));
+    }
+
+    [Fact]
+    public async Task A_key_that_is_asked_all_the_time_keeps_few_rows_and_its_sum()
+    {
+        using var shelf = new TemporaryCounterShelf();
+        var counters = new MemoryCounters(_clock, shelf: shelf);
+        var minute = TimeSpan.FromMinutes(1);
+        for (uint mail = 1; mail <= 3 * MemoryCounters.MostHeld; mail++)
+        {
+            _clock.MoveTo(_clock.GetUtcNow().AddSeconds(1));
+            var sum = (await Ask(counters, Add(mail, CounterWindow.Sliding(minute, _clock.GetUtcNow())))).Total.Count;
+            Assert.InRange(sum, Math.Min(mail, 60), Math.Min(mail, 62));
+        }
+
+        Assert.InRange(counters.HeldRows, 1, MemoryCounters.MostHeld);
+    }
+
+    [Fact]
+    public async Task A_mail_that_holds_a_place_holds_it_also_when_its_counter_is_not_asked_for_long()
+    {
+        using var shelf = new TemporaryCounterShelf();
+        var counters = new MemoryCounters(_clock, shelf: shelf);
+        Assert.True((await Ask(counters, Reserve(1, threshold: 1))).Yes);
+        for (uint key = 0; key < 3 * MemoryCounters.MostHeld; key++)
+        {
+            await Ask(counters, new ReadOperation(s_key with { Key = $"other {key}" }, Month));
+        }
+
+        Assert.False((await Ask(counters, Reserve(2, threshold: 1))).Yes);
     }
 
     [Fact]

@@ -9,7 +9,7 @@ namespace Policyd.Tests.Replaying;
 
 /// <summary><c>policyd replay</c>: what a real server has recorded, tried on other configurations.</summary>
 [ServerTest]
-public sealed class ReplayCommandSpecs : IDisposable
+public sealed class ReplayCommandSpecs(MariaDbServer mariaDb) : IDisposable
 {
     private const string Counting = """
         { name = limit, module = Quota, field = sender, metric = count, threshold = LIMIT, time_pattern = "%Y-%m",
@@ -96,6 +96,42 @@ public sealed class ReplayCommandSpecs : IDisposable
         Assert.Equal(0, (await ReplayAsync(configuration, "--counters", "live")).ExitCode);
     }
 
+    [Theory]
+    [InlineData("empty", 2)]
+    [InlineData("live", 3)]
+    public async Task Spellings_that_the_table_of_MariaDB_takes_for_one_key_share_a_counter(string counters, long different)
+    {
+        var dsn = await mariaDb.NewDatabase();
+        var database = dsn.Split('=', ';')[1];
+        await mariaDb.Execute(
+            $"CREATE TABLE {database}.acct_sender (`key` VARCHAR(255) NOT NULL, `time` VARCHAR(255) NOT NULL, count bigint NOT NULL, "
+                + "count_rcpt bigint NOT NULL, size bigint NOT NULL, size_rcpt bigint NOT NULL, PRIMARY KEY (`key`, `time`)) "
+                + "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; "
+                + $"INSERT INTO {database}.acct_sender VALUES ('bob@example.com', '2026-11', 1, 1, 1, 1)");
+        await SharesACounterAsync(
+            $"dsn = \"{dsn}\", user = policyd, password = secret",
+            ["Bob@example.com", "BOB@example.com", "bob@example.com", "bób@example.com"],
+            counters,
+            different);
+    }
+
+    [Theory]
+    [InlineData("empty", 2)]
+    [InlineData("live", 3)]
+    public async Task Spellings_that_the_table_of_SQLite_takes_for_one_key_share_a_counter(string counters, long different)
+    {
+        SqliteFile.Execute(
+            _folder["policyd.db"],
+            "CREATE TABLE acct_sender (\"key\" TEXT COLLATE NOCASE NOT NULL, \"time\" TEXT NOT NULL, count INT, count_rcpt INT, size INT, "
+                + "size_rcpt INT, PRIMARY KEY (\"key\", \"time\")); "
+                + "INSERT INTO acct_sender VALUES ('bob@example.com', '2026-11', 1, 1, 1, 1)");
+        await SharesACounterAsync(
+            $"dsn = \"dbi:SQLite:dbname={_folder["policyd.db"]}\"",
+            ["Bob@example.com", "BOB@example.com", "bob@example.com", "bOB@example.com"],
+            counters,
+            different);
+    }
+
     [Fact]
     public async Task Nobody_is_banned_asked_or_called_and_tickets_are_those_of_the_replay()
     {
@@ -150,6 +186,27 @@ public sealed class ReplayCommandSpecs : IDisposable
             + $$$"""
                 "request":{"sender":"{{{sender}}}"}}
                 """;
+    }
+
+    // Two of the four are let in with counters that are empty, and one where the database has counted one already.
+    private async Task SharesACounterAsync(string connection, string[] spellings, string counters, long different)
+    {
+        var lines = spellings.Select(static sender =>
+            """{"time":"2026-11-28T10:00:00Z","message":"request answered","virtual_host":"x","action":"dunno","request":"""
+            + $$$"""{"protocol_state":"END-OF-MESSAGE","sender":"{{{sender}}}","client_address":"192.0.2.7","size":"10"}}""");
+        var configuration = _folder.Write("spellings.hocon", $$"""
+            policyd {
+              listen = [ "127.0.0.1:{{_port}}" ]
+              connections { db { module = Sql, {{connection}} } }
+              virtual_hosts = [ { name = x, port = {{_port}}, plugins = [ {{Limit(2)}} ] } ]
+            }
+            """);
+        var result = await Command.RunAsync(
+            string.Join('\n', lines), "replay", "-", "-c", configuration, "--counters", counters, "--json");
+        Assert.Equal("", result.Error);
+        using var report = JsonDocument.Parse(result.Output);
+        Assert.Equal(4, report.RootElement.GetProperty("requests").GetInt64());
+        Assert.Equal(different, report.RootElement.GetProperty("different").GetInt64());
     }
 
     private static string Limit(int limit) => Counting.Replace("LIMIT", $"{limit}", StringComparison.Ordinal);
