@@ -14,14 +14,16 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
     private const int MostFacts = 200;
     private const int LongestText = 1000;
     private const string Unfinished = "was not done when the request was answered";
+    private const int MostSpare = 64;
 
     private readonly Lock _lock = new();
+    private readonly Stack<DecisionStep> _spare = new();
     private List<DecisionStep> _steps = [];
     private long _start = clock.GetTimestamp();
     private bool _isClosed;
 
     /// <summary>How much is recorded.</summary>
-    public DecisionDepth Depth { get; } = depth;
+    public DecisionDepth Depth { get; private set; } = depth;
 
     /// <summary>A plugin's run begins.</summary>
     /// <param name="owner">Who writes to the step from now on.</param>
@@ -35,7 +37,9 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
             var around = parent is null ? null : Find(parent);
             if (!_isClosed && (parent is null || around is not null))
             {
-                _steps.Add(new DecisionStep(owner, plugin, module, around is null ? 0 : around.Depth + 1, Now));
+                var step = _spare.TryPop(out var spare) ? spare : new DecisionStep();
+                step.Begin(owner, plugin, module, around is null ? 0 : around.Depth + 1, Now);
+                _steps.Add(step);
             }
         }
     }
@@ -99,6 +103,23 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
             }
 
             return _steps;
+        }
+    }
+
+    /// <summary>
+    /// Records another request, with the objects of the one before: nobody keeps its steps, and nothing of its chain runs any more.
+    /// </summary>
+    internal void Renew(DecisionDepth depth)
+    {
+        lock (_lock)
+        {
+            for (var index = 0; index < _steps.Count && _spare.Count < MostSpare; index++)
+            {
+                _spare.Push(_steps[index]);
+            }
+
+            _steps.Clear();
+            (Depth, _isClosed, _start) = (depth, false, clock.GetTimestamp());
         }
     }
 

@@ -5,26 +5,21 @@ public sealed class DecisionStep
 {
     private List<DecisionFact>? _facts;
 
-    internal DecisionStep(object owner, string plugin, string module, int depth, TimeSpan started)
+    internal DecisionStep()
     {
-        Owner = owner;
-        Plugin = plugin;
-        Module = module;
-        Depth = depth;
-        Started = started;
     }
 
     /// <summary>The plugin's name.</summary>
-    public string Plugin { get; }
+    public string Plugin { get; private set; } = "";
 
     /// <summary>Its module.</summary>
-    public string Module { get; }
+    public string Module { get; private set; } = "";
 
     /// <summary>How many plugins it is nested in.</summary>
-    public int Depth { get; }
+    public int Depth { get; private set; }
 
     /// <summary>How long after the request's first plugin it began.</summary>
-    public TimeSpan Started { get; }
+    public TimeSpan Started { get; private set; }
 
     /// <summary>How long it took, with the plugins that are nested in it.</summary>
     public TimeSpan Elapsed { get; private set; }
@@ -43,6 +38,14 @@ public sealed class DecisionStep
 
     /// <summary>Whose run it is, while it runs; nothing is written to a step without one.</summary>
     internal object? Owner { get; private set; }
+
+    /// <summary>A run begins. Nothing is left of the one that this object told of before.</summary>
+    internal void Begin(object owner, string plugin, string module, int depth, TimeSpan started)
+    {
+        (Owner, Plugin, Module, Depth, Started) = (owner, plugin, module, depth, started);
+        (Elapsed, Outcome, Actions, Failure) = (default, default, [], null);
+        _facts?.Clear();
+    }
 
     internal void Add(DecisionFact fact) => (_facts ??= []).Add(fact);
 

@@ -7,14 +7,55 @@ namespace Policyd.Engine.Following;
 public sealed class DecisionListeners
 {
     private readonly Lock _lock = new();
+    // As many as requests are on their way at once on a busy server.
+    private const int MostSpare = 256;
+
+    private readonly Lock _spareLock = new();
+    private readonly Stack<DecisionRecorder> _spare = new();
     private volatile Listening _listening = new([], DecisionDepth.None);
 
     /// <summary>Whether anybody listens.</summary>
     public bool Any => _listening.All.Length > 0;
 
     /// <summary>What records a request's way, as deep as somebody wants to know it; null when nobody does.</summary>
-    public DecisionRecorder? NewRecorder() =>
-        _listening.Depth is var depth and > DecisionDepth.None ? new DecisionRecorder(depth, TimeProvider.System) : null;
+    public DecisionRecorder? NewRecorder()
+    {
+        var depth = _listening.Depth;
+        if (depth == DecisionDepth.None)
+        {
+            return null;
+        }
+
+        DecisionRecorder? spare;
+        lock (_spareLock)
+        {
+            _spare.TryPop(out spare);
+        }
+
+        if (spare is null)
+        {
+            return new DecisionRecorder(depth, TimeProvider.System);
+        }
+
+        spare.Renew(depth);
+        return spare;
+    }
+
+    /// <summary>
+    /// Nobody keeps what was recorded, as of most requests, and nothing of the request's chain runs any more: the next request is recorded
+    /// in the same objects.
+    /// </summary>
+    /// <param name="recorder">The recorder; its steps must not be read from now on.</param>
+    internal void Return(DecisionRecorder recorder)
+    {
+        lock (_spareLock)
+        {
+            if (_spare.Count < MostSpare)
+            {
+                _spare.Push(recorder);
+            }
+        }
+    }
 
     /// <summary>Tells a listener of each request from now on, until what is returned is disposed.</summary>
     /// <param name="listener">The listener.</param>

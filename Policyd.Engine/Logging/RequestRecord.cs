@@ -63,6 +63,9 @@ public sealed class RequestRecord : LogRecord
     /// </summary>
     public string? Rule => Action is null ? Plugin : Trail?.Rule ?? Plugin;
 
+    /// <summary>Whether somebody reads it later.</summary>
+    internal bool IsHeld { get; private set; }
+
     private MailScore? Default => Scores is [{ IsDefault: true } first, ..] ? first : null;
 
     private IEnumerable<MailScore> Others => Scores is null ? [] : Scores.Where(static score => !score.IsDefault);
@@ -77,7 +80,11 @@ public sealed class RequestRecord : LogRecord
     public void Name() => LazyInitializer.EnsureInitialized(ref _remarks).Name(Trail?.Time ?? DateTimeOffset.UtcNow);
 
     /// <summary>One more reads the record, until it calls <see cref="Written"/>.</summary>
-    public void Hold() => Request.Hold();
+    public void Hold()
+    {
+        IsHeld = true;
+        Request.Hold();
+    }
 
     /// <inheritdoc/>
     public override void Written() => Request.Return();

@@ -192,7 +192,7 @@ public sealed class PolicyServerModel
     /// <param name="elapsed">From arrival to answer.</param>
     /// <param name="outcome">What came out.</param>
     /// <param name="listeners">Who listens besides the log.</param>
-    /// <param name="recorder">What the chain has written; null when nobody asked for it.</param>
+    /// <param name="recorder">What the chain has written; null when nobody asked for it. It is not to be used afterwards.</param>
     public void Report(
         VirtualHost? host,
         PolicyRequest request,
@@ -223,6 +223,10 @@ public sealed class PolicyServerModel
         if (isHeard)
         {
             listeners.Tell(record);
+            if (recorder is not null && !record.IsHeld && outcome is { IsOver: true, Failure: null })
+            {
+                listeners.Return(recorder);   // the log's line has nothing of the steps
+            }
         }
 
         if (isLogged)

@@ -9,7 +9,9 @@ using Policyd.Configuration;
 using Policyd.Configuration.Hocon;
 using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
+using Policyd.Engine.Decisions;
 using Policyd.Engine.Following;
+using Policyd.Engine.Logging;
 using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Sessions;
@@ -144,6 +146,68 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_request_that_no_listener_keeps_costs_its_record_and_nothing_for_each_plugin()
+    {
+        const int Rounds = 1_000;
+        var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").Add("sender", "a@example.org").ToRequest();
+        using var factory = new One(new Listening(LogLevel.Warning, []));
+        var document = HoconReader.Read(
+            """policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [ { name = x, port = 12345, plugins = [ """
+                + string.Concat(Enumerable.Range(0, 10).Select(
+                    static number => $"{{ name = t{number}, module = Condition, key = sender, match = b, action = reject }} "))
+                + "] } ] }");
+        var model = ModelBuilder.Build(document, new ModelEnvironment { LoggerFactory = factory })!;
+        var listeners = new DecisionListeners();
+        var silent = Measure();
+        var keepsSome = new KeepsRefusals();
+        using var listening = listeners.Listen(keepsSome);
+        var heard = Measure();
+        Summary.Line(output, $"a request of ten plugins that no listener keeps: {heard - silent} bytes more");
+        Assert.InRange(heard - silent, 1, 240);
+        Assert.Equal(["t0", "t9"], new[] { keepsSome.Last![0], keepsSome.Last[^1] });
+        Assert.Equal(10, keepsSome.Last.Count);
+
+        long Measure()
+        {
+            Once();
+            return Allocated(Once, Rounds);
+        }
+
+        void Once()
+        {
+            var recorder = listeners.NewRecorder();
+            var outcome = model.VirtualHosts[0].RunAsync(request, new Session(), TimeSpan.FromSeconds(1), recorder);
+            model.Report(model.VirtualHosts[0], request, TimeSpan.FromMilliseconds(1), outcome.Result, listeners, recorder);
+        }
+    }
+
+    [Fact]
+    public void What_a_listener_keeps_is_not_written_over_by_the_next_request()
+    {
+        var listeners = new DecisionListeners();
+        using var queue = new WaitingDecisions(DecisionDepth.Steps, static _ => true);
+        using var listening = listeners.Listen(queue);
+        var document = HoconReader.Read(
+            """
+            policyd { listen = ["127.0.0.1:12345"], virtual_hosts = [
+              { name = x, port = 12345, plugins = [ { name = one, module = Action, action = "reject no" } ] }
+              { name = y, port = 12346, plugins = [ { name = two, module = Action, action = "dunno" } ] } ] }
+            """);
+        var model = ModelBuilder.Build(document, new ModelEnvironment())!;
+        foreach (var host in model.VirtualHosts)
+        {
+            var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToRequest();
+            var recorder = listeners.NewRecorder();
+            var outcome = host.RunAsync(request, new Session(), TimeSpan.FromSeconds(1), recorder);
+            model.Report(host, request, TimeSpan.FromMilliseconds(1), outcome.Result, listeners, recorder);
+        }
+
+        Assert.Equal(
+            ["one reject no", "two dunno"],
+            queue.TakeLast().Records.Select(static record => $"{Assert.Single(record.Steps).Plugin} {record.Action}"));
+    }
+
+    [Fact]
     public async Task The_scores_of_a_mail_are_taken_for_the_log_alone()
     {
         var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToRequest();
@@ -158,6 +222,20 @@ public sealed class RequestPathAllocationSpecs(ITestOutputHelper output)
             var host = new VirtualHost(
                 "test", new PluginChain([]), new ChainEnvironment(TimeProvider.System, logger, ActionGrammar.Default));
             return await host.RunAsync(request, session, TimeSpan.FromSeconds(1));
+        }
+    }
+
+    /// <summary>Looks at each, and keeps none.</summary>
+    private sealed class KeepsRefusals : IDecisionListener
+    {
+        public DecisionDepth Depth => DecisionDepth.Steps;
+
+        public IReadOnlyList<string>? Last { get; private set; }
+
+        public void Decided(RequestRecord record)
+        {
+            // The first of them, so that what is measured later makes nothing here.
+            Last ??= [.. record.Steps.Select(static step => step.Plugin)];
         }
     }
 
