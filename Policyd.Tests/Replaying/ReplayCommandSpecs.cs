@@ -191,9 +191,9 @@ public sealed class ReplayCommandSpecs(MariaDbServer mariaDb) : IDisposable
     // Two of the four are let in with counters that are empty, and one where the database has counted one already.
     private async Task SharesACounterAsync(string connection, string[] spellings, string counters, long different)
     {
-        var lines = spellings.Select(static sender =>
+        var lines = spellings.Select(static (sender, mail) =>
             """{"time":"2026-11-28T10:00:00Z","message":"request answered","virtual_host":"x","action":"dunno","request":"""
-            + $$$"""{"protocol_state":"END-OF-MESSAGE","sender":"{{{sender}}}","client_address":"192.0.2.7","size":"10"}}""");
+            + $$$"""{"protocol_state":"END-OF-MESSAGE","sender":"{{{sender}}}","instance":"{{{mail}}}","size":"10"}}""");
         var configuration = _folder.Write("spellings.hocon", $$"""
             policyd {
               listen = [ "127.0.0.1:{{_port}}" ]
