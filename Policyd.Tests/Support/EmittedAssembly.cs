@@ -39,7 +39,10 @@ internal static class EmittedAssembly
     public static byte[] Plugin(string module, string says) => Plugin(module, il => il.Emit(OpCodes.Ldstr, says));
 
     /// <summary>A plugin that answers <c>reject</c> and the text that it is told to put on the stack.</summary>
-    public static byte[] Plugin(string module, Action<ILGenerator> text)
+    public static byte[] Plugin(string module, Action<ILGenerator> text) => Plugin(module, (_, il) => text(il));
+
+    /// <summary>The same, with members of its own.</summary>
+    public static byte[] Plugin(string module, Action<TypeBuilder, ILGenerator> text)
     {
         var assembly = new PersistedAssemblyBuilder(new AssemblyName(module), typeof(object).Assembly);
         var type = assembly.DefineDynamicModule(module).DefineType(
@@ -50,7 +53,7 @@ internal static class EmittedAssembly
             typeof(ValueTask<PluginResult>),
             [typeof(PluginContext)]).GetILGenerator();
         il.Emit(OpCodes.Ldstr, "reject ");
-        text(il);
+        text(type, il);
         il.Emit(OpCodes.Call, typeof(string).GetMethod(nameof(string.Concat), [typeof(string), typeof(string)])!);
         il.Emit(OpCodes.Call, typeof(PluginResult).GetMethod(nameof(PluginResult.Answer))!);
         il.Emit(OpCodes.Newobj, typeof(ValueTask<PluginResult>).GetConstructor([typeof(PluginResult)])!);
