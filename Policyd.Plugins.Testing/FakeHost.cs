@@ -4,6 +4,7 @@ using Policyd.Configuration.Hocon;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Sql;
@@ -34,6 +35,8 @@ internal sealed class FakeHost(TimeProvider clock, ILoggerFactory loggers, Diagn
 
     public IDnsResolver Dns => fakes.Dns;
 
+    public HttpMessageHandler? HttpHandler => fakes.Http.Handler;
+
     public T Service<T>()
         where T : class => (T)fakes.Service(typeof(T), clock);
 
@@ -49,6 +52,8 @@ internal sealed class FakeHost(TimeProvider clock, ILoggerFactory loggers, Diagn
         where T : class => fakes.Directories.Contains(name) ? fakes.Directory as T : null;
 
     public IReadOnlyList<string> ModulesOffering(IReadOnlyList<Type> kinds) => [];
+
+    public IValueCache? Cache(string connection) => fakes.Caches.Contains(connection) ? fakes.Cache.At(clock) : null;
 
     public bool HasDatabase(string connection) => fakes.Databases.Contains(connection);
 

@@ -9,6 +9,15 @@ public sealed class PluginFakes
     /// <summary>What statements answer.</summary>
     public FakeSql Sql { get; } = new();
 
+    /// <summary>The names of the connections to caches; any other name is an error of the option.</summary>
+    public ISet<string> Caches { get; } = new HashSet<string>(StringComparer.Ordinal) { "redis", "memcached" };
+
+    /// <summary>What is in those caches.</summary>
+    public FakeCache Cache { get; } = new();
+
+    /// <summary>What HTTP servers answer.</summary>
+    public FakeHttp Http { get; } = new();
+
     /// <summary>What names are found.</summary>
     public FakeDns Dns { get; } = new();
 

@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using Policyd.Backends.Metrics;
 using Policyd.Plugins.Connections;
 using Policyd.Plugins.Ldap;
+using Policyd.Plugins.Metrics;
 using Policyd.Plugins.Sources;
 
 namespace Policyd.Backends.Ldap;
@@ -36,6 +36,7 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
         if (attempt.IsRefused)
         {
             _log.Away(setup.Logger, null);
+            SourceMetrics.Suppressed("ldap", setup.Name);
             SourceMetrics.Failed("ldap", setup.Name);
             throw new LdapException("the directory is unavailable");
         }

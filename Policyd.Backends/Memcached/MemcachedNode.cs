@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Metrics;
 using Policyd.Plugins.Sources;
 using Policyd.Protocol;
 
@@ -83,6 +83,7 @@ internal sealed class MemcachedNode(
             if (attempt.IsRefused)
             {
                 _log.Away(setup.Logger, null);
+                SourceMetrics.Suppressed("memcached", setup.Name);
                 throw new CacheException($"memcached {endpoint} is unavailable");
             }
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using Policyd.Backends.Metrics;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Connections;
+using Policyd.Plugins.Metrics;
 using Policyd.Plugins.Sources;
 using StackExchange.Redis;
 
@@ -96,6 +96,7 @@ internal sealed class RedisClient(RedisConnectionOptions options, ConnectionSetu
         if (attempt.IsRefused)
         {
             _log.Away(setup.Logger, null);
+            SourceMetrics.Suppressed("redis", setup.Name);
             throw new CacheException($"redis {options.Where} is unavailable");
         }
 

@@ -1,6 +1,6 @@
 using System.Data.Common;
 using System.Net.Sockets;
-using Policyd.Backends.Metrics;
+using Policyd.Plugins.Metrics;
 using Policyd.Plugins.Sources;
 using Policyd.Plugins.Sql;
 
@@ -56,6 +56,7 @@ internal sealed class SqlSource : IDisposable
         using var attempt = _backOff.Enter();
         if (attempt.IsRefused || Volatile.Read(ref _givenUp) >= MostGivenUp)
         {
+            SourceMetrics.Suppressed(Kind, Name);
             throw Away(null);
         }
 

@@ -25,7 +25,8 @@ internal sealed class PluginLife(ILogger logger)
     /// <param name="plugins">Those that no request runs through any more.</param>
     /// <param name="timeout">How long that may take.</param>
     public Task EndAsync(IEnumerable<Plugin> plugins, TimeSpan timeout) =>
-        Task.WhenAll(plugins.Where(static plugin => plugin is IAsyncDisposable or IDisposable).Select(plugin => EndAsync(plugin, timeout)));
+        Task.WhenAll(plugins.Where(static plugin => plugin is IAsyncDisposable or IDisposable || plugin.Owned.Count > 0)
+            .Select(plugin => EndAsync(plugin, timeout)));
 
     private async Task StartAsync(Plugin plugin, TimeSpan timeout, CancellationToken ct)
     {
@@ -88,15 +89,27 @@ internal sealed class PluginLife(ILogger logger)
         await task.WaitAsync(ct).ConfigureAwait(false);
     }
 
-    private static ValueTask EndAsync(Plugin plugin)
+    private static async ValueTask EndAsync(Plugin plugin)
     {
-        if (plugin is IAsyncDisposable ends)
+        try
         {
-            return ends.DisposeAsync();
+            if (plugin is IAsyncDisposable ends)
+            {
+                await ends.DisposeAsync().ConfigureAwait(false);
+            }
+            else
+            {
+                (plugin as IDisposable)?.Dispose();
+            }
         }
-
-        ((IDisposable)plugin).Dispose();
-        return ValueTask.CompletedTask;
+        finally
+        {
+            // After its own end, in which it may use them once more.
+            foreach (var owned in plugin.Owned)
+            {
+                owned.Dispose();
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ using Policyd.Engine.Connections;
 using Policyd.Engine.Loading;
 using Policyd.Engine.Replaying;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Expiring;
@@ -80,6 +81,8 @@ internal sealed class PluginResources : IPluginHost
     /// <summary>The connections themselves.</summary>
     public ServerConnections Opened { get; }
 
+    public HttpMessageHandler? HttpHandler => _replay is { IsOffline: true } ? new OfflineHttp() : null;
+
     // Made when the first plugin asks for it: a configuration without lookups needs no server.
     public IDnsResolver Dns => _dns.Value;
 
@@ -126,6 +129,11 @@ internal sealed class PluginResources : IPluginHost
         _replay is { IsOffline: true } && typeof(T) == typeof(ILdapDirectory) ? (T)(object)OfflineDirectory.Instance : Opened.Find<T>(name);
 
     public IReadOnlyList<string> ModulesOffering(IReadOnlyList<Type> kinds) => _connectionModules.Offering([.. kinds]);
+
+    // A replay changes nothing in the caches of the running server, and finds nothing that a later mail has put there.
+    public IValueCache? Cache(string connection) => Opened.Find<IValueCache>(connection) is not { } cache ? null
+        : _replay is null ? cache
+        : Shared(() => new ReplayedCaches(Clock)).Of(connection);
 
     public bool HasDatabase(string connection) => Opened.Sql.Contains(connection);
 

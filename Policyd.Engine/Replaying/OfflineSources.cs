@@ -24,6 +24,13 @@ internal sealed class OfflineDirectory : ILdapDirectory
         ValueTask.FromException<LdapResult>(new LdapException(Offline.Message));
 }
 
+/// <summary>HTTP servers that are away.</summary>
+internal sealed class OfflineHttp : HttpMessageHandler
+{
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+        Task.FromException<HttpResponseMessage>(new HttpRequestException(Offline.Message));
+}
+
 /// <summary>A database that is away.</summary>
 internal sealed class OfflineDatabase(ISqlDatabase database) : ISqlDatabase
 {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration.Tree;
+using Policyd.Plugins.Caches;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Sql;
@@ -28,6 +29,9 @@ internal interface IPluginHost
 
     IDnsResolver Dns { get; }
 
+    /// <summary>What stands for the network where plugins ask HTTP servers; null: the network.</summary>
+    HttpMessageHandler? HttpHandler { get; }
+
     /// <summary>The part of the server that does this, such as opening files; one for all plugins.</summary>
     T Service<T>()
         where T : class;
@@ -47,6 +51,9 @@ internal interface IPluginHost
 
     /// <summary>The modules whose connections offer at least one of these.</summary>
     IReadOnlyList<string> ModulesOffering(IReadOnlyList<Type> kinds);
+
+    /// <summary>The cache that plugins get of a connection; null when there is none of that name, or it is no cache.</summary>
+    IValueCache? Cache(string connection);
 
     /// <summary>Whether there is a SQL connection of that name.</summary>
     bool HasDatabase(string connection);

@@ -15,6 +15,7 @@ public abstract class Plugin
 {
     private bool? _isRehearsable;
     private OwnThreads? _threads;
+    private IReadOnlyList<IDisposable> _owned = [];
 
     /// <summary>The name of the plugin's section.</summary>
     [NotAnOption]
@@ -49,6 +50,9 @@ public abstract class Plugin
 
     /// <summary>The threads for its code that blocks.</summary>
     internal OwnThreads Threads => LazyInitializer.EnsureInitialized(ref _threads, () => new OwnThreads(Name));
+
+    /// <summary>What the server made for the plugin alone, and ends with it.</summary>
+    internal IReadOnlyList<IDisposable> Owned => _owned;
 
     // The last run of its periodic work, which may still go on.
     internal Task? CronRun { get; set; }
@@ -88,6 +92,9 @@ public abstract class Plugin
     /// </summary>
     /// <param name="cron">The tasks asked for, clock and log.</param>
     public virtual ValueTask CronAsync(CronContext cron) => ValueTask.CompletedTask;
+
+    /// <summary>Has something end with the plugin. For its initialization, which is one thread.</summary>
+    internal void Own(IDisposable part) => _owned = [.. _owned, part];
 
     /// <summary>Logs a message at the plugin's <see cref="LogLevel"/>.</summary>
     /// <param name="context">The request that the message is about.</param>

@@ -15,6 +15,9 @@ public sealed class PluginSetup
     // What a connection's section names for databases.
     internal const string SqlModule = "Sql";
 
+    /// <summary>What stands for a connection where a cache may also be in this server's memory.</summary>
+    internal const string Memory = "memory";
+
     private readonly IPluginHost _host;
 
     internal PluginSetup(Plugin plugin, ConfigObject section, string virtualHost, IPluginHost host)
@@ -62,6 +65,9 @@ public sealed class PluginSetup
     internal PluginNeeds Needs { get; } = new();
 
     internal Plugin Plugin { get; }
+
+    /// <inheritdoc cref="IPluginHost.HttpHandler"/>
+    internal HttpMessageHandler? HttpHandler => _host.HttpHandler;
 
     // Set where the plugin's options do not fit: what else it says comes of that.
     internal bool TellsConnectionsOnly { get; init; }
@@ -187,6 +193,33 @@ public sealed class PluginSetup
     }
 
     /// <summary>
+    /// The cache of a connection; null, and an error at the option's place, when there is none of that name or it is no cache.
+    /// </summary>
+    internal IValueCache? ValueCache(string option, string connection)
+    {
+        Uses(connection);
+        if (_host.Cache(connection) is { } cache)
+        {
+            return cache;
+        }
+
+        // One whose own options do not fit is not there either, and has told so.
+        if (!Connections.ContainsKey(connection))
+        {
+            NoConnection(option, connection, "", $"; {Memory} is this server's memory");
+        }
+        else if (_host.HasDatabase(connection) || _host.Connection<IAsyncDisposable>(connection) is not null)
+        {
+            Error(
+                option,
+                $"the connection \"{connection}\" has module = {Connections[connection].Module}, but this option needs a cache, "
+                    + $"such as module = Redis or module = Memcached, or {Memory}");
+        }
+
+        return null;
+    }
+
+    /// <summary>
     /// The database in which the plugin makes a table when it first needs it; null, and an error, when there is no SQL connection of that
     /// name.
     /// </summary>
@@ -258,7 +291,7 @@ public sealed class PluginSetup
         _host.Uses(connection);
     }
 
-    private void NoConnection(string option, string connection, string module)
+    private void NoConnection(string option, string connection, string module, string also = "")
     {
         // A plugin that asks for it several times gets one message.
         if (!Missing.Add((option, connection)))
@@ -271,7 +304,7 @@ public sealed class PluginSetup
         {
             var known = Connections.Count == 0 ? "" : $"; available: {string.Join(", ", Connections.Keys)}";
             var hint = EditDistance.Closest(connection, Connections.Keys) is { } close ? $"; did you mean {close}?" : known;
-            Diagnostics.Error(Section.PositionOf(option), $"{subject}: there is no connection \"{connection}\"{hint}");
+            Diagnostics.Error(Section.PositionOf(option), $"{subject}: there is no connection \"{connection}\"{hint}{also}");
         }
         else if (!other.Module.Equals(module, StringComparison.OrdinalIgnoreCase))
         {

@@ -24,33 +24,36 @@ internal static class SessionJson
     private static readonly ConcurrentDictionary<Type, bool> s_isProven = [];
 
     /// <summary>The JSON text of a value.</summary>
+    /// <param name="key">Its key, for the message.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="where">What it is put into, for the message.</param>
     /// <exception cref="InvalidOperationException">It would not come back as it is; the message tells why.</exception>
-    public static string Write<T>(string key, T value)
+    public static string Write<T>(string key, T value, string where = "the session")
     {
         if (HasOwnComparer(value))
         {
-            throw Lost<T>(key, "its comparer would be lost");
+            throw Lost<T>(where, key, "its comparer would be lost");
         }
 
         if (s_isProven.TryGetValue(typeof(T), out var isProven) && isProven && IsExact(value))
         {
-            return Serialize(key, value);
+            return Serialize(key, value, where);
         }
 
         if (Loss(typeof(T), []) is { } loss)
         {
-            throw Lost<T>(key, loss);
+            throw Lost<T>(where, key, loss);
         }
 
         if (!IsExact(value))
         {
-            throw Lost<T>(key, $"its value is a {value!.GetType().Name}");
+            throw Lost<T>(where, key, $"its value is a {value!.GetType().Name}");
         }
 
-        var json = Serialize(key, value);
+        var json = Serialize(key, value, where);
         if (!ComesBack<T>(json))
         {
-            throw Lost<T>(key, "the value that is read back differs from the stored one");
+            throw Lost<T>(where, key, "the value that is read back differs from the stored one");
         }
 
         s_isProven[typeof(T)] = !HasOwnFields(typeof(T), []);
@@ -74,7 +77,7 @@ internal static class SessionJson
     /// <summary>The JSON of a text.</summary>
     public static string Quote(string text) => JsonSerializer.Serialize(text, s_options);
 
-    private static string Serialize<T>(string key, T value)
+    private static string Serialize<T>(string key, T value, string where)
     {
         try
         {
@@ -82,7 +85,7 @@ internal static class SessionJson
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
-            throw Lost<T>(key, exception.Message);   // a circle, a type that JSON does not hold, a property that throws
+            throw Lost<T>(where, key, exception.Message);   // a circle, a type that JSON does not hold, a property that throws
         }
     }
 
@@ -238,8 +241,8 @@ internal static class SessionJson
         }
     }
 
-    private static InvalidOperationException Lost<T>(string key, string why) =>
-        new($"the session cannot store {Shown(typeof(T))} under \"{key}\" because it could not be read back unchanged: {why}");
+    private static InvalidOperationException Lost<T>(string where, string key, string why) =>
+        new($"{where} cannot store {Shown(typeof(T))} under \"{key}\" because it could not be read back unchanged: {why}");
 
     private static string Shown(Type type) =>
         type.IsGenericType ? $"{type.Name.Split('`')[0]}<{string.Join(", ", type.GetGenericArguments().Select(Shown))}>" : type.Name;

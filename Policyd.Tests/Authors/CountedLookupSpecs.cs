@@ -8,7 +8,7 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Authors;
 
-/// <summary>The sample with a lookup and a counter, tested as its author would, and once in a running server.</summary>
+/// <summary>The sample of a lookup with a counter and a cache, tested as its author would, and once in a running server.</summary>
 public sealed class CountedLookupSpecs
 {
     private static readonly (string, string) Sender = ("sender", "a@example.org");
@@ -29,14 +29,29 @@ public sealed class CountedLookupSpecs
     }
 
     [Fact]
-    public async Task The_lookup_is_made_once_for_each_mail_and_a_resend_is_not_counted()
+    public async Task The_lookup_is_made_once_in_five_minutes_and_a_resend_is_not_counted()
     {
-        var test = Test();
+        var clock = new SetClock();
+        var test = Test(clock);
         await test.RunAsync(Sender, ("recipient", "b@example.com"));
         await test.RunAsync(Sender, ("recipient", "c@example.com"));
+        await test.RunAsync(Sender, ("instance", "m.2"));
         Assert.Equal(["sql_query: example.org"], test.Fakes.Sql.Asked);
-        Assert.Equal(1, test.Fakes.Counters["mails_of_domain", "example.org"].Count);
-        Assert.Equal("2", test.SessionOf()["CountedLookup-limit"]);
+        Assert.Equal(2, test.Fakes.Counters["mails_of_domain", "example.org"].Count);
+        clock.Now += TimeSpan.FromMinutes(5);
+        await test.RunAsync(Sender, ("instance", "m.3"));
+        Assert.Equal(["sql_query: example.org", "sql_query: example.org"], test.Fakes.Sql.Asked);
+    }
+
+    [Fact]
+    public async Task Limits_that_are_kept_in_redis_are_found_there_and_looked_up_while_it_is_away()
+    {
+        var test = PluginTest.For<CountedLookupPlugin>("cache = redis");
+        await test.RunAsync(Sender);
+        Assert.Equal(1, test.Fakes.Cache.Count);
+        test.Fakes.Cache.IsAway = true;
+        await test.RunAsync(Sender, ("instance", "m.2"));
+        Assert.Equal(["sql_query: example.org", "sql_query: example.org"], test.Fakes.Sql.Asked);
     }
 
     [Fact]
@@ -46,21 +61,23 @@ public sealed class CountedLookupSpecs
         var outcome = await test.RehearseAsync(Sender);
         Assert.Contains("for example.org in mails_of_domain", Assert.Single(outcome.WouldHave), StringComparison.Ordinal);
         Assert.Equal(CounterAmounts.Zero, test.Fakes.Counters["mails_of_domain", "example.org"]);
-        Assert.Null(test.SessionOf()["CountedLookup-limit"]);
     }
 
     [Fact]
-    public async Task Counters_that_are_away_stop_no_mail_and_a_database_that_is_away_is_a_failure()
+    public async Task Counters_that_are_away_stop_no_mail_and_a_database_that_is_away_is_a_failure_for_a_domain_that_is_not_known()
     {
         var test = Test();
         test.Fakes.Counters.IsAway = true;
         Assert.Null((await test.RunAsync(Sender)).Action);
         test.Fakes.Sql.IsAway = true;
-        await Assert.ThrowsAsync<SqlAwayException>(() => test.RunAsync(Sender, ("instance", "m.2")));
+        Assert.Null((await test.RunAsync(Sender, ("instance", "m.2"))).Action);
+        await Assert.ThrowsAsync<SqlAwayException>(() => test.RunAsync(("sender", "a@example.net"), ("instance", "m.3")));
     }
 
     [Theory]
     [InlineData("sql_query = \"SELECT 1\"", "options:2:13: plugin CountedLookup: sql_query: the query has 0 placeholders")]
+    [InlineData("cache = other", "cache: there is no connection \"other\"; memory is this server's memory")]
+    [InlineData("cache_time = 0", "cache_time: must be more than 0")]
     [InlineData("db = other", "db: there is no connection \"other\"")]
     [InlineData("sql_qery = x", "options:2:1: unknown option \"sql_qery\" of plugin CountedLookup")]
     public void What_does_not_fit_is_what_the_operator_would_read(string options, string expected) => Assert.Contains(
@@ -97,10 +114,10 @@ public sealed class CountedLookupSpecs
         Assert.Equal(3, SqliteFile.Number(file, "SELECT count FROM mails_of_domain"));
     }
 
-    private static PluginTest<CountedLookupPlugin> Test()
+    private static PluginTest<CountedLookupPlugin> Test(SetClock? clock = null)
     {
         var fakes = new PluginFakes();
         fakes.Sql.Answer("sql_query", values => values[0] is "example.org" ? [[2]] : []);
-        return PluginTest.For<CountedLookupPlugin>(clock: new SetClock(), fakes: fakes);
+        return PluginTest.For<CountedLookupPlugin>(clock: clock ?? new SetClock(), fakes: fakes);
     }
 }

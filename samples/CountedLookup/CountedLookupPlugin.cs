@@ -6,14 +6,15 @@ using Policyd.Plugins.Services;
 namespace CountedLookup;
 
 /// <summary>
-/// Lets each sender domain send as many mails a day as a database says: a lookup that is made once for each mail, and a counter that is
-/// exact in the whole cluster.
+/// Lets each sender domain send as many mails a day as a database says: a lookup whose answer is kept in a cache for a while, and a counter
+/// that is exact in the whole cluster.
 /// </summary>
 [Module("CountedLookup")]
 [SideEffects("counts the mail")]
 public sealed class CountedLookupPlugin : Plugin
 {
     private SqlLookup _limits = null!;
+    private PluginCache _kept = null!;
     private PluginCounter _mails = null!;
 
     /// <summary>The query.</summary>
@@ -28,6 +29,14 @@ public sealed class CountedLookupPlugin : Plugin
     [Description("the SQL connection")]
     public string Db { get; set; } = "db";
 
+    /// <summary>The cache.</summary>
+    [Description("where limits are kept: a Redis or Memcached connection, which all servers on it share, or memory")]
+    public string Cache { get; set; } = "memory";
+
+    /// <summary>How long it keeps.</summary>
+    [Description("how long a limit is kept; a change in the database shows after this time")]
+    public TimeSpan CacheTime { get; set; } = TimeSpan.FromMinutes(5);
+
     /// <summary>The answer.</summary>
     [Description("the action for a mail above the limit")]
     public ActionTemplate Action { get; set; } = new("defer your domain has sent its mails of today");
@@ -35,7 +44,13 @@ public sealed class CountedLookupPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
+        if (CacheTime <= TimeSpan.Zero)
+        {
+            setup.Error("cache_time", "must be more than 0");
+        }
+
         _limits = setup.Query("sql_query", SqlQuery, values: 1, Db)!;
+        _kept = setup.Cache("cache", Cache)!;
         _mails = setup.Counter("mails_of_domain", CounterWindowKind.Calendar("%Y-%m-%d"), Db, keep: TimeSpan.FromDays(60))!;
     }
 
@@ -48,7 +63,7 @@ public sealed class CountedLookupPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        var limit = await context.CachedAsync(Name + "-limit", () => _limits.ScalarAsync<long?>(context, domain)) ?? Otherwise;
+        var limit = await _kept.GetOrAddAsync(context, domain, CacheTime, _ => _limits.ScalarAsync<long?>(context, domain)) ?? Otherwise;
         var sent = await _mails.AddAsync(context, domain);
         Log(context, $"{domain}: {sent?.Count.ToString() ?? "unknown"} of {limit?.ToString() ?? "any number"}");
 
