@@ -123,8 +123,15 @@ internal sealed class CronActor : ReceivePersistentActor
             }
         }
 
+        NoteAndWake(unknown);
+    }
+
+    // The wake comes as a message, after the events are written. Persist must not be called in what DeferAsync was given: Akka then counts
+    // the event as never written, and keeps back every later message.
+    private void NoteAndWake(List<ICronMessage> unknown)
+    {
         PersistAll(unknown, _ledger.Apply);
-        DeferAsync(Wake.Instance, _ => OnWake());
+        Self.Tell(Wake.Instance);
     }
 
     /// <summary>When each task is due, and those that the ledger does not know yet.</summary>
@@ -142,8 +149,7 @@ internal sealed class CronActor : ReceivePersistentActor
     private void OnOptionsChanged()
     {
         _options = _serving();
-        PersistAll(Plan(_clock.GetUtcNow()), _ledger.Apply);
-        DeferAsync(Wake.Instance, _ => OnWake());
+        NoteAndWake(Plan(_clock.GetUtcNow()));
     }
 
     private void OnWake()
