@@ -337,9 +337,9 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     {
         foreach (var operation in phase)
         {
-            if (operation is ReserveOperation { Answer.Yes: true, Mail.IsNone: false })
+            if (operation is ReserveOperation { Answer.Yes: true, Mail.IsNone: false } check)
             {
-                context.Reserved(operation.Key, operation.Window);
+                context.Reserved(check);
             }
         }
     }

@@ -16,7 +16,7 @@ public readonly record struct CounterRowId(string Key, string Time)
 /// <param name="Key">The counter's key, as the caller wrote it.</param>
 /// <param name="Time">The window's text.</param>
 /// <param name="Total">Its sums.</param>
-public sealed record CounterRow(string Key, string Time, CounterAmounts Total);
+public readonly record struct CounterRow(string Key, string Time, CounterAmounts Total);
 
 /// <summary>A change of a row.</summary>
 /// <param name="Table">The table.</param>

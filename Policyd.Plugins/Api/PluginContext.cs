@@ -176,9 +176,12 @@ public sealed class PluginContext
     /// <summary>
     /// Records that this request reserved on a counter, or may have: the server gives the reservation back if the mail comes to nothing.
     /// </summary>
-    /// <param name="key">The counter.</param>
-    /// <param name="window">The window reserved in.</param>
-    public void Reserved(CounterKey key, CounterWindow window) => _run.AddReserved(key, window);
+    /// <param name="check">The check that reserved; once for each.</param>
+    public void Reserved(ReserveOperation check)
+    {
+        ArgumentNullException.ThrowIfNull(check);
+        _run.AddReserved(check);
+    }
 
     /// <summary>Records that the mail is counted: its reservation has become a count, there is nothing to give back.</summary>
     /// <param name="key">The counter.</param>

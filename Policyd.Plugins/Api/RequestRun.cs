@@ -11,11 +11,8 @@ namespace Policyd.Plugins.Api;
 /// </summary>
 internal abstract class RequestRun(PolicyRequest request, Session session)
 {
-    // Of a sender and of his address, for example.
-    private const int UsualReservations = 2;
-
     private Session _session = session;
-    private List<(CounterKey Key, CounterWindow Window)>? _reserved;
+    private ReserveOperation? _reserved;
     private DateTimeOffset _time;
     private CountedRequest? _counted;
 
@@ -71,7 +68,16 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
         {
             lock (this)
             {
-                return _reserved is null or { Count: 0 } ? null : [.. _reserved.Select(static held => held.Key).Distinct()];
+                List<CounterKey>? keys = null;
+                for (var check = _reserved; check is not null; check = check.ReservedBefore)
+                {
+                    if (check.IsHeld && keys?.Contains(check.Key) != true)
+                    {
+                        (keys ??= []).Add(check.Key);
+                    }
+                }
+
+                return keys;
             }
         }
     }
@@ -110,7 +116,7 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     {
         lock (first)
         {
-            _reserved = first._reserved is { } reserved ? [.. reserved] : null;
+            _reserved = first._reserved;
         }
 
         (IsSecond, HasAbandoned, _time, _counted) = (true, first.HasAbandoned, first._time, first._counted);
@@ -119,23 +125,27 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
     /// <summary>Is of the same time as another run, and counters know it as the same request.</summary>
     protected void TakeTime(RequestRun other) => (_time, _counted) = (other.Time, other.Counted);
 
-    public void AddReserved(CounterKey key, CounterWindow window)
+    /// <summary>A check has reserved, or may have. Called once for each: the checks are the list, and cost no other.</summary>
+    public void AddReserved(ReserveOperation check)
     {
         lock (this)
         {
-            _reserved ??= new List<(CounterKey Key, CounterWindow Window)>(UsualReservations);
-            if (!_reserved.Contains((key, window)))
-            {
-                _reserved.Add((key, window));
-            }
+            (check.ReservedBefore, check.IsHeld, _reserved) = (_reserved, true, check);
         }
     }
 
+    /// <summary>What was reserved here is counted, or given back.</summary>
     public void RemoveReserved(CounterKey key, CounterWindow window)
     {
         lock (this)
         {
-            _reserved?.Remove((key, window));
+            for (var check = _reserved; check is not null; check = check.ReservedBefore)
+            {
+                if (check.Key == key && check.Window == window)
+                {
+                    check.IsHeld = false;
+                }
+            }
         }
     }
 }

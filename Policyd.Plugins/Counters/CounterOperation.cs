@@ -123,6 +123,12 @@ public sealed class ReserveOperation(
 
     /// <summary>The check before it that let the same request in, of whichever counter.</summary>
     internal ReserveOperation? AdmittedBefore { get; set; }
+
+    /// <summary>The check before it with which the same request reserved.</summary>
+    internal ReserveOperation? ReservedBefore { get; set; }
+
+    /// <summary>Whether its request still holds what it reserved.</summary>
+    internal bool IsHeld { get; set; }
 }
 
 /// <summary>What is written: it reaches the database through the owner of its key and the writer of that node.</summary>
@@ -134,6 +140,10 @@ public abstract class WriteOperation : CounterOperation
     private CounterAmounts _rowAfter;
     private bool _isRowKnown;
 
+    // Not a Nullable, which would be half as large again.
+    private readonly UInt128 _requestId;
+    private readonly bool _hasRequestId;
+
     internal WriteOperation(CounterKey key, CounterWindow window, CounterAmounts amounts, MailId mail)
         : base(key, window, mail) => Amounts = amounts;
 
@@ -141,7 +151,11 @@ public abstract class WriteOperation : CounterOperation
     public CounterAmounts Amounts { get; }
 
     /// <summary>What its request is known by; null: always counted.</summary>
-    public UInt128? RequestId { get; private protected init; }
+    public UInt128? RequestId
+    {
+        get => _hasRequestId ? _requestId : null;
+        private protected init => (_requestId, _hasRequestId) = (value.GetValueOrDefault(), value.HasValue);
+    }
 
     /// <summary>What a server before version 2 would have counted it under; null where no such server can have.</summary>
     public UInt128? FormerId
