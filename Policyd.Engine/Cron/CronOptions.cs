@@ -25,8 +25,8 @@ public sealed class CronOptions
     [Description("the time zone of the expressions, such as Europe/Berlin; default: the system's")]
     public string? TimeZone { get; set; }
 
-    /// <summary>How long the work of one plugin may take.</summary>
-    [Description("how long a task may take in one plugin; then it is cancelled, and the other plugins have their turn")]
+    /// <summary>How long the work of one plugin, or for one database with counters, may take.</summary>
+    [Description("how long a task may take in one plugin, or in one database with counters; then the others have their turn")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromMinutes(15);
 
     /// <summary>Whether there is anything for the server to run.</summary>

@@ -18,19 +18,19 @@ internal static partial class PluginLifeLog
     [LoggerMessage(
         EventId = 243,
         Level = LogLevel.Error,
-        Message = "cron of plugin {Plugin} ({VirtualHost}) was cancelled after {Timeout} (cron: timeout)")]
-    public static partial void CronTimedOut(ILogger logger, string plugin, string virtualHost, string timeout);
+        Message = "cron of {What} was cancelled after {Timeout} (cron: timeout)")]
+    public static partial void CronTimedOut(ILogger logger, string what, string timeout);
 
     [LoggerMessage(
         EventId = 244,
         Level = LogLevel.Error,
-        Message = "cron of plugin {Plugin} ({VirtualHost}) has not ended within {Timeout} (cron: timeout) and runs on; the other plugins "
-            + "have their turn, and this one has none until it ends")]
-    public static partial void CronRunsOn(ILogger logger, string plugin, string virtualHost, string timeout);
+        Message = "cron of {What} has not ended within {Timeout} (cron: timeout) and runs on; the others have their turn, and this one has "
+            + "none until it ends")]
+    public static partial void CronRunsOn(ILogger logger, string what, string timeout);
 
     [LoggerMessage(
         EventId = 245,
         Level = LogLevel.Error,
-        Message = "cron of plugin {Plugin} ({VirtualHost}) is skipped: its former run has not ended yet")]
-    public static partial void CronStillRuns(ILogger logger, string plugin, string virtualHost);
+        Message = "cron of {What} is skipped: its former run has not ended yet")]
+    public static partial void CronStillRuns(ILogger logger, string what);
 }

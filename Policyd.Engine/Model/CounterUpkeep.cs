@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Counting.Store;
 using Policyd.Engine.Connections;
+using Policyd.Engine.Life;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Logging;
@@ -20,33 +22,37 @@ internal sealed class CounterUpkeep(CounterTableSet tables, SqlConnections datab
     // Another node, whose clock is behind, may still count into a bucket or read it.
     private static readonly TimeSpan s_clocksApart = TimeSpan.FromMinutes(5);
 
-    /// <summary>Does what is due; a connection that fails is logged and hinders no other.</summary>
+    // By connection: another run is not begun beside one that has not ended.
+    private readonly ConcurrentDictionary<string, Task> _runs = new(StringComparer.Ordinal);
+
+    /// <summary>Does what is due; a connection that fails, or takes too long, is logged and hinders no other.</summary>
+    /// <param name="cron">The tick.</param>
+    /// <param name="timeout">How long it may take for one connection.</param>
     /// <returns>How many connections failed.</returns>
-    public async ValueTask<int> RunAsync(CronContext cron)
+    public async ValueTask<int> RunAsync(CronContext cron, TimeSpan timeout)
     {
         if (!cron.Has("hourly") && !cron.Has("daily"))
         {
             return 0;
         }
 
+        var turn = new CronTurn(cron, timeout);
         var failures = 0;
         foreach (var connection in tables.Uses.Select(static use => use.Connection).Distinct())
         {
-            try
-            {
-                await RunAsync(cron, connection, databases.CounterStore(connection)).ConfigureAwait(false);
-            }
-            catch (Exception e) when (!cron.Cancellation.IsCancellationRequested)
-            {
-                failures++;
-                ChainLog.Write(cron.Logger, LogLevel.Error, $"cron of the counters of connection {connection} failed: {e.Message}");
-            }
+            var isDone = await turn.RunAsync(
+                $"the counters of connection {connection}",
+                "",
+                _runs.GetValueOrDefault(connection),
+                ct => _runs[connection] = PluginCall.Begin(
+                    () => RunAsync(cron with { Cancellation = ct }, connection, databases.CounterStore(connection)))).ConfigureAwait(false);
+            failures += isDone ? 0 : 1;
         }
 
         return failures;
     }
 
-    private async Task RunAsync(CronContext cron, string connection, ICounterStore store)
+    private async ValueTask RunAsync(CronContext cron, string connection, ICounterStore store)
     {
         // The task may be the first that ever uses the database: it must not fail for want of tables.
         var counted = tables.Counted(connection);

@@ -27,6 +27,7 @@ public sealed class PolicyServerModel
 {
     private readonly Dictionary<PolicyEndpoint, VirtualHost> _byListener;
     private readonly Dictionary<string, VirtualHost> _byName;
+    private readonly CounterUpkeep _upkeep;
 
     internal PolicyServerModel(
         ServerOptions options,
@@ -44,6 +45,7 @@ public sealed class PolicyServerModel
         Chains = chains;
         Connections = connections;
         Counters = resources.Counters;
+        _upkeep = new CounterUpkeep(resources.Tables, resources.Opened.Sql);
         CounterTables = resources.Tables.Uses;
         Statements = resources.Statements;
         OwnTables = resources.OwnTables.Concat(CounterTables.Select(use => (use.Connection, use.Table))).ToHashSet();
@@ -281,10 +283,10 @@ public sealed class PolicyServerModel
         var cron = new CronContext(new HashSet<string>(tasks, StringComparer.Ordinal), Chains.Clock, Chains.Logger, ct);
         foreach (var host in VirtualHosts)
         {
-            failures += await new PluginCron(host.Name, Cron.Timeout).RunAsync(host.Chain, cron).ConfigureAwait(false);
+            failures += await PluginCron.RunAsync(host, cron, Cron.Timeout).ConfigureAwait(false);
         }
 
-        return failures + await new CounterUpkeep(Resources.Tables, Sql).RunAsync(cron).ConfigureAwait(false);
+        return failures + await _upkeep.RunAsync(cron, Cron.Timeout).ConfigureAwait(false);
     }
 }
 
