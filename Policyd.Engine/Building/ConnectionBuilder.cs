@@ -78,7 +78,7 @@ internal sealed class ConnectionBuilder(BuildContext build)
                 build.Diagnostics.Error(section.PositionOf("dsn"), $"{subject}: dsn: {problem}");
                 break;
             case SqlConnectionOptions sql:
-                connections.Sql.Add(name, sql, environment.OnlyReads);
+                connections.Sql.Add(name, sql, build.Environment.OnlyReads);
                 break;
             case IConnectionModule other when other.Check() is { } problem:
                 build.Diagnostics.Error(section.Position, $"{subject}: {problem}");
