@@ -76,7 +76,7 @@ public sealed class CountedLookupSpecs
 
     [Theory]
     [InlineData("sql_query = \"SELECT 1\"", "options:2:13: plugin CountedLookup: sql_query: the query has 0 placeholders")]
-    [InlineData("cache = other", "cache: there is no connection \"other\"; memory is this server's memory")]
+    [InlineData("cache = other", "cache: there is no connection \"other\"")]
     [InlineData("cache_time = 0", "cache_time: must be more than 0")]
     [InlineData("db = other", "db: there is no connection \"other\"")]
     [InlineData("sql_qery = x", "options:2:1: unknown option \"sql_qery\" of plugin CountedLookup")]
