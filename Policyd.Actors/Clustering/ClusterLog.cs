@@ -43,6 +43,13 @@ internal static partial class ClusterLog
         Message = "cluster: the lives of this node before this one were short; it looks for the others in {Seconds:0.#} s")]
     public static partial void Pauses(ILogger logger, double seconds);
 
+    [LoggerMessage(
+        EventId = 98,
+        Level = LogLevel.Warning,
+        Message = "cluster: this node stood still for {Seconds:0.0} s; checks of counters are unavailable until the database tells that it "
+            + "is still a member")]
+    public static partial void StoodStill(ILogger logger, double seconds);
+
     [LoggerMessage(EventId = 177, Level = LogLevel.Warning, Message = "cluster: {Member} is not reached")]
     public static partial void IsNotReached(ILogger logger, string member);
 

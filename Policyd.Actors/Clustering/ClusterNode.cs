@@ -13,9 +13,14 @@ namespace Policyd.Actors.Clustering;
 /// </summary>
 internal sealed class ClusterNode
 {
+    // Of the longest stop: six looks in the shortest time after which others may take this node for lost.
+    private const int LooksInTime = 6;
+
     private readonly Cluster _cluster;
     private readonly IReadOnlyList<IMemberFences> _fences;
     private readonly TaskCompletionSource _member = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TimeSpan _failureAfter;
+    private SleepWatch? _sleep;
     private IActorRef _membership = ActorRefs.Nobody;
     private bool _reachesQuorum = true;
     private MembershipEvent? _last;
@@ -24,9 +29,11 @@ internal sealed class ClusterNode
 
     /// <param name="system">A system that is part of a cluster.</param>
     /// <param name="fences">Those of each database that holds counters of this node.</param>
-    public ClusterNode(ActorSystem system, IReadOnlyList<IMemberFences> fences)
+    /// <param name="failureAfter">After how long without a word others may take this node for lost.</param>
+    public ClusterNode(ActorSystem system, IReadOnlyList<IMemberFences> fences, TimeSpan failureAfter)
     {
         (_cluster, _fences) = (Cluster.Get(system), fences);
+        _failureAfter = failureAfter;
         Member = MemberName.Of(_cluster.SelfUniqueAddress);
         foreach (var one in fences)
         {
@@ -38,10 +45,17 @@ internal sealed class ClusterNode
     public string Member { get; }
 
     /// <summary>
-    /// Whether at least half of the members are reached, this one counted, and no commit was refused. Without it others may count what is
-    /// counted here.
+    /// Whether at least half of the members are reached, this one counted, no commit was refused, and the node has not stood still since it
+    /// last heard of itself. Without it others may count what is counted here.
     /// </summary>
-    public bool HasQuorum => Volatile.Read(ref _reachesQuorum) && EndsSince is null;
+    public bool HasQuorum => Volatile.Read(ref _reachesQuorum) && EndsSince is null && (Sleep?.IsSure ?? true);
+
+    /// <summary>How often this process has stood still, see <see cref="SleepWatch"/>.</summary>
+    public int Sleeps => Sleep?.Sleeps ?? 0;
+
+    /// <summary>The database has told that this node is a member still.</summary>
+    /// <param name="sleeps"><see cref="Sleeps"/> when it was asked.</param>
+    public void IsThereAfter(int sleeps) => Sleep?.Confirm(sleeps);
 
     /// <summary>Whether at least half of the members are reached has changed.</summary>
     public void ReachQuorum(bool isReached) => Volatile.Write(ref _reachesQuorum, isReached);
@@ -80,6 +94,13 @@ internal sealed class ClusterNode
     /// <summary>The members in the common database; null before the node begins.</summary>
     public IClusterDirectory? Directory { get; private set; }
 
+    // Null before the node begins: the start may take long, and nobody counts on it yet.
+    private SleepWatch? Sleep
+    {
+        get => Volatile.Read(ref _sleep);
+        set => Volatile.Write(ref _sleep, value);
+    }
+
     /// <summary>Begins to look for the other members; the node serves meanwhile.</summary>
     /// <param name="system">Its system.</param>
     /// <param name="directory">The members in the common database.</param>
@@ -95,7 +116,13 @@ internal sealed class ClusterNode
         // After its counters are handed over: nobody is to look for a member that has left.
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseClusterShutdown, "leave-directory", () => LeaveAsync(directory));
         UnreachedLeave.Watch(system, () => Volatile.Read(ref _reachesQuorum));
+        Sleep = new SleepWatch(TimeProvider.System, _failureAfter);
         _membership = system.ActorOf(MembershipActor.Props(directory, this, settings, end, logger), "cluster-membership");
+
+        // On the scheduler's own thread: a thread of the pool may be long in coming.
+        var looks = system.Scheduler.Advanced.ScheduleRepeatedlyCancelable(
+            _failureAfter / LooksInTime, _failureAfter / LooksInTime, LookForSleep);
+        system.RegisterOnTermination(looks.Cancel);
     }
 
     /// <summary>An operator names a member to join. It has an effect only while this node is no member.</summary>
@@ -134,6 +161,14 @@ internal sealed class ClusterNode
         {
             one.FenceAllBut(() => [Member]);
             await one.RunAsync(ct).ConfigureAwait(false);
+        }
+    }
+
+    private void LookForSleep()
+    {
+        if (Sleep?.Look() is { } time)
+        {
+            _membership.Tell(new MembershipActor.StoodStill(time), ActorRefs.NoSender);
         }
     }
 

@@ -210,6 +210,15 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
         }
     }
 
+    /// <summary>The process has stood still for long: whether its row is still there is asked at once.</summary>
+    public void OnStoodStill()
+    {
+        if (State == MembershipState.Member)
+        {
+            effects.Beat();
+        }
+    }
+
     /// <summary>This life of the node can count no more.</summary>
     public void OnFenced(string why)
     {

@@ -63,12 +63,20 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
             .Where(address => !address.Equals(_cluster.SelfAddress))
             .Distinct());
 
-    public void Enter(bool underLease) => Ask(
-        ct => _directory.EnterAsync(
-            new MemberRow(Me, MemberName.HostAndPort(_cluster.SelfAddress), 0), underLease ? ClusterLease.Formation : null, ct),
-        static isThere => new Entered(isThere));
+    public void Enter(bool underLease)
+    {
+        var sleeps = _node.Sleeps;
+        Ask(
+            ct => _directory.EnterAsync(
+                new MemberRow(Me, MemberName.HostAndPort(_cluster.SelfAddress), 0), underLease ? ClusterLease.Formation : null, ct),
+            isThere => new Entered(isThere, sleeps));
+    }
 
-    public void Beat() => Ask(ct => _directory.BeatAsync(Me, ct), static isThere => new BeatAnswered(isThere));
+    public void Beat()
+    {
+        var sleeps = _node.Sleeps;
+        Ask(ct => _directory.BeatAsync(Me, ct), isThere => new BeatAnswered(isThere, sleeps));
+    }
 
     public void After(TimeSpan time, MembershipTimer timer) => Timers.StartSingleTimer(timer.Name, timer, time);
 
@@ -142,10 +150,16 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
                 _membership.OnAllFenced();
                 break;
             case Entered entered:
+                OnThere(entered.IsThere, entered.Sleeps);
                 _membership.OnEntered(entered.IsThere);
                 break;
             case BeatAnswered beat:
+                OnThere(beat.IsThere, beat.Sleeps);
                 _membership.OnBeat(beat.IsThere);
+                break;
+            case StoodStill still:
+                ClusterLog.StoodStill(_logger, still.Time.TotalSeconds);
+                _membership.OnStoodStill();
                 break;
             case Failed failed:
                 _membership.OnDatabaseAway(failed.Cause.Message);
@@ -176,6 +190,14 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
         }
 
         _node.State = _membership.State;
+    }
+
+    private void OnThere(bool isThere, int sleeps)
+    {
+        if (isThere)
+        {
+            _node.IsThereAfter(sleeps);
+        }
     }
 
     private void OnMember(ClusterEvent.IMemberEvent changed)
@@ -253,6 +275,9 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
     /// <summary>A commit of this life was refused.</summary>
     internal sealed record WasFenced(string Why) : INoSerializationVerificationNeeded;
 
+    /// <summary>The process has stood still for so long.</summary>
+    internal sealed record StoodStill(TimeSpan Time) : INoSerializationVerificationNeeded;
+
     /// <summary>An operator names a member to join.</summary>
     internal sealed record JoinAsked(string Address) : INoSerializationVerificationNeeded;
 
@@ -260,9 +285,9 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
 
     private sealed record LeaseAnswered(bool IsTaken) : INoSerializationVerificationNeeded;
 
-    private sealed record Entered(bool IsThere) : INoSerializationVerificationNeeded;
+    private sealed record Entered(bool IsThere, int Sleeps) : INoSerializationVerificationNeeded;
 
-    private sealed record BeatAnswered(bool IsThere) : INoSerializationVerificationNeeded;
+    private sealed record BeatAnswered(bool IsThere, int Sleeps) : INoSerializationVerificationNeeded;
 
     private sealed record Failed(Exception Cause) : INoSerializationVerificationNeeded;
 

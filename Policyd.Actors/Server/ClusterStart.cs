@@ -7,6 +7,7 @@ using Policyd.Actors.Inspection;
 using Policyd.Actors.Network;
 using Policyd.Counting.Clustering;
 using Policyd.Counting.Store;
+using Policyd.Engine.Clustering;
 using Policyd.Engine.Model;
 
 namespace Policyd.Actors.Server;
@@ -19,8 +20,8 @@ internal static class ClusterStart
 {
     /// <summary>This life of the node, before anything counts.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static ClusterNode Node(ActorSystem system, IEnumerable<ICounterStore> stores) =>
-        new(system, [.. stores.OfType<IMemberFences>()]);
+    public static ClusterNode Node(ActorSystem system, ClusterOptions options, IEnumerable<ICounterStore> stores) =>
+        new(system, [.. stores.OfType<IMemberFences>()], options.FailureAfter);
 
     /// <summary>Begins to look for the other members, or to join those that <c>akka { }</c> names.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -283,7 +283,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private async Task StartCountersAsync(ActorSystem system, ILogger logger)
     {
         var stores = Counts ? _model.CounterStores : new Dictionary<string, ICounterStore>();
-        var node = Cluster is null ? null : ClusterStart.Node(system, stores.Values);
+        var node = Cluster is { } cluster ? ClusterStart.Node(system, cluster, stores.Values) : null;
         if (Counts)
         {
             _counters = await CounterService.StartAsync(system, () => _model, stores, node, new CounterSettings(), logger)

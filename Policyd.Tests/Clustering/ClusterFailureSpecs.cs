@@ -1,3 +1,4 @@
+using System.Globalization;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -64,6 +65,46 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
         await frozen.IsMember(times: 2);
         await clients.AllAsync();
         await ClusterHistory.IsExact(output, "one of three nodes stopped, and gone on", cluster, clients);
+    }
+
+    [Fact, SoakTest("a cluster forms and loses a node")]
+    public async Task Node_that_was_stopped_lets_nobody_over_the_limit_when_it_goes_on()
+    {
+        const int Keys = 12;
+        await using var cluster = await ClusterUnderTest.Start(3);
+        var (frozen, other) = (cluster.Nodes[1], cluster.Nodes[0]);
+        await AreLetIn(frozen, "before", 1, Keys);
+        frozen.Freeze();
+        await Eventually.Holds(
+            "the others to take the stopped node for lost",
+            () => other.Printed.Contains("is lost; it is fenced", StringComparison.Ordinal),
+            ClusterUnderTest.Timeout);
+        await AreLetIn(other, "meanwhile", ClusterUnderTest.Threshold - 1, Keys);
+
+        // These lie in the sockets of the stopped node, which knows of one mail of each key.
+        var asked = new List<(PolicyClient Client, Task<string> Action)>();
+        for (var key = 0; key < Keys; key++)
+        {
+            var client = await PolicyClient.ConnectAsync(frozen.Address, Cancel);
+            asked.Add((client, client.AskAsync(MailOf(SenderOf(key), $"late.{key}"), Cancel).AsTask()));
+        }
+
+        frozen.Thaw();
+        foreach (var (client, action) in asked)
+        {
+            string? told = null;
+            try
+            {
+                told = await action.WaitAsync(ClusterUnderTest.Timeout, Cancel);
+            }
+            catch (PolicyClientException)
+            {
+                // It begins anew, and its clients ask again.
+            }
+
+            Assert.True(told != "dunno", $"a mail was let in over the limit\n{frozen.Printed}");
+            await client.DisposeAsync();
+        }
     }
 
     [Fact, SoakTest("a cluster forms, loses nodes and forms again")]
@@ -154,13 +195,17 @@ public sealed class ClusterFailureSpecs(ITestOutputHelper output)
         await node.IsMember();
     }
 
-    private static async Task AreLetIn(ClusterNodeUnderTest node, string name, int mails)
+    private static string SenderOf(int key) => key == 0 ? Sender : string.Create(CultureInfo.InvariantCulture, $"s{key}@example.com");
+
+    private static byte[] MailOf(string sender, string instance) => PolicyRequestBuilder.AccessPolicy()
+        .Add("protocol_state", "END-OF-MESSAGE").Add("sender", sender).Add("instance", instance).Add("size", "10").ToBytes();
+
+    private static async Task AreLetIn(ClusterNodeUnderTest node, string name, int mails, int keys = 1)
     {
         await using var client = await PolicyClient.ConnectAsync(node.Address, Cancel);
-        for (var mail = 0; mail < mails; mail++)
+        for (var mail = 0; mail < mails * keys; mail++)
         {
-            var request = PolicyRequestBuilder.AccessPolicy().Add("protocol_state", "END-OF-MESSAGE").Add("sender", Sender)
-                .Add("instance", $"{name}.{mail}").Add("size", "10").ToBytes();
+            var request = MailOf(SenderOf(mail % keys), $"{name}.{mail}");
             var action = string.Empty;
 
             // As Postfix does: a counter that is not there yet has the mail tried later.

@@ -229,6 +229,18 @@ public sealed class MembershipSpecs
     }
 
     [Fact]
+    public void A_member_that_stood_still_asks_at_once_whether_it_is_there()
+    {
+        _effects.Take();
+        _membership.OnStoodStill();
+        Assert.Empty(_effects.Take());
+        Enter();
+        _effects.Take();
+        _membership.OnStoodStill();
+        Assert.Equal(["beat"], _effects.Take());
+    }
+
+    [Fact]
     public void A_member_that_cannot_enter_the_database_tries_again_and_a_beat_that_fails_means_nothing()
     {
         LookTwice([Row("a:1", 5)], [Row("a:1", 6)]);
