@@ -47,11 +47,12 @@ public static class ProxyRequest
     {
         var bytes = request.Bytes.Span;
         var next = new List<byte>(bytes.Length + s_start.Length + 8);
-        for (var rest = bytes; LineOf(ref rest) is { IsEmpty: false } line;)
+        var lines = new RequestLines(bytes);
+        while (lines.MoveNext())
         {
-            if (!line.StartsWith(s_start))
+            if (!lines.Line.StartsWith(s_start))
             {
-                next.AddRange(line);
+                next.AddRange(lines.Line);
                 next.Add((byte)'\n');
             }
         }
@@ -59,14 +60,5 @@ public static class ProxyRequest
         next.AddRange(s_start);
         next.AddRange(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{hops + 1}\n\n")));
         return [.. next];
-    }
-
-    // LF ends a line, and a CR before it belongs to the line end.
-    private static ReadOnlySpan<byte> LineOf(ref ReadOnlySpan<byte> rest)
-    {
-        var end = rest.IndexOf((byte)'\n');
-        var line = end < 0 ? rest : rest[..end];
-        rest = end < 0 ? [] : rest[(end + 1)..];
-        return end > 0 && line[^1] == '\r' ? line[..^1] : line;
     }
 }
