@@ -34,6 +34,13 @@ internal sealed class HttpSource : DelegatingHandler
         _log = new SourceLog($"http {name}", clock);
     }
 
+    /// <summary>
+    /// Whether an answer says that the server cannot answer now, whatever was asked. Any other is an answer: else a stranger's mail that
+    /// the server fails on would take it from all others.
+    /// </summary>
+    public static bool IsAway(HttpStatusCode status) => status is HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway
+        or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;
+
     protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
         throw new NotSupportedException("this would hold the thread until the server answers; use SendAsync");
 
@@ -103,12 +110,9 @@ internal sealed class HttpSource : DelegatingHandler
         _ => null,
     };
 
-    // These say that it cannot answer now, whatever was asked. Any other is an answer: else a stranger's mail that the server fails on
-    // would take it from all others.
     private void Answered(BackOff.Attempt attempt, HttpStatusCode status, long asked)
     {
-        if (status is HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable
-            or HttpStatusCode.GatewayTimeout)
+        if (IsAway(status))
         {
             attempt.Failed();
             _log.Away(_logger, string.Create(CultureInfo.InvariantCulture, $"answered {(int)status}"));

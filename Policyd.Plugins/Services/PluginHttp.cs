@@ -117,8 +117,7 @@ public sealed class PluginHttp
     private HttpRequestException Refused(HttpStatusCode status)
     {
         var message = string.Create(CultureInfo.InvariantCulture, $"{Name}: answered {(int)status}");
-        return status is HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable
-            or HttpStatusCode.GatewayTimeout ? new HttpAwayException(message) : new HttpRequestException(message, null, status);
+        return HttpSource.IsAway(status) ? new HttpAwayException(message) : new HttpRequestException(message, null, status);
     }
 
     private async Task<T> RunAsync<T>(Func<HttpClient, CancellationToken, Task<T>> ask, TimeProvider clock, CancellationToken time)
