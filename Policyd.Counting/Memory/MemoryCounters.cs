@@ -81,17 +81,14 @@ public sealed class MemoryCounters : ICounters
     public void Send(CounterPhase phase)
     {
         ArgumentNullException.ThrowIfNull(phase);
-        foreach (var operation in phase)
+        lock (_gate)
         {
-            lock (_gate)
+            foreach (var operation in phase)
             {
                 Take(operation);
             }
-        }
 
-        if (_shelf is not null)
-        {
-            lock (_gate)
+            if (_shelf is not null)
             {
                 Shelve(_shelf);
             }

@@ -22,7 +22,6 @@ internal sealed class ReplayedServer : IDisposable
 {
     private readonly PolicyServerModel _model;
     private readonly Dictionary<string, VirtualHost> _hosts;
-
     private readonly IReadOnlyList<(string Connection, string Reason)> _notKnown;
     private readonly TemporaryCounterShelf _shelf;
 
