@@ -1,12 +1,7 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.InteropServices;
-using Policyd.Configuration.Hocon;
-using Policyd.Engine.Building;
-using Policyd.Engine.Model;
-using Policyd.Plugins.Sessions;
-using Policyd.Protocol;
-using Policyd.Tests.Support;
+using static Policyd.Tests.Loading.PluginFolder;
 using static Policyd.Tests.Support.EmittedAssembly;
 
 namespace Policyd.Tests.Loading;
@@ -14,7 +9,7 @@ namespace Policyd.Tests.Loading;
 /// <summary>The native libraries of plugins, each from its own folder.</summary>
 public sealed class PluginFilesSpecs : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly PluginFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
@@ -23,11 +18,11 @@ public sealed class PluginFilesSpecs : IDisposable
     {
         foreach (var name in new[] { "First", "Second" })
         {
-            Write($"{name}/{name}.dll", Calls(name, "policydtest"));
+            _folder.Write($"{name}/{name}.dll", Calls(name, "policydtest"));
             File.Copy(SqliteLibrary, _folder[$"{name}/libpolicydtest.so"]);
         }
 
-        Assert.All(await AnswersAsync(Built("First", "Second")), static answer => Assert.Matches("^reject 3[0-9]{6}$", answer));
+        Assert.All(await AnswersAsync(_folder.Built("First", "Second")), static answer => Assert.Matches("^reject 3[0-9]{6}$", answer));
         var maps = await MapsAsync();
         Assert.Contains(_folder["First/libpolicydtest.so"], maps, StringComparison.Ordinal);
         Assert.Contains(_folder["Second/libpolicydtest.so"], maps, StringComparison.Ordinal);
@@ -37,8 +32,8 @@ public sealed class PluginFilesSpecs : IDisposable
     public async Task A_native_library_is_found_below_runtimes_as_publish_puts_it()
     {
         var rid = RuntimeInformation.RuntimeIdentifier;
-        Write("first/First.dll", Calls("First", "policydtest"));
-        Write($"first/runtimes/{rid}/native/libpolicydtest.so", await File.ReadAllBytesAsync(
+        _folder.Write("first/First.dll", Calls("First", "policydtest"));
+        _folder.Write($"first/runtimes/{rid}/native/libpolicydtest.so", await File.ReadAllBytesAsync(
             SqliteLibrary, TestContext.Current.CancellationToken));
         await File.WriteAllTextAsync(
             _folder["first/First.deps.json"],
@@ -56,14 +51,14 @@ public sealed class PluginFilesSpecs : IDisposable
             }
             """,
             TestContext.Current.CancellationToken);
-        Assert.Matches("^reject 3[0-9]{6}$", Assert.Single(await AnswersAsync(Built("First"))));
+        Assert.Matches("^reject 3[0-9]{6}$", Assert.Single(await AnswersAsync(_folder.Built("First"))));
     }
 
     [Fact]
     public async Task A_native_library_that_is_nowhere_is_a_failure_of_its_plugin()
     {
-        Write("first/First.dll", Calls("First", "policydnowhere"));
-        Assert.Equal([null], await AnswersAsync(Built("First")));
+        _folder.Write("first/First.dll", Calls("First", "policydnowhere"));
+        Assert.Equal([null], await AnswersAsync(_folder.Built("First")));
     }
 
     private static Task<string> MapsAsync() => File.ReadAllTextAsync("/proc/self/maps", TestContext.Current.CancellationToken);
@@ -87,32 +82,4 @@ public sealed class PluginFilesSpecs : IDisposable
         il.Emit(OpCodes.Call, call);
         il.Emit(OpCodes.Call, typeof(Convert).GetMethod(nameof(Convert.ToString), [typeof(int)])!);
     });
-
-    private void Write(string name, byte[] bytes)
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(_folder[name])!);
-        File.WriteAllBytes(_folder[name], bytes);
-    }
-
-    private PolicyServerModel Built(params string[] modules)
-    {
-        var hosts = modules.Select(static (module, index) =>
-            $"{{ name = {module}, port = {index + 1}, plugins = [ {{ name = it, module = {module} }} ] }}");
-        var document = HoconReader.Read(
-            $$"""policyd { plugin_folder = ".", virtual_hosts = [ {{string.Join(", ", hosts)}} ] }""", _folder["policyd.hocon"]);
-        return ModelBuilder.Build(document, new ModelEnvironment())
-            ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
-    }
-
-    private static async Task<List<string?>> AnswersAsync(PolicyServerModel model)
-    {
-        var answers = new List<string?>();
-        foreach (var host in model.VirtualHosts)
-        {
-            var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToRequest();
-            answers.Add((await host.RunAsync(request, new Session(), Eventually.Timeout)).Action);
-        }
-
-        return answers;
-    }
 }

@@ -9,6 +9,7 @@ using Policyd.Plugins.Logging;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
+using static Policyd.Tests.Loading.PluginFolder;
 using static Policyd.Tests.Support.EmittedAssembly;
 
 namespace Policyd.Tests.Loading;
@@ -16,7 +17,7 @@ namespace Policyd.Tests.Loading;
 /// <summary>Plugins of third parties, with dependencies of their own, in the folders of <c>plugin_folder</c>.</summary>
 public sealed class PluginFolderSpecs : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly PluginFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
@@ -24,11 +25,11 @@ public sealed class PluginFolderSpecs : IDisposable
     public async Task Two_plugins_have_each_its_own_version_of_the_same_library()
     {
         var (one, two) = (Library("Words", "1.0.0.0", "one"), Library("Words", "2.0.0.0", "two"));
-        Write("first/First.dll", Plugin("First", one));
-        Write("first/Words.dll", one);
-        Write("second/Second.dll", Plugin("Second", two));
-        Write("second/Words.dll", two);
-        var model = Built("First", "Second");
+        _folder.Write("first/First.dll", Plugin("First", one));
+        _folder.Write("first/Words.dll", one);
+        _folder.Write("second/Second.dll", Plugin("Second", two));
+        _folder.Write("second/Words.dll", two);
+        var model = _folder.Built("First", "Second");
         Assert.Equal(["reject one", "reject two"], await AnswersAsync(model));
     }
 
@@ -36,25 +37,25 @@ public sealed class PluginFolderSpecs : IDisposable
     public async Task Own_library_comes_before_the_servers_of_the_same_name()
     {
         var own = Library("MySqlConnector", "1.0.0.0", "mine");
-        Write("first/First.dll", Plugin("First", own));
-        Write("first/MySqlConnector.dll", own);
-        Assert.Equal(["reject mine"], await AnswersAsync(Built("First")));
+        _folder.Write("first/First.dll", Plugin("First", own));
+        _folder.Write("first/MySqlConnector.dll", own);
+        Assert.Equal(["reject mine"], await AnswersAsync(_folder.Built("First")));
     }
 
     [Fact]
     public async Task Several_folders_are_searched_and_a_plugin_may_lie_directly_in_one()
     {
         var library = Library("Words", "1.0.0.0", "flat");
-        Write("a/First.dll", Plugin("First", library));
-        Write("a/Words.dll", library);
-        Write("b/set/Second.dll", Plugin("Second", "nested"));
-        Assert.Equal(["reject flat", "reject nested"], await AnswersAsync(Built(Document("[ a, b ]", "First", "Second"))));
+        _folder.Write("a/First.dll", Plugin("First", library));
+        _folder.Write("a/Words.dll", library);
+        _folder.Write("b/set/Second.dll", Plugin("Second", "nested"));
+        Assert.Equal(["reject flat", "reject nested"], await AnswersAsync(Built(_folder.Document("[ a, b ]", "First", "Second"))));
     }
 
     [Fact]
     public void Library_that_only_the_server_has_is_missing()
     {
-        Write("first/First.dll", Plugin("First", il => Make(il, typeof(MySqlConnector.MySqlConnection))));
+        _folder.Write("first/First.dll", Plugin("First", il => Make(il, typeof(MySqlConnector.MySqlConnection))));
         Assert.Contains(
             "first/First.dll: needs MySqlConnector 2.0, which is not in its folder: put MySqlConnector.dll there", Error("First"));
     }
@@ -62,8 +63,8 @@ public sealed class PluginFolderSpecs : IDisposable
     [Fact]
     public void Part_of_the_server_that_is_not_for_plugins_is_told()
     {
-        Write("first/First.dll", Plugin("First", il => Make(il, typeof(Modules.ActionPlugin))));
-        Write("first/Policyd.Modules.dll", File.ReadAllBytes(typeof(Modules.ActionPlugin).Assembly.Location));
+        _folder.Write("first/First.dll", Plugin("First", il => Make(il, typeof(Modules.ActionPlugin))));
+        _folder.Write("first/Policyd.Modules.dll", File.ReadAllBytes(typeof(Modules.ActionPlugin).Assembly.Location));
         Assert.Contains("first/First.dll: needs Policyd.Modules, a part of the server that plugins must not use", Error("First"));
     }
 
@@ -71,8 +72,8 @@ public sealed class PluginFolderSpecs : IDisposable
     public void What_a_library_needs_is_looked_for_too()
     {
         var between = Library("Between", "1.0.0.0", Library("Words", "1.0.0.0", "one"));
-        Write("first/First.dll", Plugin("First", between));
-        Write("first/Between.dll", between);
+        _folder.Write("first/First.dll", Plugin("First", between));
+        _folder.Write("first/Between.dll", between);
         Assert.Contains("first/Between.dll: needs Words 1.0, which is not in its folder", Error("First"));
     }
 
@@ -80,7 +81,7 @@ public sealed class PluginFolderSpecs : IDisposable
     public void Plugin_for_a_newer_server_is_told_what_to_do()
     {
         var here = typeof(Policyd.Plugins.Api.Plugin).Assembly.GetName().Version!.ToString(2);
-        Write("first/First.dll", BuiltWith(Plugin("First", "x"), "Policyd.Plugins", "9.4.0.0"));
+        _folder.Write("first/First.dll", BuiltWith(Plugin("First", "x"), "Policyd.Plugins", "9.4.0.0"));
         Assert.Contains(
             $"first/First.dll: was built for Policyd.Plugins 9.4, this server has {here}: "
                 + "install a server with Policyd.Plugins 9.4, or rebuild",
@@ -90,15 +91,15 @@ public sealed class PluginFolderSpecs : IDisposable
     [Fact]
     public void Plugin_for_a_newer_runtime_is_told_what_to_do()
     {
-        Write("first/First.dll", BuiltWith(Plugin("First", "x"), "System.Private.CoreLib", "99.0.0.0"));
+        _folder.Write("first/First.dll", BuiltWith(Plugin("First", "x"), "System.Private.CoreLib", "99.0.0.0"));
         Assert.Contains("first/First.dll: was built for .NET 99.0 (System.Private.CoreLib), this server runs on .NET ", Error("First"));
     }
 
     [Fact]
     public void Older_library_than_the_plugin_was_built_with_is_told()
     {
-        Write("first/First.dll", Plugin("First", Library("Words", "2.1.0.0", "two")));
-        Write("first/Words.dll", Library("Words", "1.0.0.0", "one"));
+        _folder.Write("first/First.dll", Plugin("First", Library("Words", "2.1.0.0", "two")));
+        _folder.Write("first/Words.dll", Library("Words", "1.0.0.0", "one"));
         Assert.Contains("first/First.dll: needs Words 2.1, but ", Error("First"));
     }
 
@@ -107,7 +108,7 @@ public sealed class PluginFolderSpecs : IDisposable
     [InlineData("PluginContext", "PluginKontext", "uses the type Policyd.Plugins.Api.PluginKontext, which Policyd.Plugins")]
     public void Type_or_member_that_the_server_does_not_have_is_told(string former, string name, string expected)
     {
-        Write("first/First.dll", Using(Plugin("First", "x"), former, name));
+        _folder.Write("first/First.dll", Using(Plugin("First", "x"), former, name));
         Assert.Contains(Errors("First"), error => error.Contains(expected, StringComparison.Ordinal));
         Assert.Contains(Errors("First"), error => error.Contains("rebuild it for", StringComparison.Ordinal));
     }
@@ -115,8 +116,8 @@ public sealed class PluginFolderSpecs : IDisposable
     [Fact]
     public void Member_that_the_plugins_own_library_does_not_have_is_told()
     {
-        Write("first/First.dll", Plugin("First", Library("Words", "1.0.0.0", "one")));
-        Write("first/Words.dll", Library("Words", "1.0.0.0", "one", method: "Tell"));
+        _folder.Write("first/First.dll", Plugin("First", Library("Words", "1.0.0.0", "one")));
+        _folder.Write("first/Words.dll", Library("Words", "1.0.0.0", "one", method: "Tell"));
         Assert.Contains("uses Words.Words.Say() : System.String, which Words 1.0 in its folder does not have", Error("First"));
     }
 
@@ -124,10 +125,10 @@ public sealed class PluginFolderSpecs : IDisposable
     public void What_a_library_misses_in_another_one_is_a_warning_since_nobody_may_need_it()
     {
         var between = Library("Between", "1.0.0.0", Library("Words", "1.0.0.0", "one"));
-        Write("first/First.dll", Plugin("First", between));
-        Write("first/Between.dll", between);
-        Write("first/Words.dll", Library("Words", "1.0.0.0", "one", method: "Tell"));
-        var document = Document("\".\"", "First");
+        _folder.Write("first/First.dll", Plugin("First", between));
+        _folder.Write("first/Between.dll", between);
+        _folder.Write("first/Words.dll", Library("Words", "1.0.0.0", "one", method: "Tell"));
+        var document = _folder.Document("\".\"", "First");
         Assert.NotNull(ModelBuilder.Build(document, new ModelEnvironment()));
         Assert.Contains(
             "first/Between.dll: uses Words.Words.Say()",
@@ -137,13 +138,13 @@ public sealed class PluginFolderSpecs : IDisposable
     [Fact]
     public void Each_file_that_is_no_assembly_is_told_with_its_reason()
     {
-        Write("text.dll", "not an assembly"u8.ToArray());
-        Write("cut.dll", Plugin("First", "x")[..700]);
-        Write("empty.dll", []);
-        Write("native.dll", NativeLibrary());
-        Write("folder.dll/First.dll", Plugin("First", "x"));
+        _folder.Write("text.dll", "not an assembly"u8.ToArray());
+        _folder.Write("cut.dll", Plugin("First", "x")[..700]);
+        _folder.Write("empty.dll", []);
+        _folder.Write("native.dll", NativeLibrary());
+        _folder.Write("folder.dll/First.dll", Plugin("First", "x"));
         File.CreateSymbolicLink(_folder["nowhere.dll"], _folder["gone"]);
-        Write("set/bad.dll", "bad"u8.ToArray());
+        _folder.Write("set/bad.dll", "bad"u8.ToArray());
         var errors = Errors("Action");
         Assert.Equal(7, errors.Length);
         foreach (var expected in new[]
@@ -160,8 +161,8 @@ public sealed class PluginFolderSpecs : IDisposable
     [Fact]
     public void Two_plugins_of_the_same_module_name_are_told_with_both_files()
     {
-        Write("first/First.dll", Plugin("Same", "x"));
-        Write("second/Second.dll", Plugin("Same", "y"));
+        _folder.Write("first/First.dll", Plugin("Same", "x"));
+        _folder.Write("second/Second.dll", Plugin("Same", "y"));
         var error = Error("Same");
         Assert.Contains("the module name Same of Third.SamePlugin in ", error);
         Assert.Contains("second/Second.dll is already used by Third.SamePlugin in ", error);
@@ -171,8 +172,8 @@ public sealed class PluginFolderSpecs : IDisposable
     [Fact]
     public void Folder_without_a_plugin_in_it_is_a_warning()
     {
-        Write("first/Words.dll", Library("Words", "1.0.0.0", "one"));
-        var document = Document("\".\"", "Action");
+        _folder.Write("first/Words.dll", Library("Words", "1.0.0.0", "one"));
+        var document = _folder.Document("\".\"", "Action");
         ModelBuilder.Build(document, new ModelEnvironment());
         Assert.Contains(document.Diagnostics.All, one => one.Severity == Severity.Warning && one.Message.Contains("so it has no plugin"));
     }
@@ -181,9 +182,9 @@ public sealed class PluginFolderSpecs : IDisposable
     public async Task File_that_is_overwritten_in_place_does_not_change_the_plugin_that_runs()
     {
         var library = Library("Words", "1.0.0.0", "one");
-        Write("first/First.dll", Plugin("First", library));
-        Write("first/Words.dll", library);
-        var model = Built("First");
+        _folder.Write("first/First.dll", Plugin("First", library));
+        _folder.Write("first/Words.dll", library);
+        var model = _folder.Built("First");
         foreach (var file in new[] { "first/First.dll", "first/Words.dll" })
         {
             using var cut = new FileStream(_folder[file], FileMode.Open, FileAccess.Write);
@@ -198,12 +199,12 @@ public sealed class PluginFolderSpecs : IDisposable
     public async Task Reload_loads_what_has_changed_and_keeps_the_plugins_of_files_that_have_not()
     {
         var library = Library("Words", "1.0.0.0", "one");
-        Write("first/First.dll", Plugin("First", library));
-        Write("first/Words.dll", library);
-        Write("second/Second.dll", Plugin("Second", "stays"));
-        var before = Built("First", "Second");
-        Write("first/Words.dll", Library("Words", "1.0.0.0", "new"));
-        var after = Built(Document("\".\"", "First", "Second"), before);
+        _folder.Write("first/First.dll", Plugin("First", library));
+        _folder.Write("first/Words.dll", library);
+        _folder.Write("second/Second.dll", Plugin("Second", "stays"));
+        var before = _folder.Built("First", "Second");
+        _folder.Write("first/Words.dll", Library("Words", "1.0.0.0", "new"));
+        var after = Built(_folder.Document("\".\"", "First", "Second"), before);
         Assert.Equal(["reject new", "reject stays"], await AnswersAsync(after));
         Assert.Equal(["reject one", "reject stays"], await AnswersAsync(before));
         Assert.Equal([_folder["first/First.dll"]], after.PluginFilesBeyond(before));
@@ -214,10 +215,10 @@ public sealed class PluginFolderSpecs : IDisposable
     [Fact]
     public async Task Reload_with_a_plugin_that_cannot_be_loaded_leaves_the_former_one()
     {
-        Write("first/First.dll", Plugin("First", "good"));
-        var before = Built("First");
-        Write("first/First.dll", Plugin("First", "bad")[..900]);
-        Assert.Null(ModelBuilder.Build(Document("\".\"", "First"), new ModelEnvironment { Former = before }));
+        _folder.Write("first/First.dll", Plugin("First", "good"));
+        var before = _folder.Built("First");
+        _folder.Write("first/First.dll", Plugin("First", "bad")[..900]);
+        Assert.Null(ModelBuilder.Build(_folder.Document("\".\"", "First"), new ModelEnvironment { Former = before }));
         Assert.Equal(["reject good"], await AnswersAsync(before));
     }
 
@@ -247,50 +248,13 @@ public sealed class PluginFolderSpecs : IDisposable
         return managed;
     }
 
-    private void Write(string name, byte[] bytes)
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(_folder[name])!);
-        File.WriteAllBytes(_folder[name], bytes);
-    }
-
-    private ConfigDocument Document(string folders, params string[] modules) => HoconReader.Read(
-        $$"""
-        policyd {
-          plugin_folder = {{folders}}
-          listen = [ {{string.Join(", ", modules.Select(static (_, index) => $"\"127.0.0.1:{index + 1}\""))}} ]
-          virtual_hosts = [
-        {{string.Join('\n', modules.Select(static (module, index) =>
-            $"    {{ name = {module}, port = {index + 1}, plugins = [ {{ name = it, module = {module} }} ] }}"))}}
-          ]
-        }
-        """,
-        _folder["policyd.hocon"]);
-
-    private PolicyServerModel Built(params string[] modules) => Built(Document("\".\"", modules));
-
-    private static PolicyServerModel Built(ConfigDocument document, PolicyServerModel? former = null) =>
-        ModelBuilder.Build(document, new ModelEnvironment { Former = former })
-            ?? throw new InvalidOperationException(string.Join('\n', document.Diagnostics.All));
-
     private string[] Errors(params string[] modules)
     {
-        var document = Document("\".\"", modules);
+        var document = _folder.Document("\".\"", modules);
         Assert.Null(ModelBuilder.Build(document, new ModelEnvironment()));
         return [.. document.Diagnostics.All.Where(static one => one.Message.StartsWith("plugin_folder: ", StringComparison.Ordinal))
             .Select(static one => one.Message)];
     }
 
     private string Error(params string[] modules) => Assert.Single(Errors(modules));
-
-    private static async Task<List<string?>> AnswersAsync(PolicyServerModel model)
-    {
-        var answers = new List<string?>();
-        foreach (var host in model.VirtualHosts)
-        {
-            var request = PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToRequest();
-            answers.Add((await host.RunAsync(request, new Session(), Eventually.Timeout)).Action);
-        }
-
-        return answers;
-    }
 }
