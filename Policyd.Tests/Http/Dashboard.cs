@@ -17,6 +17,12 @@ internal sealed partial class Dashboard : IDisposable
     /// <param name="DataSource">Whom it asks.</param>
     internal sealed record Target(string RefId, string Expression, string Legend, string DataSource)
     {
+        /// <summary>The expression as Grafana asks it for all instances.</summary>
+        public string Asked(string interval) => Expression
+            .Replace("$__rate_interval", interval, StringComparison.Ordinal)
+            .Replace("$instance", ".+", StringComparison.Ordinal)
+            .Replace("$job", ".+", StringComparison.Ordinal);
+
         /// <summary>The labels that its result has, when it says so itself.</summary>
         public IReadOnlyList<string>? Grouped => By().Match(Expression) is { Success: true } by
             ? by.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries) : null;
@@ -58,6 +64,13 @@ internal sealed partial class Dashboard : IDisposable
                ]),
     ];
 
+    /// <summary>The variables that ask Prometheus, with the metric and the label of each.</summary>
+    public IEnumerable<(string Name, string Metric, string Label)> Variables =>
+        from variable in Root.GetProperty("templating").GetProperty("list").EnumerateArray()
+        where variable.GetProperty("type").GetString() == "query"
+        let query = LabelValues().Match(Text(variable.GetProperty("query"), "query"))
+        select (Text(variable, "name"), query.Groups[1].Value, query.Groups[2].Value);
+
     public void Dispose() => _document.Dispose();
 
     private static string Text(JsonElement parent, string member) => parent.GetProperty(member).GetString()!;
@@ -69,4 +82,7 @@ internal sealed partial class Dashboard : IDisposable
 
     [GeneratedRegex(@"\{\{(\w+)\}\}")]
     private static partial Regex Placeholder();
+
+    [GeneratedRegex(@"^label_values\((\w+)(?:\{[^}]*\})?, (\w+)\)$")]
+    private static partial Regex LabelValues();
 }
