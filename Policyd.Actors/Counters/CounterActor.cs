@@ -96,8 +96,8 @@ internal sealed class CounterActor : UntypedActor, IOwnerEffects
             case Counted counted:
                 _owner.OnCounted(counted.Find, Now);
                 break;
-            case LookWhetherIdle:
-                _owner.OnLook(Now);
+            case LookWhetherIdle look:
+                _owner.OnLook(Now, look.IsAway);
                 break;
             case Drain drain:
                 _owner.OnDrain(drain.IsForGood);

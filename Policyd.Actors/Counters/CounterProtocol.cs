@@ -33,11 +33,14 @@ internal static class CounterProtocol
     /// </summary>
     public sealed class LookWhetherIdle : INoSerializationVerificationNeeded
     {
-        public static readonly LookWhetherIdle Instance = new();
+        public static readonly LookWhetherIdle Instance = new(isAway: false);
 
-        private LookWhetherIdle()
-        {
-        }
+        /// <summary>The database is away: a sum that is known stays known.</summary>
+        public static readonly LookWhetherIdle WhileAway = new(isAway: true);
+
+        private LookWhetherIdle(bool isAway) => IsAway = isAway;
+
+        public bool IsAway { get; }
     }
 
     /// <summary>To an owner, from its writer: see <see cref="IRowOwner.TellSettled"/>.</summary>

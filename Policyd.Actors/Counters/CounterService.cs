@@ -101,7 +101,7 @@ internal sealed class CounterService
         var started = stores.ToDictionary(one => one.Key, one => starting.Start(one.Key, one.Value, TablesOf(one.Key, tables)));
         var connections = started.ToDictionary(static one => one.Key, static one => one.Value.Connection);
         var node = new CounterNode(connections, settings, clock, clustered) { Cluster = member };
-        system.ActorOf(PassivationActor.Props(node.Owners, settings), "counter-idle-owners");
+        system.ActorOf(PassivationActor.Props(node), "counter-idle-owners");
         var partition = default(IActorRef);
         if (clustered)
         {

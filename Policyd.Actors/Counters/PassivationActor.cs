@@ -6,50 +6,81 @@ namespace Policyd.Actors.Counters;
 /// Passivation of idle owners. One sweep over this node's owners takes <see cref="CounterSettings.PassivateAfter"/>: each owner is told to
 /// check whether it is idle. A timer in each owner would cost more memory than the counts that it holds. With more owners than
 /// <see cref="CounterSettings.OwnersAtEase"/> the sweep is faster in proportion: strangers who send from new addresses all the time must
-/// not fill the memory with owners.
+/// not fill the memory with owners. Before each step the databases are asked whether they answer: while one is away, its owners keep the
+/// sums that nobody could read again.
 /// </summary>
 internal sealed class PassivationActor : UntypedActor, IWithTimers
 {
     // Steps small enough that a million owners are not told all at once.
     private const int StepsInASweep = 60;
 
-    private readonly LocalOwners _owners;
-    private readonly CounterSettings _settings;
-    private IEnumerator<OwnerEntry>? _sweep;
+    private static readonly TimeSpan s_answersWithin = TimeSpan.FromSeconds(2);
 
-    private PassivationActor(LocalOwners owners, CounterSettings settings)
-    {
-        _owners = owners;
-        _settings = settings;
-    }
+    private readonly CounterNode _node;
+    private IEnumerator<OwnerEntry>? _sweep;
+    private bool _asking;
+
+    // How many owners are to be told, in sixtieths: of fewer than sixty, not every step takes one.
+    private long _due;
+
+    private PassivationActor(CounterNode node) => _node = node;
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(LocalOwners owners, CounterSettings settings) =>
-        Akka.Actor.Props.CreateBy(new Producer<PassivationActor>(() => new PassivationActor(owners, settings)));
+    public static Props Props(CounterNode node) =>
+        Akka.Actor.Props.CreateBy(new Producer<PassivationActor>(() => new PassivationActor(node)));
 
-    protected override void PreStart() => Timers.StartPeriodicTimer(Step.Instance, Step.Instance, _settings.PassivateAfter / StepsInASweep);
+    protected override void PreStart() =>
+        Timers.StartPeriodicTimer(Step.Instance, Step.Instance, _node.Settings.PassivateAfter / StepsInASweep);
 
     protected override void PostStop() => _sweep?.Dispose();
 
     protected override void OnReceive(object message)
     {
-        if (message is not Step)
+        switch (message)
         {
-            Unhandled(message);
-            return;
-        }
+            case Step:
+                _due += DueInAStep();
+                if (!_asking && _due >= StepsInASweep)
+                {
+                    _asking = true;
+                    AskAsync(_node.Connections).PipeTo(Self);
+                }
 
-        for (var left = OwnersInAStep(); left > 0 && NextOwner() is { } owner; left--)
-        {
-            owner.TryTell(CounterProtocol.LookWhetherIdle.Instance);
+                break;
+            case Answering answering:
+                _asking = false;
+                Tell(answering.Connections);
+                break;
+            default:
+                Unhandled(message);
+                break;
         }
     }
 
-    private long OwnersInAStep()
+    private static async Task<Answering> AskAsync(IEnumerable<CounterConnection> connections)
     {
-        long count = _owners.Count;
-        return (count * Math.Max(count, _settings.OwnersAtEase) / _settings.OwnersAtEase / StepsInASweep) + 1;
+        var asked = connections.Select(static one => (one.Store, Answer: one.Store.AnswersAsync(s_answersWithin))).ToList();
+        await Task.WhenAll(asked.Select(static one => one.Answer)).ConfigureAwait(false);
+        return new Answering([.. asked.Where(static one => one.Answer.Result).Select(static one => one.Store.Connection)]);
+    }
+
+    private void Tell(HashSet<string> answering)
+    {
+        for (; _due >= StepsInASweep && NextOwner() is { } owner; _due -= StepsInASweep)
+        {
+            owner.TryTell(answering.Contains(owner.Key.Connection) ? CounterProtocol.LookWhetherIdle.Instance
+                : CounterProtocol.LookWhetherIdle.WhileAway);
+        }
+
+        // What a sweep has left over is not saved up.
+        _due = Math.Min(_due, Math.Max(DueInAStep(), StepsInASweep));
+    }
+
+    private long DueInAStep()
+    {
+        long count = _node.Owners.Count;
+        return count * Math.Max(count, _node.Settings.OwnersAtEase) / _node.Settings.OwnersAtEase;
     }
 
     /// <summary>
@@ -57,7 +88,7 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
     /// </summary>
     private OwnerEntry? NextOwner()
     {
-        _sweep ??= _owners.All.GetEnumerator();
+        _sweep ??= _node.Owners.All.GetEnumerator();
         if (_sweep.MoveNext())
         {
             return _sweep.Current;
@@ -72,4 +103,7 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
     {
         public static readonly Step Instance = new();
     }
+
+    /// <summary>The connections whose databases have answered.</summary>
+    private sealed record Answering(HashSet<string> Connections) : INoSerializationVerificationNeeded;
 }

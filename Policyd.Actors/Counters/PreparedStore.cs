@@ -43,6 +43,33 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         set => Volatile.Write(ref _hasFormerIds, value);
     }
 
+    /// <summary>The name of its connection.</summary>
+    public string Connection { get; } = connection;
+
+    /// <summary>
+    /// Whether the database answers a question in time. One that refuses to answer is there; one that is locked is not of use now.
+    /// </summary>
+    public async Task<bool> AnswersAsync(TimeSpan within)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token);
+        timeout.CancelAfter(within);
+        var token = timeout.Token;
+        try
+        {
+            // Away from the caller, who has a thread to keep free: SQLite works in the calling thread.
+            await Task.Run(() => store.IsCommittedAsync(Guid.Empty, 0, token), token).WaitAsync(token).ConfigureAwait(false);
+            return true;
+        }
+        catch (CounterStoreException exception)
+        {
+            return exception.Failure is CounterStoreFailure.Refused or CounterStoreFailure.Schema;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Whether it is around that database.</summary>
     public bool IsOf(ICounterStore other) => ReferenceEquals(store, other);
 
@@ -93,7 +120,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
             // Silent, or locked, for all of the time.
         }
 
-        CounterLog.NotPrepared(logger, connection, reason);
+        CounterLog.NotPrepared(logger, Connection, reason);
     }
 
     /// <summary>
@@ -135,7 +162,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         {
             CounterLog.Unwritten(
                 logger,
-                connection,
+                Connection,
                 table.Key,
                 table.Sum(part => part.Mails),
                 table.Sum(part => part.Rows),
@@ -181,7 +208,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         finally
         {
             CounterMetrics.CommitTime.Record(
-                Stopwatch.GetElapsedTime(since).TotalSeconds, new KeyValuePair<string, object?>("connection", connection));
+                Stopwatch.GetElapsedTime(since).TotalSeconds, new KeyValuePair<string, object?>("connection", Connection));
         }
     }
 
@@ -190,7 +217,7 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         if (_replay is not null && await _replay.WriteAsync(table, ct).ConfigureAwait(false) is { } mails)
         {
             CounterMetrics.Replayed.Add(mails);
-            SpoolLog.Replayed(logger, connection, mails, table);
+            SpoolLog.Replayed(logger, Connection, mails, table);
         }
     }
 
@@ -222,12 +249,12 @@ internal sealed class PreparedStore(string connection, ICounterStore store, ILog
         {
             foreach (var done in info.Done)
             {
-                CounterLog.TableChanged(logger, connection, done);
+                CounterLog.TableChanged(logger, Connection, done);
             }
 
             foreach (var warning in info.Warnings.Where(warning => _warned.TryAdd(warning, true)))
             {
-                CounterLog.TableWarning(logger, connection, warning);
+                CounterLog.TableWarning(logger, Connection, warning);
             }
         }
     }

@@ -258,7 +258,7 @@ public sealed class MemoryCounters : ICounters
             Owner.OnSettled(_written, isSettled: true, now);   // what is written here is committed at once
             for (var look = mayEnd ? 2 : 1; look > 0 && !IsLeaving; look--)
             {
-                Owner.OnLook(now);
+                Owner.OnLook(now, isAway: false);
             }
         }
 

@@ -139,6 +139,21 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         }
     }
 
+    /// <summary>Whether the sums of any window are known.</summary>
+    public bool KnowsSums
+    {
+        get
+        {
+            var window = _windows;
+            while (window is { Loaded: false })
+            {
+                window = window.Next;
+            }
+
+            return window is not null;
+        }
+    }
+
     /// <summary>The mail gives back what it has reserved, in the window of a name or in all.</summary>
     public void Release(MailId mail, string? name = null)
     {

@@ -143,10 +143,16 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
     }
 
     /// <summary>
-    /// Comes from time to time: an owner that nobody has asked since the time before ends, if nothing would be lost.
+    /// Comes from time to time: an owner that nobody has asked since the time before ends, if nothing would be lost. While the database is
+    /// away that includes what it knows: no later life could read it.
     /// </summary>
-    public void OnLook(OwnerTime time)
+    public void OnLook(OwnerTime time, bool isAway)
     {
+        if (isAway && _ledger.KnowsSums)
+        {
+            return;
+        }
+
         if (_touched)
         {
             _touched = false;

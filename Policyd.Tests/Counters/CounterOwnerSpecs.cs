@@ -148,6 +148,37 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         Assert.Equal(CounterState.Stale, add.Answer.State);
     }
 
+    [Fact]
+    public void Owner_that_knows_sums_stays_while_the_database_is_away()
+    {
+        var world = new World();
+        var read = world.Read();
+        world.AnswerLoads(fails: false);
+        Assert.True(read.IsAnswered);
+        world.IsAway = true;
+        world.Look();
+        world.Look();
+        world.Look();
+        Assert.False(world.WouldEnd);
+        Assert.Equal(CounterState.Known, world.Read().Answer.State);
+        world.IsAway = false;
+        world.Look();
+        world.Look();
+        Assert.True(world.WouldEnd);
+    }
+
+    [Fact]
+    public void Owner_that_knows_nothing_ends_also_while_the_database_is_away()
+    {
+        var world = new World { IsAway = true };
+        var read = world.Read();
+        world.AnswerLoads(fails: true);
+        Assert.Equal(CounterState.Unavailable, read.Answer.State);
+        world.Look();
+        world.Look();
+        Assert.True(world.WouldEnd);
+    }
+
     private static ReserveOperation AdmittedAt(World world, string mail, double threshold)
     {
         var check = world.Reserve(mail, threshold);
@@ -225,7 +256,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
 
         public void Release(string mail) => Owner.OnRelease(MailId.Of(mail), null);
 
-        public void Look() => Owner.OnLook(Now);
+        public void Look() => Owner.OnLook(Now, IsAway);
 
         /// <summary>The writer commits so many of the writes that wait, in one transaction.</summary>
         public void Commit(int count)

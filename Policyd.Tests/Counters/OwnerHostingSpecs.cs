@@ -83,6 +83,23 @@ public abstract class OwnerHostingSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Idle_owners_keep_what_they_know_while_the_database_is_away()
+    {
+        var faulty = new FaultyCounterStore(_store);
+        _node = await Start(faulty, new CounterSettings { PassivateAfter = TimeSpan.FromMilliseconds(300) });
+        _store[Table, "a@example.com", Month.Time] = new CounterAmounts(7, 7, 70, 70);
+        Assert.Equal(7, (await Read("a@example.com")).Total.Count);
+        faulty.Away = true;
+        Assert.Equal(CounterState.Unavailable, (await Read("b@example.com")).State);
+        await Eventually.Holds("the owner that knows nothing to end", () => _node.Owners.Find(Key("b@example.com")) is null);
+        Assert.Equal(CounterState.Unavailable, (await Read("b@example.com")).State);
+        await Eventually.Holds("it to end once more", () => _node.Owners.Find(Key("b@example.com")) is null);
+        Assert.False((await Reserve("a@example.com", "1", 7)).Admitted);
+        faulty.Away = false;
+        await Eventually.Holds("all owners to end", () => _node.Owners.Count == 0);
+    }
+
+    [Fact]
     public async Task Keys_may_be_any_text()
     {
         await Start();
