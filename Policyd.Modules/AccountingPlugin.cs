@@ -76,7 +76,16 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
     {
         // The connection first: it is told also where other options do not fit.
         setup.Database("db", Db);
-        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
+        _options = new CounterOptions
+        {
+            Connection = Db,
+            Prefix = TablePrefix,
+            Key = Key,
+            Pattern = TimePattern,
+            Window = Window,
+            Wait = Wait,
+            Tags = AddressTags.Of(setup, LeaveOut, RecipientDelimiter),
+        };
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
         _doneKey = Name + "-acct";

@@ -12,8 +12,7 @@ namespace Policyd.Modules;
 /// What Accounting and Quota have in common: which table, which key in it, and which window. A Quota reads what an Accounting
 /// with the same options counts.
 /// </summary>
-internal sealed class CounterOptions(
-    string connection, string prefix, KeyTemplate? key, string pattern, TimeSpan? window, TimeSpan? wait, AddressTags tags)
+internal sealed class CounterOptions
 {
     // Of what the request has left: a quota that waits for a slow database leaves a quarter to its accounting, and that one a quarter to
     // what follows.
@@ -23,15 +22,36 @@ internal sealed class CounterOptions(
     private readonly LogThrottle _gaveUp = new(TimeProvider.System);
     private LastWindow? _last;
 
+    /// <summary>The connection whose database has the table.</summary>
+    public required string Connection { get; init; }
+
+    /// <summary>What stands before the attribute in the table's name.</summary>
+    public required string Prefix { get; init; }
+
+    /// <summary>The key, where it is not the attribute alone.</summary>
+    public required KeyTemplate? Key { get; init; }
+
+    /// <summary>What the calendar window is called, by strftime.</summary>
+    public required string Pattern { get; init; }
+
+    /// <summary>The length of a rolling window; null: the calendar's.</summary>
+    public required TimeSpan? Window { get; init; }
+
+    /// <summary>How long the counters are waited for; null: a share of the request's time.</summary>
+    public required TimeSpan? Wait { get; init; }
+
+    /// <summary>What of an address is no part of its key.</summary>
+    public required AddressTags Tags { get; init; }
+
     /// <summary>
     /// The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.
     /// </summary>
     public CounterKey? KeyOf(PluginContext context, string field)
     {
-        var text = key is null ? KeyTemplate.ValueOf(context.Request, field, tags) : key.Fill(context.Request, tags);
+        var text = Key is null ? KeyTemplate.ValueOf(context.Request, field, Tags) : Key.Fill(context.Request, Tags);
         return string.IsNullOrWhiteSpace(text)
             ? null
-            : new CounterKey(connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, prefix), text);
+            : new CounterKey(Connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, Prefix), text);
     }
 
     /// <summary>The window that the request counts into: computed here, once, by the node that received it.</summary>
@@ -43,7 +63,7 @@ internal sealed class CounterOptions(
         if (Volatile.Read(ref _last) is not { } last || last.Second != second || last.Offset != now.Offset)
         {
             last = new LastWindow(
-                second, now.Offset, window is { } span ? CounterWindow.Sliding(span, now) : CounterWindow.Calendar(pattern, now));
+                second, now.Offset, Window is { } span ? CounterWindow.Sliding(span, now) : CounterWindow.Calendar(Pattern, now));
             Volatile.Write(ref _last, last);
         }
 
@@ -61,8 +81,8 @@ internal sealed class CounterOptions(
     public TimeoutToken TimeoutOf(PluginContext context)
     {
         var left = context.Remaining;
-        var most = wait is null ? left * ShareOfTime : left * 0.9;
-        return TimeoutToken.For(wait < most ? wait.Value : most, context.Clock);
+        var most = Wait is null ? left * ShareOfTime : left * 0.9;
+        return TimeoutToken.For(Wait < most ? Wait.Value : most, context.Clock);
     }
 
     /// <summary>
@@ -85,28 +105,28 @@ internal sealed class CounterOptions(
     {
         foreach (var field in fields)
         {
-            if (!CounterTableName.TryParse(prefix, field, out _, out var error))
+            if (!CounterTableName.TryParse(Prefix, field, out _, out var error))
             {
                 setup.Error(fieldOption, error);
             }
         }
 
-        if (window is { } span && span < TimeSpan.FromSeconds(1))
+        if (Window is { } span && span < TimeSpan.FromSeconds(1))
         {
             setup.Error("window", "a rolling window must be at least one second long");
         }
 
-        if (wait <= TimeSpan.Zero || wait > TimeSpan.FromHours(1))
+        if (Wait <= TimeSpan.Zero || Wait > TimeSpan.FromHours(1))
         {
             setup.Error("wait", "must be more than 0 and at most 1 hour");
         }
 
-        if (Strftime.Check(pattern) is { } unknown)
+        if (Strftime.Check(Pattern) is { } unknown)
         {
             setup.Error("time_pattern", unknown);
         }
 
-        if (window is not null && setup.Section.Has("time_pattern"))
+        if (Window is not null && setup.Section.Has("time_pattern"))
         {
             setup.Error("window", "window (rolling) and time_pattern (calendar) exclude each other; set only one");
         }

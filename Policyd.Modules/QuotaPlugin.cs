@@ -128,7 +128,16 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     {
         // The connection first, here and in Accounting: it is told also where other options do not fit.
         setup.Database("db", Db);
-        _options = new CounterOptions(Db, TablePrefix, Key, TimePattern, Window, Wait, AddressTags.Of(setup, LeaveOut, RecipientDelimiter));
+        _options = new CounterOptions
+        {
+            Connection = Db,
+            Prefix = TablePrefix,
+            Key = Key,
+            Pattern = TimePattern,
+            Window = Window,
+            Wait = Wait,
+            Tags = AddressTags.Of(setup, LeaveOut, RecipientDelimiter),
+        };
         _options.Check(setup, "field", [Field.Default]);
         _setup = setup;
         setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);
