@@ -44,7 +44,11 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         Akka.Actor.Props.CreateBy(new Producer<CounterPostActor>(() => new CounterPostActor(node, region, logger)));
 
     // What is not acknowledged is the next life's.
-    protected override void PostStop() => _outboxes.Leave(_pending.Values);
+    protected override void PostStop()
+    {
+        _outboxes.Leave(_pending.Values);
+        _others.Dispose();
+    }
 
     protected override void OnReceive(object message)
     {
@@ -70,6 +74,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
                 break;
             case SendGathered:
                 _others.SendGathered();
+                break;
+            case SendPaced:
+                _others.SendNext();
                 break;
             case Answers answers:
                 OnAnswers(answers);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Akka.Actor;
 using Policyd.Plugins.Counters;
 
@@ -6,16 +7,36 @@ namespace Policyd.Actors.Counters;
 /// <summary>
 /// Where the partitions of other nodes live, and what gathers for each of these nodes. All that the post's actor takes from its mailbox in
 /// one go crosses in one message a node; and while a node has a question that it answers at once, what comes for it waits for that answer.
-/// So a busy node is asked once a round trip, and an idle one without delay. Cluster Sharding is asked for each partition, and asked again
-/// until it answers: one that moves does not. The post's own.
+/// So a busy node is asked once a round trip and no more often than its <see cref="MessagePace"/> allows, and an idle one without delay.
+/// Cluster Sharding is asked for each partition, and asked again until it answers: one that moves does not. The post's own.
 /// </summary>
-internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorContext context)
+internal sealed class OtherNodes : IDisposable
 {
-    private readonly IActorRef _post = context.Self;
-    private readonly IScheduler _scheduler = context.System.Scheduler;
+    // A timer of .NET: those of Akka's scheduler end with its tick of ten milliseconds.
+    private static readonly TimeSpan s_untilNext = TimeSpan.FromMilliseconds(1);
+
+    private readonly CounterNode _node;
+    private readonly IActorRef _region;
+    private readonly IActorContext _context;
+    private readonly IActorRef _post;
+    private readonly IScheduler _scheduler;
+    private readonly Timer _next;
     private readonly Dictionary<int, Place> _places = [];
     private readonly List<OtherNode> _nodes = [];
     private bool _isToBeSent;
+    private bool _isTimed;
+
+    /// <param name="node">This node.</param>
+    /// <param name="region">The partitions, wherever they are.</param>
+    /// <param name="context">The post.</param>
+    public OtherNodes(CounterNode node, IActorRef region, IActorContext context)
+    {
+        (_node, _region, _context, _post, _scheduler) = (node, region, context, context.Self, context.System.Scheduler);
+        _next = new Timer(
+            static post => ((IActorRef)post!).Tell(SendPaced.Instance, ActorRefs.NoSender), _post, Timeout.Infinite, Timeout.Infinite);
+    }
+
+    public void Dispose() => _next.Dispose();
 
     /// <summary>Puts an operation into the next message to its partition's node; one whose node is not known waits until it is.</summary>
     /// <returns>Whether <see cref="SendGathered"/> is to be called now, behind what waits in the mailbox.</returns>
@@ -36,7 +57,7 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
             return false;
         }
 
-        var isFirst = !_isToBeSent && !other.IsAsked;
+        var isFirst = !_isToBeSent && other is { IsAsked: false, IsPaced: false };
         _isToBeSent |= isFirst;
         return isFirst;
     }
@@ -45,13 +66,14 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
     public void SendGathered()
     {
         _isToBeSent = false;
-        foreach (var other in _nodes)
-        {
-            if (!other.IsAsked)
-            {
-                Send(other);
-            }
-        }
+        SendToFreeNodes();
+    }
+
+    /// <summary>Sends what had to wait for the pace of its node.</summary>
+    public void SendNext()
+    {
+        _isTimed = false;
+        SendToFreeNodes();
     }
 
     /// <summary>A node has answered something: what has gathered for it is sent.</summary>
@@ -59,7 +81,8 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
     {
         if (_nodes.Find(one => post.Equals(one.Post)) is { } other)
         {
-            Send(other);
+            other.IsAsked = false;
+            SendAtPace(other);
         }
     }
 
@@ -115,14 +138,43 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
             place.IsSought = false;
             if (isWanted)
             {
-                Seek(seek.Partition, place, seek.After < node.Settings.AskAgainAfter / 2 ? 2 * seek.After : node.Settings.AskAgainAfter);
+                Seek(seek.Partition, place, seek.After < _node.Settings.AskAgainAfter / 2 ? 2 * seek.After : _node.Settings.AskAgainAfter);
             }
+        }
+    }
+
+    private void SendToFreeNodes()
+    {
+        foreach (var other in _nodes)
+        {
+            if (!other.IsAsked)
+            {
+                SendAtPace(other);
+            }
+        }
+    }
+
+    private void SendAtPace(OtherNode other)
+    {
+        if (other.Next.Count == 0)
+        {
+            return;
+        }
+
+        other.IsPaced = !other.MaySend(Stopwatch.GetTimestamp());
+        if (!other.IsPaced)
+        {
+            Send(other);
+        }
+        else if (!_isTimed)
+        {
+            _isTimed = _next.Change(s_untilNext, Timeout.InfiniteTimeSpan);
         }
     }
 
     private void Send(OtherNode other)
     {
-        (other.IsAsked, other.NextAsks) = (other.NextAsks, false);
+        (other.IsAsked, other.NextAsks, other.IsPaced) = (other.NextAsks, false, false);
         if (other.Next.Count > 0)
         {
             other.Post.Tell(new CounterPostProtocol.Ask(other.Next.Take()), _post);
@@ -140,7 +192,7 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
         _nodes.RemoveAll(one => one.Next.Count == 0 && _places.Values.All(place => place.Node != one));
         var other = new OtherNode(post);
         _nodes.Add(other);
-        context.Watch(post);
+        _context.Watch(post);
         return other;
     }
 
@@ -160,15 +212,15 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
     }
 
     // A handover takes little time: it is asked for soon at first, and less often where nobody places partitions.
-    private void Seek(int partition, Place place) => Seek(partition, place, node.Settings.SeekAgainAfter);
+    private void Seek(int partition, Place place) => Seek(partition, place, _node.Settings.SeekAgainAfter);
 
     private void Seek(int partition, Place place, TimeSpan again)
     {
         // A region that has no coordinator yet keeps the question, complains of it, and does not end before it is answered.
-        if (!place.IsSought && node.HasBeenMember)
+        if (!place.IsSought && _node.HasBeenMember)
         {
             place.IsSought = true;
-            region.Tell(new CounterPostProtocol.FindPartition(partition), _post);
+            _region.Tell(new CounterPostProtocol.FindPartition(partition), _post);
             _scheduler.ScheduleTellOnce(again, _post, new SeekAgain(partition, ++place.Searches, again), ActorRefs.NoSender);
         }
     }
@@ -186,6 +238,8 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
 
     private sealed class OtherNode(IActorRef post)
     {
+        private MessagePace _pace = new(Stopwatch.GetTimestamp());
+
         public IActorRef Post => post;
 
         public WireBatch Next { get; } = new();
@@ -195,7 +249,18 @@ internal sealed class OtherNodes(CounterNode node, IActorRef region, IActorConte
 
         /// <summary>Whether it was sent such a thing, and has not answered since.</summary>
         public bool IsAsked { get; set; }
+
+        /// <summary>Whether <see cref="Next"/> waits for its time.</summary>
+        public bool IsPaced { get; set; }
+
+        public bool MaySend(long now) => _pace.TrySend(now);
     }
+}
+
+/// <summary>It is time for what had to wait for the pace of its node. To the post itself.</summary>
+internal sealed class SendPaced : INoSerializationVerificationNeeded
+{
+    public static readonly SendPaced Instance = new();
 }
 
 /// <summary>Nobody may have told yet where a partition is: it is time to ask again. To the post itself.</summary>

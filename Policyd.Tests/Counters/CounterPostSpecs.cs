@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
@@ -212,6 +213,34 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         post.Tell(new Answers(WireBytes.Of(Array.Empty<WireAnswer>())), _other.Self);
         await Eventually.Holds("the other node to be asked", () => Later.Any());
         Assert.Equal(3, Later.First());
+    }
+
+    [Fact]
+    public async Task Node_that_is_asked_all_the_time_gets_no_more_messages_than_its_pace_allows()
+    {
+        var post = await PostThatHasAsked(isAnswered: true);
+        var since = Stopwatch.StartNew();
+        for (var add = 1; add <= 3000; add++)
+        {
+            post.Tell(new AddOperation(Key, Month, One, MailId.Of($"{add}"), (ulong)add), ActorRefs.NoSender);
+            await post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel);
+        }
+
+        await Eventually.Holds("all of them to cross", () => Later.Sum() == 3000);
+        Assert.InRange(Later.Count(), 1, 8 + (since.Elapsed.TotalMilliseconds * 2));
+    }
+
+    [Fact]
+    public void Few_messages_wait_for_nothing_and_many_go_out_at_a_pace()
+    {
+        var now = Stopwatch.GetTimestamp();
+        var pace = new MessagePace(now);
+        Assert.All(Enumerable.Range(0, 8), _ => Assert.True(pace.TrySend(now)));
+        Assert.False(pace.TrySend(now));
+        now += Stopwatch.Frequency / 1000;
+        Assert.Equal([true, true, false], [pace.TrySend(now), pace.TrySend(now), pace.TrySend(now)]);
+        now += Stopwatch.Frequency * 60;
+        Assert.Equal(8, Enumerable.Range(0, 100).Count(_ => pace.TrySend(now)));
     }
 
     [Fact]
