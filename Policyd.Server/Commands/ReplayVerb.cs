@@ -50,7 +50,14 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
             "replay",
             "Run recorded requests through a configuration, and print which answers differ (exit code 1 when some do). Nothing that "
                 + "it does is seen outside: counters, sessions and tickets are its own, nobody is banned or called.");
-        _counters.AcceptOnlyFromAmong("empty", "live");
+        _counters.CompletionSources.Add("empty", "live");
+        _counters.Validators.Add(static result =>
+        {
+            if (result.Tokens is [var token] && token.Value is not ("empty" or "live"))
+            {
+                result.AddError($"--counters: expected empty or live, found \"{token.Value}\".");
+            }
+        });
         verb.Arguments.Add(_files);
         PolicydCommandLine.AddAll(verb, _config, _against, _counters, _offline, _json);
         PolicydCommandLine.AddHelp(
@@ -105,10 +112,10 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
         }
 
         var report = ReplayReport.Of(replay.Findings, files, watch.Elapsed);
-        if (report.Requests + report.WithoutVirtualHost == 0)
+        if (report.Requests == 0)
         {
-            throw new CommandException(
-                ExitCode.DataError, $"no answered request was found{(report.FirstUnreadable is { } first ? $"; {first}" : "")}");
+            // To a pipeline "no answer differs" would be a false promise.
+            throw new CommandException(ExitCode.DataError, WhyNothing(report));
         }
 
         if (result.GetValue(_json))
@@ -122,6 +129,11 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
 
         return report.Different > 0 ? Differs : ExitCode.Ok;
     }
+
+    private static string WhyNothing(ReplayReport report) =>
+        report.WithoutVirtualHost > 0
+            ? $"no request was tried, since the virtual hosts of all {Shown.Number(report.WithoutVirtualHost)} are not in the configuration"
+            : $"no answered request was found{(report.FirstUnreadable is { } first ? $"; {first}" : "")}";
 
     private static async IAsyncEnumerable<RecordedRequest> ReadAsync(
         List<RecordedFile> files, Action progress, [EnumeratorCancellation] CancellationToken ct)

@@ -79,6 +79,11 @@ internal sealed class RecordedFile(string path) : IAsyncDisposable
             return Console.OpenStandardInput();
         }
 
+        if (Directory.Exists(path))
+        {
+            throw new CommandException(ExitCode.NoInput, $"{path} is a directory, not a file");
+        }
+
         try
         {
             return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);

@@ -4,16 +4,20 @@ namespace Policyd.Server.Replaying;
 
 /// <summary>
 /// Runs recorded requests one after the other, in the order of the file and at their own times. Where a lookup takes time, the next ones of
-/// the same second go on beside it, as they did in the server; but never two of one mail.
+/// the same second go on beside it, as they did in the server; but never two of one mail, and never two that may see the same counter,
+/// ticket or trap: which of them comes first would hang on the faster lookup, and be another in each configuration and each replay.
 /// </summary>
 /// <param name="tried">What is tried.</param>
 /// <param name="against">What it is held against; null: the recorded answers.</param>
 /// <param name="clock">The time of both.</param>
 internal sealed class Replay(ReplayedServer tried, ReplayedServer? against, ReplayClock clock)
 {
-    private const int MostAtOnce = 64;
+    // Each of the two configurations may open as many connections to a database, which also serves the running server.
+    private const int MostAtOnce = 32;
     private static readonly TimeSpan s_atOnce = TimeSpan.FromSeconds(1);
     private readonly Dictionary<string, Task> _running = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _met = new(StringComparer.OrdinalIgnoreCase);
+    private readonly IReadOnlyList<string>? _meetBy = MeetBy(tried, against);
     private readonly Lock _lock = new();
     private DateTimeOffset _since;
 
@@ -25,7 +29,9 @@ internal sealed class Replay(ReplayedServer tried, ReplayedServer? against, Repl
         await foreach (var request in requests.WithCancellation(ct))
         {
             var mail = request.Request.Instance is { Length: > 0 } instance ? instance : $"\0{_running.Count}";
-            if (_running.Count >= MostAtOnce || _running.ContainsKey(mail) || (_running.Count > 0 && request.Time - _since > s_atOnce))
+            if (_running.Count >= MostAtOnce
+                || _running.ContainsKey(mail)
+                || (_running.Count > 0 && (request.Time - _since > s_atOnce || MeetsOneThatRuns(request))))
             {
                 await EndAsync();
             }
@@ -36,16 +42,32 @@ internal sealed class Replay(ReplayedServer tried, ReplayedServer? against, Repl
             if (!running.IsCompletedSuccessfully)
             {
                 _running.Add(mail, running);
+                _met.UnionWith(Meetings(request));
             }
         }
 
         await EndAsync();
     }
 
+    private static IReadOnlyList<string>? MeetBy(ReplayedServer tried, ReplayedServer? against) =>
+        tried.MeetBy is not { } one ? null
+        : against is null ? one
+        : against.MeetBy is not { } other ? null
+        : [.. one.Union(other, StringComparer.Ordinal)];
+
+    private bool MeetsOneThatRuns(RecordedRequest request) => _meetBy is null || Meetings(request).Any(_met.Contains);
+
+    private IEnumerable<string> Meetings(RecordedRequest request) =>
+        from name in _meetBy ?? []
+        let value = request.Request[name]
+        where !string.IsNullOrEmpty(value)
+        select $"{name}={value}";
+
     private async Task EndAsync()
     {
         await Task.WhenAll(_running.Values);
         _running.Clear();
+        _met.Clear();
     }
 
     private async Task TryAsync(RecordedRequest request)

@@ -44,7 +44,7 @@ internal sealed class ReplayFindings
     /// <summary>How many of them are answered otherwise.</summary>
     public long Different { get; private set; }
 
-    /// <summary>How many of them did something that failed in the configuration that is tried.</summary>
+    /// <summary>In how many of them something failed, in the configuration that is tried or in the one that it is held against.</summary>
     public long Failed { get; private set; }
 
     /// <summary>What failed first.</summary>
@@ -80,9 +80,11 @@ internal sealed class ReplayFindings
         }
 
         Requests++;
-        From ??= request.Time;
-        To = request.Time;
-        if (after.Failure is { } failure)
+
+        // Requests that run at the same time end in any order.
+        From = From is { } from && from <= request.Time ? from : request.Time;
+        To = To is { } to && to >= request.Time ? to : request.Time;
+        if ((after.Failure ?? before.Failure) is { } failure)
         {
             Failed++;
             FirstFailure ??= failure;

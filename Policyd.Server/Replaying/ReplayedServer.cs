@@ -5,7 +5,9 @@ using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Model;
 using Policyd.Engine.Replaying;
+using Policyd.Modules;
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 using Policyd.Server.Loading;
 
@@ -20,6 +22,9 @@ internal readonly record struct ReplayAnswer(string? Action, string? Plugin, str
 /// <summary>A configuration that recorded requests are tried on, with counters, sessions and tickets of its own.</summary>
 internal sealed class ReplayedServer : IDisposable
 {
+    // Tickets and traps are of these.
+    private static readonly string[] s_remembered = ["client_address", "sender", "recipient", "sasl_username"];
+
     private readonly PolicyServerModel _model;
     private readonly Dictionary<string, VirtualHost> _hosts;
     private readonly IReadOnlyList<(string Connection, string Reason)> _notKnown;
@@ -30,7 +35,14 @@ internal sealed class ReplayedServer : IDisposable
     {
         (_model, _shelf, _notKnown) = (model, shelf, notKnown);
         _hosts = model.VirtualHosts.ToDictionary(static host => host.Name, StringComparer.Ordinal);
+        MeetBy = MeetingsOf(model);
     }
+
+    /// <summary>
+    /// The attributes that counters, tickets and traps of the configuration are of: two requests without a common value of one of them see
+    /// nothing of each other. Null: a counter is of something else, such as a network, so that any two may meet.
+    /// </summary>
+    public IReadOnlyList<string>? MeetBy { get; }
 
     /// <summary>What is not known of its counters, a line each.</summary>
     public IEnumerable<string> NotKnown => _notKnown.Select(static one =>
@@ -69,6 +81,22 @@ internal sealed class ReplayedServer : IDisposable
 
     /// <summary>The plugins that do not run in a replay, each with its module.</summary>
     public IEnumerable<string> NotRun => _model.NotRun.Select(static plugin => $"{plugin.Name} ({Plugin.ModuleNameOf(plugin.GetType())})");
+
+    private static IReadOnlyList<string>? MeetingsOf(PolicyServerModel model)
+    {
+        var plugins = model.VirtualHosts.SelectMany(static host => All(host.Chain.Plugins)).ToList();
+        var uses = plugins.OfType<IUsesCounters>().SelectMany(static plugin => plugin.CounterUses).ToList();
+        var known = uses.Select(static use => (use.Connection, use.Table)).ToHashSet();
+        return plugins.Any(IsOfSomethingElse) || model.CounterTables.Any(use => !known.Contains((use.Connection, use.Table)))
+            ? null
+            : [.. s_remembered.Union(uses.Select(static use => use.Attribute), StringComparer.Ordinal)];
+    }
+
+    private static IEnumerable<Plugin> All(IEnumerable<Plugin> plugins) => plugins.SelectMany(
+        static plugin => plugin is INestedChain { Plugins: { } nested } ? All(nested.Plugins).Prepend(plugin) : [plugin]);
+
+    private static bool IsOfSomethingElse(Plugin plugin) => plugin is AccountingPlugin { Key: not null } or QuotaPlugin { Key: not null }
+        || (plugin is QuotaPlugin quota && quota.Field.SessionKey is not null);
 
     /// <summary>Tries a request. Null when the configuration has no virtual host of its name, and several others.</summary>
     public async ValueTask<ReplayAnswer?> AskAsync(RecordedRequest recorded)

@@ -17,6 +17,10 @@ public sealed class ReplayCommandSpecs(MariaDbServer mariaDb) : IDisposable
         { name = acct, module = Accounting, fields = sender, time_pattern = "%Y-%m" }
         """;
 
+    // Counts up to the attribute's value, and finds nothing.
+    private const string SlowLookup =
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < CAST(? AS INTEGER)) SELECT x FROM c WHERE x < 0";
+
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
 
@@ -186,6 +190,63 @@ public sealed class ReplayCommandSpecs(MariaDbServer mariaDb) : IDisposable
             + $$$"""
                 "request":{"sender":"{{{sender}}}"}}
                 """;
+    }
+
+    [Fact]
+    public async Task A_fast_lookup_takes_no_place_before_a_mail_that_came_first()
+    {
+        // The lookup of the first mail takes long, those of the others nothing.
+        SqliteFile.Execute(_folder["policyd.db"], "CREATE TABLE nobody (name TEXT)");
+        var configuration = Configure("slow.hocon", $$"""
+            { name = slow, module = SqlList, field = size, match_action = "reject listed", sql_query = "{{SlowLookup}}" },
+            {{Limit(1)}}
+            """);
+        var lines = string.Join('\n', [
+            Mail("1", "00.000", "many@example.com", 1_000_000, "dunno"),
+            Mail("2", "00.200", "other@example.com", 1, "dunno"),
+            Mail("3", "00.400", "many@example.com", 1, "defer over the limit"),
+        ]);
+        var result = await Command.RunAsync(lines, "replay", "-", "-c", configuration, "--against", configuration, "--json");
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        using var report = JsonDocument.Parse(result.Output);
+        Assert.Equal(3, report.RootElement.GetProperty("requests").GetInt64());
+        Assert.Equal("2026-11-28T10:00:00+00:00", report.RootElement.GetProperty("from").GetString());
+        Assert.Equal("2026-11-28T10:00:00.4+00:00", report.RootElement.GetProperty("to").GetString());
+        var recorded = await Command.RunAsync(lines, "replay", "-", "-c", configuration);
+        Assert.Contains("no answer differs", recorded.Output, StringComparison.Ordinal);
+
+        static string Mail(string name, string second, string sender, int size, string action) =>
+            $$$"""{"time":"2026-11-28T10:00:{{{second}}}Z","message":"request answered","virtual_host":"x","action":"{{{action}}}","""
+            + $$$"""
+                "request":{"protocol_state":"END-OF-MESSAGE","instance":"{{{name}}}","sender":"{{{sender}}}","size":"{{{size}}}"}}
+                """;
+    }
+
+    [Fact]
+    public async Task What_fails_in_either_configuration_is_told_and_a_replay_that_tried_nothing_is_no_success()
+    {
+        var line = """{"time":"2026-11-28T10:00:00Z","message":"request answered","virtual_host":"gone","action":"dunno","""
+            + """
+                "request":{"sender":"a@b"}}
+                """;
+        var good = Configure("good.hocon", "{ name = answer, module = Action, action = dunno }");
+        var bad = Configure(
+            "bad.hocon", "{ name = list, module = SqlList, field = sender, sql_query = \"SELECT 1 FROM none WHERE a = ?\", score = 1 }");
+        var result = await Command.RunAsync(line, "replay", "-", "-c", good, "--against", bad);
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("requests in which something failed: 1, the first: ", result.Error, StringComparison.Ordinal);
+
+        var folder = await Command.RunAsync("", "replay", _folder.Path, "-c", good);
+        Assert.Equal((66, $"policyd: {_folder.Path} is a directory, not a file\n"), (folder.ExitCode, folder.Error));
+
+        var two = _folder.Write("two.hocon", """
+            policyd { listen = ["127.0.0.1:1", "127.0.0.1:2"], virtual_hosts = [
+              { name = x, port = 1, plugins = [] }, { name = y, port = 2, plugins = [] } ] }
+            """);
+        var nothing = await Command.RunAsync(line, "replay", "-", "-c", two);
+        Assert.Equal((65, ""), (nothing.ExitCode, nothing.Output));
+        Assert.Equal(
+            "policyd: no request was tried, since the virtual hosts of all 1 are not in the configuration\n", nothing.Error);
     }
 
     // Two of the four are let in with counters that are empty, and one where the database has counted one already.
