@@ -3,6 +3,7 @@
 
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using Policyd.Protocol;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
@@ -26,13 +27,29 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     /// <summary>Runs the command; the result is the process's exit code. What went wrong is one line on stderr.</summary>
     public async Task<int> RunAsync(string[] arguments, CancellationToken cancellationToken = default)
     {
+        var code = await InvokeAsync(arguments, cancellationToken);
+        try
+        {
+            // A short output waits in the writer until now: a full disk is told here, and not by the end of the process.
+            await output.FlushAsync(CancellationToken.None);
+            return code;
+        }
+        catch (IOException failure)
+        {
+            await FailAsync(failure.Message);
+            return ExitCode.IoError;
+        }
+    }
+
+    private async Task<int> InvokeAsync(string[] arguments, CancellationToken cancellationToken)
+    {
         try
         {
             var result = Build().Parse(arguments);
             if (result.Errors.Count > 0)
             {
                 throw new CommandException(
-                    ExitCode.Usage, $"{string.Join(" ", result.Errors.Select(one => one.Message).Distinct())} Try 'policyd --help'.");
+                    ExitCode.Usage, $"{string.Join(" ", result.Errors.Select(Sentence).Distinct())} Try 'policyd --help'.");
             }
 
             var configuration = new InvocationConfiguration
@@ -73,6 +90,12 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
             return ExitCode.Software;
         }
     }
+
+    // The parser's own sentence about a value names a type of .NET. Our options that are not text are whole numbers.
+    private static string Sentence(ParseError wrong) =>
+        wrong.SymbolResult is OptionResult { Tokens: [var token] } one && wrong.Message.Contains("'System.", StringComparison.Ordinal)
+            ? $"{one.Option.Name}: expected a whole number, found \"{token.Value}\"."
+            : wrong.Message;
 
     private Task FailAsync(string message) => error.WriteLineAsync(Logging.LogText.OneLine($"policyd: {message}"));
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Policyd.Tests.Support;
 using Xunit;
 
@@ -23,6 +24,30 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Equal(64, result.ExitCode);
         AssertOneLine(result.Error);
         Assert.Equal("", result.Output);
+    }
+
+    [Theory]
+    [InlineData("--limit: expected a whole number, found \"9999999999\".", "decisions", "--limit", "9999999999")]
+    [InlineData("--limit: expected a whole number, found \"ten\".", "counter", "list", "sender", "-n", "ten")]
+    [InlineData("--counters: expected empty or live, found \"some\".", "replay", "-", "--counters", "some")]
+    public async Task A_value_that_an_option_does_not_take_is_named_without_types_of_the_program(string told, params string[] arguments)
+    {
+        var result = await Command.RunAsync("", arguments);
+        Assert.Equal((64, $"policyd: {told} Try 'policyd --help'.\n"), (result.ExitCode, result.Error));
+    }
+
+    [Theory]
+    [InlineData("--version")]
+    [InlineData("--help")]
+    public async Task An_output_that_cannot_be_written_is_told_in_one_line_and_ends_with_74(string verb)
+    {
+        Assert.SkipUnless(File.Exists("/dev/full"), "there is no device that is always full");
+        TestKinds.MayStart(PolicydProcess.Executable);
+        string[] line = ["-c", "exec \"$0\" \"$1\" > /dev/full", PolicydProcess.Executable, verb];
+        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", line) { RedirectStandardError = true })!;
+        var error = await shell.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((74, "policyd: No space left on device\n"), (shell.ExitCode, error));
     }
 
     [Theory]
@@ -123,6 +148,27 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.DoesNotContain("geheim", result.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("hidden", result.Output, StringComparison.Ordinal);
         Assert.Equal(result.Output, (await Command.RunAsync("", "-d", "-c", file)).Output);
+    }
+
+    [Fact]
+    public async Task Dump_shows_when_each_periodic_task_runs_and_which_are_off()
+    {
+        var file = await WriteAsync("""
+            policyd {
+              cron { tasks { daily = "15 3 * * *", weekly = off }, timeout = 1m }
+              virtual_hosts = []
+            }
+            """);
+        var result = await Command.RunAsync("", "dump", "-c", file);
+        Assert.Equal(("", 0), (result.Error, result.ExitCode));
+        var lines = result.Output.Split('\n')
+            .Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))
+            .ToArray();
+        Assert.Contains("enabled = on # default", lines);
+        Assert.Contains("hourly = 0 * * * * # default", lines);
+        Assert.Contains(lines, line => line.StartsWith($"daily = 15 3 * * * # {file}:2:", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith($"weekly = off # {file}:2:", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith($"timeout = 1m # {file}:2:", StringComparison.Ordinal));
     }
 
     [Fact]
