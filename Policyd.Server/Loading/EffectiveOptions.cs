@@ -1,6 +1,7 @@
 using Policyd.Configuration.Hocon;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Tree;
+using Policyd.Engine.Cron;
 using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
 using Policyd.Plugins.Api;
@@ -41,6 +42,7 @@ internal sealed class EffectiveOptions
     {
         Heading(0, "policyd");
         Options(1, model.Options, root);
+        Cron(model.Cron, root["cron"] as ConfigObject);
         foreach (var connection in model.Connections.Values)
         {
             Heading(0, $"connection {connection.Name}");
@@ -60,6 +62,27 @@ internal sealed class EffectiveOptions
                 Place(section.Position),
                 $"virtual host {host.Name}");
             Chain(1, host.Chain.Plugins, section);
+        }
+    }
+
+    // The tasks have names of the operator's own; one that is off is no task of the model.
+    private void Cron(CronOptions cron, ConfigObject? section)
+    {
+        Heading(1, "cron", section is null ? null : Place(section.Position));
+        Options(2, cron, section ?? ConfigObject.Empty(_file));
+        var given = section?["tasks"] as ConfigObject;
+        Heading(2, "tasks", given is null ? null : Place(given.Position));
+        foreach (var task in cron.Tasks)
+        {
+            Option(3, task.Name, task.Expression, task.Expression, given?[task.Name] is { } node ? Place(node.Position) : "default");
+        }
+
+        foreach (var (name, node) in (given?.Members ?? []).Select(static member => (member.Key, member.Value)))
+        {
+            if (cron.Tasks.All(task => task.Name != name))
+            {
+                Option(3, name, "off", "off", Place(node.Position));
+            }
         }
     }
 

@@ -42,6 +42,20 @@ public sealed class ReloadSpecs(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public async Task Times_of_periodic_tasks_that_change_are_told()
+    {
+        var file = Configure(Answer("dunno"));
+        await using var server = await PolicydProcess.Serve(file, _port);
+        Configure(Answer("dunno"), "cron { tasks { daily = \"15 3 * * *\", weekly = off } }");
+        var (code, said, error) = await Reload(file);
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("- policyd: cron: tasks: daily = 0 0 * * *\n", said, StringComparison.Ordinal);
+        Assert.Contains("+ policyd: cron: tasks: daily = 15 3 * * *\n", said, StringComparison.Ordinal);
+        Assert.Contains("+ policyd: cron: tasks: weekly = off\n", said, StringComparison.Ordinal);
+        Assert.EndsWith("reloaded; lines of difference: 4\n", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Dry_run_tells_the_difference_and_changes_nothing()
     {
         var file = Configure(Answer("reject one"), "request_timeout = 7s");
