@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Policyd.Plugins.Counters;
 
 /// <summary>
@@ -22,6 +24,10 @@ public readonly record struct CounterAmounts(long Count, long CountRcpt, long Si
         var s = Math.Max(0, size);
         return new CounterAmounts(1, r, s, s > long.MaxValue / r ? long.MaxValue : s * r);
     }
+
+    /// <summary>The sums under the names that options and <c>policyd counter</c> have for them.</summary>
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"count={Count} count_rcpt={CountRcpt} size={Size} size_rcpt={SizeRcpt}");
 
     /// <summary>The sum of one metric.</summary>
     public long this[CounterMetric metric] => metric switch

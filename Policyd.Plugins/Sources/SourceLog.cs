@@ -35,6 +35,7 @@ public sealed class SourceLog(string source, TimeProvider clock)
     public void Away(PluginContext context, Plugin plugin, string? why)
     {
         _why = why ?? _why;
+        context.Note(source, _why);
         if (_throttle.Enter(out var leftOut))
         {
             context.Log(PolicyLogLevel.Warning, plugin, AwayLine(leftOut));

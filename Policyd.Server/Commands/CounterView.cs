@@ -65,7 +65,7 @@ internal sealed class CounterView(TextWriter output)
             _console,
             columns,
             [.. report.Rows.Select(row => (IReadOnlyList<string>)[row.Key, .. Cells(row.Sums), .. row.Quotas.Select(UsedOf)])]);
-        if (report.Rows.Count == 0)
+        if (report is { Rows.Count: 0, Limit: > 0 })
         {
             Line("no mail was counted in this window");
         }

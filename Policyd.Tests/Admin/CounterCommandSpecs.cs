@@ -55,6 +55,19 @@ public sealed class CounterCommandSpecs : IDisposable
     }
 
     [Fact]
+    public async Task Sums_up_to_the_largest_are_shown_with_their_part_of_a_limit_and_a_list_of_none_says_nothing_of_the_mail()
+    {
+        var configuration = Configure(Chain);
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        await Json(configuration, "set", "client_address", "192.0.2.7", $"count={long.MaxValue}");
+        var got = await Json(configuration, "get", "client_address", "192.0.2.7");
+        var used = got.GetProperty("windows")[0].GetProperty("quotas")[0].GetProperty("used_percent").GetDouble();
+        Assert.Equal(10.0 * long.MaxValue, used, tolerance: 1e6);
+        Assert.DoesNotContain(
+            "no mail was counted", await Counter(configuration, "list", "client_address", "--limit", "0"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Get_shows_what_mails_that_are_not_counted_yet_hold()
     {
         var counting = FreePort.Next();

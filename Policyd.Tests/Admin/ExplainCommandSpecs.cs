@@ -23,7 +23,8 @@ public sealed class ExplainCommandSpecs : IDisposable
         var offline = await Explain(file);
         Assert.Equal("dunno", offline.GetProperty("action").GetString());
         Assert.Contains(Facts(offline, "limit"), static fact => fact.EndsWith("the counter is unknown", StringComparison.Ordinal));
-        Assert.Contains(Facts(offline, "acct"), static fact => fact.StartsWith("would have counted ", StringComparison.Ordinal));
+        Assert.Contains(
+            Facts(offline, "acct"), static fact => fact.StartsWith("would have counted count=1 count_rcpt=1 size=", StringComparison.Ordinal));
         Assert.False(File.Exists(_folder["counters.db"]));
 
         await using (var server = await PolicydProcess.Serve(file, _port))

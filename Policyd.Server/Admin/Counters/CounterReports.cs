@@ -60,7 +60,7 @@ internal sealed record QuotaReport(
         quota.Limit.IsObserved ? "observe" : "enforce",
         own,
         total is { } sums && (own ?? quota.Limit.Threshold) is var holds && holds > 0 && double.IsFinite(holds)
-            ? Math.Round(100 * sums[quota.Limit.Metric] / holds, 1)
+            ? Math.Round(100.0 * sums[quota.Limit.Metric] / holds, 1) // not in 64 bits, which a sum may fill
             : null);
 }
 
