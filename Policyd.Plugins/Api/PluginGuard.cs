@@ -20,15 +20,20 @@ internal sealed class PluginGuard : SynchronizationContext
     private static readonly TimeSpan s_told = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_between = TimeSpan.FromSeconds(10);
 
+    // Code for which the plugin has asked for a thread may hold it, but no request lives that long: it has no end, or no time limit.
+    private static readonly TimeSpan s_endless = TimeSpan.FromSeconds(60);
+
     private readonly Plugin _plugin;
     private readonly string _virtualHost;
     private readonly ILogger _logger;
     private readonly OwnThreads _threads;
+    private readonly ThreadTurns _own = new();
     private readonly ThreadTurns _pooled = new();
     private readonly Action _look;
     private readonly KeyValuePair<string, object?>[] _labels;
     private volatile bool _blocks;
     private long _told = long.MinValue / 2;
+    private long _toldOfAsked = long.MinValue / 2;
 
     public PluginGuard(Plugin plugin, string virtualHost, ILogger logger)
     {
@@ -122,11 +127,11 @@ internal sealed class PluginGuard : SynchronizationContext
             return;
         }
 
-        var since = Environment.TickCount64;
+        var turn = _own.Begin();
         SetSynchronizationContext(this);
         _ = CompleteAsync(context, result);
         SetSynchronizationContext(null);
-        Ended(Environment.TickCount64 - since);
+        Ended(_own.End(turn));
     }
 
     private async Task CompleteAsync(PluginContext context, TaskCompletionSource<PluginResult> result)
@@ -155,7 +160,13 @@ internal sealed class PluginGuard : SynchronizationContext
 
     private void Look()
     {
-        var (inline, own, pooled) = (InlineTurns.Of(this), _threads.State, _pooled.State);
+        var asked = _threads.Asked.State;
+        if (asked.Longest >= s_endless && MayTell(ref _toldOfAsked, s_endless))
+        {
+            ThreadLog.Endless(_logger, _virtualHost, _plugin.Name, asked.Count, OwnThreads.Most, asked.Longest.TotalSeconds);
+        }
+
+        var (inline, own, pooled) = (InlineTurns.Of(this), _own.State, _pooled.State);
         var longest = TimeSpan.FromTicks(Math.Max(inline.Longest.Ticks, Math.Max(own.Longest.Ticks, pooled.Longest.Ticks)));
         if (longest < s_told)
         {
@@ -169,10 +180,15 @@ internal sealed class PluginGuard : SynchronizationContext
 
     private void Tell(int threads, TimeSpan longest)
     {
-        var (now, told) = (Environment.TickCount64, Interlocked.Read(ref _told));
-        if (now - told >= s_between.TotalMilliseconds && Interlocked.CompareExchange(ref _told, now, told) == told)
+        if (MayTell(ref _told, s_between))
         {
             ThreadLog.Held(_logger, _virtualHost, _plugin.Name, threads, longest.TotalSeconds);
         }
+    }
+
+    private static bool MayTell(ref long last, TimeSpan between)
+    {
+        var (now, told) = (Environment.TickCount64, Interlocked.Read(ref last));
+        return now - told >= between.TotalMilliseconds && Interlocked.CompareExchange(ref last, now, told) == told;
     }
 }

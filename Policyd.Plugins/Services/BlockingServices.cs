@@ -1,5 +1,6 @@
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sources;
+using Policyd.Plugins.Threads;
 
 namespace Policyd.Plugins.Services;
 
@@ -26,7 +27,8 @@ public static class BlockingServices
         var result = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var timeout = SourceTime.For(context, TimeSpan.MaxValue);
         var token = timeout.Token;
-        if (!plugin.Threads.TryRun(() => Run(work, result, token)))
+        var threads = plugin.Threads;
+        if (!threads.TryRun(() => Run(work, result, threads.Asked, token)))
         {
             throw new InvalidOperationException("all threads of the plugin are held, and too many runs wait for one");
         }
@@ -42,7 +44,7 @@ public static class BlockingServices
         }
     }
 
-    private static void Run<T>(Func<T> work, TaskCompletionSource<T> result, CancellationToken ct)
+    private static void Run<T>(Func<T> work, TaskCompletionSource<T> result, ThreadTurns turns, CancellationToken ct)
     {
         if (ct.IsCancellationRequested)
         {
@@ -50,6 +52,7 @@ public static class BlockingServices
             return;
         }
 
+        var turn = turns.Begin();
         try
         {
             result.TrySetResult(work());
@@ -57,6 +60,10 @@ public static class BlockingServices
         catch (Exception e)
         {
             result.TrySetException(e);
+        }
+        finally
+        {
+            turns.End(turn);
         }
     }
 }

@@ -26,6 +26,9 @@ internal sealed class OwnThreads(string plugin)
     /// <summary>How many threads are at work, and how long the longest of them is.</summary>
     public (int Count, TimeSpan Longest) State => _turns.State;
 
+    /// <summary>Those of them that the plugin itself has asked for, by RunBlockingAsync: to hold these is no fault.</summary>
+    public ThreadTurns Asked { get; } = new();
+
     /// <summary>
     /// Runs the work, which throws nothing, on a thread of its own, with what is local to the caller's asynchronous flow.
     /// </summary>

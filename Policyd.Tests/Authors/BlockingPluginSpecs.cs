@@ -119,6 +119,37 @@ public sealed class BlockingPluginSpecs
     }
 
     [Fact]
+    public async Task Plugin_that_asks_for_a_thread_is_not_told_of_for_holding_it()
+    {
+        using var gate = new ManualResetEventSlim();
+        CallsPlugin.Asked = null;
+        CallsPlugin.Work = _ =>
+        {
+            gate.Wait(CancellationToken.None);
+            return "done";
+        };
+        try
+        {
+            await using var server = await StartAsync("{ name = c, module = Calls }");
+            var answer = server.AskAsync("a.1");
+            await Eventually.Holds("the plugin to be asked", () => CallsPlugin.Asked is not null);
+            var plugin = CallsPlugin.Asked!;
+            await Eventually.Holds(
+                "the thread to be held for longer than one that was not asked for may be",
+                () => plugin.Threads.State.Longest > TimeSpan.FromSeconds(1.3));
+            Assert.False(plugin.Guard!.Blocks);
+            Assert.Empty(server.Log.Containing("without await"));
+            Assert.Equal(1, plugin.Threads.Asked.State.Count);
+            gate.Set();
+            Assert.Equal("reject done", await answer);
+        }
+        finally
+        {
+            gate.Set();
+        }
+    }
+
+    [Fact]
     public async Task Threads_are_bounded_and_what_waits_is_too()
     {
         using var gate = new ManualResetEventSlim();
@@ -170,8 +201,11 @@ public sealed class BlockingPluginSpecs
     {
         public static Func<string, string> Work { get; set; } = static _ => "";
 
+        public static CallsPlugin? Asked { get; set; }
+
         public override async ValueTask<PluginResult> RunAsync(PluginContext context)
         {
+            Asked = this;
             var recipient = context.Request.Recipient;
             return PluginResult.Answer("reject " + await context.RunBlockingAsync(this, () => Work(recipient)));
         }
