@@ -28,7 +28,7 @@ public sealed class ConnectionModules
 
     /// <summary>The classes of an assembly that say that they are such modules.</summary>
     /// <param name="assembly">The assembly.</param>
-    public static IEnumerable<Type> TypesOf(Assembly assembly) => assembly.GetExportedTypes().Where(IsNamed);
+    public static IEnumerable<Type> TypesOf(Assembly assembly) => assembly.GetTypes().Where(IsNamed);
 
     /// <summary>The names of the modules whose connections offer at least one of these.</summary>
     /// <param name="kinds">Interfaces that the server knows.</param>
@@ -60,6 +60,12 @@ public sealed class ConnectionModules
             if (!IsModule(type))
             {
                 problems.Add($"{describe(type)} is named as the connection module {name}, but is no {nameof(IConnectionModule)}");
+            }
+            else if (!type.IsVisible || type.IsAbstract || type.GetConstructor(Type.EmptyTypes) is null)
+            {
+                problems.Add(
+                    $"{describe(type)} is named as the connection module {name}, but it must be public, not abstract, and have a constructor "
+                        + $"without parameters");
             }
             else if (!all.TryAdd(name, type))
             {

@@ -11,10 +11,17 @@ public sealed class ModuleRegistry
     private readonly FrozenDictionary<string, Type> _byName;
     private readonly FrozenDictionary<Assembly, string> _files;
 
+    // Classes of plugins that are no modules, by the name that they would have: why, in words for their author.
+    private readonly FrozenDictionary<string, string> _unfit;
+
     private ModuleRegistry(
-        IEnumerable<KeyValuePair<string, Type>> modules, IEnumerable<KeyValuePair<Assembly, string>> files, ConnectionModules connections)
+        IEnumerable<KeyValuePair<string, Type>> modules,
+        IEnumerable<KeyValuePair<Assembly, string>> files,
+        ConnectionModules connections,
+        IEnumerable<KeyValuePair<string, string>> unfit)
     {
         Connections = connections;
+        _unfit = unfit.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
         _byName = modules.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
         _files = files.ToFrozenDictionary();
         Modules = [.. _byName.Values.Distinct().OrderBy(Plugin.ModuleNameOf, StringComparer.Ordinal)];
@@ -24,7 +31,7 @@ public sealed class ModuleRegistry
     private static readonly Assembly s_own = typeof(ActionPlugin).Assembly;
 
     /// <summary>The modules that come with the server.</summary>
-    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([], [], ConnectionModules.BuiltIn).With(PluginTypes(s_own));
+    public static ModuleRegistry BuiltIn { get; } = new ModuleRegistry([], [], ConnectionModules.BuiltIn, []).With(PluginTypes(s_own));
 
     /// <summary>The classes, by their names.</summary>
     public IReadOnlyList<Type> Modules { get; }
@@ -39,9 +46,7 @@ public sealed class ModuleRegistry
     /// <summary>The plugin classes of an assembly: public, not abstract, with a constructor that needs nothing.</summary>
     /// <param name="assembly">The assembly.</param>
     public static IEnumerable<Type> PluginTypes(Assembly assembly) => assembly.GetExportedTypes()
-        .Where(type => type is { IsAbstract: false, IsGenericType: false }
-            && type.IsSubclassOf(typeof(Plugin))
-            && type.GetConstructor(Type.EmptyTypes) is not null);
+        .Where(static type => type.IsSubclassOf(typeof(Plugin)) && WhyUnfit(type) is null);
 
     /// <summary>These and further modules.</summary>
     /// <param name="types">Classes of plugins and of connection modules.</param>
@@ -50,7 +55,7 @@ public sealed class ModuleRegistry
     {
         var taken = new List<string>();
         var kinds = types.ToLookup(static type => type.IsSubclassOf(typeof(Plugin)));
-        var all = With(kinds[true], _files, Connections.With(kinds[false], static type => type.FullName!, taken), taken);
+        var all = With(kinds[true], _files, Connections.With(kinds[false], static type => type.FullName!, taken), _unfit, taken);
         return taken.Count == 0 ? all : throw new InvalidOperationException(taken[0]);
     }
 
@@ -63,7 +68,16 @@ public sealed class ModuleRegistry
         var files = plugins.Select(static plugin => KeyValuePair.Create(plugin.Assembly, plugin.File)).Concat(_files).ToDictionary();
         var connections = Connections.With(
             plugins.SelectMany(static plugin => ConnectionModules.TypesOf(plugin.Assembly)), type => Describe(type, files), taken);
-        return With(plugins.SelectMany(static plugin => PluginTypes(plugin.Assembly)), files, connections, taken);
+        var unfit = new Dictionary<string, string>(_unfit, StringComparer.OrdinalIgnoreCase);
+        foreach (var type in plugins.SelectMany(static plugin => plugin.Assembly.GetTypes()).Where(static type => type.IsSubclassOf(typeof(Plugin))))
+        {
+            if (WhyUnfit(type) is { } reason)
+            {
+                unfit.TryAdd(Plugin.ModuleNameOf(type), $"{Describe(type, files)} {reason}");
+            }
+        }
+
+        return With(plugins.SelectMany(static plugin => PluginTypes(plugin.Assembly)), files, connections, unfit, taken);
     }
 
     /// <summary>The class of a module; null when there is none.</summary>
@@ -74,13 +88,22 @@ public sealed class ModuleRegistry
     /// <param name="name">The name.</param>
     public string Explain(string name)
     {
+        if (_unfit.TryGetValue(name, out var reason))
+        {
+            return $"the module \"{name}\" cannot be used: {reason}";
+        }
+
         var close = EditDistance.Closest(name, _byName.Keys);
         var hint = close is null ? $"known modules: {string.Join(", ", Modules.Select(Plugin.ModuleNameOf))}" : $"did you mean {close}?";
         return $"unknown module \"{name}\"; {hint}";
     }
 
     private ModuleRegistry With(
-        IEnumerable<Type> types, IReadOnlyDictionary<Assembly, string> files, ConnectionModules connections, ICollection<string> taken)
+        IEnumerable<Type> types,
+        IReadOnlyDictionary<Assembly, string> files,
+        ConnectionModules connections,
+        IEnumerable<KeyValuePair<string, string>> unfit,
+        ICollection<string> taken)
     {
         var all = _byName.ToDictionary(StringComparer.OrdinalIgnoreCase);
         foreach (var type in types)
@@ -94,8 +117,16 @@ public sealed class ModuleRegistry
             }
         }
 
-        return new ModuleRegistry(all, files, connections);
+        return new ModuleRegistry(all, files, connections, unfit);
     }
+
+    // An author who leaves out "public" has made an internal class.
+    private static string? WhyUnfit(Type type) =>
+        !type.IsVisible ? "is not public"
+        : type.IsAbstract ? "is abstract"
+        : type.IsGenericType ? "is generic"
+        : type.GetConstructor(Type.EmptyTypes) is null ? "has no public constructor without parameters"
+        : null;
 
     private static string Describe(Type type, IReadOnlyDictionary<Assembly, string> files) =>
         files.TryGetValue(type.Assembly, out var file) ? $"{type.FullName} in {file}" : $"{type.FullName}";

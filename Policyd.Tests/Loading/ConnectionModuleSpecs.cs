@@ -63,6 +63,8 @@ public sealed class ConnectionModuleSpecs
     {
         var none = Assert.Throws<InvalidOperationException>(() => ModuleRegistry.BuiltIn.With([typeof(NoModule)]));
         Assert.Contains("is named as the connection module Nothing, but is no IConnectionModule", none.Message);
+        var hidden = Assert.Throws<InvalidOperationException>(() => ModuleRegistry.BuiltIn.With([typeof(HiddenModule)]));
+        Assert.Contains("is named as the connection module Hidden, but it must be public", hidden.Message);
         var taken = Assert.Throws<InvalidOperationException>(() => ModuleRegistry.BuiltIn.With([typeof(SecondRedis)]));
         Assert.Contains("the connection module redis of Policyd.Tests.Loading.ConnectionModuleSpecs+SecondRedis is already", taken.Message);
     }
@@ -103,6 +105,17 @@ public sealed class ConnectionModuleSpecs
     /// <summary>No module.</summary>
     [ConnectionModule("Nothing")]
     public sealed class NoModule;
+
+    /// <summary>A module whose author has left out "public".</summary>
+    [ConnectionModule("Hidden")]
+    internal sealed class HiddenModule : IConnectionModule
+    {
+        /// <inheritdoc/>
+        public string? Check() => null;
+
+        /// <inheritdoc/>
+        public IAsyncDisposable Open(ConnectionSetup setup) => new Box(1);
+    }
 
     /// <summary>A module whose name the server uses.</summary>
     [ConnectionModule("redis")]

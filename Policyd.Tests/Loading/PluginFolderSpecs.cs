@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Reflection.Emit;
 using Microsoft.Extensions.Logging;
 using Policyd.Configuration;
@@ -135,6 +136,30 @@ public sealed class PluginFolderSpecs : IDisposable
             Assert.Single(document.Diagnostics.All, one => one.Message.StartsWith("plugin_folder: ", StringComparison.Ordinal)).Message);
     }
 
+    [Theory]
+    [InlineData(TypeAttributes.NotPublic | TypeAttributes.Sealed, "is not public")]
+    [InlineData(TypeAttributes.Public | TypeAttributes.Abstract, "is abstract")]
+    public void Class_that_cannot_be_a_module_is_told_with_the_reason(TypeAttributes attributes, string reason)
+    {
+        _folder.Write("first/First.dll", Plugin("First", static (_, il) => il.Emit(OpCodes.Ldstr, "x"), attributes));
+        Assert.Equal(
+            [$"plugin it: the module \"First\" cannot be used: Third.FirstPlugin in {_folder["first/First.dll"]} {reason}"],
+            AllErrors("First"));
+    }
+
+    [Fact]
+    public void Class_whose_constructor_needs_something_is_told()
+    {
+        var plugin = Plugin("First", static (type, il) =>
+        {
+            type.DefineConstructor(MethodAttributes.Public, CallingConventions.Standard, [typeof(int)]).GetILGenerator()
+                .Emit(OpCodes.Ret);
+            il.Emit(OpCodes.Ldstr, "x");
+        });
+        _folder.Write("first/First.dll", plugin);
+        Assert.EndsWith("has no public constructor without parameters", Assert.Single(AllErrors("First")));
+    }
+
     [Fact]
     public void Each_file_that_is_no_assembly_is_told_with_its_reason()
     {
@@ -248,12 +273,14 @@ public sealed class PluginFolderSpecs : IDisposable
         return managed;
     }
 
-    private string[] Errors(params string[] modules)
+    private string[] Errors(params string[] modules) =>
+        [.. AllErrors(modules).Where(static message => message.StartsWith("plugin_folder: ", StringComparison.Ordinal))];
+
+    private string[] AllErrors(params string[] modules)
     {
         var document = _folder.Document("\".\"", modules);
         Assert.Null(ModelBuilder.Build(document, new ModelEnvironment()));
-        return [.. document.Diagnostics.All.Where(static one => one.Message.StartsWith("plugin_folder: ", StringComparison.Ordinal))
-            .Select(static one => one.Message)];
+        return [.. document.Diagnostics.All.Select(static one => one.Message)];
     }
 
     private string Error(params string[] modules) => Assert.Single(Errors(modules));

@@ -42,11 +42,12 @@ internal static class EmittedAssembly
     public static byte[] Plugin(string module, Action<ILGenerator> text) => Plugin(module, (_, il) => text(il));
 
     /// <summary>The same, with members of its own.</summary>
-    public static byte[] Plugin(string module, Action<TypeBuilder, ILGenerator> text)
+    public static byte[] Plugin(
+        string module, Action<TypeBuilder, ILGenerator> text, TypeAttributes attributes = TypeAttributes.Public | TypeAttributes.Sealed)
     {
         var assembly = new PersistedAssemblyBuilder(new AssemblyName(module), typeof(object).Assembly);
         var type = assembly.DefineDynamicModule(module).DefineType(
-            $"Third.{module}Plugin", TypeAttributes.Public | TypeAttributes.Class | TypeAttributes.Sealed, typeof(Plugin));
+            $"Third.{module}Plugin", attributes | TypeAttributes.Class, typeof(Plugin));
         var il = type.DefineMethod(
             nameof(Policyd.Plugins.Api.Plugin.RunAsync),
             MethodAttributes.Public | MethodAttributes.Virtual | MethodAttributes.HideBySig,
