@@ -93,8 +93,8 @@ public sealed class CtIpRepPlugin : Plugin
     {
         _backOff = new BackOff(setup.Clock);
         _log = new SourceLog("ctipd", setup.Clock);
-        _reject = "reject " + RejectMessage;
-        _defer = "defer " + DeferMessage;
+        _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
+        _defer = MessageText.ActionOf(setup, "defer_message", "defer", DeferMessage);
         if (!Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
         {
             setup.Error("url", "this is not an http or https URL");

@@ -80,7 +80,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _reject = new ActionTemplate("reject " + RejectMessage);
+        _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
         _list = Blocklist.Create(setup, Domain, Key, Answers)!;
     }
 

@@ -84,7 +84,7 @@ public sealed class GeoIpActionPlugin : Plugin
     {
         _resultKey = GeoIpLookupPlugin.ResultKeyOf(ResultFrom);
         setup.UseResultOf<GeoIpLookupPlugin>("result_from", ResultFrom);
-        _reject = new ActionTemplate("reject " + RejectMessage);
+        _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
         _countries = new HashSet<string>(CountryCodes, StringComparer.OrdinalIgnoreCase);
         foreach (var code in CountryCodes.Where(static code => code.Length != 2))
         {

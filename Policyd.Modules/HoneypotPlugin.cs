@@ -29,6 +29,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     private IExpiringStore _traps = null!;
     private SourceLog _log = null!;
     private HashSet<string> _recipients = [];
+    private string _reject = "";
 
     /// <summary>Whether it acts.</summary>
     [Description("off: do nothing")]
@@ -85,6 +86,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
+        _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage).Text;
         _recipients = [.. Recipients.Select(DomainText.AddressKey)];
         _log = new SourceLog("the store of trapped clients", setup.Clock);
         _traps = setup.ExpiringStore("store", Store, StoreConnection.Of(Store, Db, Memcached, Redis, Connection))!;
@@ -110,7 +112,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
 
         if (Mode == HoneypotMode.Reject)
         {
-            return PluginResult.Answer("reject " + RejectMessage);
+            return PluginResult.Answer(_reject);
         }
 
         context.AddScoreOnce(Name, Score);

@@ -57,7 +57,8 @@ public abstract class ListPlugin : Plugin
     public IReadOnlyList<AnswerPattern> Answers { get; set; } = [];
 
     /// <inheritdoc/>
-    public override void Initialize(PluginSetup setup) => _reject = new ActionTemplate("reject " + RejectMessage);
+    public override void Initialize(PluginSetup setup) =>
+        _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
 
     /// <summary>Where the result of an RBL plugin is in the session.</summary>
     internal static string ResultKey(string plugin) => $"rbl-{plugin}-result";

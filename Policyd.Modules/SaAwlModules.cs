@@ -147,7 +147,7 @@ public sealed class SaAwlActionPlugin : Plugin
     {
         _resultKey = SaAwlLookupPlugin.ResultKeyOf(ResultFrom);
         setup.UseResultOf<SaAwlLookupPlugin>("result_from", ResultFrom);
-        _reject = new ActionTemplate("reject " + RejectMessage);
+        _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
     }
 
     /// <inheritdoc/>

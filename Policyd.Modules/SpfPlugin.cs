@@ -171,7 +171,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
     public override void Initialize(PluginSetup setup)
     {
         _dns = setup.Dns;
-        _reject = new ActionTemplate("reject " + RejectMessage);
+        _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
         _explains = RejectMessage.Contains("%AUTH_EXPL%", StringComparison.Ordinal);
         foreach (var text in Whitelist.Split([',', ' ', '\t', '\n'], StringSplitOptions.RemoveEmptyEntries))
         {

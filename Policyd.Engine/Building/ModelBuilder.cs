@@ -56,6 +56,11 @@ public sealed class ModelBuilder
             root,
             _diagnostics,
             new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts", "cron"] });
+        if (options.CheckTimes() is var (time, bounds))
+        {
+            _diagnostics.Error(root.PositionOf(time), $"{time}: {bounds}");
+        }
+
         var listeners = Listeners(options, root);
         if (options.Admin.Check() is { } wrong)
         {

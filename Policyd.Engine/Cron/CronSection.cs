@@ -7,6 +7,9 @@ namespace Policyd.Engine.Cron;
 // From the section "cron" to its options: the operator's tasks over Debian's crontab of mtpolicyd.
 internal sealed class CronSection(SqlConnections connections, DiagnosticBag diagnostics)
 {
+    // No timer of .NET can be set to more than 49 days.
+    private static readonly TimeSpan s_longestTimeout = TimeSpan.FromDays(30);
+
     public static IReadOnlyList<(string Name, string Expression)> Usual { get; } =
     [
         ("hourly", "0 * * * *"), ("daily", "0 0 * * *"), ("weekly", "0 0 * * 0"), ("monthly", "0 0 1 * *"),
@@ -43,6 +46,10 @@ internal sealed class CronSection(SqlConnections connections, DiagnosticBag diag
         if (options.Timeout <= TimeSpan.Zero)
         {
             diagnostics.Error(section.PositionOf("timeout"), "cron: timeout: must be longer than 0");
+        }
+        else if (options.Timeout > s_longestTimeout)
+        {
+            diagnostics.Error(section.PositionOf("timeout"), "cron: timeout: must be at most 30 days");
         }
 
         if (options.CatchUp && !connections.Contains(options.Db))

@@ -13,6 +13,9 @@ namespace Policyd.Engine.Model;
 /// <summary>The options of <c>policyd { }</c>.</summary>
 public sealed class ServerOptions
 {
+    // No timer of .NET can be set to more than 49 days; nobody waits for a day.
+    internal static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
+
     /// <summary>Where the server listens.</summary>
     [Description("the addresses to listen on: HOST:PORT, [V6]:PORT, unix:/path")]
     public IReadOnlyList<string> Listen { get; set; } = ["127.0.0.1:12345"];
@@ -121,4 +124,16 @@ public sealed class ServerOptions
     /// <summary>The level of the log.</summary>
     [NotAnOption]
     public PolicyLogLevel Level => (PolicyLogLevel)LogLevel;
+
+    /// <summary>Says which time cannot be, and why; null when none.</summary>
+    internal (string Option, string Message)? CheckTimes()
+    {
+        const string Bounds = "must be more than 0 and at most 1 day";
+        return IsNoTimeout(RequestTimeout) ? ("request_timeout", Bounds)
+            : IsNoTimeout(PluginStartTimeout) ? ("plugin_start_timeout", Bounds)
+            : PluginStopTimeout > LongestTimeout ? ("plugin_stop_timeout", "must be at most 1 day")
+            : null;
+
+        static bool IsNoTimeout(TimeSpan time) => time <= TimeSpan.Zero || time > LongestTimeout;
+    }
 }

@@ -11,11 +11,12 @@ namespace Policyd.Plugins.Api;
 /// An option X that a user may have otherwise: with <c>uc_X = KEY</c> the session's value of KEY, which a user-config module put there,
 /// stands before the option's own.
 /// </summary>
-/// <typeparam name="T">text, number, on/off, an enum, or a type that is an <see cref="IOptionValue{TSelf}"/>.</typeparam>
+/// <typeparam name="T">text, number, on/off, a duration, an enum, or a type that is an <see cref="IOptionValue{TSelf}"/>.</typeparam>
 [SuppressMessage("Design", "CA1000", Justification = "The binder calls these statics; authors do not.")]
 public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
 {
-    private static readonly TextParser s_parser = MakeParser();
+    // Null where no text can become a value.
+    private static readonly TextParser? s_parser = MakeParser();
 
     /// <summary>Makes the option.</summary>
     /// <param name="value">Its own value.</param>
@@ -44,11 +45,16 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
     public static UserOption<T> Bind(OptionReader reader, UserOption<T>? current)
     {
         var value = reader.TryRead<T>(reader.Name, out var own) ? own : current is null ? default! : current.Default;
-        return new UserOption<T>(value)
+        var sessionKey = reader.TryRead<string>("uc_" + reader.Name, out var key) ? key : current?.SessionKey;
+        if (sessionKey is not null && s_parser is null)
         {
-            Name = reader.Name,
-            SessionKey = reader.TryRead<string>("uc_" + reader.Name, out var key) ? key : current?.SessionKey,
-        };
+            reader.Diagnostics.Error(
+                reader.Source.PositionOf("uc_" + reader.Name),
+                $"uc_{reader.Name}: the option has the type {typeof(T).Name}, which a session value cannot have; this is an error in the "
+                    + "plugin");
+        }
+
+        return new UserOption<T>(value) { Name = reader.Name, SessionKey = sessionKey };
     }
 
     /// <summary>Whether a request may have this value: it is the option's own, or a user may have any.</summary>
@@ -88,7 +94,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
             return true;
         }
 
-        if (!s_parser(text, out var parsed))
+        if (s_parser is null || !s_parser(text, out var parsed))
         {
             return false;
         }
@@ -98,7 +104,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
         return true;
     }
 
-    private static TextParser MakeParser()
+    private static TextParser? MakeParser()
     {
         var type = Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T);
         if (type == typeof(string))
@@ -129,6 +135,11 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
                 static text => (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value), value));
         }
 
+        if (type == typeof(TimeSpan))
+        {
+            return Converted(static text => (DurationText.TryParse(text, out var value, out _), value));
+        }
+
         if (type.IsEnum)
         {
             return Converted(text => (
@@ -137,12 +148,9 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
         }
 
         var maker = typeof(UserOption<T>).GetMethod(nameof(OfOptionValue), BindingFlags.NonPublic | BindingFlags.Static)!;
-        if (type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IOptionValue<>)))
-        {
-            return (TextParser)maker.MakeGenericMethod(type).Invoke(null, [])!;
-        }
-
-        throw new NotSupportedException($"{type.Name} is not a type that a user option can have");
+        return type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IOptionValue<>))
+            ? (TextParser)maker.MakeGenericMethod(type).Invoke(null, [])!
+            : null;
     }
 
     private static TextParser OfOptionValue<TValue>() where TValue : IOptionValue<TValue> =>

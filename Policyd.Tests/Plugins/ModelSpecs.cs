@@ -2,8 +2,10 @@ using Policyd.Configuration;
 using Policyd.Configuration.Mtpolicyd;
 using Policyd.Configuration.Tree;
 using Policyd.Engine.Building;
+using Policyd.Engine.Loading;
 using Policyd.Engine.Model;
 using Policyd.Engine.Sessions;
+using Policyd.Plugins.Api;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
@@ -27,6 +29,55 @@ public sealed class ModelSpecs
             "policyd { virtual_hosts = [ { port = 12345, plugins = [ " + "    " + plugin + " ] } ] }", out var diagnostics));
         Assert.Contains(diagnostics.Errors, error => error.ToString().StartsWith($"test.hocon:{place}:", StringComparison.Ordinal)
             && error.Message.Contains(part, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("module = RBL, domain = bl.test", "reject_message")]
+    [InlineData("module = RBLAction, result_from = a, re_match = x", "reject_message")]
+    [InlineData("module = DBL, domain = bl.test", "reject_message")]
+    [InlineData("module = SPF", "reject_message")]
+    [InlineData("module = GeoIPAction, result_from = a, country_codes = DE", "reject_message")]
+    [InlineData("module = SaAwlAction, result_from = a", "reject_message")]
+    [InlineData("module = Honeypot, recipients = bob", "reject_message")]
+    [InlineData("module = CtIpRep", "reject_message")]
+    [InlineData("module = CtIpRep", "defer_message")]
+    public void Text_that_would_make_an_action_of_two_lines_is_told_at_its_option(string plugin, string option)
+    {
+        var text = $"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ {plugin}, {option} = \"a\\nb\" }} ] }} ] }}";
+        Assert.Null(PolicyUnderTest.Build(text, out var diagnostics));
+        var error = Assert.Single(diagnostics.Errors);
+        Assert.Contains($": {option}: the action contains a control character or line end", error.Message, StringComparison.Ordinal);
+        Assert.Equal(text.IndexOf("\"a\\nb", StringComparison.Ordinal) + 1, error.Position.Column);
+    }
+
+    [Theory]
+    [InlineData("request_timeout = 0", "must be more than 0 and at most 1 day")]
+    [InlineData("request_timeout = 50d", "must be more than 0 and at most 1 day")]
+    [InlineData("plugin_start_timeout = 50d", "must be more than 0 and at most 1 day")]
+    [InlineData("plugin_stop_timeout = 50d", "must be at most 1 day")]
+    [InlineData("cron { timeout = 50d }", "must be at most 30 days")]
+    public void Time_that_no_timer_can_be_set_to_is_told(string option, string expected)
+    {
+        Assert.Null(PolicyUnderTest.Build($"policyd {{ {option} }}", out var diagnostics));
+        Assert.Contains(diagnostics.Errors, error => error.Message.EndsWith(": " + expected, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Option_of_a_user_may_be_a_duration()
+    {
+        const string Plugins = "{ name = s, module = SetField, key = w, value = 2m }, { name = d, module = Durations, wait = 5s, uc_wait = w }";
+        await using var policy = new PolicyUnderTest(Plugins, typeof(DurationsPlugin));
+        Assert.Equal("reject 00:02:00", await policy.AskAsync());
+    }
+
+    [Fact]
+    public void Type_that_no_session_value_can_have_is_told_at_the_start()
+    {
+        Assert.Null(PolicyUnderTest.Build(
+            "policyd { virtual_hosts = [ { port = 12345, plugins = [ { name = d, module = Durations, uc_list = l } ] } ] }",
+            out var diagnostics,
+            new ModelEnvironment { Modules = ModuleRegistry.BuiltIn.With([typeof(DurationsPlugin)]) }));
+        Assert.Contains("uc_list: the option has the type", Assert.Single(diagnostics.Errors).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -141,5 +192,16 @@ public sealed class ModelSpecs
             one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));
         var outcome = await model.VirtualHosts[0].RunAsync(PolicyRequestBuilder.AccessPolicy().ToRequest(), new(), Eventually.Timeout);
         Assert.Equal("greylisting", outcome.Action);
+    }
+
+    /// <summary>Options that a user may have otherwise.</summary>
+    public sealed class DurationsPlugin : Plugin
+    {
+        public UserOption<TimeSpan> Wait { get; set; } = TimeSpan.FromSeconds(1);
+
+        public UserOption<IReadOnlyList<string>> List { get; set; } = new([]);
+
+        public override ValueTask<PluginResult> RunAsync(PluginContext context) =>
+            new(PluginResult.Answer($"reject {Wait.For(context)}"));
     }
 }
