@@ -11,6 +11,7 @@ using Policyd.Plugins.Expiring;
 using Policyd.Plugins.Idna;
 using Policyd.Plugins.Services;
 using Policyd.Plugins.Sources;
+using Policyd.Protocol;
 
 namespace Policyd.Modules;
 
@@ -45,6 +46,7 @@ public sealed class GreylistPlugin : Plugin
     private IAutoWhitelist? _whitelist;
     private TimeProvider _clock = TimeProvider.System;
     private AddressTags _tags = AddressTags.Kept;
+    private bool _tellsWait;
 
     /// <summary>Whether it acts.</summary>
     [Description("off: do nothing")]
@@ -119,6 +121,9 @@ public sealed class GreylistPlugin : Plugin
         _clock = setup.Clock;
         _tags = AddressTags.Of(setup, LeaveOut, RecipientDelimiter);
         _log = new SourceLog("greylisting", setup.Clock);
+
+        // A restriction class or a REDIRECT takes no text behind it: with one Postfix would not obey it.
+        _tellsWait = AppendWaittime && setup.Grammar.Judge(WithWait(1), out _) == ActionVerdict.Fits;
         _tickets = setup.ExpiringStore(
             "ticket",
             Ticket.Module,
@@ -258,9 +263,7 @@ public sealed class GreylistPlugin : Plugin
 
             context.Note("ticket", now, validFrom, "too early");
 
-            return PluginResult.Answer(AppendWaittime
-                ? string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({validFrom - now}s left)")
-                : DeferMessage.Text);
+            return PluginResult.Answer(_tellsWait ? WithWait(validFrom - now) : DeferMessage.Text);
         }
 
         // A ticket that stays is one that has been waited for: the same mail comes again when its connection broke before DATA, and a
@@ -306,6 +309,8 @@ public sealed class GreylistPlugin : Plugin
 
         return Mode == GreylistMode.Passive ? PluginResult.Continue : PluginResult.Answer("dunno");
     }
+
+    private string WithWait(long seconds) => string.Create(CultureInfo.InvariantCulture, $"{DeferMessage.Text} ({seconds}s left)");
 
     private string NetworkOf(string text) =>
         ClientAddress.Parse(text) is { } address ? address.Network(address.IsIPv4() ? PrefixIpv4 : PrefixIpv6).ToString() : "";

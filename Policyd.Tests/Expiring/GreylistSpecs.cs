@@ -38,6 +38,18 @@ public sealed class GreylistSpecs : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("redirect a@b.example")]
+    [InlineData("filter smtp:mx.example")]
+    [InlineData("permit_mynetworks")]
+    public async Task Wait_is_not_told_behind_an_action_that_takes_no_text(string action)
+    {
+        var host = Host($"{{ name = grey, module = Greylist, defer_message = \"{action}\" }}");
+        Assert.Equal(action, await AskAsync(host));
+        _clock.Now += TimeSpan.FromSeconds(100);
+        Assert.Equal(action, await AskAsync(host));
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("ticket { module = Sql }, ")]
     public async Task Who_came_before_the_clock_was_put_back_waits_no_longer_than_others(string ticket)
