@@ -71,6 +71,16 @@ public sealed class DnsListSpecs(ITestOutputHelper output)
     }
 
     [Theory]
+    [InlineData("gesperrt f\u00c3\u00bcr immer", "gesperrt f\u00fcr immer")]
+    [InlineData("gesperrt f\u00fcr immer", "gesperrt f\u00fcr immer")]
+    public async Task Reason_is_shown_as_the_list_wrote_it_in_utf8_or_latin1(string bytes, string shown)
+    {
+        await using var server = new ScriptedDnsServer().A("7.2.0.192.bl.test", "127.0.0.2").Txt("7.2.0.192.bl.test", bytes);
+        await using var policy = new Host(server, "{ name = bl, module = RBL, domain = bl.test }");
+        Assert.Equal($"reject delivery from 192.0.2.7 rejected ({shown})", await policy.AskAsync("192.0.2.7"));
+    }
+
+    [Theory]
     [InlineData("192.0.2.7", "7.2.0.192.bl.test")]
     [InlineData("::ffff:192.0.2.7", "7.2.0.192.bl.test")]
     [InlineData("2001:db8::25", "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.test")]
