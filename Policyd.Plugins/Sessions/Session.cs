@@ -88,6 +88,7 @@ public sealed partial class Session
 
         set
         {
+            ArgumentNullException.ThrowIfNull(key);
             if (value is null)
             {
                 Remove(key);
@@ -114,6 +115,7 @@ public sealed partial class Session
     /// <returns>Whether it was not there before.</returns>
     public bool TrySet(string key)
     {
+        ArgumentNullException.ThrowIfNull(key);
         lock (this)
         {
             if (_entries.TryGet(key, out _))
@@ -168,6 +170,7 @@ public sealed partial class Session
     /// part.</exception>
     public void Set<T>(string key, T value)
     {
+        ArgumentNullException.ThrowIfNull(key);
         if (value is string text)
         {
             Put(key, new SessionValue(text, false));

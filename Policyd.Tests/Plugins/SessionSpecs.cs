@@ -27,6 +27,16 @@ public sealed class SessionSpecs
         Assert.ThrowsAny<System.Text.Json.JsonException>(() => Session.FromJson(System.Text.Encoding.UTF8.GetBytes(json)));
 
     [Fact]
+    public void Key_that_is_null_is_the_fault_of_whoever_uses_it()
+    {
+        var session = new Session();
+        Assert.Throws<ArgumentNullException>(() => session[null!] = "1");
+        Assert.Throws<ArgumentNullException>(() => session.TrySet(null!));
+        Assert.Throws<ArgumentNullException>(() => session.Set(null!, 1));
+        Assert.Equal("{}", System.Text.Encoding.UTF8.GetString(session.ToJson()));
+    }
+
+    [Fact]
     public void Text_cut_within_a_pair_of_surrogates_is_stored_all_the_same()
     {
         var session = new Session { ["a"] = "x\ud83d", ["b\ude00"] = "2" };
