@@ -4,6 +4,7 @@ using System.Reflection;
 using Policyd.Configuration.Options;
 using Policyd.Configuration.Values;
 using Policyd.Plugins.Logging;
+using Policyd.Protocol;
 
 namespace Policyd.Plugins.Api;
 
@@ -94,7 +95,7 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
             return true;
         }
 
-        if (s_parser is null || !s_parser(text, out var parsed))
+        if (s_parser is null || !s_parser(text, out var parsed) || IsNoAction(parsed))
         {
             return false;
         }
@@ -103,6 +104,10 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
         context.Note(Name, text, SessionKey);
         return true;
     }
+
+    // The operator's own action was checked at the start; a word that may be one of his restriction classes is the chain's to judge.
+    private static bool IsNoAction(T? value) =>
+        value is ActionTemplate action && ActionGrammar.Default.Judge(action.Sample, out _) == ActionVerdict.Wrong;
 
     private static TextParser? MakeParser()
     {
@@ -142,9 +147,13 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
 
         if (type.IsEnum)
         {
+            // By name only, as in the configuration: Enum.TryParse would also take the number of a member, and several names at once.
+            var members = Enum.GetNames(type).ToDictionary(
+                static name => name.Replace("_", "", StringComparison.Ordinal),
+                name => Enum.Parse(type, name),
+                StringComparer.OrdinalIgnoreCase);
             return Converted(text => (
-                Enum.TryParse(type, text.Replace("_", "", StringComparison.Ordinal), true, out var value) && Enum.IsDefined(type, value),
-                value));
+                members.TryGetValue(text.Trim().Replace("_", "", StringComparison.Ordinal), out var value), value));
         }
 
         var maker = typeof(UserOption<T>).GetMethod(nameof(OfOptionValue), BindingFlags.NonPublic | BindingFlags.Static)!;

@@ -70,6 +70,33 @@ public sealed class ModelSpecs
         Assert.Equal("reject 00:02:00", await policy.AskAsync());
     }
 
+    [Theory]
+    [InlineData("slow", "reject slow")]
+    [InlineData("Very_Slow", "reject very slow")]
+    [InlineData(" veryslow ", "reject very slow")]
+    [InlineData("1", "reject fast")]
+    [InlineData("slow, fast", "reject fast")]
+    [InlineData("slower", "reject fast")]
+    public async Task Session_value_is_the_name_of_a_choice_and_nothing_else(string value, string expected)
+    {
+        var plugins = $"{{ name = s, module = SetField, key = p, value = \"{value}\" }}, {{ name = d, module = Paces, uc_pace = p }}";
+        await using var policy = new PolicyUnderTest(plugins, typeof(PacesPlugin));
+        Assert.Equal(expected, await policy.AskAsync());
+    }
+
+    [Theory]
+    [InlineData("reject mine", "reject mine")]
+    [InlineData("", "reject own")]
+    [InlineData("reject a\\nb", "reject own")]
+    [InlineData("550", "reject own")]
+    public async Task Session_value_that_is_no_action_leaves_the_options_own(string value, string expected)
+    {
+        await using var policy = new PolicyUnderTest(
+            $"{{ name = s, module = SetField, key = a, value = \"{value}\" }}, "
+                + "{ name = c, module = Condition, key = client_address, re_match = \".\", action = reject own, uc_action = a }");
+        Assert.Equal(expected, await policy.AskAsync());
+    }
+
     [Fact]
     public void Type_that_no_session_value_can_have_is_told_at_the_start()
     {
@@ -192,6 +219,27 @@ public sealed class ModelSpecs
             one => one.Severity == Severity.Warning && one.Message.Contains("smtpd_restriction_classes", StringComparison.Ordinal));
         var outcome = await model.VirtualHosts[0].RunAsync(PolicyRequestBuilder.AccessPolicy().ToRequest(), new(), Eventually.Timeout);
         Assert.Equal("greylisting", outcome.Action);
+    }
+
+    /// <summary>How a choice is named.</summary>
+    public enum PaceOfUser
+    {
+        Fast,
+        Slow,
+        VerySlow,
+    }
+
+    /// <summary>A choice that a user may have otherwise.</summary>
+    public sealed class PacesPlugin : Plugin
+    {
+        public UserOption<PaceOfUser> Pace { get; set; } = PaceOfUser.Fast;
+
+        public override ValueTask<PluginResult> RunAsync(PluginContext context) => new(PluginResult.Answer(Pace.For(context) switch
+        {
+            PaceOfUser.VerySlow => "reject very slow",
+            PaceOfUser.Slow => "reject slow",
+            _ => "reject fast",
+        }));
     }
 
     /// <summary>Options that a user may have otherwise.</summary>
