@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Expiring;
@@ -105,7 +106,9 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
             return PluginResult.Continue;
         }
 
-        if (!await IsTrappedAsync(context, $"honeypot-{Name}-{client}").ConfigureAwait(false))
+        // All clients whose address Postfix does not know would be trapped with the first of them: of these only the mail itself counts.
+        var key = ClientAddress.Parse(client) is { } address ? $"honeypot-{Name}-{address}" : null;
+        if (!await IsTrappedAsync(context, key).ConfigureAwait(false))
         {
             return PluginResult.Continue;
         }
@@ -124,16 +127,21 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public override ValueTask CronAsync(CronContext cron) =>
         cron.Has("hourly") ? _traps.PurgeAsync(cron.Cancellation) : ValueTask.CompletedTask;
 
-    private async ValueTask<bool> IsTrappedAsync(PluginContext context, string key)
+    private async ValueTask<bool> IsTrappedAsync(PluginContext context, string? key)
     {
         var recipient = context.Request.Recipient;
         var isTrap = recipient.Length > 0
             && (_recipients.Contains(DomainText.AddressKey(recipient)) || RecipientsRe.Any(one => one.IsMatch(recipient)));
+        context.Note("recipient", recipient, isTrap ? "a trap" : "no trap");
+        if (key is null)
+        {
+            return isTrap;
+        }
+
         var since = context.Clock.GetTimestamp();
         using var timeout = SourceTime.For(context, s_timeout);
         try
         {
-            context.Note("recipient", recipient, isTrap ? "a trap" : "no trap");
             if (isTrap && context.IsRehearsal)
             {
                 context.WouldHave($"trapped the client for {Expire}");

@@ -245,6 +245,24 @@ public sealed class GreylistSpecs : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Client_without_an_address_is_rejected_for_its_own_mail_and_traps_no_other()
+    {
+        var host = Host("{ name = pot, module = Honeypot, recipients = \"trap@example.org\" }");
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host, client: "unknown", recipient: "trap@example.org"));
+        Assert.Equal("dunno", await AskAsync(host, client: "unknown"));
+    }
+
+    [Theory]
+    [InlineData("2001:DB8:0::1")]
+    [InlineData("2001:db8::1")]
+    public async Task Trapped_client_is_known_however_its_address_is_written(string client)
+    {
+        var host = Host("{ name = pot, module = Honeypot, recipients = \"trap@example.org\" }");
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host, client: client, recipient: "trap@example.org"));
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host, client: "2001:db8:0:0::1"));
+    }
+
+    [Fact]
     public async Task A_passive_honeypot_scores_and_runs_its_chain()
     {
         var host = Host(
