@@ -90,7 +90,9 @@ public sealed class ProxyPlugin : Plugin
         {
             var action = await AskAsync(ProxyRequest.Next(context.Request, hops), timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
-            return PluginResult.Answer(action);
+
+            // Postfix would send a tab or another control character of the text as a space.
+            return PluginResult.Answer(ActionGrammar.Sanitize(action));
         }
         catch (OperationCanceledException exception)
         {

@@ -186,6 +186,20 @@ public sealed class ProxySpecs
         Assert.DoesNotContain(server.Lines, static line => line.Contains("timed out", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Control_characters_of_the_other_servers_text_are_sent_as_spaces_as_postfix_would()
+    {
+        await using var other = new AcceptLoop(static async (socket, stop) =>
+        {
+            using var _ = socket;
+            var buffer = new byte[4096];
+            await socket.ReceiveAsync(buffer, stop);
+            await socket.SendAsync("action=450 4.7.1\tcome again\n\n"u8.ToArray(), stop);
+        });
+        await using var policy = Proxy(other.Port, "");
+        Assert.Equal("450 4.7.1 come again", await policy.AskAsync());
+    }
+
     private static PolicyUnderTest Proxy(int port, string options) =>
         new($"{{ module = Proxy, host = \"127.0.0.1:{port}\", on_error = dunno, {options} }}");
 
