@@ -46,6 +46,7 @@ public sealed class PluginHttp
     /// <param name="path">What is asked for, relative to the URL. Escape what comes from a mail with
     /// <see cref="Uri.EscapeDataString(string)"/>.</param>
     /// <returns>The text; null when the server does not know it: it answers 404.</returns>
+    /// <exception cref="ArgumentException">The path leads to another server, or with <c>..</c> out of the URL's folder.</exception>
     /// <exception cref="HttpAwayException">The server is away.</exception>
     /// <exception cref="HttpRequestException">It answers with an error, or with too much.</exception>
     public ValueTask<string?> GetStringAsync(PluginContext context, string path) =>
@@ -57,6 +58,7 @@ public sealed class PluginHttp
     /// <param name="path">What is asked for, relative to the URL. Escape what comes from a mail with
     /// <see cref="Uri.EscapeDataString(string)"/>.</param>
     /// <returns>The value; the default of <typeparamref name="T"/> when the server does not know it: it answers 404.</returns>
+    /// <exception cref="ArgumentException">The path leads to another server, or with <c>..</c> out of the URL's folder.</exception>
     /// <exception cref="HttpAwayException">The server is away.</exception>
     /// <exception cref="HttpRequestException">It answers with an error, or with too much.</exception>
     /// <exception cref="JsonException">The answer does not fit.</exception>
@@ -98,9 +100,10 @@ public sealed class PluginHttp
     private async ValueTask<T?> GetAsync<T>(PluginContext context, string path, Func<HttpContent, CancellationToken, Task<T?>> read)
     {
         ArgumentNullException.ThrowIfNull(path);
+        var target = TargetOf(path);
         var (status, value) = await RunAsync(context, async (client, ct) =>
         {
-            using var response = await client.GetAsync(new Uri(path, UriKind.RelativeOrAbsolute), ct).ConfigureAwait(false);
+            using var response = await client.GetAsync(target, ct).ConfigureAwait(false);
             return response.StatusCode == HttpStatusCode.NotFound ? (response.StatusCode, default(T))
                 : response.IsSuccessStatusCode ? (response.StatusCode, await read(response.Content, ct).ConfigureAwait(false))
                 : throw Refused(response.StatusCode);
@@ -112,6 +115,19 @@ public sealed class PluginHttp
         }
 
         return value;
+    }
+
+    // What a stranger wrote may stand in the path: "//host/" and "http://host/" would lead to a server of his choice, with all headers of
+    // this one, and "..", which nothing escapes, to another service of it.
+    private Uri TargetOf(string path)
+    {
+        var url = Client.BaseAddress!;
+        var folder = url.AbsolutePath[..(url.AbsolutePath.LastIndexOf('/') + 1)];
+        return Uri.TryCreate(url, path, out var target)
+            && (target.Scheme, target.Host, target.Port) == (url.Scheme, url.Host, url.Port)
+            && (path.StartsWith('/') || target.AbsolutePath.StartsWith(folder, StringComparison.Ordinal))
+            ? target
+            : throw new ArgumentException($"the path leads away from the URL of {_option}", nameof(path));
     }
 
     private HttpRequestException Refused(HttpStatusCode status)

@@ -50,6 +50,28 @@ public sealed class HttpServicesSpecs
         Assert.Equal(1, server.Connections.Made);
     }
 
+    [Theory]
+    [InlineData("//127.0.0.2/x")]
+    [InlineData("http://127.0.0.2/x")]
+    [InlineData("https://127.0.0.1/x")]
+    [InlineData("\\\\127.0.0.2\\x")]
+    [InlineData("..")]
+    [InlineData("a/../../x")]
+    public async Task A_path_that_leads_away_is_asked_of_nobody(string path)
+    {
+        await using var server = new ScriptedHttpServer(ScriptedHttpServer.Says("good"));
+        await using var policy = Policy(server.Port);
+        PluginOf(policy).Script = async (http, context) =>
+        {
+            var thrown = await Assert.ThrowsAsync<ArgumentException>(() => http.GetStringAsync(context, path).AsTask());
+            return thrown.Message.StartsWith("the path leads away from the URL of url", StringComparison.Ordinal) ? "refused" : thrown.Message;
+        };
+        Assert.Equal("reject refused", await policy.AskAsync());
+        Assert.Empty(server.Requests);
+        PluginOf(policy).Script = static async (http, context) => await http.GetStringAsync(context, "/root?x=..") ?? "nothing";
+        Assert.Equal("reject good", await policy.AskAsync());
+    }
+
     [Fact]
     public async Task An_error_of_the_server_is_the_mails_alone_and_one_that_it_cannot_answer_is_everybodys()
     {
