@@ -69,7 +69,10 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
 
     /// <inheritdoc/>
     IEnumerable<CounterUse> IUsesCounters.CounterUses =>
-        Fields.Select(name => new CounterUse(Db, TablePrefix + name, name, CounterWindowKind.Of(TimePattern, Window)));
+        Fields.Select(name => new CounterUse(Db, TablePrefix + name, name, CounterWindowKind.Of(TimePattern, Window))
+        {
+            KeysAreValues = Key is null && LeaveOut.Count == 0,
+        });
 
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)

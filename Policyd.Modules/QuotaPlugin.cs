@@ -119,7 +119,13 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             var limit = Enabled.Default || Enabled.SessionKey is not null
                 ? new CounterLimit(Metric.Default, Threshold.Default.Value, Threshold.SessionKey, Observe, OwnLimits)
                 : null;
-            return [new CounterUse(Db, TablePrefix + Field.Default, Field.Default, CounterWindowKind.Of(TimePattern, Window), limit)];
+            return
+            [
+                new CounterUse(Db, TablePrefix + Field.Default, Field.Default, CounterWindowKind.Of(TimePattern, Window), limit)
+                {
+                    KeysAreValues = Key is null && LeaveOut.Count == 0 && Field.SessionKey is null,
+                },
+            ];
         }
     }
 

@@ -17,12 +17,14 @@ public sealed record CounterQuota(string VirtualHost, string Plugin, CounterWind
 /// <param name="Attributes">What it is named for: the attributes that its plugins' <c>fields</c> and <c>field</c> name.</param>
 /// <param name="Windows">The kinds of windows that are counted or compared in it, each once.</param>
 /// <param name="Quotas">The quotas on it, in the order of the chains.</param>
+/// <param name="KeysAreValues">Whether requests can only meet there by a common value of one of the attributes.</param>
 public sealed record CounterTableEntry(
     string Connection,
     string Table,
     IReadOnlyList<string> Attributes,
     IReadOnlyList<CounterWindowKind> Windows,
-    IReadOnlyList<CounterQuota> Quotas);
+    IReadOnlyList<CounterQuota> Quotas,
+    bool KeysAreValues);
 
 /// <summary>The counter tables of a server, each with what its plugins do there.</summary>
 public static class CounterCatalog
@@ -53,7 +55,8 @@ public static class CounterCatalog
                             .Distinct(),
                     ],
                     [.. own.Where(one => one.Use.Limit is not null)
-                        .Select(one => new CounterQuota(one.Host, one.Name, one.Use.Window, one.Use.Limit!))]);
+                        .Select(one => new CounterQuota(one.Host, one.Name, one.Use.Window, one.Use.Limit!))],
+                    own.Count > 0 && own.TrueForAll(static one => one.Use.KeysAreValues));
             }),
         ];
     }

@@ -16,7 +16,14 @@ public interface IUsesCounters
 /// <param name="Attribute">What the table is named for, such as the attribute whose values are its keys.</param>
 /// <param name="Window">The kind of window that it counts or compares.</param>
 /// <param name="Limit">What it compares the counter with; null when it only counts.</param>
-public sealed record CounterUse(string Connection, string Table, string Attribute, CounterWindowKind Window, CounterLimit? Limit = null);
+public sealed record CounterUse(string Connection, string Table, string Attribute, CounterWindowKind Window, CounterLimit? Limit = null)
+{
+    /// <summary>
+    /// Whether two requests can only meet in a counter of the table when the attribute has one value in both. False when nothing is known
+    /// of that: a replay then runs one request after the other.
+    /// </summary>
+    public bool KeysAreValues { get; init; }
+}
 
 /// <summary>What a counter is compared with.</summary>
 /// <param name="Metric">What is compared.</param>

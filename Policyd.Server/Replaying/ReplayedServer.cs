@@ -5,9 +5,7 @@ using Policyd.Engine.Building;
 using Policyd.Engine.Chain;
 using Policyd.Engine.Model;
 using Policyd.Engine.Replaying;
-using Policyd.Modules;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sessions;
 using Policyd.Server.Loading;
 
@@ -84,19 +82,11 @@ internal sealed class ReplayedServer : IDisposable
 
     private static IReadOnlyList<string>? MeetingsOf(PolicyServerModel model)
     {
-        var plugins = model.VirtualHosts.SelectMany(static host => All(host.Chain.Plugins)).ToList();
-        var uses = plugins.OfType<IUsesCounters>().SelectMany(static plugin => plugin.CounterUses).ToList();
-        var known = uses.Select(static use => (use.Connection, use.Table)).ToHashSet();
-        return plugins.Any(IsOfSomethingElse) || model.CounterTables.Any(use => !known.Contains((use.Connection, use.Table)))
-            ? null
-            : [.. s_remembered.Union(uses.Select(static use => use.Attribute), StringComparer.Ordinal)];
+        var tables = CounterCatalog.Of(model);
+        return tables.All(static table => table.KeysAreValues)
+            ? [.. s_remembered.Union(tables.SelectMany(static table => table.Attributes), StringComparer.Ordinal)]
+            : null;
     }
-
-    private static IEnumerable<Plugin> All(IEnumerable<Plugin> plugins) => plugins.SelectMany(
-        static plugin => plugin is INestedChain { Plugins: { } nested } ? All(nested.Plugins).Prepend(plugin) : [plugin]);
-
-    private static bool IsOfSomethingElse(Plugin plugin) => plugin is AccountingPlugin { Key: not null } or QuotaPlugin { Key: not null }
-        || (plugin is QuotaPlugin quota && quota.Field.SessionKey is not null);
 
     /// <summary>Tries a request. Null when the configuration has no virtual host of its name, and several others.</summary>
     public async ValueTask<ReplayAnswer?> AskAsync(RecordedRequest recorded)
