@@ -25,12 +25,13 @@ public sealed class PostfixMapPlugin : LookupPlugin
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        if (!Enabled.For(context) || ClientAddress.Parse(context.Request.ClientAddress) is null || _map?.Current is not { } map)
+        if (!Enabled.For(context) || ClientAddress.Parse(context.Request.ClientAddress) is not { } client || _map?.Current is not { } map)
         {
             return default;
         }
 
-        var isFound = Matches(map, context.Request.ClientAddress.ToLowerInvariant());
+        // An IPv4 address that is written as IPv6 stands in the map as what it is.
+        var isFound = Matches(map, client.IsIPv4() ? client.ToString() : context.Request.ClientAddress.ToLowerInvariant());
         context.Note("client_address", context.Request.ClientAddress, DbFile, isFound ? "found" : "not found");
         return new ValueTask<PluginResult>(Found(context, isFound));
     }

@@ -26,6 +26,7 @@ public sealed class LookupModuleSpecs : IDisposable
     [InlineData("198.51.100.4", "other")]       // OK with a text
     [InlineData("2001:db8:a::9", "matches")]
     [InlineData("2001:DB8:A::9", "matches")]
+    [InlineData("::ffff:203.0.113.9", "matches")]
     [InlineData("2001:db8:b::9", "other")]
     [InlineData("unknown", null)]
     [InlineData("", null)]
