@@ -1,4 +1,5 @@
 using Policyd.Plugins.Api;
+using Policyd.Plugins.Counters;
 using Policyd.Plugins.Perl;
 
 namespace Policyd.Tests.Plugins;
@@ -15,6 +16,10 @@ public sealed class ApiSpecs
     [InlineData(0.0001, "0.0001")]
     [InlineData(1234567.891, "1234567.891")]
     public void Number_prints_as_perl_prints_it(double value, string text) => Assert.Equal(text, PerlNumber.Format(value));
+
+    [Fact]
+    public void Sums_of_a_counter_are_shown_by_the_names_of_their_metrics() =>
+        Assert.Equal("count=1 count_rcpt=2 size=30 size_rcpt=60", CounterAmounts.OfMail(2, 30).ToString());
 
     [Theory]
     [InlineData("12abc", 12)]
