@@ -64,8 +64,8 @@ public sealed class ConnectionModules
             else if (!type.IsVisible || type.IsAbstract || type.GetConstructor(Type.EmptyTypes) is null)
             {
                 problems.Add(
-                    $"{describe(type)} is named as the connection module {name}, but it must be public, not abstract, and have a constructor "
-                        + $"without parameters");
+                    $"{describe(type)} is named as the connection module {name}, but it must be public, not abstract, and have a "
+                        + $"constructor without parameters");
             }
             else if (!all.TryAdd(name, type))
             {

@@ -69,9 +69,9 @@ public sealed class ModuleRegistry
         var connections = Connections.With(
             plugins.SelectMany(static plugin => ConnectionModules.TypesOf(plugin.Assembly)), type => Describe(type, files), taken);
         var unfit = new Dictionary<string, string>(_unfit, StringComparer.OrdinalIgnoreCase);
-        foreach (var type in plugins.SelectMany(static plugin => plugin.Assembly.GetTypes()).Where(static type => type.IsSubclassOf(typeof(Plugin))))
+        foreach (var type in plugins.SelectMany(static plugin => plugin.Assembly.GetTypes()))
         {
-            if (WhyUnfit(type) is { } reason)
+            if (type.IsSubclassOf(typeof(Plugin)) && WhyUnfit(type) is { } reason)
             {
                 unfit.TryAdd(Plugin.ModuleNameOf(type), $"{Describe(type, files)} {reason}");
             }

@@ -65,8 +65,9 @@ public sealed class ModelSpecs
     [Fact]
     public async Task Option_of_a_user_may_be_a_duration()
     {
-        const string Plugins = "{ name = s, module = SetField, key = w, value = 2m }, { name = d, module = Durations, wait = 5s, uc_wait = w }";
-        await using var policy = new PolicyUnderTest(Plugins, typeof(DurationsPlugin));
+        await using var policy = new PolicyUnderTest(
+            "{ name = s, module = SetField, key = w, value = 2m }, { name = d, module = Durations, wait = 5s, uc_wait = w }",
+            typeof(DurationsPlugin));
         Assert.Equal("reject 00:02:00", await policy.AskAsync());
     }
 
