@@ -188,6 +188,16 @@ internal sealed class EffectiveOptions
                 Member(depth + 1, name, value, schema?.Find(name), value.Position);
             }
         }
+
+        // Also of a section that is given in part every option has a value.
+        if (node is ConfigObject given && schema is not null && schema.Type == option!.Type)
+        {
+            var names = given.Members.Select(member => schema.Find(member.Key)?.Name).ToHashSet(StringComparer.Ordinal);
+            foreach (var unset in schema.Options.Where(unset => unset.Default is not null && !names.Contains(unset.Name)))
+            {
+                Option(depth + 1, unset.Name, unset.Shown(unset.Default!), unset.Default!, "default");
+            }
+        }
     }
 
     private void Heading(int depth, string text, string? origin = null, string? name = null) =>

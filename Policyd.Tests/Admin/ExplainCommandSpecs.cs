@@ -52,6 +52,28 @@ public sealed class ExplainCommandSpecs : IDisposable
     }
 
     [Fact]
+    public async Task A_source_that_is_away_is_what_the_plugin_read_of_it()
+    {
+        var file = _folder.Write(
+            "away.hocon",
+            $$"""
+            policyd {
+              connections { memcached { module = Memcached, servers = "127.0.0.1:{{FreePort.Next()}}" } }
+              listen = ["127.0.0.1:{{_port}}"]
+              virtual_hosts = [ { name = x, port = {{_port}}, plugins = [
+                { name = grey, module = Greylist, use_autowl = off, query_autowl = off, ticket { module = Memcached } }
+                { name = traps, module = Honeypot, recipients = "trap@example.org", store = Memcached }
+              ] } ]
+            }
+            """);
+        var shown = await Explain(file, "recipient=b@example.org");
+        Assert.Equal("dunno", shown.GetProperty("action").GetString());
+        Assert.StartsWith("greylisting the mail goes on without greylisting: ", Assert.Single(Facts(shown, "grey")), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "the store of trapped clients the trapped clients are unknown: ", Facts(shown, "traps").Last(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task People_see_the_chain_as_it_ran_and_nothing_of_the_request_drives_their_terminal()
     {
         var file = Configure();

@@ -151,11 +151,12 @@ public sealed class CommandLineSpecs : IDisposable
     }
 
     [Fact]
-    public async Task Dump_shows_when_each_periodic_task_runs_and_which_are_off()
+    public async Task Dump_shows_when_each_periodic_task_runs_which_are_off_and_what_a_section_leaves_to_its_defaults()
     {
         var file = await WriteAsync("""
             policyd {
               cron { tasks { daily = "15 3 * * *", weekly = off }, timeout = 1m }
+              dns { timeout = 1s }
               virtual_hosts = []
             }
             """);
@@ -169,6 +170,11 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Contains(lines, line => line.StartsWith($"daily = 15 3 * * * # {file}:2:", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith($"weekly = off # {file}:2:", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith($"timeout = 1m # {file}:2:", StringComparison.Ordinal));
+
+        // A section of which one option is given has the others, too.
+        Assert.Contains(lines, line => line.StartsWith($"timeout = 1s # {file}:3:", StringComparison.Ordinal));
+        Assert.Contains("retries = 1 # default", lines);
+        Assert.Contains($"dns # {file}:3:7", lines);
     }
 
     [Fact]
