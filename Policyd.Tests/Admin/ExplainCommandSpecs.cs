@@ -24,7 +24,8 @@ public sealed class ExplainCommandSpecs : IDisposable
         Assert.Equal("dunno", offline.GetProperty("action").GetString());
         Assert.Contains(Facts(offline, "limit"), static fact => fact.EndsWith("the counter is unknown", StringComparison.Ordinal));
         Assert.Contains(
-            Facts(offline, "acct"), static fact => fact.StartsWith("would have counted count=1 count_rcpt=1 size=", StringComparison.Ordinal));
+            Facts(offline, "acct"),
+            static fact => fact.StartsWith("would have counted count=1 count_rcpt=1 size=", StringComparison.Ordinal));
         Assert.False(File.Exists(_folder["counters.db"]));
 
         await using (var server = await PolicydProcess.Serve(file, _port))
@@ -68,7 +69,8 @@ public sealed class ExplainCommandSpecs : IDisposable
             """);
         var shown = await Explain(file, "recipient=b@example.org");
         Assert.Equal("dunno", shown.GetProperty("action").GetString());
-        Assert.StartsWith("greylisting the mail goes on without greylisting: ", Assert.Single(Facts(shown, "grey")), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "greylisting the mail goes on without greylisting: ", Assert.Single(Facts(shown, "grey")), StringComparison.Ordinal);
         Assert.StartsWith(
             "the store of trapped clients the trapped clients are unknown: ", Facts(shown, "traps").Last(), StringComparison.Ordinal);
     }
