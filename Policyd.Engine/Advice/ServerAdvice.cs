@@ -8,9 +8,6 @@ namespace Policyd.Engine.Advice;
 // All advice on a configuration without errors: each is a warning at its place and says what to do.
 internal static class ServerAdvice
 {
-    // smtpd_policy_service_timeout of postconf(5).
-    private static readonly TimeSpan s_postfixWaits = TimeSpan.FromSeconds(100);
-
     public static void Check(
         ConfigObject root,
         ServerOptions options,
@@ -18,7 +15,7 @@ internal static class ServerAdvice
         IReadOnlyDictionary<string, ConnectionDefinition> connections,
         DiagnosticBag diagnostics)
     {
-        if (options.RequestTimeout > s_postfixWaits)
+        if (options.RequestTimeout > ServerOptions.PostfixWaits)
         {
             diagnostics.Warning(
                 root.PositionOf("request_timeout"),

@@ -16,13 +16,24 @@ public sealed class ServerOptions
     // No timer of .NET can be set to more than 49 days; nobody waits for a day.
     internal static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
 
+    /// <summary>How long Postfix waits by default: <c>smtpd_policy_service_timeout</c> of postconf(5).</summary>
+    internal static readonly TimeSpan PostfixWaits = TimeSpan.FromSeconds(100);
+
+    private TimeSpan _requestTimeout = TimeSpan.FromSeconds(20);
+
     /// <summary>Where the server listens.</summary>
     [Description("the addresses to listen on: HOST:PORT, [V6]:PORT, unix:/path")]
     public IReadOnlyList<string> Listen { get; set; } = ["127.0.0.1:12345"];
 
     /// <summary>The time for a request, from its last byte to its answer.</summary>
-    [Description("the timeout of a request, from its last byte to its answer")]
-    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(20);
+    [Description("the timeout of a request, from its last byte to its answer; 0: as long as Postfix waits by default, 100 s")]
+    public TimeSpan RequestTimeout
+    {
+        get => _requestTimeout;
+
+        // mtpolicyd takes 0 for no limit, which nobody needs beyond the time that Postfix waits.
+        set => _requestTimeout = value == TimeSpan.Zero ? PostfixWaits : value;
+    }
 
     /// <summary>When an idle connection is closed; zero: never.</summary>
     [Description("how long a connection may be idle before it is closed; 0: never closed, as Postfix expects")]

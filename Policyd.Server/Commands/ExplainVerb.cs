@@ -73,8 +73,9 @@ internal sealed class ExplainVerb(TextReader input, TextWriter output, TextWrite
         await using var connections = model.ServerConnections;
         model.CounterGateway?.Attach(new MemoryCounters(model.Chains.Clock, new StoredRows(model.CounterStores).ReadAsync));
         var request = RequestInput.Builder(attributes).ToRequest();
-        var host = Explanation.HostOf(model, request, result.GetValue(_host))
-            ?? throw new CommandException(ExitCode.Usage, ExplainRequest.WhichHost(model));
+        var named = result.GetValue(_host);
+        var host = Explanation.HostOf(model, request, named)
+            ?? throw new CommandException(ExitCode.Usage, ExplainRequest.WhichHost(model, named));
         var report = ExplainReport.Of(await Explanation.OfAsync(model, host, request, cancellationToken));
         if (IsJson(result))
         {

@@ -99,7 +99,8 @@ public sealed class ExplainCommandSpecs : IDisposable
         Assert.Equal(65, (await Command.RunAsync("", "explain", "-c", file, "client_address")).ExitCode);
         Assert.Equal(69, (await Command.RunAsync("", "explain", "-c", file, "--live", "sender=a@b.example")).ExitCode);
         var unknown = await Command.RunAsync("", "explain", "-c", file, "--virtual-host", "y", "sender=a@b.example");
-        Assert.Equal((64, "policyd: name the virtual host with --virtual-host: x\n"), (unknown.ExitCode, unknown.Error));
+        Assert.Equal(
+            (64, "policyd: --virtual-host: there is no virtual host \"y\"; found: x\n"), (unknown.ExitCode, unknown.Error));
         Assert.Equal(78, (await Command.RunAsync("", "explain", "-c", _folder.Write("bad.hocon", "policyd { "), "a=b")).ExitCode);
     }
 

@@ -5,7 +5,7 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Http;
 
-/// <summary>A real Prometheus scrapes a real server: each question of the dashboard has an answer, and each alert can be evaluated.</summary>
+/// <summary>A real Prometheus scrapes a real server: each question of the dashboard has an answer, each alert can be evaluated.</summary>
 [ServerTest]
 public sealed class PrometheusSpecs : IDisposable
 {

@@ -50,8 +50,15 @@ public sealed class ModelSpecs
         Assert.Equal(text.IndexOf("\"a\\nb", StringComparison.Ordinal) + 1, error.Position.Column);
     }
 
+    [Fact]
+    public void Request_timeout_of_0_is_as_long_as_postfix_waits()
+    {
+        var model = PolicyUnderTest.Build("policyd { request_timeout = 0 }", out _)!;
+        Assert.Equal(TimeSpan.FromSeconds(100), model.Options.RequestTimeout);
+    }
+
     [Theory]
-    [InlineData("request_timeout = 0", "must be more than 0 and at most 1 day")]
+    [InlineData("plugin_start_timeout = 0", "must be more than 0 and at most 1 day")]
     [InlineData("request_timeout = 50d", "must be more than 0 and at most 1 day")]
     [InlineData("plugin_start_timeout = 50d", "must be more than 0 and at most 1 day")]
     [InlineData("plugin_stop_timeout = 50d", "must be at most 1 day")]

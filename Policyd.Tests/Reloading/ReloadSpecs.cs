@@ -131,6 +131,15 @@ public sealed class ReloadSpecs(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public async Task File_of_the_server_may_be_named_by_a_link()
+    {
+        var file = Configure(Answer("reject one"));
+        await using var server = await PolicydProcess.Serve(file, _port);
+        File.CreateSymbolicLink(_folder["link.hocon"], file);
+        await Reloads(_folder["link.hocon"]);
+    }
+
+    [Fact]
     public async Task Listeners_come_and_go_and_requests_in_flight_on_them_are_answered()
     {
         await using var slow = new HeldServer("reject at last");

@@ -27,12 +27,19 @@ internal sealed class ExplainRequest(IPolicyServerHandle server) : IAdminCommand
             throw new AdminException(AdminError.BadRequest, $"request: {error.Message}");
         }
 
-        var host = Explanation.HostOf(model, request, arguments.Text("virtual_host"))
-            ?? throw new AdminException(AdminError.Ambiguous, WhichHost(model));
+        var named = arguments.Text("virtual_host");
+        var host = Explanation.HostOf(model, request, named) ?? throw new AdminException(AdminError.Ambiguous, WhichHost(model, named));
         return DecisionReports.ToNode(ExplainReport.Of(await Explanation.OfAsync(model, host, request, ct)));
     }
 
     /// <summary>What to say when the virtual host is not known.</summary>
-    public static string WhichHost(PolicyServerModel model) =>
-        $"name the virtual host with --virtual-host: {string.Join(", ", model.VirtualHosts.Select(static host => host.Name))}";
+    /// <param name="model">The server.</param>
+    /// <param name="named">The one that was asked for; null: none.</param>
+    public static string WhichHost(PolicyServerModel model, string? named)
+    {
+        var known = string.Join(", ", model.VirtualHosts.Select(static host => host.Name));
+        return named is null
+            ? $"name the virtual host with --virtual-host: {known}"
+            : $"--virtual-host: there is no virtual host \"{named}\"; found: {known}";
+    }
 }

@@ -18,7 +18,7 @@ internal sealed partial class ReloadNow(Reloader reloader, ILoggerFactory logger
     public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
     {
         // Whoever may command the server may not have it read any file.
-        if (arguments.Text("path") is { } path && path != reloader.Path)
+        if (arguments.Text("path") is { } path && !IsSameFile(path, reloader.Path))
         {
             throw new AdminException(AdminError.BadRequest, $"the server was started with {reloader.Path}; it reads no other file");
         }
@@ -30,6 +30,21 @@ internal sealed partial class ReloadNow(Reloader reloader, ILoggerFactory logger
         }
 
         return ReloadReports.ToNode(await reloader.ReloadAsync(dryRun, ct));
+    }
+
+    // An operator may name it by a link, or the server may have been started by one.
+    private static bool IsSameFile(string one, string other)
+    {
+        try
+        {
+            return one == other || Target(one) == Target(other);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+
+        static string Target(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
     }
 
     [LoggerMessage(EventId = 95, Level = LogLevel.Information, Message = "reload for {Caller}")]
