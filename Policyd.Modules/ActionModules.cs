@@ -57,6 +57,15 @@ public sealed class ClearFieldsPlugin : Plugin
     public IReadOnlyList<string> FieldsPrefix { get; set; } = [];
 
     /// <inheritdoc/>
+    public override void Initialize(PluginSetup setup)
+    {
+        if (Fields.Count + FieldsPrefix.Count == 0)
+        {
+            setup.Warning("fields", "nothing is removed; set fields or fields_prefix");
+        }
+    }
+
+    /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         var session = context.Session;

@@ -86,6 +86,11 @@ public sealed class GeoIpActionPlugin : Plugin
         setup.UseResultOf<GeoIpLookupPlugin>("result_from", ResultFrom);
         _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
         _countries = new HashSet<string>(CountryCodes, StringComparer.OrdinalIgnoreCase);
+        if (CountryCodes.Count == 0)
+        {
+            setup.Warning("country_codes", "the list is empty; set the codes of countries");
+        }
+
         foreach (var code in CountryCodes.Where(static code => code.Length != 2))
         {
             setup.Error("country_codes", $"\"{code}\" is not a country code; it needs two letters");

@@ -95,6 +95,11 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         {
             setup.Warning("recipients", "there is no trap; set recipients or recipients_re");
         }
+
+        if (Expire <= TimeSpan.Zero)
+        {
+            setup.Warning("expire", "no client stays trapped; set a time longer than 0");
+        }
     }
 
     /// <inheritdoc/>

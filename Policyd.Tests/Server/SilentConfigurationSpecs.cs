@@ -125,6 +125,10 @@ public sealed class SilentConfigurationSpecs : IDisposable
         { name = a, module = Accounting, fields = sender }
         """, "1: plugin q: plugins: the nested chain never runs: the plugin returns its own action*")]
     [InlineData("""{ name = c, module = Condition, key = sender, match = x }""", "1: plugin c: it has no effect*")]
+    [InlineData("""{ name = c, module = ClearFields }""", "1: plugin c: fields: nothing is removed; set fields or fields_prefix")]
+    [InlineData(
+        """{ name = h, module = Honeypot, recipients = [ "trap@example.org" ], expire = 0 }""",
+        "1: plugin h: expire: no client stays trapped; set a time longer than 0")]
     [InlineData("""{ name = zen, module = RBL, domain = zen.example, mode = passive }""", "1: plugin zen: it has no effect*")]
     [InlineData(
         """{ name = b, module = SetField, key = k, value = v, timeout = 30s }""",
