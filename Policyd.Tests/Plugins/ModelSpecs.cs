@@ -53,7 +53,14 @@ public sealed class ModelSpecs
     [Fact]
     public void Request_timeout_of_0_is_as_long_as_postfix_waits()
     {
-        var model = PolicyUnderTest.Build("policyd { request_timeout = 0 }", out _)!;
+        var model = PolicyUnderTest.Build(
+            """
+            policyd {
+              request_timeout = 0
+              virtual_hosts = [ { name = x, port = 12345, plugins = [ { name = a, module = Action, action = dunno } ] } ]
+            }
+            """,
+            out _)!;
         Assert.Equal(TimeSpan.FromSeconds(100), model.Options.RequestTimeout);
     }
 
