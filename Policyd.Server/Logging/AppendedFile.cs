@@ -1,10 +1,19 @@
+using System.Runtime.InteropServices;
+
 namespace Policyd.Server.Logging;
 
-/// <summary>A file that this process appends to. Others may read it, move it away and delete it meanwhile, as log rotation does.</summary>
-internal static class AppendedFile
+/// <summary>
+/// A file that this process appends to. Others may read it, append to it, empty it, move it away and delete it meanwhile, as log rotation
+/// and a second policyd do.
+/// </summary>
+internal static partial class AppendedFile
 {
     /// <summary>For the server's user alone.</summary>
     public const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    private const int GetFlags = 3;
+    private const int SetFlags = 4;
+    private const int Append = 0x400;
 
     /// <summary>Opens it; one that is not there is made.</summary>
     /// <param name="path">The path.</param>
@@ -25,6 +34,80 @@ internal static class AppendedFile
             options.UnixCreateMode = mode;
         }
 
-        return new FileStream(path, options);
+        var file = new FileStream(path, options);
+        if (OperatingSystem.IsLinux())
+        {
+            // .NET looks for the end once, and then writes at its own count of the bytes: over the lines of another process, and behind a
+            // gap of zeros when the file was emptied. The flag has the system find the end at each write.
+            var handle = (int)file.SafeFileHandle.DangerousGetHandle();
+            _ = Control(handle, SetFlags, Control(handle, GetFlags, 0) | Append);
+        }
+
+        EndLine(path, file);
+        return file;
     }
+
+    /// <summary>Writes all of the bytes, or none: a part that a full disk took would stand in the way of the next line.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="bytes">Whole lines.</param>
+    /// <exception cref="IOException">They cannot be written.</exception>
+    public static void Write(FileStream file, ReadOnlySpan<byte> bytes)
+    {
+        var before = file.CanSeek ? file.Length : 0;
+        try
+        {
+            file.Write(bytes);
+            file.Flush();
+        }
+        catch (IOException)
+        {
+            TakeBack(file, before, bytes.Length);
+            throw;
+        }
+    }
+
+    /// <summary>Cuts off what was written of some bytes before it failed.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="before">Its length before.</param>
+    /// <param name="most">How many bytes there were to write: more than these are not ours.</param>
+    internal static void TakeBack(FileStream file, long before, int most)
+    {
+        try
+        {
+            if (file.CanSeek && file.Length > before && file.Length - before < most)
+            {
+                RandomAccess.SetLength(file.SafeFileHandle, before);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The part stays; the failed write itself is what the caller hears of.
+        }
+    }
+
+    // A machine that lost its power may have left half a line. What comes next must not be a part of it.
+    private static void EndLine(string path, FileStream file)
+    {
+        try
+        {
+            if (!file.CanSeek || file.Length == 0)
+            {
+                return;
+            }
+
+            using var written = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            written.Seek(-1, SeekOrigin.End);
+            if (written.ReadByte() != '\n')
+            {
+                file.Write("\n"u8);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // One that may not be read, or has no room, is appended to as it is.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "fcntl")]
+    private static partial int Control(int file, int command, int argument);
 }

@@ -23,6 +23,7 @@ internal sealed class LogQueue : IDisposable
     private readonly Lock _gate = new();
     private readonly AutoResetEvent _work = new(false);
     private readonly IReadOnlyList<ILogSink> _sinks;
+    private readonly long[] _lost;
     private readonly Thread _writer;
     private readonly TimeProvider _clock;
     private readonly long _mostBytes;
@@ -42,6 +43,7 @@ internal sealed class LogQueue : IDisposable
     public LogQueue(IReadOnlyList<ILogSink> sinks, int capacity = 16384, TimeProvider? clock = null, long mostBytes = 32 << 20)
     {
         _sinks = sinks;
+        _lost = new long[sinks.Count];
         _mostBytes = mostBytes;
         _clock = clock ?? TimeProvider.System;
         _filling = new LogEvent[capacity];
@@ -125,6 +127,9 @@ internal sealed class LogQueue : IDisposable
         _work.Dispose();
     }
 
+    private static bool IsOfSink(Exception failure) => failure is IOException or UnauthorizedAccessException
+        or System.Net.Sockets.SocketException or ObjectDisposedException;
+
     private void Run()
     {
         while (true)
@@ -139,17 +144,17 @@ internal sealed class LogQueue : IDisposable
             {
                 if (reopen)
                 {
-                    Each(static (sink, _) => sink.Reopen(), default);
+                    Reopened();
                 }
 
                 if (count > 0)
                 {
-                    Each(static (sink, batch) => sink.Write(batch.Span), _writing.AsMemory(0, count));
+                    WriteToEach(_writing.AsSpan(0, count));
                 }
 
                 if (dropped > 0)
                 {
-                    Each(static (sink, batch) => sink.Write(batch.Span), new[] { DroppedLine(dropped) });
+                    WriteToEach([DroppedLine(dropped)]);
                 }
 
                 foreach (ref readonly var line in _writing.AsSpan(0, count))
@@ -197,17 +202,43 @@ internal sealed class LogQueue : IDisposable
         LogSeverity.Warning,
         string.Create(CultureInfo.InvariantCulture, $"log: {dropped} lines were dropped because the log could not keep up"));
 
-    // One sink's failure (a full disk, a closed pipe) must neither end the writer nor keep the others from their lines.
-    private void Each(Action<ILogSink, ReadOnlyMemory<LogEvent>> action, ReadOnlyMemory<LogEvent> batch)
+    private LogEvent LostLine(long lost) => new(
+        _clock.GetLocalNow(),
+        LogSeverity.Warning,
+        string.Create(CultureInfo.InvariantCulture, $"log: {lost} lines were lost because they could not be written"));
+
+    // One sink's failure (a full disk, a closed pipe) must neither end the writer nor keep the others from their lines. Nobody can be told
+    // meanwhile: the sink itself tells, once it works again.
+    private void WriteToEach(ReadOnlySpan<LogEvent> batch)
+    {
+        for (var i = 0; i < _lost.Length; i++)
+        {
+            try
+            {
+                if (_lost[i] > 0)
+                {
+                    _sinks[i].Write([LostLine(_lost[i])]);
+                    _lost[i] = 0;
+                }
+
+                _sinks[i].Write(batch);
+            }
+            catch (Exception failure) when (IsOfSink(failure))
+            {
+                _lost[i] += batch.Length;
+            }
+        }
+    }
+
+    private void Reopened()
     {
         foreach (var sink in _sinks)
         {
             try
             {
-                action(sink, batch);
+                sink.Reopen();
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or System.Net.Sockets.SocketException
-                or ObjectDisposedException)
+            catch (Exception failure) when (IsOfSink(failure))
             {
                 continue;
             }

@@ -72,6 +72,11 @@ internal sealed record LogSettings
         {
             return new FileSink(path, format);
         }
+        catch (UnauthorizedAccessException) when (Directory.Exists(path))
+        {
+            // .NET has the same exception for it.
+            throw new CommandException(ExitCode.CannotCreate, $"cannot open the log file {path}: it is a folder");
+        }
         catch (UnauthorizedAccessException)
         {
             throw new CommandException(ExitCode.NoPermission, $"no permission to write the log file {path}");

@@ -64,8 +64,7 @@ internal sealed class FileSink : ILogSink
             LogLine.Append(_bytes, line, LineFormat.Plain, _content);
         }
 
-        _file.Write(_bytes.WrittenSpan);
-        _file.Flush();
+        AppendedFile.Write(_file, _bytes.WrittenSpan);
     }
 
     /// <summary>Keeps the old file when the new one cannot be opened: lines in a renamed file beat lines nowhere.</summary>

@@ -92,7 +92,7 @@ internal sealed class RecordFile : ILogSink
 
     private void Flush()
     {
-        _file!.Write(_bytes.WrittenSpan);
+        AppendedFile.Write(_file!, _bytes.WrittenSpan);
         _length += _bytes.WrittenCount;
         _bytes.ResetWrittenCount();
     }

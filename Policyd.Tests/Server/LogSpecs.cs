@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Policyd.Engine.Logging;
 using Policyd.Plugins.Logging;
 using Policyd.Protocol;
+using Policyd.Server.ExitCodes;
 using Policyd.Server.Logging;
 using Policyd.Tests.Support;
 using Xunit;
@@ -122,6 +123,26 @@ public sealed class LogSpecs : IDisposable
         Assert.Equal("notice kept", Assert.Single(sink.Lines));
     }
 
+    [Fact]
+    public async Task A_sink_that_works_again_is_told_how_many_lines_it_missed()
+    {
+        var sink = new RecordingSink { Fails = true };
+        using (var queue = new LogQueue([sink]))
+        {
+            queue.Write(Line("lost"));
+            await Eventually.Holds("the first line to be refused", () => sink.Failures == 1);
+            queue.Write(Line("lost too"));
+            await Eventually.Holds("the second line to be refused", () => sink.Failures == 2);
+            sink.Fails = false;
+            queue.Write(Line("kept"));
+            await Eventually.Holds("the third line to be written", () => sink.Written == 2);
+            queue.Write(Line("kept too"));
+        }
+
+        Assert.Equal(
+            ["warning log: 2 lines were lost because they could not be written", "notice kept", "notice kept too"], sink.Lines);
+    }
+
     [Theory]
     [InlineData(LineFormat.Systemd, "<4>a\\nb\n")]
     [InlineData(LineFormat.Plain, "2026-01-02T03:04:05.678+00:00 warning: a\\nb\n")]
@@ -147,6 +168,69 @@ public sealed class LogSpecs : IDisposable
 
         Assert.Equal(2, File.ReadAllLines(path + ".1").Length);
         Assert.EndsWith(" notice: new", Assert.Single(File.ReadAllLines(path)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_log_file_is_appended_to_wherever_its_end_is_meanwhile()
+    {
+        // A policyd cron beside the server, or logrotate with copytruncate.
+        var path = Path.Combine(_folder, "policyd.log");
+        using var sink = new FileSink(path);
+        sink.Write([Line("first")]);
+        File.AppendAllText(path, "of another process\n");
+        sink.Write([Line("second")]);
+        var lines = File.ReadAllLines(path);
+        Assert.Equal(3, lines.Length);
+        Assert.Equal("of another process", lines[1]);
+
+        File.WriteAllText(path, "");
+        sink.Write([Line("third")]);
+        Assert.EndsWith(" notice: third", Assert.Single(File.ReadAllLines(path)), StringComparison.Ordinal);
+        Assert.DoesNotContain((byte)0, File.ReadAllBytes(path));
+    }
+
+    [Fact]
+    public void A_folder_in_the_place_of_the_log_file_is_told()
+    {
+        var error = Assert.Throws<CommandException>(() => new LogSettings { File = _folder }.Open());
+        Assert.Equal(ExitCode.CannotCreate, error.ExitCode);
+        Assert.EndsWith(": it is a folder", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Half_a_line_that_a_dead_server_left_is_ended_before_the_next()
+    {
+        var path = Path.Combine(_folder, "policyd.log");
+        File.WriteAllText(path, "whole\nhal");
+        using (var sink = new FileSink(path))
+        {
+            sink.Write([Line("next")]);
+        }
+
+        using (var again = new FileSink(path))
+        {
+            again.Write([Line("last")]);
+        }
+
+        var lines = File.ReadAllLines(path);
+        Assert.Equal(4, lines.Length);
+        Assert.Equal("hal", lines[1]);
+    }
+
+    [Fact]
+    public void A_part_of_a_line_that_a_full_disk_took_is_cut_off()
+    {
+        var path = Path.Combine(_folder, "policyd.log");
+        using (var file = AppendedFile.Open(path, AppendedFile.Own))
+        {
+            AppendedFile.Write(file, "whole\n"u8);
+            var before = file.Length;
+            file.Write("ha"u8);
+            AppendedFile.TakeBack(file, before, most: 5);
+            AppendedFile.Write(file, "next\n"u8);
+        }
+
+        Assert.Equal(["whole", "next"], File.ReadAllLines(path));
     }
 
     [Fact]
@@ -322,19 +406,40 @@ public sealed class LogSpecs : IDisposable
     private sealed class RecordingSink(bool blocked = false) : ILogSink
     {
         private readonly ManualResetEventSlim _go = new(!blocked);
+        private bool _fails;
+        private int _failures;
+        private int _written;
 
         public List<string> Lines { get; } = [];
 
         public ManualResetEventSlim Entered { get; } = new();
 
+        public bool Fails
+        {
+            get => Volatile.Read(ref _fails);
+            set => Volatile.Write(ref _fails, value);
+        }
+
+        public int Failures => Volatile.Read(ref _failures);
+
+        public int Written => Volatile.Read(ref _written);
+
         public void Write(ReadOnlySpan<LogEvent> batch)
         {
             Entered.Set();
             _go.Wait();
+            if (Fails)
+            {
+                Interlocked.Increment(ref _failures);
+                throw new IOException("disk full");
+            }
+
             foreach (var line in batch)
             {
                 Lines.Add($"{line.Severity.Name()} {line.Text()}");
             }
+
+            Interlocked.Increment(ref _written);
         }
 
         public void Reopen()
