@@ -35,19 +35,30 @@ internal sealed class CountryDatabases : ICountryDatabases
 /// <summary>A .mmdb file, by MaxMind's own reader.</summary>
 internal sealed class MmdbCountries : ICountryDatabase
 {
+    // A database of countries names one in nearly each of its records.
+    private const int MostLookedAt = 10_000;
+
     private readonly Reader _reader;
 
-    /// <exception cref="IOException">It is damaged.</exception>
+    /// <exception cref="IOException">It is damaged, or one of something else, such as of autonomous systems.</exception>
     public MmdbCountries(byte[] bytes)
     {
+        bool knowsOne;
         try
         {
             _reader = new Reader(new MemoryStream(bytes, writable: false));
+            knowsOne = _reader.FindAll<Dictionary<string, object>>().Take(MostLookedAt).Any(static node => CodeOf(node.Data) is not null);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // The reader has many exceptions for a file that is damaged somewhere.
             throw new IOException($"the country database is damaged: {e.Message}", e);
+        }
+
+        if (!knowsOne)
+        {
+            // Else it would be read, and know no country, without a word.
+            throw new IOException($"it is not a country database: no record of this {_reader.Metadata.DatabaseType} has country.iso_code");
         }
     }
 
@@ -61,12 +72,7 @@ internal sealed class MmdbCountries : ICountryDatabase
     {
         try
         {
-            return _reader.Find<Dictionary<string, object>>(address) is { } record
-                && (record.GetValueOrDefault("country")
-                    ?? record.GetValueOrDefault("registered_country")) is IDictionary<string, object> country
-                && country.TryGetValue("iso_code", out var code)
-                    ? code as string
-                    : null;
+            return CodeOf(_reader.Find<Dictionary<string, object>>(address));
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -75,4 +81,11 @@ internal sealed class MmdbCountries : ICountryDatabase
     }
 
     public void Dispose() => _reader.Dispose();
+
+    private static string? CodeOf(Dictionary<string, object>? record) =>
+        record is not null
+        && (record.GetValueOrDefault("country") ?? record.GetValueOrDefault("registered_country")) is IDictionary<string, object> country
+        && country.TryGetValue("iso_code", out var code)
+            ? code as string
+            : null;
 }

@@ -99,6 +99,23 @@ public sealed class GeoIpSpecs : IDisposable
     }
 
     [Fact]
+    public void A_mmdb_file_of_something_else_than_countries_is_told_and_not_read()
+    {
+        // One node: half of all addresses have the record { "as": 5 }, the others none.
+        File.WriteAllBytes(_folder["asn.mmdb"], [
+            0, 0, 17, 0, 0, 1, .. new byte[16], 0xe1, .. Text("as"), 0xc1, 5, .. MmdbCountries.Marker, 0xe9,
+            .. Text("binary_format_major_version"), 0xa1, 2, .. Text("binary_format_minor_version"), 0xa1, 0,
+            .. Text("build_epoch"), 1, 2, 1, .. Text("database_type"), .. Text("ASN"), .. Text("description"), 0xe0,
+            .. Text("ip_version"), 0xa1, 4, .. Text("languages"), 0, 4, .. Text("node_count"), 0xc1, 1, .. Text("record_size"), 0xa1, 24,
+        ]);
+        Assert.Equal(
+            "it is not a country database: no record of this ASN has country.iso_code",
+            Assert.Throws<IOException>(() => CountryDatabase.Open(_folder["asn.mmdb"])).Message);
+
+        static byte[] Text(string text) => [(byte)(0x40 | text.Length), .. System.Text.Encoding.ASCII.GetBytes(text)];
+    }
+
+    [Fact]
     public void No_damage_of_a_file_of_the_form_before_does_more_than_hide_countries()
     {
         // Two nodes: 0.0.0.0/1 is in Europe, 128.0.0.0/2 in Andorra, the rest nowhere.
