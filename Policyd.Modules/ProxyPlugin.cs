@@ -91,8 +91,8 @@ public sealed class ProxyPlugin : Plugin
             var action = await AskAsync(ProxyRequest.Next(context.Request, hops), timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
 
-            // Postfix would send a tab or another control character of the text as a space.
-            return PluginResult.Answer(ActionGrammar.Sanitize(action));
+            // Postfix would send a tab or another control character of the text as a space. A text in another charset still rejects.
+            return PluginResult.Answer(ActionGrammar.Sanitize(MessageText.Harmless(action)));
         }
         catch (OperationCanceledException exception)
         {

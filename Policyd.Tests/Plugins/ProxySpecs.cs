@@ -200,6 +200,20 @@ public sealed class ProxySpecs
         Assert.Equal("450 4.7.1 come again", await policy.AskAsync());
     }
 
+    [Fact]
+    public async Task Text_of_the_other_server_in_another_charset_still_rejects()
+    {
+        await using var other = new AcceptLoop(static async (socket, stop) =>
+        {
+            using var _ = socket;
+            var buffer = new byte[4096];
+            await socket.ReceiveAsync(buffer, stop);
+            await socket.SendAsync(Encoding.Latin1.GetBytes("action=reject Gr\u00fc\u00dfe\n\n"), stop);
+        });
+        await using var policy = Proxy(other.Port, "");
+        Assert.Equal("reject Gr??e", await policy.AskAsync());
+    }
+
     private static PolicyUnderTest Proxy(int port, string options) =>
         new($"{{ module = Proxy, host = \"127.0.0.1:{port}\", on_error = dunno, {options} }}");
 

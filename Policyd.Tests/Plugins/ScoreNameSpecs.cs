@@ -32,6 +32,16 @@ public sealed class ScoreNameSpecs
     public void Long_name_is_cut() => Assert.Equal(403, ScoreName.Escape(new string('ä', 10_000)).Length);
 
     [Fact]
+    public async Task Details_that_something_else_has_set_fail_no_mail()
+    {
+        await using var policy = new PolicyUnderTest(
+            """
+            { name = s, module = SetField, key = score_detail, value = "a=1\n, \uFFFDb=2" }, { name = h, module = AddScoreHeader }
+            """);
+        Assert.Equal("PREPEND X-MtScore: NO score=0 [a=1 , ?b=2]", await policy.AskAsync());
+    }
+
+    [Fact]
     public async Task Recipient_cannot_forge_a_detail_of_the_header()
     {
         await using var smtp = new OneAnswerServer("550 no\r\n"u8.ToArray());
