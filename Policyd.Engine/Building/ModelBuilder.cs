@@ -61,6 +61,11 @@ public sealed class ModelBuilder
             _diagnostics.Error(root.PositionOf(time), $"{time}: {bounds}");
         }
 
+        if (options.CheckRequestSize() is var (size, sizes))
+        {
+            _diagnostics.Error(root.PositionOf(size), $"{size}: {sizes}");
+        }
+
         var listeners = Listeners(options, root);
         if (options.Admin.Check() is { } wrong)
         {

@@ -19,6 +19,11 @@ public sealed class ServerOptions
     /// <summary>How long Postfix waits by default: <c>smtpd_policy_service_timeout</c> of postconf(5).</summary>
     internal static readonly TimeSpan PostfixWaits = TimeSpan.FromSeconds(100);
 
+    // Postfix sends up to 1,500 bytes, and more with long names: below this bound mail itself would be malformed. Beyond the other, a few
+    // clients fill the memory, and one array cannot hold a request.
+    private const long SmallestRequestBound = 4 * 1024;
+    private const long LargestRequestBound = 1024 * 1024 * 1024;
+
     private TimeSpan _requestTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>Where the server listens.</summary>
@@ -135,6 +140,12 @@ public sealed class ServerOptions
     /// <summary>The level of the log.</summary>
     [NotAnOption]
     public PolicyLogLevel Level => (PolicyLogLevel)LogLevel;
+
+    /// <summary>Says which bound of a request cannot be, and why; null when it can.</summary>
+    internal (string Option, string Message)? CheckRequestSize() =>
+        MaxRequestBytes.Bytes is < SmallestRequestBound or > LargestRequestBound
+            ? ("max_request_bytes", "must be between 4KiB and 1GiB")
+            : null;
 
     /// <summary>Says which time cannot be, and why; null when none.</summary>
     internal (string Option, string Message)? CheckTimes()

@@ -76,6 +76,18 @@ public sealed class ModelSpecs
         Assert.Contains(diagnostics.Errors, error => error.Message.EndsWith(": " + expected, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("64")]
+    [InlineData("0")]
+    [InlineData("2GiB")]
+    public void Bound_of_requests_that_no_mail_or_no_memory_fits_is_told(string size)
+    {
+        Assert.Null(PolicyUnderTest.Build($"policyd {{ max_request_bytes = {size} }}", out var diagnostics));
+        Assert.Contains(
+            diagnostics.Errors,
+            error => error.Message.EndsWith("max_request_bytes: must be between 4KiB and 1GiB", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Option_of_a_user_may_be_a_duration()
     {
