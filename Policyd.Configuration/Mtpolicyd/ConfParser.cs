@@ -145,7 +145,10 @@ internal sealed class ConfParser(ConfigurationReadOptions options, DiagnosticBag
         var section = _open.Peek();
         section.ClosingComments = TakeComments(closing: true);
         _open.Pop();
-        if (!name.Equals(section.Name, StringComparison.OrdinalIgnoreCase))
+
+        // The original reads the first word alone: </Plugin NAME> closes <Plugin NAME>.
+        var space = name.IndexOfAny([' ', '\t']);
+        if (!(space < 0 ? name : name[..space]).Equals(section.Name, StringComparison.OrdinalIgnoreCase))
         {
             diagnostics.Error(
                 line.Position,

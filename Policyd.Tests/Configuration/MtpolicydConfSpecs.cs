@@ -84,6 +84,10 @@ public sealed class MtpolicydConfSpecs : IDisposable
             """), document.Json());
     }
 
+    [Fact]
+    public void Section_may_be_closed_with_its_argument_too() =>
+        Assert.Empty(Read("<VirtualHost 1>\n<Plugin a>\nmodule = Action\n</Plugin a>\n</VirtualHost 1>").Errors());
+
     [Theory]
     [InlineData("a = 1\na = 2", "2:1: a is given twice: first at 1:1")]
     [InlineData("<VirtualHost 1>\nx = 1\nx = 2\n</VirtualHost>", "3:1: x is given twice in <VirtualHost 1>: first at 2:1")]
