@@ -20,9 +20,9 @@ internal static class StaleSocketFile
         {
             await probe.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && IsSocket(path))
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
         {
-            File.Delete(path);
+            File.Delete(IsSocket(path) ? path : throw new IOException("a file that is not a socket has this name"));
             return;
         }
 

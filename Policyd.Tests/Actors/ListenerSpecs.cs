@@ -66,8 +66,9 @@ public sealed class ListenerSpecs : IDisposable
     public async Task A_file_that_is_no_socket_is_never_removed(string content)
     {
         File.WriteAllText(SocketPath, content);
-        await Assert.ThrowsAsync<ListenException>(
+        var error = await Assert.ThrowsAsync<ListenException>(
             () => PolicyListener.BindAsync(PolicyEndpoint.Unix(SocketPath), TestContext.Current.CancellationToken));
+        Assert.EndsWith(": a file that is not a socket has this name", error.Message, StringComparison.Ordinal);
         Assert.Equal(content, File.ReadAllText(SocketPath));
     }
 
