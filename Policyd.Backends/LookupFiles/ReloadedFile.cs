@@ -89,16 +89,20 @@ internal sealed class ReloadedFile<T>(
 
     private void Look()
     {
-        try
+        // Of two looks at the same state only one warns, also when the disk is slower than the pause between them.
+        lock (_reading)
         {
-            Load();
-            _failed = default;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
-        {
-            var version = FileVersion.Of(path);
-            failed(new ReloadFailure(e, version == _failed, Volatile.Read(ref _content) is not null));
-            _failed = version;
+            try
+            {
+                Load();
+                _failed = default;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+            {
+                var version = FileVersion.Of(path);
+                failed(new ReloadFailure(e, version == _failed, Volatile.Read(ref _content) is not null));
+                _failed = version;
+            }
         }
     }
 }
