@@ -44,7 +44,9 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
                 if (!_asking && _due >= StepsInASweep)
                 {
                     _asking = true;
-                    AskAsync(_node.Connections).PipeTo(Self);
+
+                    // A question that fails in any way says no more than one without an answer; the next step must come all the same.
+                    AskAsync(_node.Connections).PipeTo(Self, failure: static _ => new Answering([]));
                 }
 
                 break;
@@ -69,8 +71,10 @@ internal sealed class PassivationActor : UntypedActor, IWithTimers
     {
         for (; _due >= StepsInASweep && NextOwner() is { } owner; _due -= StepsInASweep)
         {
-            owner.TryTell(answering.Contains(owner.Key.Connection) ? CounterProtocol.LookWhetherIdle.Instance
-                : CounterProtocol.LookWhetherIdle.WhileAway);
+            owner.TryTell(
+                answering.Contains(owner.Key.Connection)
+                    ? CounterProtocol.LookWhetherIdle.Instance
+                    : CounterProtocol.LookWhetherIdle.WhileAway);
         }
 
         // What a sweep has left over is not saved up.
