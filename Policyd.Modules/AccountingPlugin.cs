@@ -15,7 +15,7 @@ namespace Policyd.Modules;
 [Module("Accounting")]
 [SideEffects("counts the mail")]
 [ActsThroughServer]
-public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
+public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters, ICounterPlugin
 {
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
@@ -71,7 +71,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
     IEnumerable<CounterUse> IUsesCounters.CounterUses =>
         Fields.Select(name => new CounterUse(Db, TablePrefix + name, name, CounterWindowKind.Of(TimePattern, Window))
         {
-            KeysAreValues = Key is null && LeaveOut.Count == 0,
+            KeysAreValues = CounterOptions.KeysAreValues(this),
         });
 
     /// <inheritdoc/>
@@ -79,16 +79,7 @@ public sealed class AccountingPlugin : Plugin, IKeepsItsTime, IUsesCounters
     {
         // The connection first: it is told also where other options do not fit.
         setup.Database("db", Db);
-        _options = new CounterOptions
-        {
-            Connection = Db,
-            Prefix = TablePrefix,
-            Key = Key,
-            Pattern = TimePattern,
-            Window = Window,
-            Wait = Wait,
-            Tags = AddressTags.Of(setup, LeaveOut, RecipientDelimiter),
-        };
+        _options = new CounterOptions(this, setup);
         _options.Check(setup, "fields", Fields);
         _counters = setup.Counters;
         _doneKey = Name + "-acct";

@@ -14,6 +14,9 @@ namespace Policyd.Modules;
 /// </summary>
 internal sealed class CounterOptions
 {
+    private readonly ICounterPlugin _plugin;
+    private readonly AddressTags _tags;
+
     // Of what the request has left: a quota that waits for a slow database leaves a quarter to its accounting, and that one a quarter to
     // what follows.
     private const double ShareOfTime = 0.75;
@@ -22,36 +25,22 @@ internal sealed class CounterOptions
     private readonly LogThrottle _gaveUp = new(TimeProvider.System);
     private LastWindow? _last;
 
-    /// <summary>The connection whose database has the table.</summary>
-    public required string Connection { get; init; }
+    public CounterOptions(ICounterPlugin plugin, PluginSetup setup) =>
+        (_plugin, _tags) = (plugin, AddressTags.Of(setup, plugin.LeaveOut, plugin.RecipientDelimiter));
 
-    /// <summary>What stands before the attribute in the table's name.</summary>
-    public required string Prefix { get; init; }
-
-    /// <summary>The key, where it is not the attribute alone.</summary>
-    public required KeyTemplate? Key { get; init; }
-
-    /// <summary>What the calendar window is called, by strftime.</summary>
-    public required string Pattern { get; init; }
-
-    /// <summary>The length of a rolling window; null: the calendar's.</summary>
-    public required TimeSpan? Window { get; init; }
-
-    /// <summary>How long the counters are waited for; null: a share of the request's time.</summary>
-    public required TimeSpan? Wait { get; init; }
-
-    /// <summary>What of an address is no part of its key.</summary>
-    public required AddressTags Tags { get; init; }
+    /// <summary>Whether requests only meet in a counter by a common value of its attribute.</summary>
+    public static bool KeysAreValues(ICounterPlugin plugin) => plugin.Key is null && plugin.LeaveOut.Count == 0;
 
     /// <summary>
     /// The counter of a request in the table of an attribute; null when the attribute, or one of the key template, is blank.
     /// </summary>
     public CounterKey? KeyOf(PluginContext context, string field)
     {
-        var text = Key is null ? KeyTemplate.ValueOf(context.Request, field, Tags) : Key.Fill(context.Request, Tags);
+        var text = _plugin.Key is { } key ? key.Fill(context.Request, _tags) : KeyTemplate.ValueOf(context.Request, field, _tags);
         return string.IsNullOrWhiteSpace(text)
             ? null
-            : new CounterKey(Connection, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, Prefix), text);
+            : new CounterKey(
+                _plugin.Db, _tables.GetOrAdd(field, static (name, prefix) => prefix + name, _plugin.TablePrefix), text);
     }
 
     /// <summary>The window that the request counts into: computed here, once, by the node that received it.</summary>
@@ -63,7 +52,9 @@ internal sealed class CounterOptions
         if (Volatile.Read(ref _last) is not { } last || last.Second != second || last.Offset != now.Offset)
         {
             last = new LastWindow(
-                second, now.Offset, Window is { } span ? CounterWindow.Sliding(span, now) : CounterWindow.Calendar(Pattern, now));
+                second,
+                now.Offset,
+                _plugin.Window is { } span ? CounterWindow.Sliding(span, now) : CounterWindow.Calendar(_plugin.TimePattern, now));
             Volatile.Write(ref _last, last);
         }
 
@@ -80,9 +71,9 @@ internal sealed class CounterOptions
     /// </summary>
     public TimeoutToken TimeoutOf(PluginContext context)
     {
-        var left = context.Remaining;
-        var most = Wait is null ? left * ShareOfTime : left * 0.9;
-        return TimeoutToken.For(Wait < most ? Wait.Value : most, context.Clock);
+        var (left, wait) = (context.Remaining, _plugin.Wait);
+        var most = wait is null ? left * ShareOfTime : left * 0.9;
+        return TimeoutToken.For(wait < most ? wait.Value : most, context.Clock);
     }
 
     /// <summary>
@@ -105,32 +96,60 @@ internal sealed class CounterOptions
     {
         foreach (var field in fields)
         {
-            if (!CounterTableName.TryParse(Prefix, field, out _, out var error))
+            if (!CounterTableName.TryParse(_plugin.TablePrefix, field, out _, out var error))
             {
                 setup.Error(fieldOption, error);
             }
         }
 
-        if (Window is { } span && span < TimeSpan.FromSeconds(1))
+        if (_plugin.Window is { } span && span < TimeSpan.FromSeconds(1))
         {
             setup.Error("window", "a rolling window must be at least one second long");
         }
 
-        if (Wait <= TimeSpan.Zero || Wait > TimeSpan.FromHours(1))
+        if (_plugin.Wait <= TimeSpan.Zero || _plugin.Wait > TimeSpan.FromHours(1))
         {
             setup.Error("wait", "must be more than 0 and at most 1 hour");
         }
 
-        if (Strftime.Check(Pattern) is { } unknown)
+        if (Strftime.Check(_plugin.TimePattern) is { } unknown)
         {
             setup.Error("time_pattern", unknown);
         }
 
-        if (Window is not null && setup.Section.Has("time_pattern"))
+        if (_plugin.Window is not null && setup.Section.Has("time_pattern"))
         {
             setup.Error("window", "window (rolling) and time_pattern (calendar) exclude each other; set only one");
         }
     }
 
     private sealed record LastWindow(long Second, TimeSpan Offset, CounterWindow Window);
+}
+
+/// <summary>The options that Accounting and Quota share, by which the one finds what the other counts.</summary>
+internal interface ICounterPlugin
+{
+    /// <summary>The connection whose database has the table.</summary>
+    string Db { get; }
+
+    /// <summary>What stands before the attribute in the table's name.</summary>
+    string TablePrefix { get; }
+
+    /// <summary>The key, where it is not the attribute alone.</summary>
+    KeyTemplate? Key { get; }
+
+    /// <summary>What of a sender or recipient is no part of its key.</summary>
+    IReadOnlyList<AddressTag> LeaveOut { get; }
+
+    /// <summary>What begins an extension.</summary>
+    string RecipientDelimiter { get; }
+
+    /// <summary>What the calendar window is called, by strftime.</summary>
+    string TimePattern { get; }
+
+    /// <summary>The length of a rolling window; null: the calendar's.</summary>
+    TimeSpan? Window { get; }
+
+    /// <summary>How long the counters are waited for; null: a share of the request's time.</summary>
+    TimeSpan? Wait { get; }
 }

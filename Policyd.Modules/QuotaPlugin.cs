@@ -28,7 +28,7 @@ public enum QuotaMode
 [Module("Quota")]
 [SideEffects("reserves the mail's amounts on its counter", "warns")]
 [ActsThroughServer]
-public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForFollowers, IUsesCounters
+public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForFollowers, IUsesCounters, ICounterPlugin
 {
     private CounterOptions _options = null!;
     private ICounters _counters = null!;
@@ -123,7 +123,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
             [
                 new CounterUse(Db, TablePrefix + Field.Default, Field.Default, CounterWindowKind.Of(TimePattern, Window), limit)
                 {
-                    KeysAreValues = Key is null && LeaveOut.Count == 0 && Field.SessionKey is null,
+                    KeysAreValues = CounterOptions.KeysAreValues(this) && Field.SessionKey is null,
                 },
             ];
         }
@@ -134,16 +134,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     {
         // The connection first, here and in Accounting: it is told also where other options do not fit.
         setup.Database("db", Db);
-        _options = new CounterOptions
-        {
-            Connection = Db,
-            Prefix = TablePrefix,
-            Key = Key,
-            Pattern = TimePattern,
-            Window = Window,
-            Wait = Wait,
-            Tags = AddressTags.Of(setup, LeaveOut, RecipientDelimiter),
-        };
+        _options = new CounterOptions(this, setup);
         _options.Check(setup, "field", [Field.Default]);
         _setup = setup;
         setup.UseCounterTable(Db, TablePrefix + Field.Default, writes: false);
