@@ -92,7 +92,7 @@ public sealed class ProxyPlugin : Plugin
             attempt.Succeeded();
 
             // Postfix would send a tab or another control character of the text as a space. A text in another charset still rejects.
-            return PluginResult.Answer(ActionGrammar.Sanitize(MessageText.Harmless(action)));
+            return PluginResult.Answer(ActionTemplate.Safe(action));
         }
         catch (OperationCanceledException exception)
         {

@@ -108,7 +108,7 @@ public sealed class AddScoreHeaderPlugin : Plugin
         var score = context.Score(ScoreField);
 
         // The names in it are escaped, but the key may come from a database or a shared cache.
-        var detail = MessageText.Harmless(context.ScoreDetail(ScoreField));
+        var detail = ActionTemplate.Safe(context.ScoreDetail(ScoreField));
         var limit = SpamScore.For(context);
         var verdict = score >= limit ? "YES" : "NO";
         context.Note(ScoreField, score, limit, verdict);

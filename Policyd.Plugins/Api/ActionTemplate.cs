@@ -61,8 +61,13 @@ public sealed class ActionTemplate : IOptionValue<ActionTemplate>
     /// <inheritdoc/>
     public override string ToString() => Text;
 
-    // What was no valid UTF-8 has become U+FFFD, for which the grammar refuses a whole action: a stranger's bytes would fail the plugin.
-    private static string Safe(string value) => ActionGrammar.Sanitize(value).Replace((char)Rune.ReplacementChar.Value, '?');
+    /// <summary>
+    /// A text of somebody else, made safe to stand in an action: as <see cref="ActionGrammar.Sanitize"/> makes it, and a question mark for
+    /// what was no valid UTF-8. That has become U+FFFD, for which the grammar refuses a whole action: a stranger's bytes would fail the
+    /// plugin.
+    /// </summary>
+    /// <param name="value">The text.</param>
+    public static string Safe(string value) => ActionGrammar.Sanitize(value).Replace((char)Rune.ReplacementChar.Value, '?');
 
     private void Split(string text)
     {
