@@ -56,14 +56,9 @@ public sealed class ModelBuilder
             root,
             _diagnostics,
             new BindingOptions { Subject = "policyd", ConsumedElsewhere = ["connections", "session_cache", "virtual_hosts", "cron"] });
-        if (options.CheckTimes() is var (time, bounds))
+        foreach (var (option, message) in options.Check())
         {
-            _diagnostics.Error(root.PositionOf(time), $"{time}: {bounds}");
-        }
-
-        if (options.CheckRequestSize() is var (size, sizes))
-        {
-            _diagnostics.Error(root.PositionOf(size), $"{size}: {sizes}");
+            _diagnostics.Error(root.PositionOf(option), $"{option}: {message}");
         }
 
         var listeners = Listeners(options, root);
@@ -133,7 +128,7 @@ public sealed class ModelBuilder
             host.Endpoints,
             host.Ports)).ToList();
         resources.Complete();
-        return new PolicyServerModel(options, listeners, definitions, sessions, chains, connections, resources)
+        return new PolicyServerModel(options, listeners, definitions, sessions, chains, resources)
         {
             Cron = cron,
             Root = _document.Root,

@@ -61,11 +61,11 @@ public sealed class ConnectionModules
             {
                 problems.Add($"{describe(type)} is named as the connection module {name}, but is no {nameof(IConnectionModule)}");
             }
-            else if (!type.IsVisible || type.IsAbstract || type.GetConstructor(Type.EmptyTypes) is null)
+            else if (ModuleRegistry.WhyUnfit(type) is not null)
             {
                 problems.Add(
-                    $"{describe(type)} is named as the connection module {name}, but it must be public, not abstract, and have a "
-                        + $"constructor without parameters");
+                    $"{describe(type)} is named as the connection module {name}, but it must be public, not abstract or generic, and "
+                        + $"have a constructor without parameters");
             }
             else if (!all.TryAdd(name, type))
             {

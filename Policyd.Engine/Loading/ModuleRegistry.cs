@@ -120,8 +120,8 @@ public sealed class ModuleRegistry
         return new ModuleRegistry(all, files, connections, unfit);
     }
 
-    // An author who leaves out "public" has made an internal class.
-    private static string? WhyUnfit(Type type) =>
+    /// <summary>Why the server makes no object of a class; null when it does. Who leaves out "public" has made an internal one.</summary>
+    internal static string? WhyUnfit(Type type) =>
         !type.IsVisible ? "is not public"
         : type.IsAbstract ? "is abstract"
         : type.IsGenericType ? "is generic"

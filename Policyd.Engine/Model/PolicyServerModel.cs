@@ -35,7 +35,6 @@ public sealed class PolicyServerModel
         IReadOnlyList<VirtualHostDefinition> hosts,
         ISessionStore sessions,
         ChainEnvironment chains,
-        IReadOnlyDictionary<string, ConnectionDefinition> connections,
         PluginResources resources)
     {
         Resources = resources;
@@ -43,7 +42,7 @@ public sealed class PolicyServerModel
         Listeners = listeners;
         Sessions = sessions;
         Chains = chains;
-        Connections = connections;
+        Connections = resources.Connections;
         Counters = resources.Counters;
         _upkeep = new CounterUpkeep(resources.Tables, resources.Opened.Sql);
         CounterTables = resources.Tables.Uses;

@@ -14,7 +14,7 @@ namespace Policyd.Engine.Model;
 public sealed class ServerOptions
 {
     // No timer of .NET can be set to more than 49 days; nobody waits for a day.
-    internal static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
+    private static readonly TimeSpan s_longestTimeout = TimeSpan.FromDays(1);
 
     /// <summary>How long Postfix waits by default: <c>smtpd_policy_service_timeout</c> of postconf(5).</summary>
     internal static readonly TimeSpan PostfixWaits = TimeSpan.FromSeconds(100);
@@ -141,21 +141,30 @@ public sealed class ServerOptions
     [NotAnOption]
     public PolicyLogLevel Level => (PolicyLogLevel)LogLevel;
 
-    /// <summary>Says which bound of a request cannot be, and why; null when it can.</summary>
-    internal (string Option, string Message)? CheckRequestSize() =>
-        MaxRequestBytes.Bytes is < SmallestRequestBound or > LargestRequestBound
-            ? ("max_request_bytes", "must be between 4KiB and 1GiB")
-            : null;
-
-    /// <summary>Says which time cannot be, and why; null when none.</summary>
-    internal (string Option, string Message)? CheckTimes()
+    /// <summary>Says which bounds cannot be, and why.</summary>
+    internal IEnumerable<(string Option, string Message)> Check()
     {
         const string Bounds = "must be more than 0 and at most 1 day";
-        return IsNoTimeout(RequestTimeout) ? ("request_timeout", Bounds)
-            : IsNoTimeout(PluginStartTimeout) ? ("plugin_start_timeout", Bounds)
-            : PluginStopTimeout > LongestTimeout ? ("plugin_stop_timeout", "must be at most 1 day")
-            : null;
+        if (IsNoTimeout(RequestTimeout))
+        {
+            yield return ("request_timeout", Bounds);
+        }
 
-        static bool IsNoTimeout(TimeSpan time) => time <= TimeSpan.Zero || time > LongestTimeout;
+        if (IsNoTimeout(PluginStartTimeout))
+        {
+            yield return ("plugin_start_timeout", Bounds);
+        }
+
+        if (PluginStopTimeout > s_longestTimeout)
+        {
+            yield return ("plugin_stop_timeout", "must be at most 1 day");
+        }
+
+        if (MaxRequestBytes.Bytes is < SmallestRequestBound or > LargestRequestBound)
+        {
+            yield return ("max_request_bytes", "must be between 4KiB and 1GiB");
+        }
+
+        static bool IsNoTimeout(TimeSpan time) => time <= TimeSpan.Zero || time > s_longestTimeout;
     }
 }
