@@ -22,7 +22,12 @@ internal static class StaleSocketFile
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
         {
-            File.Delete(IsSocket(path) ? path : throw new IOException("a file that is not a socket has this name"));
+            if (!IsSocket(path))
+            {
+                throw new IOException("a file that is not a socket has this name");
+            }
+
+            File.Delete(path);
             return;
         }
 

@@ -77,11 +77,11 @@ internal sealed class EffectiveOptions
             Option(3, task.Name, task.Expression, task.Expression, given?[task.Name] is { } node ? Place(node.Position) : "default");
         }
 
-        foreach (var (name, node) in (given?.Members ?? []).Select(static member => (member.Key, member.Value)))
+        foreach (var member in given?.Members ?? [])
         {
-            if (cron.Tasks.All(task => task.Name != name))
+            if (cron.Tasks.All(task => task.Name != member.Key))
             {
-                Option(3, name, "off", "off", Place(node.Position));
+                Option(3, member.Key, "off", "off", Place(member.Value.Position));
             }
         }
     }

@@ -144,7 +144,7 @@ internal sealed class LogQueue : IDisposable
             {
                 if (reopen)
                 {
-                    Reopened();
+                    ReopenEach();
                 }
 
                 if (count > 0)
@@ -230,7 +230,7 @@ internal sealed class LogQueue : IDisposable
         }
     }
 
-    private void Reopened()
+    private void ReopenEach()
     {
         foreach (var sink in _sinks)
         {
