@@ -25,6 +25,8 @@ internal sealed class TestRun : RequestRun
 
     public override ILogger Logger { get; }
 
+    public override ActionGrammar Grammar => ActionGrammar.Default;
+
     public override DnsBudget Lookups { get; }
 
     public IReadOnlyList<PluginNote> Notes => _notes;

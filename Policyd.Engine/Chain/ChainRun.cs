@@ -44,6 +44,8 @@ internal class ChainRun : RequestRun
 
     public override ILogger Logger => IsExplanation ? NullLogger.Instance : Environment.Logger;
 
+    public override ActionGrammar Grammar => Environment.Grammar;
+
     public VirtualHost Host { get; }
 
     public ChainEnvironment Environment { get; }

@@ -289,7 +289,7 @@ public sealed class PluginChain : IPluginChain
             return;
         }
 
-        if (run.Environment.Grammar.Check(action) is { } problem)
+        if (run.Grammar.Check(action) is { } problem)
         {
             throw new PluginFailedException(plugin.Name, $"answers \"{Shortened(action)}\": {problem}");
         }

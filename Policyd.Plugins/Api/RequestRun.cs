@@ -24,6 +24,9 @@ internal abstract class RequestRun(PolicyRequest request, Session session)
 
     public abstract ILogger Logger { get; }
 
+    /// <summary>What Postfix obeys, with the operator's restriction classes.</summary>
+    public abstract ActionGrammar Grammar { get; }
+
     /// <summary>What the request may ask of the network; made when first asked for.</summary>
     public abstract DnsBudget Lookups { get; }
 

@@ -71,13 +71,13 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
     /// <param name="context">The request and its session.</param>
     public T For(PluginContext context)
     {
-        if (!TryFor(context, out var value))
+        if (!TryFor(context, out var value, out var problem))
         {
             context.Log(
                 PolicyLogLevel.Warning,
                 null,
-                $"{SessionKey} = \"{context.Session[SessionKey!]}\" in the session is not a valid value of the option {Name}; "
-                    + "the option's own value is used");
+                $"{SessionKey} = \"{context.Session[SessionKey!]}\" in the session is not a valid value of the option {Name}"
+                    + $"{(problem is null ? "" : $" ({problem})")}; the option's own value is used");
         }
 
         return value;
@@ -87,15 +87,23 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
     /// <param name="context">The request and its session.</param>
     /// <param name="value">The value; the option's own after a false.</param>
     /// <returns>False when the session has a value that is no such value.</returns>
-    public bool TryFor(PluginContext context, out T value)
+    public bool TryFor(PluginContext context, out T value) => TryFor(context, out value, out _);
+
+    private bool TryFor(PluginContext context, out T value, out string? problem)
     {
-        value = Default;
+        (value, problem) = (Default, null);
         if (SessionKey is null || context.Session[SessionKey] is not { } text)
         {
             return true;
         }
 
-        if (s_parser is null || !s_parser(text, out var parsed) || IsNoAction(parsed))
+        if (s_parser is null || !s_parser(text, out var parsed))
+        {
+            return false;
+        }
+
+        // As the operator's own action at the start: what Postfix does not obey would make the plugin fail for each mail of this user.
+        if (parsed is ActionTemplate action && context.Run.Grammar.Judge(action.Sample, out problem) != ActionVerdict.Fits)
         {
             return false;
         }
@@ -104,10 +112,6 @@ public sealed class UserOption<T> : IMultiKeyOption<UserOption<T>>
         context.Note(Name, text, SessionKey);
         return true;
     }
-
-    // The operator's own action was checked at the start; a word that may be one of his restriction classes is the chain's to judge.
-    private static bool IsNoAction(T? value) =>
-        value is ActionTemplate action && ActionGrammar.Default.Judge(action.Sample, out _) == ActionVerdict.Wrong;
 
     private static TextParser? MakeParser()
     {

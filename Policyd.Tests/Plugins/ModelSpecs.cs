@@ -124,6 +124,27 @@ public sealed class ModelSpecs
         Assert.Equal(expected, await policy.AskAsync());
     }
 
+    [Theory]
+    [InlineData("greylisting", "greylisting")]
+    [InlineData("GREYLISTING, strict", "GREYLISTING, strict")]
+    [InlineData("greylistin", "reject own")]
+    [InlineData("greylisting, strick", "reject own")]
+    public async Task Session_value_may_name_the_operators_restriction_classes_and_no_other_word(string value, string expected)
+    {
+        await using var policy = PolicyUnderTest.Of($$"""
+            policyd { restriction_classes = [greylisting, strict], virtual_hosts = [ { port = 12345, plugins = [
+              { name = s, module = SetField, key = a, value = "{{value}}" }
+              { name = c, module = Condition, key = client_address, re_match = ".", action = reject own, uc_action = a }
+            ] } ] }
+            """);
+        Assert.Equal(expected, await policy.AskAsync());
+        Assert.Null(policy.Last.Failure);
+        if (value != expected)
+        {
+            Assert.Single(policy.Log.Containing("is not a Postfix action; did you mean"));
+        }
+    }
+
     [Fact]
     public void Type_that_no_session_value_can_have_is_told_at_the_start()
     {
