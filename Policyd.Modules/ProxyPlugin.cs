@@ -54,6 +54,11 @@ public sealed class ProxyPlugin : Plugin
         }
         else if (SocketPath is not null)
         {
+            if (PolicyEndpoint.SocketPathProblem(SocketPath) is { } problem)
+            {
+                setup.Error("socket_path", problem);
+            }
+
             _endpoint = PolicyEndpoint.Unix(SocketPath);
         }
         else if (!PolicyEndpoint.TryParse(Host!, out _endpoint, out var error))

@@ -56,9 +56,13 @@ public sealed class PolicyClient : IAsyncDisposable
         }
         catch (Exception exception) when (exception is SocketException or ArgumentException or InvalidOperationException)
         {
-            throw new PolicyClientException($"cannot connect to {endpoint}: {exception.Message}", exception);
+            throw new PolicyClientException($"cannot connect to {endpoint}: {Reason(exception, endpoint)}", exception);
         }
     }
+
+    // The system's word for a path that leads nowhere would be "Cannot assign requested address".
+    private static string Reason(Exception exception, PolicyEndpoint endpoint) =>
+        exception is SocketException && endpoint.IsUnix && !File.Exists(endpoint.Path) ? "the socket does not exist" : exception.Message;
 
     /// <summary>Sends one request (its bytes with the closing empty line) and reads the action that is answered.</summary>
     /// <exception cref="PolicyClientException">

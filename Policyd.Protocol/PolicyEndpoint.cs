@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace Policyd.Protocol;
 
@@ -13,6 +14,9 @@ public sealed record PolicyEndpoint
 {
     private const string UnixScheme = "unix:";
     private const string InetScheme = "inet:";
+
+    // The address of a socket has room for 108 bytes, with the zero byte that Postfix and other programs in C end a path with.
+    private const int MostPathBytes = 107;
 
     private PolicyEndpoint(string host, int port, string path)
     {
@@ -39,6 +43,17 @@ public sealed record PolicyEndpoint
     /// <summary>A UNIX-domain socket.</summary>
     public static PolicyEndpoint Unix(string path) => new(string.Empty, 0, path);
 
+    /// <summary>Says why a path can be none of a UNIX-domain socket; null when it can.</summary>
+    /// <param name="path">The path.</param>
+    public static string? SocketPathProblem(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return path.Length == 0 ? "the path of the socket is empty"
+            : Encoding.UTF8.GetByteCount(path) is var bytes && bytes > MostPathBytes
+                ? $"the path of the socket has {bytes} bytes, and the system allows {MostPathBytes}: {path}"
+            : null;
+    }
+
     /// <summary>Reads an endpoint; a port without a host is on 127.0.0.1.</summary>
     public static bool TryParse(
         string text,
@@ -52,8 +67,8 @@ public sealed record PolicyEndpoint
         if (rest.StartsWith(UnixScheme, StringComparison.OrdinalIgnoreCase) || rest.StartsWith('/'))
         {
             var path = rest.StartsWith('/') ? rest : rest[UnixScheme.Length..];
-            endpoint = path.Length > 0 ? Unix(path) : null;
-            error = endpoint is null ? "a path is missing after \"unix:\"" : null;
+            error = path.Length == 0 ? "a path is missing after \"unix:\"" : SocketPathProblem(path);
+            endpoint = error is null ? Unix(path) : null;
             return endpoint is not null;
         }
 

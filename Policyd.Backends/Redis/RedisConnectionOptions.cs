@@ -55,7 +55,7 @@ public sealed class RedisConnectionOptions : IConnectionModule
             return $"{(EndPointOf(Server) is null ? "server" : "sentinels")}: not a valid address; expected HOST, HOST:PORT or [V6]:PORT";
         }
 
-        return Sock is { Length: > 100 } ? "sock: the path is too long for a socket" : null;
+        return Sock is not null && PolicyEndpoint.SocketPathProblem(Sock) is { } problem ? $"sock: {problem}" : null;
     }
 
     /// <inheritdoc/>

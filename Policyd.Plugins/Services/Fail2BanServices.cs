@@ -1,6 +1,6 @@
-using System.Net.Sockets;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Fail2Ban;
+using Policyd.Protocol;
 
 namespace Policyd.Plugins.Services;
 
@@ -24,13 +24,9 @@ public static class Fail2BanServices
         ArgumentNullException.ThrowIfNull(jail);
         var path = setup.ResolvePath(socket);
         var fits = true;
-        try
+        if (PolicyEndpoint.SocketPathProblem(path) is { } problem)
         {
-            _ = new UnixDomainSocketEndPoint(path);
-        }
-        catch (ArgumentException)
-        {
-            setup.Error(socketOption, "this cannot be a socket path: it is empty or too long");
+            setup.Error(socketOption, problem);
             fits = false;
         }
 

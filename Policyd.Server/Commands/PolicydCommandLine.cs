@@ -243,7 +243,9 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
 
         if (socket is not null)
         {
-            return PolicyEndpoint.Unix(socket);
+            return PolicyEndpoint.SocketPathProblem(socket) is { } problem
+                ? throw new CommandException(ExitCode.Usage, $"-s: {problem}")
+                : PolicyEndpoint.Unix(socket);
         }
 
         return PolicyEndpoint.TryParse(host ?? "127.0.0.1:12345", out var endpoint, out var why)

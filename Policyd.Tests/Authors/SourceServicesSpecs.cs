@@ -108,7 +108,7 @@ public sealed class SourceServicesSpecs
     [InlineData("host = \"xn--ü.example\"", "host: \"xn--ü.example\" is not a valid host name")]
     [InlineData("port = 0", "port: 0 is not a port; it must be from 1 to 65535")]
     [InlineData("jail = \"\"", "jail: the name of the jail is empty")]
-    [InlineData("socket = \"\"", "socket: this cannot be a socket path: it is empty or too long")]
+    [InlineData("socket = \"\"", "socket: the path of the socket is empty")]
     public void Option_that_does_not_fit_is_told(string options, string expected) => Assert.Contains(
         "plugin Sources: " + expected,
         Assert.Throws<PluginOptionsException>(() => PluginTest.For<SourcesPlugin>(options)).Message,

@@ -31,6 +31,23 @@ public sealed class ModelSpecs
             && error.Message.Contains(part, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Path_of_a_socket_that_is_too_long_is_an_error_at_its_option()
+    {
+        var path = "/" + new string('x', 107);
+        Assert.Null(PolicyUnderTest.Build(
+            $$"""
+            policyd { listen = ["127.0.0.1:12345", "unix:{{path}}"]
+              admin { listen = "unix:{{path}}" }
+              connections { m { module = Memcached, servers = "unix:{{path}}" } }
+              virtual_hosts = [ { port = 12345, plugins = [ { name = p, module = Proxy, socket_path = "{{path}}" } ] } ] }
+            """, out var diagnostics));
+        var told = $"the path of the socket has 108 bytes, and the system allows 107: {path}";
+        Assert.Equal(
+            [$"listen: {told}", $"admin: listen: {told}", $"connection m: servers: {told}", $"plugin p: socket_path: {told}"],
+            diagnostics.Errors.Select(error => error.Message));
+    }
+
     [Theory]
     [InlineData("module = RBL, domain = bl.test", "reject_message")]
     [InlineData("module = RBLAction, result_from = a, re_match = x", "reject_message")]

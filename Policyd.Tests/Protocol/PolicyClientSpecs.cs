@@ -157,6 +157,18 @@ public sealed class PolicyClientSpecs
     }
 
     [Theory]
+    [InlineData(107, true)]
+    [InlineData(108, false)]
+    public void Path_that_no_socket_can_have_is_explained(int bytes, bool fits)
+    {
+        // One letter of two bytes: the system counts bytes.
+        var path = "/" + new string('x', bytes - 3) + "ü";
+        var read = PolicyEndpoint.TryParse("unix:" + path, out _, out var error);
+        Assert.Equal(
+            (fits, fits ? null : $"the path of the socket has {bytes} bytes, and the system allows 107: {path}"), (read, error));
+    }
+
+    [Theory]
     [InlineData("a=b", "x")]
     [InlineData("", "x")]
     [InlineData("a\n", "x")]

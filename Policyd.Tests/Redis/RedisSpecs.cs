@@ -179,6 +179,9 @@ public sealed class RedisSpecs : IAsyncDisposable
     [Theory]
     [InlineData("sentinels = [\"127.0.0.1:26379\"]", "must be set together")]
     [InlineData("server = \"x:y:z\"", "not a valid address")]
+    [InlineData(
+        "sock = \"/xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxxxx-xxxxxxx\"",
+        "sock: the path of the socket has 108 bytes")]
     public void Options_that_cannot_work_are_errors_at_the_start(string connection, string part)
     {
         Assert.Null(Plugins.PolicyUnderTest.Build(

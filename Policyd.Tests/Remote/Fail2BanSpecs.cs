@@ -158,7 +158,9 @@ public sealed class Fail2BanSpecs
         PolicyUnderTest.Build(
             $"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = Fail2Ban, socket = "
                 + $"\"/{new string('x', 200)}\" }} ] }} ] }}", out var diagnostics);
-        Assert.Contains(diagnostics.Errors, error => error.Message.Contains("cannot be a socket path", StringComparison.Ordinal));
+        Assert.Contains(
+            diagnostics.Errors,
+            error => error.Message.Contains("the path of the socket has 201 bytes, and the system allows 107", StringComparison.Ordinal));
     }
 
     private static PolicyUnderTest Policy(string socket, string jail, string options = "") =>

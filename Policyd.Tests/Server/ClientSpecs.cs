@@ -65,8 +65,12 @@ public sealed class ClientSpecs
     public async Task The_client_ends_with_69_when_nobody_listens()
     {
         var result = await Command.RunAsync("x=1\n\n", "client", "-s", "/nonexistent/policyd.sock");
-        Assert.Equal(69, result.ExitCode);
-        Assert.StartsWith("policyd: cannot connect to unix:/nonexistent/policyd.sock: ", result.Error, StringComparison.Ordinal);
+        Assert.Equal(
+            (69, "policyd: cannot connect to unix:/nonexistent/policyd.sock: the socket does not exist\n"),
+            (result.ExitCode, result.Error));
+        var tooLong = await Command.RunAsync("x=1\n\n", "client", "-s", "/" + new string('x', 107));
+        Assert.Equal(64, tooLong.ExitCode);
+        Assert.StartsWith("policyd: -s: the path of the socket has 108 bytes", tooLong.Error, StringComparison.Ordinal);
     }
 
     [Fact]
