@@ -296,7 +296,12 @@ public sealed class ModelBuilder
         var definitions = hosts.Select(host => (host, Serves: new VirtualHostDefinition(null!, host.Endpoints, host.Ports))).ToList();
         foreach (var listener in listeners.Where(listener => !definitions.Any(one => one.Serves.Serves(listener))))
         {
-            _diagnostics.Warning(root.PositionOf("listen"), $"no virtual host has the port of {listener}, so requests on it get no answer");
+            _diagnostics.Warning(
+                root.PositionOf("listen"),
+                listener.IsUnix
+                    ? $"no virtual host has {listener} in its port, so requests on it get no answer; port may be a list: "
+                        + $"port = [12345, \"{listener}\"]"
+                    : $"no virtual host has the port of {listener}, so requests on it get no answer");
         }
 
         foreach (var (host, serves) in definitions.Where(one => !listeners.Any(one.Serves.Serves)))

@@ -68,6 +68,23 @@ public sealed class ModelSpecs
     }
 
     [Fact]
+    public void A_UNIX_socket_that_no_virtual_host_serves_is_told_with_what_to_write()
+    {
+        const string text = """
+            policyd { listen = ["127.0.0.1:12345", "unix:/run/p.sock"],
+              virtual_hosts = [ { port = PORT, plugins = [ { module = Action, action = dunno } ] } ] }
+            """;
+        Assert.NotNull(PolicyUnderTest.Build(text.Replace("PORT", "12345", StringComparison.Ordinal), out var diagnostics));
+        var warning = Assert.Single(diagnostics.All);
+        const string wanted = "port = [12345, \"unix:/run/p.sock\"]";
+        Assert.Equal(
+            "no virtual host has unix:/run/p.sock in its port, so requests on it get no answer; port may be a list: " + wanted,
+            warning.Message);
+        Assert.NotNull(PolicyUnderTest.Build(text.Replace("port = PORT", wanted, StringComparison.Ordinal), out diagnostics));
+        Assert.Empty(diagnostics.All);
+    }
+
+    [Fact]
     public void Request_timeout_of_0_is_as_long_as_postfix_waits()
     {
         var model = PolicyUnderTest.Build(
