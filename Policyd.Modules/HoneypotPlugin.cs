@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Policyd.Configuration.Values;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Caches;
@@ -149,7 +150,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
         {
             if (isTrap && context.IsRehearsal)
             {
-                context.WouldHave($"trapped the client for {Expire}");
+                context.WouldHave($"trapped the client for {DurationText.Format(Expire)}");
             }
             else if (isTrap)
             {

@@ -135,7 +135,7 @@ public sealed class ObserveSpecs
     [InlineData("module = Proxy, host = \"127.0.0.1:1\"", "asked 127.0.0.1:1")]
     [InlineData("module = SMTPVerify, host = nowhere.invalid", "asked nowhere.invalid about <a@example.net>")]
     [InlineData("module = Greylist", "made a ticket")]
-    [InlineData("module = Honeypot, recipients = [\"b@example.org\"]", "trapped the client for 02:00:00")]
+    [InlineData("module = Honeypot, recipients = [\"b@example.org\"]", "trapped the client for 2h")]
     public async Task A_side_effect_is_left_out_and_told(string plugin, string wouldHave)
     {
         var policy = new PolicyUnderTest($"{{ name = it, observe = on, {plugin} }}") { Depth = DecisionDepth.Facts };
