@@ -245,7 +245,8 @@ public sealed class CounterCommandSpecs : IDisposable
             "--window",
             "w3600:1700000000");
         await Fails("\"2h\" is not a window of acct_recipient; available: 1h", "get", "recipient", "x", "--window", "2h");
-        await Fails("the connection \"other\" has no counter table \"sender\"; found: acct_sender", "get", "sender", "x", "--db", "other");
+        await Fails(
+            "--db: nothing is counted in a connection \"other\"; connections with counters: db", "get", "sender", "x", "--db", "other");
         await Fails(
             "there is no metric \"mails\"; available: count, count_rcpt, size, size_rcpt", "list", "client_address", "--by", "mails");
         await Fails("limit must be a whole number from 0 to 10000", "list", "client_address", "--limit", "10001");

@@ -67,8 +67,7 @@ internal sealed class CounterAdmin(IPolicyServerHandle server)
         return chosen switch
         {
             [var one] => one,
-            [] => throw new AdminException(
-                AdminError.NotFound, $"the connection \"{connection}\" has no counter table \"{name}\"; found: {Names(found)}"),
+            [] => throw new AdminException(AdminError.NotFound, NotThere(connection!, name, found, tables)),
             _ => throw new AdminException(
                 AdminError.Ambiguous,
                 $"\"{name}\" is ambiguous: {Names(chosen)}; give the name of the table, and its connection with --db"),
@@ -151,6 +150,22 @@ internal sealed class CounterAdmin(IPolicyServerHandle server)
 
     private static string Kinds(CounterTableEntry table) =>
         table.Windows.Count == 0 ? "" : $"; available: {string.Join(", ", table.Windows.Select(kind => kind.Name))}";
+
+    // The connection may be misspelt, or have other tables than the one that is asked for.
+    private static string NotThere(
+        string connection, string name, IReadOnlyList<CounterTableEntry> found, IReadOnlyList<CounterTableEntry> tables)
+    {
+        var known = tables.Select(table => table.Connection).Distinct().ToList();
+        if (!known.Contains(connection))
+        {
+            var hint = OptionNames.DidYouMean(connection, known);
+            return $"--db: nothing is counted in a connection \"{connection}\"{(hint.Length > 0 ? hint : ";")} connections with counters: "
+                + string.Join(", ", known);
+        }
+
+        return $"--db: the connection \"{connection}\" has no counter table \"{name}\"; it is in "
+            + string.Join(", ", found.Select(table => table.Connection).Distinct());
+    }
 
     private static string Names(IReadOnlyList<CounterTableEntry> tables)
     {
