@@ -5,7 +5,8 @@ namespace Policyd.Engine.Building;
 
 // Checks the actions of a configuration. In an old mtpolicyd.conf an unknown word may be a restriction class of the operator's main.cf,
 // which that language could not declare: a warning, and the word is taken as one.
-internal sealed class ActionChecker(ConfigFormat format, ActionGrammar grammar, DiagnosticBag diagnostics)
+internal sealed class ActionChecker(
+    ConfigFormat format, ActionGrammar grammar, DiagnosticBag diagnostics, ICollection<string>? assumed = null)
 {
     public ActionGrammar Grammar { get; private set; } = grammar;
 
@@ -20,7 +21,12 @@ internal sealed class ActionChecker(ConfigFormat format, ActionGrammar grammar, 
         if (verdict == ActionVerdict.UnknownWord && format == ConfigFormat.Mtpolicyd)
         {
             diagnostics.Warning(place, $"{subject}: {problem}; policyd assumes that it is one of your smtpd_restriction_classes");
-            Grammar = Grammar.WithRestrictionClasses(action.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries));
+            var classes = action.Split([' ', '\t', ','], StringSplitOptions.RemoveEmptyEntries);
+            Grammar = Grammar.WithRestrictionClasses(classes);
+            foreach (var one in classes)
+            {
+                assumed?.Add(one);
+            }
         }
         else
         {

@@ -76,7 +76,10 @@ public sealed class ModelBuilder
         CheckSection(root, "decisions", options.Decisions?.Check(opened.Sql));
         var former = _environment.Former;
         var actions = new ActionChecker(
-            _document.Format, ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses), _diagnostics);
+            _document.Format,
+            ActionGrammar.Default.WithRestrictionClasses(options.RestrictionClasses),
+            _diagnostics,
+            _environment.AssumedClasses);
         if (options.OnError.Action is { } onError)
         {
             actions.Check("on_error", onError, root.PositionOf("on_error"));

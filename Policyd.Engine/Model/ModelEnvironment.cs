@@ -39,6 +39,12 @@ public sealed record ModelEnvironment
     /// </summary>
     public bool OnlyReads { get; init; }
 
+    /// <summary>
+    /// Gets each action word that is taken for a restriction class of the operator's main.cf, as it is in an mtpolicyd.conf; null: nobody
+    /// asks.
+    /// </summary>
+    public ICollection<string>? AssumedClasses { get; init; }
+
     /// <summary>What takes the place of the server's own parts where requests are only tried; null: a server.</summary>
     internal ReplayParts? Replay { get; init; }
 

@@ -223,6 +223,32 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Equal(("", 0), (result.Error, result.ExitCode));
     }
 
+    [Fact]
+    public async Task An_action_word_that_is_taken_for_a_restriction_class_is_declared_in_the_converted_file()
+    {
+        var file = Path.Combine(_folder, "classes.conf");
+        await File.WriteAllTextAsync(
+            file,
+            """
+            port = "127.0.0.1:1"
+            restriction_classes = "greylisting"
+            <VirtualHost 1>
+              <Plugin a>
+                module = "Action"
+                action = "postgrey"
+              </Plugin>
+            </VirtualHost>
+            """,
+            TestContext.Current.CancellationToken);
+        var converted = await Command.RunAsync("", "convert", file);
+        Assert.Equal(
+            (0, $"{file}: warning: \"postgrey\" is not a Postfix action; it is taken for one of your smtpd_restriction_classes, and added "
+                + "to restriction_classes\n"), (converted.ExitCode, converted.Error));
+        Assert.Contains("restriction_classes = [greylisting, postgrey]", converted.Output, StringComparison.Ordinal);
+        var check = await Command.RunAsync("", "check", "--offline", "-c", await WriteAsync(converted.Output));
+        Assert.Equal((0, ""), (check.ExitCode, check.Error));
+    }
+
     [Theory]
     [InlineData("--help")]
     [InlineData("-h")]
