@@ -1,5 +1,6 @@
 using System.Globalization;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Logging;
 
 namespace Policyd.Server.Hosting;
 
@@ -15,6 +16,7 @@ internal sealed class PidFile : IDisposable
         _path = path;
         try
         {
+            using var read = AppendedFile.ThatIsRead(path);
             File.WriteAllText(path, _content);
         }
         catch (UnauthorizedAccessException)

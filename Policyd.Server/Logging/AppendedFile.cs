@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Policyd.Server.Logging;
 
@@ -14,6 +15,10 @@ internal static partial class AppendedFile
     private const int GetFlags = 3;
     private const int SetFlags = 4;
     private const int Append = 0x400;
+    private const int WriteOnly = 1;
+    private const int NonBlocking = 0x800;
+    private const int CloseOnExec = 0x80000;
+    private const int NoSuchDevice = 6;
 
     /// <summary>Opens it; one that is not there is made.</summary>
     /// <param name="path">The path.</param>
@@ -34,6 +39,7 @@ internal static partial class AppendedFile
             options.UnixCreateMode = mode;
         }
 
+        using var read = ThatIsRead(path);
         var file = new FileStream(path, options);
         if (OperatingSystem.IsLinux())
         {
@@ -45,6 +51,25 @@ internal static partial class AppendedFile
 
         EndLine(path, file);
         return file;
+    }
+
+    /// <summary>
+    /// Makes sure that an open for writing does not wait: that of a FIFO does, until somebody reads it, and a start would hang without a
+    /// word. The FIFO is held open until the caller has opened it himself: its reader would see the end of it in between.
+    /// </summary>
+    /// <param name="path">The path; nothing needs to be there.</param>
+    /// <exception cref="IOException">It is a FIFO that nobody reads.</exception>
+    public static SafeFileHandle? ThatIsRead(string path)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return null;
+        }
+
+        var descriptor = OpenFile(path, WriteOnly | NonBlocking | CloseOnExec);
+        return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true)
+            : Marshal.GetLastPInvokeError() == NoSuchDevice ? throw new IOException("it is a FIFO that nobody reads, or a socket")
+            : null;
     }
 
     /// <summary>Writes all of the bytes, or none: a part that a full disk took would stand in the way of the next line.</summary>
@@ -110,4 +135,7 @@ internal static partial class AppendedFile
 
     [LibraryImport("libc", EntryPoint = "fcntl")]
     private static partial int Control(int file, int command, int argument);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenFile(string path, int flags);
 }

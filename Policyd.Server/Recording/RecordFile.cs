@@ -107,7 +107,14 @@ internal sealed class RecordFile : ILogSink
 
     private void Open()
     {
-        _file = AppendedFile.Open(_path, AppendedFile.Own);
-        _length = _file.Length;
+        var file = AppendedFile.Open(_path, AppendedFile.Own);
+        if (!file.CanSeek)
+        {
+            file.Dispose();
+            throw new IOException("it is a FIFO, and a recording needs a file");
+        }
+
+        _file = file;
+        _length = file.Length;
     }
 }

@@ -7,7 +7,9 @@ using Policyd.Engine.Logging;
 using Policyd.Plugins.Logging;
 using Policyd.Protocol;
 using Policyd.Server.ExitCodes;
+using Policyd.Server.Hosting;
 using Policyd.Server.Logging;
+using Policyd.Server.Recording;
 using Policyd.Tests.Support;
 using Xunit;
 
@@ -18,6 +20,59 @@ public sealed class LogSpecs : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("policyd-log-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_file_that_is_a_FIFO_is_opened_while_somebody_reads_it_and_otherwise_refused_at_once()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux is asked without waiting");
+        var path = Path.Combine(_folder, "fifo");
+        using (var made = System.Diagnostics.Process.Start(Needs.Program("mkfifo"), [path]))
+        {
+            await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        var refused = await Assert.ThrowsAsync<CommandException>(() => Eventually.Ends(
+            "the log's opening",
+            Task.Run(() => new LogSettings { File = path }.Open(Stream.Null))));
+        Assert.Equal(
+            (ExitCode.CannotCreate, $"cannot open the log file {path}: it is a FIFO that nobody reads, or a socket"),
+            (refused.ExitCode, refused.Message));
+        refused = await Assert.ThrowsAsync<CommandException>(() => Eventually.Ends("the pid file", Task.Run(() => new PidFile(path))));
+        Assert.Equal($"cannot write the pid_file {path}: it is a FIFO that nobody reads, or a socket", refused.Message);
+
+        var reading = Task.Run(() => File.ReadAllText(path), TestContext.Current.CancellationToken);
+        FileStream? file = null;
+        await Eventually.Holds("the FIFO's reader", () => (file = OpenedOrNull(path)) is not null);
+        using (file)
+        {
+            AppendedFile.Write(file!, "line\n"u8);
+        }
+
+        Assert.Equal("line\n", await Eventually.Ends("the FIFO's end", reading));
+
+        // A recording counts the bytes of its file.
+        reading = Task.Run(() => File.ReadAllText(path), TestContext.Current.CancellationToken);
+        var told = "";
+        await Eventually.Holds("the recording's refusal", () =>
+        {
+            told = Assert.Throws<IOException>(() => new RecordFile(path, 1 << 20, new ValueMask([], []), static _ => { })).Message;
+            return told != "it is a FIFO that nobody reads, or a socket";
+        });
+        Assert.Equal("it is a FIFO, and a recording needs a file", told);
+        await Eventually.Ends("the FIFO's end", reading);
+
+        static FileStream? OpenedOrNull(string path)
+        {
+            try
+            {
+                return AppendedFile.Open(path, AppendedFile.Own);
+            }
+            catch (IOException)
+            {
+                return null;
+            }
+        }
+    }
 
     [Theory]
     [InlineData("plain text, ümlaut and 😀", "plain text, ümlaut and 😀")]
