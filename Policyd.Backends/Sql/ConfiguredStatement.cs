@@ -41,6 +41,11 @@ public sealed class ConfiguredStatement
     /// <exception cref="SqlAwayException">The database cannot be asked.</exception>
     public async Task<StatementRefusal?> RefusalAsync(CancellationToken ct)
     {
+        if (_database is SqliteDatabase { IsNotMadeYet: true } absent)
+        {
+            return new StatementRefusal($"{absent.Description}: there is no such file yet", IsMissingTable: true, IsMissingFile: true);
+        }
+
         SqliteDatabase? untouched = null;
         var isOpen = false;
         try
@@ -55,7 +60,7 @@ public sealed class ConfiguredStatement
         }
         catch (Exception e) when (e is DbException or IOException or InvalidOperationException or TimeoutException)
         {
-            var fault = _database.Classify(e);
+            var fault = (untouched ?? _database).Classify(e);
             return isOpen && fault.IsOfStatement ? new StatementRefusal(fault.Message, fault.IsMissingTable)
                 : throw new SqlAwayException($"{_database.Description}: {fault.Message}", e);
         }
@@ -72,4 +77,5 @@ public sealed class ConfiguredStatement
 /// <summary>Why a database refuses a statement.</summary>
 /// <param name="Message">What it says.</param>
 /// <param name="IsMissingTable">Whether a table of the statement is not there.</param>
-public sealed record StatementRefusal(string Message, bool IsMissingTable);
+/// <param name="IsMissingFile">Whether there is no table at all: the file of SQLite is not made yet.</param>
+public sealed record StatementRefusal(string Message, bool IsMissingTable, bool IsMissingFile = false);

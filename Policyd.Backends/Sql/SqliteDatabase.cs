@@ -57,6 +57,12 @@ internal sealed class SqliteDatabase : SqlDatabase
     /// <summary>The file, as it is configured.</summary>
     public string File => _file;
 
+    /// <summary>Whether there is no file yet, and the first connection of a server makes it.</summary>
+    public bool IsNotMadeYet =>
+        WrittenFile(_connectionString) is { } file && !System.IO.File.Exists(file)
+            && new SqliteConnectionStringBuilder(_connectionString).Mode == SqliteOpenMode.ReadWriteCreate
+            && (_makesFolder || Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(file))));
+
     public override ValueTask<DbConnection> OpenAsync(CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();
@@ -137,9 +143,17 @@ internal sealed class SqliteDatabase : SqlDatabase
             return false;
         }
 
-        using var file = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        Span<byte> version = stackalloc byte[1];
-        return RandomAccess.Read(file, version, 18) == 1 && version[0] == 2;
+        try
+        {
+            using var file = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            Span<byte> version = stackalloc byte[1];
+            return RandomAccess.Read(file, version, 18) == 1 && version[0] == 2;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // SQLite cannot open it either, and says so where its failures are expected.
+            return false;
+        }
     }
 
     internal static string ConnectionString(SqlConnectionOptions options)

@@ -27,6 +27,16 @@ internal static class CheckedStatements
                     diagnostics.Warning(
                         statement.Place, $"{subject}: {refusal.Message}; the server creates the table when it is first needed");
                     break;
+                case { Refusal: { IsMissingFile: true } refusal }:
+                    if (away.Add(statement.Connection))
+                    {
+                        diagnostics.Warning(
+                            statement.Place,
+                            $"{subject}: the statement could not be checked: {refusal.Message}; a start makes it, without the "
+                                + "statement's tables");
+                    }
+
+                    break;
                 case { Refusal: { } refusal }:
                     diagnostics.Error(
                         statement.Place,

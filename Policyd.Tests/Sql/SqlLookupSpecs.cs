@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Npgsql;
 using Policyd.Backends.Dsn;
 using Policyd.Backends.Sql;
@@ -282,7 +283,25 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Matches(@"policyd\.hocon:6:\d+: warning: plugin l: sql_query: the statement could not be checked: ", result.Error);
         result = await CheckAsync(folder, $"dbi:SQLite:{folder["none.db"]}", "{ name = l, module = SqlList, sql_query = \"SELECT ?\" }");
         Assert.Equal(0, result.ExitCode);
+        Assert.EndsWith(
+            "none.db: there is no such file yet; a start makes it, without the statement's tables\n",
+            result.Error,
+            StringComparison.Ordinal);
         Assert.False(File.Exists(folder["none.db"]));
+    }
+
+    [Fact]
+    public async Task Check_of_statements_for_a_file_that_cannot_be_read_is_a_warning_at_its_place()
+    {
+        using var folder = new TemporaryFolder();
+
+        // A socket cannot be opened, by root neither.
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(folder["c.db"]));
+        var result = await CheckAsync(folder, $"dbi:SQLite:{folder["c.db"]}", "{ name = l, module = SqlList, sql_query = \"SELECT ?\" }");
+        Assert.Equal(0, result.ExitCode);
+        Assert.Matches(
+            @"policyd\.hocon:6:\d+: warning: plugin l: sql_query: the statement could not be checked: .*cannot be read", result.Error);
     }
 
     // In KiB.
