@@ -117,8 +117,10 @@ public static class OwnSchema
         {
             var connection = await database.OpenAsync(ct).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            var plan = await new SchemaLook(connection, database.Provider).PlanAsync(tables, ct).ConfigureAwait(false);
-            return Check(plan, database, tables).Sentences;
+            var look = new SchemaLook(connection, database.Provider);
+            var plan = Check(await look.PlanAsync(tables, ct).ConfigureAwait(false), database, tables);
+            return plan.Steps.Any(step => step.Sql.StartsWith("CREATE TABLE", StringComparison.Ordinal))
+                && await look.WhyNoTablesAsync(ct).ConfigureAwait(false) is { } why ? [.. plan.Sentences, why] : plan.Sentences;
         }
         catch (Exception e) when (e is DbException or IOException or SocketException or TimeoutException)
         {

@@ -65,6 +65,26 @@ internal sealed class SchemaLook(DbConnection connection, SqlProvider provider)
         table,
         ct).ConfigureAwait(false) > 0;
 
+    /// <summary>
+    /// Why this user can make no tables, as a sentence; null when he can, and for databases that are not asked. PostgreSQL 15 and later let
+    /// only the owner of a database do it.
+    /// </summary>
+    public async Task<string?> WhyNoTablesAsync(CancellationToken ct)
+    {
+        if (provider != SqlProvider.PostgreSQL)
+        {
+            return null;
+        }
+
+        using var command = connection.CreateCommand();
+        command.CommandText = """
+            SELECT format('not possible: the user %s may not create tables in the schema %s; '
+                || 'grant that, or have its owner run the statements of docs/schema.md', current_user, coalesce(current_schema(), '(none)'))
+            WHERE has_schema_privilege(current_schema(), 'CREATE') IS NOT TRUE
+            """;
+        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
+    }
+
     public async Task ExecuteAsync(string sql, CancellationToken ct)
     {
         using var command = connection.CreateCommand();

@@ -291,6 +291,25 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     }
 
     [Fact]
+    public async Task Check_tells_of_a_user_who_may_not_create_the_tables_of_a_start()
+    {
+        using var folder = new TemporaryFolder();
+        var dsn = await postgres.NewDatabase();
+        var user = $"weak{Guid.NewGuid():N}";
+        await ExecuteAsync(dsn, $"REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {user} LOGIN");
+        const string Counts = "{ name = a, module = Accounting, fields = sender }";
+        var file = folder.Write("policyd.hocon", SqlPolicy.Configuration(FreePort.Next(), $"dsn = \"{dsn}\", user = {user}", Counts));
+        var result = await Command.RunAsync("", "check", "-c", file);
+        Assert.Equal((0, ""), (result.ExitCode, result.Error));
+        Assert.Contains(
+            $"db: at the next start: not possible: the user {user} may not create tables in the schema public; ",
+            result.Output,
+            StringComparison.Ordinal);
+        await ExecuteAsync(dsn, $"GRANT CREATE ON SCHEMA public TO {user}");
+        Assert.DoesNotContain("not possible", (await Command.RunAsync("", "check", "-c", file)).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Check_of_statements_for_a_file_that_cannot_be_read_is_a_warning_at_its_place()
     {
         using var folder = new TemporaryFolder();
