@@ -47,6 +47,7 @@ internal sealed class EffectiveOptions
         {
             Heading(0, $"connection {connection.Name}");
             Members(1, connection.Section, connection.Schema);
+            Unset(1, connection.Section, connection.Schema);
         }
 
         Heading(0, "session_cache");
@@ -91,7 +92,15 @@ internal sealed class EffectiveOptions
         var empty = ConfigObject.Empty(_file);
         if ((section?["module"] as ConfigScalar)?.Text is { } module && !module.Equals("Memory", StringComparison.OrdinalIgnoreCase))
         {
-            Members(1, section!, OptionSchema.Of(typeof(CacheSessionOptions)));
+            var schema = OptionSchema.Of(typeof(CacheSessionOptions));
+            Members(1, section!, schema);
+            if (!module.Equals("None", StringComparison.OrdinalIgnoreCase) && !section!.Has("expire")
+                && schema.Find("expire") is { } expire)
+            {
+                // The others are mtpolicyd's, and have no effect.
+                Option(1, expire.Name, expire.Shown(expire.Default!), expire.Default!, "default");
+            }
+
             return;
         }
 
@@ -189,14 +198,19 @@ internal sealed class EffectiveOptions
             }
         }
 
-        // Also of a section that is given in part every option has a value.
         if (node is ConfigObject given && schema is not null && schema.Type == option!.Type)
         {
-            var names = given.Members.Select(member => schema.Find(member.Key)?.Name).ToHashSet(StringComparer.Ordinal);
-            foreach (var unset in schema.Options.Where(unset => unset.Default is not null && !names.Contains(unset.Name)))
-            {
-                Option(depth + 1, unset.Name, unset.Shown(unset.Default!), unset.Default!, "default");
-            }
+            Unset(depth + 1, given, schema);
+        }
+    }
+
+    // Also of a section that is given in part every option has a value.
+    private void Unset(int depth, ConfigObject section, OptionSchema? schema)
+    {
+        var names = section.Members.Select(member => schema?.Find(member.Key)?.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var unset in schema?.Options.Where(unset => unset.Default is not null && !names.Contains(unset.Name)) ?? [])
+        {
+            Option(depth, unset.Name, unset.Shown(unset.Default!), unset.Default!, "default");
         }
     }
 

@@ -157,6 +157,8 @@ public sealed class CommandLineSpecs : IDisposable
             policyd {
               cron { tasks { daily = "15 3 * * *", weekly = off }, timeout = 1m }
               dns { timeout = 1s }
+              connections { m { module = Memcached } }
+              session_cache { module = Memcached, memcached = m }
               virtual_hosts = []
             }
             """);
@@ -175,6 +177,9 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Contains(lines, line => line.StartsWith($"timeout = 1s # {file}:3:", StringComparison.Ordinal));
         Assert.Contains("retries = 1 # default", lines);
         Assert.Contains($"dns # {file}:3:7", lines);
+        Assert.Contains("servers = 127.0.0.1:11211 # default", lines);
+        Assert.Contains("connect_timeout = 1s # default", lines);
+        Assert.Contains("expire = 5m # default", lines);
     }
 
     [Fact]
