@@ -6,7 +6,11 @@ NewFiles.AreClosedToOthers();
 
 // UTF-8 without a BOM whatever the locale: an action may hold it, and under systemd the locale is often C.
 var utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
-using var output = new StreamWriter(Console.OpenStandardOutput(), utf8) { NewLine = "\n" };
-using var error = new StreamWriter(Console.OpenStandardError(), utf8) { NewLine = "\n", AutoFlush = true };
+using var output = new StreamWriter(new StandardStream(Console.OpenStandardOutput(), isLastResort: false), utf8) { NewLine = "\n" };
+using var error = new StreamWriter(new StandardStream(Console.OpenStandardError(), isLastResort: true), utf8)
+{
+    NewLine = "\n",
+    AutoFlush = true,
+};
 using var input = new StreamReader(Console.OpenStandardInput(), utf8);
 return await new PolicydCommandLine(input, output, error).RunAsync(args);

@@ -20,6 +20,20 @@ public sealed class TraceCommandSpecs : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
+    public async Task A_command_that_follows_ends_when_nobody_reads_it_any_more()
+    {
+        var file = Configure();
+        await using var server = await PolicydProcess.Serve(file, _port);
+        using var reader = Start("trace", "-c", file);
+        await FollowedAsync(reader, "sender=bad@example.net");
+
+        // As "| head -1" does; no further mail comes.
+        reader.StandardOutput.Close();
+        await Eventually.Holds("the end of the command", () => reader.HasExited);
+        Assert.Equal(0, reader.ExitCode);
+    }
+
+    [Fact]
     public async Task Who_follows_sees_what_he_asked_for_and_ends_when_he_is_told_to()
     {
         var file = Configure();

@@ -458,6 +458,21 @@ public sealed class LogSpecs : IDisposable
         }
     }
 
+    [Fact]
+    public void A_standard_output_that_is_closed_is_an_IO_error_and_a_standard_error_says_nothing_of_it()
+    {
+        using var output = new StandardStream(new ClosedStream(), isLastResort: false);
+        Assert.Equal("the standard output is closed", Assert.Throws<IOException>(() => output.Write("x"u8)).Message);
+        using var error = new StandardStream(new ClosedStream(), isLastResort: true);
+        error.Write("x"u8);
+    }
+
+    // As .NET's stream of a console whose descriptor is closed.
+    private sealed class ClosedStream : MemoryStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer) => throw new UnauthorizedAccessException("Access to the path is denied.");
+    }
+
     private sealed class RecordingSink(bool blocked = false) : ILogSink
     {
         private readonly ManualResetEventSlim _go = new(!blocked);
