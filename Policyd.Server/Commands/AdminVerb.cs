@@ -10,12 +10,15 @@ using Policyd.Server.Loading;
 
 namespace Policyd.Server.Commands;
 
-internal abstract class AdminVerb(TextWriter output)
+internal abstract class AdminVerb(TextWriter output, string? json = null)
 {
+    /// <summary>The description of --json where each decision is a line.</summary>
+    internal const string LineByLine = "Print a JSON object a line, one for each decision.";
+
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 
     private readonly Option<string?> _config = PolicydCommandLine.ConfigOption();
-    private readonly Option<bool> _json = new("--json") { Description = "Print one JSON document instead of a table." };
+    private readonly Option<bool> _json = new("--json") { Description = json ?? "Print one JSON document instead of a table." };
 
     protected TextWriter Output { get; } = output;
 

@@ -17,7 +17,7 @@ using Policyd.Server.Logging;
 
 namespace Policyd.Server.Commands;
 
-internal sealed class DecisionsVerb(TextWriter output, TextWriter error) : AdminVerb(output)
+internal sealed class DecisionsVerb(TextWriter output, TextWriter error) : AdminVerb(output, AdminVerb.LineByLine)
 {
     private const int NoneFound = 1;
     private const int UsualLimit = 50;

@@ -4,6 +4,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
+using Policyd.Configuration.Options;
 using Policyd.Protocol;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
@@ -48,8 +49,7 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
             var result = Build().Parse(arguments);
             if (result.Errors.Count > 0)
             {
-                throw new CommandException(
-                    ExitCode.Usage, $"{string.Join(" ", result.Errors.Select(Sentence).Distinct())} Try 'policyd --help'.");
+                throw new CommandException(ExitCode.Usage, $"{Mistakes(result)} Try '{Names(result.CommandResult)} --help'.");
             }
 
             var configuration = new InvocationConfiguration
@@ -90,6 +90,23 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
             return ExitCode.Software;
         }
     }
+
+    // The parser takes a verb that does not exist for the first of several stray words, and names all of them.
+    private static string Mistakes(ParseResult result)
+    {
+        var verbs = result.CommandResult.Command.Subcommands.Select(verb => verb.Name).ToList();
+        if (verbs.Count == 0 || result.UnmatchedTokens is not [var wrong, ..] || wrong.StartsWith('-'))
+        {
+            return string.Join(" ", result.Errors.Select(Sentence).Distinct());
+        }
+
+        var hint = OptionNames.DidYouMean(wrong, verbs);
+        return $"{Names(result.CommandResult)} has no verb \"{wrong}\"{(hint.Length > 0 ? hint : $"; it has {string.Join(", ", verbs)}.")}";
+    }
+
+    // As it is typed: policyd counter list.
+    private static string Names(CommandResult verb) =>
+        verb.Parent is CommandResult parent ? $"{Names(parent)} {verb.Command.Name}" : "policyd";
 
     // The parser's own sentence about a value names a type of .NET. Our options that are not text are whole numbers.
     private static string Sentence(ParseError wrong) =>
@@ -310,7 +327,8 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
           {string.Join("\n  ", ConfigurationSearch.Places)}
 
         Exit codes (sysexits.h): 0 fine, 64 usage, 65 bad input, 66 no such file, 69 server unavailable, 70 internal error,
-          71 cannot listen, 73 cannot create a file, 74 I/O error, 76 bad answer, 77 no permission, 78 configuration error.
+          71 cannot listen, 73 cannot create a file, 74 I/O error, 75 a node of a cluster is to be started again, 76 bad answer,
+          77 no permission, 78 configuration error. 1: replay found another answer, decisions found nothing.
         Signals: TERM and INT stop the server after it has answered the requests in flight; HUP reads the configuration
           anew and reopens the log file, USR1 only reopens it.
         """;

@@ -10,7 +10,7 @@ using Policyd.Server.Loading;
 
 namespace Policyd.Server.Commands;
 
-internal sealed class TraceVerb(TextWriter output) : AdminVerb(output)
+internal sealed class TraceVerb(TextWriter output) : AdminVerb(output, AdminVerb.LineByLine)
 {
     private readonly Option<string?> _user = new("--user")
     {

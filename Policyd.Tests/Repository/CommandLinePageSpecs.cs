@@ -42,6 +42,18 @@ public sealed partial class CommandLinePageSpecs
         }
     }
 
+    [Fact]
+    public async Task Help_and_the_page_have_the_same_exit_codes()
+    {
+        var page = await File.ReadAllTextAsync(FilesAbove.OfTheRepository("docs/command-line.md"), TestContext.Current.CancellationToken);
+        var table = page[page.IndexOf("\n## Exit codes\n", StringComparison.Ordinal)..];
+        var help = (await Command.RunAsync("", "--help")).Output;
+        var told = help[help.IndexOf("Exit codes", StringComparison.Ordinal)..help.IndexOf("Signals:", StringComparison.Ordinal)];
+        Assert.Equal(
+            Regex.Matches(table, @"^\| (\d+) \|", RegexOptions.Multiline).Select(row => row.Groups[1].Value).Order(),
+            Regex.Matches(told, @"\b(\d+)\b").Select(code => code.Value).Order());
+    }
+
     [GeneratedRegex(@"^  ((?:-[^ ,]+, )*(?:-[^ ]+))", RegexOptions.Multiline)]
     private static partial Regex OptionLines();
 

@@ -27,13 +27,48 @@ public sealed class CommandLineSpecs : IDisposable
     }
 
     [Theory]
-    [InlineData("--limit: expected a whole number, found \"9999999999\".", "decisions", "--limit", "9999999999")]
-    [InlineData("--limit: expected a whole number, found \"ten\".", "counter", "list", "sender", "-n", "ten")]
-    [InlineData("--counters: expected empty or live, found \"some\".", "replay", "-", "--counters", "some")]
-    public async Task A_value_that_an_option_does_not_take_is_named_without_types_of_the_program(string told, params string[] arguments)
+    [InlineData("--limit: expected a whole number, found \"9999999999\".", "decisions", "decisions", "--limit", "9999999999")]
+    [InlineData("--limit: expected a whole number, found \"ten\".", "counter list", "counter", "list", "sender", "-n", "ten")]
+    [InlineData("--counters: expected empty or live, found \"some\".", "replay", "replay", "-", "--counters", "some")]
+    public async Task A_value_that_an_option_does_not_take_is_named_without_types_of_the_program(
+        string told, string verb, params string[] arguments)
     {
         var result = await Command.RunAsync("", arguments);
-        Assert.Equal((64, $"policyd: {told} Try 'policyd --help'.\n"), (result.ExitCode, result.Error));
+        Assert.Equal((64, $"policyd: {told} Try 'policyd {verb} --help'.\n"), (result.ExitCode, result.Error));
+    }
+
+    [Theory]
+    [InlineData("policyd has no verb \"chekc\"; did you mean \"check\"? Try 'policyd --help'.", "chekc", "-c", "x")]
+    [InlineData(
+        "policyd counter has no verb \"delete\"; it has get, list, set, reset. Try 'policyd counter --help'.",
+        "counter",
+        "delete",
+        "a",
+        "-c",
+        "x")]
+    public async Task A_verb_that_does_not_exist_is_named_alone_with_those_that_do(string told, params string[] arguments)
+    {
+        var result = await Command.RunAsync("", arguments);
+        Assert.Equal((64, $"policyd: {told}\n"), (result.ExitCode, result.Error));
+    }
+
+    [Theory]
+    [InlineData("trace", "Print a JSON object a line, one for each decision.")]
+    [InlineData("decisions", "Print a JSON object a line, one for each decision.")]
+    [InlineData("status", "Print one JSON document instead of a table.")]
+    public async Task Help_tells_what_kind_of_JSON_is_printed(string verb, string told) =>
+        Assert.Matches($"--json +{told}", (await Command.RunAsync("", verb, "--help")).Output);
+
+    [Fact]
+    public async Task A_message_that_cannot_be_written_leaves_the_exit_code_as_it_is()
+    {
+        Assert.SkipUnless(File.Exists("/dev/full"), "there is no device that is always full");
+        TestKinds.MayStart(PolicydProcess.Executable);
+        string[] line =
+            ["-c", "exec \"$0\" check -c \"$1\" > /dev/null 2> /dev/full", PolicydProcess.Executable, Path.Combine(_folder, "none")];
+        using var shell = Process.Start(new ProcessStartInfo("/bin/sh", line))!;
+        await shell.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(66, shell.ExitCode);
     }
 
     [Theory]
@@ -211,23 +246,6 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Empty(read.Diagnostics.Errors);
     }
 
-    [Theory]
-    [InlineData("cron", "hourly,daily")]
-    [InlineData("-t", "hourly")]
-    [InlineData("--cron", "weekly")]
-    public async Task Cron_runs_once_and_ends_with_0(params string[] arguments)
-    {
-        var result = await Command.RunAsync("", [.. arguments, "-c", Sample]);
-        Assert.Equal(("", 0), (result.Output, result.ExitCode));
-    }
-
-    [Fact]
-    public async Task The_configuration_beside_the_executable_has_no_error()
-    {
-        var result = await Command.RunAsync("", "check", "-c", Path.Combine(AppContext.BaseDirectory, "config", "mtpolicyd.hocon"));
-        Assert.Equal(("", 0), (result.Error, result.ExitCode));
-    }
-
     [Fact]
     public async Task An_action_word_that_is_taken_for_a_restriction_class_is_declared_in_the_converted_file()
     {
@@ -252,6 +270,23 @@ public sealed class CommandLineSpecs : IDisposable
         Assert.Contains("restriction_classes = [greylisting, postgrey]", converted.Output, StringComparison.Ordinal);
         var check = await Command.RunAsync("", "check", "--offline", "-c", await WriteAsync(converted.Output));
         Assert.Equal((0, ""), (check.ExitCode, check.Error));
+    }
+
+    [Theory]
+    [InlineData("cron", "hourly,daily")]
+    [InlineData("-t", "hourly")]
+    [InlineData("--cron", "weekly")]
+    public async Task Cron_runs_once_and_ends_with_0(params string[] arguments)
+    {
+        var result = await Command.RunAsync("", [.. arguments, "-c", Sample]);
+        Assert.Equal(("", 0), (result.Output, result.ExitCode));
+    }
+
+    [Fact]
+    public async Task The_configuration_beside_the_executable_has_no_error()
+    {
+        var result = await Command.RunAsync("", "check", "-c", Path.Combine(AppContext.BaseDirectory, "config", "mtpolicyd.hocon"));
+        Assert.Equal(("", 0), (result.Error, result.ExitCode));
     }
 
     [Theory]
