@@ -68,6 +68,13 @@ internal static partial class ConnectionLog
     public static partial void Listening(ILogger logger, PolicyEndpoint listener);
 
     [LoggerMessage(
+        EventId = 280,
+        Level = LogLevel.Warning,
+        Message = "the service manager has passed {Address}, and listen does not name it: who connects there waits for ever (write it in "
+            + "listen as it is in ListenStream=)")]
+    public static partial void NotAccepting(ILogger logger, string address);
+
+    [LoggerMessage(
         EventId = 11, Level = LogLevel.Information, Message = "draining: {Connections} connections open, {InFlight} requests in flight")]
     public static partial void Draining(ILogger logger, int connections, long inFlight);
 

@@ -14,6 +14,7 @@ internal sealed partial class InheritedSockets
 {
     private const int First = 3;
     private readonly IReadOnlyList<int> _descriptors;
+    private readonly HashSet<int> _used = [];
 
     /// <param name="count">LISTEN_FDS: how many there are.</param>
     /// <param name="process">LISTEN_PID: the process that they are for.</param>
@@ -42,6 +43,11 @@ internal sealed partial class InheritedSockets
 
             if (IsBoundTo(socket, address))
             {
+                lock (_used)
+                {
+                    _used.Add(descriptor);
+                }
+
                 return socket;
             }
 
@@ -49,6 +55,30 @@ internal sealed partial class InheritedSockets
         }
 
         return null;
+    }
+
+    /// <summary>The addresses of those that nothing has asked for: clients that connect there are never accepted.</summary>
+    public IReadOnlyList<string> Unused()
+    {
+        var addresses = new List<string>();
+        foreach (var descriptor in _descriptors.Where(one => !IsUsed(one)))
+        {
+            using var socket = Open(descriptor);
+            if (socket is { SocketType: SocketType.Stream, LocalEndPoint: { } local })
+            {
+                addresses.Add(local is UnixDomainSocketEndPoint ? $"unix:{local}" : local.ToString()!);
+            }
+        }
+
+        return addresses;
+    }
+
+    private bool IsUsed(int descriptor)
+    {
+        lock (_used)
+        {
+            return _used.Contains(descriptor);
+        }
     }
 
     private static Socket? Open(int descriptor)

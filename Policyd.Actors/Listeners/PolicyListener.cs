@@ -98,6 +98,9 @@ internal sealed class PolicyListener : IDisposable
     private static string Reason(Exception e, PolicyEndpoint endpoint) =>
         e is SocketException && endpoint.IsUnix && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(endpoint.Path)))
             ? "its folder does not exist"
+            : e is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse }
+                && InheritedSockets.OfProcess.Unused() is [_, ..] held
+                ? $"{e.Message}; the service manager has passed {string.Join(", ", held)}, which listen must name in the same way"
             : e.Message;
 
     private static Socket Create(EndPoint address, bool bothFamilies)

@@ -121,6 +121,10 @@ internal sealed class PolicyServer : IPolicyServerHandle
                 system, ActorMaterializerSettings.Create(system).WithDispatcher(RequestPathDispatcher.Connections));
             (_context, _materializer) = (context, materializer);
             Array.ForEach(_listeners, Accept);
+            foreach (var address in InheritedSockets.OfProcess.Unused())
+            {
+                ConnectionLog.NotAccepting(logger, address);
+            }
 
             if (RunsCron)
             {

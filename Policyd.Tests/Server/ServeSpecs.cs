@@ -139,11 +139,14 @@ public sealed class ServeSpecs : IDisposable
     public async Task Port_that_systemd_holds_is_used_and_who_connected_before_the_start_is_answered()
     {
         var systemd = Needs.Program("systemd-socket-activate");
-        var port = FreePort.Next();
+        var (port, forgotten) = (FreePort.Next(), FreePort.Next());
         var file = await WriteAsync(AddScoreHeader, listen: $"127.0.0.1:{port}");
         await using var server = ProcessUnderTest.Start(
             systemd,
-            ["-l", $"127.0.0.1:{port}", "-E", $"STATE_DIRECTORY={_folder}", PolicydProcess.Executable, "serve", "-c", file]);
+            [
+                "-l", $"127.0.0.1:{port}", "-l", $"127.0.0.1:{forgotten}", "-E", $"STATE_DIRECTORY={_folder}",
+                PolicydProcess.Executable, "serve", "-c", file,
+            ]);
 
         // The server is started by this connection, and accepts it later.
         await Eventually.Holds("systemd to listen", () => ListeningSockets.Of(server.Id).Count > 0);
@@ -151,6 +154,20 @@ public sealed class ServeSpecs : IDisposable
         var answer = client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToBytes(), Cancellation).AsTask();
         Assert.Equal("PREPEND X-MtScore: NO score=0", await Eventually.Ends("the answer", answer, TimeSpan.FromMinutes(3)));
         await server.Prints($"listening on 127.0.0.1:{port}");
+        await server.Prints($"the service manager has passed 127.0.0.1:{forgotten}, and listen does not name it");
+    }
+
+    [Fact]
+    public async Task Port_that_systemd_holds_under_another_address_is_named_when_it_is_in_use()
+    {
+        var systemd = Needs.Program("systemd-socket-activate");
+        var port = FreePort.Next();
+        var file = await WriteAsync(AddScoreHeader, listen: $"127.0.0.1:{port}");
+        await using var server = ProcessUnderTest.Start(
+            systemd, ["-l", $"0.0.0.0:{port}", "-E", $"STATE_DIRECTORY={_folder}", PolicydProcess.Executable, "serve", "-c", file]);
+        await Eventually.Holds("systemd to listen", () => ListeningSockets.Of(server.Id).Count > 0);
+        await using var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", port), Cancellation);
+        await server.Prints($"the service manager has passed 0.0.0.0:{port}, which listen must name in the same way");
     }
 
     /// <summary>What is loaded once stays: each of these is between one and fifteen megabytes of an idle server.</summary>
