@@ -14,6 +14,7 @@ public sealed record PolicyEndpoint
 {
     private const string UnixScheme = "unix:";
     private const string InetScheme = "inet:";
+    private const string AnyHost = "*";
 
     // The address of a socket has room for 108 bytes, with the zero byte that Postfix and other programs in C end a path with.
     private const int MostPathBytes = 107;
@@ -37,6 +38,9 @@ public sealed record PolicyEndpoint
     /// <summary>True for a UNIX-domain socket.</summary>
     public bool IsUnix => Path.Length > 0;
 
+    /// <summary>True when a client can connect to it: port 0 and the host <c>*</c> are for listening.</summary>
+    public bool IsConnectable => IsUnix || (Port > 0 && Host != AnyHost);
+
     /// <summary>A TCP endpoint.</summary>
     public static PolicyEndpoint Tcp(string host, int port) => new(host, port, string.Empty);
 
@@ -49,6 +53,7 @@ public sealed record PolicyEndpoint
     {
         ArgumentNullException.ThrowIfNull(path);
         return path.Length == 0 ? "the path of the socket is empty"
+            : path.Contains('\0', StringComparison.Ordinal) ? "the path of the socket contains a zero character"
             : Encoding.UTF8.GetByteCount(path) is var bytes && bytes > MostPathBytes
                 ? $"the path of the socket has {bytes} bytes, and the system allows {MostPathBytes}: {path}"
             : null;
@@ -149,7 +154,7 @@ public sealed record PolicyEndpoint
             return [new UnixDomainSocketEndPoint(Path)];
         }
 
-        if (Host == "*")
+        if (Host == AnyHost)
         {
             return [new IPEndPoint(IPAddress.IPv6Any, Port)];
         }
@@ -168,5 +173,5 @@ public sealed record PolicyEndpoint
     }
 
     private static bool IsHost(string host) =>
-        host == "*" || Uri.CheckHostName(host) is UriHostNameType.Dns or UriHostNameType.IPv4;
+        host == AnyHost || Uri.CheckHostName(host) is UriHostNameType.Dns or UriHostNameType.IPv4;
 }

@@ -150,6 +150,9 @@ public sealed class PolicyClientSpecs
     [InlineData("[nonsense]:25", "host")]
     [InlineData("unix:", "path")]
     [InlineData("a b:25", "host")]
+    [InlineData("unix:/a\0b", "zero character")]
+    [InlineData(
+        "/01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789", "too long")]
     public void Endpoint_that_cannot_be_one_is_explained(string text, string reason)
     {
         Assert.False(PolicyEndpoint.TryParse(text, out _, out var error));
@@ -166,6 +169,17 @@ public sealed class PolicyClientSpecs
         var read = PolicyEndpoint.TryParse("unix:" + path, out _, out var error);
         Assert.Equal(
             (fits, fits ? null : $"the path of the socket has {bytes} bytes, and the system allows 107: {path}"), (read, error));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:1", true)]
+    [InlineData("unix:/run/p.sock", true)]
+    [InlineData("127.0.0.1:0", false)]
+    [InlineData("*:25", false)]
+    public void Endpoint_that_is_for_listening_only_is_not_one_to_connect_to(string text, bool expected)
+    {
+        Assert.True(PolicyEndpoint.TryParse(text, out var endpoint, out var error), error);
+        Assert.Equal(expected, endpoint.IsConnectable);
     }
 
     [Theory]
