@@ -1,7 +1,10 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using System.Net;
+using System.Net.Http.Headers;
 using System.Text;
 using Policyd.Configuration.Options;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sources;
 
@@ -45,6 +48,7 @@ public sealed class CtIpRepPlugin : Plugin
     private BackOff _backOff = null!;
     private SourceLog _log = null!;
     private Uri _address = null!;
+    private AuthenticationHeaderValue? _authorization;
     private ActionTemplate _reject = "";
     private ActionTemplate _defer = "";
 
@@ -92,7 +96,7 @@ public sealed class CtIpRepPlugin : Plugin
     public override void Initialize(PluginSetup setup)
     {
         _backOff = new BackOff(setup.Clock);
-        _log = new SourceLog("ctipd", setup.Clock);
+        _log = new SourceLog("ctipd", setup.Clock, "ctipd");
         _reject = MessageText.ActionOf(setup, "reject_message", "reject", RejectMessage);
         _defer = MessageText.ActionOf(setup, "defer_message", "defer", DeferMessage);
         if (!Uri.TryCreate(Url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
@@ -102,6 +106,7 @@ public sealed class CtIpRepPlugin : Plugin
         else
         {
             _address = address;
+            _authorization = AuthorizationOf(address);
         }
 
         if (Key is not null && Key.Any(char.IsControl))
@@ -112,7 +117,14 @@ public sealed class CtIpRepPlugin : Plugin
 
     /// <inheritdoc/>
     public override ValueTask<PluginResult> RunAsync(PluginContext context) =>
-        Enabled.For(context) && IPAddress.TryParse(context.Request.ClientAddress, out var address) ? AskAsync(context, address) : default;
+        Enabled.For(context) && ClientAddress.Parse(context.Request.ClientAddress) is { } address ? AskAsync(context, address) : default;
+
+    // A user and password in the URL are sent, as mtpolicyd does: HttpClient passes over them.
+    private static AuthenticationHeaderValue? AuthorizationOf(Uri address)
+    {
+        var userAndPassword = string.Join(':', address.UserInfo.Split(':', 2).Select(Uri.UnescapeDataString));
+        return userAndPassword.Length == 0 ? null : new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(userAndPassword)));
+    }
 
     private static string? Place(string name, (IPAddress Address, string Reference) of) => name switch
     {
@@ -177,7 +189,7 @@ public sealed class CtIpRepPlugin : Plugin
             return new Reputation("", "");
         }
 
-        var since = context.Clock.GetTimestamp();
+        var (since, asked) = (context.Clock.GetTimestamp(), Stopwatch.GetTimestamp());
         using var timeout = SourceTime.For(context, s_mostTime);
         try
         {
@@ -187,6 +199,7 @@ public sealed class CtIpRepPlugin : Plugin
                 Encoding.ASCII,
                 "application/x-www-form-urlencoded");
             using var request = new HttpRequestMessage(HttpMethod.Post, _address) { Content = body };
+            request.Headers.Authorization = _authorization;
 
             // The whole reply within the deadline and the bound: a daemon that drips bytes holds nobody.
             using var response = await s_http.SendAsync(request, HttpCompletionOption.ResponseContentRead, timeout.Token)
@@ -204,7 +217,7 @@ public sealed class CtIpRepPlugin : Plugin
             }
 
             attempt.Succeeded();
-            _log.Back(context, this);
+            _log.Back(context, this, asked);
             return new Reputation(action, ValueOf(text, "x-ctch-refid") ?? "");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or InvalidDataException
@@ -214,11 +227,17 @@ public sealed class CtIpRepPlugin : Plugin
             _log.Away(
                 context,
                 this,
-                $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message)}; the "
+                $"{(exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : Cause(exception))}; the "
                     + $"mail goes on without a result");
             return new Reputation("", "");
         }
     }
+
+    // "An error occurred while sending the request" has what happened inside it.
+    private static string Cause(Exception exception) =>
+        exception is HttpRequestException { HttpRequestError: not HttpRequestError.NameResolutionError, InnerException: { } inner }
+            ? Cause(inner)
+            : exception.Message;
 
     private sealed record Reputation(string Action, string Reference);
 }

@@ -1,8 +1,9 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Logging;
 using Policyd.Plugins.Services;
 using Policyd.Plugins.Sources;
 
@@ -18,6 +19,7 @@ public sealed class Fail2BanPlugin : Plugin
 
     private BackOff _backOff = null!;
     private SourceLog _log = null!;
+    private SourceLog _refused = null!;
     private Fail2BanJail _jail = null!;
 
     /// <summary>Whether it bans.</summary>
@@ -37,7 +39,8 @@ public sealed class Fail2BanPlugin : Plugin
     {
         _backOff = new BackOff(setup.Clock);
         _jail = setup.Fail2Ban(Socket, Jail)!;
-        _log = new SourceLog($"fail2ban at {_jail?.Socket ?? Socket}", setup.Clock);
+        _log = new SourceLog($"fail2ban at {_jail?.Socket ?? Socket}", setup.Clock, "fail2ban");
+        _refused = new SourceLog($"jail {Jail}", setup.Clock, "fail2ban");
     }
 
     /// <inheritdoc/>
@@ -45,7 +48,7 @@ public sealed class Fail2BanPlugin : Plugin
     {
         // Only what is an address is handed on: it ends up in a command that root runs.
         if (!Enabled.For(context)
-            || !IPAddress.TryParse(context.Request.ClientAddress, out var address)
+            || ClientAddress.Parse(context.Request.ClientAddress) is not { } address
             || context.Session.Has(DoneKey(address)))
         {
             return default;
@@ -69,7 +72,7 @@ public sealed class Fail2BanPlugin : Plugin
             return PluginResult.Continue;
         }
 
-        var since = context.Clock.GetTimestamp();
+        var (since, asked) = (context.Clock.GetTimestamp(), Stopwatch.GetTimestamp());
         using var timeout = SourceTime.For(context, s_mostTime);
         try
         {
@@ -79,11 +82,13 @@ public sealed class Fail2BanPlugin : Plugin
             context.Session.TrySet(DoneKey(address));
             if (reply.Status == 0)
             {
+                _refused.Back(context, this, asked);
                 Log(context, $"banned {address} in {Jail}");
             }
             else
             {
-                context.Log(PolicyLogLevel.Warning, this, $"fail2ban did not ban {address} in {Jail}: {reply.Text}");
+                // A jail that is not there refuses all: not a line for each.
+                _refused.Away(context, this, $"fail2ban did not ban {address} in {Jail}: {reply.Text}");
             }
         }
         catch (Exception exception) when (exception is SocketException or InvalidDataException or OperationCanceledException)

@@ -4,8 +4,8 @@ using System.Diagnostics.Metrics;
 namespace Policyd.Plugins.Metrics;
 
 /// <summary>
-/// What operators can watch of the configured connections, and of the HTTP servers that plugins ask: how long each question took, and how
-/// many had no answer. The commits of counters are not among them.
+/// What operators can watch of the configured connections, and of the servers that plugins ask themselves: how long each question took, and
+/// how many had no answer. The commits of counters are not among them.
 /// </summary>
 internal static class SourceMetrics
 {
@@ -19,8 +19,8 @@ internal static class SourceMetrics
         "policyd.source.suppressed", "{question}", "Questions that were not sent, because the source was known to be away.");
 
     /// <summary>A question was answered.</summary>
-    /// <param name="source">What was asked: sql, ldap, memcached, redis or http.</param>
-    /// <param name="connection">The connection's name; of HTTP the plugin's, or what it calls the server.</param>
+    /// <param name="source">What was asked: sql, ldap, memcached, redis, http, or what a plugin calls it.</param>
+    /// <param name="connection">The connection's name; of what plugins ask themselves the plugin's, or what it calls the server.</param>
     /// <param name="since">The timestamp of its begin.</param>
     public static void Answered(string source, string connection, long since)
     {

@@ -8,7 +8,8 @@ namespace Policyd.Plugins.Services;
 public static class Fail2BanServices
 {
     /// <summary>
-    /// A jail of the fail2ban on this machine. An error at the option's place when the socket's path can be none, or the jail has no name.
+    /// A jail of the fail2ban on this machine. An error at the option's place when the socket's path can be none, or the jail's name is
+    /// empty or contains a control character.
     /// </summary>
     /// <param name="setup">The plugin's.</param>
     /// <param name="socket">The path of fail2ban's socket; a relative one counts from the configuration file's folder.</param>
@@ -23,19 +24,21 @@ public static class Fail2BanServices
         ArgumentNullException.ThrowIfNull(socket);
         ArgumentNullException.ThrowIfNull(jail);
         var path = setup.ResolvePath(socket);
-        var fits = true;
-        if (PolicyEndpoint.SocketPathProblem(path) is { } problem)
+        var wrong = socket.Length == 0 ? "the path of the socket is empty" : PolicyEndpoint.SocketPathProblem(path);
+        if (wrong is not null)
         {
-            setup.Error(socketOption, problem);
-            fits = false;
+            setup.Error(socketOption, wrong);
         }
 
-        if (jail.Length == 0)
+        // fail2ban has no jail with such a character in its name: its names are sections of a configuration file.
+        var noJail = jail.Length == 0 ? "the name of the jail is empty"
+            : jail.Any(char.IsControl) ? "the name of the jail contains a control character or line end"
+            : null;
+        if (noJail is not null)
         {
-            setup.Error(jailOption, "the name of the jail is empty");
-            fits = false;
+            setup.Error(jailOption, noJail);
         }
 
-        return fits ? new Fail2BanJail(setup.Service<IFail2Ban>(), path, jail) : null;
+        return wrong is null && noJail is null ? new Fail2BanJail(setup.Service<IFail2Ban>(), path, jail) : null;
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
+using Policyd.Plugins.Metrics;
 
 namespace Policyd.Plugins.Sources;
 
@@ -11,7 +12,9 @@ namespace Policyd.Plugins.Sources;
 /// </summary>
 /// <param name="source">What is away and answers again: a name for the log.</param>
 /// <param name="clock">The clock.</param>
-public sealed class SourceLog(string source, TimeProvider clock)
+/// <param name="kind">What a plugin's source is called in the metrics <c>policyd_source_…</c>, such as <c>fail2ban</c>; their label
+/// <c>connection</c> is the plugin's name. Null: it is not counted, or by what asks it.</param>
+public sealed class SourceLog(string source, TimeProvider clock, string? kind = null)
 {
     private readonly LogThrottle _throttle = new(clock);
     private volatile string _why = "is unavailable";
@@ -34,6 +37,17 @@ public sealed class SourceLog(string source, TimeProvider clock)
     /// <param name="why">What failed; null: the same as last time.</param>
     public void Away(PluginContext context, Plugin plugin, string? why)
     {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentNullException.ThrowIfNull(plugin);
+        if (kind is not null)
+        {
+            SourceMetrics.Failed(kind, plugin.Name);
+            if (why is null)
+            {
+                SourceMetrics.Suppressed(kind, plugin.Name);
+            }
+        }
+
         _why = why ?? _why;
         context.Note(source, _why);
         if (_throttle.Enter(out var leftOut))
@@ -60,8 +74,17 @@ public sealed class SourceLog(string source, TimeProvider clock)
     /// <summary>The same from a plugin.</summary>
     /// <param name="context">The request that was answered.</param>
     /// <param name="plugin">The plugin.</param>
-    public void Back(PluginContext context, Plugin plugin)
+    /// <param name="asked">When it was asked, by <see cref="System.Diagnostics.Stopwatch.GetTimestamp"/>; null: the time is not recorded.
+    /// </param>
+    public void Back(PluginContext context, Plugin plugin, long? asked = null)
     {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentNullException.ThrowIfNull(plugin);
+        if (kind is not null && asked is { } since)
+        {
+            SourceMetrics.Answered(kind, plugin.Name, since);
+        }
+
         if (_throttle.Leave(out var after, out var count))
         {
             context.Log(PolicyLogLevel.Warning, plugin, BackLine(after, count));

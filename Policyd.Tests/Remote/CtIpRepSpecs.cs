@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Policyd.Tests.Counters;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 
@@ -93,11 +94,47 @@ public sealed class CtIpRepSpecs
         Assert.Equal(1, daemon.Connections);
     }
 
+    // As mtpolicyd's LWP does.
+    [Theory]
+    [InlineData("us%40er:pa%3Ass@", "Basic dXNAZXI6cGE6c3M=")]
+    [InlineData("", null)]
+    public async Task User_and_password_of_the_url_are_sent(string who, string? expected)
+    {
+        var head = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = new AcceptLoop(async (socket, stop) =>
+        {
+            using var _ = socket;
+            var buffer = new byte[4096];
+            head.TrySetResult(Encoding.Latin1.GetString(buffer, 0, await socket.ReceiveAsync(buffer, stop)));
+        });
+        await using var policy = new PolicyUnderTest($"{{ name = ct, module = CtIpRep, url = \"http://{who}127.0.0.1:{server.Port}/x\" }}");
+        await policy.AskAsync();
+        var authorization = (await Eventually.Ends("the request", head.Task)).Split("\r\n")
+            .Where(static line => line.StartsWith("Authorization: ", StringComparison.Ordinal));
+        Assert.Equal(expected is null ? [] : ["Authorization: " + expected], authorization);
+        Assert.Empty(policy.Log.Containing("pa%3Ass"));
+    }
+
     [Fact]
     public async Task Nobody_listening_costs_no_answer()
     {
         var policy = Policy(FreePort.Next(), "");
+        using var failures = new MetricListener("policyd.source.failures", ("source", "ctipd"), ("connection", "ct"));
         Assert.Equal("dunno", await policy.AskAsync());
+        Assert.NotEmpty(policy.Log.Containing("ctipd: Connection refused"));
+        Assert.True(failures.Sum >= 1);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx-ctch-dm-action:permfail")]
+    public async Task What_broke_the_connection_is_told(string reply)
+    {
+        await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(reply), closes: true);
+        var policy = Policy(server.Port, "");
+        Assert.Equal("dunno", await policy.AskAsync());
+        Assert.DoesNotContain(policy.Log.Containing("ctipd: "), static line =>
+            line.Contains("error occurred", StringComparison.Ordinal) || line.Contains("Error while", StringComparison.Ordinal));
         Assert.NotEmpty(policy.Log.Containing("ctipd: "));
     }
 

@@ -2,6 +2,7 @@ using System.Text;
 using CsCheck;
 using Policyd.Backends.Fail2Ban;
 using Policyd.Plugins.Fail2Ban;
+using Policyd.Tests.Counters;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 
@@ -67,6 +68,24 @@ public sealed class Fail2BanSpecs
         Assert.Equal("dunno", await policy.AskAsync());
         Assert.Single(
             policy.Log.Containing("did not ban 192.0.2.7 in nosuchjail"), line => line.Contains("UnknownJail", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Jail_that_refuses_all_is_told_in_few_lines()
+    {
+        using var folder = new TemporaryFolder();
+        var refusal = Encoding.Latin1.GetBytes("\u0080\u0002K\u0001X\u0002\u0000\u0000\u0000no\u0086.<F2B_END_COMMAND>");
+        await using var server = new OneAnswerServer(refusal, closes: true, folder["f.sock"]);
+        var policy = Policy(folder["f.sock"], "gone");
+        for (var mail = 0; mail < 50; mail++)
+        {
+            policy.NewMail();
+            Assert.Equal("dunno", await policy.AskAsync(("client_address", $"192.0.2.{mail}")));
+        }
+
+        Assert.Equal(50, server.Connections);
+        Assert.InRange(policy.Log.Lines.Count(static line => line.Level == Microsoft.Extensions.Logging.LogLevel.Warning), 1, 6);
+        Assert.NotEmpty(policy.Log.Containing("fail2ban did not ban 192.0.2.0 in gone: no"));
     }
 
     [Theory]
@@ -152,15 +171,38 @@ public sealed class Fail2BanSpecs
         _ = Fail2BanProtocol.Read(bytes);
     });
 
-    [Fact]
-    public void Path_that_is_too_long_is_told_at_start()
+    [Theory]
+    [InlineData("socket = \"/PATH200\"", "socket: the path of the socket has 201 bytes, and the system allows 107")]
+    [InlineData("socket = \"\"", "socket: the path of the socket is empty")]
+    [InlineData("socket = \"/run/a\\u0000b\"", "socket: the path of the socket contains a zero character")]
+    [InlineData("jail = \"\"", "jail: the name of the jail is empty")]
+    [InlineData("jail = \"a\\nb\"", "jail: the name of the jail contains a control character")]
+    [InlineData("jail = \"a\\u0000\"", "jail: the name of the jail contains a control character")]
+    public void Socket_or_jail_that_can_be_none_is_told_at_start(string option, string message)
     {
+        option = option.Replace("PATH200", new string('x', 200), StringComparison.Ordinal);
         PolicyUnderTest.Build(
-            $"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = Fail2Ban, socket = "
-                + $"\"/{new string('x', 200)}\" }} ] }} ] }}", out var diagnostics);
-        Assert.Contains(
-            diagnostics.Errors,
-            error => error.Message.Contains("the path of the socket has 201 bytes, and the system allows 107", StringComparison.Ordinal));
+            $"policyd {{ virtual_hosts = [ {{ port = 1, plugins = [ {{ module = Fail2Ban, {option} }} ] }} ] }}", out var diagnostics);
+        Assert.Contains(message, Assert.Single(diagnostics.Errors).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Address_of_ipv4_that_is_written_as_ipv6_is_banned_as_ipv4()
+    {
+        using var folder = new TemporaryFolder();
+        var command = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = new AcceptLoop(
+            async (socket, stop) =>
+            {
+                using var _ = socket;
+                var buffer = new byte[4096];
+                command.TrySetResult(Encoding.Latin1.GetString(buffer, 0, await socket.ReceiveAsync(buffer, stop)));
+            },
+            folder["f.sock"]);
+        using var failures = new MetricListener("policyd.source.failures", ("source", "fail2ban"), ("connection", "ban"));
+        await Policy(folder["f.sock"], "policyd").AskAsync(("client_address", "::ffff:192.0.2.9"));
+        Assert.Contains("\u0009\0\0\0192.0.2.9", await Eventually.Ends("the command", command.Task), StringComparison.Ordinal);
+        Assert.True(failures.Sum >= 1);   // it closed without a reply
     }
 
     private static PolicyUnderTest Policy(string socket, string jail, string options = "") =>
