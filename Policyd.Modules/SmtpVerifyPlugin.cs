@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using System.Globalization;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
@@ -128,7 +129,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public override void Initialize(PluginSetup setup)
     {
         _backOff = new BackOff(setup.Clock);
-        _log = new SourceLog(string.Create(CultureInfo.InvariantCulture, $"the mail server {Host}, port {Port}"), setup.Clock);
+        _log = new SourceLog(string.Create(CultureInfo.InvariantCulture, $"the mail server {Host}, port {Port}"), setup.Clock, "smtp");
         _full = new SourceLog("verification", setup.Clock);
         _dns = setup.Dns;
         Host = Host is { Length: > 0 } ? DomainText.ToAscii(Host) ?? Host : null;
@@ -244,12 +245,17 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
                 : 0;
             var sender = Sender is not null ? _fixedSender : SmtpAddress.Parse(context.Request[SenderField] ?? "");
             var question = new SmtpQuestion(_helo, sender, address, size) { Lookups = context.Lookups };
+            var (last, asked) = ("does not answer", Stopwatch.GetTimestamp());
             var verdict = await _verifier.VerifyAsync(
                 question,
-                line => Log(context, $"{address.Path}: {line}"),
+                line =>
+                {
+                    last = line;
+                    Log(context, $"{address.Path}: {line}");
+                },
                 SourceTime.Of(context.Remaining, s_mostTime)).ConfigureAwait(false);
             _full.Back(context, this);
-            Learn(context, attempt, verdict);
+            Learn(context, attempt, verdict, last, asked);
             return verdict;
         }
         finally
@@ -258,7 +264,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         }
     }
 
-    private void Learn(PluginContext context, BackOff.Attempt attempt, SmtpVerdict verdict)
+    private void Learn(PluginContext context, BackOff.Attempt attempt, SmtpVerdict verdict, string last, long asked)
     {
         if (Host is null)
         {
@@ -268,12 +274,12 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
         if (!verdict.IsUnreachable)
         {
             attempt.Succeeded();
-            _log.Back(context, this);
+            _log.Back(context, this, asked);
         }
         else
         {
             attempt.Failed();
-            _log.Away(context, this, "does not answer; addresses are not verified");
+            _log.Away(context, this, $"{last}; addresses are not verified");
         }
     }
 }

@@ -32,6 +32,9 @@ internal sealed class SmtpConversation(SmtpQuestion question)
     /// <summary>Whether the server offers STARTTLS (RFC 3207); null until it has said what it offers.</summary>
     public bool? HasStartTls { get; private set; }
 
+    /// <summary>Whether the server has greeted and taken part until the mail's addresses were named.</summary>
+    public bool HasNamedAddresses => _state >= State.Mail;
+
     /// <exception cref="SmtpException">The reply has no meaning here.</exception>
     public SmtpMove Next(SmtpReply reply)
     {

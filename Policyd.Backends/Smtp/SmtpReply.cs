@@ -18,14 +18,18 @@ internal sealed record SmtpReply(int Code, IReadOnlyList<string> Lines)
     public SmtpVerdict Verdict =>
         new(IsPositive ? SmtpOutcome.Accepted : IsTransient ? SmtpOutcome.Temporary : SmtpOutcome.Permanent, Text);
 
-    /// <summary>The texts as one line. A status code (RFC 3463) that every line repeats stands at its beginning only.</summary>
+    /// <summary>
+    /// The texts as one line. A status code (RFC 3463) that every line repeats stands at its beginning only; one of another class than the
+    /// code, as of "550 4.7.1 try again", is left out: in an answer of Postfix it would contradict that.
+    /// </summary>
     public string Text
     {
         get
         {
             var status = Lines[0].Split(' ', 2)[0] + " ";
             var isStatus = status.Length >= 6 && status[1] == '.' && status.All(static c => char.IsAsciiDigit(c) || c is '.' or ' ');
-            var text = string.Join(' ', Lines.Select((line, index) => index > 0
+            var kept = isStatus && status[0] - '0' == Code / 100 ? 1 : 0;
+            var text = string.Join(' ', Lines.Select((line, index) => index >= kept
                 && isStatus
                 && line.StartsWith(status, StringComparison.Ordinal) ? line[status.Length..] : line)).Trim();
             return text.Length > MostTextCharacters ? text[..MostTextCharacters] : text;

@@ -75,10 +75,10 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         string host, SmtpQuestion question, Action<string> log, CancellationToken ct)
     {
         var last = Unreachable(question.Recipient);
-        var (addresses, failure) = await AddressesAsync(host, question.Lookups, last, ct).ConfigureAwait(false);
+        var (addresses, failure, why) = await AddressesAsync(host, question.Lookups, last, ct).ConfigureAwait(false);
         if (failure is not null)
         {
-            log($"{host}: {failure.Message}");
+            log($"{host}: {why}");
             return (failure, false);
         }
 
@@ -105,14 +105,20 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
             {
                 log($"{host} [{address}]: "
                     + $"{(exception is OperationCanceledException ? Waited.TimedOut(TimeProvider.System, since) : exception.Message)}");
-                last = Unreachable(question.Recipient) with { HasStartTls = conversation.HasStartTls };
+
+                // What it does when it hears an address says nothing of others: who sends the mail must not keep them from being verified.
+                last = Unreachable(question.Recipient) with
+                {
+                    HasStartTls = conversation.HasStartTls,
+                    IsUnreachable = exception is OperationCanceledException || !conversation.HasNamedAddresses,
+                };
             }
         }
 
         return (await WithTlsaAsync(last, host, question.Lookups, ct).ConfigureAwait(false), false);
     }
 
-    private async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure)> AddressesAsync(
+    private async Task<(IReadOnlyList<IPAddress> Addresses, SmtpVerdict? Failure, string? Why)> AddressesAsync(
         string host, DnsBudget lookups, SmtpVerdict unreachable, CancellationToken ct)
     {
         var literal = IPAddress.TryParse(host, out var address) ? address : null;
@@ -120,22 +126,23 @@ internal sealed class SmtpVerifier(IDnsResolver dns, SmtpVerifierOptions options
         {
             if (options.Host is null)
             {
-                return literal is null
+                var (admitted, failure) = literal is null
                     ? await _exchangers.AddressesAsync(host, lookups, ct).ConfigureAwait(false)
                     : _exchangers.Admit(host, [literal]);
+                return (admitted, failure, failure?.Message);
             }
 
             if (literal is not null)
             {
-                return ([literal], null);
+                return ([literal], null, null);
             }
 
             // The operator's own host may stand in /etc/hosts, which our resolver does not read.
-            return (await System.Net.Dns.GetHostAddressesAsync(host, ct).ConfigureAwait(false), null);
+            return (await System.Net.Dns.GetHostAddressesAsync(host, ct).ConfigureAwait(false), null, null);
         }
         catch (Exception exception) when (exception is SocketException or OperationCanceledException)
         {
-            return ([], unreachable);
+            return ([], unreachable, exception is SocketException ? exception.Message : "its name was not looked up in time");
         }
     }
 

@@ -1,5 +1,5 @@
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
-using Policyd.Plugins.Idna;
 using Policyd.Plugins.Smtp;
 
 namespace Policyd.Plugins.Services;
@@ -21,10 +21,10 @@ public static class MailServices
     {
         ArgumentNullException.ThrowIfNull(setup);
         ArgumentNullException.ThrowIfNull(options);
-        var host = options.Host is { Length: > 0 } given ? DomainText.ToAscii(given) : null;
-        if (host is null && options.Host is { Length: > 0 })
+        string? host = null;
+        if (options.Host is { Length: > 0 } given && !ConfiguredHost.TryRead(given, out host, out var wrong))
         {
-            setup.Error(hostOption, $"\"{options.Host}\" is not a valid host name");
+            setup.Error(hostOption, wrong);
             return null;
         }
 

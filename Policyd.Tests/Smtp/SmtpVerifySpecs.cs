@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Policyd.Plugins.Sessions;
 using Policyd.Plugins.Smtp;
+using Policyd.Tests.Counters;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 
@@ -29,6 +30,8 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
         "reject P 5.1.1 no such user",
         "12",
         "v-a@x.test-starttls=10, v-a@x.test=2")]
+    [InlineData("RCPT", "550 4.7.1 try again", "reject P try again", "12", "v-a@x.test-starttls=10, v-a@x.test=2")]
+    [InlineData("RCPT", "550-2.0.0 a\r\n550 2.0.0 b", "reject P a b", "12", "v-a@x.test-starttls=10, v-a@x.test=2")]
     [InlineData("MAIL", "552 5.3.4 too big", "reject P 5.3.4 too big", "12", "v-a@x.test-starttls=10, v-a@x.test=2")]
     [InlineData("MAIL", "452 busy", "defer T busy", "11", "v-a@x.test-starttls=10, v-a@x.test=1")]
     [InlineData("EHLO", "250 mx.test", "dunno", "20", "v-a@x.test-starttls=20")]
@@ -246,6 +249,46 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
         Assert.Equal("defer T the mail server of x.test cannot be reached", await policy.AskAsync(("sender", "a@x.test")));
     }
 
+    [Theory]
+    [InlineData("MAIL", "")]
+    [InlineData("RCPT", "")]
+    [InlineData("RCPT", "garbage\r\n")]
+    public async Task Server_that_leaves_at_one_address_is_asked_about_the_next(string command, string reply)
+    {
+        await using var server = new ScriptedSmtpServer().OnRaw(command, reply, closes: true);
+        var policy = Policy(server.Port, Actions);
+        Assert.Equal("defer T the mail server of x.test cannot be reached", await policy.AskAsync(("sender", "evil@x.test")));
+        server.On("MAIL", "250 ok").On("RCPT", "550 no");
+        Assert.Equal("reject P no", await policy.AskAsync(("sender", "good@x.test")));
+        Assert.DoesNotContain(policy.Log.Lines, static line => line.Level == Microsoft.Extensions.Logging.LogLevel.Warning);
+    }
+
+    [Theory]
+    [InlineData("SSH-2.0-OpenSSH\r\n", "it does not speak SMTP")]
+    [InlineData("", "it closed the connection")]
+    public async Task Reason_of_a_host_that_is_away_is_told(string greeting, string reason)
+    {
+        await using var server = new ScriptedSmtpServer().OnRaw("GREETING", greeting, closes: true);
+        var policy = Policy(server.Port, Actions);
+        using var failures = new MetricListener("policyd.source.failures", ("source", "smtp"), ("connection", "v"));
+        using var suppressed = new MetricListener("policyd.source.suppressed", ("source", "smtp"), ("connection", "v"));
+        await policy.AskAsync(("sender", "a@x.test"));
+        await policy.AskAsync(("sender", "b@x.test"));
+        Assert.Single(policy.Log.Lines, line => line.Level == Microsoft.Extensions.Logging.LogLevel.Warning
+            && line.Message.EndsWith($": 127.0.0.1 [127.0.0.1]: {reason}; addresses are not verified", StringComparison.Ordinal));
+        Assert.True(failures.Sum >= 2 && suppressed.Sum >= 1);
+    }
+
+    [Fact]
+    public async Task Name_that_is_unknown_is_told_as_the_reason()
+    {
+        var policy = new PolicyUnderTest($"{{ name = v, module = SMTPVerify, host = \"nowhere.invalid\", {Actions} }}");
+        Assert.Equal("defer T the mail server of x.test cannot be reached", await policy.AskAsync(("sender", "a@x.test")));
+        Assert.DoesNotContain(policy.Log.Containing("the mail server nowhere.invalid, port 25: "), static line =>
+            line.Contains("x.test", StringComparison.Ordinal) || line.Contains("does not answer", StringComparison.Ordinal));
+        Assert.NotEmpty(policy.Log.Containing("the mail server nowhere.invalid, port 25: nowhere.invalid: "));
+    }
+
     [Fact]
     public async Task Host_can_be_a_name_of_the_system()
     {
@@ -258,6 +301,11 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     [Theory]
     [InlineData("port = 0", "port")]
     [InlineData("port = 70000", "port")]
+    [InlineData("host = \"a b\"", "host: \"a b\" is not a valid host name or address")]
+    [InlineData("host = \"-a..b\"", "is not a valid host name")]
+    [InlineData("host = \"a\\u0000b\"", "is not a valid host name")]
+    [InlineData("host = \"mx.x.test:25\"", "is not a valid host name or address; the port is an option of its own, port")]
+    [InlineData("host = \"[mx.x.test]\"", "; write it without brackets")]
     [InlineData("sender = nobody", "is neither an address")]
     [InlineData("sender = \"a\\r\\nDATA@x.test\"", "is neither an address")]
     [InlineData("helo_name = \"a b\"", "is not a valid host name")]
