@@ -3,6 +3,7 @@ using Policyd.Plugins.Api;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.Services;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Modules;
 
@@ -12,6 +13,7 @@ namespace Policyd.Modules;
 public sealed class LdapUserConfigPlugin : Plugin
 {
     private LdapLookup _lookup = null!;
+    private SourceLog _refused = null!;
     private string[] _fields = [];
 
     /// <summary>Where to search.</summary>
@@ -43,6 +45,18 @@ public sealed class LdapUserConfigPlugin : Plugin
             setup.Error("config_fields", "the list of attributes is empty");
         }
 
+        // A blank in place of a comma makes one name of two.
+        foreach (var field in _fields.Where(static field => !field.All(IsOfName)))
+        {
+            setup.Warning("config_fields", $"no entry has an attribute \"{field}\"; names are separated by commas");
+        }
+
+        if (!Filter.Contains("%s", StringComparison.Ordinal))
+        {
+            setup.Warning("filter", $"it has no %s for {FilterField}, so that the search is the same for every mail");
+        }
+
+        _refused = new SourceLog($"connection {Ldap}", setup.Clock);
         _lookup = setup.Search("filter", Filter, Basedn, _fields, Ldap)!;
     }
 
@@ -71,13 +85,20 @@ public sealed class LdapUserConfigPlugin : Plugin
         return PluginResult.Continue;
     }
 
+    // RFC 4512, section 2.5, and the low line, which some servers allow.
+    private static bool IsOfName(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or ';' or '_';
+
     private void Take(PluginContext context, string value, LdapResult result)
     {
         if (result.Code is not (LdapResult.Success or LdapResult.SizeLimitExceeded or LdapResult.NoSuchObject))
         {
-            context.Log(PolicyLogLevel.Warning, this, $"the search for {value} failed: {result}");
+            // Most often all searches fail so, for want of a right to read: not a line for each.
+            _refused.Away(context, this, $"the search for {value} failed: {result}");
+            return;
         }
-        else if (result.Entries.Count != 1 || result.Code == LdapResult.SizeLimitExceeded)
+
+        _refused.Back(context, this);
+        if (result.Entries.Count != 1 || result.Code == LdapResult.SizeLimitExceeded)
         {
             Log(context, $"{(result.Entries.Count == 0 ? "no entry" : "several entries")} for {value}");
         }

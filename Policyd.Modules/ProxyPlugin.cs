@@ -19,7 +19,11 @@ public sealed class ProxyPlugin : Plugin
     // More idle connections than this to one server are closed: it may be one with a process for each.
     private const int MaxIdle = 32;
 
-    private readonly ConcurrentBag<PolicyClient> _idle = [];
+    // A firewall forgets a connection on which nothing is said, and tells neither side: what is sent on it is never answered.
+    private static readonly TimeSpan s_longestIdle = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentBag<(PolicyClient Client, long Since)> _idle = [];
+    private TimeProvider _clock = TimeProvider.System;
     private PolicyEndpoint? _endpoint;
     private BackOff _backOff = null!;
 
@@ -42,7 +46,8 @@ public sealed class ProxyPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _backOff = new BackOff(setup.Clock);
+        _clock = setup.Clock;
+        _backOff = new BackOff(_clock);
         if (Wait <= TimeSpan.Zero)
         {
             setup.Error("wait", "must be more than 0");
@@ -52,18 +57,13 @@ public sealed class ProxyPlugin : Plugin
         {
             setup.Error("host", "set exactly one of host and socket_path");
         }
-        else if (SocketPath is not null)
+        else if (!PolicyEndpoint.TryParse(SocketPath is null ? Host! : "unix:" + SocketPath, out _endpoint, out var error))
         {
-            if (PolicyEndpoint.SocketPathProblem(SocketPath) is { } problem)
-            {
-                setup.Error("socket_path", problem);
-            }
-
-            _endpoint = PolicyEndpoint.Unix(SocketPath);
+            setup.Error(SocketPath is null ? "host" : "socket_path", SocketPath is { Length: 0 } ? "the path is empty" : error);
         }
-        else if (!PolicyEndpoint.TryParse(Host!, out _endpoint, out var error))
+        else if (!_endpoint.IsConnectable)
         {
-            setup.Error("host", error!);
+            setup.Error("host", $"no server can be asked at {_endpoint}: set its host and its port");
         }
     }
 
@@ -93,7 +93,7 @@ public sealed class ProxyPlugin : Plugin
         using var timeout = SourceTime.For(context, Wait);
         try
         {
-            var action = await AskAsync(ProxyRequest.Next(context.Request, hops), timeout.Token).ConfigureAwait(false);
+            var action = await AskAsync(ProxyRequest.Next(context.Request, hops), attempt, timeout.Token).ConfigureAwait(false);
             attempt.Succeeded();
 
             // Postfix would send a tab or another control character of the text as a space. A text in another charset still rejects.
@@ -102,24 +102,30 @@ public sealed class ProxyPlugin : Plugin
         catch (OperationCanceledException exception)
         {
             attempt.Failed();
+
+            // If the way to the server has lost a kept connection, it has lost the others too: each would cost a mail its time.
+            await CloseIdleAsync().ConfigureAwait(false);
             throw new PolicyClientException($"{_endpoint} gave no answer: {Waited.TimedOut(context.Clock, since)}", exception);
-        }
-        catch (PolicyClientException exception) when (exception.InnerException is not null)
-        {
-            attempt.Failed();   // no connection, or it broke
-            throw;
         }
     }
 
-    private async ValueTask<string> AskAsync(byte[] request, CancellationToken ct)
+    private async ValueTask CloseIdleAsync()
+    {
+        while (_idle.TryTake(out var idle))
+        {
+            await idle.Client.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<string> AskAsync(byte[] request, BackOff.Attempt attempt, CancellationToken ct)
     {
         while (Keepalive && _idle.TryTake(out var kept))
         {
-            if (kept.IsUsable)
+            if (_clock.GetElapsedTime(kept.Since) <= s_longestIdle && kept.Client.IsUsable)
             {
                 try
                 {
-                    return await AskAsync(kept, request, ct).ConfigureAwait(false);
+                    return await AskAsync(kept.Client, request, ct).ConfigureAwait(false);
                 }
                 catch (PolicyClientException)
                 {
@@ -128,11 +134,23 @@ public sealed class ProxyPlugin : Plugin
                 }
             }
 
-            await kept.DisposeAsync().ConfigureAwait(false);
+            await kept.Client.DisposeAsync().ConfigureAwait(false);
         }
 
-        var client = await PolicyClient.ConnectAsync(_endpoint!, ct).ConfigureAwait(false);
-        return await AskAsync(client, request, ct).ConfigureAwait(false);
+        return await AskAsync(await ConnectAsync(attempt, ct).ConfigureAwait(false), request, ct).ConfigureAwait(false);
+    }
+
+    private async ValueTask<PolicyClient> ConnectAsync(BackOff.Attempt attempt, CancellationToken ct)
+    {
+        try
+        {
+            return await PolicyClient.ConnectAsync(_endpoint!, ct).ConfigureAwait(false);
+        }
+        catch (PolicyClientException)
+        {
+            attempt.Failed();
+            throw;
+        }
     }
 
     private async ValueTask<string> AskAsync(PolicyClient client, byte[] request, CancellationToken ct)
@@ -148,7 +166,7 @@ public sealed class ProxyPlugin : Plugin
         {
             if (isWhole && Keepalive && _idle.Count < MaxIdle)
             {
-                _idle.Add(client);
+                _idle.Add((client, _clock.GetTimestamp()));
             }
             else
             {

@@ -3,7 +3,9 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Policyd.Configuration.Options;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Connections;
+using Policyd.Protocol;
 
 namespace Policyd.Backends.Ldap;
 
@@ -23,8 +25,8 @@ public sealed class LdapConnectionOptions : IConnectionModule
     [Description("on: use TCP keep-alive")]
     public bool Keepalive { get; set; } = true;
 
-    /// <summary>How long an operation may take.</summary>
-    [Description("the timeout of an operation, in seconds")]
+    /// <summary>How long an operation may take; 0: as long as the plugin that asks may wait.</summary>
+    [Description("the timeout of an operation, in seconds; 0: none but the plugin's own")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(120);
 
     /// <summary>Who binds; null: nobody (anonymous).</summary>
@@ -43,11 +45,18 @@ public sealed class LdapConnectionOptions : IConnectionModule
     [Description("a PEM file with the certificate authorities to trust; default: those of the system")]
     public string? CaFile { get; set; }
 
+    private const string Scheme = "ldap://";
+
     internal X509Certificate2Collection? Authorities { get; private set; }
 
     /// <inheritdoc/>
     public string? Check()
     {
+        if (CheckHost() is { } wrong)
+        {
+            return $"host: {wrong}";
+        }
+
         // A bind with a name and no password succeeds as anonymous (RFC 4513, section 5.1.2): nobody means that.
         if (Binddn is { Length: > 0 } && Password is not { Length: > 0 })
         {
@@ -59,13 +68,19 @@ public sealed class LdapConnectionOptions : IConnectionModule
             return null;
         }
 
+        if (CaFile.Length == 0)
+        {
+            return "ca_file: the path is empty";
+        }
+
         try
         {
             Authorities = [];
             Authorities.ImportFromPemFile(CaFile);
             return Authorities.Count > 0 ? null : $"ca_file: {CaFile} contains no certificate";
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException
+            or ArgumentException)
         {
             return $"ca_file: {exception.Message}";
         }
@@ -73,4 +88,35 @@ public sealed class LdapConnectionOptions : IConnectionModule
 
     /// <inheritdoc/>
     public IAsyncDisposable Open(ConnectionSetup setup) => new LdapDirectory(this, setup);
+
+    // Net::LDAP, by which mtpolicyd connects, takes a URL and HOST:PORT as well.
+    private string? CheckHost()
+    {
+        var text = Host;
+        if (text.IndexOf("://", StringComparison.Ordinal) is > 0 and var end)
+        {
+            if (!text.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+            {
+                return $"{text[..end]}:// is not supported; set the host alone, and starttls for TLS";
+            }
+
+            text = text[Scheme.Length..].TrimEnd('/');
+        }
+
+        if (!ConfiguredHost.TryRead(text, out var host, out var error))
+        {
+            if (!PolicyEndpoint.TryParse(text, out var endpoint, out _) || !endpoint.IsConnectable || endpoint.IsUnix || !HasHost(text))
+            {
+                return error;
+            }
+
+            (host, Port) = (endpoint.Host, endpoint.Port);
+        }
+
+        Host = host;
+        return null;
+    }
+
+    // An endpoint without one would be on this machine.
+    private static bool HasHost(string text) => text.LastIndexOf(':') > 0;
 }

@@ -17,7 +17,10 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
 {
     private const int MostConnections = 16;
 
-    private readonly ConcurrentBag<LdapChannel> _idle = [];
+    // A firewall forgets a connection on which nothing is said, and tells neither side: what is sent on it is never answered.
+    private static readonly TimeSpan s_longestIdle = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentBag<(LdapChannel Channel, long Since)> _idle = [];
     private readonly SemaphoreSlim _free = new(MostConnections);
     private readonly BackOff _backOff = new(setup.Clock);
     private readonly SourceLog _log = new(
@@ -25,7 +28,7 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
     private volatile bool _isDisposed;
 
     /// <summary>How long an operation may take.</summary>
-    public TimeSpan Timeout => options.Timeout;
+    public TimeSpan Timeout => options.Timeout > TimeSpan.Zero ? options.Timeout : TimeSpan.MaxValue;
 
     /// <summary>Searches.</summary>
     /// <exception cref="LdapException">The directory is away; that is logged already.</exception>
@@ -42,10 +45,15 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
         }
 
         var (since, asked) = (setup.Clock.GetTimestamp(), Stopwatch.GetTimestamp());
-        await _free.WaitAsync(ct).ConfigureAwait(false);
+        await TakeTurnAsync(since, ct).ConfigureAwait(false);
         try
         {
             var result = await SearchKeptAsync(search, ct).ConfigureAwait(false) ?? await SearchNewAsync(search, ct).ConfigureAwait(false);
+            if (result.Code is LdapResult.Busy or LdapResult.Unavailable)
+            {
+                throw new LdapException($"the directory cannot answer now: {result}");
+            }
+
             attempt.Succeeded();
             _log.Back(setup.Logger);
             SourceMetrics.Answered("ldap", setup.Name, asked);
@@ -64,13 +72,33 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
         }
     }
 
+    // Who has waited for others in vain tells nothing of the server, which answers them; but the mail goes on without it, too.
+    private async ValueTask TakeTurnAsync(long since, CancellationToken ct)
+    {
+        try
+        {
+            await _free.WaitAsync(ct).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            SourceMetrics.Failed("ldap", setup.Name);
+            _log.Away(setup.Logger, $"{Waited.TimedOut(setup.Clock, since)}, since {MostConnections} other searches were under way");
+            throw;
+        }
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         _isDisposed = true;
-        while (_idle.TryTake(out var channel))
+        await CloseIdleAsync().ConfigureAwait(false);
+    }
+
+    private async Task CloseIdleAsync()
+    {
+        while (_idle.TryTake(out var idle))
         {
-            await channel.DisposeAsync().ConfigureAwait(false);
+            await idle.Channel.DisposeAsync().ConfigureAwait(false);
         }
     }
 
@@ -78,13 +106,25 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
     {
         while (_idle.TryTake(out var kept))
         {
+            if (setup.Clock.GetElapsedTime(kept.Since) > s_longestIdle)
+            {
+                await kept.Channel.DisposeAsync().ConfigureAwait(false);
+                continue;
+            }
+
             try
             {
-                return await SearchAsync(kept, search, ct).ConfigureAwait(false);
+                return await SearchAsync(kept.Channel, search, ct).ConfigureAwait(false);
             }
             catch (LdapException)
             {
                 // The server was restarted, or closes what is idle: the next one, and in the end a new one, tells what is true.
+            }
+            catch (OperationCanceledException)
+            {
+                // If the way to the server has lost this one, it has lost the others too: each would cost a mail its time.
+                await CloseIdleAsync().ConfigureAwait(false);
+                throw;
             }
         }
 
@@ -107,7 +147,7 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
         {
             if (isWhole && !_isDisposed)
             {
-                _idle.Add(channel);
+                _idle.Add((channel, setup.Clock.GetTimestamp()));
             }
             else
             {

@@ -24,6 +24,9 @@ public sealed record LdapResult(int Code, string Diagnostic, IReadOnlyList<LdapE
     /// <summary>The code of a search that has found more entries than were asked for, and gives those.</summary>
     public const int SizeLimitExceeded = 4;
 
+    internal const int Busy = 51;
+    internal const int Unavailable = 52;
+
     /// <summary>The code of a search below a name that does not exist.</summary>
     public const int NoSuchObject = 32;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
+using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
 using Policyd.Tests.Support;
 
@@ -95,6 +96,61 @@ public sealed class ProxySpecs
         await using var policy = Proxy(other.Port, "");
         Assert.Equal("dunno", await policy.AskAsync(("sender", "evil@example.org")));
         Assert.Equal("reject other", await policy.AskAsync(("sender", "good@example.org")));
+    }
+
+    [Fact]
+    public async Task Server_that_resets_the_connection_at_one_mail_is_asked_about_the_next()
+    {
+        await using var other = new AcceptLoop(async (socket, stop) =>
+        {
+            using var _ = socket;
+            var buffer = new byte[4096];
+            var text = Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, stop));
+            if (text.Contains("evil", StringComparison.Ordinal))
+            {
+                // What a close is for the client when the server has not read all: a request past its bound.
+                socket.LingerState = new LingerOption(enable: true, seconds: 0);
+                return;
+            }
+
+            await socket.SendAsync("action=reject other\n\n"u8.ToArray(), stop);
+        });
+        await using var policy = Proxy(other.Port, "");
+        Assert.Equal("dunno", await policy.AskAsync(("sender", "evil@example.org")));
+        Assert.Equal("reject other", await policy.AskAsync(("sender", "good@example.org")));
+    }
+
+    [Fact]
+    public async Task Kept_connections_that_the_way_has_lost_cost_one_mail_its_wait()
+    {
+        await using var other = new ForgettingServer(static _ => "action=reject other\n\n"u8.ToArray());
+        await using var policy = Proxy(other.Port, "keepalive = on, wait = 1s");
+        other.Hold(most: 4);
+        await Eventually.Ends("four mails", Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Ask())));
+        Assert.Equal(4, other.Connections);
+        other.Forget();
+        Assert.Equal("dunno", await Eventually.Ends("the answer", Ask()));
+        await Eventually.Holds("the other server's answer", async () => await Ask() == "reject other");
+        Assert.Equal(1, other.Unanswered);
+
+        async Task<string?> Ask() => (await policy.Model.VirtualHosts[0].RunAsync(
+            PolicyRequestBuilder.AccessPolicy().ToRequest(), new Session(), Eventually.Timeout)).Action;
+    }
+
+    [Fact]
+    public async Task Kept_connection_that_was_idle_for_a_minute_is_not_used_again()
+    {
+        var clock = new ManualClock();
+        await using var other = new ForgettingServer(static _ => "action=reject other\n\n"u8.ToArray());
+        await using var policy = new PolicyUnderTest(
+            clock, $"{{ module = Proxy, host = \"127.0.0.1:{other.Port}\", on_error = dunno, keepalive = on }}");
+        Assert.Equal("reject other", await policy.AskAsync());
+        Assert.Equal("reject other", await policy.AskAsync());
+        Assert.Equal(1, other.Connections);
+        other.Forget();
+        clock.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal("reject other", await Eventually.Ends("the answer", policy.AskAsync()));
+        Assert.Equal((2, 0), (other.Connections, other.Unanswered));
     }
 
     [Fact]

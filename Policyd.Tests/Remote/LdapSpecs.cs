@@ -2,9 +2,12 @@ using System.Formats.Asn1;
 using System.Globalization;
 using System.Text;
 using CsCheck;
+using Policyd.Backends.Ldap;
+using Policyd.Engine.Model;
 using Policyd.Plugins.Ldap;
 using Policyd.Plugins.Sessions;
 using Policyd.Protocol;
+using Policyd.Tests.Counters;
 using Policyd.Tests.Plugins;
 using Policyd.Tests.Support;
 
@@ -205,6 +208,90 @@ public sealed class LdapSpecs
         Assert.InRange(server.Connections, 1, 10);
     }
 
+    [Fact]
+    public async Task Connections_that_the_way_has_lost_cost_one_mail_its_time()
+    {
+        await using var server = new ForgettingServer(OneEntry);
+        await using var policy = Policy(server.Port, "starttls = 0, timeout = 1s");
+        server.Hold(most: 4);
+        await Eventually.Ends("four searches", Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Ask(policy.Value))));
+        Assert.Equal(4, server.Connections);
+        server.Forget();
+        Assert.Null((await Eventually.Ends("the answer", Ask(policy.Value)))["employeenumber"]);
+        await Eventually.Holds("the entry", async () => (await Ask(policy.Value))["employeenumber"] == "5");
+        Assert.Equal(1, server.Unanswered);
+    }
+
+    [Fact]
+    public async Task Timeout_of_0_leaves_the_time_to_the_plugin()
+    {
+        await using var server = new ForgettingServer(OneEntry);
+        await using var policy = Policy(server.Port, "starttls = 0, timeout = 0");
+        Assert.Equal("5", (await Eventually.Ends("the answer", Ask(policy.Value)))["employeenumber"]);
+    }
+
+    [Fact]
+    public async Task Connection_that_was_idle_for_a_minute_is_not_used_again()
+    {
+        var clock = new ManualClock();
+        await using var server = new ForgettingServer(OneEntry);
+        await using var policy = new Owned(PolicyUnderTest.Of(
+            Configuration(server.Port, "starttls = 0", "(uid=%s)"), new ModelEnvironment { Clock = clock }));
+        await Ask(policy.Value);
+        await Ask(policy.Value);
+        Assert.Equal(1, server.Connections);
+        server.Forget();
+        clock.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal("5", (await Eventually.Ends("the answer", Ask(policy.Value)))["employeenumber"]);
+        Assert.Equal((2, 0), (server.Connections, server.Unanswered));
+    }
+
+    [Theory]
+    [InlineData(51)]
+    [InlineData(52)]
+    public async Task Directory_that_cannot_answer_now_is_away(int code)
+    {
+        await using var server = new ForgettingServer(message => Done(message, code));
+        await using var policy = Policy(server.Port, "starttls = 0");
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal("dunno", await policy.Value.AskAsync(("sasl_username", "alice")));
+        }
+
+        Assert.Single(policy.Value.Log.Containing($"the directory cannot answer now: result {code}"), IsOfConnection);
+        Assert.Empty(policy.Value.Log.Containing("the search for alice failed"));
+    }
+
+    [Fact]
+    public async Task Directory_that_refuses_all_searches_is_told_in_few_lines()
+    {
+        await using var server = new ForgettingServer(static message => Done(message, 50));
+        await using var policy = Policy(server.Port, "starttls = 0");
+        for (var i = 0; i < 50; i++)
+        {
+            Assert.Equal("dunno", await policy.Value.AskAsync(("sasl_username", "alice")));
+        }
+
+        Assert.InRange(policy.Value.Log.Lines.Count(static line => line.Level == Microsoft.Extensions.Logging.LogLevel.Warning), 1, 6);
+        Assert.NotEmpty(policy.Value.Log.Containing("the search for alice failed: result 50"));
+    }
+
+    [Fact]
+    public async Task Search_that_finds_no_free_connection_in_time_is_told()
+    {
+        await using var server = new ForgettingServer(OneEntry);
+        await using var policy = Policy(server.Port, "starttls = 0");
+        server.Hold();
+        var others = Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Ask(policy.Value)));
+        await Eventually.Holds("16 searches", () => server.Waiting == 16);
+        using var failures = new MetricListener("policyd.source.failures", ("source", "ldap"), ("connection", "ldap"));
+        await Eventually.Ends("the answer", Ask(policy.Value, TimeSpan.FromMilliseconds(400)));
+        Assert.Single(policy.Value.Log.Containing("since 16 other searches were under way"), IsOfConnection);
+        Assert.True(failures.Sum >= 1);
+        server.Release();
+        Assert.All(await Eventually.Ends("the others", others), static session => Assert.Equal("5", session["employeenumber"]));
+    }
+
     [Theory]
     [InlineData("a*b(c)d\\e\0f", "a\\2ab\\28c\\29d\\5ce\\00f")]
     [InlineData("grün@example", "grün@example")]
@@ -256,11 +343,67 @@ public sealed class LdapSpecs
     [Theory]
     [InlineData("binddn = \"cn=a\"", "(uid=%s)", "binddn needs a password")]
     [InlineData("ca_file = \"/nonexistent.pem\"", "(uid=%s)", "ca_file: ")]
+    [InlineData("ca_file = \"\"", "(uid=%s)", "ca_file: the path is empty")]
     [InlineData("starttls = 0", "uid=%s", "is not a valid filter")]
     public void Mistake_in_the_options_is_told_at_start(string connection, string filter, string message)
     {
         PolicyUnderTest.Build(Configuration(389, connection, filter), out var diagnostics);
         Assert.Contains(diagnostics.All, diagnostic => diagnostic.Message.Contains(message, StringComparison.Ordinal));
+    }
+
+    // Net::LDAP, and so mtpolicyd, takes these.
+    [Theory]
+    [InlineData("ldap.example.org", "ldap.example.org", 389)]
+    [InlineData("ldap.example.org:1389", "ldap.example.org", 1389)]
+    [InlineData("ldap://ldap.example.org", "ldap.example.org", 389)]
+    [InlineData("LDAP://ldap.example.org:1389/", "ldap.example.org", 1389)]
+    [InlineData("192.0.2.1:1389", "192.0.2.1", 1389)]
+    [InlineData("[2001:db8::1]:1389", "2001:db8::1", 1389)]
+    [InlineData("2001:db8::1", "2001:db8::1", 389)]
+    public void Host_may_have_a_port_and_a_scheme(string host, string connectsTo, int port)
+    {
+        var options = new LdapConnectionOptions { Host = host };
+        Assert.Null(options.Check());
+        Assert.Equal((connectsTo, port), (options.Host, options.Port));
+    }
+
+    [Theory]
+    [InlineData("", "is empty")]
+    [InlineData("a b", "\"a b\" is not a valid host name")]
+    [InlineData("a\nb", "is not a valid host name")]
+    [InlineData("ldap://", "is empty")]
+    [InlineData("ldap.example.org:0", "is not a valid host name")]
+    [InlineData(":389", "is not a valid host name")]
+    [InlineData("ldaps://ldap.example.org", "ldaps:// is not supported")]
+    [InlineData("ldapi://%2ftmp%2fs", "ldapi:// is not supported")]
+    public void Host_that_can_be_none_is_told(string host, string message)
+    {
+        var wrong = new LdapConnectionOptions { Host = host }.Check();
+        Assert.StartsWith("host: ", wrong, StringComparison.Ordinal);
+        Assert.Contains(message, wrong, StringComparison.Ordinal);
+    }
+
+    private static bool IsOfConnection(string line) => line.StartsWith("connection ldap: ", StringComparison.Ordinal);
+
+    private static async Task<Session> Ask(PolicyUnderTest policy, TimeSpan? time = null)
+    {
+        var request = PolicyRequestBuilder.AccessPolicy().Add("sasl_username", "alice").ToRequest();
+        return (await policy.Model.VirtualHosts[0].RunAsync(request, new Session(), time ?? Eventually.Timeout)).Session;
+    }
+
+    private static byte[] OneEntry(byte[] search) =>
+    [
+        .. Message(search, "d\u001b\u0004\u00000\u00170\u0015\u0004\u000eemployeenumber1\u0003\u0004\u00015"),
+        .. Done(search, LdapResult.Success)
+    ];
+
+    private static byte[] Done(byte[] search, int code) => Message(search, $"e\u0007\n\u0001{(char)code}\u0004\u0000\u0004\u0000");
+
+    // The answer to a message has its id, a number below 128 here.
+    private static byte[] Message(byte[] search, string operation)
+    {
+        var id = search[((search[1] & 0x80) == 0 ? 2 : 2 + (search[1] & 0x7f)) + 2];
+        return [0x30, (byte)(3 + operation.Length), 2, 1, id, .. Encoding.Latin1.GetBytes(operation)];
     }
 
     private static byte[] Encode(string filter)
