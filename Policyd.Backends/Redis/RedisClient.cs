@@ -120,14 +120,18 @@ internal sealed class RedisClient(RedisConnectionOptions options, ConnectionSetu
             || (exception is OperationCanceledException && !ct.IsCancellationRequested))
         {
             // The library's messages go on with its own state for pages.
-            var message = exception is RedisException ? FirstSentence(exception.Message) : Waited.TimedOut(s_timeout);
+            var message = exception is RedisException ? ShortMessage(exception) : Waited.TimedOut(s_timeout);
             attempt.Failed();
             _log.Away(setup.Logger, message);
             throw new CacheException($"redis {options.Where}: {message}", exception);
         }
     }
 
-    private static string FirstSentence(string text) => text.Split(["; ", ". ", ", mc:", " (Please"], StringSplitOptions.None)[0];
+    internal static string ShortMessage(Exception exception)
+    {
+        var sentence = exception.Message.Split(["; ", ". ", ", mc:", " (Please"], StringSplitOptions.None)[0];
+        return exception is RedisConnectionException ? sentence.Split(", ", 2)[0] : sentence;
+    }
 
     private async ValueTask<ConnectionMultiplexer> ConnectionAsync(CancellationToken ct)
     {

@@ -4,6 +4,7 @@ using Policyd.Backends.Redis;
 using Policyd.Plugins.Caches;
 using Policyd.Plugins.Connections;
 using Policyd.Tests.Support;
+using StackExchange.Redis;
 
 namespace Policyd.Tests.Redis;
 
@@ -33,6 +34,16 @@ public sealed class RedisBoundSpecs(ITestOutputHelper output) : IAsyncDisposable
         string.Concat(Enumerable.Repeat("*2\r\n", 20)), "*9999999\r\n"
             + string.Concat(Enumerable.Repeat("$1000\r\n" + new string('x', 1000) + "\r\n", 2200)), "%999999999\r\n" + new string(':', 1),
     ];
+
+    [Fact]
+    public void Message_of_a_broken_connection_leaves_out_the_state_of_the_library() => Assert.Equal(
+        "SocketClosed on 127.0.0.1:6379/Interactive",
+        RedisClient.ShortMessage(new RedisConnectionException(
+            ConnectionFailureType.SocketClosed,
+            CommandFlags.None,
+            "SocketClosed on 127.0.0.1:6379/Interactive, Idle/RanToCompletion, last: GETRANGE, origin: ReadAllAsync, outstanding: 2",
+            new IOException(),
+            CommandStatus.Unknown)));
 
     public async ValueTask DisposeAsync()
     {
