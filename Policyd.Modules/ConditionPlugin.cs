@@ -52,6 +52,11 @@ public sealed class ConditionPlugin : Plugin, INestedChain
         {
             setup.Warning("key", "there is no test; set match, re_match, gt_match or lt_match");
         }
+
+        if (ReMatch is { Text.Length: 0 })
+        {
+            setup.Warning("re_match", "an empty expression matches every value; write .* if that is meant, or match = \"\" for no value");
+        }
     }
 
     /// <inheritdoc/>

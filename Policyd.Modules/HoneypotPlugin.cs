@@ -97,6 +97,11 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
             setup.Warning("recipients", "there is no trap; set recipients or recipients_re");
         }
 
+        if (RecipientsRe.Any(static regex => regex.Text.Length == 0))
+        {
+            setup.Warning("recipients_re", "an empty expression makes every address a trap; remove it, or write .* if that is meant");
+        }
+
         if (Expire <= TimeSpan.Zero)
         {
             setup.Warning("expire", "no client stays trapped; set a time longer than 0");

@@ -179,6 +179,11 @@ public sealed class RblActionPlugin : ListPlugin
         {
             setup.Error("re_match", "set re_match or answers to say which results match");
         }
+
+        if (ReMatch is { Text.Length: 0 })
+        {
+            setup.Warning("re_match", "an empty expression matches every result; write .* if that is meant");
+        }
     }
 
     /// <inheritdoc/>

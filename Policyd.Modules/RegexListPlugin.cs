@@ -48,7 +48,18 @@ public sealed class RegexListPlugin : Plugin, INestedChain
     public override void Initialize(PluginSetup setup)
     {
         _list = [.. Regex];
-        if (File is not null)
+        if (_list.RemoveAll(static regex => regex.Text.Length == 0) > 0)
+        {
+            // As in mtpolicyd. Its text would be kept as the result, and be taken for none.
+            setup.Warning("regex", "an empty expression matches every value; write .* if that is meant");
+            _list.Add(Everything());
+        }
+
+        if (File is { Length: 0 })
+        {
+            setup.Error("file", "the path is empty");
+        }
+        else if (File is not null)
         {
             ReadFile(setup, setup.ResolvePath(File));
         }
@@ -97,6 +108,9 @@ public sealed class RegexListPlugin : Plugin, INestedChain
         return found;
     }
 
+    private static PerlRegex Everything() =>
+        PerlRegex.TryParse(".*", out var regex, out var error) ? regex! : throw new InvalidOperationException(error);
+
     private void ReadFile(PluginSetup setup, string path)
     {
         try
@@ -119,6 +133,11 @@ public sealed class RegexListPlugin : Plugin, INestedChain
                 {
                     setup.Error(new SourcePosition(path, number, 1), error!);
                 }
+            }
+
+            if (_list.Count == 0)
+            {
+                setup.Warning("file", "there is no expression in it");
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

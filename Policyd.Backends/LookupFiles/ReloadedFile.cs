@@ -83,6 +83,10 @@ internal sealed class ReloadedFile<T>(
         {
             setup.Warning(option, $"{e.Message.TrimEnd('.')}. {without}");
         }
+        catch (ArgumentException)
+        {
+            // It can be no path. Who names the file tells it.
+        }
 
         return file;
     }

@@ -42,6 +42,11 @@ public sealed class MemcachedConnectionOptions : IConnectionModule
                 return $"servers: {error}";
             }
 
+            if (!endpoint.IsConnectable)
+            {
+                return $"servers: no server can be asked at {endpoint}: set its host and its port";
+            }
+
             if (endpoints.Contains(endpoint))
             {
                 return $"servers: {endpoint} is listed twice";

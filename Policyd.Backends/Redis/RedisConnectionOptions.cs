@@ -89,7 +89,7 @@ public sealed class RedisConnectionOptions : IConnectionModule
     private static EndPoint? EndPointOf(string text)
     {
         var found = PolicyEndpoint.TryParse(text, out var endpoint, out _) || PolicyEndpoint.TryParse(text + ":6379", out endpoint, out _);
-        if (!found || endpoint!.IsUnix)
+        if (!found || endpoint!.IsUnix || !endpoint.IsConnectable)
         {
             return null;
         }

@@ -81,13 +81,17 @@ internal sealed class ConnectionBuilder(BuildContext build)
                 connections.Sql.Add(name, sql, build.Environment.OnlyReads);
                 break;
             case IConnectionModule other when other.Check() is { } problem:
-                build.Diagnostics.Error(section.Position, $"{subject}: {problem}");
+                build.Diagnostics.Error(PlaceOf(section, problem), $"{subject}: {problem}");
                 break;
             case IConnectionModule other:
                 connections.Add(other, new ConnectionSetup(name, build.Environment.SourceClock, _logger));
                 break;
         }
     }
+
+    // A message that begins with an option's name is told where that option is.
+    private static SourcePosition PlaceOf(ConfigObject section, string problem) =>
+        section.PositionOf(problem.Split([':', ' '], 2)[0]);
 
     /// <summary>
     /// Makes the connections' counter stores: what a driver refuses there is an error of the connection, not of the start.

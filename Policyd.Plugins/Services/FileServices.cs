@@ -23,6 +23,7 @@ public static class FileServices
         this PluginSetup setup, string option, string name, string without)
     {
         ArgumentNullException.ThrowIfNull(setup);
+        CheckPath(setup, option, name);
         return setup.Service<ILookupFiles>().PostfixMap(setup, option, name, without);
     }
 
@@ -35,6 +36,7 @@ public static class FileServices
         this PluginSetup setup, string option, string path, string without)
     {
         ArgumentNullException.ThrowIfNull(setup);
+        CheckPath(setup, option, path);
         return setup.Service<ILookupFiles>().BerkeleyDb(setup, option, setup.ResolvePath(path), without);
     }
 
@@ -46,6 +48,19 @@ public static class FileServices
     public static CountryLookup Countries(this PluginSetup setup, string option, string path, string without)
     {
         ArgumentNullException.ThrowIfNull(setup);
+        CheckPath(setup, option, path);
         return new CountryLookup(setup.Service<ICountryDatabases>().Open(setup, option, setup.ResolvePath(path), without));
+    }
+
+    private static void CheckPath(PluginSetup setup, string option, string? path)
+    {
+        if (path is { Length: 0 })
+        {
+            setup.Error(option, "the path is empty");   // it would be the folder of the configuration file
+        }
+        else if (path?.Contains('\0', StringComparison.Ordinal) == true)
+        {
+            setup.Error(option, "the path contains a zero character");
+        }
     }
 }

@@ -67,6 +67,64 @@ public sealed class ModelSpecs
         Assert.Equal(text.IndexOf("\"a\\nb", StringComparison.Ordinal) + 1, error.Position.Column);
     }
 
+    [Theory]
+    [InlineData("module = RegexList, key = sender", "regex", "\"\"", "an empty expression matches every value")]
+    [InlineData("module = RegexList, key = sender", "regex", "[\"a\", \"\"]", "an empty expression matches every value")]
+    [InlineData("module = RegexList, key = sender", "file", "\"/dev/null\"", "there is no expression in it")]
+    [InlineData("module = Condition, key = sender", "re_match", "\"\"", "an empty expression matches every value")]
+    [InlineData("module = RBLAction, result_from = a", "re_match", "\"\"", "an empty expression matches every result")]
+    [InlineData("module = Honeypot", "recipients_re", "[\"a\", \"\"]", "an empty expression makes every address a trap")]
+    [InlineData("module = LdapUserConfig, filter = \"(a=%s)\"", "config_fields", "\"a b, c\"", "no entry has an attribute \"a b\"")]
+    [InlineData("module = LdapUserConfig, config_fields = a", "filter", "\"(a=b)\"", "it has no %s for sasl_username")]
+    public void What_a_start_accepts_though_it_can_hardly_be_meant_is_a_warning_at_its_option(
+        string plugin, string option, string value, string part)
+    {
+        var text = $"policyd {{ connections {{ ldap {{ module = Ldap }} }}, virtual_hosts = [ {{ port = 12345, plugins = "
+            + $"[ {{ name = p, {plugin}, {option} = {value} }} ] }} ] }}";
+        Assert.NotNull(PolicyUnderTest.Build(text, out var diagnostics));
+        var warning = Assert.Single(
+            diagnostics.All, one => one.Message.StartsWith($"plugin p: {option}: {part}", StringComparison.Ordinal));
+        Assert.Equal(text.IndexOf($"{option} = {value}", StringComparison.Ordinal) + option.Length + 4, warning.Position.Column);
+    }
+
+    [Theory]
+    [InlineData("module = Proxy", "host", "\"127.0.0.1:0\"", "no server can be asked at 127.0.0.1:0")]
+    [InlineData("module = Proxy", "host", "\"*:25\"", "no server can be asked at *:25")]
+    [InlineData("module = Proxy", "socket_path", "\"\"", "the path is empty")]
+    [InlineData("module = Proxy", "socket_path", "\"/a\\u0000b\"", "the path of the socket contains a zero character")]
+    [InlineData("module = RegexList, key = sender", "file", "\"\"", "the path is empty")]
+    [InlineData("module = PostfixMap", "db_file", "\"\"", "the path is empty")]
+    [InlineData("module = PostfixMap", "db_file", "\"/a\\u0000b\"", "the path contains a zero character")]
+    [InlineData("module = SaAwlLookup", "db_file", "\"\"", "the path is empty")]
+    [InlineData("module = GeoIPLookup", "database", "\"\"", "the path is empty")]
+    [InlineData("module = SMTPVerify", "host", "\"a b\"", "\"a b\" is not a valid host name")]
+    [InlineData("module = Fail2Ban", "jail", "\"a\\nb\"", "the name of the jail contains a control character")]
+    public void What_can_never_work_is_told_at_its_option(string plugin, string option, string value, string part)
+    {
+        var text = $"policyd {{ virtual_hosts = [ {{ port = 12345, plugins = [ {{ name = p, {plugin}, {option} = {value} }} ] }} ] }}";
+        Assert.Null(PolicyUnderTest.Build(text, out var diagnostics));
+        var error = Assert.Single(diagnostics.Errors);
+        Assert.StartsWith($"plugin p: {option}: {part}", error.Message, StringComparison.Ordinal);
+        Assert.Equal(text.IndexOf($"{option} = {value}", StringComparison.Ordinal) + option.Length + 4, error.Position.Column);
+    }
+
+    [Theory]
+    [InlineData("module = Ldap", "host", "\"a b\"", "host: \"a b\" is not a valid host name")]
+    [InlineData("module = Ldap", "binddn", "\"cn=a\"", "binddn needs a password")]
+    [InlineData("module = Memcached", "servers", "\"127.0.0.1:0\"", "servers: no server can be asked at 127.0.0.1:0")]
+    [InlineData("module = Memcached", "timeout", "0", "timeout must be more than 0")]
+    [InlineData("module = Redis", "server", "\"127.0.0.1:0\"", "server: not a valid address")]
+    [InlineData("module = Redis", "sock", "\"\"", "sock: the path is empty")]
+    public void Mistake_of_a_connection_is_told_at_its_option(string connection, string option, string value, string part)
+    {
+        var text = $"policyd {{ connections {{ c {{ {connection}, {option} = {value} }} }}, virtual_hosts = [ {{ port = 12345, plugins = "
+            + "[ { module = Action, action = dunno } ] } ] }";
+        Assert.Null(PolicyUnderTest.Build(text, out var diagnostics));
+        var error = Assert.Single(diagnostics.Errors);
+        Assert.StartsWith($"connection c: {part}", error.Message, StringComparison.Ordinal);
+        Assert.Equal(text.IndexOf($"{option} = {value}", StringComparison.Ordinal) + option.Length + 4, error.Position.Column);
+    }
+
     [Fact]
     public void A_UNIX_socket_that_no_virtual_host_serves_is_told_with_what_to_write()
     {

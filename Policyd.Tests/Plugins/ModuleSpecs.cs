@@ -116,6 +116,16 @@ public sealed class ModuleSpecs
                 ("helo_name", "v")));
     }
 
+    [Theory]
+    [InlineData("\"\"", "v", "reject")]
+    [InlineData("\"\"", "", "reject")]
+    [InlineData("[\"^x\", \"\"]", "v", "reject")]
+    [InlineData("\"\", invert = on", "v", "dunno")]
+    public async Task Empty_regex_matches_every_value_as_in_mtpolicyd(string regex, string helo, string expected) => Assert.Equal(
+        expected,
+        await new PolicyUnderTest($"{{ module = RegexList, key = helo_name, action = reject, regex = {regex} }}")
+            .AskAsync(("helo_name", helo)) ?? "dunno");
+
     [Fact]
     public void Regex_file_errors_have_file_and_line()
     {
