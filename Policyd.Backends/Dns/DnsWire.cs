@@ -106,7 +106,9 @@ internal static class DnsWire
         var ttl = uint.MaxValue;
         var owner = FollowAliases(message, answers, key.Name, ref ttl);
         var records = new List<DnsRecord>();
-        foreach (var record in answers)
+
+        // A name that does not exist has no records, whatever the message brings along: a list would else have a listing of it.
+        foreach (var record in code == 0 ? answers : [])
         {
             if (record.Type == (int)key.Type && record.Owner.Equals(owner, StringComparison.OrdinalIgnoreCase))
             {

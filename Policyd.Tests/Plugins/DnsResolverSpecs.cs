@@ -97,6 +97,15 @@ public sealed class DnsResolverSpecs
     }
 
     [Fact]
+    public async Task Records_of_a_name_that_does_not_exist_are_none()
+    {
+        await using var server = new ScriptedDnsServer { Fault = DnsFault.AbsentWithRecords }.A("2.0.0.127.list.test", "127.0.0.2");
+        await using var resolver = Resolver(server);
+        var answer = await resolver.ResolveAsync("2.0.0.127.list.test", DnsRecordType.A, Ct);
+        Assert.Equal((DnsStatus.NoSuchName, 0), (answer.Status, answer.Records.Count));
+    }
+
+    [Fact]
     public async Task Aliases_are_followed_and_a_loop_of_them_ends()
     {
         await using var server = new ScriptedDnsServer()

@@ -141,7 +141,9 @@ public sealed class Fail2BanSpecs
         await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(answer), closes, folder["f.sock"]);
         var policy = Policy(folder["f.sock"], "policyd", "timeout = 1s");
         Assert.Equal("dunno", await Eventually.Ends("the answer", policy.AskAsync()));
-        Assert.Equal(1, server.Connections);
+
+        // A machine that is busy may take the connection after the plugin has given it up.
+        await Eventually.Holds("one connection", () => server.Connections == 1);
         Assert.Empty(policy.Log.Containing("banned 192.0.2.7 in"));
     }
 

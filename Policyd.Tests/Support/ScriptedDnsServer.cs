@@ -40,6 +40,9 @@ internal enum DnsFault
 
     /// <summary>Silence where the name has no record of the kind.</summary>
     SilenceOtherwise,
+
+    /// <summary>NXDOMAIN, and the records of the name all the same.</summary>
+    AbsentWithRecords,
 }
 
 /// <summary>
@@ -297,6 +300,7 @@ internal sealed class ScriptedDnsServer : IAsyncDisposable
             DnsFault.Malformed => [[.. WithCount(Header(query, end, 0, 0)), 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0xff, 0xff, 127]],
             DnsFault.PointerLoop => [[.. WithCount(Header(query, end, 0, 0)), 0xc0, (byte)end, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 127, 0, 0, 2]],
             DnsFault.NoEdns when edns => [Header(query, end, 0, 1)],
+            DnsFault.AbsentWithRecords => [[.. right[..3], (byte)(right[3] | 3), .. right[4..]]],
             _ => [right],
         };
     }
