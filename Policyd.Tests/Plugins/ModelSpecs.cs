@@ -114,7 +114,7 @@ public sealed class ModelSpecs
     [InlineData("module = Memcached", "servers", "\"127.0.0.1:0\"", "servers: no server can be asked at 127.0.0.1:0")]
     [InlineData("module = Memcached", "timeout", "0", "timeout must be more than 0")]
     [InlineData("module = Redis", "server", "\"127.0.0.1:0\"", "server: not a valid address")]
-    [InlineData("module = Redis", "sock", "\"\"", "sock: the path is empty")]
+    [InlineData("module = Redis", "sock", "\"\"", "sock: the path of the socket is empty")]
     public void Mistake_of_a_connection_is_told_at_its_option(string connection, string option, string value, string part)
     {
         var text = $"policyd {{ connections {{ c {{ {connection}, {option} = {value} }} }}, virtual_hosts = [ {{ port = 12345, plugins = "

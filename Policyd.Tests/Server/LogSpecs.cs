@@ -22,15 +22,12 @@ public sealed class LogSpecs : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
+    [ServerTest]
     public async Task A_file_that_is_a_FIFO_is_opened_while_somebody_reads_it_and_otherwise_refused_at_once()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux is asked without waiting");
         var path = Path.Combine(_folder, "fifo");
-        using (var made = System.Diagnostics.Process.Start(Needs.Program("mkfifo"), [path]))
-        {
-            await made.WaitForExitAsync(TestContext.Current.CancellationToken);
-        }
-
+        Assert.Equal(0, (await ProcessUnderTest.Run(Needs.Program("mkfifo"), path)).ExitCode);
         var refused = await Assert.ThrowsAsync<CommandException>(() => Eventually.Ends(
             "the log's opening",
             Task.Run(() => new LogSettings { File = path }.Open(Stream.Null))));
