@@ -19,7 +19,7 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
     private readonly Lock _lock = new();
     private readonly Stack<DecisionStep> _spare = new();
     private List<DecisionStep> _steps = [];
-    private long _start = clock.GetTimestamp();
+    private long _start;
     private bool _isClosed;
 
     /// <summary>How much is recorded.</summary>
@@ -38,7 +38,7 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
             if (!_isClosed && (parent is null || around is not null))
             {
                 var step = _spare.TryPop(out var spare) ? spare : new DecisionStep();
-                step.Begin(owner, plugin, module, around is null ? 0 : around.Depth + 1, Now);
+                step.Begin(owner, plugin, module, around is null ? 0 : around.Depth + 1, _steps.Count > 0 ? Now : BeginTime());
                 _steps.Add(step);
             }
         }
@@ -84,7 +84,6 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
         lock (_lock)
         {
             _steps = [];
-            _start = clock.GetTimestamp();
         }
     }
 
@@ -119,11 +118,18 @@ public sealed class DecisionRecorder(DecisionDepth depth, TimeProvider clock)
             }
 
             _steps.Clear();
-            (Depth, _isClosed, _start) = (depth, false, clock.GetTimestamp());
+            (Depth, _isClosed) = (depth, false);
         }
     }
 
     private TimeSpan Now => clock.GetElapsedTime(_start);
+
+    // Times count from the first plugin.
+    private TimeSpan BeginTime()
+    {
+        _start = clock.GetTimestamp();
+        return TimeSpan.Zero;
+    }
 
     private static StepOutcome OutcomeOf(PluginResult result) =>
         result.IsEmpty ? StepOutcome.Nothing
