@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.ComponentModel;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Sources;
@@ -14,16 +13,12 @@ namespace Policyd.Modules;
 [Module("Proxy")]
 [KeepsNothing]
 [SideEffects("asks another policy server")]
-public sealed class ProxyPlugin : Plugin
+public sealed class ProxyPlugin : Plugin, IAsyncDisposable
 {
     // More idle connections than this to one server are closed: it may be one with a process for each.
     private const int MaxIdle = 32;
 
-    // A firewall forgets a connection on which nothing is said, and tells neither side: what is sent on it is never answered.
-    private static readonly TimeSpan s_longestIdle = TimeSpan.FromMinutes(1);
-
-    private readonly ConcurrentBag<(PolicyClient Client, long Since)> _idle = [];
-    private TimeProvider _clock = TimeProvider.System;
+    private KeptConnections<PolicyClient>? _idle;
     private PolicyEndpoint? _endpoint;
     private BackOff _backOff = null!;
 
@@ -46,8 +41,8 @@ public sealed class ProxyPlugin : Plugin
     /// <inheritdoc/>
     public override void Initialize(PluginSetup setup)
     {
-        _clock = setup.Clock;
-        _backOff = new BackOff(_clock);
+        _idle = new KeptConnections<PolicyClient>(setup.Clock, MaxIdle);
+        _backOff = new BackOff(setup.Clock);
         if (Wait <= TimeSpan.Zero)
         {
             setup.Error("wait", "must be more than 0");
@@ -102,30 +97,23 @@ public sealed class ProxyPlugin : Plugin
         catch (OperationCanceledException exception)
         {
             attempt.Failed();
-
-            // If the way to the server has lost a kept connection, it has lost the others too: each would cost a mail its time.
-            await CloseIdleAsync().ConfigureAwait(false);
+            await _idle!.CloseAsync().ConfigureAwait(false);
             throw new PolicyClientException($"{_endpoint} gave no answer: {Waited.TimedOut(context.Clock, since)}", exception);
         }
     }
 
-    private async ValueTask CloseIdleAsync()
-    {
-        while (_idle.TryTake(out var idle))
-        {
-            await idle.Client.DisposeAsync().ConfigureAwait(false);
-        }
-    }
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _idle?.DisposeAsync() ?? ValueTask.CompletedTask;
 
     private async ValueTask<string> AskAsync(byte[] request, BackOff.Attempt attempt, CancellationToken ct)
     {
-        while (Keepalive && _idle.TryTake(out var kept))
+        while (Keepalive && await _idle!.TakeAsync().ConfigureAwait(false) is { } kept)
         {
-            if (_clock.GetElapsedTime(kept.Since) <= s_longestIdle && kept.Client.IsUsable)
+            if (kept.IsUsable)
             {
                 try
                 {
-                    return await AskAsync(kept.Client, request, ct).ConfigureAwait(false);
+                    return await AskAsync(kept, request, ct).ConfigureAwait(false);
                 }
                 catch (PolicyClientException)
                 {
@@ -134,7 +122,7 @@ public sealed class ProxyPlugin : Plugin
                 }
             }
 
-            await kept.Client.DisposeAsync().ConfigureAwait(false);
+            await kept.DisposeAsync().ConfigureAwait(false);
         }
 
         return await AskAsync(await ConnectAsync(attempt, ct).ConfigureAwait(false), request, ct).ConfigureAwait(false);
@@ -164,9 +152,9 @@ public sealed class ProxyPlugin : Plugin
         }
         finally
         {
-            if (isWhole && Keepalive && _idle.Count < MaxIdle)
+            if (isWhole && Keepalive)
             {
-                _idle.Add((client, _clock.GetTimestamp()));
+                await _idle!.KeepAsync(client).ConfigureAwait(false);
             }
             else
             {

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using Policyd.Plugins.Connections;
@@ -17,15 +16,11 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
 {
     private const int MostConnections = 16;
 
-    // A firewall forgets a connection on which nothing is said, and tells neither side: what is sent on it is never answered.
-    private static readonly TimeSpan s_longestIdle = TimeSpan.FromMinutes(1);
-
-    private readonly ConcurrentBag<(LdapChannel Channel, long Since)> _idle = [];
+    private readonly KeptConnections<LdapChannel> _idle = new(setup.Clock, MostConnections);
     private readonly SemaphoreSlim _free = new(MostConnections);
     private readonly BackOff _backOff = new(setup.Clock);
     private readonly SourceLog _log = new(
         string.Create(CultureInfo.InvariantCulture, $"connection {setup.Name}: ldap://{options.Host}:{options.Port}"), setup.Clock);
-    private volatile bool _isDisposed;
 
     /// <summary>How long an operation may take.</summary>
     public TimeSpan Timeout => options.Timeout > TimeSpan.Zero ? options.Timeout : TimeSpan.MaxValue;
@@ -88,33 +83,15 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
     }
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        _isDisposed = true;
-        await CloseIdleAsync().ConfigureAwait(false);
-    }
-
-    private async Task CloseIdleAsync()
-    {
-        while (_idle.TryTake(out var idle))
-        {
-            await idle.Channel.DisposeAsync().ConfigureAwait(false);
-        }
-    }
+    public ValueTask DisposeAsync() => _idle.DisposeAsync();
 
     private async Task<LdapResult?> SearchKeptAsync(LdapSearch search, CancellationToken ct)
     {
-        while (_idle.TryTake(out var kept))
+        while (await _idle.TakeAsync().ConfigureAwait(false) is { } kept)
         {
-            if (setup.Clock.GetElapsedTime(kept.Since) > s_longestIdle)
-            {
-                await kept.Channel.DisposeAsync().ConfigureAwait(false);
-                continue;
-            }
-
             try
             {
-                return await SearchAsync(kept.Channel, search, ct).ConfigureAwait(false);
+                return await SearchAsync(kept, search, ct).ConfigureAwait(false);
             }
             catch (LdapException)
             {
@@ -122,8 +99,7 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
             }
             catch (OperationCanceledException)
             {
-                // If the way to the server has lost this one, it has lost the others too: each would cost a mail its time.
-                await CloseIdleAsync().ConfigureAwait(false);
+                await _idle.CloseAsync().ConfigureAwait(false);
                 throw;
             }
         }
@@ -145,9 +121,9 @@ internal sealed class LdapDirectory(LdapConnectionOptions options, ConnectionSet
         }
         finally
         {
-            if (isWhole && !_isDisposed)
+            if (isWhole)
             {
-                _idle.Add((channel, setup.Clock.GetTimestamp()));
+                await _idle.KeepAsync(channel).ConfigureAwait(false);
             }
             else
             {
