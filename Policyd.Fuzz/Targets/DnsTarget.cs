@@ -85,6 +85,7 @@ internal static class DnsSamples
         Message(id, DnsRecordType.ReverseName, 0, [Record(12, 300, [4, .. "ma\\."u8, 0xc0, 0x0c])], []),
         Message(id, DnsRecordType.Tlsa, 0, [Record(52, 300, [3, 1, 1, 9, 9])], []),
         Message(id, DnsRecordType.A, 3, [], [Start]),
+        Message(id, DnsRecordType.A, 3, [Record(1, 300, [127, 0, 0, 2])], [Start]),
         Message(id, DnsRecordType.A, 0, [], [Record(2, 300, [2, .. "ns"u8, 0xc0, 0x0c])]),
         Message(id, DnsRecordType.A, 2, [], []),
     ];

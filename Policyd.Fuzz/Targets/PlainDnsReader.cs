@@ -89,7 +89,7 @@ internal static class PlainDnsReader
         var ttls = new List<long>();
         var owner = Owner(message, answers, key.Name, ttls);
         var matching = answers.Where(record => record.Type == (int)key.Type && IsSame(record.Owner, owner)).ToList();
-        if (matching.Count > 0)
+        if (code == 0 && matching.Count > 0)
         {
             ttls.AddRange(matching.Select(static record => record.Ttl));
             return Text(DnsStatus.Found, (message[3] & 0x20) != 0, Capped(ttls.Min()),
