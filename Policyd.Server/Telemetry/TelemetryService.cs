@@ -26,6 +26,7 @@ internal sealed class TelemetryService : IHostedLifecycleService, IDisposable
     private const int BetweenSpanExports = 5_000;
 
     private readonly ServerGauges _gauges;
+    private readonly RequestMetrics _requests = new();
     private readonly TracerProvider? _traces;
     private readonly List<IDisposable> _listening = [];
 
@@ -35,7 +36,7 @@ internal sealed class TelemetryService : IHostedLifecycleService, IDisposable
         var troubles = new CollectorTroubles(logger);
         Metrics = MetricsOf(options, troubles);
         _gauges = new ServerGauges(server, history, log);
-        _listening.Add(server.Decisions.Listen(new RequestMetrics()));
+        _listening.Add(server.Decisions.Listen(_requests));
         if (options.Otlp is { Traces: > 0 } otlp)
         {
             _traces = TracesOf(otlp, troubles);
@@ -67,6 +68,7 @@ internal sealed class TelemetryService : IHostedLifecycleService, IDisposable
     public void Dispose()
     {
         _listening.ForEach(static one => one.Dispose());
+        _requests.Dispose();
         _gauges.Dispose();
         _traces?.Dispose();
         Metrics.Dispose();

@@ -70,6 +70,7 @@ public sealed class MonitoringPageSpecs
         await using var server = await ServerUnderTest.AnsweringAsync();
         using var log = new LogQueue([]);
         using var gauges = new ServerGauges(server.Handle, new DecisionHistory(server.Handle, NullLogger.Instance), log);
+        using var requests = new RequestMetrics();
         using var listener = new MeterListener();
         listener.InstrumentPublished = (instrument, _) =>
         {
