@@ -14,6 +14,9 @@ namespace Policyd.Tests.Bench;
 [ServerTest]
 public sealed class CompareCommandSpecs : IDisposable
 {
+    // The server that the other tests start, too: compare would take the one that was built beside it.
+    private static readonly string s_compare = $"compare --policyd policyd={PolicydProcess.Executable} ";
+
     private readonly string _directory = Directory.CreateTempSubdirectory("policyd-").FullName;
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
@@ -28,7 +31,7 @@ public sealed class CompareCommandSpecs : IDisposable
 
         var file = Path.Combine(_directory, "result.json");
         var (exit, output, error) = await BenchUnderTest.InvokeAsync(
-            $"compare --stages all --json {file} --timeout 60 --expect PREPEND --connections 4 --seconds 0.3 --rounds 2 "
+            s_compare + $"--stages all --json {file} --timeout 60 --expect PREPEND --connections 4 --seconds 0.3 --rounds 2 "
             + $"--warmup 0.1 --warmup-windows 3"
             + " --slow-seconds 0.3 --idle-seconds 0.3 --idle-settling 0 --starts 1 --start-seconds 1 --idle-connections 20 --mails 300");
         Assert.True(exit == 0, error + output);
@@ -57,7 +60,7 @@ public sealed class CompareCommandSpecs : IDisposable
         Needs.Program(program, PostgresCommand.Folders);
         Needs.Root();
         var (exit, output, error) = await BenchUnderTest.InvokeAsync(
-            $"compare --chain counting --database {database} --stages rates --timeout 60 --expect dunno --connections 4 --keys 20 "
+            s_compare + $"--chain counting --database {database} --stages rates --timeout 60 --expect dunno --connections 4 --keys 20 "
             + "--seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1");
         Assert.True(exit == 0, error + output);
         Assert.Matches(@"policyd: sums: exact \([0-9,]+ mails in acct_client_address, acct_sasl_username\)", output);
@@ -68,7 +71,7 @@ public sealed class CompareCommandSpecs : IDisposable
     {
         var file = Path.Combine(_directory, "result.json");
         var (exit, output, error) = await BenchUnderTest.InvokeAsync(
-            $"compare --chain counting --stages newkeys,keys,owners --json {file} --timeout 60 --expect dunno --connections 4 --keys 20 "
+            s_compare + $"--chain counting --stages newkeys,keys,owners --json {file} --timeout 60 --expect dunno --connections 4 --keys 20 "
             + "--seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1 --many-keys 200 --many-keys-seconds 1 --owners 200");
         Assert.True(exit == 0, error + output);
         using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
@@ -97,7 +100,7 @@ public sealed class CompareCommandSpecs : IDisposable
         Needs.Root();
         var file = Path.Combine(_directory, "result.json");
         var (exit, output, error) = await BenchUnderTest.InvokeAsync(
-            $"compare --chain counting --database postgresql --stages cluster --tls --json {file} --timeout 60 --expect dunno "
+            s_compare + $"--chain counting --database postgresql --stages cluster --tls --json {file} --timeout 60 --expect dunno "
             + "--connections 4 --keys 20 --seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1 --slow-seconds 1 --paced-rate 20");
         Assert.True(exit == 0, error + output);
         using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));

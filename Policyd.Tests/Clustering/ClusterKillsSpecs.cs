@@ -14,7 +14,8 @@ public sealed class ClusterKillsSpecs(ITestOutputHelper output)
 
     [Theory]
     [InlineData(10, false, Explicit = true)]
-    [InlineData(2, true)]
+    [InlineData(10, true, Explicit = true)]
+    [InlineData(1, true)]
     public async Task Nodes_that_are_killed_one_after_the_other_cost_no_count(int kills, bool onMariaDb)
     {
         var seed = Random.Shared.Next();
