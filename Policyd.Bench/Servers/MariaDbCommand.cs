@@ -7,13 +7,16 @@ public sealed record MariaDbCommand(string Data, int Port)
     /// <summary>Prepares the user of the server that is tested or measured.</summary>
     public const string MakeUser = "CREATE USER 'policyd'@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO 'policyd'@'127.0.0.1'";
 
-    public string[] Install => ["--user=mysql", $"--datadir={Data}", "--skip-test-db"];
+    public string[] Install => ["--user=mysql", $"--datadir={Data}", TemporaryFiles, "--skip-test-db"];
 
     public string[] Serve =>
         [
             "--no-defaults", "--user=mysql", $"--datadir={Data}", $"--socket={Socket}", $"--port={Port}", "--bind-address=127.0.0.1",
-            "--skip-name-resolve", "--innodb-use-native-aio=0"
+            TemporaryFiles, "--skip-name-resolve", "--innodb-use-native-aio=0"
         ];
+
+    // A MariaDB that starts deletes the temporary tables of all others that have the same folder for them.
+    private string TemporaryFiles => $"--tmpdir={Data}";
 
     private string Socket => Path.Combine(Data, "s.sock");
 
