@@ -1,6 +1,4 @@
 using System.Net;
-using System.Text;
-using System.Text.Unicode;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Logging;
@@ -91,20 +89,8 @@ internal sealed class Blocklist
         var why = withText && sorted.IsWorthAsking ? await AskAsync(full, DnsRecordType.Txt, context).ConfigureAwait(false) : s_noTime;
         return new ListResult(
             sorted.Counting,
-            _domain.Hide(ForPeople(why.Records.OfType<TextRecord>().FirstOrDefault()?.Text ?? "")),
+            _domain.Hide(TextOfBytes.ForPeople(why.Records.OfType<TextRecord>().FirstOrDefault()?.Text ?? "")),
             sorted.Others.Count > 0 ? [.. sorted.Others.Select(static other => other.Address.ToString())] : null);
-    }
-
-    // A record's text has a character for each byte; what a list writes beyond ASCII is UTF-8 as a rule.
-    private static string ForPeople(string bytes)
-    {
-        if (Ascii.IsValid(bytes) || bytes.AsSpan().ContainsAnyExceptInRange('\0', '\xff'))
-        {
-            return bytes;
-        }
-
-        var utf8 = Encoding.Latin1.GetBytes(bytes);
-        return Utf8.IsValid(utf8) ? Encoding.UTF8.GetString(utf8) : bytes;
     }
 
     private SortedAnswer Sort(DnsAnswer answer)

@@ -36,7 +36,7 @@ internal sealed class SpfEvaluator(IDnsResolver dns, SpfSettings settings, TimeP
         return outcome with
         {
             Reason = SpfText.Printable(outcome.Reason, Encoding.Latin1),
-            Explanation = SpfText.Shorten(SpfText.ForPeople(outcome.Explanation)),
+            Explanation = SpfText.Shorten(TextOfBytes.ForPeople(outcome.Explanation)),
         };
     }
 }

@@ -17,9 +17,6 @@ internal static class SpfText
     /// </summary>
     public static string OfBytes(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
 
-    /// <summary>A text of bytes for people: as UTF-8, where it is that.</summary>
-    public static string ForPeople(string bytes) => Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(bytes));
-
     /// <summary>The text short and in printable ASCII; what is not is written by its bytes in the encoding, <c>\xNN</c>.</summary>
     public static string Printable(string text, Encoding encoding)
     {

@@ -9,7 +9,10 @@ namespace Policyd.Plugins.Connections;
 /// </summary>
 public interface IConnectionModule
 {
-    /// <summary>What is wrong with the options together; null when nothing is. The message holds no secret.</summary>
+    /// <summary>
+    /// What is wrong with the options together; null when nothing is. A message that begins with an option's name and a colon or a space
+    /// is shown at that option's place, any other at the connection's. It holds no secret.
+    /// </summary>
     string? Check();
 
     /// <summary>
