@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Dns;
 using Policyd.Configuration.Options;
@@ -61,12 +62,14 @@ public sealed class ModelBuilder
             _diagnostics.Error(root.PositionOf(option), $"{option}: {message}");
         }
 
-        var listeners = Listeners(options, root);
+        var bound = new BoundAddresses(_diagnostics);
+        var listeners = Listeners(options, bound, root);
         if (options.Admin.Check() is { } wrong)
         {
             _diagnostics.Error((root["admin"] as ConfigObject ?? root).PositionOf("listen"), $"admin: listen: {wrong}");
         }
 
+        Others(options, bound, root);
         CheckSection(root, "http", options.Http?.Check());
         CheckSection(root, "otlp", options.Otlp?.Check());
         CheckSection(root, "record", options.Record?.Check());
@@ -187,7 +190,7 @@ public sealed class ModelBuilder
         return new Lazy<IDnsResolver>(() => connections.Own(new DnsResolver(options, _environment.SourceClock, logger)));
     }
 
-    private List<PolicyEndpoint> Listeners(ServerOptions options, ConfigObject root)
+    private List<PolicyEndpoint> Listeners(ServerOptions options, BoundAddresses bound, ConfigObject root)
     {
         var listeners = new List<PolicyEndpoint>();
         for (var index = 0; index < options.Listen.Count; index++)
@@ -206,6 +209,7 @@ public sealed class ModelBuilder
             else
             {
                 listeners.Add(endpoint);
+                bound.Add("listen", place, endpoint);
             }
         }
 
@@ -215,6 +219,27 @@ public sealed class ModelBuilder
         }
 
         return listeners;
+    }
+
+    // Also of the default of admin: the admin socket is bound first, and the policy socket would find it taken.
+    private static void Others(ServerOptions options, BoundAddresses bound, ConfigObject root)
+    {
+        if (options.Admin.Endpoint(Environment.GetEnvironmentVariable("RUNTIME_DIRECTORY")) is { } admin)
+        {
+            bound.Add("admin: listen", PlaceOf("admin"), admin);
+        }
+
+        if (options.Http?.Endpoint is { } http)
+        {
+            bound.Add("http: listen", PlaceOf("http"), http);
+        }
+
+        if (options.Cluster?.Listen is { Address: { } address } cluster)
+        {
+            bound.Add("cluster: listen", PlaceOf("cluster"), new IPEndPoint(address, cluster.Port));
+        }
+
+        SourcePosition PlaceOf(string section) => (root[section] as ConfigObject ?? root).PositionOf("listen");
     }
 
     private ModuleRegistry Modules(ServerOptions options, ConfigObject root)

@@ -49,6 +49,48 @@ public sealed class ModelSpecs
     }
 
     [Theory]
+    [InlineData("127.0.0.1:25", "http { listen = \"127.0.0.1:25\" }", "3:19", "http: listen: listen (2:11) has 127.0.0.1:25 too")]
+    [InlineData("127.0.0.1:25", "http { listen = \"localhost:25\" }", "3:19", "http: listen: listen (2:11) has 127.0.0.1:25 too")]
+    [InlineData("localhost:25", "http { listen = \"127.0.0.1:25\" }", "3:19", "127.0.0.1:25 and localhost:25 of listen (2:11)")]
+    [InlineData("0.0.0.0:25", "http { listen = \"127.0.0.1:25\" }", "3:19", "127.0.0.1:25 and 0.0.0.0:25 of listen (2:11)")]
+    [InlineData("192.0.2.1:25", "http { listen = \"[::]:25\", hosts = x, token = t, allow_remote = on }", "3:19", "[::]:25 and 192.0.2.1:")]
+    [InlineData("*:25", "http { listen = \"127.0.0.1:25\" }", "3:19", "127.0.0.1:25 and *:25 of listen (2:11)")]
+    [InlineData("[::]:25", "http { listen = \"[::1]:25\" }", "3:19", "[::1]:25 and [::]:25 of listen (2:11)")]
+    [InlineData("mail.test:25", "admin { listen = \"mail.test:25\", allow_remote = on }", "3:20", "listen (2:11) has mail.test:25 too")]
+    [InlineData("127.0.0.1:25", "admin { listen = \"127.0.0.1:25\" }", "3:20", "admin: listen: listen (2:11) has 127.0.0.1:25 too")]
+    [InlineData("unix:/run/a/b", "admin { listen = \"unix:/run/./a//b\" }", "3:20", "unix:/run/./a//b and unix:/run/a/b of listen (2:11)")]
+    [InlineData("unix:/run/policyd/admin.sock", "", "2:10", "admin: listen: listen (2:11) has unix:/run/policyd/admin.sock too")]
+    [InlineData("127.0.0.1:25\", \"0.0.0.0:25", "", "2:27", "listen: 0.0.0.0:25 and 127.0.0.1:25 of listen (2:11)")]
+    [InlineData("[::1]:25\", \"[0:0::1]:25", "", "2:23", "listen: [0:0::1]:25 and [::1]:25 of listen (2:11)")]
+    public void Address_that_two_options_name_is_an_error_at_the_second_which_names_the_first(
+        string listen, string other, string place, string part)
+    {
+        Assert.Null(PolicyUnderTest.Build(Listening(listen, other), out var diagnostics));
+        var error = Assert.Single(diagnostics.Errors);
+        Assert.StartsWith($"test.hocon:{place}: ", error.ToString(), StringComparison.Ordinal);
+        Assert.Contains(part, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:25", "http { listen = \"127.0.0.1:26\" }")]
+    [InlineData("127.0.0.1:25", "http { listen = \"127.0.0.2:25\" }")]
+    [InlineData("127.0.0.1:25\", \"[::1]:25", "")]
+    [InlineData("0.0.0.0:25\", \"[::]:25", "")]
+    [InlineData("127.0.0.1:0\", \"0.0.0.0:0", "http { listen = \"127.0.0.1:0\" }")]
+    [InlineData("unix:/run/a/b", "admin { listen = \"unix:/run/a/B\" }")]
+    [InlineData("unix:/run/policyd/admin.sock", "admin { listen = off }")]
+    [InlineData("mail.test:25\", \"127.0.0.1:25", "")]
+    public void Addresses_that_can_be_bound_beside_each_other_are_accepted(string listen, string other)
+    {
+        Assert.NotNull(PolicyUnderTest.Build(Listening(listen, other), out var diagnostics));
+        Assert.Equal([], diagnostics.Errors);
+    }
+
+    private static string Listening(string listen, string other) =>
+        $"policyd {{ vhost_by_policy_context = on\nlisten = [\"{listen}\"]\n  {other}\n"
+            + "virtual_hosts = [ { name = v, plugins = [ { name = a, module = Action, action = dunno } ] } ] }";
+
+    [Theory]
     [InlineData("module = RBL, domain = bl.test", "reject_message")]
     [InlineData("module = RBLAction, result_from = a, re_match = x", "reject_message")]
     [InlineData("module = DBL, domain = bl.test", "reject_message")]
