@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Sources;
 using Policyd.Configuration.Tree;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Perl;
@@ -115,6 +116,7 @@ public sealed class RegexListPlugin : Plugin, INestedChain
     {
         try
         {
+            RegularFile.Demand(path);
             var number = 0;
             foreach (var line in System.IO.File.ReadLines(path))
             {

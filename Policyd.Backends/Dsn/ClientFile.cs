@@ -1,3 +1,5 @@
+using Policyd.Configuration.Sources;
+
 namespace Policyd.Backends.Dsn;
 
 /// <summary>The files in which client libraries of databases keep settings: MySQL's option files and libpq's service files.</summary>
@@ -17,6 +19,7 @@ internal static class ClientFile
 
         try
         {
+            RegularFile.Demand(file);
             return [.. File.ReadAllLines(file)
                 .Select(static line => line.Trim())
                 .Where(line => line.Length > 0 && !comments.Contains(line[0]))];

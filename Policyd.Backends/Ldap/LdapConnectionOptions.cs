@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Policyd.Configuration.Options;
+using Policyd.Configuration.Sources;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Connections;
 using Policyd.Protocol;
@@ -75,6 +76,7 @@ public sealed class LdapConnectionOptions : IConnectionModule
 
         try
         {
+            RegularFile.Demand(CaFile);
             Authorities = [];
             Authorities.ImportFromPemFile(CaFile);
             return Authorities.Count > 0 ? null : $"ca_file: {CaFile} contains no certificate";

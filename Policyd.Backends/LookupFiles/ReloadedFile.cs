@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Policyd.Configuration.Sources;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Logging;
 using Policyd.Plugins.LookupFiles;
@@ -54,6 +55,7 @@ internal sealed class ReloadedFile<T>(
             var version = FileVersion.Of(path);
             if (version != _version)
             {
+                RegularFile.Demand(path);
                 var settled = version.IsSettled(clock.GetUtcNow());
                 Volatile.Write(ref _content, open(path));
                 _version = settled ? version : default;
@@ -62,7 +64,8 @@ internal sealed class ReloadedFile<T>(
     }
 
     /// <summary>
-    /// The file that an option of a plugin names. One that cannot be read is a warning at the start, and later one for each of its states.
+    /// The file that an option of a plugin names. One that cannot be read is a warning at the start, and later one for each of its states;
+    /// what is no file, such as a folder, is an error.
     /// </summary>
     /// <param name="setup">The plugin's.</param>
     /// <param name="option">The option.</param>
@@ -75,6 +78,12 @@ internal sealed class ReloadedFile<T>(
     {
         var logger = setup.Logger;
         var file = new ReloadedFile<T>(path, open, betweenLooks, setup.Clock, failure => failure.Warn(logger, path));
+        if (RegularFile.Problem(path) is { } problem)
+        {
+            setup.Error(option, $"{path}: {problem}");
+            return file;
+        }
+
         try
         {
             file.Load();

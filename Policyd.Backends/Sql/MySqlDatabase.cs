@@ -101,6 +101,7 @@ internal sealed class MySqlDatabase : SqlDatabase
             throw new ArgumentException("the dsn contains no database name");
         }
 
+        DemandFiles(builder.SslCa, builder.SslCert, builder.SslKey, builder.CertificateFile, builder.ServerRsaPublicKeyFile);
         builder.PersistSecurityInfo = false;
         builder.UseAffectedRows = false;
         builder.AllowUserVariables = true;

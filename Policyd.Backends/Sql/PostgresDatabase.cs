@@ -107,6 +107,7 @@ internal sealed class PostgresDatabase : SqlDatabase
             builder.AutoPrepareMinUsages = 2;
         }
 
+        DemandFiles(builder.RootCertificate, builder.SslCertificate, builder.SslKey, builder.Passfile);
         builder.PersistSecurityInfo = false;
         builder.IncludeErrorDetail = false;
         return builder.ConnectionString;

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Policyd.Backends.Dsn;
+using Policyd.Configuration.Sources;
 using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Sql;
@@ -169,6 +170,21 @@ public abstract class SqlDatabase : ISqlDatabase
                     ? "a setting of the dsn (not shown because it may be part of the password)"
                     : $"the dsn's '{key}'";
                 throw new ArgumentException($"{named} is not a setting of this provider, or its value is not valid", e);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Refuses what is no file where a driver reads one: a connection would wait for a FIFO, on a thread that nobody can call back.
+    /// </summary>
+    /// <param name="paths">What the connection string names; null and empty: nothing.</param>
+    private protected static void DemandFiles(params ReadOnlySpan<string?> paths)
+    {
+        foreach (var path in paths)
+        {
+            if (path is { Length: > 0 } && RegularFile.Problem(path) is { } problem)
+            {
+                throw new ArgumentException($"the dsn names {path} for a file, but {problem}");
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Microsoft.Data.Sqlite;
+using Policyd.Configuration.Sources;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Sql;
 
@@ -138,7 +139,7 @@ internal sealed class SqliteDatabase : SqlDatabase
     // this process has on it (POSIX): it is read once, before the first connection.
     private static bool UsesWal(string path)
     {
-        if (!System.IO.File.Exists(path))
+        if (!System.IO.File.Exists(path) || RegularFile.Problem(path) is not null)
         {
             return false;
         }

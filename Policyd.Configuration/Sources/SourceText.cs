@@ -24,6 +24,13 @@ internal static class SourceText
             return null;
         }
 
+        // The main file may be what a shell pipes (<(…)). An include is no place for that, and a start must not wait there for a writer.
+        if (askedAt is not null && RegularFile.Problem(path) is { } problem)
+        {
+            diagnostics.Error(at, $"{subject} cannot be read: {problem}");
+            return null;
+        }
+
         try
         {
             var bytes = ReadBounded(path, maxBytes);

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Policyd.Configuration.Sources;
 
 namespace Policyd.Engine.Certificates;
 
@@ -63,6 +64,7 @@ public sealed record CertificateFiles(string Certificate, string Key)
         ArgumentNullException.ThrowIfNull(problem);
         try
         {
+            RegularFile.Demand(path);
             return File.ReadAllText(path);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
@@ -71,7 +73,7 @@ public sealed record CertificateFiles(string Certificate, string Key)
         }
         catch (UnauthorizedAccessException)
         {
-            problem(option, Directory.Exists(path) ? $"{path} is a folder" : $"the user {Environment.UserName} cannot read {path}");
+            problem(option, $"the user {Environment.UserName} cannot read {path}");
         }
         catch (Exception e) when (e is IOException or ArgumentException)
         {

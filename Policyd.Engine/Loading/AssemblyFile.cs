@@ -4,6 +4,7 @@ using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
 using System.Runtime.Loader;
 using System.Security.Cryptography;
+using Policyd.Configuration.Sources;
 
 namespace Policyd.Engine.Loading;
 
@@ -73,6 +74,7 @@ internal sealed class AssemblyFile : IDisposable
     {
         try
         {
+            RegularFile.Demand(path);
             return File.ReadAllBytes(path) is { Length: > 0 } bytes
                 ? bytes
                 : throw new PluginFileException(path, "is empty: copy it again");

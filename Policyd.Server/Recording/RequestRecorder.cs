@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
+using Policyd.Configuration.Sources;
 using Policyd.Engine.Decisions;
 using Policyd.Engine.Following;
 using Policyd.Engine.Logging;
@@ -96,6 +97,7 @@ internal sealed partial class RequestRecorder : IDecisionListener, IDisposable
             return made;
         }
 
+        RegularFile.Demand(path);
         var key = File.ReadAllBytes(path);
         return key.Length == ValueMask.KeySize
             ? key
