@@ -180,6 +180,91 @@ public sealed class SilentConfigurationSpecs : IDisposable
     }
 
     [Fact]
+    public async Task Check_warns_of_sockets_that_cannot_be_made()
+    {
+        var (gone, taken) = (_folder["none"], _folder.Write("taken", ""));
+        var file = _folder.Write("policyd.hocon", Chain(
+            "{ module = Action, action = dunno }",
+            $"listen = [\"127.0.0.1:12345\", \"unix:{gone}/p.sock\", \"unix:{taken}\"], admin {{ listen = \"unix:{gone}/a.sock\" }}"));
+        var result = await Command.RunAsync("", "check", "--offline", "-c", file);
+        Assert.Equal(0, result.ExitCode);
+        Assert.Contains(
+            $"{file}:3:32: warning: listen: there is no folder {gone} for the socket", result.Error, StringComparison.Ordinal);
+        Assert.Matches($@"{file}:3:\d+: warning: admin: listen: there is no folder {gone} for the socket", result.Error);
+        Assert.Contains($"warning: listen: there is something else than a socket at {taken}", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task File_that_two_options_write_is_an_error_at_the_second_which_names_the_first()
+    {
+        var more = $"log_file = \"{_folder["log"]}\", pid_file = \"{_folder.Path}/./log\", record {{ file = \"{_folder["x.db"]}\" }}";
+        var file = _folder.Write("policyd.hocon", Chain("{ module = Accounting, fields = sender }", more));
+        foreach (var verb in new[] { "check", "serve" })
+        {
+            var result = await Command.RunAsync("", verb, "-c", file);
+            Assert.Equal(78, result.ExitCode);
+            Assert.Matches(
+                $@"{file}:3:\d+: pid_file: {_folder["log"]} is the file of log_file \(3:14\) too; each needs its own\n", result.Error);
+            Assert.Matches(
+                $@"{file}:2:\d+: connection db: the SQLite file: {_folder["x.db"]} is the file of record: the file \(3:\d+\) too",
+                result.Error);
+        }
+
+        file = _folder.Write("policyd.hocon", Chain(
+            "{ module = Accounting, fields = sender }, { module = Accounting, fields = sender, table_prefix = o, db = other }",
+            $"log_file = /dev/null, pid_file = /dev/null, connections.other {{ module = Sql, dsn = \"dbi:SQLite:{_folder["x.db"]}\" }}"));
+        Assert.Equal(0, (await Command.RunAsync("", "check", "-c", file)).ExitCode);
+    }
+
+    [Fact]
+    public async Task Check_refuses_a_FIFO_and_a_device_where_a_file_is_read_and_does_not_wait_for_them()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux is asked what a path is");
+        var fifo = _folder["fifo"];
+        Assert.Equal(0, (await ProcessUnderTest.Run(Needs.Program("mkfifo"), fifo)).ExitCode);
+        foreach (var (path, kind) in new[] { (fifo, "FIFO"), ("/dev/zero", "device") })
+        {
+            var text = Chain(
+                $$"""
+                { name = g, module = GeoIPLookup, database = "{{path}}" }
+                { name = m, module = PostfixMap, db_file = "texthash:{{path}}", match_action = reject }
+                { name = r, module = RegexList, key = sender, file = "{{path}}", action = reject }
+                """,
+                $$"""
+                connections.l { module = Ldap, ca_file = "{{path}}" }
+                connections.my { module = Sql, dsn = "dbi:mysql:database=x;mysql_read_default_file={{path}}" }
+                """);
+            var result = await Command.RunAsync("", "check", "--offline", "-c", _folder.Write("policyd.hocon", text));
+            Assert.Equal(78, result.ExitCode);
+            text = Chain("", $$"""
+                connections.pg { module = Sql, dsn = "Host=127.0.0.1;Database=x;Root Certificate={{path}}", provider = PostgreSQL }
+                connections.my { module = Sql, dsn = "dbi:mysql:database=x;mysql_ssl=1;mysql_ssl_ca_file={{path}}" }
+                """);
+            var drivers = await Command.RunAsync("", "check", "--offline", "-c", _folder.Write("policyd.hocon", text));
+            Assert.Equal(2, drivers.Error.Split($"the dsn names {path} for a file, but it is a {kind}, not a file").Length - 1);
+            foreach (var option in (string[])["g: database", "m: db_file", "r: file", "l: ca_file", "dsn"])
+            {
+                Assert.Matches($@"policyd\.hocon:\d+:\d+: [^\n]*\b{option}: [^\n]*it is a {kind}, not a file", result.Error);
+            }
+
+            text = Chain("", $$"""http { listen = "127.0.0.1:12346", tls { certificate = "{{path}}", key = "{{path}}" } }""", path);
+            result = await Command.RunAsync("", "check", "--offline", "-c", _folder.Write("policyd.hocon", text));
+            Assert.Matches($@"http: tls: certificate: {path} cannot be read: it is a {kind}, not a file", result.Error);
+
+            text = Chain("{ module = Accounting, fields = sender }", $"record {{ file = \"{path}\" }}", path);
+            result = await Command.RunAsync("", "check", "--offline", "-c", _folder.Write("policyd.hocon", text));
+            Assert.Contains($"connection db: the SQLite file: {path}: it is a {kind}, not a file", result.Error, StringComparison.Ordinal);
+            Assert.Contains($"record: the file: {path}: it is a {kind}, not a file", result.Error, StringComparison.Ordinal);
+        }
+
+        var included = _folder.Write("policyd.hocon", $"include required(file(\"{fifo}\"))\n{Chain("")}");
+        Assert.Contains(
+            "cannot be read: it is a FIFO, not a file",
+            (await Command.RunAsync("", "check", "--offline", "-c", included)).Error,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Check_as_the_servers_user_warns_of_what_this_user_cannot_write()
     {
         if (!OperatingSystem.IsLinux() || Environment.UserName != "root")
