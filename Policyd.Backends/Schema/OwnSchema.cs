@@ -119,8 +119,9 @@ public static class OwnSchema
             await using var _ = connection.ConfigureAwait(false);
             var look = new SchemaLook(connection, database.Provider);
             var plan = Check(await look.PlanAsync(tables, ct).ConfigureAwait(false), database, tables);
-            return plan.Steps.Any(step => step.Sql.StartsWith("CREATE TABLE", StringComparison.Ordinal))
-                && await look.WhyNoTablesAsync(ct).ConfigureAwait(false) is { } why ? [.. plan.Sentences, why] : plan.Sentences;
+            return await look.WhyNoTablesAsync(plan.Steps.Select(static step => step.Sql), ct).ConfigureAwait(false) is { } why
+                ? [.. plan.Sentences, why]
+                : plan.Sentences;
         }
         catch (Exception e) when (e is DbException or IOException or SocketException or TimeoutException)
         {

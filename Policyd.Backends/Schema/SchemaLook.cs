@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Globalization;
+using MySqlConnector;
 using Policyd.Backends.Sql;
 using Policyd.Plugins.Sql;
 
@@ -8,6 +9,8 @@ namespace Policyd.Backends.Schema;
 /// <summary>What of the server's own tables is in a database, and what is to be done there. It only reads.</summary>
 internal sealed class SchemaLook(DbConnection connection, SqlProvider provider)
 {
+    private const string Remedy = "grant that, or have its owner run the statements of docs/schema.md";
+
     public async Task<SchemaPlan> PlanAsync(OwnTableGroup group, CancellationToken ct)
     {
         var hasVersions = await HasTableAsync(OwnTableGroup.Versions, ct).ConfigureAwait(false);
@@ -66,23 +69,27 @@ internal sealed class SchemaLook(DbConnection connection, SqlProvider provider)
         ct).ConfigureAwait(false) > 0;
 
     /// <summary>
-    /// Why this user can make no tables, as a sentence; null when he can, and for databases that are not asked. PostgreSQL 15 and later let
-    /// only the owner of a database do it.
+    /// Why this user cannot make the tables of some statements, as a sentence; null when he can, and for a file. PostgreSQL 15 and later
+    /// let only the owner of a database do it. MySQL has rights for each table and by roles, and judges by them what it prepares.
     /// </summary>
-    public async Task<string?> WhyNoTablesAsync(CancellationToken ct)
+    public async Task<string?> WhyNoTablesAsync(IEnumerable<string> statements, CancellationToken ct)
     {
-        if (provider != SqlProvider.PostgreSQL)
+        var creating = statements.Where(static sql => sql.StartsWith("CREATE TABLE", StringComparison.Ordinal)).ToList();
+        return creating.Count == 0 ? null : provider switch
         {
-            return null;
-        }
-
-        using var command = connection.CreateCommand();
-        command.CommandText = """
-            SELECT format('not possible: the user %s may not create tables in the schema %s; '
-                || 'grant that, or have its owner run the statements of docs/schema.md', current_user, coalesce(current_schema(), '(none)'))
-            WHERE has_schema_privilege(current_schema(), 'CREATE') IS NOT TRUE
-            """;
-        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
+            SqlProvider.PostgreSQL => await TextAsync(
+                $"""
+                SELECT format('not possible: the user %s may not create tables in the schema %s; {Remedy}',
+                    current_user, coalesce(current_schema(), '(none)'))
+                WHERE has_schema_privilege(current_schema(), 'CREATE') IS NOT TRUE
+                """,
+                ct).ConfigureAwait(false),
+            SqlProvider.MySQL when await IsDeniedAsync(creating, ct).ConfigureAwait(false) => await TextAsync(
+                "SELECT concat('not possible: the user ', current_user(), ' may not create tables in the database ', database(), "
+                    + $"'; {Remedy}')",
+                ct).ConfigureAwait(false),
+            _ => null,
+        };
     }
 
     public async Task ExecuteAsync(string sql, CancellationToken ct)
@@ -99,6 +106,33 @@ internal sealed class SchemaLook(DbConnection connection, SqlProvider provider)
     /// </summary>
     public static string PostgresTable(string name) =>
         $"(SELECT one.oid FROM pg_class one WHERE one.relname = {name} AND pg_table_is_visible(one.oid))";
+
+    // Prepared, nothing is made.
+    private async Task<bool> IsDeniedAsync(List<string> statements, CancellationToken ct)
+    {
+        try
+        {
+            foreach (var sql in statements)
+            {
+                using var command = connection.CreateCommand();
+                command.CommandText = sql;
+                await command.PrepareAsync(ct).ConfigureAwait(false);
+            }
+
+            return false;
+        }
+        catch (MySqlException e) when (e.ErrorCode is MySqlErrorCode.TableAccessDenied or MySqlErrorCode.DatabaseAccessDenied)
+        {
+            return true;
+        }
+    }
+
+    private async Task<string?> TextAsync(string sql, CancellationToken ct)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return await command.ExecuteScalarAsync(ct).ConfigureAwait(false) as string;
+    }
 
     private static void Create(List<SchemaStep> steps, OwnTable table)
     {

@@ -134,7 +134,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         MySqlLock.HoldAsync(connection, table, token => PrepareLockedAsync(connection, table, token), ct);
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
-        [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
+        await SentencesAsync(connection, await StepsAsync(connection, table, ct).ConfigureAwait(false), ct).ConfigureAwait(false);
 
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);

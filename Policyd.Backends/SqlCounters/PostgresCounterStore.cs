@@ -129,7 +129,7 @@ internal sealed class PostgresCounterStore(PostgresDatabase database) : SqlCount
     }
 
     protected override async Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct) =>
-        [.. (await StepsAsync(connection, table, ct).ConfigureAwait(false)).Select(step => step.Done)];
+        await SentencesAsync(connection, await StepsAsync(connection, table, ct).ConfigureAwait(false), ct).ConfigureAwait(false);
 
     protected override CounterTableInfo DefaultInfo(string table) =>
         new(table, KeyFolding.Exact, CounterKeyText.MaxLength, TextRepertoire.Unicode, []);

@@ -441,6 +441,16 @@ internal abstract class SqlCounterStore : ICounterStore
 
     protected abstract Task<IReadOnlyList<string>> DescribeAsync(DbConnection connection, string table, CancellationToken ct);
 
+    /// <summary>What the steps of a start do, and why they cannot be done, as far as that is known.</summary>
+    protected async Task<IReadOnlyList<string>> SentencesAsync(
+        DbConnection connection, IReadOnlyList<(string Done, string Sql)> steps, CancellationToken ct)
+    {
+        string[] done = [.. steps.Select(static step => step.Done)];
+        var look = new SchemaLook(connection, _database.Provider);
+        var why = await look.WhyNoTablesAsync(steps.Select(static step => step.Sql), ct).ConfigureAwait(false);
+        return why is null ? done : [.. done, why];
+    }
+
     /// <summary>What a table that is there can hold.</summary>
     protected abstract Task<CounterTableInfo> InfoAsync(
         DbConnection connection, string table, IReadOnlyList<string> done, CancellationToken ct);

@@ -50,6 +50,7 @@ internal static class CheckCommand
         }
 
         await output.WriteLineAsync($"{configuration.Path}: no errors");
+        var told = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (connection, away) in own?.Connections ?? [])
         {
             await WriteAsync(
@@ -68,7 +69,8 @@ internal static class CheckCommand
 
         async Task WriteAsync(IReadOnlyList<string> plans, string? warning)
         {
-            foreach (var plan in plans)
+            // What hinders all tables of a connection is told once.
+            foreach (var plan in plans.Where(told.Add))
             {
                 await output.WriteLineAsync(LogText.OneLine(plan));
             }

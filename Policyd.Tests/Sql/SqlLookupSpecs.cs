@@ -310,6 +310,37 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     }
 
     [Fact]
+    public async Task Check_tells_of_a_user_of_MariaDB_who_may_not_create_the_tables_of_a_start()
+    {
+        using var folder = new TemporaryFolder();
+        var dsn = await mariaDb.NewDatabase();
+        var (name, _) = Parts(dsn);
+        var user = $"weak{Guid.NewGuid():N}"[..20];
+        await mariaDb.Execute($"CREATE USER {user} IDENTIFIED BY 'secret'; GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO {user}");
+        const string Counts = "{ name = a, module = Accounting, fields = sender }";
+        var file = folder.Write(
+            "policyd.hocon", SqlPolicy.Configuration(FreePort.Next(), $"dsn = \"{dsn}\", user = {user}, password = secret", Counts));
+        var told = $"db: at the next start: not possible: the user {user}@% may not create tables in the database {name}; ";
+        await ToldAsync(1);
+
+        // The server's own tables are there, as docs/schema.md has them, and the counter table is not.
+        await mariaDb.Execute($"GRANT CREATE ON {name}.policyd_schema TO {user}");
+        await ToldAsync(1);
+        await mariaDb.Execute($"CREATE ROLE makers{user}; GRANT CREATE ON {name}.* TO makers{user}; GRANT makers{user} TO {user}; "
+            + $"SET DEFAULT ROLE makers{user} FOR {user}");
+        await ToldAsync(0);
+
+        async Task ToldAsync(int times)
+        {
+            var result = await Command.RunAsync("", "check", "-c", file);
+            Assert.Equal((0, ""), (result.ExitCode, result.Error));
+            Assert.Equal(times, result.Output.Split(told).Length - 1);
+            Assert.Contains("db: at the next start: table acct_sender: created", result.Output, StringComparison.Ordinal);
+            Assert.Contains("db: at the next start: table policyd_schema: created", result.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Check_of_statements_for_a_file_that_cannot_be_read_is_a_warning_at_its_place()
     {
         using var folder = new TemporaryFolder();
