@@ -67,7 +67,7 @@ public sealed class SqlUserConfigPlugin : Plugin
         }
         catch (JsonException exception)
         {
-            Log(context, $"the settings of {value} are not valid JSON: {exception.Message}");
+            Log(context, $"the settings of {value} are not valid JSON: {StrictJson.Reason(exception)}");
         }
 
         return PluginResult.Continue;

@@ -8,7 +8,10 @@ namespace Policyd.Actors.Cron;
 /// What an operator reads of a ledger whose database is away: a sentence with what the database said, once in a while, and one when it is
 /// used again. Outlives the scheduler, which is started anew after each failure.
 /// </summary>
-internal sealed partial class CronLedgerLog(string where, ILogger logger)
+/// <param name="where">What the ledger rests in.</param>
+/// <param name="reasonOf">What an operator reads of a failure there.</param>
+/// <param name="logger">The log.</param>
+internal sealed partial class CronLedgerLog(string where, Func<Exception, string> reasonOf, ILogger logger)
 {
     private readonly LogThrottle _throttle = new(TimeProvider.System);
     private string _why = "it does not answer";
@@ -17,7 +20,7 @@ internal sealed partial class CronLedgerLog(string where, ILogger logger)
     public void Away(Exception cause)
     {
         // A breaker that is open tells nothing of the database, which it did not ask.
-        _why = cause is OpenCircuitException ? _why : cause.GetBaseException().Message;
+        _why = cause is OpenCircuitException ? _why : reasonOf(cause.GetBaseException());
         if (_throttle.Enter(out _))
         {
             LedgerAway(logger, where, _why);

@@ -46,7 +46,9 @@ public sealed class CronScheduler
     internal static CronScheduler Start(ActorSystem system, Func<PolicyServerModel> serving, bool clustered, ILogger logger)
     {
         var model = serving();
-        var ledgerLog = new CronLedgerLog(HasDatabase(model) ? model.Sql.Database(model.Cron.Db).Description : "memory", logger);
+        var ledgerLog = HasDatabase(model) && model.Sql.Database(model.Cron.Db) is { } database
+            ? new CronLedgerLog(database.Description, database.ReasonOf, logger)
+            : new CronLedgerLog("memory", static failure => failure.Message, logger);
         var props = CronActor.Props(
             () => serving().Cron,
             async (task, ct) => await serving().CronAsync([task], ct).ConfigureAwait(false),

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
 using Policyd.Backends.Sql;
+using Policyd.Plugins.Sql;
 
 namespace Policyd.Backends.Expiring;
 
@@ -56,6 +57,10 @@ internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task<bo
         {
             return null;
         }
+        catch (DbException e) when (e is not SqlAwayException)
+        {
+            throw Refused(e);
+        }
     }
 
     private async Task<int> ExecuteAsync(SqlQuery query, bool isRepeatable, object?[] values, CancellationToken ct)
@@ -74,7 +79,13 @@ internal sealed class SqlTables(SqlDatabase database, Func<DbConnection, Task<bo
         {
             return 0;
         }
+        catch (DbException e) when (e is not SqlAwayException)
+        {
+            throw Refused(e);
+        }
     }
+
+    private SqlRefusedException Refused(DbException e) => new($"{database.Description}: {database.ReasonOf(e)}", e);
 
     private async ValueTask<bool> AreThereAsync(DbConnection connection)
     {

@@ -86,9 +86,24 @@ public abstract class SqlDatabase : ISqlDatabase
         }
     }
 
+    /// <summary>
+    /// What an operator reads of a failure: without a driver's own codes, and without the further lines in which it repeats the statement.
+    /// </summary>
+    /// <param name="exception">What the driver threw.</param>
+    public string ReasonOf(Exception exception) => Classify(exception).Message;
+
     /// <inheritdoc cref="ISqlDatabase.RunAsync"/>
-    public Task<T> RunAsync<T>(Func<DbConnection, Task<T>> work, bool isRepeatable, CancellationToken ct) =>
-        Source.RunAsync((connection, _) => work(connection), isRepeatable, ct);
+    public async Task<T> RunAsync<T>(Func<DbConnection, Task<T>> work, bool isRepeatable, CancellationToken ct)
+    {
+        try
+        {
+            return await Source.RunAsync((connection, _) => work(connection), isRepeatable, ct).ConfigureAwait(false);
+        }
+        catch (DbException e) when (e is not SqlAwayException)
+        {
+            throw new SqlRefusedException(ReasonOf(e), e);
+        }
+    }
 
     /// <inheritdoc/>
     public string QuoteIdentifier(string name)

@@ -17,8 +17,18 @@ internal sealed class SqlStatement(SqlDatabase database, SqlQuery query) : ISqlS
         AskAsync<IReadOnlyList<SqlRow>>(
             values, (command, ct) => new BoundedRows(mostRows, mostColumns).ReadAsync(command, ct), [], ct);
 
-    public Task<int> ExecuteAsync(object?[] values, CancellationToken ct) => database.CallAsync(
-        query, values, static (command, ct) => command.ExecuteNonQueryAsync(ct), ct, isRepeatable: false);
+    public async Task<int> ExecuteAsync(object?[] values, CancellationToken ct)
+    {
+        try
+        {
+            return await database.CallAsync(
+                query, values, static (command, ct) => command.ExecuteNonQueryAsync(ct), ct, isRepeatable: false).ConfigureAwait(false);
+        }
+        catch (DbException exception) when (exception is not SqlAwayException)
+        {
+            throw new SqlRefusedException(database.ReasonOf(exception), exception);
+        }
+    }
 
     private async Task<T> AskAsync<T>(object?[] values, Func<DbCommand, CancellationToken, Task<T>> run, T none, CancellationToken ct)
     {
@@ -29,6 +39,10 @@ internal sealed class SqlStatement(SqlDatabase database, SqlQuery query) : ISqlS
         catch (DbException exception) when (database.CannotHold(exception, values))
         {
             return none;
+        }
+        catch (DbException exception) when (exception is not SqlAwayException)
+        {
+            throw new SqlRefusedException(database.ReasonOf(exception), exception);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -32,6 +33,21 @@ public static class StrictJson
     /// <param name="text">The document.</param>
     /// <exception cref="JsonException">As above.</exception>
     public static JsonDocument Parse(string text) => Parse(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Says where a text is no JSON, for people: without the reader's own words for what it had expected there.</summary>
+    /// <param name="exception">What the reader threw.</param>
+    /// <param name="before">How many bytes stand before the document in its line.</param>
+    public static string Reason(JsonException exception, long before = 0)
+    {
+        ArgumentNullException.ThrowIfNull(exception);
+        var byteOfLine = (exception.BytePositionInLine ?? 0) + 1;
+        return exception.LineNumber switch
+        {
+            null => exception.Message,
+            0 => string.Create(CultureInfo.InvariantCulture, $"it is wrong, or ends, at byte {byteOfLine + before}"),
+            var line => string.Create(CultureInfo.InvariantCulture, $"it is wrong, or ends, at byte {byteOfLine} of line {line + 1}"),
+        };
+    }
 
     // Both throw InvalidOperationException for what is no valid Unicode. How deep it goes the parser bounds.
     private static void Check(JsonElement element)

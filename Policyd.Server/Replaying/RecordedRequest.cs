@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
+using Policyd.Configuration.Values;
 using Policyd.Engine.Decisions;
 using Policyd.Protocol;
 
@@ -38,7 +39,7 @@ internal sealed record RecordedRequest(
         }
         catch (JsonException wrong)
         {
-            error = $"not JSON: {wrong.Message}";
+            error = $"not JSON: {StrictJson.Reason(wrong, start)}";
             return false;
         }
         catch (Exception unlike) when (unlike is InvalidOperationException or FormatException)

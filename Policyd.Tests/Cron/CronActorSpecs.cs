@@ -314,7 +314,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
                 return _work(task, ct);
             },
             _clock,
-            new CronLedgerLog("memory", NullLogger.Instance)));
+            new CronLedgerLog("memory", static failure => failure.Message, NullLogger.Instance)));
     }
 
     private async Task StopAsync()

@@ -72,8 +72,8 @@ public sealed class RecordedRequestSpecs(ITestOutputHelper output)
 
     [Theory]
     [InlineData("2026-11-28T10:00:00 notice: x: instance=1 action=dunno", "no JSON object")]
-    [InlineData("{\"time\":", "not JSON")]
-    [InlineData("{]", "not JSON")]
+    [InlineData("{\"time\":", "not JSON: it is wrong, or ends, at byte 9")]
+    [InlineData("Nov 28 mx policyd: {]", "not JSON: it is wrong, or ends, at byte 21")]
     [InlineData("{\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"sender\":\"a\"}}", "time")]
     [InlineData("{\"time\":\"yesterday\",\"message\":\"request answered\",\"virtual_host\":\"x\",\"request\":{\"sender\":\"a\"}}", "time")]
     [InlineData("{\"time\":5,\"message\":\"request answered\"}", "another kind")]

@@ -341,6 +341,28 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     }
 
     [Fact]
+    public async Task What_a_database_refuses_is_told_in_its_words_alone()
+    {
+        using var folder = new TemporaryFolder();
+        var dsn = await postgres.NewDatabase();
+        var user = $"weak{Guid.NewGuid():N}";
+        await ExecuteAsync(dsn, $"REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {user} LOGIN; CREATE TABLE t (a text)");
+        const string Plugins = """
+            { name = l, module = SqlList, sql_query = "SELECT 1 FROM t WHERE a = ?", match_action = reject, on_error = continue }
+            { name = g, module = Greylist, ticket { module = Sql, db = db } }
+            """;
+        await using var policy = await SqlPolicy.ServeAsync($"dsn = \"{dsn}\", user = {user}", Plugins);
+        await policy.AskAsync(("client_address", "192.0.2.1"), ("sender", "a@example.org"), ("recipient", "b@example.org"));
+        await policy.Server.Prints("permission denied for table t; on_error");
+        await policy.Server.Prints("no task runs until it is back: permission denied for schema public");
+        var file = folder.Write(
+            "policyd.hocon", SqlPolicy.Configuration(FreePort.Next(), $"dsn = \"{dsn}\", user = {user}", Plugins));
+        var cron = await Command.RunAsync("", "cron", "-c", file, "hourly,daily");
+        Assert.Matches(@"cron of plugin g \(t\) failed: PostgreSQL database [^\n]*: permission denied for schema public\n", cron.Error);
+        Assert.DoesNotContain(policy.Server.Lines, static line => line.Contains("42501", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Check_of_statements_for_a_file_that_cannot_be_read_is_a_warning_at_its_place()
     {
         using var folder = new TemporaryFolder();
