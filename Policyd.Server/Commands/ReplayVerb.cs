@@ -127,13 +127,14 @@ internal sealed class ReplayVerb(TextWriter output, TextWriter error)
             new ReplayView(output, error).Write(report);
         }
 
-        return report.Different > 0 ? Differs : ExitCode.Ok;
+        // What was not tried may be answered otherwise.
+        return report.Incomplete is not null ? ExitCode.DataError : report.Different > 0 ? Differs : ExitCode.Ok;
     }
 
     private static string WhyNothing(ReplayReport report) =>
         report.WithoutVirtualHost > 0
             ? $"no request was tried, since the virtual hosts of all {Shown.Number(report.WithoutVirtualHost)} are not in the configuration"
-            : $"no answered request was found{(report.FirstUnreadable is { } first ? $"; {first}" : "")}";
+            : $"no answered request was found{((report.Incomplete ?? report.FirstUnreadable) is { } first ? $"; {first}" : "")}";
 
     private static async IAsyncEnumerable<RecordedRequest> ReadAsync(
         List<RecordedFile> files, Action progress, [EnumeratorCancellation] CancellationToken ct)

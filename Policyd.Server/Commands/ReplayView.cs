@@ -60,6 +60,11 @@ internal sealed class ReplayView(TextWriter output, TextWriter error)
 
     private void Warn(ReplayReport report)
     {
+        if (report.Incomplete is { } incomplete)
+        {
+            Tell($"{incomplete}; the requests before it were tried");
+        }
+
         if (report.UnreadableLines > 0)
         {
             Tell($"lines that could not be read: {Shown.Number(report.UnreadableLines)}, the first: {report.FirstUnreadable}");

@@ -28,16 +28,31 @@ internal sealed class RecordedFile(string path) : IAsyncDisposable
     /// <summary>What is wrong with the first of them, and where.</summary>
     public string? FirstError { get; private set; }
 
-    /// <exception cref="CommandException">The file is packed, and what is in it is broken.</exception>
+    /// <summary>Why the rest of a packed file could not be read, and from where on; null when all of it was.</summary>
+    public string? Broken { get; private set; }
+
+    /// <summary>Reads the requests, as far as they can be read.</summary>
     public async IAsyncEnumerable<RecordedRequest> ReadAsync([EnumeratorCancellation] CancellationToken ct)
     {
-        var stream = path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(_file, CompressionMode.Decompress) : _file;
+        var packed = new PackedInput(_file);
+        var stream = path.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(packed, CompressionMode.Decompress) : _file;
         var lines = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 128 * 1024, leaveOpen: true));
         var number = 0L;
         var isTooLong = false;
         while (true)
         {
-            var read = await ReadAsync(lines, ct);
+            ReadResult read;
+            try
+            {
+                read = await lines.ReadAsync(ct);
+            }
+            catch (InvalidDataException)
+            {
+                var how = packed.HasEnded ? "cut short" : "damaged, or none of gzip,";
+                Broken = $"{path}: the compressed file is {how} after line {number}";
+                break;
+            }
+
             var buffer = read.Buffer;
             while (TryCut(ref buffer, read.IsCompleted, out var line))
             {
@@ -111,18 +126,6 @@ internal sealed class RecordedFile(string path) : IAsyncDisposable
         }
 
         return false;
-    }
-
-    private async ValueTask<ReadResult> ReadAsync(PipeReader lines, CancellationToken ct)
-    {
-        try
-        {
-            return await lines.ReadAsync(ct);
-        }
-        catch (InvalidDataException broken)
-        {
-            throw new CommandException(ExitCode.DataError, $"{path}: {broken.Message}");
-        }
     }
 
     private RecordedRequest? Read(long number, in ReadOnlySequence<byte> line)

@@ -34,6 +34,7 @@ internal sealed record SenderReport(string Sender, long Requests);
 /// <param name="WithoutVirtualHost">How many were not tried, for want of a virtual host.</param>
 /// <param name="UnreadableLines">How many lines could not be read.</param>
 /// <param name="FirstUnreadable">The first of them, with what is wrong.</param>
+/// <param name="Incomplete">The first packed file that could not be read to its end, and why; null when all of them were.</param>
 /// <param name="From">When the first request was answered.</param>
 /// <param name="To">When the last was.</param>
 /// <param name="Seconds">How long the replay took.</param>
@@ -47,6 +48,7 @@ internal sealed record ReplayReport(
     long WithoutVirtualHost,
     long UnreadableLines,
     string? FirstUnreadable,
+    string? Incomplete,
     DateTimeOffset? From,
     DateTimeOffset? To,
     double Seconds,
@@ -63,6 +65,7 @@ internal sealed record ReplayReport(
         findings.WithoutHost,
         files.Sum(static file => file.Unreadable),
         files.Select(static file => file.FirstError).FirstOrDefault(static error => error is not null),
+        files.Select(static file => file.Broken).FirstOrDefault(static broken => broken is not null),
         findings.From,
         findings.To,
         Math.Round(elapsed.TotalSeconds, 3),

@@ -86,6 +86,56 @@ public sealed class ReplayCommandSpecs(MariaDbServer mariaDb) : IDisposable
     }
 
     [Fact]
+    public async Task Packed_file_that_is_cut_short_or_damaged_is_told_and_what_is_before_is_tried()
+    {
+        var configuration = Configure("p.hocon", "{ name = a, module = Action, action = dunno }");
+        var random = new Random(5);
+        var lines = string.Concat(Enumerable.Range(0, 4000).Select(_ =>
+            """{"time":"2026-11-29T10:00:00Z","message":"request answered","virtual_host":"x","plugin":"a","action":"dunno","request":"""
+            + $$$"""{"request":"smtpd_access_policy","instance":"i{{{random.Next()}}}","sender":"{{{random.NextInt64()}}}@x"}}""" + "\n"));
+        using var bytes = new MemoryStream();
+        await using (var packing = new GZipStream(bytes, CompressionMode.Compress, leaveOpen: true))
+        {
+            await packing.WriteAsync(System.Text.Encoding.UTF8.GetBytes(lines), Cancel);
+        }
+
+        var whole = bytes.ToArray();
+        var damaged = whole.ToArray();
+        damaged[^20_000] ^= 0xff;
+        damaged.AsSpan(damaged.Length - 19_999, 2_000).Clear();
+        await TriedAsync("whole", [.. whole, .. whole], 0, "", 8000);
+        await TriedAsync("cut", whole[..^30_000], 65, "cut short", 1);
+        await TriedAsync("end", whole[..^4], 65, "cut short", 4000);
+        await TriedAsync("bad", damaged, 65, "damaged, or none of gzip,", 1);
+        var file = _folder.Write("none.jsonl.gz", lines);
+        var none = await Command.RunAsync("", "replay", file, "-c", configuration);
+        Assert.Equal(
+            (65, $"policyd: no answered request was found; {file}: the compressed file is damaged, or none of gzip, after line 0\n"),
+            (none.ExitCode, none.Error));
+
+        async Task TriedAsync(string name, byte[] packed, int code, string told, int least)
+        {
+            var path = _folder[name + ".jsonl.gz"];
+            await File.WriteAllBytesAsync(path, packed, Cancel);
+            var result = await Command.RunAsync("", "replay", path, "-c", configuration, "--json");
+            using var report = JsonDocument.Parse(result.Output);
+            var requests = report.RootElement.GetProperty("requests").GetInt64();
+            Assert.Equal((name, code, ""), (name, result.ExitCode, result.Error));
+            Assert.InRange(requests, least, 8000);
+            if (report.RootElement.GetProperty("incomplete").GetString() is not { } incomplete)
+            {
+                Assert.Equal("", told);
+                return;
+            }
+
+            // Behind a damage there may be lines, and none of them a request, before it is noticed.
+            Assert.Matches($"^{path}: the compressed file is {told} after line {(name == "bad" ? @"\d+" : $"{requests}")}$", incomplete);
+            var shown = await Command.RunAsync("", "replay", path, "-c", configuration);
+            Assert.StartsWith($"{incomplete}; the requests before it were tried\n", shown.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Counters_may_begin_with_those_of_the_database_which_stay_as_they_are()
     {
         var configuration = await RecordAsync(Limit(1_000), mails: 40);
