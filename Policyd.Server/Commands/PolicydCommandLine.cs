@@ -148,7 +148,39 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
                 ? CronCommand.RunAsync(result.GetValue(config), tasks, result.GetValue(level), error, cancellation)
                 : new ServeCommand(error).RunAsync(
                     result.GetValue(config), result.GetValue(level), result.GetValue(foreground), cancellation));
+        RefuseEmpty(root);
         return root;
+    }
+
+    // A variable of a script that is not set: nobody means a file, a plugin or a user without a name.
+    private static void RefuseEmpty(Command command)
+    {
+        foreach (var option in command.Options.Where(static option => option.ValueType == typeof(string)))
+        {
+            option.Validators.Add(result =>
+            {
+                if (result.Tokens.Any(static token => token.Value.Length == 0))
+                {
+                    result.AddError($"{option.Name}: the value is empty.");
+                }
+            });
+        }
+
+        foreach (var file in command.Arguments.Where(static argument => argument.Name == "FILE"))
+        {
+            file.Validators.Add(static result =>
+            {
+                if (result.Tokens.Any(static token => token.Value.Length == 0))
+                {
+                    result.AddError("FILE: the value is empty.");
+                }
+            });
+        }
+
+        foreach (var verb in command.Subcommands)
+        {
+            RefuseEmpty(verb);
+        }
     }
 
     private Command Serve()

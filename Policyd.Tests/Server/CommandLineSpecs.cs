@@ -38,6 +38,24 @@ public sealed class CommandLineSpecs : IDisposable
     }
 
     [Theory]
+    [InlineData("--action", "trace", "--action", "")]
+    [InlineData("--user", "trace", "--user", "")]
+    [InlineData("--client", "trace", "--client", "")]
+    [InlineData("--rule", "decisions", "--rule", "")]
+    [InlineData("--queue-id", "decisions", "--queue-id", "")]
+    [InlineData("--config", "check", "-c", "")]
+    [InlineData("--virtual-host", "explain", "--virtual-host", "", "sender=a@example.org")]
+    [InlineData("--against", "replay", "-", "--against", "")]
+    [InlineData("FILE", "replay", "-", "")]
+    [InlineData("FILE", "convert", "")]
+    public async Task An_empty_value_of_an_option_is_a_wrong_command_line(string option, params string[] arguments)
+    {
+        var result = await Command.RunAsync("", arguments);
+        Assert.Equal(
+            (64, $"policyd: {option}: the value is empty. Try 'policyd {arguments[0]} --help'.\n"), (result.ExitCode, result.Error));
+    }
+
+    [Theory]
     [InlineData("policyd has no verb \"chekc\"; did you mean \"check\"? Try 'policyd --help'.", "chekc", "-c", "x")]
     [InlineData(
         "policyd counter has no verb \"delete\"; it has get, list, set, reset. Try 'policyd counter --help'.",
