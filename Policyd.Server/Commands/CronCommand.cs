@@ -3,6 +3,7 @@ using Policyd.Configuration.Tree;
 using Policyd.Engine.Cron;
 using Policyd.Engine.Life;
 using Policyd.Engine.Model;
+using Policyd.Server.Descriptors;
 using Policyd.Server.ExitCodes;
 using Policyd.Server.Loading;
 using Policyd.Server.Logging;
@@ -28,7 +29,7 @@ internal static class CronCommand
 
         var configuration = LoadedConfiguration.Read(given);
         var settings = LogSettings.From(configuration.EarlyOptions(), level, foreground: true);
-        using var queue = settings.Open(Console.OpenStandardError());
+        using var queue = settings.Open(StandardDescriptor.Error());
         using var log = new PolicydLog(queue, settings.Level);
         if (configuration.Build(error, log) is not { } model)
         {

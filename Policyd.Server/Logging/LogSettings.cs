@@ -1,5 +1,6 @@
 using Policyd.Engine.Logging;
 using Policyd.Engine.Model;
+using Policyd.Server.Descriptors;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Logging;
@@ -53,7 +54,7 @@ internal sealed record LogSettings
         if (Console)
         {
             sinks.Add(new StreamSink(
-                console ?? System.Console.OpenStandardOutput(),
+                console ?? StandardDescriptor.Output(),
                 Journal.TakesStandardOutput() ? LineFormat.Systemd : LineFormat.Plain,
                 Format));
         }

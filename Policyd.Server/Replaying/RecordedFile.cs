@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Compression;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using Policyd.Server.Descriptors;
 using Policyd.Server.ExitCodes;
 
 namespace Policyd.Server.Replaying;
@@ -91,7 +92,7 @@ internal sealed class RecordedFile(string path) : IAsyncDisposable
     {
         if (path == "-")
         {
-            return Console.OpenStandardInput();
+            return StandardDescriptor.Input();
         }
 
         if (Directory.Exists(path))

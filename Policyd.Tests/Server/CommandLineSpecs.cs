@@ -56,6 +56,26 @@ public sealed class CommandLineSpecs : IDisposable
     }
 
     [Theory]
+    [InlineData("the standard input is closed", "client -h 127.0.0.1:1 <&-")]
+    [InlineData("the standard input is closed", "client -h 127.0.0.1:1 -k <&- >&-")]
+    [InlineData("the standard input is closed", "explain <&-")]
+    [InlineData("the standard input is closed", "replay - <&-")]
+    [InlineData("the standard output is closed", "--version >&-")]
+    [InlineData("the standard output is closed", "--version <&- >&-")]
+    public async Task A_standard_descriptor_that_is_closed_is_told_at_once_and_ends_with_74(string told, string line)
+    {
+        var configuration = Path.Combine(_folder, "p.hocon");
+        await File.WriteAllTextAsync(
+            configuration,
+            "policyd { virtual_hosts = [ { name = v, port = 12345, plugins = [ { module = Action, action = dunno } ] } ] }",
+            TestContext.Current.CancellationToken);
+        line = line.Replace("explain", $"explain -c {configuration}", StringComparison.Ordinal)
+            .Replace("replay", $"replay -c {configuration}", StringComparison.Ordinal);
+        var (code, text) = await ProcessUnderTest.Run("/bin/sh", "-c", $"exec {PolicydProcess.Executable} {line}");
+        Assert.Equal((74, $"policyd: {told}"), (code, text));
+    }
+
+    [Theory]
     [InlineData("policyd has no verb \"chekc\"; did you mean \"check\"? Try 'policyd --help'.", "chekc", "-c", "x")]
     [InlineData(
         "policyd counter has no verb \"delete\"; it has get, list, set, reset. Try 'policyd counter --help'.",
