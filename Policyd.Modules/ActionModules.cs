@@ -12,7 +12,7 @@ namespace Policyd.Modules;
 public sealed class ActionPlugin : Plugin
 {
     /// <summary>The action.</summary>
-    [Description("the action to return")]
+    [Description("the action to return"), Places]
     public required ActionTemplate Action { get; set; }
 
     /// <inheritdoc/>
@@ -134,7 +134,7 @@ public sealed class EvalPlugin : Plugin, INestedChain
 public sealed class StressPlugin : Plugin, INestedChain
 {
     /// <summary>The action.</summary>
-    [Description("the action to return while the request has stress=yes")]
+    [Description("the action to return while the request has stress=yes"), Places]
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>

@@ -65,13 +65,13 @@ public sealed class CtIpRepPlugin : Plugin
     public string? Key { get; set; }
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text after reject; %IP% and %REFID% are replaced")]
+    [Description("the text after reject; %IP% and %REFID% are replaced"), Places("IP", "REFID")]
     public string RejectMessage { get; set; } =
         "550 delivery from %IP% is rejected. Check at "
             + "http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";
 
     /// <summary>The text of a defer.</summary>
-    [Description("the text after defer; %IP% and %REFID% are replaced")]
+    [Description("the text after defer; %IP% and %REFID% are replaced"), Places("IP", "REFID")]
     public string DeferMessage { get; set; } =
         "450 delivery from %IP% is deferred,repeatedly. Send again or check at "
             + "http://www.commtouch.com/Site/Resources/Check_IP_Reputation.asp. Reference code: %REFID%";

@@ -65,6 +65,7 @@ public sealed class DblPlugin : Plugin, IStartsLookups
 
     /// <summary>The text of the rejection.</summary>
     [Description("the text after reject; %CHECK%, %HOSTNAME% and %INFO% (the list's text, after a comma) are replaced")]
+    [Places("CHECK", "HOSTNAME", "INFO")]
     public string RejectMessage { get; set; } = "%CHECK% rejected (%HOSTNAME%%INFO%)";
 
     /// <summary>What counts as a listing.</summary>

@@ -72,7 +72,7 @@ public sealed class GeoIpActionPlugin : Plugin
     public UserOption<MatchMode> Mode { get; set; } = new(MatchMode.Reject);
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text after reject; %CC% (the country) and %IP% are replaced")]
+    [Description("the text after reject; %CC% (the country) and %IP% are replaced"), Places("CC", "IP")]
     public string RejectMessage { get; set; } = "delivery from %CC% (%IP%) rejected";
 
     /// <summary>The score of a match.</summary>

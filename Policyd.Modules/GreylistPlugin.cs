@@ -61,7 +61,7 @@ public sealed class GreylistPlugin : Plugin
     public GreylistMode Mode { get; set; }
 
     /// <summary>What is answered meanwhile.</summary>
-    [Description("the action to return while the client has to wait")]
+    [Description("the action to return while the client has to wait"), Places]
     public ActionTemplate DeferMessage { get; set; } = new("defer greylisting is active");
 
     /// <summary>Whether the wait is told.</summary>

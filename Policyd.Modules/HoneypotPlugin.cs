@@ -54,7 +54,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public IReadOnlyList<PerlRegex> RecipientsRe { get; set; } = [];
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text after reject")]
+    [Description("the text after reject"), Places]
     public string RejectMessage { get; set; } = "trapped by honeypod";
 
     /// <summary>How long a client stays trapped.</summary>

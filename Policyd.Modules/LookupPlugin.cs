@@ -15,11 +15,11 @@ public abstract class LookupPlugin : Plugin
     public double? Score { get; set; }
 
     /// <summary>The action of a match.</summary>
-    [Description("the action to return on a match")]
+    [Description("the action to return on a match"), Places]
     public ActionTemplate? MatchAction { get; set; }
 
     /// <summary>The action of no match.</summary>
-    [Description("the action to return when there is no match")]
+    [Description("the action to return when there is no match"), Places]
     public ActionTemplate? NotMatchAction { get; set; }
 
     private protected PluginResult Found(PluginContext context, bool matches)

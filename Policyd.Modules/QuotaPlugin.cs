@@ -62,7 +62,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     public TimeSpan? Window { get; set; }
 
     /// <summary>The action.</summary>
-    [Description("the action to return")]
+    [Description("the action to return"), Places]
     public UserOption<ActionTemplate> Action { get; set; } = new("defer smtp traffic quota has been exceeded");
 
     /// <summary>The beginning of the table's name.</summary>
@@ -99,6 +99,7 @@ public sealed class QuotaPlugin : Plugin, INestedChain, IKeepsItsTime, IAsksForF
     /// <summary>What to do without a database.</summary>
     [Description(
         "what to do when the counter is unknown because the database is unavailable: dunno (the chain goes on) or an action to return")]
+    [Places]
     public ActionTemplate WhenUnavailable { get; set; } = new("dunno");
 
     /// <summary>Whether it acts.</summary>

@@ -39,7 +39,7 @@ public abstract class ListPlugin : Plugin
     public UserOption<ListMode> Mode { get; set; } = new(ListMode.Reject);
 
     /// <summary>The text of the rejection.</summary>
-    [Description("the text after reject; %IP% and %INFO% (the list's text, in brackets) are replaced")]
+    [Description("the text after reject; %IP% and %INFO% (the list's text, in brackets) are replaced"), Places("IP", "INFO")]
     public string RejectMessage { get; set; } = "delivery from %IP% rejected %INFO%";
 
     /// <summary>The score of a match.</summary>

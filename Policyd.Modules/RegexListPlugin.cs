@@ -39,7 +39,7 @@ public sealed class RegexListPlugin : Plugin, INestedChain
     public UserOption<double?> Score { get; set; } = new(null);
 
     /// <summary>The action.</summary>
-    [Description("the action to return")]
+    [Description("the action to return"), Places]
     public UserOption<ActionTemplate?> Action { get; set; } = new(null);
 
     /// <inheritdoc/>

@@ -119,7 +119,7 @@ public sealed class SaAwlActionPlugin : Plugin
     public UserOption<MatchMode> Mode { get; set; } = new(MatchMode.Reject);
 
     /// <summary>The text of a reject.</summary>
-    [Description("the text after reject; %IP%, %SENDER% and %SCORE% are replaced")]
+    [Description("the text after reject; %IP%, %SENDER% and %SCORE% are replaced"), Places("IP", "SENDER", "SCORE")]
     public string RejectMessage { get; set; } = "sender address/ip has bad reputation";
 
     /// <summary>The score of a match.</summary>

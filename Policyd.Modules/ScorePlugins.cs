@@ -29,7 +29,7 @@ public sealed class ScoreActionPlugin : Plugin, INestedChain
     public ScoreMatch Match { get; set; }
 
     /// <summary>The action.</summary>
-    [Description("the action to return; %IP%, %SCORE% and %SCORE_DETAIL% are replaced")]
+    [Description("the action to return; %IP%, %SCORE% and %SCORE_DETAIL% are replaced"), Places("IP", "SCORE", "SCORE_DETAIL")]
     public ActionTemplate? Action { get; set; }
 
     /// <summary>Which score.</summary>

@@ -70,7 +70,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public string SizeField { get; set; } = "size";
 
     /// <summary>The answer to a temporary failure.</summary>
-    [Description("the action to return on a temporary failure; %MSG% is the server's answer")]
+    [Description("the action to return on a temporary failure; %MSG% is the server's answer"), Places("MSG")]
     public ActionTemplate? TempFailAction { get; set; }
 
     /// <summary>The score of a temporary failure.</summary>
@@ -78,7 +78,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public double? TempFailScore { get; set; }
 
     /// <summary>The answer to a permanent failure.</summary>
-    [Description("the action to return on a permanent failure; %MSG% is the server's answer")]
+    [Description("the action to return on a permanent failure; %MSG% is the server's answer"), Places("MSG")]
     public ActionTemplate? PermFailAction { get; set; }
 
     /// <summary>The score of a permanent failure.</summary>
@@ -86,7 +86,7 @@ public sealed class SmtpVerifyPlugin : Plugin, IStartsLookups
     public double? PermFailScore { get; set; }
 
     /// <summary>The answer to a server without STARTTLS.</summary>
-    [Description("the action to return when the server accepts the address but offers no STARTTLS")]
+    [Description("the action to return when the server accepts the address but offers no STARTTLS"), Places("MSG")]
     public ActionTemplate? NoStarttlsAction { get; set; }
 
     /// <summary>The score of STARTTLS.</summary>

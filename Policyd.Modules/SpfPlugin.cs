@@ -137,6 +137,7 @@ public sealed class SpfPlugin : Plugin, IStartsLookups
 
     /// <summary>The text of a reject.</summary>
     [Description("the text after reject; %LOCAL_EXPL% (the reason) and %AUTH_EXPL% (the domain's own explanation) are replaced")]
+    [Places("LOCAL_EXPL", "AUTH_EXPL")]
     public string RejectMessage { get; set; } = "SPF validation failed: %LOCAL_EXPL%";
 
     /// <summary>The explanation of a domain that has none.</summary>

@@ -25,6 +25,8 @@ internal static class ServerAdvice
 
         resources.Results.Check(resources.Placed, diagnostics);
         AttributeNames.Check(resources.Placed, diagnostics);
+        ActionPlaces.Check(resources.Placed, diagnostics);
+        ActionPlaces.Check("on_error", options.OnError.Action, root, diagnostics);
         CounterAdvice.Check(resources.Placed, resources.Tables, diagnostics);
         ScoreAdvice.Check(resources.Placed, diagnostics);
         IdlePlugins.Check(resources.Placed, resources.Results, options.RequestTimeout, diagnostics);

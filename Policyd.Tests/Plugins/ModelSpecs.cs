@@ -90,6 +90,40 @@ public sealed class ModelSpecs
         $"policyd {{ vhost_by_policy_context = on\nlisten = [\"{listen}\"]\n  {other}\n"
             + "virtual_hosts = [ { name = v, plugins = [ { name = a, module = Action, action = dunno } ] } ] }";
 
+    [Fact]
+    public void Places_of_actions_that_are_filled_and_percent_signs_that_are_no_place_are_no_warning()
+    {
+        Assert.NotNull(PolicyUnderTest.Build(
+            """
+            policyd { on_error = "defer 50% of 100%", virtual_hosts = [ { port = 12345, plugins = [
+              { name = s, module = ScoreAction, threshold = 5, action = "reject 50% %IP% (%SCORE%%SCORE_DETAIL%) %ID% %ID%" }
+              { name = b, module = DBL, domain = bl.test, reject_message = "%CHECK% %HOSTNAME%%INFO%, 100% sure", on_error = "defer %ID%" }
+            ] } ] }
+            """, out var diagnostics));
+        Assert.DoesNotContain(diagnostics.All, static one => one.Message.Contains("as it is written", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Place_in_the_servers_own_on_error_is_a_warning()
+    {
+        const string Text = """policyd { on_error = "defer %MSG%", virtual_hosts = [ { port = 12345 } ] }""";
+        Assert.NotNull(PolicyUnderTest.Build(Text, out var diagnostics));
+        Assert.Single(diagnostics.All, static one => one.ToString().StartsWith(
+            "test.hocon:1:22: warning: on_error: %MSG% is no place that is filled here", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_option_of_a_module_that_is_an_action_or_the_text_of_one_declares_its_places()
+    {
+        var silent = from module in ModuleRegistry.BuiltIn.Modules
+                     from property in module.GetProperties()
+                     where property.PropertyType == typeof(ActionTemplate) || property.PropertyType == typeof(UserOption<ActionTemplate>)
+                         || (property.PropertyType == typeof(string) && property.Name.EndsWith("Message", StringComparison.Ordinal))
+                     where !property.IsDefined(typeof(PlacesAttribute), inherit: false)
+                     select $"{module.Name}.{property.Name}";
+        Assert.Equal([], silent);
+    }
+
     [Theory]
     [InlineData("module = RBL, domain = bl.test", "reject_message")]
     [InlineData("module = RBLAction, result_from = a, re_match = x", "reject_message")]
@@ -118,14 +152,21 @@ public sealed class ModelSpecs
     [InlineData("module = Honeypot", "recipients_re", "[\"a\", \"\"]", "an empty expression makes every address a trap")]
     [InlineData("module = LdapUserConfig, filter = \"(a=%s)\"", "config_fields", "\"a b, c\"", "no entry has an attribute \"a b\"")]
     [InlineData("module = LdapUserConfig, config_fields = a", "filter", "\"(a=b)\"", "it has no %s for sasl_username")]
+    [InlineData("module = Action", "action", "\"reject %MSQ%\"", "%MSQ% is no place that is filled here, *written; *%ID%")]
+    [InlineData("module = Condition, key = sender", "action", "\"reject %id%\"", "%id% is no place *; did you mean %ID%?")]
+    [InlineData("module = ScoreAction, threshold = 5", "action", "\"reject %sure%IPP%\"", "%IPP% is no place *; did you mean %IP%?")]
+    [InlineData("module = ScoreAction, threshold = 5", "action", "\"reject %IP% %IP%\"", "only the first %IP% is filled, ")]
+    [InlineData("module = RBL, domain = bl.test", "reject_message", "\"%INFOS%\"", "%INFOS% is no place *; did you mean %INFO%?")]
+    [InlineData("module = Greylist, use_autowl = off, query_autowl = off", "defer_message", "\"defer %IP%\"", "%IP% is no place ")]
+    [InlineData("module = Action, action = dunno", "on_error", "\"defer %MSG%\"", "%MSG% is no place ")]
     public void What_a_start_accepts_though_it_can_hardly_be_meant_is_a_warning_at_its_option(
         string plugin, string option, string value, string part)
     {
         var text = $"policyd {{ connections {{ ldap {{ module = Ldap }} }}, virtual_hosts = [ {{ port = 12345, plugins = "
             + $"[ {{ name = p, {plugin}, {option} = {value} }} ] }} ] }}";
         Assert.NotNull(PolicyUnderTest.Build(text, out var diagnostics));
-        var warning = Assert.Single(
-            diagnostics.All, one => one.Message.StartsWith($"plugin p: {option}: {part}", StringComparison.Ordinal));
+        var warning = Assert.Single(diagnostics.All, one => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(
+            $"plugin p: {option}: {part}*", one.Message, ignoreCase: false));
         Assert.Equal(text.IndexOf($"{option} = {value}", StringComparison.Ordinal) + option.Length + 4, warning.Position.Column);
     }
 
