@@ -33,9 +33,10 @@ public static partial class RegularFile
         }
     }
 
-    /// <summary>Whether something is there that is no UNIX-domain socket.</summary>
+    /// <summary>Whether something is there that is known to be no UNIX-domain socket.</summary>
     /// <param name="path">The path.</param>
-    public static bool IsInTheWayOfSocket(string path) => Path.Exists(path) && KindOf(path) is not "socket";
+    public static bool IsInTheWayOfSocket(string path) =>
+        OperatingSystem.IsLinux() ? Path.Exists(path) && KindOf(path) is not "socket" : Directory.Exists(path);
 
     // The kinds of inode(7).
     private static string? KindOf(string path)
