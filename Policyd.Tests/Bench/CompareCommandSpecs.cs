@@ -71,8 +71,9 @@ public sealed class CompareCommandSpecs : IDisposable
     {
         var file = Path.Combine(_directory, "result.json");
         var (exit, output, error) = await BenchUnderTest.InvokeAsync(
-            s_compare + $"--chain counting --stages newkeys,keys,owners --json {file} --timeout 60 --expect dunno --connections 4 --keys 20 "
-            + "--seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1 --many-keys 200 --many-keys-seconds 1 --owners 200");
+            s_compare + $"--chain counting --stages newkeys,keys,owners --json {file} --timeout 60 --expect dunno "
+            + "--connections 4 --keys 20 --seconds 1 --rounds 1 --warmup 0.1 --warmup-windows 1 "
+            + "--many-keys 200 --many-keys-seconds 1 --owners 200");
         Assert.True(exit == 0, error + output);
         using var json = JsonDocument.Parse(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
         string[] measured =
