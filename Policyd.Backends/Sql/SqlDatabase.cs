@@ -93,11 +93,15 @@ public abstract class SqlDatabase : ISqlDatabase
     public string ReasonOf(Exception exception) => Classify(exception).Message;
 
     /// <inheritdoc cref="ISqlDatabase.RunAsync"/>
-    public async Task<T> RunAsync<T>(Func<DbConnection, Task<T>> work, bool isRepeatable, CancellationToken ct)
+    public Task<T> RunAsync<T>(Func<DbConnection, Task<T>> work, bool isRepeatable, CancellationToken ct) =>
+        RunAsync((connection, _) => work(connection), isRepeatable, ct);
+
+    /// <summary>The same for work that looks whether its caller has given it up.</summary>
+    internal async Task<T> RunAsync<T>(Func<DbConnection, CancellationToken, Task<T>> work, bool isRepeatable, CancellationToken ct)
     {
         try
         {
-            return await Source.RunAsync((connection, _) => work(connection), isRepeatable, ct).ConfigureAwait(false);
+            return await Source.RunAsync(work, isRepeatable, ct).ConfigureAwait(false);
         }
         catch (DbException e) when (e is not SqlAwayException)
         {

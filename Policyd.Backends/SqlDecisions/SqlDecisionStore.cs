@@ -40,7 +40,7 @@ public sealed class SqlDecisionStore : IAsyncDisposable
     /// <param name="mayBeThere">Whether some may have been written before, by a call of which nothing is known.</param>
     /// <param name="ct">The caller's patience.</param>
     /// <exception cref="SqlAwayException">The database cannot be reached, or did not answer in time.</exception>
-    /// <exception cref="DbException">The database refuses.</exception>
+    /// <exception cref="SqlRefusedException">The database refuses.</exception>
     /// <exception cref="NewerSchemaException">A newer server has changed the table.</exception>
     public Task WriteAsync(IReadOnlyList<DecisionRow> rows, bool mayBeThere, CancellationToken ct)
     {
@@ -70,7 +70,7 @@ public sealed class SqlDecisionStore : IAsyncDisposable
     /// <param name="search">Which.</param>
     /// <param name="ct">The caller's patience.</param>
     /// <exception cref="SqlAwayException">The database cannot be reached, or did not answer in time.</exception>
-    /// <exception cref="DbException">The database refuses.</exception>
+    /// <exception cref="SqlRefusedException">The database refuses.</exception>
     /// <exception cref="NewerSchemaException">A newer server has changed the table.</exception>
     public async Task<IReadOnlyList<DecisionRow>> FindAsync(DecisionSearch search, CancellationToken ct)
     {
@@ -119,7 +119,7 @@ public sealed class SqlDecisionStore : IAsyncDisposable
     public ValueTask DisposeAsync() => _database.DisposeAsync();
 
     private Task<IReadOnlyList<DecisionRow>> FindAsync(SqlDatabase database, DecisionSearch search, CancellationToken ct) =>
-        database.Source.RunAsync<IReadOnlyList<DecisionRow>>(
+        database.RunAsync<IReadOnlyList<DecisionRow>>(
             async (connection, givenUp) =>
             {
                 var plan = await new SchemaLook(connection, database.Provider).PlanAsync(OwnTableGroup.Decisions, givenUp)
@@ -138,7 +138,7 @@ public sealed class SqlDecisionStore : IAsyncDisposable
 
     // The drivers are not asked to cancel a statement: they would wait for the server. SqlCall closes the connection instead.
     private Task<T> RunAsync<T>(SqlDatabase database, Func<DataConnection, Task<T>> work, CancellationToken ct) =>
-        database.Source.RunAsync(
+        database.RunAsync(
             async (connection, givenUp) =>
             {
                 if (!Volatile.Read(ref _isPrepared))

@@ -6,6 +6,7 @@ using Policyd.Backends.Sql;
 using Policyd.Backends.SqlDecisions;
 using Policyd.Engine.Decisions;
 using Policyd.Engine.Logging;
+using Policyd.Plugins.Sql;
 using Policyd.Protocol;
 using Policyd.Server.Admin.Decisions;
 using Policyd.Server.History;
@@ -190,6 +191,15 @@ public abstract class DecisionStoreSpecs : IAsyncLifetime
             "the tables of decisions",
             (await Assert.ThrowsAsync<NewerSchemaException>(() => _store.FindAsync(new(), Cancel))).Message,
             StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_table_of_somebody_else_is_told_in_one_line()
+    {
+        await ExecuteAsync("CREATE TABLE policyd_decisions (id int)");
+        var refused = await Assert.ThrowsAsync<SqlRefusedException>(() => _store.FindAsync(new(), Cancel));
+        Assert.DoesNotContain('\n', refused.Message);
+        await Assert.ThrowsAsync<SqlRefusedException>(() => _store.PurgeAsync(s_time, 10, Cancel));
     }
 
     private protected abstract Task<SqlConnectionOptions> Options();
