@@ -1,4 +1,5 @@
 using System.Net;
+using Policyd.Modules.Texts;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Logging;

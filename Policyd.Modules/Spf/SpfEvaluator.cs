@@ -1,4 +1,5 @@
 using System.Text;
+using Policyd.Modules.Texts;
 using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Dns;
 

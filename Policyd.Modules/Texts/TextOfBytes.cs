@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Unicode;
 
-namespace Policyd.Modules;
+namespace Policyd.Modules.Texts;
 
 // Texts of DNS records have a character for each byte. What lists and domains write beyond ASCII is UTF-8 as a rule.
 internal static class TextOfBytes
