@@ -16,8 +16,7 @@ internal sealed class Replay(ReplayedServer tried, ReplayedServer? against, Repl
     private const int MostAtOnce = 32;
     private static readonly TimeSpan s_atOnce = TimeSpan.FromSeconds(1);
     private readonly Dictionary<string, Task> _running = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _met = new(StringComparer.OrdinalIgnoreCase);
-    private readonly IReadOnlyList<string>? _meetBy = MeetBy(tried, against);
+    private readonly MeetingMails _mails = new(MeetBy(tried, against));
     private readonly Lock _lock = new();
     private DateTimeOffset _since;
 
@@ -31,7 +30,7 @@ internal sealed class Replay(ReplayedServer tried, ReplayedServer? against, Repl
             var mail = request.Request.Instance is { Length: > 0 } instance ? instance : $"\0{_running.Count}";
             if (_running.Count >= MostAtOnce
                 || _running.ContainsKey(mail)
-                || (_running.Count > 0 && (request.Time - _since > s_atOnce || MeetsOneThatRuns(request))))
+                || (_running.Count > 0 && (request.Time - _since > s_atOnce || _mails.MayMeet(request.Request))))
             {
                 await EndAsync();
             }
@@ -42,7 +41,7 @@ internal sealed class Replay(ReplayedServer tried, ReplayedServer? against, Repl
             if (!running.IsCompletedSuccessfully)
             {
                 _running.Add(mail, running);
-                _met.UnionWith(Meetings(request));
+                _mails.Add(request.Request);
             }
         }
 
@@ -55,19 +54,11 @@ internal sealed class Replay(ReplayedServer tried, ReplayedServer? against, Repl
         : against.MeetBy is not { } other ? null
         : [.. one.Union(other, StringComparer.Ordinal)];
 
-    private bool MeetsOneThatRuns(RecordedRequest request) => _meetBy is null || Meetings(request).Any(_met.Contains);
-
-    private IEnumerable<string> Meetings(RecordedRequest request) =>
-        from name in _meetBy ?? []
-        let value = request.Request[name]
-        where !string.IsNullOrEmpty(value)
-        select $"{name}={value}";
-
     private async Task EndAsync()
     {
         await Task.WhenAll(_running.Values);
         _running.Clear();
-        _met.Clear();
+        _mails.Clear();
     }
 
     private async Task TryAsync(RecordedRequest request)
