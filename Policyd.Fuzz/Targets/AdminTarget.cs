@@ -74,13 +74,13 @@ internal sealed class AdminTarget() : FuzzTarget(
         try
         {
             using var document = meter.Run(() => AdminMessage.Read(line));
+            CheckArguments(new AdminArguments(document.RootElement), document.RootElement);
             var again = AdminMessage.Request("x", JsonObject.Create(document.RootElement.Clone())!);
             using var second = AdminMessage.Read(again[..^1]);
             Check.That(
                 JsonElement.DeepEquals(document.RootElement, second.RootElement.GetProperty("arguments"))
                     && again.Span.Count((byte)'\n') == 1,
                 "a request is not the same when it is written and read again");
-            CheckArguments(new AdminArguments(document.RootElement), document.RootElement);
             return true;
         }
         catch (JsonException)
@@ -90,6 +90,11 @@ internal sealed class AdminTarget() : FuzzTarget(
         catch (ArgumentException duplicate) when (duplicate.Message.Contains("same key", StringComparison.Ordinal))
         {
             // JsonObject, which this check makes of it, does not hold a name twice.
+            return true;
+        }
+        catch (ArgumentOutOfRangeException large) when (large.ParamName == "exponent")
+        {
+            // DeepEquals does not compare numbers such as 1e8547758082.
             return true;
         }
     }

@@ -38,7 +38,8 @@ internal sealed class HoconTarget() : FuzzTarget(
         Sample,
         """{"a":{"b":[1,2.5e3,true,false,null,"text \" \\ \u00fc"]},"c":"","d":[[],{}]}""",
         "a = ${b}\nb = ${c} x\nc = [1]\nd = ${?e}${?f}\na.x.y = 1\na.x.y = 2\n",
-        "a += 1\na += 2\nb = { x = 1 } { y = 2 }\nc = \"q\" b\n");
+        "a += 1\na += 2\nb = { x = 1 } { y = 2 }\nc = \"q\" b\n",
+        "many = " + string.Concat(Enumerable.Repeat("[[],{}]", 100)));
 
     public override IReadOnlyList<byte[]> Words { get; } = Texts.Words(
         "{ } [ ] , : = += ${ ${? } ${a} ${?a} ${a.b} \" \"\"\" \\u \\ud800 // # null true false 1e5 -1 0x a.b.c include url( file( "

@@ -16,6 +16,9 @@ internal static class Trees
     /// <summary>A file in a folder that does not exist, so that no include finds anything.</summary>
     public const string File = "/nonexistent/policyd-fuzz/policyd.hocon";
 
+    // Of what is written here. A tree that substitutions made is deeper than its text.
+    private const int Deepest = 1000;
+
     private static readonly Dictionary<string, string> s_environment = new(StringComparer.Ordinal)
     {
         ["HOME"] = "/home/x",
@@ -61,12 +64,12 @@ internal static class Trees
         CheckAgain(tree, hocon, "the tree, written as HOCON");
         var json = meter.Run(() => HoconWriter.WriteJson(root));
         CheckAgain(tree, json, "the tree, written as JSON");
-        Check.Same(tree, OfJson(Encoding.UTF8.GetBytes(json)) ?? "(no JSON)", "the tree's JSON, read by System.Text.Json");
+        Check.Same(tree, OfJson(Encoding.UTF8.GetBytes(json), Deepest) ?? "(no JSON)", "the tree's JSON, read by System.Text.Json");
     }
 
     private static void CheckAgain(string tree, string text, string what)
     {
-        var again = HoconReader.Read(text, File, Options with { MaxNodes = 1_000_000, MaxBytes = 16 * 1024 * 1024, MaxDepth = 1000 });
+        var again = HoconReader.Read(text, File, Options with { MaxNodes = 1_000_000, MaxBytes = 16 * 1024 * 1024, MaxDepth = Deepest });
         Check.That(!again.Diagnostics.HasErrors, $"{what}, is refused: {again.Diagnostics.Errors.FirstOrDefault()} in {Check.Shown(text)}");
         Check.Same(tree, Of(again.Root), what);
     }
@@ -86,15 +89,21 @@ internal static class Trees
         return $"objects {Size('{')} arrays {Size('[')} values {Size('=')}";
     }
 
-    /// <summary>The tree of a JSON object in the same text; null when it is none, or a key stands twice, which HOCON merges.</summary>
-    public static string? OfJson(byte[] utf8)
+    /// <summary>
+    /// The tree of a JSON object in the same text; null when it is none, when a key stands twice, which HOCON merges, and when it is
+    /// so deep that the readers of configurations refuse it.
+    /// </summary>
+    public static string? OfJson(byte[] utf8) => OfJson(utf8, Options.MaxDepth - 1);
+
+    private static string? OfJson(byte[] utf8, int deepest)
     {
         try
         {
-            using var document = StrictJson.Parse(utf8, new JsonDocumentOptions { MaxDepth = 1000, AllowDuplicateProperties = false });
+            using var document = StrictJson.Parse(utf8, new JsonDocumentOptions { MaxDepth = Deepest, AllowDuplicateProperties = false });
             var text = new StringBuilder();
             Append(text, document.RootElement);
-            return document.RootElement.ValueKind == JsonValueKind.Object && Depth(utf8) < Options.MaxDepth ? text.ToString() : null;
+            var root = document.RootElement;
+            return root.ValueKind == JsonValueKind.Object && Depth(root) <= deepest ? text.ToString() : null;
         }
         catch (JsonException)
         {
@@ -107,7 +116,12 @@ internal static class Trees
         }
     }
 
-    private static int Depth(byte[] utf8) => utf8.Count(static b => b is (byte)'{' or (byte)'[');
+    private static int Depth(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Object => 1 + element.EnumerateObject().Select(static member => Depth(member.Value)).DefaultIfEmpty().Max(),
+        JsonValueKind.Array => 1 + element.EnumerateArray().Select(Depth).DefaultIfEmpty().Max(),
+        _ => 0,
+    };
 
     private static void Append(StringBuilder text, ConfigNode node)
     {
