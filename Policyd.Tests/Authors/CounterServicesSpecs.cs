@@ -87,7 +87,7 @@ public sealed class CounterServicesSpecs : IDisposable
     public async Task Counters_that_do_not_answer_are_unknown_before_the_plugins_time_is_over()
     {
         _counters.Hangs = true;
-        await using var policy = Policy("{ name = c, module = Counts, timeout = 200ms, on_error = \"reject failed\" }");
+        await using var policy = Policy("{ name = c, module = Counts, timeout = 1500ms, on_error = \"reject failed\" }");
         Assert.Equal("reject unknown", await policy.AskAsync(("recipient", "b@example.org")));
         Assert.Single(policy.Log.Containing("counters of third_party: timed out after"));
     }

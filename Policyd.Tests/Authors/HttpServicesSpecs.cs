@@ -119,7 +119,7 @@ public sealed class HttpServicesSpecs
     public async Task A_server_that_does_not_come_to_an_end_costs_a_plugin_its_timeout_and_the_next_mail_nothing(string way)
     {
         await using var server = new ScriptedHttpServer(way == "silent" ? ScriptedHttpServer.Silence : ScriptedHttpServer.Trickle);
-        await using var policy = Policy(server.Port, "timeout = 600ms");
+        await using var policy = Policy(server.Port, "timeout = 1800ms");
         var since = Stopwatch.StartNew();
         Assert.StartsWith("reject HttpAwayException: p: timed out after", await policy.AskAsync(), StringComparison.Ordinal);
         Assert.True(since.Elapsed > TimeSpan.FromMilliseconds(400), $"given up after {since.Elapsed}");

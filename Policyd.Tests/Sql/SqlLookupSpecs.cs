@@ -197,7 +197,9 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
             "the first column of the row holds more than 1000000 characters",
             await policy.Server.Prints("more than 1000000"),
             StringComparison.Ordinal);
-        Assert.InRange(PeakOf(policy.Server.Id) - before, 0, 90_000);
+
+        // In KiB. A hundred million characters would take 300,000; what the server does for the first time has taken 100,000.
+        Assert.InRange(PeakOf(policy.Server.Id) - before, 0, 150_000);
     }
 
     [Fact]
