@@ -157,29 +157,25 @@ internal sealed class PolicydCommandLine(TextReader input, TextWriter output, Te
     {
         foreach (var option in command.Options.Where(static option => option.ValueType == typeof(string)))
         {
-            option.Validators.Add(result =>
-            {
-                if (result.Tokens.Any(static token => token.Value.Length == 0))
-                {
-                    result.AddError($"{option.Name}: the value is empty.");
-                }
-            });
+            option.Validators.Add(result => Refuse(result, option.Name, result.Tokens));
         }
 
         foreach (var file in command.Arguments.Where(static argument => argument.Name == "FILE"))
         {
-            file.Validators.Add(static result =>
-            {
-                if (result.Tokens.Any(static token => token.Value.Length == 0))
-                {
-                    result.AddError("FILE: the value is empty.");
-                }
-            });
+            file.Validators.Add(result => Refuse(result, file.Name, result.Tokens));
         }
 
         foreach (var verb in command.Subcommands)
         {
             RefuseEmpty(verb);
+        }
+
+        static void Refuse(SymbolResult result, string name, IEnumerable<Token> tokens)
+        {
+            if (tokens.Any(static token => token.Value.Length == 0))
+            {
+                result.AddError($"{name}: the value is empty.");
+            }
         }
     }
 
