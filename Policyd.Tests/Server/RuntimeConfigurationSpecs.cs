@@ -5,7 +5,9 @@ namespace Policyd.Tests.Server;
 
 /// <summary>
 /// What the runtime does for speed is in a file beside the executable, so that every start has it: a unit, a container, a shell.
+/// It is read where the executable is, which in CI is published by the time when servers are tested.
 /// </summary>
+[ServerTest]
 public sealed class RuntimeConfigurationSpecs
 {
     private readonly JsonElement _properties = Read();
