@@ -21,6 +21,8 @@ internal sealed class OwnerEntry(CounterKey key, IActorRef partition) : IRowOwne
     /// <summary>Null while it lives; while it ends, what its next life is asked. The partition's own.</summary>
     public List<object>? Held { get; set; }
 
+    public uint Reports { get; set; }
+
     /// <summary>Whether messages are still taken.</summary>
     public bool IsOpen => Volatile.Read(ref _senders) >= 0;
 

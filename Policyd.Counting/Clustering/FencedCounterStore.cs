@@ -19,6 +19,7 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
     private Action<string>? _onFenced;
     private bool _hasEntered;
     private volatile bool _isDue;
+    private volatile bool _knowsLost;
 
     /// <inheritdoc/>
     public void BecomeMember(string member, Action<string> onFenced)
@@ -160,14 +161,15 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
         }
         catch (CounterStoreException e) when (e.Failure is not (CounterStoreFailure.Fenced or CounterStoreFailure.Busy))
         {
-            throw new CounterStoreException(
-                CounterStoreFailure.Unavailable, $"lost members of the cluster cannot be fenced: {e.Message}", e);
+            var what = _knowsLost ? "lost members of the cluster cannot be fenced" : "members of the cluster cannot be looked up";
+            throw new CounterStoreException(CounterStoreFailure.Unavailable, $"{what}: {e.Message}", e);
         }
     }
 
     private async Task RunOnceAsync(CancellationToken ct)
     {
         var (member, enters, alive, lost) = Due();
+        _knowsLost = lost.Count > 0;
         if (enters || (member is not null && alive is not null))
         {
             await EnterAsync(member!, ct).ConfigureAwait(false);
@@ -177,6 +179,7 @@ public sealed class FencedCounterStore(ICounterStore store) : ICounterStore, IMe
         {
             var entered = await store.UnfencedMembersAsync(ct).ConfigureAwait(false);
             lost.UnionWith(entered.Except(alive(), StringComparer.Ordinal));
+            _knowsLost = lost.Count > 0;
         }
 
         // Nobody fences himself: that is for others to do.

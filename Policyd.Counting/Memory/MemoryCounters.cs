@@ -308,7 +308,7 @@ public sealed class MemoryCounters : ICounters
             var total = Rows.GetValueOrDefault(time) + (isResend ? default : write.Amounts);
             Rows[time] = total;
             _written++;
-            Owner.OnReport(new RowReport(write.Window, total, trace.Cumulated, IsRetracted: false), _counters.Now);
+            Owner.OnReport(new RowReport(write.Window, RowReportKind.Committed, total, trace.Cumulated), _counters.Now);
             write.TryAnswer(CounterAnswer.Known(trace.SumAfter + (total - trace.RowAfter)));
         }
 

@@ -13,6 +13,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     public static readonly TimeSpan UsualTimeout = TimeSpan.FromMinutes(10);
 
     private OpenWindow? _windows;
+    private uint _reports;
 
     /// <summary>Whether a reservation still holds.</summary>
     public bool HasReservations(DateTimeOffset now)
@@ -111,26 +112,35 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     {
         var open = Open(window);
         open.Drop(mail);
-        return open.Add(window, amounts, countsUntil);
+        return open.Add(window, amounts, countsUntil) with { Reports = _reports };
     }
 
     /// <summary>A row is about to be set: its sum changes when the commit reports.</summary>
-    public AddTrace BeginSet(CounterWindow window) => Open(window).Add(window, default, default) with { IsKnown = false };
+    public AddTrace BeginSet(CounterWindow window) =>
+        Open(window).Add(window, default, default) with { IsKnown = false, Reports = _reports };
 
-    /// <summary>A commit has brought a row's total.</summary>
+    /// <summary>A commit has brought a row's total, or adds of it are no part of a commit.</summary>
     public void Report(RowReport report)
     {
+        _reports = report.Number;
         if (Find(report.Window) is not { } open)
         {
             return;
         }
 
-        if (report.IsRetracted)
+        if (report.Kind == RowReportKind.Retracted)
         {
             open.Retract(report.Window, report.Total);
             return;
         }
 
+        if (report.Kind == RowReportKind.RetractedForGood)
+        {
+            open.ForgetRetracted(report.Window, report.Total);
+            return;
+        }
+
+        open.ForgetRetracted(report.Window, report.Retracted);
         open.Report(report.Window, report.Total, report.Cumulated);
         if (report.Window.Rolling is null)
         {

@@ -16,6 +16,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     private string _from = string.Empty;
     private Row _row;
     private List<Row>? _buckets;
+    private List<(string Time, CounterAmounts Amounts)>? _retracted;
     private MailId _firstMail;
     private Reservation _first;
     private Dictionary<MailId, Reservation>? _others;
@@ -94,21 +95,60 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         row.Sum += amounts;
         row.Cumulated += amounts;
         var (sum, cumulated) = (row.Sum, row.Cumulated);
-        return new AddTrace(cumulated, sum, window.Rolling is null ? sum : Sum(window, now), Loaded);
+        return new AddTrace(cumulated, sum, window.Rolling is null ? sum : Sum(window, now), Loaded, Reports: 0);
     }
 
     /// <summary>
-    /// What the database has, of a time when so much had been added here: what was added since is still on its way, and counts.
+    /// What the database has, of a time when so much had been added here: what was added since is still on its way, and counts, but for
+    /// what of it was retracted.
     /// </summary>
     public void Report(CounterWindow window, CounterAmounts total, CounterAmounts cumulated)
     {
         _touched = true;
         ref var row = ref RowOf(window);
-        row.Sum = total + (row.Cumulated - cumulated);
+        row.Sum = total + (row.Cumulated - cumulated) - RetractedOf(window);
     }
 
-    /// <summary>What had been counted before is no part of the sum.</summary>
-    public void Retract(CounterWindow window, CounterAmounts amounts) => RowOf(window).Sum -= amounts;
+    /// <summary>
+    /// Adds are no part of the sum: they had been counted before, or are not counted at all. What is cumulated keeps them, for the traces
+    /// of later adds may have them too. So they are remembered until a commit reports behind which none of them comes.
+    /// </summary>
+    public void Retract(CounterWindow window, CounterAmounts amounts)
+    {
+        RowOf(window).Sum -= amounts;
+        (_retracted ??= []).Add((RowTimeOf(window), amounts));
+    }
+
+    /// <summary>So much of what was retracted is now behind all reports to come.</summary>
+    public void ForgetRetracted(CounterWindow window, CounterAmounts amounts)
+    {
+        if (amounts == default || _retracted is null)
+        {
+            return;
+        }
+
+        var left = RetractedOf(window) - amounts;
+        _retracted.RemoveAll(one => one.Time == RowTimeOf(window));
+        if (left != default)
+        {
+            _retracted.Add((RowTimeOf(window), left));
+        }
+
+        _retracted = _retracted.Count == 0 ? null : _retracted;
+    }
+
+    private CounterAmounts RetractedOf(CounterWindow window)
+    {
+        var sum = default(CounterAmounts);
+        foreach (var one in _retracted ?? [])
+        {
+            sum += one.Time == RowTimeOf(window) ? one.Amounts : default;
+        }
+
+        return sum;
+    }
+
+    private static string RowTimeOf(CounterWindow window) => window.Rolling is null ? string.Empty : window.Time;
 
     /// <summary>A row as the database has it, when nothing of the window is on its way.</summary>
     public void SetRow(CounterWindow window, CounterRow row) =>

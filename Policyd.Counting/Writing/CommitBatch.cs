@@ -157,6 +157,7 @@ internal sealed class CommitBatch
 
         entry.Row.Delta -= entry.Amounts;
         entry.Row.Resent += entry.Amounts;
+        entry.Row.MarkResend(entry.RequestId);
         return true;
     });
 
@@ -279,6 +280,11 @@ internal sealed class CommitBatch
             }
         }
 
+        foreach (var row in _rows.Values)
+        {
+            row.TellWithdrawn();
+        }
+
         AnswerQuestions(isSettled: true, static _ => true);
     }
 
@@ -371,6 +377,7 @@ internal sealed class CommitBatch
         private IRowOwner? _owner;
         private CounterWindow _window;
         private AddTrace _trace;
+        private CounterAmounts _retracted;
 
         public CounterAmounts Delta { get; set; }
 
@@ -385,7 +392,7 @@ internal sealed class CommitBatch
         /// <summary>All that was in it is answered; another row may have it.</summary>
         public void Clear()
         {
-            (_first, _last, _owner, _window, _trace) = (null, null, null, default, default);
+            (_first, _last, _owner, _window, _trace, _retracted) = (null, null, null, default, default, default);
             (Delta, Resent, IsAbsolute, IsWithdrawn) = (default, default, false, false);
         }
 
@@ -403,6 +410,7 @@ internal sealed class CommitBatch
             IsAbsolute |= later.IsAbsolute;
             IsWithdrawn &= later.IsWithdrawn;
             Resent += later.Resent;
+            _retracted += later._retracted;
             if (later._first is not null)
             {
                 Append(later._first, later._last!);
@@ -412,17 +420,61 @@ internal sealed class CommitBatch
         public void AnswerCommitted(CounterAmounts total)
         {
             var difference = total - _trace.RowAfter;
-            if (!_trace.IsKnown || difference != default || IsAbsolute)
+            if (_owner is { } owner && MustBeTold(owner, difference))
             {
-                _owner?.Tell(new RowReport(_window, total, _trace.Cumulated, IsRetracted: false));
+                owner.Reports += difference == default ? 0u : 1u;
+                owner.Tell(new RowReport(_window, RowReportKind.Committed, total, _trace.Cumulated, _retracted)
+                {
+                    Number = owner.Reports,
+                });
             }
 
+            // The last trace holds all that was counted before, an earlier one only what stood before it.
+            var notYet = Resent;
             for (var write = _first; write is not null; write = write.NextOfRow)
             {
-                write.TryAnswer(CounterAnswer.Known(write.Trace.SumAfter + difference));
+                notYet -= write.IsResend && notYet != default ? write.Amounts : default;
+                write.TryAnswer(CounterAnswer.Known(write.Trace.SumAfter + difference + notYet));
             }
 
             (_first, _last) = (null, null);
+        }
+
+        /// <summary>
+        /// Whether the total is not what the owner has by now. Where its sum has changed since the trace, or is about to, an equal total
+        /// may be chance.
+        /// </summary>
+        private bool MustBeTold(IRowOwner owner, CounterAmounts difference) =>
+            !_trace.IsKnown
+            || difference != default
+            || IsAbsolute
+            || Resent != default
+            || _retracted != default
+            || _trace.Reports != owner.Reports;
+
+        /// <summary>Nothing of it is in the commit that is done.</summary>
+        public void TellWithdrawn()
+        {
+            if (_retracted != default)
+            {
+                _owner?.Tell(new RowReport(_window, RowReportKind.RetractedForGood, _retracted) { Number = _owner.Reports });
+                _retracted = default;
+            }
+        }
+
+        /// <summary>The request of a write that is not answered yet turned out to be counted.</summary>
+        public void MarkResend(UInt128 id)
+        {
+            var write = _first;
+            while (write is not null && (write.IsResend || write.RequestId != id))
+            {
+                write = write.NextOfRow;
+            }
+
+            if (write is not null)
+            {
+                write.IsResend = true;
+            }
         }
 
         public IEnumerable<WriteOperation> Unspooled()
@@ -487,7 +539,7 @@ internal sealed class CommitBatch
         public void Withdraw(CounterAmounts amounts)
         {
             Delta -= amounts;
-            _owner?.Tell(new RowReport(_window, amounts, default, IsRetracted: true));
+            Retract(amounts);
             IsWithdrawn = Delta == default && !IsAbsolute && _first is null;
         }
 
@@ -509,8 +561,17 @@ internal sealed class CommitBatch
         {
             if (Resent != default)
             {
-                _owner?.Tell(new RowReport(_window, Resent, default, IsRetracted: true));
+                Retract(Resent);
                 Resent = default;
+            }
+        }
+
+        private void Retract(CounterAmounts amounts)
+        {
+            _retracted += amounts;
+            if (_owner is { } owner)
+            {
+                owner.Tell(new RowReport(_window, RowReportKind.Retracted, amounts) { Number = ++owner.Reports });
             }
         }
 

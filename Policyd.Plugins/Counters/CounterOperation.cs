@@ -138,6 +138,7 @@ public abstract class WriteOperation : CounterOperation
     private readonly object? _formerId;
     private CounterAmounts _cumulated;
     private CounterAmounts _rowAfter;
+    private uint _reports;
     private bool _isRowKnown;
 
     // Not a Nullable, which would be half as large again.
@@ -170,8 +171,9 @@ public abstract class WriteOperation : CounterOperation
     /// <summary>What the owner tells the writer with it.</summary>
     internal AddTrace Trace
     {
-        get => new(_cumulated, _rowAfter, Foreseen, _isRowKnown);
-        set => (_cumulated, _rowAfter, Foreseen, _isRowKnown) = (value.Cumulated, value.RowAfter, value.SumAfter, value.IsKnown);
+        get => new(_cumulated, _rowAfter, Foreseen, _isRowKnown, _reports);
+        set => (_cumulated, _rowAfter, Foreseen, _isRowKnown, _reports) =
+            (value.Cumulated, value.RowAfter, value.SumAfter, value.IsKnown, value.Reports);
     }
 
     /// <summary>Who is told of the row's total; set by the owner.</summary>
@@ -265,12 +267,17 @@ public sealed class FindCountedOperation(CounterKey key, IReadOnlyList<UInt128> 
 /// <param name="RowAfter">The row's sum after it, by what the owner knows.</param>
 /// <param name="SumAfter">The window's sum after it.</param>
 /// <param name="IsKnown">Whether the row's committed total is known to the owner.</param>
+/// <param name="Reports">The number of the last report that had come to the owner by then.</param>
 [SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
-internal readonly record struct AddTrace(CounterAmounts Cumulated, CounterAmounts RowAfter, CounterAmounts SumAfter, bool IsKnown);
+internal readonly record struct AddTrace(
+    CounterAmounts Cumulated, CounterAmounts RowAfter, CounterAmounts SumAfter, bool IsKnown, uint Reports);
 
 /// <summary>Whoever owns a row: is told what the database has, when that is not what it expects.</summary>
 internal interface IRowOwner
 {
+    /// <summary>How many reports were sent to it that change a sum. The writer's own: nobody else uses it.</summary>
+    uint Reports { get; set; }
+
     /// <summary>A commit has brought a total that the owner does not know.</summary>
     /// <param name="report">What it was.</param>
     void Tell(RowReport report);
@@ -285,10 +292,34 @@ internal interface IRowOwner
     void TellCounted(FindCountedOperation find);
 }
 
-/// <summary>What a commit has made of a row.</summary>
+/// <summary>What the writer tells the owner of a row.</summary>
 /// <param name="Window">The window of the last add.</param>
-/// <param name="Total">The row's sums in the database. While the database is away: what is to be taken off the owner's sum, since it turned
-/// out to be counted before.</param>
+/// <param name="Kind">What has happened.</param>
+/// <param name="Total">Of a commit the row's sums in the database; else what <paramref name="Kind"/> says.</param>
 /// <param name="Cumulated">What the owner had added to the row with the last add of that commit.</param>
-/// <param name="IsRetracted">The database is away, and <paramref name="Total"/> is taken off.</param>
-internal sealed record RowReport(CounterWindow Window, CounterAmounts Total, CounterAmounts Cumulated, bool IsRetracted);
+/// <param name="Retracted">What of these adds was taken off the owner's sum before the commit.</param>
+internal sealed record RowReport(
+    CounterWindow Window,
+    RowReportKind Kind,
+    CounterAmounts Total,
+    CounterAmounts Cumulated = default,
+    CounterAmounts Retracted = default)
+{
+    /// <summary>
+    /// How many reports that change a sum the owner was sent, this one included: a trace tells by it which of them it holds.
+    /// </summary>
+    public uint Number { get; init; }
+}
+
+/// <summary>What has happened to a row, or to adds of it.</summary>
+internal enum RowReportKind
+{
+    /// <summary>A commit has brought a total that the owner does not know.</summary>
+    Committed,
+
+    /// <summary>Adds are not part of a commit to come: they were counted before, or are not counted at all. They are taken off.</summary>
+    Retracted,
+
+    /// <summary>The commit is done in which the row would have been, had not all of it been taken off.</summary>
+    RetractedForGood,
+}

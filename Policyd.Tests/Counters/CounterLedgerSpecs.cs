@@ -110,7 +110,7 @@ public sealed class CounterLedgerSpecs
         Assert.True(Reserve("m", 1).Yes);
         var trace = _ledger.Add(Month, One, MailId.Of("m"), Noon);
         Assert.False(Reserve("other", 1).Yes);
-        _ledger.Report(new RowReport(Month, One, trace.Cumulated, IsRetracted: false));
+        _ledger.Report(new RowReport(Month, RowReportKind.Committed, One, trace.Cumulated));
         Assert.False(Reserve("other", 1).Yes);
         Assert.Equal(One, _ledger.Read(Month));
         Assert.False(_ledger.HasReservations(Noon));
@@ -122,7 +122,7 @@ public sealed class CounterLedgerSpecs
         var ledger = Loaded(0);
         var first = ledger.Add(Month, One, MailId.Of("a"), Noon);
         ledger.Add(Month, One, MailId.Of("b"), Noon);
-        ledger.Report(new RowReport(Month, new CounterAmounts(7, 7, 70, 70), first.Cumulated, IsRetracted: false));
+        ledger.Report(new RowReport(Month, RowReportKind.Committed, new CounterAmounts(7, 7, 70, 70), first.Cumulated));
         Assert.Equal(new CounterAmounts(8, 8, 80, 80), ledger.Read(Month));
     }
 
@@ -131,11 +131,11 @@ public sealed class CounterLedgerSpecs
     {
         var ledger = Loaded(0);
         var resent = ledger.Add(Month, One, MailId.Of("a"), Noon);
-        ledger.Report(new RowReport(Month, One, default, IsRetracted: true));
+        ledger.Report(new RowReport(Month, RowReportKind.Retracted, One));
         Assert.Equal(default, ledger.Read(Month));
         var next = ledger.Add(Month, One, MailId.Of("b"), Noon);
         Assert.Equal((One, One + One), (next.RowAfter, next.Cumulated));
-        ledger.Report(new RowReport(Month, One, next.Cumulated, IsRetracted: false));
+        ledger.Report(new RowReport(Month, RowReportKind.Committed, One, next.Cumulated, Retracted: One));
         Assert.Equal(One, ledger.Read(Month));
         Assert.Equal(One, resent.Cumulated);
     }
@@ -144,7 +144,7 @@ public sealed class CounterLedgerSpecs
     public void Report_of_a_window_that_is_forgotten_says_nothing()
     {
         var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
-        ledger.Report(new RowReport(Month, One, default, IsRetracted: false));
+        ledger.Report(new RowReport(Month, RowReportKind.Committed, One, default));
         Assert.False(ledger.IsLoaded(Month));
     }
 
@@ -248,7 +248,7 @@ public sealed class CounterLedgerSpecs
     {
         var amounts = new CounterAmounts(mails, mails, 10 * mails, 10 * mails);
         var trace = ledger.Add(window, amounts, MailId.Of(instance), Noon);
-        ledger.Report(new RowReport(window, amounts, trace.Cumulated, IsRetracted: false));
+        ledger.Report(new RowReport(window, RowReportKind.Committed, amounts, trace.Cumulated));
     }
 
     [Fact]
@@ -292,9 +292,9 @@ public sealed class CounterLedgerSpecs
                             inFlight--;
                             ledger.Report(new RowReport(
                                 Month,
+                                RowReportKind.Committed,
                                 new CounterAmounts(counted, counted, 10 * counted, 10 * counted),
-                                onTheirWay.Dequeue(),
-                                IsRetracted: false));
+                                onTheirWay.Dequeue()));
                             break;
                     }
 

@@ -202,6 +202,8 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
 
         public static CounterWindow Month { get; } = new("2026-11");
 
+        public uint Reports { get; set; }
+
         public CounterOwner Owner { get; private set; }
 
         /// <summary>What the database has.</summary>
@@ -283,7 +285,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
 
             if (!last.Trace.IsKnown || last.Trace.RowAfter != Table)
             {
-                Tell(new RowReport(last.Window, Table, last.Trace.Cumulated, IsRetracted: false));
+                Tell(new RowReport(last.Window, RowReportKind.Committed, Table, last.Trace.Cumulated));
             }
 
             answered.ForEach(static write => write.TryAnswer(CounterAnswer.Known(default)));

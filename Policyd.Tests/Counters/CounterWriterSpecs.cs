@@ -83,7 +83,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "a", 1);
         await Settled(writer);
         Assert.Equal(1, Count("a"));
-        Assert.Equal(1, Assert.Single(_owner.Reports).Total.Count);
+        Assert.Equal(1, Assert.Single(_owner.Told).Total.Count);
         Assert.Single(_store.Applied);
     }
 
@@ -96,7 +96,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "a", 1);
         await Settled(writer);
         Assert.Equal(1, Count("a"));
-        Assert.Equal(1, Assert.Single(_owner.Reports).Total.Count);
+        Assert.Equal(1, Assert.Single(_owner.Told).Total.Count);
 
         Add(writer, "a", 2);
         await Answered(1);
@@ -298,7 +298,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         _store.Commits.Always = null;
         await Eventually.Holds("ten mails to be counted", () => Count("a") == 10);
         await Settled(writer);
-        Assert.Equal(10, _owner.Reports[^1].Total.Count);
+        Assert.Equal(10, _owner.Told[^1].Total.Count);
         await Eventually.Holds("a line that it is back", () => Of(LogLevel.Warning).Count == 1);
     }
 
@@ -349,11 +349,11 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         Add(writer, "a", 1);
         Add(writer, "a", 2);
         await Eventually.Holds("three mails to be told to go on", () => Deferred == 3);
-        Assert.Equal(1, _owner.Reports.Where(one => one.IsRetracted).Sum(one => one.Total.Count));
+        Assert.Equal(1, _owner.Told.Where(one => one.Kind == RowReportKind.Retracted).Sum(one => one.Total.Count));
         _store.Commits.Always = null;
         await Settled(writer);
         Assert.Equal(2, Count("a"));
-        Assert.Equal(2, _owner.Reports[^1].Total.Count);
+        Assert.Equal(2, _owner.Told[^1].Total.Count);
     }
 
     [Fact]

@@ -121,6 +121,22 @@ public sealed class FencedCounterStoreSpecs : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_member_is_called_lost_only_when_one_is()
+    {
+        _store.BecomeMember(Me, _fencedSince.Add);
+        await _store.RunAsync(Cancel);
+        _database.Fences.Always = static _ => Script.Fail(CounterStoreFailure.Unavailable);
+        _store.FenceAllBut(static () => [Me]);
+        Assert.Equal(
+            "members of the cluster cannot be looked up: scripted: Unavailable",
+            (await Assert.ThrowsAsync<CounterStoreException>(Load)).Message);
+        _store.Fence(Other);
+        Assert.Equal(
+            "lost members of the cluster cannot be fenced: scripted: Unavailable",
+            (await Assert.ThrowsAsync<CounterStoreException>(Load)).Message);
+    }
+
+    [Fact]
     public async Task What_is_lost_while_a_fence_is_under_way_is_fenced_before_the_call_goes_on()
     {
         _store.BecomeMember(Me, _fencedSince.Add);

@@ -102,7 +102,8 @@ public sealed class FencedWriterSpecs : IAsyncLifetime
         gate.SetResult();
         await Is(CounterState.Deferred, kept);
         await Is(CounterState.Stale, remote, Add(writer, 4, add => add.WasAdmitted = true));
-        await Eventually.Holds("their amounts to be taken back", () => _owner.Reports.Count(static report => report.IsRetracted) == 2);
+        await Eventually.Holds(
+            "their amounts to be taken back", () => _owner.Told.Count(static report => report.Kind == RowReportKind.Retracted) == 2);
         await Ended(writer, 2);   // who gave up went on with his mail
     }
 

@@ -9,9 +9,11 @@ internal sealed class RowOwnerUnderTest : IRowOwner
     private readonly ConcurrentQueue<RowReport> _reports = new();
     private readonly ConcurrentQueue<(uint Number, bool IsSettled)> _settled = new();
 
-    public IReadOnlyList<RowReport> Reports => [.. _reports];
+    public IReadOnlyList<RowReport> Told => [.. _reports];
 
     public IReadOnlyList<(uint Number, bool IsSettled)> Settled => [.. _settled];
+
+    public uint Reports { get; set; }
 
     public void Tell(RowReport report) => _reports.Enqueue(report);
 
