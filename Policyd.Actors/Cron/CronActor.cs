@@ -24,6 +24,7 @@ internal sealed class CronActor : ReceivePersistentActor
     private readonly Func<string, CancellationToken, Task<int>> _run;
     private readonly TimeProvider _clock;
     private readonly CronLedgerLog _ledgerLog;
+    private readonly Func<DateTimeOffset?> _servesSince;
     private readonly CancellationTokenSource _stopped = new();
     private readonly CronLedger _ledger = new();
     private readonly Dictionary<string, DateTimeOffset?> _next = new(StringComparer.Ordinal);
@@ -36,13 +37,19 @@ internal sealed class CronActor : ReceivePersistentActor
     // Of the scheduler, not of IWithTimers: a timer's message that comes while an event is written, and is stashed, is lost there.
     private ICancelable? _sleep;
 
-    public CronActor(Func<CronOptions> options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog)
+    public CronActor(
+        Func<CronOptions> options,
+        Func<string, CancellationToken, Task<int>> run,
+        TimeProvider clock,
+        CronLedgerLog ledgerLog,
+        Func<DateTimeOffset?> servesSince)
     {
         _serving = options;
         _options = options();
         _run = run;
         _clock = clock;
         _ledgerLog = ledgerLog;
+        _servesSince = servesSince;
 
         Recover<ICronMessage>(_ledger.Apply);
         Recover<SnapshotOffer>(offer =>
@@ -78,9 +85,21 @@ internal sealed class CronActor : ReceivePersistentActor
 
     private DateTimeOffset _latest = DateTimeOffset.MinValue + s_putBack;
 
+    /// <summary>How to make it.</summary>
+    /// <param name="options">The options of now.</param>
+    /// <param name="run">Runs a task.</param>
+    /// <param name="clock">The time.</param>
+    /// <param name="ledgerLog">What is told of the ledger.</param>
+    /// <param name="servesSince">
+    /// From when on it must miss no time of a task, although the ledger was read later; null: from when it was read.
+    /// </param>
     public static Props Props(
-        Func<CronOptions> options, Func<string, CancellationToken, Task<int>> run, TimeProvider clock, CronLedgerLog ledgerLog) =>
-        Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock, ledgerLog)));
+        Func<CronOptions> options,
+        Func<string, CancellationToken, Task<int>> run,
+        TimeProvider clock,
+        CronLedgerLog ledgerLog,
+        Func<DateTimeOffset?> servesSince) =>
+        Akka.Actor.Props.CreateBy(new Producer<CronActor>(() => new CronActor(options, run, clock, ledgerLog, servesSince)));
 
     // Akka stops the actor after each of these, and would log them as events, sequence numbers and the driver's exception.
     protected override void OnRecoveryFailure(Exception reason, object? message = null) => _ledgerLog.Away(reason);
@@ -113,13 +132,21 @@ internal sealed class CronActor : ReceivePersistentActor
         _ledgerLog.Back();
         _ledger.Interrupt();
         var now = _clock.GetUtcNow();
-        var unknown = Plan(now);
+        var since = now;
+        if (_servesSince() is { } start)
+        {
+            // As if it had slept since then: what came due meanwhile runs, and a clock that was put back is noticed.
+            since = _latest = start;
+        }
+
+        var unknown = Plan(since);
         foreach (var task in _options.Tasks)
         {
-            if (_options.CatchUp && _ledger.HasMissed(task.Name, task.Next, now))
+            if (_options.CatchUp && _ledger.HasMissed(task.Name, task.Next, since))
             {
                 Log.Info("cron: {0} was due while the server was down; it runs now", task.Name);
                 _queue.Enqueue((task.Name, now));
+                _next[task.Name] = task.Next(now);
             }
         }
 

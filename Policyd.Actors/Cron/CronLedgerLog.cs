@@ -19,8 +19,15 @@ internal sealed partial class CronLedgerLog(string where, Func<Exception, string
     /// <summary>The ledger could not be prepared, read or written.</summary>
     public void Away(Exception cause)
     {
-        // A breaker that is open tells nothing of the database, which it did not ask.
-        _why = cause is OpenCircuitException ? _why : reasonOf(cause.GetBaseException());
+        _why = cause.GetBaseException() switch
+        {
+            // A breaker that is open tells nothing of the database, which it did not ask.
+            _ when cause is OpenCircuitException => _why,
+
+            // The driver's transaction, of which the library wanted something after its connection was lost. The text is the class's name.
+            ObjectDisposedException => "the connection broke",
+            var root => reasonOf(root),
+        };
         if (_throttle.Enter(out _))
         {
             LedgerAway(logger, where, _why);

@@ -34,17 +34,22 @@ internal static class CronLedgerStore
         };
         var quoted = "\"" + connectionString.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)
             + "\"";
+        // SQLite's driver takes the lock of who writes at the begin of each transaction that is not of this level. The library's first
+        // transaction lasts as long as its code is compiled: commits of counters would wait for it.
+        var reading = provider == SqlProvider.SQLite ? "read-uncommitted" : "unspecified";
         return ConfigurationFactory.ParseString($"""
             akka.persistence.journal.plugin = "akka.persistence.journal.sql"
             akka.persistence.journal.sql.connection-string = {quoted}
             akka.persistence.journal.sql.provider-name = "{name}"
             akka.persistence.journal.sql.auto-initialize = off
             akka.persistence.journal.sql.tag-write-mode = Csv
+            akka.persistence.journal.sql.read-isolation-level = {reading}
             akka.persistence.journal.sql.default.journal.table-name = {Journal}
             akka.persistence.snapshot-store.plugin = "akka.persistence.snapshot-store.sql"
             akka.persistence.snapshot-store.sql.connection-string = {quoted}
             akka.persistence.snapshot-store.sql.provider-name = "{name}"
             akka.persistence.snapshot-store.sql.auto-initialize = off
+            akka.persistence.snapshot-store.sql.read-isolation-level = {reading}
             akka.persistence.snapshot-store.sql.default.snapshot.table-name = {Snapshots}
             """).WithFallback(SqlPersistence.DefaultConfiguration);
     }

@@ -4,6 +4,7 @@ using Akka.Configuration;
 using Akka.Pattern;
 using Microsoft.Extensions.Logging;
 using Policyd.Backends.Sql;
+using Policyd.Engine.Cron;
 using Policyd.Engine.Model;
 using Policyd.Plugins.Sources;
 
@@ -12,16 +13,35 @@ namespace Policyd.Actors.Cron;
 /// <summary>
 /// Starts the cron scheduler and asks it: alone on this node, or, where the server is a cluster, once in all of it. A ledger whose database
 /// is away is tried again until it is there; meanwhile no task runs, for nobody could note that it did.
+/// <para>
+/// To load the ledger's library and to read the ledger takes a second of processor time. A server that has just started needs it for the
+/// mail that waited meanwhile. So the scheduler of a server that is alone begins half a minute later, unless a task is due before or
+/// somebody asks. Without a database there is nothing to read, and it begins when the first task is due. A task that comes due all the
+/// same before the ledger is read, for example because the clock is set, runs then.
+/// </para>
 /// </summary>
 public sealed class CronScheduler
 {
     private const string Name = "cron-scheduler";
     private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_afterStart = TimeSpan.FromSeconds(30);
 
+    // A clock that is set meanwhile makes a task late by no more than this.
+    private static readonly TimeSpan s_afterStartInMemory = TimeSpan.FromHours(1);
+
+    // Long enough for a busy machine to load the library.
+    private static readonly TimeSpan s_beforeTask = TimeSpan.FromSeconds(15);
+
+    private readonly TaskCompletionSource _needed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ActorSystem _system;
     private readonly Task<IActorRef> _actor;
 
-    private CronScheduler(Task<IActorRef> actor) => _actor = actor;
+    private CronScheduler(ActorSystem system, PolicyServerModel model, Props supervised, bool clustered, CronLedgerLog ledgerLog)
+    {
+        _system = system;
+        _actor = StartAsync(model, supervised, clustered, ledgerLog);
+    }
 
     /// <summary>What an actor system needs for the cron scheduler of this model.</summary>
     internal static Config AkkaSettings(PolicyServerModel model)
@@ -49,17 +69,41 @@ public sealed class CronScheduler
         var ledgerLog = HasDatabase(model) && model.Sql.Database(model.Cron.Db) is { } database
             ? new CronLedgerLog(database.Description, database.ReasonOf, logger)
             : new CronLedgerLog("memory", static failure => failure.Message, logger);
+        // In a cluster another node may have run what was due since this one started.
+        DateTimeOffset? started = clustered ? null : model.Chains.Clock.GetUtcNow();
         var props = CronActor.Props(
             () => serving().Cron,
             async (task, ct) => await serving().CronAsync([task], ct).ConfigureAwait(false),
             model.Chains.Clock,
-            ledgerLog);
+            ledgerLog,
+            () =>
+            {
+                // For the first that has read the ledger: one that follows after a failure begins at its own time.
+                var since = started;
+                started = null;
+                return since;
+            });
         var supervised = BackoffSupervisor.Props(Backoff.OnStop(props, Name, s_firstWait, s_longestWait, 0.2, -1));
-        return new CronScheduler(StartAsync(system, model, supervised, clustered, ledgerLog));
+        return new CronScheduler(system, model, supervised, clustered, ledgerLog);
     }
 
-    /// <summary>The model has changed: the scheduler of this node, if it runs here, takes its tasks from it.</summary>
-    internal static void Reload(ActorSystem system) => system.EventStream.Publish(CronActor.OptionsChanged.Instance);
+    /// <summary>How long a server that is alone waits after its start before it reads the ledger.</summary>
+    /// <param name="tasks">Its tasks.</param>
+    /// <param name="now">The time of its start.</param>
+    /// <param name="hasDatabase">Whether the ledger is in a database. One in memory is empty.</param>
+    internal static TimeSpan WaitAfterStart(IEnumerable<CronTask> tasks, DateTimeOffset now, bool hasDatabase)
+    {
+        var due = tasks.Min(task => task.Next(now)) - s_beforeTask - now;
+        var longest = hasDatabase ? s_afterStart : s_afterStartInMemory;
+        return due > longest || due is null ? longest : due > TimeSpan.Zero ? due.Value : TimeSpan.Zero;
+    }
+
+    /// <summary>The model has changed: the scheduler, if it runs on this node, takes its tasks from it.</summary>
+    internal void Reload()
+    {
+        _needed.TrySetResult();
+        _system.EventStream.Publish(CronActor.OptionsChanged.Instance);
+    }
 
     /// <summary>The tasks, with their last runs and next times.</summary>
     /// <param name="timeout">How long to wait.</param>
@@ -77,21 +121,30 @@ public sealed class CronScheduler
 
     private static bool HasDatabase(PolicyServerModel model) => model.Sql.Contains(model.Cron.Db);
 
-    private static async Task<IActorRef> StartAsync(
-        ActorSystem system, PolicyServerModel model, Props props, bool clustered, CronLedgerLog ledgerLog)
+    private async Task<IActorRef> StartAsync(PolicyServerModel model, Props props, bool clustered, CronLedgerLog ledgerLog)
     {
         if (HasDatabase(model))
         {
-            await PrepareAsync(system, model.Sql.Database(model.Cron.Db), ledgerLog).ConfigureAwait(false);
+            await PrepareAsync(model.Sql.Database(model.Cron.Db), ledgerLog).ConfigureAwait(false);
         }
 
-        return clustered ? ClusterCronScheduler.Start(system, props, Name) : system.ActorOf(props, Name + "-supervisor");
+        if (clustered)
+        {
+            return ClusterCronScheduler.Start(_system, props, Name);
+        }
+
+        var clock = model.Chains.Clock;
+        using var waited = new CancellationTokenSource();
+        var wait = Task.Delay(WaitAfterStart(model.Cron.Tasks, clock.GetUtcNow(), HasDatabase(model)), clock, waited.Token);
+        await Task.WhenAny(wait, _needed.Task, _system.WhenTerminated).ConfigureAwait(false);
+        await waited.CancelAsync().ConfigureAwait(false);
+        return _system.WhenTerminated.IsCompleted ? throw Stopping() : _system.ActorOf(props, Name + "-supervisor");
     }
 
-    private static async Task PrepareAsync(ActorSystem system, SqlDatabase database, CronLedgerLog ledgerLog)
+    private async Task PrepareAsync(SqlDatabase database, CronLedgerLog ledgerLog)
     {
         var backOff = new ExponentialDelay(s_firstWait, s_longestWait);
-        while (!system.WhenTerminated.IsCompleted)
+        while (!_system.WhenTerminated.IsCompleted)
         {
             try
             {
@@ -103,15 +156,18 @@ public sealed class CronScheduler
             catch (Exception e) when (e is DbException or OperationCanceledException or TimeoutException or InvalidOperationException)
             {
                 ledgerLog.Away(e);
-                await Task.WhenAny(Task.Delay(backOff.Next()), system.WhenTerminated).ConfigureAwait(false);
+                await Task.WhenAny(Task.Delay(backOff.Next()), _system.WhenTerminated).ConfigureAwait(false);
             }
         }
 
-        throw new OperationCanceledException("the server stops");
+        throw Stopping();
     }
+
+    private static OperationCanceledException Stopping() => new("the server stops");
 
     private async Task<T> AskAsync<T>(ICronMessage question, TimeSpan timeout)
     {
+        _needed.TrySetResult();
         var asked = DateTime.UtcNow;
         var actor = await _actor.WaitAsync(timeout).ConfigureAwait(false);
         var left = timeout - (DateTime.UtcNow - asked);

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text.Json;
+using Policyd.Protocol;
 using Policyd.Tests.Server;
 using Policyd.Tests.Support;
 
@@ -8,8 +10,12 @@ namespace Policyd.Tests.Admin;
 [ServerTest]
 public sealed class CronCommandSpecs : IDisposable
 {
+    private static readonly string[] s_libraries = ["/linq2db.dll", "/LanguageExt.Core.dll"];
+
     private readonly TemporaryFolder _folder = new();
     private readonly int _port = FreePort.Next();
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     public void Dispose() => _folder.Dispose();
 
@@ -71,6 +77,29 @@ public sealed class CronCommandSpecs : IDisposable
         Assert.Contains("cron needs a task", nothing.Error, StringComparison.Ordinal);
         Assert.Equal(0, (await Command.RunAsync("", "cron", "hourly,daily", "-c", configuration)).ExitCode);
     }
+
+    [Fact]
+    public async Task The_library_of_the_ledger_is_loaded_when_somebody_asks()
+    {
+        var configuration = Configure("cron { tasks { hourly = off, daily = off, weekly = off, monthly = off, leap = \"0 0 29 2 *\" } }");
+        var since = Stopwatch.GetTimestamp();
+        await using var server = await PolicydProcess.Serve(configuration, _port);
+        await using (var client = await PolicyClient.ConnectAsync(PolicyEndpoint.Tcp("127.0.0.1", _port), Cancel))
+        {
+            await client.AskAsync(PolicyRequestBuilder.AccessPolicy().Add("instance", "1").ToBytes(), Cancel);
+        }
+
+        var mapped = await MappedAsync(server);
+        // Half a minute after its start the server reads the ledger unasked.
+        Assert.True(
+            Stopwatch.GetElapsedTime(since) > TimeSpan.FromSeconds(30)
+                || !s_libraries.Any(library => mapped.Contains(library, StringComparison.Ordinal)));
+        Assert.Equal(["leap"], (await TasksAsync(configuration)).Select(static task => task.Name));
+        mapped = await MappedAsync(server);
+        Assert.All(s_libraries, library => Assert.Contains(library, mapped, StringComparison.Ordinal));
+    }
+
+    private static Task<string> MappedAsync(ProcessUnderTest server) => File.ReadAllTextAsync($"/proc/{server.Id}/maps", Cancel);
 
     private static async Task<IReadOnlyList<CronRow>> TasksAsync(string configuration)
     {

@@ -29,6 +29,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     private readonly ConcurrentQueue<string> _ran = new();
     private readonly List<ServerConnections> _connections = [];
     private CronOptions _options = Model("").Cron;
+    private DateTimeOffset? _servesSince;
     private Func<string, CancellationToken, Task<int>> _work = static (_, _) => Task.FromResult(0);
     private ActorSystem? _system;
     private IActorRef _actor = ActorRefs.Nobody;
@@ -37,6 +38,7 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
 
     public async ValueTask DisposeAsync()
     {
+        HeldJournal.Release();
         await StopAsync();
         foreach (var connections in _connections)
         {
@@ -62,6 +64,50 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
     }
 
     [Fact]
+    public void A_ledger_whose_connection_broke_under_a_transaction_is_told_without_a_name_of_the_code()
+    {
+        var log = new LogCapture();
+        var ledger = new CronLedgerLog("database d", static failure => failure.Message, log.CreateLogger("cron"));
+        ledger.Away(new AggregateException(new ObjectDisposedException("NpgsqlTransaction")));
+        Assert.Single(log.Containing("no task runs until it is back: the connection broke"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_task_that_came_due_between_the_start_of_the_server_and_the_reading_of_the_ledger_runs_once(bool catchUp)
+    {
+        _options.CatchUp = catchUp;
+        _servesSince = s_start;
+        _clock.Now = s_start.AddMinutes(50);   // the clock was set meanwhile
+        var (settings, _) = await LedgerAsync("SQLite");
+        await StartAsync(settings);
+        await EndedAsync("hourly", CronResult.Done);
+        Assert.Equal(["hourly"], _ran);
+        Assert.Equal(new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero), (await StatusAsync("hourly")).Next);
+        await StopAsync();
+
+        // What was missed while it was down, and came due again since the start, is one run.
+        _clock.Now = s_start.AddHours(4);
+        _servesSince = s_start.AddHours(3);
+        await StartAsync(settings);
+        await Eventually.Holds("the task to run again", () => _ran.Count == 2);
+        await WakeAtAsync("14:20:00");
+        Assert.Equal(2, _ran.Count);
+        Assert.Equal(new DateTimeOffset(2026, 11, 23, 15, 0, 0, TimeSpan.Zero), (await StatusAsync("hourly")).Next);
+    }
+
+    [Fact]
+    public async Task A_clock_that_was_put_back_between_the_start_and_the_reading_of_the_ledger_gives_the_next_time_anew()
+    {
+        _servesSince = s_start.AddDays(1);
+        await StartAsync(CronScheduler.AkkaSettings(Model("")));
+        await WakeAtAsync("10:15:01");
+        Assert.Equal(new DateTimeOffset(2026, 11, 23, 11, 0, 0, TimeSpan.Zero), (await StatusAsync("hourly")).Next);
+        Assert.Empty(_ran);
+    }
+
+    [Fact]
     public async Task A_wake_that_comes_while_an_event_is_written_is_not_lost()
     {
         await StartAsync(ConfigurationFactory.ParseString(
@@ -70,14 +116,12 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         var scheduler = Assert.IsType<Akka.TestKit.TestScheduler>(_system!.Scheduler);
         var hold = HeldJournal.Hold();
         _clock.Now = new DateTimeOffset(2026, 11, 23, 11, 0, 0, TimeSpan.Zero);
-        scheduler.Advance(TimeSpan.FromMinutes(1));
-        await Eventually.Holds("the run to be written", () => HeldJournal.Held > 0);
+        await Advances(scheduler, "the run to be written", () => HeldJournal.Held > 0);
         scheduler.Advance(TimeSpan.FromMinutes(1));
         hold.SetResult();
         await EndedAsync("hourly", CronResult.Done);
         _clock.Now = new DateTimeOffset(2026, 11, 23, 12, 0, 0, TimeSpan.Zero);
-        scheduler.Advance(TimeSpan.FromMinutes(1));
-        await Eventually.Holds("the next run", () => _ran.Count == 2);
+        await Advances(scheduler, "the next run", () => _ran.Count == 2);
     }
 
     [Theory]
@@ -222,6 +266,20 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         Assert.Equal(["hourly", "hourly"], _ran);
     }
 
+    // Its first transaction lasts as long as the library's code is compiled: counts of mail must not wait for it.
+    [Fact]
+    public async Task The_ledger_in_SQLite_is_read_without_the_lock_of_who_writes()
+    {
+        var (settings, database) = await LedgerAsync("SQLite");
+        await StartAsync(settings);
+        await StopAsync();
+        await using var connection = await database.OpenAsync(TestContext.Current.CancellationToken);
+        await using var writer = connection.CreateCommand();
+        writer.CommandText = "BEGIN IMMEDIATE";
+        await writer.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        await StartAsync(settings);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -314,7 +372,8 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
                 return _work(task, ct);
             },
             _clock,
-            new CronLedgerLog("memory", static failure => failure.Message, NullLogger.Instance)));
+            new CronLedgerLog("memory", static failure => failure.Message, NullLogger.Instance),
+            () => _servesSince));
     }
 
     private async Task StopAsync()
@@ -333,6 +392,19 @@ public sealed class CronActorSpecs(MariaDbServer mariaDb, PostgresServer postgre
         _actor.Tell(CronActor.Wake.Instance);
         await StatusAsync("hourly");
     }
+
+    // The actor may set its timer only after it has answered that it is there: time goes on until it has.
+    private static Task Advances(Akka.TestKit.TestScheduler scheduler, string until, Func<bool> condition) =>
+        Eventually.Holds(until, () =>
+        {
+            if (condition())
+            {
+                return true;
+            }
+
+            scheduler.Advance(TimeSpan.FromMinutes(1));
+            return false;
+        });
 
     private Task EndedAsync(string task, CronResult result) =>
         Eventually.Holds($"{task} to end as {result}", async () => (await StatusAsync(task)).Last?.Result == result);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Policyd.Actors.Cron;
 using Policyd.Engine.Cron;
 using Policyd.Tests.Plugins;
 
@@ -32,6 +33,25 @@ public sealed class CronTaskSpecs
         Assert.True(CronTask.TryCreate("hourly", "0 * * * *", Berlin, out var task, out _));
         Assert.Equal(23, Count(task!, "2026-03-28T23:59:59+01:00", "2026-03-30T00:00:00+02:00") - 1);
         Assert.Equal(25, Count(task!, "2026-10-24T23:59:59+02:00", "2026-10-26T00:00:00+01:00") - 1);
+    }
+
+    // A busy machine may take seconds to load the ledger's library: a task that is due soon must not be missed for it.
+    [Theory]
+    [InlineData("0 * * * *", "2026-11-23T10:15:00+01:00", true, 30)]
+    [InlineData("0 * * * *", "2026-11-23T10:59:15+01:00", true, 30)]
+    [InlineData("0 * * * *", "2026-11-23T10:59:25+01:00", true, 20)]
+    [InlineData("0 * * * *", "2026-11-23T10:59:50+01:00", true, 0)]
+    [InlineData("* * * * * *", "2026-11-23T10:15:00+01:00", true, 0)]
+    [InlineData("0 * * * *", "2026-11-23T10:15:00+01:00", false, 2685)]
+    [InlineData("0 0 * * *", "2026-11-23T10:15:00+01:00", false, 3600)]
+    [InlineData("* * * * * *", "2026-11-23T10:15:00+01:00", false, 0)]
+    public void The_ledger_is_read_half_a_minute_after_the_start_or_before_the_first_task(
+        string expression, string start, bool hasDatabase, int seconds)
+    {
+        Assert.True(CronTask.TryCreate("t", expression, Berlin, out var task, out _));
+        Assert.True(CronTask.TryCreate("later", "0 0 1 1 *", Berlin, out var later, out _));
+        var now = DateTimeOffset.Parse(start, CultureInfo.InvariantCulture);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), CronScheduler.WaitAfterStart([later!, task!], now, hasDatabase));
     }
 
     [Theory]

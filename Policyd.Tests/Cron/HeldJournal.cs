@@ -20,6 +20,13 @@ public sealed class HeldJournal : MemoryJournal
         return s_hold = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
+    /// <summary>Holds back nothing any more, for the tests that follow.</summary>
+    internal static void Release()
+    {
+        s_hold?.TrySetResult();
+        s_hold = null;
+    }
+
     protected override async Task<IImmutableList<Exception>> WriteMessagesAsync(
         IEnumerable<AtomicWrite> messages, CancellationToken cancellationToken)
     {

@@ -22,7 +22,7 @@ internal sealed partial class CronRunNow(CronAdmin admin, ILoggerFactory loggers
     public async Task<JsonNode> RunAsync(AdminArguments arguments, AdminCaller caller, CancellationToken ct)
     {
         var name = arguments.RequiredText("task");
-        switch (await admin.AskAsync(scheduler => scheduler.RunAsync(name, s_timeout)))
+        switch (await admin.AskAsync(scheduler => scheduler.RunAsync(name, s_timeout), runs: true))
         {
             case CronProtocol.TaskRan ran:
                 Ran(_logger, ran.Run.Task, caller.Text);
