@@ -15,6 +15,13 @@ internal static partial class ClusterLog
     public static partial void NobodyAnswers(ILogger logger);
 
     [LoggerMessage(
+        EventId = 281,
+        Level = LogLevel.Error,
+        Message = "cluster: another node that lives has the address {Address}, which this node advertises; it joins when that node is "
+            + "gone, or after a restart with an address of its own (cluster: listen, advertise)")]
+    public static partial void AddressIsTaken(ILogger logger, string address);
+
+    [LoggerMessage(
         EventId = 82,
         Level = LogLevel.Warning,
         Message = "cluster: the members cannot be read from the database ({Reason}); counters are unavailable until this node is a member")]

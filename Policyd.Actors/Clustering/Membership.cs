@@ -66,7 +66,7 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
                 effects.After(settings.LookEvery, MembershipTimer.Look);
                 break;
             case MembershipState.Looking when HasMoved(members):
-                Join([.. settings.Seeds, .. _living]);
+                JoinLiving();
                 break;
             case MembershipState.Looking when --_looksLeft == 0:
                 TakeLease();
@@ -78,7 +78,7 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
             // Somebody may have formed a cluster before this node had the lease.
             case MembershipState.Forming when HasMoved(members):
                 ReleaseLease();
-                Join([.. settings.Seeds, .. _living]);
+                JoinLiving();
                 break;
             case MembershipState.Forming:
                 effects.FenceAll([.. members.Select(static one => one.Member)]);
@@ -267,6 +267,20 @@ internal sealed class Membership(MembershipSettings settings, IMembershipEffects
         effects.After(_again.Next(), MembershipTimer.Look);
     }
 
+    // A member at this node's own address is another process. The others would take this node for its next life, and declare it down.
+    private void JoinLiving()
+    {
+        if (_living.Contains(settings.Own, StringComparer.OrdinalIgnoreCase))
+        {
+            effects.Say(new MembershipEvent.AddressIsTaken(settings.Own));
+            LookAgain();
+        }
+        else
+        {
+            Join([.. settings.Seeds, .. _living]);
+        }
+    }
+
     private void Join(IReadOnlyList<string> addresses)
     {
         State = MembershipState.Joining;
@@ -316,6 +330,9 @@ internal sealed record MembershipSettings
     /// <summary>Addresses to join, besides those in the database: <c>HOST:PORT</c>.</summary>
     public IReadOnlyList<string> Seeds { get; init; } = [];
 
+    /// <summary>Where the others reach this node: <c>HOST:PORT</c>.</summary>
+    public string Own { get; init; } = "";
+
     /// <summary>Before anything else.</summary>
     public TimeSpan Pause { get; init; }
 
@@ -364,6 +381,8 @@ internal abstract record MembershipEvent
     public sealed record Joins(IReadOnlyList<string> Addresses) : MembershipEvent;
 
     public sealed record NobodyAnswers : MembershipEvent;
+
+    public sealed record AddressIsTaken(string Address) : MembershipEvent;
 
     public sealed record IsMember : MembershipEvent;
 

@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Cluster;
 using Microsoft.Extensions.Logging;
 using Policyd.Counting.Clustering;
+using Policyd.Plugins.Sources;
 
 namespace Policyd.Actors.Clustering;
 
@@ -18,6 +19,7 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
     private readonly ClusterNode _node;
     private readonly Action<string> _end;
     private readonly ILogger _logger;
+    private readonly LogThrottle _addressIsTaken = new(TimeProvider.System);
     private readonly Membership _membership;
     private readonly CancellationTokenSource _stopped = new();
     private readonly HashSet<UniqueAddress> _members = [];
@@ -28,7 +30,7 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
         IClusterDirectory directory, ClusterNode node, MembershipSettings settings, Action<string> end, ILogger logger)
     {
         (_directory, _node, _end, _logger) = (directory, node, end, logger);
-        _membership = new Membership(settings, this);
+        _membership = new Membership(settings with { Own = MemberName.HostAndPort(_cluster.SelfAddress) }, this);
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -104,6 +106,9 @@ internal sealed class MembershipActor : UntypedActor, IWithTimers, IMembershipEf
                 break;
             case MembershipEvent.NobodyAnswers:
                 ClusterLog.NobodyAnswers(_logger);
+                break;
+            case MembershipEvent.AddressIsTaken taken when _addressIsTaken.Enter(out _):
+                ClusterLog.AddressIsTaken(_logger, taken.Address);
                 break;
             case MembershipEvent.IsMember:
                 ClusterLog.IsMember(_logger, Me);

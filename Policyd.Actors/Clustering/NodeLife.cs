@@ -21,6 +21,9 @@ public sealed record NodeLife(int ShortBefore)
     /// <summary>This process's.</summary>
     public static NodeLife Current { get; } = Of(Environment.GetEnvironmentVariable(Variable));
 
+    /// <summary>Whether this process executed itself: it was a member of a cluster, and its configuration was right.</summary>
+    public static bool FollowsAnother { get; } = Environment.GetEnvironmentVariable(Variable) is not null;
+
     /// <summary>How long it waits before it looks for the cluster.</summary>
     public TimeSpan Pause => ShortBefore == 0
         ? TimeSpan.Zero

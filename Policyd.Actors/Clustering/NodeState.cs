@@ -53,6 +53,8 @@ internal static class NodeStates
         (NodeState.Looking or NodeState.Forming or NodeState.Joining, MembershipEvent.CannotLook away) =>
             $"the members cannot be read from the database: {away.Reason}",
         (NodeState.Looking or NodeState.Forming or NodeState.Joining, MembershipEvent.NobodyAnswers) => "nobody has taken this node in",
+        (NodeState.Looking or NodeState.Forming or NodeState.Joining, MembershipEvent.AddressIsTaken taken) =>
+            $"another node that lives has its address, {taken.Address}",
         (NodeState.Joining, MembershipEvent.Joins joins) => $"asks {string.Join(", ", joins.Addresses)} to take this node in",
         _ => null,
     };

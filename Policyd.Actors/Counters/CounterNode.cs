@@ -22,6 +22,8 @@ internal sealed class CounterNode(
     // Lives of one key must differ, on all nodes and after a restart: 64 random bits at the start, then one more each.
     private ulong _lives = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)));
 
+    private long _askedFromAfar;
+
     /// <summary>For what lasts: reservations end in time also when the clock is put back or forward.</summary>
     public SteadyTime Steady { get; } = new(clock);
 
@@ -41,6 +43,9 @@ internal sealed class CounterNode(
     /// is let in by a sum of this node.
     /// </summary>
     public ClusterNode? Cluster { get; init; }
+
+    /// <summary>Operations on keys of this node that other nodes have asked for since the start: mail waits for them there.</summary>
+    public long AskedFromAfar => Volatile.Read(ref _askedFromAfar);
 
     /// <summary>Whether this node may know by now where partitions are.</summary>
     public bool HasBeenMember => Cluster is not { WhenMember.IsCompleted: false };
@@ -88,6 +93,9 @@ internal sealed class CounterNode(
         var life = Interlocked.Increment(ref _lives);
         return life == 0 ? Interlocked.Increment(ref _lives) : life;
     }
+
+    /// <summary>Another node has asked for so many operations.</summary>
+    public void CountFromAfar(int operations) => Interlocked.Add(ref _askedFromAfar, operations);
 
     /// <summary>Hands an operation or a release to the owner of its key on this node; false when its partition is not here.</summary>
     public bool TryTellHere(CounterKey key, object message)

@@ -45,6 +45,9 @@ internal sealed class CounterService
     /// <summary>The owners that live on this node.</summary>
     public LocalOwners Owners => _node.Owners;
 
+    /// <inheritdoc cref="CounterNode.AskedFromAfar"/>
+    public long AskedFromAfar => _node.AskedFromAfar;
+
     public CounterOperations Operations => new(Counters, _node);
 
     /// <summary>Where the keys of a cluster are. For a server that is alone this has no answer.</summary>

@@ -32,6 +32,7 @@ internal sealed class FarQuestions
     public void Ask(IActorRef asker, List<(ulong Number, CounterOperation Operation)> operations)
     {
         var isAnswered = false;
+        _node.CountFromAfar(operations.Count);
 
         // All of their owners run in it, so that what they answer at once goes back at once.
         using (SenderTurn.Begin(operations.Count + OtherRuns))

@@ -83,14 +83,24 @@ public sealed class ClusterInspection
         _cluster.Down(Address.Parse(member.Address));
     }
 
+    /// <summary>Whether this is where the others reach this node itself.</summary>
+    /// <param name="hostAndPort">The address, as for <see cref="TryJoin"/>.</param>
+    public bool IsOwn(string hostAndPort)
+    {
+        ArgumentNullException.ThrowIfNull(hostAndPort);
+        // By Akka's settings alone, a node that joins itself begins a cluster.
+        return _node is not null
+            && MemberName.AddressOf(WithoutStart(hostAndPort), _cluster.SelfAddress) is { } address
+            && address.Equals(_cluster.SelfAddress);
+    }
+
     /// <summary>Asks a member to take this node in; the node must be none.</summary>
     /// <param name="hostAndPort">The member's address: <c>HOST:PORT</c>, or as Akka writes it.</param>
     /// <returns>Whether the text is an address.</returns>
     public bool TryJoin(string hostAndPort)
     {
         ArgumentNullException.ThrowIfNull(hostAndPort);
-        var start = $"{_cluster.SelfAddress.Protocol}://{_cluster.SelfAddress.System}@";
-        var text = hostAndPort.StartsWith(start, StringComparison.OrdinalIgnoreCase) ? hostAndPort[start.Length..] : hostAndPort;
+        var text = WithoutStart(hostAndPort);
         if (MemberName.AddressOf(text, _cluster.SelfAddress) is not { Host.Length: > 0 } address)
         {
             return false;
@@ -106,6 +116,12 @@ public sealed class ClusterInspection
         }
 
         return true;
+    }
+
+    private string WithoutStart(string address)
+    {
+        var start = $"{_cluster.SelfAddress.Protocol}://{_cluster.SelfAddress.System}@";
+        return address.StartsWith(start, StringComparison.OrdinalIgnoreCase) ? address[start.Length..] : address;
     }
 
     // Before the node has begun, Akka may not know its own status.

@@ -73,7 +73,8 @@ internal sealed class NodeTransport : Transport
                 _listener.DualMode = true;
             }
 
-            _listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // Without the option ReuseAddress: .NET sets SO_REUSEPORT for it, so two nodes would get each other's connections. Bind itself
+            // takes an address whose former connections the system still remembers.
             _listener.Bind(_listen);
             _listener.Listen();
         }

@@ -18,10 +18,30 @@ internal sealed partial class ServeCommand(TextWriter error)
     public async Task<int> RunAsync(string? given, int? level, bool foreground, CancellationToken cancellationToken)
     {
         var lasted = Stopwatch.StartNew();
-        var end = await ServeAsync(given, level, foreground, cancellationToken);
+        HostEnd? end = null;
+        try
+        {
+            end = await ServeAsync(given, level, foreground, cancellationToken);
+        }
+        catch (CommandException e) when (
+            NodeLife.FollowsAnother && e.ExitCode is ExitCode.NoInput or ExitCode.NoPermission or ExitCode.Config)
+        {
+            await error.WriteLineAsync($"policyd: {e.Message}");
+        }
+
         if (end == HostEnd.BeginsAnew)
         {
             NextLife.Begin(NodeLife.Current.Next(lasted.Elapsed));
+        }
+
+        if (end is null && NodeLife.FollowsAnother)
+        {
+            if (await RepairPause.WaitAsync(error, cancellationToken))
+            {
+                NextLife.Begin(NodeLife.Current);
+            }
+
+            return ExitCode.Ok;
         }
 
         return end is null ? ExitCode.Config : ExitCode.Ok;

@@ -1,4 +1,5 @@
 using System.Runtime.Versioning;
+using System.Security.Cryptography.X509Certificates;
 using Policyd.Tests.Support;
 using YamlDotNet.RepresentationModel;
 
@@ -97,6 +98,22 @@ public sealed class ComposedClusterSpecs(ITestOutputHelper output)
         folder.Write("tls/mx2/node.pem", authority.Issue(["mx2"]).Certificate);
         (code, printed) = await ComposedCluster.Certificates(folder, "mx1", "mx2");
         Assert.Equal((0, $"made {folder["tls/mx2/node.pem"]}, valid for 365 days"), (code, printed));
+    }
+
+    [Theory]
+    [InlineData("10.0.0.1", true)]
+    [InlineData("2001:db8::1", true)]
+    [InlineData("mx1", false)]
+    [InlineData("10.example", false)]
+    public async Task Certificate_for_an_address_names_an_address(string name, bool isAddress)
+    {
+        using var folder = new TemporaryFolder();
+        var (code, printed) = await ComposedCluster.Certificates(folder, name);
+        Assert.True(code == 0, printed);
+        using var certificate = X509CertificateLoader.LoadCertificateFromFile(folder[$"tls/{name}/node.pem"]);
+        var names = Assert.Single(certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>());
+        Assert.Equal(isAddress ? [name] : [], names.EnumerateIPAddresses().Select(static address => address.ToString()));
+        Assert.Equal(isAddress ? [] : [name], names.EnumerateDnsNames());
     }
 
     [Fact]

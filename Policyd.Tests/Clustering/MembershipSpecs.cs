@@ -84,6 +84,25 @@ public sealed class MembershipSpecs
         Assert.Equal(["read", "join b:1, c:1", "after join"], _effects.Take());
     }
 
+    [Fact]
+    public void A_node_whose_address_is_that_of_a_living_member_joins_nobody_until_that_one_is_gone()
+    {
+        var membership = new Membership(Settings with { Own = "a:1" }, _effects);
+        membership.Begin();
+        membership.OnMembers([Row("a:1", 5), Row("b:1", 7)]);
+        membership.OnTimer(MembershipTimer.Look);
+        _effects.Take();
+        membership.OnMembers([Row("a:1", 6), Row("b:1", 8)]);
+        Assert.Equal(["after look"], _effects.Take());
+        Assert.Equal(MembershipState.Looking, membership.State);
+
+        membership.OnTimer(MembershipTimer.Look);
+        membership.OnMembers([Row("a:1", 6), Row("b:1", 9)]);
+        membership.OnTimer(MembershipTimer.Look);
+        membership.OnMembers([Row("a:1", 6), Row("b:1", 10)]);
+        Assert.Equal(["read", "after look", "read", "join b:1", "after join"], _effects.Take());
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(4)]

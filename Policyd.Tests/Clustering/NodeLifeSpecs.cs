@@ -1,4 +1,5 @@
 using Policyd.Actors.Clustering;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Clustering;
 
@@ -26,6 +27,33 @@ public sealed class NodeLifeSpecs
         var life = new NodeLife(7);
         Assert.Equal(new NodeLife(8), life.Next(TimeSpan.FromSeconds(89)));
         Assert.Equal(new NodeLife(0), life.Next(TimeSpan.FromSeconds(91)));
+    }
+
+    // Files are edited and renewed while a node runs. It must not end for good because its cluster removed it just then.
+    [Fact, ServerTest]
+    public async Task Node_that_begins_anew_waits_for_a_configuration_that_is_right()
+    {
+        using var folder = new TemporaryFolder();
+        var port = FreePort.Next();
+        var good = $$"""
+            policyd { listen = "127.0.0.1:{{port}}", cron { enabled = off }
+              virtual_hosts = [ { name = v, port = {{port}}, plugins = [] } ] }
+            """;
+        var file = folder.Write("policyd.hocon", good[..^20]);
+        var environment = new Dictionary<string, string> { [NodeLife.Variable] = "0", ["STATE_DIRECTORY"] = folder.Path };
+        await using (var stopped = ProcessUnderTest.Start(PolicydProcess.Executable, ["serve", "-c", file], environment))
+        {
+            await stopped.Prints("cannot begin anew until its configuration is right");
+            stopped.Terminate();
+            Assert.Equal(0, await stopped.Exits());
+        }
+
+        File.Delete(file);
+        await using var node = ProcessUnderTest.Start(PolicydProcess.Executable, ["serve", "-c", file], environment);
+        await node.Prints("cannot begin anew until its configuration is right");
+        File.WriteAllText(file, good);
+        node.HangUp();
+        await PolicydProcess.Listens(node, port);
     }
 
     [Theory]

@@ -36,6 +36,18 @@ public sealed class NodeTlsSpecs : IDisposable
         Assert.DoesNotContain(a.Log.Lines.Concat(b.Log.Lines), line => line.Level >= LogLevel.Warning);
     }
 
+    [Fact]
+    public async Task Address_that_another_node_has_is_refused_so_that_neither_gets_the_connections_of_the_other()
+    {
+        await using var a = await NodeUnderTest.StartAsync(null);
+        var second = await Assert.ThrowsAnyAsync<Exception>(async () =>
+        {
+            await using var b = await NodeUnderTest.StartAsync(null, port: a.Port);
+        });
+        Assert.Contains(
+            $"cannot listen on 127.0.0.1:{a.Port} for the other nodes of the cluster", second.ToString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("foreign", "its certificate is not issued by an authority of ca_file")]
     [InlineData("other name", "its certificate is for mail.example.org, which is none of names")]

@@ -33,12 +33,13 @@ internal sealed class NodeUnderTest : IAsyncDisposable
     /// <param name="host">Where it listens.</param>
     /// <param name="advertise">Where the others reach it; null: there.</param>
     /// <param name="akka">Settings that go before the server's.</param>
+    /// <param name="port">Its port; null: a free one.</param>
     public static async Task<NodeUnderTest> StartAsync(
-        ClusterTlsOptions? tls, string host = "127.0.0.1", string? advertise = null, string akka = "")
+        ClusterTlsOptions? tls, string host = "127.0.0.1", string? advertise = null, string akka = "", int? port = null)
     {
         var options = new ClusterOptions
         {
-            Listen = new NodeAddress(host, FreePort.Next()),
+            Listen = new NodeAddress(host, port ?? FreePort.Next()),
             Db = "db",
             Tls = tls,
             FailureAfter = TimeSpan.FromSeconds(30),

@@ -256,6 +256,19 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         Assert.Single(_other.All<Answers>());
     }
 
+    // A server that nobody asks collects all garbage and stands still for it.
+    [Fact]
+    public async Task Node_knows_that_others_ask_it()
+    {
+        var owners = new Recorder(_system);
+        _node.Partitions.Enter(Partition, owners.Self);
+        _post.Tell(
+            new Ask(WireBytes.Of([(1, new AddOperation(Key, Month, One, MailId.Of("m"), 1)), (2, new ReadOperation(Key, Month))])),
+            _other.Self);
+        await Eventually.Holds("the owner to be asked", () => owners.All<ReadOperation>().Count > 0);
+        Assert.Equal(2, _node.AskedFromAfar);
+    }
+
     [Fact]
     public async Task Operations_that_cross_together_are_answered_each_when_its_answer_is_there()
     {

@@ -5,7 +5,7 @@
 #   certificates.sh [-o OWNER] AUTHORITY FOLDER NAME...
 #
 # AUTHORITY gets ca.pem and ca.key. ca.key makes anybody a node: keep it away from the nodes. FOLDER/NAME gets what the node of that host
-# name needs: node.pem, node.key and ca.pem. OWNER, a user's name or number, is who runs policyd and reads the key.
+# name or address needs: node.pem, node.key and ca.pem. OWNER, a user's name or number, is who runs policyd and reads the key.
 set -eu
 umask 077
 owner=
@@ -36,7 +36,12 @@ for name; do
   fi
   mkdir -p "$node"
   new_key "$node/node.key.new"
-  printf 'subjectAltName=DNS:%s\n' "$name" >"$node/extensions"
+  # A host name's last label is no number, and has no colon.
+  case $name in
+    *:* | *.[0-9] | *.[0-9][0-9] | *.[0-9][0-9][0-9]) kind=IP ;;
+    *) kind=DNS ;;
+  esac
+  printf 'subjectAltName=%s:%s\n' "$kind" "$name" >"$node/extensions"
   openssl req -new -key "$node/node.key.new" -subj "/CN=$name" |
     openssl x509 -req -CA "$authority/ca.pem" -CAkey "$authority/ca.key" -set_serial "0x$(openssl rand -hex 16)" -days "$days" \
       -extfile "$node/extensions" -out "$node/node.pem.new" 2>/dev/null

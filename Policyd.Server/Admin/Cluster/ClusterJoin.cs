@@ -24,6 +24,11 @@ internal sealed partial class ClusterJoin(ClusterAdmin admin, ILoggerFactory log
                     + "it can join another only after a restart");
         }
 
+        if (inspection.IsOwn(address))
+        {
+            throw new AdminException(AdminError.BadRequest, $"{address} is the address of this node itself; name a member");
+        }
+
         if (!inspection.TryJoin(address))
         {
             throw new AdminException(AdminError.BadRequest, $"\"{address}\" is not an address; expected HOST:PORT");
