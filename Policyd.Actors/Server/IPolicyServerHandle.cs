@@ -43,6 +43,9 @@ public interface IPolicyServerHandle
     /// <summary>The keys of counters that have their owner in this process.</summary>
     int CounterOwners { get; }
 
+    /// <summary>What other nodes of the cluster have asked of the counters here since the start: mail waits for it there.</summary>
+    long CounterOperationsFromAfar { get; }
+
     /// <summary>
     /// What an operator does with the counters; null while the server starts, and when its configuration has no counter table.
     /// </summary>
@@ -82,6 +85,7 @@ public interface IPolicyServerHandle
     /// </summary>
     /// <param name="model">The model. What the server does not use of it, it ends itself; after a refusal the caller does.</param>
     /// <exception cref="ReloadException">It cannot be used without a restart; the message says why.</exception>
+    /// <exception cref="ServerStopsException">It is not used, since the server stops.</exception>
     Task ReloadAsync(PolicyServerModel model);
 
     /// <summary>

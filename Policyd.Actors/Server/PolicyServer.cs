@@ -31,6 +31,10 @@ internal sealed class PolicyServer : IPolicyServerHandle
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stopping = new();
+
+    // The former models that still have something to end, and what hurries them.
+    private readonly HashSet<Task> _ends = [];
+    private readonly TaskCompletionSource _ending = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile PolicyServerModel _model;
     private ActorSystem? _system;
     private ILogger? _logger;
@@ -72,6 +76,8 @@ internal sealed class PolicyServer : IPolicyServerHandle
     public long TimedOutRequests => _context?.Statistics.TimeOuts ?? 0;
 
     public int CounterOwners => _counters?.Owners.Count ?? 0;
+
+    public long CounterOperationsFromAfar => _counters?.AskedFromAfar ?? 0;
 
     public ClusterInspection? Inspection { get; private set; }
 
@@ -158,12 +164,15 @@ internal sealed class PolicyServer : IPolicyServerHandle
     /// <summary>Writes the counts that are on their way, after the last request is answered.</summary>
     public Task FlushAsync(TimeSpan grace) => _counters?.FlushAsync(grace) ?? Task.CompletedTask;
 
-    /// <summary>Ends the plugins, after the last request is answered and counted.</summary>
+    /// <summary>
+    /// Ends the plugins, after the last request is answered and counted; those as well that a reload has dropped a moment ago.
+    /// </summary>
     public Task EndPluginsAsync()
     {
+        _ending.TrySetResult();
         lock (_lock)
         {
-            return _pluginsEnd ??= _model.EndPluginsAsync();
+            return _pluginsEnd ??= Task.WhenAll([_model.EndPluginsAsync(), .. _ends]);
         }
     }
 
@@ -206,9 +215,9 @@ internal sealed class PolicyServer : IPolicyServerHandle
         }
 
         _context.Connections.Drain([.. gone.Select(static listener => listener.Configured)]);
-        CronScheduler.Reload(_system!);
+        _cronScheduler?.Reload();
         await model.EndUnusedAsync().ConfigureAwait(false);
-        _ = EndAsync(former, model);
+        EndInTime(former, model);
     }
 
     /// <summary>What can fail, before anything is changed: plugins that start, and the listeners that are to be bound.</summary>
@@ -218,7 +227,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         await Started.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_context is null || IsDraining)
         {
-            throw new ReloadException("policyd", "the server stops");
+            throw new ServerStopsException();
         }
 
         foreach (var (name, store) in next.CounterStores)
@@ -247,7 +256,7 @@ internal sealed class PolicyServer : IPolicyServerHandle
         }
         catch (OperationCanceledException e) when (_stopping.IsCancellationRequested)
         {
-            throw new ReloadException("policyd", "the server stops", e);
+            throw new ServerStopsException(e);
         }
     }
 
@@ -267,10 +276,20 @@ internal sealed class PolicyServer : IPolicyServerHandle
         Server.UnexpectedEnd.Watch(_system!, _logger!, added);
     }
 
+    private void EndInTime(PolicyServerModel former, PolicyServerModel next)
+    {
+        lock (_lock)
+        {
+            _ends.RemoveWhere(static end => end.IsCompleted);
+            _ends.Add(EndAsync(former, next));
+        }
+    }
+
     /// <summary>Once no request is answered by the former model any more, what only that one had is given back.</summary>
     private async Task EndAsync(PolicyServerModel former, PolicyServerModel next)
     {
-        await Task.WhenAny(Task.Delay(former.Options.RequestTimeout + s_afterRequests), _system!.WhenTerminated).ConfigureAwait(false);
+        await Task.WhenAny(Task.Delay(former.Options.RequestTimeout + s_afterRequests), _ending.Task, _system!.WhenTerminated)
+            .ConfigureAwait(false);
         await former.EndAllButAsync(next, _counters?.ConnectionNames ?? []).ConfigureAwait(false);
     }
 

@@ -9,3 +9,7 @@ public sealed class ReloadException(string option, string message, Exception? in
     /// <summary>The option that is in the way.</summary>
     public string Option { get; } = option;
 }
+
+/// <summary>The server stops, so that it takes no configuration over any more.</summary>
+/// <param name="inner">The cause; null when there is none.</param>
+public sealed class ServerStopsException(Exception? inner = null) : Exception("the server stops", inner);

@@ -35,7 +35,7 @@ internal enum HostEnd
 internal static partial class PolicydHost
 {
     // .NET has no name for it; it takes the system's number.
-    private static readonly PosixSignal s_sigusr1 = (PosixSignal)(OperatingSystem.IsMacOS() ? 30 : 10);
+    internal static readonly PosixSignal SigUsr1 = (PosixSignal)(OperatingSystem.IsMacOS() ? 30 : 10);
 
     /// <summary>
     /// Runs until SIGTERM, SIGINT or <paramref name="cancellationToken"/>, or until the node is no member of its cluster any more.
@@ -68,7 +68,7 @@ internal static partial class PolicydHost
         var reloader = host.Services.GetRequiredService<Reloader>();
         var recording = host.Services.GetRequiredService<RequestRecording>();
         recording.Use(recording.Open(host.Services.GetRequiredService<IPolicyServerHandle>().Model.Options.Record));
-        using var user1 = PosixSignalRegistration.Create(s_sigusr1, context => Reopen(context, log, recording, logger, "SIGUSR1"));
+        using var user1 = PosixSignalRegistration.Create(SigUsr1, context => Reopen(context, log, recording, logger, "SIGUSR1"));
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
         {
             Reopen(context, log, recording, logger, "SIGHUP");
@@ -84,6 +84,8 @@ internal static partial class PolicydHost
             {
                 manager.Stopping();
             }
+
+            reloader.Stop();
         });
         reloader.Reloading += begins =>
         {
@@ -98,6 +100,7 @@ internal static partial class PolicydHost
         };
         Serves(host, handle, manager);
         await host.WaitForShutdownAsync(cancellationToken);
+        await reloader.EndedAsync();
         if (handle.ComesBack)
         {
             BeginsAnew(logger, handle.UnexpectedEnd!);

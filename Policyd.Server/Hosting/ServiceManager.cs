@@ -11,6 +11,8 @@ namespace Policyd.Server.Hosting;
 internal sealed class ServiceManager
 {
     private readonly SystemdNotifier _systemd = new();
+    private readonly Lock _lock = new();
+    private bool _stops;
 
     /// <summary>Within which time the service manager wants to hear that the server works; null: it does not.</summary>
     public TimeSpan? WatchdogTime { get; } = WatchdogOf(
@@ -19,9 +21,13 @@ internal sealed class ServiceManager
     /// <summary>The server works.</summary>
     public void IsAlive() => _systemd.Notify(new ServiceState("WATCHDOG=1"));
 
-    /// <summary>The server answers mail.</summary>
+    /// <summary>The server answers mail. Nothing is told once it stops: a reload may end only then.</summary>
     /// <param name="status">A line for <c>systemctl status</c>.</param>
-    public void Ready(string status) => _systemd.Notify(new ServiceState($"READY=1\nSTATUS={status}"));
+    public void Ready(string status) => TellUnlessItStops(new ServiceState($"READY=1\nSTATUS={status}"));
+
+    /// <summary>It answers nothing, but would not do better if it were started again.</summary>
+    /// <param name="status">A line for <c>systemctl status</c>.</param>
+    public void CannotBegin(string status) => _systemd.Notify(new ServiceState($"WATCHDOG=1\nSTATUS={status}"));
 
     /// <summary>See sd_watchdog_enabled(3).</summary>
     internal static TimeSpan? WatchdogOf(string? microseconds, string? process, int self) =>
@@ -31,13 +37,31 @@ internal sealed class ServiceManager
                 : null;
 
     /// <summary>It stops.</summary>
-    public void Stopping() => _systemd.Notify(ServiceState.Stopping);
+    public void Stopping()
+    {
+        lock (_lock)
+        {
+            _stops = true;
+            _systemd.Notify(ServiceState.Stopping);
+        }
+    }
 
     /// <summary>It reads its configuration anew; <see cref="Ready"/> ends that, whatever came of it.</summary>
     public void Reloading()
     {
         // systemd takes the time of the monotonic clock, which .NET's stopwatch reads.
         var microseconds = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000);
-        _systemd.Notify(new ServiceState($"RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+        TellUnlessItStops(new ServiceState($"RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+    }
+
+    private void TellUnlessItStops(ServiceState state)
+    {
+        lock (_lock)
+        {
+            if (!_stops)
+            {
+                _systemd.Notify(state);
+            }
+        }
     }
 }

@@ -16,11 +16,16 @@ internal sealed partial class UnusedMemory(IPolicyServerHandle server) : Backgro
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var spell = new QuietSpell();
+        var program = new ProgramPages();
         using var timer = new PeriodicTimer(s_period);
         while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
         {
-            if (spell.IsDue(server.Requests, server.RequestsInFlight, server.Connections))
+            // A node that no client asks may hold the counters of those that other nodes are asked for.
+            var requests = server.Requests + server.CounterOperationsFromAfar;
+            var (allocated, libraries) = (GC.GetTotalAllocatedBytes(), AppDomain.CurrentDomain.GetAssemblies().Length);
+            if (spell.IsDue(requests, server.RequestsInFlight, server.Connections, allocated, libraries))
             {
+                program.GiveBack();
                 spell.Took(GiveBack());
             }
         }

@@ -2,7 +2,9 @@ using Policyd.Engine.Model;
 
 namespace Policyd.Server.Loading;
 
-/// <summary>What a model cannot know of itself: its certificates' files, the state of its tables, the places that it writes to.</summary>
+/// <summary>
+/// What a model cannot know of itself: the time zone, its certificates' files, the state of its tables, the places that it writes to.
+/// </summary>
 internal static class StartChecks
 {
     // A database that needs longer to say of which version its tables are holds up no start: what uses them refuses them then.
@@ -12,6 +14,7 @@ internal static class StartChecks
     public static async Task AddToAsync(LoadedConfiguration configuration, PolicyServerModel model, CancellationToken ct)
     {
         var (diagnostics, root) = (configuration.Document.Diagnostics, configuration.Document.Root);
+        TimeZoneCheck.AddTo(diagnostics, root);
         ClusterFiles.AddTo(diagnostics, root, model, DateTimeOffset.UtcNow);
         HttpFiles.AddTo(diagnostics, root, model);
         (await OwnTablesCheck.LookAsync(model, s_tablesTime, ct)).AddTo(diagnostics, model);

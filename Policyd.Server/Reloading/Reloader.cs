@@ -26,7 +26,11 @@ namespace Policyd.Server.Reloading;
 internal sealed partial class Reloader(
     string path, IPolicyServerHandle server, RequestRecording recording, DecisionHistory history, PolicydLog log, int? level) : IDisposable
 {
+    /// <summary>How long the end of the server waits for a reload that it has cut off.</summary>
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(5);
+
     private readonly SemaphoreSlim _one = new(1);
+    private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _logger = log.CreateLogger("policyd");
     private readonly PolicyServerModel _started = server.Model;
     private long _lastReload;
@@ -46,13 +50,27 @@ internal sealed partial class Reloader(
     /// <param name="ct">Ends the wait for another reload, and for databases that do not answer.</param>
     public async Task<ReloadReport> ReloadAsync(bool dryRun, CancellationToken ct)
     {
-        await _one.WaitAsync(ct);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, _stop.Token);
+        try
+        {
+            await _one.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            return TellCutOff();
+        }
+
         try
         {
             Reloading?.Invoke(true);
-            var report = await ReadAsync(dryRun, ct);
+            var report = await ReadAsync(dryRun, either.Token);
             Tell(report, dryRun);
             return report;
+        }
+        catch (Exception stopped) when (
+            stopped is ServerStopsException || (stopped is OperationCanceledException && _stop.IsCancellationRequested))
+        {
+            return TellCutOff();   // told before the end of the server goes on
         }
         finally
         {
@@ -61,7 +79,17 @@ internal sealed partial class Reloader(
         }
     }
 
-    public void Dispose() => _one.Dispose();
+    /// <summary>The server stops: a reload that goes on ends, and none begins any more.</summary>
+    public void Stop() => _stop.Cancel();
+
+    /// <summary>Waits until a reload that <see cref="Stop"/> has cut off has ended and told so, but no longer than some seconds.</summary>
+    public Task EndedAsync() => _one.WaitAsync(s_grace);
+
+    public void Dispose()
+    {
+        _one.Dispose();
+        _stop.Dispose();
+    }
 
     private async Task<ReloadReport> ReadAsync(bool dryRun, CancellationToken ct)
     {
@@ -120,6 +148,11 @@ internal sealed partial class Reloader(
 
             return new ReloadReport(!dryRun, [], Lines(document, Severity.Warning), changes);
         }
+        catch (ServerStopsException)
+        {
+            isTaken = false;
+            throw;
+        }
         catch (CommandException cannotRecord)
         {
             document.Diagnostics.Error(next.Section.PositionOf("record"), $"record: {cannotRecord.Message}");
@@ -140,6 +173,12 @@ internal sealed partial class Reloader(
                 await next.EndAllButAsync(now, []);
             }
         }
+    }
+
+    private ReloadReport TellCutOff()
+    {
+        CutOff(_logger, Path);
+        return new ReloadReport(false, ["the server stops"], [], []);
     }
 
     // One that has ended, because a disk was full, begins again.
@@ -193,6 +232,9 @@ internal sealed partial class Reloader(
 
     [LoggerMessage(EventId = 93, Level = LogLevel.Information, Message = "reloaded {Path}; lines of difference: {Changes}")]
     private static partial void Reloaded(ILogger logger, string path, int changes);
+
+    [LoggerMessage(EventId = 99, Level = LogLevel.Information, Message = "not reloaded: {Path}, since the server stops")]
+    private static partial void CutOff(ILogger logger, string path);
 
     [LoggerMessage(EventId = 94, Level = LogLevel.Error, Message = "not reloaded: {Path} has errors; the server goes on as before")]
     private static partial void NotReloaded(ILogger logger, string path);

@@ -125,6 +125,24 @@ public sealed class PluginLifeSpecs
     }
 
     [Fact]
+    public async Task Plugin_that_a_reload_has_just_dropped_is_ended_before_the_server_has_stopped()
+    {
+        var ended = false;
+        var dropped = new Script
+        {
+            End = async () =>
+            {
+                await Task.Delay(200, CancellationToken.None);   // as one that writes what it still has
+                Volatile.Write(ref ended, true);
+            },
+        };
+        await using var server = await StartAsync(Section(dropped, "dropped"));
+        await server.Handle.ReloadAsync(Model(Section(new Script(), "added"), server));
+        await server.StopAsync().WaitAsync(Eventually.Timeout, Cancel);
+        Assert.True(Volatile.Read(ref ended));
+    }
+
+    [Fact]
     public async Task Reload_with_a_plugin_that_cannot_start_leaves_the_configuration_before_it()
     {
         await using var server = await StartAsync(Section(new Script()));

@@ -75,6 +75,36 @@ public sealed class ReloadSpecs(ITestOutputHelper output) : IDisposable
         Assert.DoesNotContain(server.Lines, static line => line.Contains("reloaded", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Reload_that_the_stop_of_the_server_cuts_off_is_no_error_and_what_is_told_last_is_the_stop()
+    {
+        var asked = new TaskCompletionSource();
+        await using var silent = new AcceptLoop(async (socket, stop) =>
+        {
+            using var _ = socket;
+            asked.TrySetResult();
+            await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        });
+        var file = Configure(Answer("dunno"));
+        using var systemd = new NotifySocket(_folder["notify"]);
+        await using var server = ProcessUnderTest.Start(
+            PolicydProcess.Executable,
+            ["serve", "-c", file],
+            new Dictionary<string, string> { ["STATE_DIRECTORY"] = _folder.Path, ["NOTIFY_SOCKET"] = systemd.Path });
+        Assert.StartsWith("READY=1\n", systemd.Receive(), StringComparison.Ordinal);
+        var dsn = $"dbi:mysql:dbname=d;host=127.0.0.1;port={silent.Port}";
+        Configure(Accounting, $"connections {{ db {{ module = Sql, dsn = \"{dsn}\" }} }}");
+        server.HangUp();
+        await asked.Task.WaitAsync(Eventually.Timeout, Cancel);
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
+        Assert.EndsWith("notice: stopped", server.Lines[^1], StringComparison.Ordinal);
+        Assert.StartsWith("RELOADING=1\n", systemd.Receive(), StringComparison.Ordinal);
+        Assert.Equal(["STOPPING=1"], systemd.Rest());   // and not that it is ready again
+        Assert.Contains(server.Lines, line => line.EndsWith($"not reloaded: {file}, since the server stops", StringComparison.Ordinal));
+        Assert.DoesNotContain(server.Lines, static line => line.Contains("err:", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("plugins = [ { name = a, module = Nothing } ]", "unknown module")]
     [InlineData("plugins = [ { name = a, module = Action, action = \"nonsense here\" } ]", "nonsense")]

@@ -27,5 +27,17 @@ internal sealed class NotifySocket : IDisposable
         return Encoding.ASCII.GetString(buffer, 0, _socket.Receive(buffer));
     }
 
+    /// <summary>What has come and was not taken; the service has ended.</summary>
+    public IReadOnlyList<string> Rest()
+    {
+        var rest = new List<string>();
+        while (_socket.Available > 0)
+        {
+            rest.Add(Receive());
+        }
+
+        return rest;
+    }
+
     public void Dispose() => _socket.Dispose();
 }
