@@ -150,10 +150,18 @@ public sealed class CtIpRepPlugin : Plugin
 
     private async ValueTask<PluginResult> AskAsync(PluginContext context, IPAddress address)
     {
+        var result = Name + "-result";
         var reply = await context.CachedAsync(
-            Name + "-result",
+            result,
             static of => of.Plugin.FetchAsync(of.Context, of.Address),
             (Plugin: this, Context: context, Address: address)).ConfigureAwait(false);
+        if (reply.Action.Length == 0)
+        {
+            // It says nothing of the address: the mail's next request asks again.
+            context.Session.Remove(result);
+            return PluginResult.Continue;
+        }
+
         var reference = reply.Reference;
         context.Note("client_address", address, reply.Action);
         switch (reply.Action)

@@ -91,7 +91,8 @@ public sealed class Fail2BanPlugin : Plugin
                 _refused.Away(context, this, $"fail2ban did not ban {address} in {Jail}: {reply.Text}");
             }
         }
-        catch (Exception exception) when (exception is SocketException or InvalidDataException or OperationCanceledException)
+        catch (Exception exception) when (exception is SocketException or IOException or InvalidDataException
+            or OperationCanceledException)
         {
             attempt.Failed();
             var reason = exception is OperationCanceledException ? Waited.TimedOut(context.Clock, since) : exception.Message;

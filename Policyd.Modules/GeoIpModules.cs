@@ -1,5 +1,5 @@
 using System.ComponentModel;
-using System.Net;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Api;
 using Policyd.Plugins.Services;
 
@@ -31,7 +31,7 @@ public sealed class GeoIpLookupPlugin : Plugin
     public override ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         if (!context.Session.Has(_resultKey)
-            && IPAddress.TryParse(context.Request.ClientAddress, out var address)
+            && ClientAddress.Parse(context.Request.ClientAddress) is { } address
             && _countries.TryFind(address, out var country))
         {
             context.Session[_resultKey] = country ?? "";

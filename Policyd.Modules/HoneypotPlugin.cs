@@ -112,7 +112,7 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
         var client = context.Request.ClientAddress;
-        if (!Enabled.For(context) || client.Length == 0)
+        if (!Enabled.For(context))
         {
             return PluginResult.Continue;
         }
@@ -159,7 +159,8 @@ public sealed class HoneypotPlugin : Plugin, INestedChain
             }
             else if (isTrap)
             {
-                await _traps.AddAsync(key, 1, Expire, timeout.Token).ConfigureAwait(false);
+                // Each mail to a trap begins the time anew.
+                await _traps.SetAsync(key, 1, Expire, timeout.Token).ConfigureAwait(false);
             }
 
             var isTrapped = isTrap || await _traps.FindAsync(key, timeout.Token).ConfigureAwait(false) is not null;

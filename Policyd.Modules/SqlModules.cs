@@ -114,7 +114,8 @@ public sealed class SqlListPlugin : LookupPlugin
     /// <inheritdoc/>
     public override async ValueTask<PluginResult> RunAsync(PluginContext context)
     {
-        if (!Enabled.For(context) || context.Request[Field] is not { Length: > 0 } value)
+        // An empty value is looked up: a client without sasl_username is not on a list of users, and gets not_match_action.
+        if (!Enabled.For(context) || context.Request[Field] is not { } value)
         {
             return PluginResult.Continue;
         }

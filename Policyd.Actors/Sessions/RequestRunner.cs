@@ -70,7 +70,9 @@ internal sealed class RequestRunner(ISessionStore store, ILogger logger)
             var load = _store.LoadAsync(pending.Instance, CancellationToken.None);
             return load.IsCompletedSuccessfully
                 ? load.Result
-                : await load.AsTask().WaitAsync(pending.Remaining).ConfigureAwait(false);
+
+                // The other half of the time is the plugins'.
+                : await load.AsTask().WaitAsync(pending.Remaining / 2).ConfigureAwait(false);
         }
         catch (Exception e)
         {

@@ -15,11 +15,21 @@ internal sealed class Fail2BanClient : IFail2Ban
         AskAsync(socket, Fail2BanProtocol.Command("set", jail, "banip", address.ToString()), ct);
 
     /// <exception cref="SocketException">fail2ban is away.</exception>
+    /// <exception cref="FileNotFoundException">Its socket is not there.</exception>
     /// <exception cref="InvalidDataException">It answered something else than a reply.</exception>
     public static async ValueTask<Fail2BanReply> AskAsync(string path, ReadOnlyMemory<byte> command, CancellationToken ct)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
+        }
+        catch (SocketException exception) when (!File.Exists(path))
+        {
+            // The system's word for a path that leads nowhere would be "Cannot assign requested address".
+            throw new FileNotFoundException("the socket does not exist", exception);
+        }
+
         while (command.Length > 0)
         {
             command = command[await socket.SendAsync(command, ct).ConfigureAwait(false)..];

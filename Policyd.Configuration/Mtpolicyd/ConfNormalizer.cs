@@ -59,6 +59,13 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
                 new ConfigMember("connections", connections[0].KeyPosition, new ConfigObject(connections, connections[0].KeyPosition)));
         }
 
+        // Without a section mtpolicyd keeps no session: each recipient of a mail begins with a score of 0.
+        if (hosts.Count > 0 && !seen.ContainsKey("session_cache"))
+        {
+            var none = new ConfigMember("module", root.Position, new ConfigScalar("None", ScalarKind.String, root.Position));
+            members.Add(new ConfigMember("session_cache", root.Position, new ConfigObject([none], root.Position)));
+        }
+
         if (hosts.Count > 0)
         {
             members.Add(new ConfigMember("virtual_hosts", hosts[0].Position, new ConfigArray(hosts, hosts[0].Position)));
@@ -178,8 +185,33 @@ internal sealed class ConfNormalizer(DiagnosticBag diagnostics)
             diagnostics.Error(section.Position, "<Plugin> needs a name: <Plugin NAME>");
         }
 
+        foreach (var option in section.Items.OfType<ConfOption>())
+        {
+            WarnOfWord(option);
+        }
+
         return Section(
             section, new ConfigMember("name", section.Position, new ConfigScalar(name, HoconText.KindOf(name), section.Position)));
+    }
+
+    // mtpolicyd compares these words as they are written. One that it did not know had no effect, and here it has one.
+    private void WarnOfWord(ConfOption option)
+    {
+        var text = option.Value.Text;
+        var word = text.Trim().ToLowerInvariant();
+        if (option.Name is "enabled" or "check_helo" && text != "off" && ScalarConverters.Switch(text, out var on, out _) && !on)
+        {
+            diagnostics.Warning(
+                option.Value.Position,
+                $"{option.Name}: in mtpolicyd only \"off\" turns it off, so it was on with \"{text}\"; here it is off");
+        }
+        else if ((option.Name == "mode" || option.Name.EndsWith("_mode", StringComparison.Ordinal))
+            && text != word && word is "reject" or "accept" or "dunno" or "defer")
+        {
+            diagnostics.Warning(
+                option.Value.Position,
+                $"{option.Name}: mtpolicyd knows this word in small letters only, so \"{text}\" had no effect; here it is {word}");
+        }
     }
 
     private ConfigObject Section(ConfSection section, ConfigMember? first = null)

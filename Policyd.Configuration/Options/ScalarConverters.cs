@@ -52,6 +52,14 @@ internal static class ScalarConverters
             : null;
     }
 
+    /// <summary>Reads what turns an option on or off.</summary>
+    public static bool Switch(string text, out bool value, out string? error)
+    {
+        error = null;
+        value = text.Trim().ToLowerInvariant() is "on" or "yes" or "true" or "1";
+        return value || text.Trim().ToLowerInvariant() is "off" or "no" or "false" or "0";
+    }
+
     private static bool IsOptionValue(Type type) =>
         type.GetInterfaces()
             .Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IOptionValue<>) && i.GenericTypeArguments[0] == type);
@@ -60,13 +68,6 @@ internal static class ScalarConverters
     {
         (value, error) = (text, null);
         return true;
-    }
-
-    private static bool Switch(string text, out bool value, out string? error)
-    {
-        error = null;
-        value = text.Trim().ToLowerInvariant() is "on" or "yes" or "true" or "1";
-        return value || text.Trim().ToLowerInvariant() is "off" or "no" or "false" or "0";
     }
 
     private static bool Whole<T>(string text, out T value, out string? error) where T : struct, IBinaryInteger<T>, IMinMaxValue<T>

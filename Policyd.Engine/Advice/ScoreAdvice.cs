@@ -34,7 +34,8 @@ internal static class ScoreAdvice
                 placed.Warn(
                     diagnostics,
                     "name",
-                    $"it comes before every plugin that scores into {field}, so the score is still 0 here; move it after {later.Name}");
+                    $"it comes before every plugin that scores into {field}: it sees only what the mail's requests before have scored; "
+                        + $"move it after {later.Name}");
             }
             else if (scorers.TrueForAll(one => one.IsWithin(placed)))
             {

@@ -336,7 +336,11 @@ public sealed class ModelBuilder
         {
             if (!options.VhostByPolicyContext || serves.Ports.Count + serves.Endpoints.Count > 0)
             {
-                _diagnostics.Warning(host.Position, $"nothing listens on the port of virtual host \"{host.Name}\"");
+                // In mtpolicyd.conf a virtual host cannot be without a port, so one that only policy_context reaches has any number.
+                _diagnostics.Warning(
+                    host.Position,
+                    $"nothing listens on the port of virtual host \"{host.Name}\""
+                        + (options.VhostByPolicyContext ? $"; only requests with policy_context={host.Name} reach it" : ""));
             }
         }
     }

@@ -253,6 +253,9 @@ public sealed class PluginChain : IPluginChain
 
     private static bool IsPast(PluginContext context) => context.Clock.GetTimestamp() >= context.DeadlineTimestamp;
 
+    // A timer of the token may be a millisecond early.
+    private static bool IsOver(PluginContext context) => IsPast(context) || context.Cancellation.IsCancellationRequested;
+
     private static PluginFailedException TooLate(Plugin plugin) => new(plugin.Name, "was not run because the request had timed out");
 
     private PluginResult Checked(Plugin plugin, PluginResult result, ChainRun run)
@@ -303,7 +306,7 @@ public sealed class PluginChain : IPluginChain
     // What on_error says. Thrown on, the failure becomes the parent's of a nested chain, whose own on_error then decides.
     private static PluginResult Failed(Plugin plugin, PluginContext context, Exception e, ChainRun run, long? started = null)
     {
-        var failure = e as PluginFailedException ?? new PluginFailedException(plugin.Name, What(e, run, started), e);
+        var failure = e as PluginFailedException ?? new PluginFailedException(plugin.Name, What(e, context, started), e);
         var isObserved = !ReferenceEquals(context.Run, run);
         if (!isObserved)
         {
@@ -327,10 +330,11 @@ public sealed class PluginChain : IPluginChain
         return instead;
     }
 
-    private static string What(Exception e, ChainRun run, long? started) => e switch
+    // A client of a plugin's own has its own time-out, which is no deadline of ours: HttpClient tells it in the same exception.
+    private static string What(Exception e, PluginContext context, long? started) => e switch
     {
-        OperationCanceledException when started is { } since => Waited.TimedOut(run.Environment.Clock, since),
-        OperationCanceledException => "was cancelled",
+        OperationCanceledException when started is { } since && IsOver(context) => Waited.TimedOut(context.Clock, since),
+        OperationCanceledException when IsOver(context) => "was cancelled",
         _ => $"failed: {e.GetType().Name}: {e.Message}",
     };
 }

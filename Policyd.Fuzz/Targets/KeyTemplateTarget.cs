@@ -92,7 +92,9 @@ internal sealed partial class KeyTemplateTarget() : FuzzTarget(
             return s_folded.Contains(match.Groups["name"].Value) ? value.ToLowerInvariant() : value;
         }
 
-        if (!IPAddress.TryParse(value, out var address))
+        // 1.2.3 and 0177.0.0.1 are addresses to .NET alone: written anew they are others.
+        if (!IPAddress.TryParse(value, out var address)
+            || (value.Contains(':', StringComparison.Ordinal) ? value.AsSpan().ContainsAny("[]%") : address.ToString() != value))
         {
             return value;
         }

@@ -5,7 +5,10 @@ using System.Text;
 
 namespace Policyd.Plugins.Ldap;
 
-/// <summary>Search filters: from the text of RFC 4515 to the bytes of RFC 4511, section 4.5.1.7.</summary>
+/// <summary>
+/// Search filters: from the text of RFC 4515 to the bytes of RFC 4511, section 4.5.1.7. The outermost brackets may be left out, and blanks
+/// may stand between the parts, as in what mtpolicyd takes.
+/// </summary>
 internal ref struct LdapFilter
 {
     // Deeper than any filter that somebody wrote, and far from the end of the stack.
@@ -45,6 +48,11 @@ internal ref struct LdapFilter
     public static void Write(string filter, AsnWriter writer)
     {
         var text = filter.AsSpan().Trim();
+        if (text is not [] and not ['(', ..])
+        {
+            text = $"({text})";
+        }
+
         var reader = new LdapFilter(text, writer);
         reader.ReadFilter(0);
         if (reader._at < text.Length)
@@ -64,7 +72,9 @@ internal ref struct LdapFilter
             throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"the filter is nested deeper than {MaxDepth}"));
         }
 
+        SkipBlanks();
         Expect('(');
+        SkipBlanks();
         switch (Peek())
         {
             case '&':
@@ -80,6 +90,7 @@ internal ref struct LdapFilter
                     ReadFilter(depth + 1);
                 }
 
+                SkipBlanks();
                 break;
             default:
                 ReadItem();
@@ -94,7 +105,7 @@ internal ref struct LdapFilter
         _at++;
         using (_writer.PushSetOf(Choice(choice)))
         {
-            while (Peek() == '(')
+            for (SkipBlanks(); Peek() == '('; SkipBlanks())
             {
                 ReadFilter(depth + 1);
             }
@@ -259,6 +270,14 @@ internal ref struct LdapFilter
     private readonly void WriteText(string text, Asn1Tag? tag = null) => _writer.WriteOctetString(Encoding.UTF8.GetBytes(text), tag);
 
     private readonly char Peek() => _at < _text.Length ? _text[_at] : '\0';
+
+    private void SkipBlanks()
+    {
+        while (Peek() is ' ' or '\t')
+        {
+            _at++;
+        }
+    }
 
     private void Expect(char c)
     {

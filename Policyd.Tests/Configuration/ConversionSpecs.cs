@@ -44,6 +44,7 @@ public sealed class ConversionSpecs
 
               # where
               listen = ["127.0.0.1:12345"]
+              session_cache { module = None }
               virtual_hosts = [
                 {
                   port = 12345

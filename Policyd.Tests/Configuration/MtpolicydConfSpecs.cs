@@ -45,6 +45,39 @@ public sealed class MtpolicydConfSpecs : IDisposable
         Assert.Equal(expected, ((ConfigScalar)((ConfigObject)host)["value"]!).Text);
     }
 
+    [Theory]
+    [InlineData("", "None")]
+    [InlineData("<SessionCache>\nmodule = \"Memcached\"\n</SessionCache>\n", "Memcached")]
+    public void Without_a_session_cache_no_session_is_kept(string section, string expected)
+    {
+        var document = Read($"{section}<VirtualHost 1>\n</VirtualHost>");
+        Assert.Empty(document.Diagnostics.All);
+        Assert.Equal(expected, ((ConfigScalar)document.Root.Find("policyd", "session_cache", "module")!).Text);
+    }
+
+    [Theory]
+    [InlineData("enabled = 0", "enabled: in mtpolicyd only \"off\" turns it off, so it was on with \"0\"; here it is off")]
+    [InlineData("enabled = Off", "enabled: in mtpolicyd only \"off\" turns it off, so it was on with \"Off\"; here it is off")]
+    [InlineData("check_helo = no", "check_helo: in mtpolicyd only \"off\" turns it off, so it was on with \"no\"; here it is off")]
+    [InlineData(
+        "mode = Reject", "mode: mtpolicyd knows this word in small letters only, so \"Reject\" had no effect; here it is reject")]
+    [InlineData(
+        "sender_mode = REJECT",
+        "sender_mode: mtpolicyd knows this word in small letters only, so \"REJECT\" had no effect; here it is reject")]
+    [InlineData("enabled = off", null)]
+    [InlineData("enabled = 1", null)]
+    [InlineData("invert = 0", null)]
+    [InlineData("mode = reject", null)]
+    [InlineData("mode = Passive", null)]
+    [InlineData("reject_message = Reject", null)]
+    public void Word_that_the_original_does_not_obey_is_a_warning(string line, string? expected)
+    {
+        var document = Read($"<VirtualHost 1>\n<Plugin outer>\n<Plugin p>\n  {line}\n</Plugin>\n</Plugin>\n</VirtualHost>");
+        var column = line.IndexOf('=', StringComparison.Ordinal) + 5;
+        Assert.Equal(
+            expected is null ? [] : [$"test.conf:4:{column}: warning: {expected}"], document.Diagnostics.All.Select(one => one.ToString()));
+    }
+
     [Fact]
     public void Sections_become_the_tree_that_hocon_gives()
     {
@@ -123,7 +156,9 @@ public sealed class MtpolicydConfSpecs : IDisposable
             "main.conf", "<VirtualHost 1>\n<<include d>>\ninclude one.frag\n<<include *.none>>\n</VirtualHost>\n<<include main.conf>>");
         var document = MtpolicydConfReader.ReadFile(main);
         Assert.Equal([main + ":6:1: include cycle: main.conf -> main.conf"], document.Errors());
-        Assert.Equal("""{"policyd":{"virtual_hosts":[{"port":1,"a":1,"b":2,"c":3}]}}""", HoconWriter.WriteJson(document.Root));
+        Assert.Equal(
+            """{"policyd":{"session_cache":{"module":"None"},"virtual_hosts":[{"port":1,"a":1,"b":2,"c":3}]}}""",
+            HoconWriter.WriteJson(document.Root));
         Assert.EndsWith("2.conf:1:1", document.Root.Find("policyd", "virtual_hosts") is ConfigArray { Items: [ConfigObject host] }
             && host.TryGetMember("b", out var b) ? b.KeyPosition.ToString() : "");
     }

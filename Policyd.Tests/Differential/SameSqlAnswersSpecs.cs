@@ -75,6 +75,12 @@ public sealed class SameSqlAnswersSpecs(ITestOutputHelper output, MariaDbServer 
           fields = "client_address,recipient,sasl_username"
           time_pattern = "%C"
         </Plugin>
+        <Plugin named>
+          module = "SqlList"
+          sql_query = "SELECT address FROM user_config WHERE ? <> ''"
+          field = "sasl_username"
+          not_match_action = "reject nobody is logged in"
+        </Plugin>
         <Plugin tag>
           module = "AddScoreHeader"
           uc_spam_score = "spam"

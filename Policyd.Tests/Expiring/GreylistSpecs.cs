@@ -244,12 +244,29 @@ public sealed class GreylistSpecs : IAsyncDisposable
         Assert.Equal("dunno", await AskAsync(host));
     }
 
-    [Fact]
-    public async Task Client_without_an_address_is_rejected_for_its_own_mail_and_traps_no_other()
+    [Theory]
+    [InlineData("")]
+    [InlineData(", store = Sql")]
+    public async Task Each_mail_to_a_trap_begins_the_time_anew(string store)
+    {
+        var host = Host("{ name = pot, module = Honeypot, expire = 100s, recipients = \"trap@example.org\"" + store + " }");
+        await AskAsync(host, recipient: "trap@example.org");
+        _clock.Now += TimeSpan.FromSeconds(70);
+        await AskAsync(host, recipient: "trap@example.org");
+        _clock.Now += TimeSpan.FromSeconds(70);
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host));
+        _clock.Now += TimeSpan.FromSeconds(31);
+        Assert.Equal("dunno", await AskAsync(host));
+    }
+
+    [Theory]
+    [InlineData("unknown")]
+    [InlineData("")]
+    public async Task Client_without_an_address_is_rejected_for_its_own_mail_and_traps_no_other(string client)
     {
         var host = Host("{ name = pot, module = Honeypot, recipients = \"trap@example.org\" }");
-        Assert.Equal("reject trapped by honeypod", await AskAsync(host, client: "unknown", recipient: "trap@example.org"));
-        Assert.Equal("dunno", await AskAsync(host, client: "unknown"));
+        Assert.Equal("reject trapped by honeypod", await AskAsync(host, client: client, recipient: "trap@example.org"));
+        Assert.Equal("dunno", await AskAsync(host, client: client));
     }
 
     [Theory]

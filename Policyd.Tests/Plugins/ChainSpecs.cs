@@ -32,6 +32,8 @@ public sealed class ChainSpecs
     [Theory]
     [InlineData("throw")]
     [InlineData("throw-late")]
+    [InlineData("cancel")]
+    [InlineData("cancel-late")]
     [InlineData("hang")]
     [InlineData("garbage")]
     [InlineData("newline")]
@@ -45,7 +47,7 @@ public sealed class ChainSpecs
         Assert.Matches(
             how == "hang"
                 ? @"^plugin Fails timed out after \d+(\.\d+)? s$"
-                : "^plugin Fails (failed: InvalidOperationException: broken|answers .*)$",
+                : "^plugin Fails (failed: (InvalidOperation|TaskCanceled)Exception: broken|answers .*)$",
             plain.Last.Failure!.ReplaceLineEndings(" "));
         var goesOn = new PolicyUnderTest($"{{ {fails}, on_error = continue }}, {Header}", typeof(Fails))
         {
@@ -151,16 +153,18 @@ public sealed class ChainSpecs
         public override ValueTask<PluginResult> RunAsync(PluginContext context) => How switch
         {
             "throw" => throw new InvalidOperationException("broken"),
-            "throw-late" => ThrowLate(),
+            "throw-late" => ThrowLate(new InvalidOperationException("broken")),
+            "cancel" => throw new TaskCanceledException("broken"),
+            "cancel-late" => ThrowLate(new TaskCanceledException("broken")),
             "hang" => new(new TaskCompletionSource<PluginResult>().Task),
             "newline" => new(PluginResult.Answer("dunno\naction=reject")),
             _ => new(PluginResult.Answer("greylisting")),
         };
 
-        private static async ValueTask<PluginResult> ThrowLate()
+        private static async ValueTask<PluginResult> ThrowLate(Exception exception)
         {
             await Task.Yield();
-            throw new InvalidOperationException("broken");
+            throw exception;
         }
     }
 

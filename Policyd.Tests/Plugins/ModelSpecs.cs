@@ -364,6 +364,20 @@ public sealed class ModelSpecs
         Assert.Equal(2, diagnostics.All.Count(one => one.Severity == Severity.Warning));
     }
 
+    [Theory]
+    [InlineData("on", "nothing listens on the port of virtual host \"b\"; only requests with policy_context=b reach it")]
+    [InlineData("off", "nothing listens on the port of virtual host \"b\"")]
+    public void Virtual_host_on_no_port_is_a_warning_that_tells_who_reaches_it(string byContext, string expected)
+    {
+        Assert.NotNull(PolicyUnderTest.Build(
+            $$"""
+            policyd { listen = ["127.0.0.1:1"], vhost_by_policy_context = {{byContext}}, virtual_hosts = [
+              { name = a, port = 1, plugins = [] }, { name = b, port = 2, plugins = [] } ] }
+            """,
+            out var diagnostics));
+        Assert.Equal(expected, Assert.Single(diagnostics.All).Message);
+    }
+
     [Fact]
     public void Result_that_no_plugin_finds_is_a_warning_with_a_hint_wherever_the_other_plugin_stands()
     {

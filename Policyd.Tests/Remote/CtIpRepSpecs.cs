@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Policyd.Tests.Counters;
 using Policyd.Tests.Plugins;
+using Policyd.Tests.Plugins.Counting;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Remote;
@@ -76,10 +77,39 @@ public sealed class CtIpRepSpecs
     public async Task Server_that_speaks_nonsense_or_nothing_costs_no_answer(string reply, bool closes)
     {
         await using var server = new OneAnswerServer(Encoding.Latin1.GetBytes(reply), closes);
-        var policy = Policy(server.Port, "permfail_score = 5, timeout = 1s");
+        var policy = Policy(server.Port, "permfail_score = 5, timeout = 4s");
         Assert.Equal("dunno", await Eventually.Ends("the answer", policy.AskAsync()));
         Assert.Null(policy.Session["score"]);
         Assert.NotEmpty(policy.Log.Containing("ctipd: "));
+    }
+
+    [Fact]
+    public async Task Next_request_of_a_mail_asks_again_after_a_failure()
+    {
+        var asked = 0;
+        await using var daemon = new AcceptLoop(async (socket, stop) =>
+        {
+            using var _ = socket;
+            await socket.ReceiveAsync(new byte[4096], stop);
+            var isFirst = Interlocked.Increment(ref asked) == 1;
+            const string Found = "x-ctch-dm-action:permfail\r\n";
+            await socket.SendAsync(
+                Encoding.ASCII.GetBytes(
+                    $"HTTP/1.1 {(isFirst ? "503 Busy" : "200 OK")}\r\ncontent-length: {Found.Length}\r\nconnection: close\r\n\r\n{Found}"),
+                stop);
+        });
+        var clock = new SetClock();
+        await using var policy = new PolicyUnderTest(
+            clock,
+            $"{{ name = ct, module = CtIpRep, url = \"http://127.0.0.1:{daemon.Port}/\", reject_message = no, permfail_score = 5 }}");
+        policy.Timeout = TimeSpan.FromSeconds(60);
+        Assert.Equal("dunno", await policy.AskAsync());
+        Assert.Equal("dunno", await policy.AskAsync());   // within the pause: not asked
+        Assert.Equal(1, asked);
+        clock.Now += TimeSpan.FromSeconds(6);
+        Assert.Equal("reject no", await policy.AskAsync());
+        Assert.Equal("reject no", await policy.AskAsync());
+        Assert.Equal((2, "5"), (asked, policy.Session["score"]));
     }
 
     [Fact]

@@ -319,12 +319,20 @@ public sealed class LdapSpecs
     [InlineData("(a<=1)", "A606040161040131")]
     [InlineData("(a~=1)", "A806040161040131")]
     [InlineData("(bin=\\00\\01)", "A309040362696E04020001")]
+    [InlineData("cn=Babs", "A30A0402636E040442616273")]
+    [InlineData("!(cn=T)", "A209A3070402636E040154")]
+    [InlineData("&(a=b)(c=*)", "A00BA306040161040162870163")]
+    [InlineData("( & (a=b)\t (c=*) )", "A00BA306040161040162870163")]
+    [InlineData("(! (cn=T) )", "A209A3070402636E040154")]
+    [InlineData("(a=b )", "A30704016104026220")]
     public void Filter_becomes_its_bytes(string filter, string bytes) => Assert.Equal(bytes, Convert.ToHexString(Encode(filter)));
 
     [Theory]
     [InlineData("")]
     [InlineData("(")]
-    [InlineData("a=b")]
+    [InlineData("a")]
+    [InlineData("a=b)")]
+    [InlineData("(a=b)(c=d)")]
     [InlineData("(a=b")]
     [InlineData("(a=b))")]
     [InlineData("(=b)")]
@@ -344,7 +352,7 @@ public sealed class LdapSpecs
     [InlineData("binddn = \"cn=a\"", "(uid=%s)", "binddn needs a password")]
     [InlineData("ca_file = \"/nonexistent.pem\"", "(uid=%s)", "ca_file: ")]
     [InlineData("ca_file = \"\"", "(uid=%s)", "ca_file: the path is empty")]
-    [InlineData("starttls = 0", "uid=%s", "is not a valid filter")]
+    [InlineData("starttls = 0", "uid=%s)", "is not a valid filter")]
     public void Mistake_in_the_options_is_told_at_start(string connection, string filter, string message)
     {
         PolicyUnderTest.Build(Configuration(389, connection, filter), out var diagnostics);

@@ -174,7 +174,7 @@ public sealed class SmtpVerifyDnsSpecs
     public async Task Silent_dns_is_a_temporary_failure_in_time()
     {
         await using var dns = new ScriptedDnsServer { Fault = DnsFault.Silence };
-        await using var policy = Policy(dns, FreePort.Next(), Actions + ", timeout = 1s, check_openpgp = on, check_tlsa = on");
+        await using var policy = Policy(dns, FreePort.Next(), Actions + ", timeout = 4s, check_openpgp = on, check_tlsa = on");
         Assert.Equal(
             "defer T the mail server of x.test cannot be reached",
             await Eventually.Ends("the answer", policy.AskAsync(("sender", "a@x.test"))));

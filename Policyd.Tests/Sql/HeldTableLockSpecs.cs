@@ -101,7 +101,7 @@ public sealed class HeldTableLockSpecs(MariaDbServer server) : IAsyncLifetime
             StringComparison.Ordinal);
 
         await ReleaseAsync();
-        await Eventually.Holds("the mail to be counted", () => owner.Reports.Count == 1);
+        await Eventually.Holds("the mail to be counted", () => owner.Told.Count == 1);
         await writer.GracefulStop(Eventually.Timeout);
     }
 

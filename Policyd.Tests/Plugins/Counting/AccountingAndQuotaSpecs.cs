@@ -271,7 +271,7 @@ public sealed class AccountingAndQuotaSpecs
     // The second: the chain does not watch over these two, so that they themselves must end before their time is over.
     [Theory]
     [InlineData("wait = 50ms")]
-    [InlineData("timeout = 300ms")]
+    [InlineData("timeout = 4s")]
     public async Task Counters_that_hang_are_waited_for_only_so_long_and_the_mail_goes_on(string timeout)
     {
         await using var policy = new CountingPolicy(

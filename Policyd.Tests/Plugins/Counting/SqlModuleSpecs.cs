@@ -103,6 +103,22 @@ public sealed class SqlModuleSpecs
     }
 
     [Theory]
+    [InlineData("ann", "dunno")]
+    [InlineData("eve", "reject not a user")]
+    [InlineData("", "reject not a user")]
+    [InlineData(null, "dunno")]
+    public async Task Empty_value_is_in_no_list_and_a_missing_one_is_not_looked_up(string? user, string expected)
+    {
+        var folder = new TemporaryFolder();
+        Fill(folder, "CREATE TABLE users (name TEXT); INSERT INTO users VALUES ('ann')");
+        await using var policy = new CountingPolicy(
+            "{ name = l, module = SqlList, field = sasl_username, sql_query = \"SELECT 1 FROM users WHERE name=?\", "
+                + "not_match_action = \"reject not a user\" }", folder);
+        (string, string)[] attributes = user is null ? [Client] : [Client, ("sasl_username", user)];
+        Assert.Equal(expected, await policy.AskAsync("a.1", attributes));
+    }
+
+    [Theory]
     [InlineData("", null)]
     [InlineData("on_error = continue", "dunno")]
     public async Task Failing_query_goes_by_on_error(string onError, string? expected)
