@@ -22,8 +22,7 @@ public static class HeapSize
         EventPipeProvider[] providers = [new(ClrTraceEventParser.ProviderName, EventLevel.Informational, Keywords)];
         try
         {
-            var starting = new DiagnosticsClient(pid).StartEventPipeSessionAsync(providers, requestRundown: false, token: cancellation);
-            using var session = await starting.ConfigureAwait(false);
+            using var session = await DiagnosticsPort.OpenAsync(pid, providers, cancellation).ConfigureAwait(false);
             var size = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
             var reading = Task.Factory.StartNew(
                 () => Read(session, size), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);

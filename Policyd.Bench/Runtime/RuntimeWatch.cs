@@ -46,8 +46,7 @@ public sealed class RuntimeWatch : IAsyncDisposable
         EventPipeSession session;
         try
         {
-            var starting = new DiagnosticsClient(pid).StartEventPipeSessionAsync(providers, requestRundown: false, token: cancellation);
-            session = await starting.ConfigureAwait(false);
+            session = await DiagnosticsPort.OpenAsync(pid, providers, cancellation).ConfigureAwait(false);
         }
         catch (ServerNotAvailableException)
         {

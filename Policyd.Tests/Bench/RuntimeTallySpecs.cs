@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Policyd.Bench.Runtime;
 using Policyd.Tests.Support;
 using Xunit;
@@ -69,21 +70,42 @@ public class RuntimeTallySpecs
         }
     }
 
-    [Fact]
+    [Theory]
     [ServerTest]
-    public async Task Process_without_a_runtime_has_no_figures()
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Process_without_a_runtime_has_no_figures(bool numberWasOfAKilledOne)
     {
         TestKinds.MayStart("/bin/sleep");
+        var cancellation = TestContext.Current.CancellationToken;
         using var process = System.Diagnostics.Process.Start("/bin/sleep", ["60"]);
+        var port = Path.Combine(Path.GetTempPath(), $"dotnet-diagnostic-{process.Id}-1-socket");
         try
         {
-            Assert.Null(await RuntimeWatch.StartAsync(process.Id, TestContext.Current.CancellationToken));
+            if (numberWasOfAKilledOne)
+            {
+                LeaveSocket(port);
+            }
+
+            Assert.Null(await RuntimeWatch.StartAsync(process.Id, cancellation));
+            var none = await Assert.ThrowsAsync<InvalidOperationException>(() => HeapSize.ReadAsync(process.Id, cancellation));
+            Assert.Contains($"The heap of process {process.Id} cannot be read", none.Message, StringComparison.Ordinal);
         }
         finally
         {
+            File.Delete(port);
             process.Kill();
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+            await process.WaitForExitAsync(cancellation);
         }
+    }
+
+    /// <summary>The socket's file without a listener, as a killed process leaves it: .NET removes the file of a socket it closes.</summary>
+    private static void LeaveSocket(string path)
+    {
+        var bound = path + ".bound";
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(bound));
+        File.Move(bound, path);
     }
 
     private static (double Allocated, double WorkItems) Sums(RuntimeFigures figures) => (figures.AllocatedBytes, figures.WorkItems);
