@@ -143,8 +143,10 @@ internal sealed class ClusterStage
         foreach (var load in InTurn(round))
         {
             var measured = reports[load] = await _run.LoadAsync(load.Contender, load.Of(window), null, cancellation).ConfigureAwait(false);
-            Add(load.PacedPercentile99, measured.Microseconds.P99 / 1000);
-            Report($"slow {round}: {load.Name,-20} {_pacedRate,8}/s  p99 {measured.Microseconds.P99,7:0} µs");
+            var latency = measured.Microseconds;
+            Add(load.PacedMedian, latency.P50 / 1000);
+            Add(load.PacedPercentile99, latency.P99 / 1000);
+            Report($"slow {round}: {load.Name,-20} {_pacedRate,8}/s  p50 {latency.P50,6:0}  p99 {latency.P99,7:0} µs");
         }
 
         Add(_addedPaced, (reports[_others].Microseconds.P99 - reports[_own].Microseconds.P99) / 1000);
@@ -194,6 +196,8 @@ internal sealed class ClusterStage
         public Figure Rate { get; } = new(Stage.Cluster, $"{Name}: requests/s", 0);
 
         public Figure Percentile99 { get; } = new(Stage.Cluster, $"{Name}: p99 ms", 2);
+
+        public Figure PacedMedian { get; } = new(Stage.Cluster, $"{Name}: p50 ms at {Paced}/s", 2);
 
         public Figure PacedPercentile99 { get; } = new(Stage.Cluster, $"{Name}: p99 ms at {Paced}/s", 2);
 
