@@ -26,6 +26,9 @@ internal sealed class CounterConnections(ActorSystem system, TimeProvider clock,
     /// <summary>The counters, for owners to count what a spool has kept.</summary>
     public CounterGateway Gateway { get; } = new();
 
+    /// <summary>Whether each client of this node waits for an answer.</summary>
+    public Func<bool> EveryClientWaits { get; init; } = static () => false;
+
     /// <summary>Starts a connection.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="store">Its database.</param>
@@ -42,7 +45,7 @@ internal sealed class CounterConnections(ActorSystem system, TimeProvider clock,
         var prepared = new PreparedStore(name, store, logger, spool);
         var preparing = Prepare(prepared, tables);
         _ = Task.Run(() => WriteFormerAsync(prepared));
-        var writing = new CounterWriterSettings(name, clock);
+        var writing = new CounterWriterSettings(name, clock) { EveryClientWaits = EveryClientWaits };
         var writer = CounterWriterActor.Props(prepared, writing, logger, spool, Member is null ? null : Member.WasFenced)
             .WithDispatcher(SenderDispatcher.Of(system).Id);
         var connection = new CounterConnection(

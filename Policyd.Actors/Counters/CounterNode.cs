@@ -5,6 +5,7 @@ using Akka.Actor;
 using Policyd.Actors.Clustering;
 using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
+using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
 
 namespace Policyd.Actors.Counters;
@@ -159,6 +160,9 @@ public sealed record CounterSettings
 
     /// <summary>How many partitions a cluster has.</summary>
     public int Shards { get; init; } = 64;
+
+    /// <summary>Whether each client of this node waits for an answer: see <see cref="CounterWriterSettings.EveryClientWaits"/>.</summary>
+    public Func<bool> EveryClientWaits { get; init; } = static () => false;
 
     /// <summary>After how long without an answer another node is asked again.</summary>
     public TimeSpan AskAgainAfter { get; init; } = TimeSpan.FromMilliseconds(500);

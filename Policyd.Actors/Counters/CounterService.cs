@@ -100,6 +100,7 @@ internal sealed class CounterService
         {
             SpoolOf = place is null || spoolOf is null ? null : name => spoolOf(name, place),
             Member = member,
+            EveryClientWaits = settings.EveryClientWaits,
         };
         var started = stores.ToDictionary(one => one.Key, one => starting.Start(one.Key, one.Value, TablesOf(one.Key, tables)));
         var connections = started.ToDictionary(static one => one.Key, static one => one.Value.Connection);

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Dispatching;
 using Policyd.Counting.Spool;
 using Policyd.Counting.Store;
 using Policyd.Counting.Writing;
@@ -16,6 +17,9 @@ namespace Policyd.Actors.Counters;
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
 internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEffects
 {
+    // Usually a mail comes first that ends the wait as well.
+    private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(2);
+
     private readonly PreparedStore _store;
     private readonly CounterWriterSettings _settings;
     private readonly ILogger _logger;
@@ -27,6 +31,9 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
     private readonly ConnectionSpool? _spool;
     private readonly SpoolFile? _file;
     private readonly Action<string>? _onFenced;
+
+    // Timers of Akka's scheduler end with its tick of a hundred milliseconds.
+    private readonly Alarm _gathering;
     private Task _spooling = Task.CompletedTask;
 
     /// <param name="store">The store.</param>
@@ -51,6 +58,8 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
             CounterMetrics.Unavailable,
             logger);
         _writer = new CounterWriter(node, _settings, this);
+        var self = Self;
+        _gathering = new Alarm("policyd gathering", () => SenderTurn.Tell(self, Gathered.Instance));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -65,13 +74,18 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
         Action<string>? onFenced = null) =>
         Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings, logger, spool, onFenced));
 
-    public void Commit(CounterCommit commit) => Run(ct => _store.CommitAsync(commit, ct), static totals => new Committed(totals));
+    // Nothing of it blocks: the store has threads or a server for what takes time. So no other thread is woken for the way there.
+    public void Commit(CounterCommit commit) => _ = CommitAsync(commit, Self);
 
     public void LookUp(Guid node, long sequence) =>
         Run(ct => _store.IsCommittedAsync(node, sequence, ct), static yes => new LookedUp(yes));
 
     public void ReadIds(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen) =>
         Run(ct => _store.RequestIdsSinceAsync(since, seen, ct), static ids => new IdsRead(ids));
+
+    public void Gather(TimeSpan wait) => _gathering.Set(wait + s_grace);
+
+    public void GatherWhatIsHere() => Self.Tell(Gathered.Instance, ActorRefs.NoSender);
 
     public void Pause(TimeSpan wait) => Timers.StartSingleTimer(PauseOver.Instance, PauseOver.Instance, wait);
 
@@ -145,6 +159,7 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
     protected override void PostStop()
     {
         _ = _stopped.CancelAsync();   // a driver asks its server to cancel, in the thread that does: not in this one
+        _gathering.Dispose();
         LeaveSpool();
         _store.Stop(
             _writer.Pending.SelectMany(static batch => batch.Unwritten.Where(part => !batch.IsSpooled(part.Table))),
@@ -177,6 +192,9 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
                 break;
             case Committed committed:
                 _writer.OnCommitted(committed.Totals);
+                break;
+            case Gathered:
+                _writer.OnGathered();
                 break;
             case LookedUp lookedUp:
                 _writer.OnLookedUp(lookedUp.IsCommitted);
@@ -264,6 +282,21 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
             TaskScheduler.Default);
     }
 
+    private async Task CommitAsync(CounterCommit commit, IActorRef self)
+    {
+        object end;
+        try
+        {
+            end = new Committed(await _store.CommitAsync(commit, _stopped.Token).ConfigureAwait(false));
+        }
+        catch (Exception cause)
+        {
+            end = new Failed(cause);
+        }
+
+        SenderTurn.TellAtEnd(self, end);
+    }
+
     private void Run<T>(Func<CancellationToken, Task<T>> step, Func<T, object> done)
     {
         var token = _stopped.Token;
@@ -288,6 +321,11 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
     private sealed class FlushTooLate : INoSerializationVerificationNeeded
     {
         public static readonly FlushTooLate Instance = new();
+    }
+
+    private sealed class Gathered : INoSerializationVerificationNeeded
+    {
+        public static readonly Gathered Instance = new();
     }
 
     private sealed class PauseOver : INoSerializationVerificationNeeded

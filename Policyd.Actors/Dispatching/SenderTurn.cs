@@ -1,4 +1,6 @@
+using Akka.Actor;
 using Akka.Dispatch;
+using Policyd.Plugins.Threads;
 
 namespace Policyd.Actors.Dispatching;
 
@@ -48,8 +50,33 @@ internal sealed class SenderTurn
         return new Turn(current);
     }
 
+    /// <summary>Tells an actor from a thread that may run its mailbox.</summary>
+    public static void Tell(IActorRef actor, object message)
+    {
+        using var turn = Begin();
+        actor.Tell(message, actor);
+    }
+
+    /// <summary>
+    /// Tells an actor as the last thing that a work item of the pool does: its mailbox runs before this returns, and so does the first of
+    /// what that leaves to the pool. Elsewhere, such as within a turn, it is as any other message.
+    /// </summary>
+    public static void TellAtEnd(IActorRef actor, object message)
+    {
+        if (s_current is { _isBegun: true } || !Thread.CurrentThread.IsThreadPoolThread)
+        {
+            actor.Tell(message, actor);
+            return;
+        }
+
+        using var last = LastOfItem.Begin();
+        using var turn = Begin();
+        actor.Tell(message, actor);
+    }
+
     private static void RunInTurn(IRunnable run)
     {
+        using var last = LastOfItem.Begin();
         using var turn = Begin();
         run.Run();
     }

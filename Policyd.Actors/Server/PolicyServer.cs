@@ -309,8 +309,8 @@ internal sealed class PolicyServer : IPolicyServerHandle
         var node = Cluster is { } cluster ? ClusterStart.Node(system, cluster, stores.Values) : null;
         if (Counts)
         {
-            _counters = await CounterService.StartAsync(system, () => _model, stores, node, new CounterSettings(), logger)
-                .ConfigureAwait(false);
+            var settings = new CounterSettings { EveryClientWaits = EveryClientWaits };
+            _counters = await CounterService.StartAsync(system, () => _model, stores, node, settings, logger).ConfigureAwait(false);
             _model.CounterGateway!.Attach(_counters.Counters);
         }
 
@@ -321,6 +321,9 @@ internal sealed class PolicyServer : IPolicyServerHandle
             Inspection = ClusterStart.Begin(system, _model, node, _counters, logger);
         }
     }
+
+    // A connection has one request in flight. A node that no client asks counts for other nodes, whose clients it does not know.
+    private bool EveryClientWaits() => Connections is > 0 and var clients && RequestsInFlight >= clients;
 
     private static async Task<PolicyListener[]> BindAsync(IReadOnlyList<PolicyEndpoint> endpoints)
     {

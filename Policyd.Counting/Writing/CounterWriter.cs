@@ -6,11 +6,11 @@ namespace Policyd.Counting.Writing;
 
 /// <summary>
 /// The group commit, as states and events (docs/counters.md has the table): takes what has gathered, writes it in one transaction, and only
-/// then answers; meanwhile the next batch gathers. No timer: an idle server commits at once, a busy one commits big batches. An attempt
-/// goes through three steps, each of which may fail and is begun again after a pause: is it committed already (after a failure only), which
-/// of its requests were counted elsewhere, commit. A table that the database refuses is set apart and tried by itself, so that the others
-/// go on. A database that is slow, or whose lock somebody holds, is waited for; it is away when it says so twice, or nothing for a long
-/// time. Then mails are answered before they are counted. Acts through <see cref="IWriterEffects"/>.
+/// then answers; meanwhile the next batch gathers. An idle server commits at once, a busy one commits big batches. An attempt goes through
+/// three steps, each of which may fail and is begun again after a pause: is it committed already (after a failure only), which of its
+/// requests were counted elsewhere, commit. A table that the database refuses is set apart and tried by itself, so that the others go on. A
+/// database that is slow, or whose lock somebody holds, is waited for; it is away when it says so twice, or nothing for a long time. Then
+/// mails are answered before they are counted. Acts through <see cref="IWriterEffects"/>.
 /// </summary>
 internal sealed class CounterWriter
 {
@@ -38,6 +38,8 @@ internal sealed class CounterWriter
     private long _sequence;
     private int _conflicts;
     private int _faults;
+    private DateTimeOffset _nextAt = DateTimeOffset.MinValue;
+    private bool _gathersWhatIsHere;
     private bool _isSilent;
     private string? _said;
 
@@ -112,7 +114,24 @@ internal sealed class CounterWriter
             Defer(batch, write);
         }
 
-        NextIfIdle();
+        if (_step == WriterStep.Idle)
+        {
+            BeginGathering();
+        }
+
+        if (_step == WriterStep.Gathering)
+        {
+            LookForMore();
+        }
+    }
+
+    /// <summary>It has gathered for long enough.</summary>
+    public void OnGathered()
+    {
+        if (_step == WriterStep.Gathering)
+        {
+            Next(hasGathered: true);
+        }
     }
 
     /// <summary>
@@ -380,6 +399,10 @@ internal sealed class CounterWriter
         {
             Attempt();
         }
+        else if (_step == WriterStep.Gathering)
+        {
+            Next();
+        }
 
         if (IsAway)
         {
@@ -536,14 +559,45 @@ internal sealed class CounterWriter
 
     private void NextIfIdle()
     {
-        if (_step == WriterStep.Idle)
+        if (_step is WriterStep.Idle or WriterStep.Gathering)
         {
             Next();
         }
     }
 
-    private void Next()
+    /// <summary>
+    /// Whether more is worth waiting for. A commit costs the same for one mail as for ten, and mails that come one by one to a busy server
+    /// would have one each. So it begins some time after the one before it, or when much waits. A flush does not wait.
+    /// </summary>
+    private bool MustGather() =>
+        _writes - _gathering.Oldest + 1 < _settings.EnoughWrites && _flushes.Count == 0 && _settings.Steady.Now < _nextAt;
+
+    private void BeginGathering()
     {
+        _step = WriterStep.Gathering;
+        var now = _settings.Steady.Now;
+        if (MustGather())
+        {
+            _effects.Gather(_nextAt - now);
+        }
+    }
+
+    /// <summary>
+    /// After each write: whether it is the last that is waited for. What a request adds to several counters comes as several writes, which
+    /// are to be one commit. Not asked after a commit, whose clients count as waiting until they have their answers.
+    /// </summary>
+    private void LookForMore()
+    {
+        if (!_gathersWhatIsHere && (!MustGather() || _settings.EveryClientWaits()))
+        {
+            _gathersWhatIsHere = true;
+            _effects.GatherWhatIsHere();
+        }
+    }
+
+    private void Next(bool hasGathered = false)
+    {
+        _gathersWhatIsHere = false;
         if (_questions.Count > 0)
         {
             _step = WriterStep.ReadingForQuestions;
@@ -561,10 +615,17 @@ internal sealed class CounterWriter
                 return;
             }
 
+            if (!hasGathered && MustGather())
+            {
+                BeginGathering();
+                return;
+            }
+
             _attempt = _gathering;
             (_gathering, _unused) = (_unused ?? new CommitBatch(), null);
         }
 
+        _nextAt = _settings.Steady.Now + _settings.GatherTime;
         _sequence++;
         (_fate, _said) = (CommitFate.NotCommitted, null);
         var batch = _attempt;
@@ -759,6 +820,9 @@ internal enum WriterStep
 {
     /// <summary>Nothing is to be written.</summary>
     Idle,
+
+    /// <summary>More is waited for, for a few milliseconds.</summary>
+    Gathering,
 
     /// <summary>At the start: it waits for what earlier lives have left in their spools.</summary>
     ReadingSpools,

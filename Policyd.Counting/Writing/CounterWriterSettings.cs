@@ -35,6 +35,18 @@ internal sealed record CounterWriterSettings(string Connection, TimeProvider Clo
     /// <summary>How long a flush waits for a database that counts as away and has been asked already.</summary>
     public TimeSpan LastChance { get; init; } = TimeSpan.FromSeconds(3);
 
+    /// <summary>
+    /// How much later than the one before it a commit begins at least, unless enough waits for it. It costs a busy server's mail a few
+    /// milliseconds and saves most of its commits.
+    /// </summary>
+    public TimeSpan GatherTime { get; init; } = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>With so many writes a batch does not wait for more.</summary>
+    public int EnoughWrites { get; init; } = 32;
+
+    /// <summary>Whether each client waits for an answer, so that none of them is about to send more.</summary>
+    public Func<bool> EveryClientWaits { get; init; } = static () => false;
+
     /// <summary>The most keys that one load asks for.</summary>
     public int LoadBatch { get; init; } = 500;
 

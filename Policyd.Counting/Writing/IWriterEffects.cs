@@ -19,6 +19,14 @@ internal interface IWriterEffects
     /// </summary>
     void ReadIds(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen);
 
+    /// <summary>
+    /// <see cref="CounterWriter.OnGathered"/> comes after so long; a second call takes the place of the first. It may come too soon.
+    /// </summary>
+    void Gather(TimeSpan wait);
+
+    /// <summary><see cref="CounterWriter.OnGathered"/> comes behind what has been handed over by now.</summary>
+    void GatherWhatIsHere();
+
     /// <summary><see cref="CounterWriter.OnPauseOver"/> comes after so long; a second call takes the place of the first.</summary>
     void Pause(TimeSpan wait);
 

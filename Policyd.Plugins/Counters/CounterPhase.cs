@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Tasks.Sources;
+using Policyd.Plugins.Threads;
 
 namespace Policyd.Plugins.Counters;
 
@@ -109,7 +110,7 @@ public sealed class CounterPhase : IOperationAsker, IValueTaskSource, IThreadPoo
         if (Interlocked.Exchange(ref _ended, 1) == 0)
         {
             // In the pool, or the rest of the chain would run inside the owner's turn.
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+            LastOfItem.Queue(this);
         }
     }
 

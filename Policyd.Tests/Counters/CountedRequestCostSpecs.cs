@@ -29,12 +29,12 @@ public sealed class CountedRequestCostSpecs(ITestOutputHelper output) : IDisposa
     private readonly TemporaryFolder _folder = new();
 
     /// <summary>
-    /// Alone a request has a commit for itself. Sixteen that come together share one, or two. Measured here: 10,160 bytes and 7.0 work
-    /// items alone, 3,240 bytes and 1.4 work items of sixteen.
+    /// Alone a request has a commit for itself. Sixteen that come together share one. Measured here: 6,110 bytes and 1.0 work items alone,
+    /// 2,900 bytes and 1.0 work items of sixteen.
     /// </summary>
     [Theory]
-    [InlineData(1, 13_000, 9.5)]
-    [InlineData(16, 4_200, 2)]
+    [InlineData(1, 8_000, 2)]
+    [InlineData(16, 3_900, 1.8)]
     public async Task Counted_request_makes_little_garbage_and_few_work_items(int connections, long mostBytes, double mostWorkItems)
     {
         await using var server = await ServerUnderTest.StartAsync(
