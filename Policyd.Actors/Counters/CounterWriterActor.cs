@@ -12,13 +12,16 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// The actor of the group commit, one on each node for each connection: takes messages one after the other, has
-/// <see cref="CounterWriter"/> decide, and carries out what it decides. The database is called on another thread.
+/// <see cref="CounterWriter"/> decide, and carries out what it decides. What takes time is done on other threads.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "An actor's end is PostStop.")]
 internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEffects
 {
-    // Usually a mail comes first that ends the wait as well.
-    private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(2);
+    // Whoever waits without another mail waits so much longer. Usually one comes in this time, and no thread is woken to end the wait.
+    private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(1);
+
+    // To put the rows of a commit in order takes time. A writer holds up no thread of a request for more than these.
+    private const int FewRows = 1_000;
 
     private readonly PreparedStore _store;
     private readonly CounterWriterSettings _settings;
@@ -59,7 +62,7 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
             logger);
         _writer = new CounterWriter(node, _settings, this);
         var self = Self;
-        _gathering = new Alarm("policyd gathering", () => SenderTurn.Tell(self, Gathered.Instance));
+        _gathering = new Alarm("commit alarm", () => SenderTurn.Tell(self, Gathered.Instance));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -74,8 +77,21 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
         Action<string>? onFenced = null) =>
         Akka.Actor.Props.Create(() => new CounterWriterActor(store, settings, logger, spool, onFenced));
 
-    // Nothing of it blocks: the store has threads or a server for what takes time. So no other thread is woken for the way there.
-    public void Commit(CounterCommit commit) => _ = CommitAsync(commit, Self);
+    public void Commit(CounterCommit commit)
+    {
+        _gathering.Clear();
+
+        // A commit is of many requests: it does not run in the context of the one whose thread this is.
+        var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+        try
+        {
+            _ = CommitAsync(commit, Self);
+        }
+        finally
+        {
+            flow?.Undo();
+        }
+    }
 
     public void LookUp(Guid node, long sequence) =>
         Run(ct => _store.IsCommittedAsync(node, sequence, ct), static yes => new LookedUp(yes));
@@ -282,12 +298,17 @@ internal sealed class CounterWriterActor : UntypedActor, IWithTimers, IWriterEff
             TaskScheduler.Default);
     }
 
+    // The store blocks nobody: it has threads or a server for what takes time. So no other thread is woken for the way there.
     private async Task CommitAsync(CounterCommit commit, IActorRef self)
     {
+        var token = _stopped.Token;
         object end;
         try
         {
-            end = new Committed(await _store.CommitAsync(commit, _stopped.Token).ConfigureAwait(false));
+            var committing = commit.Deltas.Count <= FewRows
+                ? _store.CommitAsync(commit, token)
+                : Task.Run(() => _store.CommitAsync(commit, token), token);
+            end = new Committed(await committing.ConfigureAwait(false));
         }
         catch (Exception cause)
         {

@@ -3,17 +3,18 @@ using System.Diagnostics;
 namespace Policyd.Actors.Dispatching;
 
 /// <summary>
-/// Calls after some milliseconds, from a thread of its own, which is made when it is first set. It is for what is set again and again
-/// before it is due: no thread is woken for that. A timer of .NET wakes its own thread and two of the pool each time.
+/// Calls after some milliseconds, from a thread of its own, which is made when it is first set. It is for what is set again and again,
+/// mostly before it is due: its thread then wakes now and then, and nobody else does. A timer of .NET wakes its own thread and two of the
+/// pool each time.
 /// </summary>
 /// <param name="name">Of the thread.</param>
 /// <param name="call">What to do; it throws nothing and takes no time.</param>
 internal sealed class Alarm(string name, Action call) : IDisposable
 {
     private readonly object _lock = new();
-    private Thread? _thread;
     private long _due = long.MaxValue;
     private long _sleepsUntil;
+    private bool _isStarted;
     private bool _isEnded;
 
     /// <summary>Calls once after so long, to the millisecond above, and not at the time that was set before.</summary>
@@ -22,15 +23,25 @@ internal sealed class Alarm(string name, Action call) : IDisposable
         lock (_lock)
         {
             _due = Stopwatch.GetTimestamp() + (long)(wait.TotalSeconds * Stopwatch.Frequency);
-            if (_thread is null)
+            if (!_isStarted)
             {
-                _thread = new Thread(Loop) { IsBackground = true, Name = name };
-                _thread.Start();
+                // Without the context of the caller, who may be a request.
+                new Thread(Loop) { IsBackground = true, Name = name }.UnsafeStart();
+                _isStarted = true;
             }
             else if (_due < _sleepsUntil)
             {
                 Monitor.Pulse(_lock);
             }
+        }
+    }
+
+    /// <summary>Does not call at the time that is set.</summary>
+    public void Clear()
+    {
+        lock (_lock)
+        {
+            _due = long.MaxValue;
         }
     }
 

@@ -58,8 +58,9 @@ internal sealed class SenderTurn
     }
 
     /// <summary>
-    /// Tells an actor as the last thing that a work item of the pool does: its mailbox runs before this returns, and so does the first of
-    /// what that leaves to the pool. Elsewhere, such as within a turn, it is as any other message.
+    /// Tells an actor as the last thing that a work item of the pool does. Before this returns its mailbox runs, unless another thread runs
+    /// it already, and then the code of one request that was answered, which may block. Elsewhere, such as within a turn, it is a message
+    /// as any other.
     /// </summary>
     public static void TellAtEnd(IActorRef actor, object message)
     {

@@ -21,7 +21,8 @@ internal sealed class WorkThreads(string name, int most)
             if (_work.Count > _idle && _threads < most)
             {
                 _threads++;
-                new Thread(Loop) { IsBackground = true, Name = name }.Start();
+                // Without the context of the caller, who may be a request.
+                new Thread(Loop) { IsBackground = true, Name = name }.UnsafeStart();
             }
             else
             {

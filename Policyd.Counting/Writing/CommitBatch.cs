@@ -197,6 +197,7 @@ internal sealed class CommitBatch
 
         taken._questions = _questions?.FindAll(question => question.Table == table);
         _questions?.RemoveAll(question => question.Table == table);
+        Oldest = IsEmpty ? long.MaxValue : Oldest;
         return taken;
     }
 

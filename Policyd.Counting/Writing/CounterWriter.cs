@@ -35,6 +35,7 @@ internal sealed class CounterWriter
     private CommitBatch? _attempt;
     private CommitFate _fate;
     private long _writes;
+    private int _gathered;
     private long _sequence;
     private int _conflicts;
     private int _faults;
@@ -103,6 +104,7 @@ internal sealed class CounterWriter
         var refused = _quarantined.Of(write.Key.Table);
         var batch = refused ?? _gathering;
         batch.Take(write, isResend);
+        _gathered += refused is null ? 1 : 0;
         batch.Oldest = Math.Min(batch.Oldest, ++_writes);
         if (batch.ForgetIds(_settings.MaxPending) is > 0 and var forgotten)
         {
@@ -116,7 +118,8 @@ internal sealed class CounterWriter
 
         if (_step == WriterStep.Idle)
         {
-            BeginGathering();
+            _step = WriterStep.Gathering;
+            GatherIfWorthIt(_settings.Steady.Now);
         }
 
         if (_step == WriterStep.Gathering)
@@ -125,7 +128,7 @@ internal sealed class CounterWriter
         }
     }
 
-    /// <summary>It has gathered for long enough.</summary>
+    /// <summary>What <see cref="IWriterEffects"/> was asked for has come. It may be a little early, or too late.</summary>
     public void OnGathered()
     {
         if (_step == WriterStep.Gathering)
@@ -569,17 +572,17 @@ internal sealed class CounterWriter
     /// Whether more is worth waiting for. A commit costs the same for one mail as for ten, and mails that come one by one to a busy server
     /// would have one each. So it begins some time after the one before it, or when much waits. A flush does not wait.
     /// </summary>
-    private bool MustGather() =>
-        _writes - _gathering.Oldest + 1 < _settings.EnoughWrites && _flushes.Count == 0 && _settings.Steady.Now < _nextAt;
+    private bool MustGather(DateTimeOffset now) => _gathered < _settings.EnoughWrites && _flushes.Count == 0 && now < _nextAt;
 
-    private void BeginGathering()
+    private bool GatherIfWorthIt(DateTimeOffset now)
     {
-        _step = WriterStep.Gathering;
-        var now = _settings.Steady.Now;
-        if (MustGather())
+        if (!MustGather(now))
         {
-            _effects.Gather(_nextAt - now);
+            return false;
         }
+
+        _effects.Gather(_nextAt - now);
+        return true;
     }
 
     /// <summary>
@@ -588,7 +591,7 @@ internal sealed class CounterWriter
     /// </summary>
     private void LookForMore()
     {
-        if (!_gathersWhatIsHere && (!MustGather() || _settings.EveryClientWaits()))
+        if (!_gathersWhatIsHere && (!MustGather(_settings.Steady.Now) || _settings.EveryClientWaits()))
         {
             _gathersWhatIsHere = true;
             _effects.GatherWhatIsHere();
@@ -615,17 +618,19 @@ internal sealed class CounterWriter
                 return;
             }
 
-            if (!hasGathered && MustGather())
+            // Asked once: with a later time the answer could be another, and nothing would end the wait.
+            var now = _settings.Steady.Now;
+            if (!hasGathered && GatherIfWorthIt(now))
             {
-                BeginGathering();
+                _step = WriterStep.Gathering;
                 return;
             }
 
+            _nextAt = now + _settings.GatherTime;
             _attempt = _gathering;
-            (_gathering, _unused) = (_unused ?? new CommitBatch(), null);
+            (_gathering, _unused, _gathered) = (_unused ?? new CommitBatch(), null, 0);
         }
 
-        _nextAt = _settings.Steady.Now + _settings.GatherTime;
         _sequence++;
         (_fate, _said) = (CommitFate.NotCommitted, null);
         var batch = _attempt;
@@ -740,6 +745,7 @@ internal sealed class CounterWriter
         CounterMetrics.FailedCommits.Add(1);
         _effects.Say(new WriterEvent.TableRefused(refused, reason, !_quarantined.IsQuarantined(refused)));
         attempt.Absorb(_gathering.TakeTable(refused));
+        _gathered = _gathering.IsEmpty ? 0 : _gathered;
         var (waiting, wait) = _quarantined.Quarantine(refused, attempt);
         Defer(waiting);
         _effects.PauseTable(refused, wait);

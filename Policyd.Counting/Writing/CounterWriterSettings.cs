@@ -36,8 +36,8 @@ internal sealed record CounterWriterSettings(string Connection, TimeProvider Clo
     public TimeSpan LastChance { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// How much later than the one before it a commit begins at least, unless enough waits for it. It costs a busy server's mail a few
-    /// milliseconds and saves most of its commits.
+    /// How much later than the one before it a commit of what has gathered begins at least, unless enough waits for it. It costs a busy
+    /// server's mail a few milliseconds and saves most of its commits.
     /// </summary>
     public TimeSpan GatherTime { get; init; } = TimeSpan.FromMilliseconds(5);
 

@@ -109,7 +109,7 @@ public sealed class CounterPhase : IOperationAsker, IValueTaskSource, IThreadPoo
     {
         if (Interlocked.Exchange(ref _ended, 1) == 0)
         {
-            // In the pool, or the rest of the chain would run inside the owner's turn.
+            // Behind the owner's turn: the rest of the chain must not run inside of it.
             LastOfItem.Queue(this);
         }
     }

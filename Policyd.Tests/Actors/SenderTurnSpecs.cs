@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using Akka.Actor;
 using Akka.Dispatch;
 using Policyd.Actors.Dispatching;
+using Policyd.Plugins.Threads;
 using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Actors;
@@ -68,13 +70,64 @@ public sealed class SenderTurnSpecs
         }
     }
 
+    [Fact]
+    public async Task What_is_told_at_the_end_of_a_work_item_runs_there_and_then_what_it_leaves_to_the_pool()
+    {
+        using var system = ActorSystem.Create("turns");
+        var actor = system.ActorOf(Props.Create(() => new Recorder(this)).WithDispatcher(SenderDispatcher.Of(system).Id));
+        await Eventually.Holds("all to run where it was told, once no other thread is in the mailbox", () => Task.Run(RunsHere));
+        await actor.GracefulStop(Eventually.Timeout);
+
+        bool RunsHere()
+        {
+            _runs.Clear();
+            SenderTurn.TellAtEnd(actor, "at the end");
+            var here = Environment.CurrentManagedThreadId;
+            return _runs.SequenceEqual([("at the end", here), ("left", here)]);
+        }
+    }
+
+    [Fact]
+    public async Task What_is_told_within_a_turn_leaves_nothing_to_its_thread()
+    {
+        using var system = ActorSystem.Create("turns");
+        var actor = system.ActorOf(Props.Create(() => new Recorder(this)).WithDispatcher(SenderDispatcher.Of(system).Id));
+        await Task.Factory.StartNew(
+            () =>
+            {
+                using (SenderTurn.Begin())
+                {
+                    SenderTurn.TellAtEnd(actor, "first");
+                    SenderTurn.Tell(actor, "second");
+                }
+
+                // This thread, which is none of the pool, waits without giving itself back.
+                Assert.True(SpinWait.SpinUntil(() => _runs.Count == 4, Eventually.Timeout), "waited in vain for what was left");
+                Assert.Equal(2, _runs.Count(static run => run.Name == "left" && run.Thread != Environment.CurrentManagedThreadId));
+            },
+            TestContext.Current.CancellationToken,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
+        await actor.GracefulStop(Eventually.Timeout);
+    }
+
     private Runs Run(string name, Action? also = null) => new(() =>
     {
         _runs.Enqueue((name, Environment.CurrentManagedThreadId));
         also?.Invoke();
     });
 
-    private sealed class Runs(Action run) : IRunnable
+    /// <summary>Notes each message, and leaves a piece of work to the pool.</summary>
+    private sealed class Recorder(SenderTurnSpecs specs) : UntypedActor
+    {
+        protected override void OnReceive(object message)
+        {
+            specs._runs.Enqueue(((string)message, Environment.CurrentManagedThreadId));
+            LastOfItem.Queue(specs.Run("left"));
+        }
+    }
+
+    private sealed class Runs(Action run) : IRunnable, IThreadPoolWorkItem
     {
         public void Run() => run();
 

@@ -122,6 +122,41 @@ public sealed class CommitGatheringSpecs
         Assert.Equal(1, _effects.Turns);
     }
 
+    // A commit that ends just when the wait would: each reading of this clock is later than the one before.
+    [Fact]
+    public void Something_ends_each_wait_also_when_time_passes_while_it_is_decided()
+    {
+        for (var tick = 0; tick < 20; tick++)
+        {
+            var clock = new TickingClock();
+            var effects = new RecordedEffects();
+            var writer = new CounterWriter(Guid.NewGuid(), new CounterWriterSettings("db", clock), effects);
+            writer.OnWrite(Add("a"));
+            writer.OnGathered();
+            writer.OnIdsRead([]);
+            writer.OnWrite(Add("b"));
+            clock.Advance(Wait - TimeSpan.FromTicks(tick));
+            effects.Turns = 0;
+            writer.OnCommitted([]);
+            Assert.True(
+                (writer.Step == WriterStep.Gathering) == (effects.Waits.Count + effects.Turns > 0), $"nothing ends the wait: {tick} ticks");
+        }
+    }
+
+    [Fact]
+    public void The_retry_of_a_refused_table_does_not_make_others_wait_longer()
+    {
+        CommitOne(isAnswered: false);
+        _writer.OnFailed(CounterStoreFailure.Refused, "no such column", TimeSpan.Zero);
+        _clock.Advance(Wait);
+        _writer.OnWrite(Add("b", "acct_recipient"));
+        _writer.OnTablePauseOver("acct_sender");
+        Assert.Equal(WriterStep.Committing, _writer.Step);
+        _writer.OnCommitted([]);
+        Assert.Equal((3, WriterStep.Committing), (_effects.Commits.Count, _writer.Step));
+        Assert.Equal("acct_recipient", Assert.Single(_effects.Commits[2].Deltas).Table);
+    }
+
     [Fact]
     public void A_flush_does_not_wait()
     {
@@ -170,12 +205,24 @@ public sealed class CommitGatheringSpecs
         }
     }
 
-    private void Write(string key) => _writer.OnWrite(
-        new AddOperation(
-            new CounterKey("db", "acct_sender", key), Month, new CounterAmounts(1, 1, 1, 1), MailId.Of(key), new UInt128(++_requests, 0))
+    private void Write(string key) => _writer.OnWrite(Add(key));
+
+    private AddOperation Add(string key, string table = "acct_sender") =>
+        new(new CounterKey("db", table, key), Month, new CounterAmounts(1, 1, 1, 1), MailId.Of(key), new UInt128(++_requests, 0))
         {
             Owner = _owner,
-        });
+        };
+
+    private sealed class TickingClock : TimeProvider
+    {
+        private long _ticks = TimeSpan.TicksPerDay;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => _ticks++;
+
+        public void Advance(TimeSpan by) => _ticks += by.Ticks;
+    }
 
     private sealed class RecordedEffects : IWriterEffects
     {
