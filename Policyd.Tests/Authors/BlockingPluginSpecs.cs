@@ -6,7 +6,11 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Authors;
 
-/// <summary>Code of a third party that blocks its thread: who waits for it, who does not, and who tells.</summary>
+/// <summary>
+/// Code of a third party that blocks its thread: who waits for it, who does not, and who tells. Alone, since it blocks threads of the pool
+/// that other tests need for their time-outs.
+/// </summary>
+[Collection(Alone.Name)]
 public sealed class BlockingPluginSpecs
 {
     private const int Blocked = 50;
