@@ -27,7 +27,7 @@ internal sealed class CounterConnections(ActorSystem system, TimeProvider clock,
     public CounterGateway Gateway { get; } = new();
 
     /// <summary>Whether each client of this node waits for an answer.</summary>
-    public Func<bool> EveryClientWaits { get; init; } = static () => false;
+    public required Func<bool> EveryClientWaits { get; init; }
 
     /// <summary>Starts a connection.</summary>
     /// <param name="name">Its name.</param>

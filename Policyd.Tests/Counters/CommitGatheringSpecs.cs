@@ -1,4 +1,3 @@
-using Policyd.Counting.Spool;
 using Policyd.Counting.Store;
 using Policyd.Counting.Writing;
 using Policyd.Plugins.Counters;
@@ -14,7 +13,7 @@ public sealed class CommitGatheringSpecs
 
     private readonly ManualClock _clock = new();
     private readonly RowOwnerUnderTest _owner = new();
-    private readonly RecordedEffects _effects = new();
+    private readonly RecordedWriterEffects _effects = new();
     private readonly CounterWriter _writer;
     private bool _everyClientWaits;
     private ulong _requests;
@@ -129,7 +128,7 @@ public sealed class CommitGatheringSpecs
         for (var tick = 0; tick < 20; tick++)
         {
             var clock = new TickingClock();
-            var effects = new RecordedEffects();
+            var effects = new RecordedWriterEffects();
             var writer = new CounterWriter(Guid.NewGuid(), new CounterWriterSettings("db", clock), effects);
             writer.OnWrite(Add("a"));
             writer.OnGathered();
@@ -222,73 +221,5 @@ public sealed class CommitGatheringSpecs
         public override long GetTimestamp() => _ticks++;
 
         public void Advance(TimeSpan by) => _ticks += by.Ticks;
-    }
-
-    private sealed class RecordedEffects : IWriterEffects
-    {
-        public List<CounterCommit> Commits { get; } = [];
-
-        public List<TimeSpan> Waits { get; } = [];
-
-        public List<object> FlushesDone { get; } = [];
-
-        public int Turns { get; set; }
-
-        // A batch is used again once it is committed.
-        public void Commit(CounterCommit commit) => Commits.Add(commit with { Deltas = [.. commit.Deltas] });
-
-        public void Gather(TimeSpan wait) => Waits.Add(wait);
-
-        public void GatherWhatIsHere() => Turns++;
-
-        public void ReadIds(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen)
-        {
-        }
-
-        public void LookUp(Guid node, long sequence)
-        {
-        }
-
-        public void Pause(TimeSpan wait)
-        {
-        }
-
-        public void PauseTable(string table, TimeSpan wait)
-        {
-        }
-
-        public void LimitFlush(TimeSpan wait)
-        {
-        }
-
-        public void RememberFormerIds(bool areKnown)
-        {
-        }
-
-        public void BeginWait(Func<string> what)
-        {
-        }
-
-        public void EndWait()
-        {
-        }
-
-        public void Say(WriterEvent what)
-        {
-        }
-
-        public void Spool(IReadOnlyList<SpoolEntry> group)
-        {
-        }
-
-        public void EmptySpool()
-        {
-        }
-
-        public void Deferred(int answers, string reason)
-        {
-        }
-
-        public void Flushed(object asker, bool isWritten) => FlushesDone.Add(asker);
     }
 }

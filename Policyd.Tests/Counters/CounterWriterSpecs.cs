@@ -672,7 +672,7 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
     [Fact]
     public void Writes_gather_until_the_spools_of_earlier_lives_are_read()
     {
-        var effects = new RecordedEffects();
+        var effects = new RecordedWriterEffects();
         var writer = new CounterWriter(Guid.NewGuid(), new CounterWriterSettings("db", TimeProvider.System) { Spools = true }, effects);
         var key = new CounterKey("db", Table, "a");
         for (ulong number = 1; number <= 3; number++)
@@ -740,71 +740,4 @@ public sealed class CounterWriterSpecs : IAsyncLifetime
         writer.Ask<ActorIdentity>(new Identify(null), Eventually.Timeout, TestContext.Current.CancellationToken);
 
     private Task Answered(int adds) => Eventually.Holds($"{adds} adds to be committed and answered", () => Answers.Count == adds);
-
-    private sealed class RecordedEffects : IWriterEffects
-    {
-        public List<CounterCommit> Commits { get; } = [];
-
-        public int IdReads { get; private set; }
-
-        public void Commit(CounterCommit commit) => Commits.Add(commit);
-
-        public void ReadIds(DateTimeOffset since, IReadOnlyDictionary<Guid, long> seen) => IdReads++;
-
-        public void LookUp(Guid node, long sequence)
-        {
-        }
-
-        public void Gather(TimeSpan wait)
-        {
-        }
-
-        public void GatherWhatIsHere()
-        {
-        }
-
-        public void Pause(TimeSpan wait)
-        {
-        }
-
-        public void PauseTable(string table, TimeSpan wait)
-        {
-        }
-
-        public void LimitFlush(TimeSpan wait)
-        {
-        }
-
-        public void RememberFormerIds(bool areKnown)
-        {
-        }
-
-        public void BeginWait(Func<string> what)
-        {
-        }
-
-        public void EndWait()
-        {
-        }
-
-        public void Say(WriterEvent what)
-        {
-        }
-
-        public void Spool(IReadOnlyList<SpoolEntry> group)
-        {
-        }
-
-        public void EmptySpool()
-        {
-        }
-
-        public void Deferred(int answers, string reason)
-        {
-        }
-
-        public void Flushed(object asker, bool isWritten)
-        {
-        }
-    }
 }
