@@ -8,32 +8,32 @@ using static Policyd.Actors.Counters.CounterWriterProtocol;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The actor of one key: takes messages one after the other, has <see cref="CounterOwner"/> decide, and carries out what it decides. Its
-/// first message is its <see cref="OwnerEntry"/>.
+/// The actor of one key: takes messages one after the other, has <see cref="CounterOwner"/> decide, and carries out what it decides.
 /// </summary>
 internal sealed class CounterActor : UntypedActor, IOwnerEffects
 {
-    private readonly CounterNode _node;
     private readonly CounterOwner _owner;
-    private OwnerEntry _entry = null!;
+    private readonly OwnerEntry _entry;
 
-    public CounterActor(CounterNode node)
+    public CounterActor()
     {
-        _node = node;
-        _owner = new CounterOwner(this, node.Settings.ReservationTimeout, node.NextLife());
+        _entry = ((OwnerRef)Self).Entry;
+        _owner = new CounterOwner(this, _entry.Home.Node.NextLife());
     }
 
-    private OwnerTime Now => new(_node.Steady.Now, _node.CountsUntil);
+    private OwnerTime Now => new(Node.Steady.Now, Node.CountsUntil, Node.Settings.ReservationTimeout);
 
-    public static Props Props(CounterNode node) =>
-        Akka.Actor.Props.CreateBy(new Producer<CounterActor>(() => new CounterActor(node))).WithMailbox(CounterMailbox.Id);
+    private CounterNode Node => _entry.Home.Node;
 
-    public void Load(CounterWindow window) => _node.Loader(_entry.Key.Connection).Tell(new Load(_entry.Key, window), Self);
+    public static Props Props() =>
+        Akka.Actor.Props.CreateBy(new Producer<CounterActor>(static () => new CounterActor())).WithMailbox(CounterMailbox.Id);
+
+    public void Load(CounterWindow window) => Node.Loader(_entry.Key.Connection).Tell(new Load(_entry.Key, window), Self);
 
     public void Write(WriteOperation write)
     {
         write.Owner = _entry;
-        _node.Writer(_entry.Key.Connection).Tell(write, ActorRefs.NoSender);
+        Node.Writer(_entry.Key.Connection).Tell(write, ActorRefs.NoSender);
     }
 
     public void Find(FindCountedOperation find)
@@ -43,15 +43,15 @@ internal sealed class CounterActor : UntypedActor, IOwnerEffects
             add.Owner = _entry;
         }
 
-        _node.Writer(_entry.Key.Connection).Tell(find, ActorRefs.NoSender);
+        Node.Writer(_entry.Key.Connection).Tell(find, ActorRefs.NoSender);
     }
 
     public void AskWhenSettled(uint number, bool patient) =>
-        _node.Writer(_entry.Key.Connection).Tell(new SettledQuestion(_entry, _entry.Key.Table, number, patient), ActorRefs.NoSender);
+        Node.Writer(_entry.Key.Connection).Tell(new SettledQuestion(_entry, _entry.Key.Table, number, patient), ActorRefs.NoSender);
 
-    public void HandBack(CounterOperation operation) => _entry.Partition.Tell(new HandedBack(operation), ActorRefs.NoSender);
+    public void HandBack(CounterOperation operation) => _entry.Home.Partition.Tell(new HandedBack(operation), ActorRefs.NoSender);
 
-    public void Passivate() => _entry.Partition.Tell(new FellQuiet(_entry), ActorRefs.NoSender);
+    public void Passivate() => _entry.Home.Partition.Tell(new FellQuiet(_entry), ActorRefs.NoSender);
 
     /// <summary>
     /// What was sent before the way closed stands between this and <see cref="GateClosed"/>: it is done before the end.
@@ -104,9 +104,6 @@ internal sealed class CounterActor : UntypedActor, IOwnerEffects
                 break;
             case GateClosed:
                 _owner.OnGateClosed();
-                break;
-            case OwnerEntry entry:
-                _entry = entry;
                 break;
             default:
                 Unhandled(message);

@@ -6,8 +6,8 @@ using Akka.Dispatch.MessageQueues;
 namespace Policyd.Actors.Counters;
 
 /// <summary>
-/// The mailbox of an owner: unbounded, in a ring that begins with room for four. Akka's own begins with some 1.2 KB, which a million
-/// owners pay for and hardly one of them fills; what lives that long is copied by each collection until it is old.
+/// The mailbox of an owner: unbounded, with a place for one message, and a ring for those that wait behind it. Akka's own begins with some
+/// 1.2 KB, which a million owners pay for and hardly one of them fills; what lives that long is copied by each collection until it is old.
 /// </summary>
 internal sealed class CounterMailbox(Settings settings, Config config)
     : MailboxType(settings, config), IProducesMessageQueue<CounterMailbox.Ring>
@@ -24,7 +24,8 @@ internal sealed class CounterMailbox(Settings settings, Config config)
     internal sealed class Ring : IMessageQueue, IUnboundedMessageQueueSemantics
     {
         private const int FirstRoom = 4;
-        private Envelope[] _envelopes = [];
+        private Envelope _first;
+        private Envelope[] _others = [];
         private int _head;
         private volatile int _count;
 
@@ -36,12 +37,15 @@ internal sealed class CounterMailbox(Settings settings, Config config)
         {
             lock (this)
             {
-                if (_count == _envelopes.Length)
+                if (_count == 0)
                 {
-                    Grow();
+                    _first = envelope;
+                }
+                else
+                {
+                    AddToOthers(envelope);
                 }
 
-                _envelopes[(_head + _count) & (_envelopes.Length - 1)] = envelope;
                 _count++;
             }
         }
@@ -56,10 +60,9 @@ internal sealed class CounterMailbox(Settings settings, Config config)
 
             lock (this)
             {
-                envelope = _envelopes[_head];
-                _envelopes[_head] = default;
-                _head = (_head + 1) & (_envelopes.Length - 1);
+                envelope = _first;
                 _count--;
+                _first = _count > 0 ? TakeOfOthers() : default;
                 return true;
             }
         }
@@ -72,16 +75,35 @@ internal sealed class CounterMailbox(Settings settings, Config config)
             }
         }
 
-        // Always a power of two, so that an index is wrapped by a mask.
-        private void Grow()
+        private void AddToOthers(in Envelope envelope)
         {
-            var larger = new Envelope[Math.Max(FirstRoom, _envelopes.Length * 2)];
-            for (var index = 0; index < _count; index++)
+            var others = _count - 1;
+            if (others == _others.Length)
             {
-                larger[index] = _envelopes[(_head + index) & (_envelopes.Length - 1)];
+                Grow(others);
             }
 
-            (_envelopes, _head) = (larger, 0);
+            _others[(_head + others) & (_others.Length - 1)] = envelope;
+        }
+
+        private Envelope TakeOfOthers()
+        {
+            var next = _others[_head];
+            _others[_head] = default;
+            _head = (_head + 1) & (_others.Length - 1);
+            return next;
+        }
+
+        // Always a power of two, so that an index is wrapped by a mask.
+        private void Grow(int others)
+        {
+            var larger = new Envelope[Math.Max(FirstRoom, others * 2)];
+            for (var index = 0; index < others; index++)
+            {
+                larger[index] = _others[(_head + index) & (_others.Length - 1)];
+            }
+
+            (_others, _head) = (larger, 0);
         }
     }
 }

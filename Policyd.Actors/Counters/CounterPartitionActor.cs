@@ -14,7 +14,8 @@ internal sealed class CounterPartitionActor : UntypedActor
     private readonly CounterNode _node;
     private readonly int? _number;
     private readonly OwnerFactory _factory;
-    private readonly HashSet<OwnerEntry> _owners = [];
+    private readonly OwnerHome _home;
+    private readonly OwnerList _owners = new();
     private List<IActorRef>? _waitForAll;
     private bool _movesAway;
 
@@ -22,7 +23,8 @@ internal sealed class CounterPartitionActor : UntypedActor
     {
         _node = node;
         _number = number;
-        _factory = new OwnerFactory(Context.System, node, Self.Path);
+        _factory = new OwnerFactory(Context.System, Self.Path);
+        _home = new OwnerHome(Self, node);
     }
 
     /// <param name="node">The node.</param>
@@ -53,6 +55,8 @@ internal sealed class CounterPartitionActor : UntypedActor
             _node.Owners.Leave(owner);
             OwnerFactory.Stop(owner);
         }
+
+        _owners.Clear();
     }
 
     protected override void OnReceive(object message)
@@ -119,7 +123,7 @@ internal sealed class CounterPartitionActor : UntypedActor
 
     private void Begin(CounterKey key, List<object> messages)
     {
-        var owner = new OwnerEntry(key, Self);
+        var owner = new OwnerEntry(key, _home);
         _factory.Start(owner);
         _owners.Add(owner);
         foreach (var message in messages)

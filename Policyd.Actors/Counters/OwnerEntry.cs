@@ -7,7 +7,7 @@ namespace Policyd.Actors.Counters;
 /// An owner's place on its node: its key, the way into its mailbox, and, while it ends, what its next life is asked. The way can be closed:
 /// closing waits for the senders that are in it, so that no message is sent to an actor that has stopped.
 /// </summary>
-internal sealed class OwnerEntry(CounterKey key, IActorRef partition) : IRowOwner, INoSerializationVerificationNeeded
+internal sealed class OwnerEntry(CounterKey key, OwnerHome home) : IRowOwner, INoSerializationVerificationNeeded
 {
     // The number of senders at the moment. Once closed, int.MinValue is added to it.
     private int _senders;
@@ -15,13 +15,18 @@ internal sealed class OwnerEntry(CounterKey key, IActorRef partition) : IRowOwne
 
     public CounterKey Key { get; } = key;
 
-    /// <summary>Whose owner it is.</summary>
-    public IActorRef Partition { get; } = partition;
+    /// <summary>Where it lives.</summary>
+    public OwnerHome Home { get; } = home;
 
     /// <summary>Null while it lives; while it ends, what its next life is asked. The partition's own.</summary>
     public List<object>? Held { get; set; }
 
     public uint Reports { get; set; }
+
+    /// <summary>Its neighbours in the <see cref="OwnerList"/> of its partition.</summary>
+    public OwnerEntry? Preceding { get; set; }
+
+    public OwnerEntry? Following { get; set; }
 
     /// <summary>Whether messages are still taken.</summary>
     public bool IsOpen => Volatile.Read(ref _senders) >= 0;
@@ -67,3 +72,8 @@ internal sealed class OwnerEntry(CounterKey key, IActorRef partition) : IRowOwne
 
     public void TellCounted(FindCountedOperation find) => _actor.Tell(new CounterProtocol.Counted(find), ActorRefs.NoSender);
 }
+
+/// <summary>What all owners of a partition have in common.</summary>
+/// <param name="Partition">Starts and ends them.</param>
+/// <param name="Node">Their node.</param>
+internal sealed record OwnerHome(IActorRef Partition, CounterNode Node);

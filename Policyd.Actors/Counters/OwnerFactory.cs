@@ -10,46 +10,48 @@ namespace Policyd.Actors.Counters;
 
 /// <summary>
 /// Makes the actors of keys. A child of an actor (<c>Context.ActorOf</c>) costs a look at the deployment settings, a name, and a place in
-/// an immutable dictionary of all children, which for ten thousand of them is rebuilt at each birth and death. These have a supervisor of
-/// their own instead, which knows what to do with any of them: one that fails ends, and one that has ended is told to its partition
+/// an immutable dictionary of all children, which for ten thousand of them is rebuilt at each birth and death. These have one supervisor
+/// of our own instead, which knows what to do with any of them: one that fails ends, and one that has ended is told to its partition
 /// (docs/adr/0040).
 /// </summary>
 internal sealed class OwnerFactory
 {
+    // A key may be any text from strangers, so that it is no part of the name. The number that follows it tells owners apart.
+    private const string Name = "owner";
+
     private readonly ActorSystemImpl _system;
     private readonly Props _props;
     private readonly MessageDispatcher _dispatcher;
     private readonly MailboxType _mailbox;
     private readonly ActorPath _parent;
+    private readonly Supervisor _supervisor;
     private long _number;
 
-    public OwnerFactory(ActorSystem system, CounterNode node, ActorPath parent)
+    public OwnerFactory(ActorSystem system, ActorPath parent)
     {
         _system = (ActorSystemImpl)system;
-        _props = CounterActor.Props(node);
+        _props = CounterActor.Props();
         _dispatcher = SenderDispatcher.Of(system);
         _mailbox = new CounterMailbox(system.Settings, Config.Empty);
         _parent = parent;
+        _supervisor = new Supervisor(parent, _system);
     }
 
-    /// <summary>
-    /// Starts the owner of an entry. A key may be any text from strangers, so that it is no part of the name, which is a number.
-    /// </summary>
+    /// <summary>Starts the owner of an entry.</summary>
     public void Start(OwnerEntry entry)
     {
-        var path = new ChildActorPath(_parent, $"${++_number:x}", ActorCell.UndefinedUid);
-        var actor = new LocalActorRef(_system, _props, _dispatcher, _mailbox, new Supervisor(path, _system, entry), path);
+        var path = new ChildActorPath(_parent, Name, ++_number);
+        var actor = new OwnerRef(_system, _props, _dispatcher, _mailbox, _supervisor, path, entry);
         entry.Begin(actor);
         actor.Start();
-        actor.Tell(entry, ActorRefs.NoSender);
     }
 
     /// <summary>Ends an owner without a word; what it has handed over is committed all the same.</summary>
     public static void Stop(OwnerEntry entry) => entry.TellAnyway(PoisonPill.Instance);
 
-    private sealed class Supervisor(ActorPath path, ActorSystemImpl system, OwnerEntry entry) : MinimalActorRef
+    private sealed class Supervisor(ActorPath path, ActorSystemImpl system) : MinimalActorRef
     {
-        public override ActorPath Path => path.Parent;
+        public override ActorPath Path => path;
 
         public override IActorRefProvider Provider => system.Provider;
 
@@ -58,13 +60,30 @@ internal sealed class OwnerFactory
             switch (message)
             {
                 case Failed failed:
-                    system.EventStream.Publish(new Error(failed.Cause, path.ToString(), typeof(CounterActor), failed.Cause.Message));
-                    ((IInternalActorRef)failed.Child).Stop();
+                    var child = (OwnerRef)failed.Child;
+                    system.EventStream.Publish(
+                        new Error(failed.Cause, child.Path.ToStringWithUid(), typeof(CounterActor), failed.Cause.Message));
+                    child.Stop();
                     break;
-                case DeathWatchNotification:
-                    entry.Partition.Tell(new CounterProtocol.OwnerEnded(entry), ActorRefs.NoSender);
+                case DeathWatchNotification ended:
+                    var entry = ((OwnerRef)ended.Actor).Entry;
+                    entry.Home.Partition.Tell(new CounterProtocol.OwnerEnded(entry), ActorRefs.NoSender);
                     break;
             }
         }
     }
+}
+
+/// <summary>An owner's actor, which knows its place: its supervisor has many, and the actor itself is made without arguments.</summary>
+internal sealed class OwnerRef(
+    ActorSystemImpl system,
+    Props props,
+    MessageDispatcher dispatcher,
+    MailboxType mailbox,
+    IInternalActorRef supervisor,
+    ActorPath path,
+    OwnerEntry entry)
+    : LocalActorRef(system, props, dispatcher, mailbox, supervisor, path)
+{
+    public OwnerEntry Entry { get; } = entry;
 }

@@ -75,7 +75,7 @@ public sealed class MemoryCounters : ICounters
         }
     }
 
-    private OwnerTime Now => new(_settings.Steady.Now, _settings.Clock.GetUtcNow());
+    private OwnerTime Now => new(_settings.Steady.Now, _settings.Clock.GetUtcNow(), CounterLedger.UsualTimeout);
 
     /// <inheritdoc/>
     public void Send(CounterPhase phase)
@@ -229,7 +229,7 @@ public sealed class MemoryCounters : ICounters
         {
             (_counters, Key, _mayHaveMore) = (counters, key, counters._hasShelved);
             // The same life again, when it comes back from the shelf: nothing moves, and it ends only when nobody holds a place.
-            Owner = new CounterOwner(this, CounterLedger.UsualTimeout, life: 1);
+            Owner = new CounterOwner(this, life: 1);
         }
 
         public CounterKey Key { get; }

@@ -5,9 +5,9 @@ namespace Policyd.Counting.Owners;
 
 /// <summary>
 /// What the owner of one key knows: for each open window the sums, with the adds on their way to the database in them, and the reservations
-/// of mails that were let in but are not counted yet.
+/// of mails that were let in but are not counted yet. It is a part of its owner and is changed in place: never copy it.
 /// </summary>
-internal sealed class CounterLedger(TimeSpan reservationTimeout)
+internal struct CounterLedger
 {
     /// <summary>How long a server keeps the place of a mail that was let in and is not counted.</summary>
     public static readonly TimeSpan UsualTimeout = TimeSpan.FromMinutes(10);
@@ -38,7 +38,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
     public void Load(CounterWindow window, IReadOnlyList<CounterRow> rows)
     {
         var open = Open(window);
-        open.ForgetRows(window.RowsToRead);
+        open.ForgetRows(window);
         foreach (var row in rows)
         {
             open.SetRow(window, row);
@@ -90,7 +90,7 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
         if (admitted && !mail.IsNone)
         {
             var enlarged = own is { } earlier ? CounterAmounts.Max(earlier, amounts) : amounts;
-            open.Hold(mail, enlarged, time.Steady + reservationTimeout);
+            open.Hold(mail, enlarged, time.Steady + time.ReservationTimeout);
         }
 
         return new CounterAnswer(CounterState.Known, CounterReason.None, admitted, admitted && own is null && !mail.IsNone, total);
@@ -222,4 +222,5 @@ internal sealed class CounterLedger(TimeSpan reservationTimeout)
 /// <summary>The time of an event at an owner.</summary>
 /// <param name="Steady">For what lasts, like a reservation: goes only forward.</param>
 /// <param name="CountsUntil">Up to when mails count in a rolling window, by the wall clock.</param>
-internal readonly record struct OwnerTime(DateTimeOffset Steady, DateTimeOffset CountsUntil);
+/// <param name="ReservationTimeout">How long a mail that is let in now may take until it is counted.</param>
+internal readonly record struct OwnerTime(DateTimeOffset Steady, DateTimeOffset CountsUntil, TimeSpan ReservationTimeout);

@@ -10,12 +10,12 @@ namespace Policyd.Counting.Owners;
 /// done.
 /// </summary>
 /// <param name="effects">Who acts.</param>
-/// <param name="reservationTimeout">How long a mail that was let in may take until it is counted.</param>
 /// <param name="life">Tells this life from all others of the key, on whichever node: an add shows by it that its mail was checked here.
 /// </param>
-internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTimeout, ulong life)
+internal sealed class CounterOwner(IOwnerEffects effects, ulong life)
 {
-    private readonly CounterLedger _ledger = new(reservationTimeout);
+    // An object for it would cost each key 24 bytes.
+    private CounterLedger _ledger;
     private PendingLoad? _loads;
     private List<AddOperation>? _askedFor;
     private OwnerStage _stage;
@@ -475,7 +475,7 @@ internal sealed class CounterOwner(IOwnerEffects effects, TimeSpan reservationTi
 }
 
 /// <summary>Where in its life an owner is.</summary>
-internal enum OwnerStage
+internal enum OwnerStage : byte
 {
     /// <summary>It takes everything.</summary>
     Active,

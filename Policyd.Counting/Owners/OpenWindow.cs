@@ -5,22 +5,16 @@ using Policyd.Plugins.Counters;
 namespace Policyd.Counting.Owners;
 
 /// <summary>
-/// One window of one key in the owner's memory. A million of these may live at once, so the common case, a calendar window
-/// in which at most one mail has a reservation, holds no collection at all.
+/// One window of one key in the owner's memory. A million of these may live at once, so what few of them have at a time is in objects of
+/// its own: reservations, the buckets of a rolling window, and adds that were taken off.
 /// </summary>
 /// <param name="name">The window's name.</param>
 /// <param name="next">The next open window of the key, of which there are hardly ever more than two.</param>
 internal sealed class OpenWindow(string name, OpenWindow? next)
 {
-    // Buckets before this were not read, or are forgotten.
-    private string _from = string.Empty;
-    private Row _row;
-    private List<Row>? _buckets;
-    private List<(string Time, CounterAmounts Amounts)>? _retracted;
-    private MailId _firstMail;
-    private Reservation _first;
-    private Dictionary<MailId, Reservation>? _others;
-    private DateTimeOffset _earliestExpiry = DateTimeOffset.MaxValue;
+    private Sums _row;
+    private RareSums? _rare;
+    private WindowReservations? _reservations;
     private bool _touched;
 
     public string Name { get; } = name;
@@ -29,14 +23,15 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public bool Loaded { get; set; }
 
+    public CounterAmounts Reserved => _reservations?.Sum ?? default;
+
+    public int Reservations => _reservations?.Count ?? 0;
+
     /// <summary>
     /// Whether all is known of what this window counts. After the clock was put back, older buckets than those at hand may be its.
     /// </summary>
-    public bool Knows(CounterWindow window) => Loaded && (window.Rolling is null || string.CompareOrdinal(window.Range.From, _from) >= 0);
-
-    public CounterAmounts Reserved { get; private set; }
-
-    public int Reservations => (_firstMail.IsNone ? 0 : 1) + (_others?.Count ?? 0);
+    public bool Knows(CounterWindow window) =>
+        Loaded && (window.Rolling is null || string.CompareOrdinal(window.Range.From, _rare?.From ?? string.Empty) >= 0);
 
     /// <summary>
     /// What counts at a time, with adds that are on their way to the database. What was counted later than it, before the clock was put
@@ -45,12 +40,12 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     public CounterAmounts Sum(CounterWindow window, DateTimeOffset now)
     {
         _touched = true;
-        return window.Rolling is null ? _row.Sum : SumOfBuckets(window, now);
+        return window.Rolling is null ? _row.Total : SumOfBuckets(window, now);
     }
 
     private CounterAmounts SumOfBuckets(CounterWindow window, DateTimeOffset now)
     {
-        if (_buckets is null)
+        if (_rare is null)
         {
             return default;
         }
@@ -58,7 +53,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         var sum = default(CounterAmounts);
         var (first, last) = (window.Range.From, window.LastAt(now));
         var oldest = default(string);
-        foreach (var bucket in _buckets)
+        foreach (var bucket in _rare.Buckets ?? [])
         {
             if (string.CompareOrdinal(bucket.Time, first) < 0)
             {
@@ -66,25 +61,16 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
             }
             else if (string.CompareOrdinal(bucket.Time, last) <= 0)
             {
-                sum += bucket.Sum;
+                sum += bucket.Sums.Total;
             }
         }
 
         if (oldest is not null)
         {
-            ForgetBucketsBefore(window.RowsToRead.From, oldest);
+            _rare.ForgetBucketsBefore(window.RowsToRead.From, oldest);
         }
 
         return sum;
-    }
-
-    private void ForgetBucketsBefore(string first, string oldest)
-    {
-        if (string.CompareOrdinal(oldest, first) < 0)
-        {
-            _buckets!.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, first) < 0);
-            _from = string.CompareOrdinal(first, _from) > 0 ? first : _from;
-        }
     }
 
     /// <summary>A mail is counted: from now on its amounts are in the row, though the database has them only later.</summary>
@@ -92,9 +78,9 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     {
         _touched = true;
         ref var row = ref RowOf(window);
-        row.Sum += amounts;
+        row.Total += amounts;
         row.Cumulated += amounts;
-        var (sum, cumulated) = (row.Sum, row.Cumulated);
+        var (sum, cumulated) = (row.Total, row.Cumulated);
         return new AddTrace(cumulated, sum, window.Rolling is null ? sum : Sum(window, now), Loaded, Reports: 0);
     }
 
@@ -106,7 +92,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     {
         _touched = true;
         ref var row = ref RowOf(window);
-        row.Sum = total + (row.Cumulated - cumulated) - RetractedOf(window);
+        row.Total = total + (row.Cumulated - cumulated) - RetractedOf(window);
     }
 
     /// <summary>
@@ -115,32 +101,36 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     /// </summary>
     public void Retract(CounterWindow window, CounterAmounts amounts)
     {
-        RowOf(window).Sum -= amounts;
-        (_retracted ??= []).Add((RowTimeOf(window), amounts));
+        RowOf(window).Total -= amounts;
+        ((_rare ??= new RareSums()).Retracted ??= []).Add((RowTimeOf(window), amounts));
     }
 
     /// <summary>So much of what was retracted is now behind all reports to come.</summary>
     public void ForgetRetracted(CounterWindow window, CounterAmounts amounts)
     {
-        if (amounts == default || _retracted is null)
+        if (amounts == default || _rare?.Retracted is not { } retracted)
         {
             return;
         }
 
         var left = RetractedOf(window) - amounts;
-        _retracted.RemoveAll(one => one.Time == RowTimeOf(window));
+        retracted.RemoveAll(one => one.Time == RowTimeOf(window));
         if (left != default)
         {
-            _retracted.Add((RowTimeOf(window), left));
+            retracted.Add((RowTimeOf(window), left));
         }
 
-        _retracted = _retracted.Count == 0 ? null : _retracted;
+        if (retracted.Count == 0)
+        {
+            _rare!.Retracted = null;
+            _rare = _rare.IsEmpty ? null : _rare;
+        }
     }
 
     private CounterAmounts RetractedOf(CounterWindow window)
     {
         var sum = default(CounterAmounts);
-        foreach (var one in _retracted ?? [])
+        foreach (var one in _rare?.Retracted ?? [])
         {
             sum += one.Time == RowTimeOf(window) ? one.Amounts : default;
         }
@@ -152,35 +142,26 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     /// <summary>A row as the database has it, when nothing of the window is on its way.</summary>
     public void SetRow(CounterWindow window, CounterRow row) =>
-        RowOf(window.Rolling is null ? window : window with { Time = row.Time }).Sum = row.Total;
+        RowOf(window.Rolling is null ? window : window with { Time = row.Time }).Total = row.Total;
 
-    private ref Row RowOf(CounterWindow window)
+    private ref Sums RowOf(CounterWindow window)
     {
         if (window.Rolling is null)
         {
             return ref _row;
         }
 
-        _buckets ??= [];
-        var rows = CollectionsMarshal.AsSpan(_buckets);
-        for (var index = rows.Length - 1; index >= 0; index--)
-        {
-            if (rows[index].Time == window.Time)
-            {
-                return ref rows[index];
-            }
-        }
-
-        _buckets.Add(new Row { Time = window.Time });
-        return ref CollectionsMarshal.AsSpan(_buckets)[^1];
+        return ref (_rare ??= new RareSums()).Bucket(window.Time);
     }
 
     /// <summary>Rows that are about to be loaded are forgotten before: one that is no longer in SQL must not stay here.</summary>
-    public void ForgetRows(CounterTimeRange range)
+    public void ForgetRows(CounterWindow window)
     {
-        _row.Sum = default;
-        _buckets?.Clear();
-        _from = range.From;
+        _row.Total = default;
+        if (window.Rolling is not null)
+        {
+            (_rare ??= new RareSums()).ForgetBuckets(window.RowsToRead.From);
+        }
     }
 
     /// <summary>
@@ -192,16 +173,18 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     {
         if (window.Rolling is null)
         {
-            return [(window.Time, _row.Sum.With(which, amounts))];
+            return [(window.Time, _row.Total.With(which, amounts))];
         }
 
-        var newest = _buckets?.Find(bucket => bucket.Time == window.Time).Sum ?? default;
+        var buckets = _rare?.Buckets ?? [];
+        var newest = buckets.Find(bucket => bucket.Time == window.Time).Sums.Total;
         var rows = new List<(string Time, CounterAmounts Amounts)> { (window.Time, newest.With(which, amounts)) };
         var first = window.Range.From;
-        foreach (var bucket in _buckets ?? [])
+        foreach (var bucket in buckets)
         {
-            var emptied = bucket.Sum.With(which, default);
-            if (bucket.Time != window.Time && emptied != bucket.Sum && string.CompareOrdinal(bucket.Time, first) >= 0)
+            var total = bucket.Sums.Total;
+            var emptied = total.With(which, default);
+            if (bucket.Time != window.Time && emptied != total && string.CompareOrdinal(bucket.Time, first) >= 0)
             {
                 rows.Add((bucket.Time, emptied));
             }
@@ -218,85 +201,34 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         return touched;
     }
 
-    public CounterAmounts? ReservationOf(MailId mail) =>
-        mail.IsNone ? null
-        : _firstMail == mail ? _first.Amounts
-        : _others is not null && _others.TryGetValue(mail, out var held) ? held.Amounts : null;
+    public CounterAmounts? ReservationOf(MailId mail) => _reservations?.Of(mail);
 
-    public void Hold(MailId mail, CounterAmounts amounts, DateTimeOffset until)
-    {
-        Drop(mail);
-        var held = new Reservation(amounts, until);
-        if (_firstMail.IsNone)
-        {
-            (_firstMail, _first) = (mail, held);
-        }
-        else
-        {
-            (_others ??= []).Add(mail, held);
-        }
-
-        Reserved += amounts;
-        if (until < _earliestExpiry)
-        {
-            _earliestExpiry = until;
-        }
-    }
+    public void Hold(MailId mail, CounterAmounts amounts, DateTimeOffset until) =>
+        (_reservations ??= WindowReservations.Rent()).Hold(mail, amounts, until);
 
     public void Drop(MailId mail)
     {
-        if (mail.IsNone)
+        if (_reservations is { } reservations && reservations.Drop(mail))
         {
-            return;
-        }
-
-        if (_firstMail == mail)
-        {
-            Reserved -= _first.Amounts;
-            _firstMail = MailId.None;
-        }
-        else if (_others is not null && _others.Remove(mail, out var held))
-        {
-            Reserved -= held.Amounts;
-            if (_others.Count == 0)
-            {
-                _others = null;
-            }
+            ReturnIfNone(reservations);
         }
     }
 
     /// <summary>Ends the reservations of mails that never came to an end. Looks only when the earliest of them can have run out.</summary>
     public void DropExpired(DateTimeOffset now)
     {
-        if (Reservations == 0 || now < _earliestExpiry)
+        if (_reservations is { } reservations && reservations.DropExpired(now))
         {
-            return;
-        }
-
-        _earliestExpiry = DateTimeOffset.MaxValue;
-        if (!_firstMail.IsNone)
-        {
-            DropIfExpired(_firstMail, _first, now);
-        }
-
-        if (_others is { } others)
-        {
-            foreach (var (mail, held) in others)
-            {
-                DropIfExpired(mail, held, now);
-            }
+            ReturnIfNone(reservations);
         }
     }
 
-    private void DropIfExpired(MailId mail, in Reservation held, DateTimeOffset now)
+    private void ReturnIfNone(WindowReservations reservations)
     {
-        if (held.Until <= now)
+        if (reservations.Count == 0)
         {
-            Drop(mail);
-        }
-        else if (held.Until < _earliestExpiry)
-        {
-            _earliestExpiry = held.Until;
+            _reservations = null;
+            reservations.Return();
         }
     }
 
@@ -304,12 +236,59 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     /// A row by what its owner knows. <c>Cumulated</c> is all that this life of the owner has added: the writer tells by it which adds a
     /// total of the database holds.
     /// </summary>
-    private struct Row
+    private struct Sums
     {
-        public string Time;
-        public CounterAmounts Sum;
+        public CounterAmounts Total;
         public CounterAmounts Cumulated;
     }
 
-    private readonly record struct Reservation(CounterAmounts Amounts, DateTimeOffset Until);
+    private struct Bucket
+    {
+        public string Time;
+        public Sums Sums;
+    }
+
+    private sealed class RareSums
+    {
+        /// <summary>The rows of a rolling window.</summary>
+        public List<Bucket>? Buckets { get; private set; }
+
+        /// <summary>Buckets before this were not read, or are forgotten.</summary>
+        public string From { get; private set; } = string.Empty;
+
+        /// <summary>Adds that were taken off, by the row that they were added to.</summary>
+        public List<(string Time, CounterAmounts Amounts)>? Retracted { get; set; }
+
+        public bool IsEmpty => Buckets is null && Retracted is null && From.Length == 0;
+
+        public ref Sums Bucket(string time)
+        {
+            var rows = CollectionsMarshal.AsSpan(Buckets);
+            for (var index = rows.Length - 1; index >= 0; index--)
+            {
+                if (rows[index].Time == time)
+                {
+                    return ref rows[index].Sums;
+                }
+            }
+
+            (Buckets ??= []).Add(new Bucket { Time = time });
+            return ref CollectionsMarshal.AsSpan(Buckets)[^1].Sums;
+        }
+
+        public void ForgetBuckets(string from)
+        {
+            Buckets?.Clear();
+            From = from;
+        }
+
+        public void ForgetBucketsBefore(string first, string oldest)
+        {
+            if (string.CompareOrdinal(oldest, first) < 0)
+            {
+                Buckets!.RemoveAll(bucket => string.CompareOrdinal(bucket.Time, first) < 0);
+                From = string.CompareOrdinal(first, From) > 0 ? first : From;
+            }
+        }
+    }
 }

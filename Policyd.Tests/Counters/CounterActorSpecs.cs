@@ -131,8 +131,8 @@ public sealed class CounterActorSpecs : IAsyncLifetime
             new CounterSettings(),
             TimeProvider.System,
             isClustered: false);
-        var entry = new OwnerEntry(Key, _partition.Self);
-        new OwnerFactory(_system, node, _partition.Self.Path).Start(entry);
+        var entry = new OwnerEntry(Key, new OwnerHome(_partition.Self, node));
+        new OwnerFactory(_system, _partition.Self.Path).Start(entry);
         return entry;
     }
 }

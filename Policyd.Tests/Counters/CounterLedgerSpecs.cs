@@ -12,7 +12,7 @@ public sealed class CounterLedgerSpecs
     private static readonly CounterWindow Month = CounterWindow.Calendar("%Y-%m", Noon);
     private static readonly CounterAmounts One = new(1, 1, 10, 10);
 
-    private readonly CounterLedger _ledger = Loaded(0);
+    private CounterLedger _ledger = Loaded(0);
 
     [Fact]
     public void Exactly_threshold_mails_are_let_in_however_many_ask_at_once()
@@ -27,7 +27,7 @@ public sealed class CounterLedgerSpecs
         var window = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon);
         var older = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon.AddMinutes(-20)).Time;
         var oldest = CounterWindow.Sliding(TimeSpan.FromHours(1), Noon.AddMinutes(-40)).Time;
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         ledger.Load(window, [
             new CounterRow("a", oldest, new CounterAmounts(0, 0, 5, 5)), new CounterRow("a", older, new CounterAmounts(3, 4, 5, 6)),
             new CounterRow("a", window.Time, One)
@@ -143,7 +143,7 @@ public sealed class CounterLedgerSpecs
     [Fact]
     public void Report_of_a_window_that_is_forgotten_says_nothing()
     {
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         ledger.Report(new RowReport(Month, RowReportKind.Committed, One, default));
         Assert.False(ledger.IsLoaded(Month));
     }
@@ -174,7 +174,7 @@ public sealed class CounterLedgerSpecs
     [Fact]
     public void Rolling_window_forgets_what_is_older_than_it()
     {
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         var hour = TimeSpan.FromHours(1);
         var now = CounterWindow.Sliding(hour, Noon);
         ledger.Load(now, [new CounterRow("k", CounterWindow.Sliding(hour, Noon.AddMinutes(-30)).Time, new CounterAmounts(5, 5, 5, 5))]);
@@ -189,9 +189,9 @@ public sealed class CounterLedgerSpecs
     {
         var hour = TimeSpan.FromHours(1);
         var (now, later) = (CounterWindow.Sliding(hour, Noon), CounterWindow.Sliding(hour, Noon.AddDays(365)));
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         ledger.Load(later, []);
-        Count(ledger, later, 2);
+        Count(ref ledger, later, 2);
         Assert.Equal(2, ledger.Read(later).Count);
 
         // The clock is put back: what was not read then must be read.
@@ -199,7 +199,7 @@ public sealed class CounterLedgerSpecs
         ledger.Load(now, [new CounterRow("k", later.Time, new CounterAmounts(2, 2, 20, 20))]);
         Assert.Equal(0, ledger.Read(now).Count);
         Assert.True(ledger.Reserve(now, CounterMetric.Count, 1, One, MailId.Of("m"), At(Noon)).Yes);
-        Count(ledger, now, 1, "m");
+        Count(ref ledger, now, 1, "m");
         Assert.Equal(1, ledger.Read(now).Count);
 
         Assert.True(ledger.IsLoaded(later));
@@ -210,10 +210,10 @@ public sealed class CounterLedgerSpecs
     public void Old_buckets_that_were_forgotten_are_read_again_when_the_clock_is_put_back_to_their_time()
     {
         var hour = TimeSpan.FromHours(1);
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         var now = CounterWindow.Sliding(hour, Noon);
         ledger.Load(now, []);
-        Count(ledger, now, 2);
+        Count(ref ledger, now, 2);
         Assert.Equal(0, ledger.Read(CounterWindow.Sliding(hour, Noon.AddDays(1))).Count);
         Assert.False(ledger.IsLoaded(now));
         ledger.Load(now, [new CounterRow("k", now.Time, new CounterAmounts(2, 2, 20, 20))]);
@@ -224,10 +224,10 @@ public sealed class CounterLedgerSpecs
     public void Request_that_was_overtaken_sees_what_was_counted_meanwhile_and_needs_no_load()
     {
         var hour = TimeSpan.FromHours(1);
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         var (mine, next) = (CounterWindow.Sliding(hour, Noon), CounterWindow.Sliding(hour, Noon.AddMinutes(1)));
         ledger.Load(mine, []);
-        Count(ledger, next, 1);
+        Count(ref ledger, next, 1);
         Assert.True(ledger.IsLoaded(mine));
         Assert.Equal(1, ledger.Read(mine, Noon.AddMinutes(1)).Count);
         Assert.Equal(0, ledger.Read(mine, Noon).Count);
@@ -238,13 +238,36 @@ public sealed class CounterLedgerSpecs
     {
         var hour = TimeSpan.FromHours(1);
         var (now, later) = (CounterWindow.Sliding(hour, Noon), CounterWindow.Sliding(hour, Noon.AddDays(1)));
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         ledger.Load(now, [new CounterRow("k", later.Time, One)]);
         Assert.Equal(
             [(now.Time, default), (later.Time, new CounterAmounts(0, 1, 10, 10))], ledger.RowsFor(now, default, CounterSums.Count));
     }
 
-    private static void Count(CounterLedger ledger, CounterWindow window, int mails, string instance = "")
+    [Fact]
+    public void Reservations_of_one_window_that_reach_the_largest_number_leave_nothing_behind_for_another()
+    {
+        var largest = new CounterAmounts(1, 1, long.MaxValue, long.MaxValue);
+        MailId[] mails = [MailId.Of("one"), MailId.Of("other")];
+        foreach (var mail in mails)
+        {
+            _ledger.Reserve(Month, CounterMetric.Count, 10, largest, mail, At(Noon));
+        }
+
+        foreach (var mail in mails)
+        {
+            _ledger.Release(mail);
+        }
+
+        var next = Loaded(0);
+        Assert.True(next.Reserve(Month, CounterMetric.Size, 20, One, MailId.Of("first"), At(Noon)).Yes);
+        Assert.Equal((One, 1), next.Reserved(Month, Noon));
+        Assert.Equal((default, 0), _ledger.Reserved(Month, Noon));
+        Assert.True(next.Reserve(Month, CounterMetric.Size, 20, One, MailId.Of("second"), At(Noon)).Yes);
+        Assert.False(next.Reserve(Month, CounterMetric.Size, 20, One, MailId.Of("third"), At(Noon)).Yes);
+    }
+
+    private static void Count(ref CounterLedger ledger, CounterWindow window, int mails, string instance = "")
     {
         var amounts = new CounterAmounts(mails, mails, 10 * mails, 10 * mails);
         var trace = ledger.Add(window, amounts, MailId.Of(instance), Noon);
@@ -307,7 +330,7 @@ public sealed class CounterLedgerSpecs
 
     private static CounterLedger Loaded(long size)
     {
-        var ledger = new CounterLedger(TimeSpan.FromMinutes(10));
+        var ledger = default(CounterLedger);
         ledger.Load(Month, size == 0 ? [] : [new CounterRow("k", Month.Time, new CounterAmounts(1, 1, size, size))]);
         return ledger;
     }
@@ -315,5 +338,5 @@ public sealed class CounterLedgerSpecs
     private CounterAnswer Reserve(string mail, double threshold, DateTimeOffset? at = null) =>
         _ledger.Reserve(Month, CounterMetric.Count, threshold, One, MailId.Of(mail), At(at ?? Noon));
 
-    private static OwnerTime At(DateTimeOffset time) => new(time, time);
+    private static OwnerTime At(DateTimeOffset time) => new(time, time, TimeSpan.FromMinutes(10));
 }

@@ -198,7 +198,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
         private ulong _life = 1;
         private int _written;
 
-        public World() => Owner = new CounterOwner(this, TimeSpan.FromMinutes(10), _life);
+        public World() => Owner = new CounterOwner(this, _life);
 
         public static CounterWindow Month { get; } = new("2026-11");
 
@@ -221,7 +221,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
 
         public int WritesWaiting => _writes.Count;
 
-        private static OwnerTime Now => new(Noon, Noon);
+        private static OwnerTime Now => new(Noon, Noon, TimeSpan.FromMinutes(10));
 
         public static AddOperation Add(CounterOwner owner, string mail, CounterAmounts amounts)
         {
@@ -348,7 +348,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
             (HasEnded, WouldEnd) = (false, false);
             _questions.Clear();
             _loads.Clear();
-            Owner = new CounterOwner(this, TimeSpan.FromMinutes(10), ++_life);
+            Owner = new CounterOwner(this, ++_life);
         }
 
         public void Load(CounterWindow window) => _loads.Enqueue(window);

@@ -50,7 +50,7 @@ public sealed class IdleOwnersSpecs : IAsyncLifetime
         for (var number = 0; number < count; number++)
         {
             var mine = number;
-            var owner = new OwnerEntry(new CounterKey("db", "acct_sender", $"{mine}"), ActorRefs.Nobody);
+            var owner = new OwnerEntry(new CounterKey("db", "acct_sender", $"{mine}"), new OwnerHome(ActorRefs.Nobody, node));
             owner.Begin(_system.ActorOf(Props.Create(() => new Looked(looks, mine))));
             node.Owners.Enter(owner);
         }

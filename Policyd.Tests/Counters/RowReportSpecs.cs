@@ -77,7 +77,7 @@ public sealed class RowReportSpecs
         private const int Foreign = 1000;
         private static readonly CounterAmounts One = new(1, 1, 10, 10);
 
-        private readonly CounterLedger _ledger = new(TimeSpan.FromMinutes(10));
+        private CounterLedger _ledger;
         private readonly CounterWindow _window;
         private readonly Queue<RowReport> _onTheWay = new();
         private readonly List<AddOperation> _sent = [];
