@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
+using Policyd.Plugins.Addresses;
 
 namespace Policyd.Backends.Dns;
 
@@ -87,7 +88,7 @@ public sealed class DnsOptions
     {
         endpoint = null;
         if (IPAddress.TryParse(text, out var bare)
-            && (bare.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || text.Count(c => c == '.') == 3)
+            && (bare.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || AddressText.IsDottedQuad(text))
             && !text.StartsWith('['))
         {
             endpoint = new IPEndPoint(bare, Port);
@@ -111,7 +112,7 @@ public sealed class DnsOptions
         var bracketed = host.StartsWith('[') && host.EndsWith(']');
         if (!IPAddress.TryParse(bracketed ? host[1..^1] : host, out var address)
             || bracketed != (address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6)
-                || (!bracketed && host.Count(c => c == '.') != 3))
+                || (!bracketed && !AddressText.IsDottedQuad(host)))
         {
             return false;
         }

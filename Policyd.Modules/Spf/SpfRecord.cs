@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Text.RegularExpressions;
+using Policyd.Plugins.Addresses;
 
 namespace Policyd.Modules.Spf;
 
@@ -30,7 +30,7 @@ internal sealed record SpfDirective(
     SpfVerdict Verdict, SpfMechanism Mechanism, SpfMacroString? Domain, IPAddress? Network, int Bits4, int Bits6, string Text);
 
 /// <summary>A policy as its text says it. A text that does not fit the grammar anywhere is wrong as a whole (section 4.6).</summary>
-internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives, SpfMacroString? Redirect, SpfMacroString? Explanation)
+internal sealed record SpfRecord(IReadOnlyList<SpfDirective> Directives, SpfMacroString? Redirect, SpfMacroString? Explanation)
 {
     /// <summary>
     /// How long a record may be, in bytes. The RFC wants 450 (section 3.4); the longest that are met have some four thousand.
@@ -141,12 +141,7 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
     private static SpfDirective Network(SpfVerdict verdict, SpfMechanism mechanism, AddressFamily family, string address, string term)
     {
         var bits = TakeBits(ref address, "/", family == AddressFamily.InterNetwork ? 32 : 128, term);
-        if (family == AddressFamily.InterNetwork ? !DottedQuad().IsMatch(address) : address.AsSpan().ContainsAny("%[]"))
-        {
-            throw new SpfSyntaxException($"\"{term}\" contains no valid address");
-        }
-
-        return IPAddress.TryParse(address, out var network) && network.AddressFamily == family
+        return AddressText.TryParse(address, out var network) && network.AddressFamily == family
             ? new SpfDirective(verdict, mechanism, null, network, bits, bits, term)
             : throw new SpfSyntaxException($"\"{term}\" contains no valid address");
     }
@@ -181,7 +176,4 @@ internal sealed partial record SpfRecord(IReadOnlyList<SpfDirective> Directives,
         text = text[..at];
         return bits <= most ? bits : throw new SpfSyntaxException($"\"{term}\" has an invalid prefix length");
     }
-
-    [GeneratedRegex(@"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\z)|\z)){4}\z")]
-    private static partial Regex DottedQuad();
 }

@@ -20,9 +20,7 @@ public readonly record struct AddressBlock(IPAddress Address, int Prefix)
         block = default;
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         var host = slash < 0 ? text : text[..slash];
-        if (!IPAddress.TryParse(host, out var address)
-            || (address.AddressFamily == AddressFamily.InterNetwork && host.Count(static c => c == '.') != 3)
-            || host.AsSpan().ContainsAny("[]%"))
+        if (!AddressText.TryParse(host, out var address))
         {
             return false;
         }

@@ -10,36 +10,9 @@ namespace Policyd.Plugins.Addresses;
 /// </summary>
 public static class ClientAddress
 {
-    /// <summary>
-    /// The address of a text; null when it is none, as Postfix's <c>unknown</c>. What .NET alone takes for one is none: <c>1.2.3</c>,
-    /// <c>134744072</c>, <c>0177.0.0.1</c>, <c>[::1]:25</c>, <c>fe80::1%eth0</c>. It would become the address of somebody else.
-    /// </summary>
+    /// <summary>The address of a text (<see cref="AddressText"/>); null when it is none, as Postfix's <c>unknown</c>.</summary>
     /// <param name="text">The text, such as the request's <c>client_address</c>.</param>
-    public static IPAddress? Parse(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        var mayBe = text.Contains(':', StringComparison.Ordinal) ? !text.AsSpan().ContainsAny("[]%") : IsDottedQuad(text);
-        return mayBe && IPAddress.TryParse(text, out var address) ? address.Plain() : null;
-    }
-
-    // Four decimal numbers without a leading zero, which would make a number octal.
-    private static bool IsDottedQuad(ReadOnlySpan<char> text)
-    {
-        var numbers = 0;
-        foreach (var range in text.Split('.'))
-        {
-            var number = text[range];
-            if (++numbers > 4
-                || number.Length is 0 or > 3
-                || number.ContainsAnyExceptInRange('0', '9')
-                || (number.Length > 1 && number[0] == '0'))
-            {
-                return false;
-            }
-        }
-
-        return numbers == 4;
-    }
+    public static IPAddress? Parse(string text) => AddressText.TryParse(text, out var address) ? address.Plain() : null;
 
     /// <summary>The IPv4 address of one that is written as IPv6; any other as it is.</summary>
     /// <param name="address">The address.</param>

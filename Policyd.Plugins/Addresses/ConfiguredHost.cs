@@ -16,7 +16,9 @@ internal static class ConfiguredHost
     public static bool TryRead(string text, out string host, out string error)
     {
         error = "";
-        if (!text.Contains("]:", StringComparison.Ordinal) && IPAddress.TryParse(text, out var address))
+        if (!text.Contains("]:", StringComparison.Ordinal)
+            && IPAddress.TryParse(text, out var address)
+            && (!address.IsIPv4() || AddressText.IsDottedQuad(text)))
         {
             host = address.ToString();
             return true;

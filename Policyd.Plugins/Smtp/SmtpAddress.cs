@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using Policyd.Plugins.Addresses;
 using Policyd.Plugins.Dns;
 using Policyd.Plugins.Idna;
 
@@ -83,10 +84,7 @@ public sealed class SmtpAddress
         var isSix = inside.StartsWith(SixPrefix, StringComparison.OrdinalIgnoreCase);
         var family = isSix ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
         inside = isSix ? inside[SixPrefix.Length..] : inside;
-
-        // A zone (fe80::1%eth0) means nothing to another host, and a number alone is an address to .NET only.
-        return !inside.AsSpan().ContainsAny("[]%") && (isSix || inside.Count(static c => c == '.') == 3)
-            && IPAddress.TryParse(inside, out var address) && address.AddressFamily == family ? address : null;
+        return AddressText.TryParse(inside, out var address) && address.AddressFamily == family ? address : null;
     }
 
     private static bool IsDotString(string local)

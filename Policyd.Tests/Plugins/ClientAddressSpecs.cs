@@ -39,6 +39,8 @@ public sealed class ClientAddressSpecs
     [InlineData("::1%1")]
     [InlineData("fe80::1%lo")]
     [InlineData("::ffff:1.2.3")]
+    [InlineData("::ffff:010.0.0.1")]
+    [InlineData("::ffff:0x7f.0.0.1")]
     [InlineData(":::")]
     [InlineData(":")]
     public void What_only_looks_like_an_address_is_none(string text) => Assert.Null(ClientAddress.Parse(text));

@@ -46,6 +46,7 @@ public sealed class SmtpAddressSpecs
     [InlineData("a\ud800b@x.test")]
     [InlineData("a@[192.0.2.1")]
     [InlineData("a@[1]")]
+    [InlineData("a@[010.0.0.1]")]
     [InlineData("a@[0x7f000001]")]
     [InlineData("a@[IPv6:fe80::1%eth0]")]
     [InlineData("a@[2001:db8::1]")]

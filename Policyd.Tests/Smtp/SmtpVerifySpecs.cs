@@ -301,6 +301,8 @@ public sealed class SmtpVerifySpecs(ITestOutputHelper output)
     [Theory]
     [InlineData("port = 0", "port")]
     [InlineData("port = 70000", "port")]
+    [InlineData("host = \"010.0.0.1\"", "host: \"010.0.0.1\" is not a valid host name or address")]
+    [InlineData("host = \"134744072\"", "host: \"134744072\" is not a valid host name or address")]
     [InlineData("host = \"a b\"", "host: \"a b\" is not a valid host name or address")]
     [InlineData("host = \"-a..b\"", "is not a valid host name")]
     [InlineData("host = \"a\\u0000b\"", "is not a valid host name")]

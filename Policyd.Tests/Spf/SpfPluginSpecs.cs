@@ -143,6 +143,7 @@ public sealed class SpfPluginSpecs
     }
 
     [Theory]
+    [InlineData("whitelist = \"010.0.0.0/8\"", "is neither an address nor a network")]
     [InlineData("whitelist = \"192.0.2.1/33\"", "is neither an address nor a network")]
     [InlineData("default_authority_explanation = \"%{x}\"", "an unknown macro")]
     [InlineData("fail_mode = rejct", "reject")]
