@@ -32,8 +32,7 @@ internal sealed class WindowReservations
     /// <summary>It holds nothing any more, and nobody has it.</summary>
     public void Return()
     {
-        // Sums have a largest value: what was added and taken off again need not be nothing.
-        (Sum, _earliestExpiry) = (default, DateTimeOffset.MaxValue);
+        _earliestExpiry = DateTimeOffset.MaxValue;
         var spare = s_spare ??= new Stack<WindowReservations>();
         if (spare.Count < MostSpare)
         {
@@ -77,8 +76,8 @@ internal sealed class WindowReservations
 
         if (_firstMail == mail)
         {
-            Sum -= _first.Amounts;
             _firstMail = MailId.None;
+            TakeOff(_first.Amounts);
             return true;
         }
 
@@ -87,12 +86,8 @@ internal sealed class WindowReservations
             return false;
         }
 
-        Sum -= held.Amounts;
-        if (_others.Count == 0)
-        {
-            _others = null;
-        }
-
+        _others = _others.Count == 0 ? null : _others;
+        TakeOff(held.Amounts);
         return true;
     }
 
@@ -120,6 +115,26 @@ internal sealed class WindowReservations
 
         return true;
     }
+
+    // A sum ends at the largest number. What was added to it beyond that cannot be taken off again.
+    private void TakeOff(CounterAmounts amounts) => Sum = IsFull(Sum) ? SumOfAll() : Sum - amounts;
+
+    private CounterAmounts SumOfAll()
+    {
+        var sum = _firstMail.IsNone ? default : _first.Amounts;
+        if (_others is { } others)
+        {
+            foreach (var held in others.Values)
+            {
+                sum += held.Amounts;
+            }
+        }
+
+        return sum;
+    }
+
+    private static bool IsFull(CounterAmounts sum) =>
+        sum.Count == long.MaxValue || sum.CountRcpt == long.MaxValue || sum.Size == long.MaxValue || sum.SizeRcpt == long.MaxValue;
 
     private void DropIfExpired(MailId mail, in Reservation held, DateTimeOffset now)
     {

@@ -267,6 +267,24 @@ public sealed class CounterLedgerSpecs
         Assert.False(next.Reserve(Month, CounterMetric.Size, 20, One, MailId.Of("third"), At(Noon)).Yes);
     }
 
+    [Fact]
+    public void Mail_whose_size_is_the_largest_number_holds_its_place_while_another_one_leaves()
+    {
+        var largest = new CounterAmounts(1, 1, long.MaxValue, long.MaxValue);
+        foreach (var mail in new[] { "one", "other", "third" })
+        {
+            _ledger.Reserve(Month, CounterMetric.Count, 10, largest, MailId.Of(mail), At(Noon));
+        }
+
+        _ledger.Release(MailId.Of("one"));
+        Assert.False(_ledger.Reserve(Month, CounterMetric.Size, 20, One, MailId.Of("fourth"), At(Noon)).Yes);
+        _ledger.Release(MailId.Of("third"));
+        Assert.Equal((largest, 1), _ledger.Reserved(Month, Noon));
+        Assert.False(_ledger.Reserve(Month, CounterMetric.Size, 20, One, MailId.Of("fourth"), At(Noon)).Yes);
+        _ledger.Release(MailId.Of("other"));
+        Assert.True(_ledger.Reserve(Month, CounterMetric.Size, 20, One, MailId.Of("fourth"), At(Noon)).Yes);
+    }
+
     private static void Count(ref CounterLedger ledger, CounterWindow window, int mails, string instance = "")
     {
         var amounts = new CounterAmounts(mails, mails, 10 * mails, 10 * mails);
