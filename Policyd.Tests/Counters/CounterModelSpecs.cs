@@ -72,8 +72,7 @@ public sealed class CounterModelSpecs(ITestOutputHelper output) : IAsyncLifetime
     {
         _alone = alone;
         await Start();
-        var given = Environment.GetEnvironmentVariable("POLICYD_SEED");
-        var seed = given is null ? Random.Shared.Next() : int.Parse(given, CultureInfo.InvariantCulture);
+        var seed = TestSeed.Next();
         _random = new Random(seed);
         output.WriteLine($"{(alone ? "alone" : "in a cluster")}: POLICYD_SEED={seed}");
         for (var step = 0; step < 300; step++)

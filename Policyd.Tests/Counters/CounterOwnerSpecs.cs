@@ -1,6 +1,7 @@
 using Policyd.Counting.Owners;
 using Policyd.Counting.Store;
 using Policyd.Plugins.Counters;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Counters;
 
@@ -17,8 +18,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
     [Fact]
     public void Sums_and_answers_are_those_of_the_model_after_every_event()
     {
-        var given = Environment.GetEnvironmentVariable("POLICYD_SEED");
-        var seed = given is null ? Random.Shared.Next() : int.Parse(given, System.Globalization.CultureInfo.InvariantCulture);
+        var seed = TestSeed.Next();
         output.WriteLine($"POLICYD_SEED={seed}");
         var random = new Random(seed);
         for (var walk = 0; walk < 300; walk++)
@@ -42,8 +42,7 @@ public sealed class CounterOwnerSpecs(ITestOutputHelper output)
     [Fact]
     public void Limit_holds_when_the_owner_moves_between_check_and_add()
     {
-        var given = Environment.GetEnvironmentVariable("POLICYD_SEED");
-        var seed = given is null ? Random.Shared.Next() : int.Parse(given, System.Globalization.CultureInfo.InvariantCulture);
+        var seed = TestSeed.Next();
         output.WriteLine($"POLICYD_SEED={seed}");
         var random = new Random(seed);
         var (stale, resent) = (0, 0);

@@ -46,16 +46,16 @@ public sealed class IdleOwnersSpecs : IAsyncLifetime
     private ConcurrentDictionary<int, int> Owners(int count, CounterSettings settings)
     {
         var looks = new ConcurrentDictionary<int, int>();
-        var node = new CounterNode(new Dictionary<string, CounterConnection>(), settings, TimeProvider.System, isClustered: false);
+        var home = EmptyNode.Home(settings);
         for (var number = 0; number < count; number++)
         {
             var mine = number;
-            var owner = new OwnerEntry(new CounterKey("db", "acct_sender", $"{mine}"), new OwnerHome(ActorRefs.Nobody, node));
+            var owner = new OwnerEntry(new CounterKey("db", "acct_sender", $"{mine}"), home);
             owner.Begin(_system.ActorOf(Props.Create(() => new Looked(looks, mine))));
-            node.Owners.Enter(owner);
+            home.Node.Owners.Enter(owner);
         }
 
-        _system.ActorOf(PassivationActor.Props(node));
+        _system.ActorOf(PassivationActor.Props(home.Node));
         return looks;
     }
 

@@ -21,11 +21,9 @@ public sealed class LocalOwnersSpecs : IAsyncLifetime
         for (var round = 0; round < 50; round++)
         {
             var owners = new LocalOwners();
-            var node = new CounterNode(
-                new Dictionary<string, CounterConnection>(), new CounterSettings(), TimeProvider.System, isClustered: false);
             var received = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
             var counting = _system.ActorOf(Props.Create(() => new Counting(received)));
-            var owner = new OwnerEntry(Key, new OwnerHome(ActorRefs.Nobody, node));
+            var owner = new OwnerEntry(Key, EmptyNode.Home());
             owner.Begin(counting);
             owners.Enter(owner);
             var taken = 0;

@@ -1,21 +1,18 @@
-using Akka.Actor;
 using Policyd.Actors.Counters;
 using Policyd.Plugins.Counters;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Counters;
 
 public sealed class OwnerListSpecs
 {
-    private readonly OwnerHome _home = new(
-        ActorRefs.Nobody,
-        new CounterNode(new Dictionary<string, CounterConnection>(), new CounterSettings(), TimeProvider.System, isClustered: false));
-
+    private readonly OwnerHome _home = EmptyNode.Home();
     private readonly OwnerList _list = new();
 
     [Fact]
     public void Owners_are_in_it_from_when_they_are_put_in_until_they_are_taken_out()
     {
-        var seed = Environment.GetEnvironmentVariable("POLICYD_SEED") is { } given ? int.Parse(given, null) : Random.Shared.Next();
+        var seed = TestSeed.Next();
         var random = new Random(seed);
         var expected = new HashSet<OwnerEntry>();
         for (var step = 0; step < 2_000; step++)

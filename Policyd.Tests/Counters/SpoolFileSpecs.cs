@@ -222,11 +222,10 @@ public sealed class SpoolFileSpecs(ITestOutputHelper output) : IDisposable
     [Fact]
     public void Random_lives_leave_exactly_what_was_answered()
     {
-        var given = Environment.GetEnvironmentVariable("POLICYD_SEED");
         var runs = int.Parse(Environment.GetEnvironmentVariable("POLICYD_RUNS") ?? "1", CultureInfo.InvariantCulture);
         for (var run = 0; run < runs; run++)
         {
-            var seed = given is null ? Random.Shared.Next() : int.Parse(given, CultureInfo.InvariantCulture);
+            var seed = TestSeed.Next();
             output.WriteLine($"POLICYD_SEED={seed}");
             try
             {

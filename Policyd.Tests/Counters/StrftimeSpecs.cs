@@ -22,9 +22,7 @@ public sealed class StrftimeSpecs(ITestOutputHelper output)
     [Fact]
     public async Task Every_conversion_with_flags_and_width_is_written_as_the_C_library_writes_it()
     {
-        var seed = Environment.GetEnvironmentVariable("POLICYD_SEED") is { Length: > 0 } given
-            ? int.Parse(given, CultureInfo.InvariantCulture)
-            : Random.Shared.Next();
+        var seed = TestSeed.Next();
         Summary.Line(output, $"strftime: POLICYD_SEED={seed}");
         var random = new Random(seed);
         var times = Enumerable.Range(0, 60).Select(_ => random.NextInt64(0, 4_000_000_000))

@@ -94,11 +94,6 @@ internal static class DifferentialRun
     private static string Logs(IEnumerable<string> theirs, IEnumerable<string> ours) =>
         $"its log ends with\n{string.Join('\n', theirs.TakeLast(5))}\nour log ends with\n{string.Join('\n', ours.TakeLast(10))}";
 
-    public static int Seed => int.TryParse(
-        System.Environment.GetEnvironmentVariable("POLICYD_SEED"),
-        CultureInfo.InvariantCulture,
-        out var given) ? given : System.Environment.TickCount;
-
     private static Dictionary<string, string> Environment(DifferentialSetup setup)
     {
         var environment = setup.Dns is null ? [] : MtpolicydProcess.AskingOnly(setup.Dns);
@@ -184,8 +179,7 @@ internal static class DifferentialRun
 
     private sealed class Run(DifferentialSetup setup, ITestOutputHelper output)
     {
-        private readonly int _seed = Seed;
-        private readonly Random _random = new(Seed);
+        private readonly Random _random = new(setup.Seed);
         private readonly HashSet<string> _answers = [];
         private readonly Dictionary<string, int> _intended = setup.Intended.ToDictionary(difference => difference.Row, _ => 0);
         private int _requests;
@@ -239,7 +233,7 @@ internal static class DifferentialRun
             var intended = setup.Intended.FirstOrDefault(difference => difference.Covers(request, expected, actual));
             Assert.True(
                 intended is not null,
-                $"{setup.Name}, seed {_seed}, request {_requests}: mtpolicyd says \"{theirs}\", we say \"{ours}\" "
+                $"{setup.Name}, seed {setup.Seed}, request {_requests}: mtpolicyd says \"{theirs}\", we say \"{ours}\" "
                     + $"to\n{Encoding.UTF8.GetString(asked.ToBytes())}{logs()}");
             _intended[intended.Row]++;
         }
@@ -250,17 +244,17 @@ internal static class DifferentialRun
                 "; ", _intended.Select(pair => string.Create(CultureInfo.InvariantCulture, $"\"{pair.Key}\" {pair.Value} times")));
             Summary.Line(
                 output,
-                $"differential, {setup.Name}: seed {_seed}, {_requests} requests of {Mails} mails, {_answers.Count} different answers, no "
-                    + $"difference but those intended: {(intended.Length > 0 ? intended : "none came up")}");
+                $"differential, {setup.Name}: seed {setup.Seed}, {_requests} requests of {Mails} mails, {_answers.Count} different "
+                    + $"answers, no difference but those intended: {(intended.Length > 0 ? intended : "none came up")}");
             Assert.True(
                 _answers.Count >= setup.LeastAnswers,
-                $"seed {_seed}: the chain gave hardly any different answers, it tests nothing:\n{string.Join('\n', _answers)}");
+                $"seed {setup.Seed}: the chain gave hardly any different answers, it tests nothing:\n{string.Join('\n', _answers)}");
             var known = File.ReadAllText(FilesAbove.OfTheRepository("docs/differences.md"));
             foreach (var (row, times) in _intended)
             {
                 Assert.Contains($"\n| {row} |", known, StringComparison.Ordinal);
                 Assert.True(
-                    times > 0, $"seed {_seed}: \"{row}\" did not come up: the rule for it is not needed, or the requests do not reach it");
+                    times > 0, $"seed {setup.Seed}: \"{row}\" did not come up: its rule is not needed, or the requests do not reach it");
             }
         }
 

@@ -9,6 +9,9 @@ namespace Policyd.Tests.Differential;
 /// <c>@SIDE@</c> its name: theirs or ours.</param>
 internal sealed record DifferentialSetup(string Name, string Plugins)
 {
+    /// <summary>Of the mails, and of what else of the setup is random.</summary>
+    public int Seed { get; init; } = TestSeed.Next();
+
     /// <summary>Sections beside the memcached that is always there; with the same placeholders.</summary>
     public string Connections { get; init; } = "";
 

@@ -17,8 +17,7 @@ public sealed class FuzzTargetSpecs(ITestOutputHelper output)
     [MemberData(nameof(Targets))]
     public void Target_holds_for_mutants_of_its_samples(string name)
     {
-        var seed = Environment.GetEnvironmentVariable("POLICYD_SEED") is { Length: > 0 } given
-            ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
+        var seed = TestSeed.Next();
         output.WriteLine($"{name}: POLICYD_SEED={seed}");
         var report = new FuzzRun(Runnable(name), seed, new FuzzBudget(Executions, TimeSpan.MaxValue)).Run();
         Assert.True(report.Failure is null, $"seed {seed}: {report.Failure} with {Convert.ToHexString(report.Input)}");

@@ -379,11 +379,8 @@ public sealed class SqlLookupSpecs(MariaDbServer mariaDb, PostgresServer postgre
     }
 
     // In KiB.
-    private static long PeakOf(int process) => long.Parse(
-        File.ReadLines($"/proc/{process}/status")
-            .Single(static line => line.StartsWith("VmHWM:", StringComparison.Ordinal))
-            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
-        System.Globalization.CultureInfo.InvariantCulture);
+    private static long PeakOf(int process) =>
+        long.Parse(ProcessUnderTest.StatusOf(process, "VmHWM"), System.Globalization.CultureInfo.InvariantCulture);
 
     private static Task<CommandResult> CheckAsync(TemporaryFolder folder, string dsn, string plugins) =>
         Command.RunAsync(

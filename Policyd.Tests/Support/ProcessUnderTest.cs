@@ -101,17 +101,20 @@ internal sealed partial class ProcessUnderTest : IAsyncDisposable
     /// <summary>SIGHUP, which a process never gets that was started under <c>nohup</c>, as all that the tests start then.</summary>
     public void HangUp()
     {
-        const string Ignored = "SigIgn:";
-        var status = File.Exists($"/proc/{_process.Id}/status") ? File.ReadLines($"/proc/{_process.Id}/status") : [];
-        var ignored = status.FirstOrDefault(static line => line.StartsWith(Ignored, StringComparison.Ordinal)) ?? Ignored + "0";
-        var signals = ulong.Parse(ignored.AsSpan(Ignored.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-        if ((signals & (1UL << (SigHup - 1))) != 0)
+        const ulong HangUps = 1UL << (SigHup - 1);
+        if (OperatingSystem.IsLinux()
+            && (ulong.Parse(StatusOf(_process.Id, "SigIgn"), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & HangUps) != 0)
         {
             Needs.Missing<object>("the tests were started under nohup, so that no process gets SIGHUP");
         }
 
         Signal(SigHup);
     }
+
+    /// <summary>What Linux tells of a process under a name, without its unit.</summary>
+    public static string StatusOf(int process, string name) => File.ReadLines($"/proc/{process}/status")
+        .Single(line => line.StartsWith(name + ":", StringComparison.Ordinal))
+        .Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1];
 
     /// <summary>SIGUSR1.</summary>
     public void User1() => Signal(SigUsr1);
