@@ -23,7 +23,6 @@ internal sealed class OwnerFactory
     private readonly Props _props;
     private readonly MessageDispatcher _dispatcher;
     private readonly MailboxType _mailbox;
-    private readonly ActorPath _parent;
     private readonly Supervisor _supervisor;
     private long _number;
 
@@ -33,14 +32,13 @@ internal sealed class OwnerFactory
         _props = CounterActor.Props();
         _dispatcher = SenderDispatcher.Of(system);
         _mailbox = new CounterMailbox(system.Settings, Config.Empty);
-        _parent = parent;
         _supervisor = new Supervisor(parent, _system);
     }
 
     /// <summary>Starts the owner of an entry.</summary>
     public void Start(OwnerEntry entry)
     {
-        var path = new ChildActorPath(_parent, Name, ++_number);
+        var path = new ChildActorPath(_supervisor.Path, Name, ++_number);
         var actor = new OwnerRef(_system, _props, _dispatcher, _mailbox, _supervisor, path, entry);
         entry.Begin(actor);
         actor.Start();

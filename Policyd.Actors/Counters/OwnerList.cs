@@ -28,18 +28,17 @@ internal sealed class OwnerList : IEnumerable<OwnerEntry>
     /// <summary>Takes one out; nothing happens when it is in no list.</summary>
     public void Remove(OwnerEntry entry)
     {
-        if (entry.Preceding is null && entry != _first)
+        if (entry == _first)
         {
-            return;
+            _first = entry.Following;
         }
-
-        if (entry.Preceding is { } preceding)
+        else if (entry.Preceding is { } preceding)
         {
             preceding.Following = entry.Following;
         }
         else
         {
-            _first = entry.Following;
+            return;
         }
 
         if (entry.Following is { } following)

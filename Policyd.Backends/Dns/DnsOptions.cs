@@ -87,9 +87,7 @@ public sealed class DnsOptions
     internal static bool TryParse(string text, [NotNullWhen(true)] out IPEndPoint? endpoint)
     {
         endpoint = null;
-        if (IPAddress.TryParse(text, out var bare)
-            && (bare.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork || AddressText.IsDottedQuad(text))
-            && !text.StartsWith('['))
+        if (AddressText.TryParseConfigured(text, out var bare) && !text.StartsWith('['))
         {
             endpoint = new IPEndPoint(bare, Port);
             return true;
@@ -110,9 +108,7 @@ public sealed class DnsOptions
         }
 
         var bracketed = host.StartsWith('[') && host.EndsWith(']');
-        if (!IPAddress.TryParse(bracketed ? host[1..^1] : host, out var address)
-            || bracketed != (address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6)
-                || (!bracketed && !AddressText.IsDottedQuad(host)))
+        if (!AddressText.TryParseConfigured(bracketed ? host[1..^1] : host, out var address) || bracketed == address.IsIPv4())
         {
             return false;
         }

@@ -23,6 +23,8 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public bool Loaded { get; set; }
 
+    private RareSums Rare => _rare ??= new RareSums();
+
     public CounterAmounts Reserved => _reservations?.Sum ?? default;
 
     public int Reservations => _reservations?.Count ?? 0;
@@ -45,7 +47,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     private CounterAmounts SumOfBuckets(CounterWindow window, DateTimeOffset now)
     {
-        if (_rare is null)
+        if (_rare?.Buckets is not { } buckets)
         {
             return default;
         }
@@ -53,7 +55,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         var sum = default(CounterAmounts);
         var (first, last) = (window.Range.From, window.LastAt(now));
         var oldest = default(string);
-        foreach (var bucket in _rare.Buckets ?? [])
+        foreach (var bucket in buckets)
         {
             if (string.CompareOrdinal(bucket.Time, first) < 0)
             {
@@ -102,7 +104,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
     public void Retract(CounterWindow window, CounterAmounts amounts)
     {
         RowOf(window).Total -= amounts;
-        ((_rare ??= new RareSums()).Retracted ??= []).Add((RowTimeOf(window), amounts));
+        (Rare.Retracted ??= []).Add((RowTimeOf(window), amounts));
     }
 
     /// <summary>So much of what was retracted is now behind all reports to come.</summary>
@@ -151,7 +153,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
             return ref _row;
         }
 
-        return ref (_rare ??= new RareSums()).Bucket(window.Time);
+        return ref Rare.Bucket(window.Time);
     }
 
     /// <summary>Rows that are about to be loaded are forgotten before: one that is no longer in SQL must not stay here.</summary>
@@ -160,7 +162,7 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
         _row.Total = default;
         if (window.Rolling is not null)
         {
-            (_rare ??= new RareSums()).ForgetBuckets(window.RowsToRead.From);
+            Rare.ForgetBuckets(window.RowsToRead.From);
         }
     }
 
@@ -208,27 +210,23 @@ internal sealed class OpenWindow(string name, OpenWindow? next)
 
     public void Drop(MailId mail)
     {
-        if (_reservations is { } reservations && reservations.Drop(mail))
-        {
-            ReturnIfNone(reservations);
-        }
+        _reservations?.Drop(mail);
+        ReturnIfNone();
     }
 
-    /// <summary>Ends the reservations of mails that never came to an end. Looks only when the earliest of them can have run out.</summary>
+    /// <summary>Ends the reservations of mails that never came to an end.</summary>
     public void DropExpired(DateTimeOffset now)
     {
-        if (_reservations is { } reservations && reservations.DropExpired(now))
-        {
-            ReturnIfNone(reservations);
-        }
+        _reservations?.DropExpired(now);
+        ReturnIfNone();
     }
 
-    private void ReturnIfNone(WindowReservations reservations)
+    private void ReturnIfNone()
     {
-        if (reservations.Count == 0)
+        if (_reservations is { Count: 0 } empty)
         {
             _reservations = null;
-            reservations.Return();
+            empty.Return();
         }
     }
 

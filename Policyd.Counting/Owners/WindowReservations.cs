@@ -66,37 +66,32 @@ internal sealed class WindowReservations
         }
     }
 
-    /// <summary>The mail holds nothing any more. Tells whether it did.</summary>
-    public bool Drop(MailId mail)
+    /// <summary>The mail holds nothing any more.</summary>
+    public void Drop(MailId mail)
     {
         if (mail.IsNone)
         {
-            return false;
+            return;
         }
 
         if (_firstMail == mail)
         {
             _firstMail = MailId.None;
             TakeOff(_first.Amounts);
-            return true;
         }
-
-        if (_others is null || !_others.Remove(mail, out var held))
+        else if (_others is not null && _others.Remove(mail, out var held))
         {
-            return false;
+            _others = _others.Count == 0 ? null : _others;
+            TakeOff(held.Amounts);
         }
-
-        _others = _others.Count == 0 ? null : _others;
-        TakeOff(held.Amounts);
-        return true;
     }
 
-    /// <summary>Ends those that have run out. Tells whether it has looked: not before the earliest of them can have.</summary>
-    public bool DropExpired(DateTimeOffset now)
+    /// <summary>Ends those that have run out. Looks only when the earliest of them can have.</summary>
+    public void DropExpired(DateTimeOffset now)
     {
         if (now < _earliestExpiry)
         {
-            return false;
+            return;
         }
 
         _earliestExpiry = DateTimeOffset.MaxValue;
@@ -112,8 +107,6 @@ internal sealed class WindowReservations
                 DropIfExpired(mail, held, now);
             }
         }
-
-        return true;
     }
 
     // A sum ends at the largest number. What was added to it beyond that cannot be taken off again.

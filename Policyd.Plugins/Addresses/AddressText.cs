@@ -20,9 +20,12 @@ public static class AddressText
         return mayBe && IPAddress.TryParse(text, out address);
     }
 
-    /// <summary>Whether it is four decimal numbers, none with a leading zero, which would make it octal. They may be too large.</summary>
-    /// <param name="text">The text, from anywhere.</param>
-    public static bool IsDottedQuad(ReadOnlySpan<char> text)
+    /// <summary>The same of what an operator configures: one of IPv6 may have brackets and a zone.</summary>
+    internal static bool TryParseConfigured(string text, [NotNullWhen(true)] out IPAddress? address) =>
+        IPAddress.TryParse(text, out address) && (!address.IsIPv4() || IsDottedQuad(text));
+
+    // None with a leading zero, which would make it octal. They may be too large.
+    private static bool IsDottedQuad(ReadOnlySpan<char> text)
     {
         var numbers = 0;
         foreach (var range in text.Split('.'))

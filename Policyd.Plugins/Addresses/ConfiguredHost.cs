@@ -1,4 +1,3 @@
-using System.Net;
 using Policyd.Plugins.Idna;
 
 namespace Policyd.Plugins.Addresses;
@@ -16,9 +15,7 @@ internal static class ConfiguredHost
     public static bool TryRead(string text, out string host, out string error)
     {
         error = "";
-        if (!text.Contains("]:", StringComparison.Ordinal)
-            && IPAddress.TryParse(text, out var address)
-            && (!address.IsIPv4() || AddressText.IsDottedQuad(text)))
+        if (!text.Contains("]:", StringComparison.Ordinal) && AddressText.TryParseConfigured(text, out var address))
         {
             host = address.ToString();
             return true;
