@@ -29,6 +29,9 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         Reader.Closing += _reading.Dispose;
     }
 
+    /// <summary>The writer's log, once it is attached: tests look.</summary>
+    internal SqliteLogFile? Log => _rows.Log;
+
     /// <summary>
     /// Looks without leaving a trace: a file that is not there is not made, and beside one that is there nothing appears.
     /// </summary>
@@ -82,8 +85,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
             }
 
             committing();
-            statements["COMMIT"].Run();
-            _rows.Committed(plan);
+            _rows.Commit(plan);
         }
         catch (SqliteException)
         {

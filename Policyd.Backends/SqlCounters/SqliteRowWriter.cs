@@ -17,6 +17,10 @@ internal sealed class SqliteRowWriter(Func<string, string> quote) : IDisposable
     private readonly Dictionary<string, KnownTotals> _known = new(StringComparer.Ordinal);
     private SqliteConnection? _connection;
     private long? _version;
+    private bool _hasCommitted;
+
+    /// <summary>The log of the connection, once it is attached.</summary>
+    internal SqliteLogFile? Log { get; private set; }
 
     /// <summary>The statements of the writer's connection.</summary>
     public SqliteStatements On(SqliteConnection connection)
@@ -63,9 +67,27 @@ internal sealed class SqliteRowWriter(Func<string, string> quote) : IDisposable
         }
     }
 
-    /// <summary>The commit is in the file: its totals hold until somebody else writes.</summary>
-    public void Committed(CommitPlan plan)
+    /// <summary>Runs COMMIT. The commit is then in the file: its totals hold until somebody else writes.</summary>
+    public void Commit(CommitPlan plan)
     {
+        var succeeded = false;
+        Log?.Begin();
+        try
+        {
+            _statements["COMMIT"].Run();
+            succeeded = true;
+        }
+        finally
+        {
+            Log?.End(succeeded);
+        }
+
+        if (!_hasCommitted)
+        {
+            _hasCommitted = true;
+            Log = SqliteLogFile.TryAttach(_connection!);
+        }
+
         foreach (var table in plan.Tables)
         {
             var known = Known(table.Info.Table);
@@ -89,7 +111,8 @@ internal sealed class SqliteRowWriter(Func<string, string> quote) : IDisposable
     public void Dispose()
     {
         Forget();
-        (_connection, _version) = (null, null);
+        Log?.Dispose();
+        (_connection, _version, Log, _hasCommitted) = (null, null, null, false);
         _ofTable.Clear();
         _statements.Dispose();
     }

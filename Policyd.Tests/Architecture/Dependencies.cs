@@ -117,13 +117,18 @@ internal sealed class Dependencies
             .. method.Parameters.Select(static one => one.ParameterType)
         ],
         MethodReference method => [method.DeclaringType, method.ReturnType, .. method.Parameters.Select(static one => one.ParameterType)],
+        CallSite site => [site.ReturnType, .. site.Parameters.Select(static one => one.ParameterType)],
         _ => [],
     };
 
-    /// <summary>A type and what stands in it: the elements of an array, the arguments of a generic type.</summary>
+    /// <summary>
+    /// A type and what stands in it: the elements of an array, the arguments of a generic type, the signature of a pointer to a function.
+    /// </summary>
     private static IEnumerable<TypeReference> Parts(TypeReference type) => type switch
     {
         GenericInstanceType generic => generic.GenericArguments.SelectMany(Parts).Append(generic.ElementType),
+        FunctionPointerType function =>
+            function.Parameters.Select(static one => one.ParameterType).Append(function.ReturnType).SelectMany(Parts),
         TypeSpecification specification => Parts(specification.ElementType),
         GenericParameter => [],
         _ => [type],
