@@ -4,7 +4,7 @@ namespace Policyd.Actors.Dispatching;
 
 /// <summary>
 /// Calls after some milliseconds, from a thread of its own, which is made when it is first set. It is for what is set again and again,
-/// mostly before it is due: its thread then wakes now and then, and nobody else does. A timer of .NET wakes its own thread and two of the
+/// mostly before it is due: its thread then wakes now and then, and nobody wakes it. A timer of .NET wakes its own thread and two of the
 /// pool each time.
 /// </summary>
 /// <param name="name">Of the thread.</param>
@@ -14,6 +14,8 @@ internal sealed class Alarm(string name, Action call) : IDisposable
     private readonly object _lock = new();
     private long _due = long.MaxValue;
     private long _sleepsUntil;
+    private long _wait;
+    private bool _wasSet;
     private bool _isStarted;
     private bool _isEnded;
 
@@ -22,7 +24,8 @@ internal sealed class Alarm(string name, Action call) : IDisposable
     {
         lock (_lock)
         {
-            _due = Stopwatch.GetTimestamp() + (long)(wait.TotalSeconds * Stopwatch.Frequency);
+            _wait = (long)(wait.TotalSeconds * Stopwatch.Frequency);
+            (_due, _wasSet) = (Stopwatch.GetTimestamp() + _wait, true);
             if (!_isStarted)
             {
                 // Without the context of the caller, who may be a request.
@@ -69,9 +72,11 @@ internal sealed class Alarm(string name, Action call) : IDisposable
         {
             while (!_isEnded && Stopwatch.GetTimestamp() < _due)
             {
-                // Asleep until the time that is set now. One that is set meanwhile and is later is looked at then.
-                _sleepsUntil = _due;
-                Monitor.Wait(_lock, _due == long.MaxValue ? Timeout.Infinite : MillisecondsUntil(_due));
+                // Asleep until the time that is set now. One that is set meanwhile and is later is looked at then. Where one was set and
+                // cleared, the next comes soon, most likely: it is not to wake this thread.
+                _sleepsUntil = _due == long.MaxValue && _wasSet ? Stopwatch.GetTimestamp() + _wait : _due;
+                _wasSet = false;
+                Monitor.Wait(_lock, _sleepsUntil == long.MaxValue ? Timeout.Infinite : MillisecondsUntil(_sleepsUntil));
             }
 
             (_due, _sleepsUntil) = (long.MaxValue, 0);

@@ -35,6 +35,7 @@ internal sealed class LogQueue : IDisposable
     private long _droppedEver;
     private bool _reopen;
     private bool _closing;
+    private bool _isAsleep = true;
 
     /// <param name="sinks">Where the lines go.</param>
     /// <param name="capacity">How many lines may wait.</param>
@@ -71,15 +72,11 @@ internal sealed class LogQueue : IDisposable
         var weight = line.Weight;
         lock (_gate)
         {
-            if (TryAdd(line, weight))
-            {
-                wake = _count == 1;
-            }
-            else
+            (wake, _isAsleep) = (_isAsleep, false);
+            if (!TryAdd(line, weight))
             {
                 _dropped++;
                 _droppedEver++;
-                wake = false;
                 line.Written();
             }
         }
@@ -132,16 +129,24 @@ internal sealed class LogQueue : IDisposable
 
     private void Run()
     {
+        var goesOn = false;
         while (true)
         {
-            _work.WaitOne();
+            if (!goesOn)
+            {
+                _work.WaitOne();
+            }
+
             if (!Volatile.Read(ref _closing))
             {
                 Thread.Sleep(s_gathering);
             }
 
-            while (TakeBatch(out var count, out var dropped, out var reopen, out var closing))
+            goesOn = false;
+            while (TakeBatch(goesOn, out var count, out var dropped, out var reopen, out var closing))
             {
+                // After several lines more are to come soon, most likely: they are not to wake this thread.
+                goesOn |= count > 1;
                 if (reopen)
                 {
                     ReopenEach();
@@ -183,7 +188,7 @@ internal sealed class LogQueue : IDisposable
         return true;
     }
 
-    private bool TakeBatch(out int count, out long dropped, out bool reopen, out bool closing)
+    private bool TakeBatch(bool goesOn, out int count, out long dropped, out bool reopen, out bool closing)
     {
         lock (_gate)
         {
@@ -193,7 +198,9 @@ internal sealed class LogQueue : IDisposable
             (dropped, _dropped) = (_dropped, 0);
             (reopen, _reopen) = (_reopen, false);
             closing = _closing;
-            return count > 0 || dropped > 0 || reopen || closing;
+            var isSomething = count > 0 || dropped > 0 || reopen || closing;
+            _isAsleep = !isSomething && !goesOn;
+            return isSomething;
         }
     }
 

@@ -42,6 +42,20 @@ public sealed class AlarmSpecs
     }
 
     [Fact]
+    public async Task One_that_was_cleared_calls_at_the_next_time_however_long_it_would_have_waited()
+    {
+        using var alarm = new Alarm("test", Called);
+        for (var time = 1; time <= 200; time++)
+        {
+            alarm.Set(time % 3 == 0 ? TimeSpan.FromMilliseconds(1) : Never);
+            alarm.Clear();
+            var before = Count;   // a call may be under way when it is cleared
+            alarm.Set(TimeSpan.FromMilliseconds(time % 2));
+            await Eventually.Holds("the next call", () => Count > before);
+        }
+    }
+
+    [Fact]
     public async Task It_may_be_set_by_what_it_calls()
     {
         Alarm? alarm = null;
