@@ -70,42 +70,27 @@ public sealed class DatabaseOutageSpecs(ITestOutputHelper output) : IDisposable
     [Fact]
     public async Task Full_disk_stops_no_mail_and_when_there_is_room_again_the_counts_are_right()
     {
-        Needs.Root();
-        var disk = _folder["disk"];
-        Directory.CreateDirectory(disk);
-
         // More than SQLite's log may grow to (32 MB), or the counters alone would fill it.
-        var (code, text) = await ProcessUnderTest.Run(Needs.Program("mount"), "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk);
-        if (code != 0)
+        await using var small = await SmallDisk.MountAsync(_folder["disk"], "64m");
+        var disk = small.Folder;
+        await using var server = await PolicydProcess.Serve(Configure($"dbi:SQLite:dbname={disk}/counters.db", null), _port);
+        await using var clients = new ResendingClients(_port, clients: 4);
+        await clients.More(50);
+        var ballast = Path.Combine(disk, "ballast");
+        for (var outage = 1; outage <= 5; outage++)
         {
-            Needs.Missing<object>($"no small disk can be mounted: {text}");
-        }
-
-        try
-        {
-            await using var server = await PolicydProcess.Serve(Configure($"dbi:SQLite:dbname={disk}/counters.db", null), _port);
-            await using var clients = new ResendingClients(_port, clients: 4);
+            await FillAsync(ballast);
+            await PrintsAsync(server, "cannot be written", outage);
+            await clients.More(200);
+            File.Delete(ballast);
+            await PrintsAsync(server, "the database is back, counters ", outage);
             await clients.More(50);
-            var ballast = Path.Combine(disk, "ballast");
-            for (var outage = 1; outage <= 5; outage++)
-            {
-                await FillAsync(ballast);
-                await PrintsAsync(server, "cannot be written", outage);
-                await clients.More(200);
-                File.Delete(ballast);
-                await PrintsAsync(server, "the database is back, counters ", outage);
-                await clients.More(50);
-            }
+        }
 
-            await clients.EndAsync();
-            await CountsAsync("a full disk", server, clients, $"dbi:SQLite:dbname={disk}/counters.db", null);
-            server.Terminate();
-            Assert.Equal(0, await server.Exits());
-        }
-        finally
-        {
-            await UnmountAsync(disk);
-        }
+        await clients.EndAsync();
+        await CountsAsync("a full disk", server, clients, $"dbi:SQLite:dbname={disk}/counters.db", null);
+        server.Terminate();
+        Assert.Equal(0, await server.Exits());
     }
 
     [Fact]

@@ -96,24 +96,8 @@ public sealed class SpoolOutageSpecs(ITestOutputHelper output) : IDisposable
         var dsn = await mariaDb.NewDatabase();
         var disk = _folder["disk"];
         Directory.CreateDirectory(disk);
-        if (how != "full")
-        {
-            Needs.Root();
-            var (code, text) = await ProcessUnderTest.Run(Needs.Program("mount"), "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk);
-            if (code != 0)
-            {
-                Needs.Missing<object>($"no small disk can be mounted: {text}");
-            }
-        }
-
-        try
-        {
-            await RefuseAsync(how, disk, mariaDb, dsn);
-        }
-        finally
-        {
-            await ProcessUnderTest.Run(Needs.Program("umount"), "-l", disk);
-        }
+        await using var small = how == "full" ? null : await SmallDisk.MountAsync(disk, "16k");
+        await RefuseAsync(how, disk, mariaDb, dsn);
     }
 
     private async Task RefuseAsync(string how, string disk, MariaDbServer mariaDb, string dsn)

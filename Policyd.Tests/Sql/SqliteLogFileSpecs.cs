@@ -112,45 +112,33 @@ public sealed partial class SqliteLogFileSpecs(ITestOutputHelper output) : IAsyn
     [Fact]
     public async Task Full_disk_refuses_whole_commits_and_damages_nothing()
     {
-        Needs.Root();
-        var disk = Directory.CreateDirectory(_folder["disk"]).FullName;
-        if ((await ProcessUnderTest.Run(Needs.Program("mount"), "-t", "tmpfs", "-o", "size=2m", "none", disk)).ExitCode != 0)
+        await using var small = await SmallDisk.MountAsync(_folder["disk"], "2m");
+        var disk = small.Folder;
+        var file = Path.Combine(disk, "counters.db");
+        await CloseStoreAsync();
+        OpenStore(file);
+        await _store.PrepareAsync(Table, Cancel);
+        for (var round = 0; round < 3; round++)
         {
-            Needs.Missing<object>("this test mounts a file system of its own and may not here");
-        }
-
-        try
-        {
-            var file = Path.Combine(disk, "counters.db");
-            await CloseStoreAsync();
-            OpenStore(file);
-            await _store.PrepareAsync(Table, Cancel);
-            for (var round = 0; round < 3; round++)
+            await CommitAsync(200);
+            var ballast = Path.Combine(disk, "ballast");
+            await File.WriteAllBytesAsync(ballast, new byte[300_000], Cancel);
+            var full = default(CounterStoreException);
+            for (var number = 0; full is null; number++)
             {
-                await CommitAsync(200);
-                var ballast = Path.Combine(disk, "ballast");
-                await File.WriteAllBytesAsync(ballast, new byte[300_000], Cancel);
-                var full = default(CounterStoreException);
-                for (var number = 0; full is null; number++)
-                {
-                    Assert.True(number < 1_000, "the disk never became full");
-                    full = await Record.ExceptionAsync(() => CommitAsync(200)) as CounterStoreException;
-                }
-
-                Assert.Equal(CounterStoreFailure.Refused, full.Failure);
-                Assert.Contains("disk is full", full.Message, StringComparison.Ordinal);
-                Assert.False(await _store.IsCommittedAsync(_node, _sequence, Cancel));
-                AssertFile(file);
-                File.Delete(ballast);
-                SqliteFile.Execute(file, "PRAGMA wal_checkpoint(TRUNCATE)");
+                Assert.True(number < 1_000, "the disk never became full");
+                full = await Record.ExceptionAsync(() => CommitAsync(200)) as CounterStoreException;
             }
 
-            await CloseStoreAsync();
+            Assert.Equal(CounterStoreFailure.Refused, full.Failure);
+            Assert.Contains("disk is full", full.Message, StringComparison.Ordinal);
+            Assert.False(await _store.IsCommittedAsync(_node, _sequence, Cancel));
+            AssertFile(file);
+            File.Delete(ballast);
+            SqliteFile.Execute(file, "PRAGMA wal_checkpoint(TRUNCATE)");
         }
-        finally
-        {
-            await ProcessUnderTest.Run(Needs.Program("umount"), "-l", disk);
-        }
+
+        await CloseStoreAsync();
     }
 
     [Fact]
