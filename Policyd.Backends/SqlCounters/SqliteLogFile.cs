@@ -131,8 +131,7 @@ internal sealed unsafe partial class SqliteLogFile : IDisposable
 
     private static string Pragma(SqliteConnection connection, string name)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = "PRAGMA " + name;
+        using var command = connection.Command("PRAGMA " + name);
         return Convert.ToString(command.ExecuteScalar(), CultureInfo.InvariantCulture)!;
     }
 

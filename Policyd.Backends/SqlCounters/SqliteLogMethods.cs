@@ -104,7 +104,7 @@ internal unsafe partial struct SqliteLogMethods
     }
 
     /// <summary>A COMMIT begins: what it writes is held until the first sync.</summary>
-    public void Hold() => (_holds, _failed) = (true, 0);
+    public void Hold() => _holds = true;
 
     /// <summary>The COMMIT is over: nothing is held any more.</summary>
     /// <param name="write">Whether what is left is written; else it is thrown away.</param>

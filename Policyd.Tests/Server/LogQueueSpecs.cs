@@ -3,13 +3,14 @@ using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Server;
 
-public sealed class LogQueueSpecs
+public sealed class LogQueueSpecs(ITestOutputHelper output)
 {
     /// <summary>The first line wakes its writer. After several lines that looks again by itself, and is not woken for the next.</summary>
     [Fact]
     public async Task A_line_is_written_whether_its_writer_sleeps_or_is_about_to_look_again()
     {
         var seed = TestSeed.Next();
+        output.WriteLine($"POLICYD_SEED={seed}");
         var random = new Random(seed);
         var sink = new CountingSink();
         var sent = 0;
@@ -29,7 +30,7 @@ public sealed class LogQueueSpecs
 
             if (random.Next(2) == 0)
             {
-                await Eventually.Holds($"{sent} lines to be written (seed {seed})", () => sink.Lines == sent);
+                await Eventually.Holds($"{sent} lines to be written", () => sink.Lines == sent);
             }
         }
 
