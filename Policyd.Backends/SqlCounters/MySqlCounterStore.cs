@@ -10,19 +10,21 @@ using Policyd.Plugins.Sql;
 namespace Policyd.Backends.SqlCounters;
 
 /// <summary>
-/// Counter tables in MySQL and MariaDB. A commit is one text in one round trip: the row of the commit, multi-row upserts, the new
-/// totals, COMMIT. Only what both servers understand is used (VALUES() in an upsert, no RETURNING).
+/// Counter tables in MySQL and MariaDB. A commit is one text in one round trip: the row of the commit, multi-row upserts with the new
+/// totals, COMMIT. MySQL knows no RETURNING, so there the totals are read with a SELECT after each upsert.
 /// </summary>
-internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStore(database)
+/// <param name="database">The database.</param>
+/// <param name="mayReturn">False: as if every server were MySQL. For tests, which have a MariaDB.</param>
+internal sealed class MySqlCounterStore(MySqlDatabase database, bool mayReturn = true) : SqlCounterStore(database)
 {
     private const string Larger = "GREATEST(through, VALUES(through))";
 
     // Far below max_allowed_packet, whose smallest default is 1 MB.
     private const int RowsOfAStatement = 500;
 
-    private static readonly string s_set = $" ON DUPLICATE KEY UPDATE {string.Join(", ", Metrics.Select(m => $"{m} = VALUES({m})"))}; ";
+    private static readonly string s_set = $" ON DUPLICATE KEY UPDATE {string.Join(", ", Metrics.Select(m => $"{m} = VALUES({m})"))}";
     private static readonly string s_add = " ON DUPLICATE KEY UPDATE "
-        + $"{string.Join(", ", Metrics.Select(m => $"{m} = {Saturated("LEAST", "GREATEST", m, $"VALUES({m})")}"))}; ";
+        + $"{string.Join(", ", Metrics.Select(m => $"{m} = {Saturated("LEAST", "GREATEST", m, $"VALUES({m})")}"))}";
 
     // What a collation takes for one key is the server's, and the same for all its tables.
     private readonly ConcurrentDictionary<string, (KeyFolding Folding, string? Pairs)> _foldings = new(StringComparer.Ordinal);
@@ -49,6 +51,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
             AppendMark(sql, command, mark);
         }
 
+        var returns = mayReturn && MariaDbVersion.KnowsReturning(connection.ServerVersion);
         var answers = new List<PlannedTable>();
         foreach (var table in plan.Tables)
         {
@@ -56,7 +59,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
                 .OrderBy(group => group.Key)
                 .SelectMany(group => group.Chunk(RowsOfAStatement)))
             {
-                AppendUpsert(sql, command, table.Info.Table, rows, answers.Count);
+                AppendUpsert(sql, command, table.Info.Table, rows, answers.Count, returns);
                 answers.Add(table);
             }
         }
@@ -207,7 +210,7 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         sql.Append("at = VALUES(at); ");
     }
 
-    private void AppendUpsert(StringBuilder sql, DbCommand command, string table, PlannedRow[] rows, int answer)
+    private void AppendUpsert(StringBuilder sql, DbCommand command, string table, PlannedRow[] rows, int answer, bool returns)
     {
         var times = new Dictionary<string, string>(StringComparer.Ordinal);
         var keys = new string[rows.Length];
@@ -226,6 +229,13 @@ internal sealed class MySqlCounterStore(MySqlDatabase database) : SqlCounterStor
         }
 
         sql.Append(rows[0].Absolute ? s_set : s_add);
+        if (returns)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $" RETURNING {answer}, `key`, `time`, {Columns}; ");
+            return;
+        }
+
+        sql.Append("; ");
         foreach (var (time, name) in times)
         {
             var ofTime = times.Count == 1 ? keys : keys.Where((_, i) => rows[i].Id.Time == time);

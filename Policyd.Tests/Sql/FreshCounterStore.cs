@@ -19,7 +19,7 @@ public abstract class FreshCounterStore : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Database = SqlDatabase.Create(await Options());
-        Store = Database.CreateCounterStore();
+        Store = StoreOf(Database);
     }
 
     public async ValueTask DisposeAsync()
@@ -34,6 +34,8 @@ public abstract class FreshCounterStore : IAsyncLifetime
 
     /// <summary>A fresh, empty database.</summary>
     private protected abstract Task<SqlConnectionOptions> Options();
+
+    private protected virtual ICounterStore StoreOf(SqlDatabase database) => database.CreateCounterStore();
 
     private protected static SqlDsn Dsn(string text) =>
         SqlDsn.TryParse(text, out var dsn, out var error) ? dsn! : throw new InvalidOperationException(error);
