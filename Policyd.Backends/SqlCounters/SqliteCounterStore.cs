@@ -105,7 +105,10 @@ internal sealed class SqliteCounterStore : SqlCounterStore
         List<CounterRow> rows,
         CancellationToken ct)
     {
-        var select = _reading.For((SqliteConnection)connection)[
+        // One transaction: else each row takes and gives back a lock of the file. A connection on which it fails is closed.
+        var statements = _reading.For((SqliteConnection)connection);
+        statements["BEGIN"].Run();
+        var select = statements[
             $"SELECT \"time\", {Columns} FROM {Quote(table.Info.Table)} WHERE \"key\" = ?1 AND \"time\" BETWEEN ?2 AND ?3"];
         foreach (var (key, names) in keys)
         {
@@ -119,6 +122,7 @@ internal sealed class SqliteCounterStore : SqlCounterStore
             }
         }
 
+        statements["COMMIT"].Run();
         return Task.CompletedTask;
     }
 

@@ -119,6 +119,21 @@ public sealed class SqliteCounterStoreSpecs : CounterStoreSpecs, IDisposable
     }
 
     [Fact]
+    public async Task Load_that_fails_leaves_no_transaction_in_which_later_ones_see_what_was()
+    {
+        await Store.PrepareAsync(Table, Cancel);
+        await Commit(Add("a", 1, 1));
+        for (var mails = 1; mails <= 3; mails++)
+        {
+            var load = new CounterLoad("a", new CounterTimeRange("2026-11", "2026-11"));
+            var failure = await Assert.ThrowsAsync<CounterStoreException>(() => Store.LoadAsync("acct_gone", [load], Cancel));
+            Assert.Equal(CounterStoreFailure.Schema, failure.Failure);
+            Assert.Equal(mails, (await Load("a")).Count);
+            await Commit(Add("a", 1, 1));
+        }
+    }
+
+    [Fact]
     public async Task Locked_file_is_busy_and_goes_on_when_it_is_free()
     {
         await Store.PrepareAsync(Table, Cancel);
