@@ -164,8 +164,7 @@ public sealed class PostgresClusterDirectorySpecs(PostgresServer server) : Clust
 {
     private protected override string HoldMembers => "BEGIN; LOCK TABLE policyd_members";
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "postgres" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }
 
 [ServerTest]
@@ -173,6 +172,5 @@ public sealed class MariaDbClusterDirectorySpecs(MariaDbServer server) : Cluster
 {
     private protected override string HoldMembers => "LOCK TABLES policyd_members WRITE";
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "policyd", Password = "secret" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }

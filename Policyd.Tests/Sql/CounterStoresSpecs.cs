@@ -252,8 +252,7 @@ public sealed class MySqlCounterStoreSpecs(MariaDbServer server) : CounterStoreS
     [Fact]
     public async Task Keys_that_the_collation_takes_for_one_count_together_and_are_all_answered() => await CountSpellings();
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "policyd", Password = "secret" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 
     private protected override ICounterStore StoreOf(SqlDatabase database) =>
         new MySqlCounterStore((MySqlDatabase)database, mayReturn: false);
@@ -315,8 +314,7 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
     public async Task Database_that_stops_in_the_middle_of_a_commit_loses_and_doubles_nothing()
     {
         await using var own = new MariaDbServer();
-        await Survive(
-            new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "policyd", Password = "secret" }, own.Stop, own.Start);
+        await Survive(await NewDatabaseOf(own), own.Stop, own.Start);
     }
 
     [Fact]
@@ -390,8 +388,7 @@ public sealed class MariaDbCounterStoreSpecs(MariaDbServer server) : CounterStor
         Assert.Equal(new CounterAmounts(3 * Mails, 3 * Mails, 30 * Mails, 30 * Mails), row.Total);
     }
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "policyd", Password = "secret" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }
 
 /// <summary>PostgreSQL, which mtpolicyd never had a schema for.</summary>
@@ -419,11 +416,10 @@ public sealed class PostgresCounterStoreSpecs(PostgresServer server) : CounterSt
     public async Task Database_that_stops_in_the_middle_of_a_commit_loses_and_doubles_nothing()
     {
         await using var own = new PostgresServer();
-        await Survive(new SqlConnectionOptions { Dsn = Dsn(await own.NewDatabase()), User = "postgres" }, own.Stop, own.Start);
+        await Survive(await NewDatabaseOf(own), own.Stop, own.Start);
     }
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "postgres" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }
 
 /// <summary>The tables as mtpolicyd 2.05 makes them, read off its databases.</summary>

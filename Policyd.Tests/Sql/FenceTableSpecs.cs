@@ -299,8 +299,7 @@ public sealed class PostgresFenceTableSpecs(PostgresServer server) : FenceTableS
     private protected override Task<long> Waiters() =>
         Number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'");
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "postgres" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }
 
 [ServerTest]
@@ -315,6 +314,5 @@ public sealed class MariaDbFenceTableSpecs(MariaDbServer server) : FenceTableSpe
                 + "WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()");
     }
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "policyd", Password = "secret" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }

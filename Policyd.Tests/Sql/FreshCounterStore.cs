@@ -2,6 +2,7 @@ using Policyd.Backends.Dsn;
 using Policyd.Backends.Sql;
 using Policyd.Backends.SqlCounters;
 using Policyd.Counting.Store;
+using Policyd.Tests.Support;
 
 namespace Policyd.Tests.Sql;
 
@@ -34,6 +35,9 @@ public abstract class FreshCounterStore : IAsyncLifetime
 
     /// <summary>A fresh, empty database.</summary>
     private protected abstract Task<SqlConnectionOptions> Options();
+
+    private protected static async Task<SqlConnectionOptions> NewDatabaseOf(IDatabaseServer server) =>
+        new() { Dsn = Dsn(await server.NewDatabase()), User = server.User, Password = "secret" };
 
     private protected virtual ICounterStore StoreOf(SqlDatabase database) => database.CreateCounterStore();
 

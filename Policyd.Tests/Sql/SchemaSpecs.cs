@@ -267,8 +267,7 @@ public sealed class PostgresSchemaSpecs(PostgresServer server) : SchemaSpecs
 
     private protected override string Blob(string hex) => $@"'\x{hex}'";
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "postgres" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }
 
 [ServerTest]
@@ -284,6 +283,5 @@ public sealed class MariaDbSchemaSpecs(MariaDbServer server) : SchemaSpecs
 
     private protected override string Blob(string hex) => $"x'{hex}'";
 
-    private protected override async Task<SqlConnectionOptions> Options() =>
-        new() { Dsn = Dsn(await server.NewDatabase()), User = "policyd", Password = "secret" };
+    private protected override Task<SqlConnectionOptions> Options() => NewDatabaseOf(server);
 }
