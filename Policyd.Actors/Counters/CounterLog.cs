@@ -101,4 +101,7 @@ internal static partial class CounterLog
         Message = "counters: mails that another node has not acknowledged cannot be kept on the disk: {Reason}; they are sent until they "
             + "are acknowledged, and lost if this server is killed before ({More} more since the last line)")]
     public static partial void NotKept(ILogger logger, string reason, long more);
+
+    [LoggerMessage(EventId = 282, Level = LogLevel.Information, Message = "cluster: direct connection to node {Node} for counters")]
+    public static partial void DirectConnection(ILogger logger, string node);
 }

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Network;
 using Policyd.Counting.Owners;
 using Policyd.Plugins.Counters;
 using Policyd.Plugins.Sources;
@@ -21,7 +22,13 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     /// </summary>
     public const int MostPending = 200_000;
 
+    private const string Name = "counter-post";
+
+    // A node that does not know direct connections would refuse one, and tell of it in its log. So the name says who takes them.
+    private const string NameWithConnections = "counter-post-direct";
+
     private readonly CounterNode _node;
+    private readonly DirectConnections? _direct;
     private readonly FarQuestions _questions;
     private readonly OtherNodes _others;
     private readonly Dictionary<ulong, PendingOperation> _pending = [];
@@ -32,22 +39,39 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
     private ulong _number;
     private ulong _oldest;
 
-    private CounterPostActor(CounterNode node, IActorRef region, ILogger logger)
+    private CounterPostActor(CounterNode node, IActorRef region, ILogger logger, DirectConnections? direct)
     {
-        (_node, _logger, _outboxes) = (node, logger, new Outboxes(node, Self, logger));
-        (_questions, _others) = (new FarQuestions(node, Context), new OtherNodes(node, region, Context));
+        (_node, _logger, _direct, _outboxes) = (node, logger, direct, new Outboxes(node, Self, logger));
+        (_questions, _others) = (new FarQuestions(node, Context), new OtherNodes(node, region, Context, ConnectTo));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(CounterNode node, IActorRef region, ILogger logger) =>
-        Akka.Actor.Props.CreateBy(new Producer<CounterPostActor>(() => new CounterPostActor(node, region, logger)));
+    /// <param name="node">The node.</param>
+    /// <param name="region">The partitions, wherever they are.</param>
+    /// <param name="logger">The log.</param>
+    /// <param name="direct">The way to other nodes around Akka; null: there is none.</param>
+    public static Props Props(CounterNode node, IActorRef region, ILogger logger, DirectConnections? direct = null) =>
+        Akka.Actor.Props.CreateBy(new Producer<CounterPostActor>(() => new CounterPostActor(node, region, logger, direct)));
+
+    /// <summary>The name of a post: it says to other nodes whether it takes direct connections.</summary>
+    public static string NameOf(DirectConnections? direct) => direct is null ? Name : NameWithConnections;
+
+    protected override void PreStart()
+    {
+        if (_direct is not null)
+        {
+            var (post, provider) = (Self, ((ExtendedActorSystem)Context.System).Provider);
+            _direct.Accepted = (connection, from) => connection.Begin(new ConnectedPost(connection, from, post, provider));
+        }
+    }
 
     // What is not acknowledged is the next life's.
     protected override void PostStop()
     {
         _outboxes.Leave(_pending.Values);
         _others.Dispose();
+        _direct?.Accepted = null;
     }
 
     protected override void OnReceive(object message)
@@ -84,6 +108,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
             case Release release:
                 OnReleaseFromAfar(release);
                 break;
+            case UnknownFrame unknown:
+                Damaged(unknown.Fault);
+                break;
             case AskAgain:
                 OnAskAgain();
                 break;
@@ -108,6 +135,9 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
                 break;
         }
     }
+
+    private PostConnection? ConnectTo(IActorRef other) =>
+        _direct is not null && other.Path.Name == NameWithConnections ? new PostConnection(_direct, other, Self, _logger) : null;
 
     private void Post(List<CounterOperation> operations)
     {
@@ -298,20 +328,23 @@ internal sealed class CounterPostActor : UntypedActor, IWithTimers
         }
     }
 
-    private void Damaged(InvalidDataException damaged)
+    private void Damaged(InvalidDataException damaged) => Damaged(damaged.Message);
+
+    private void Damaged(string fault)
     {
         if (_damaged.Enter(out var more))
         {
-            CounterLog.DamagedMessage(_logger, Sender.Path.Address.ToString(), damaged.Message, more);
+            CounterLog.DamagedMessage(_logger, Sender.Path.Address.ToString(), fault, more);
         }
     }
 
     private void OnRelease(CounterProtocol.Release release)
     {
-        if (!_node.TryTellHere(release.Key, release)
-            && _others.PostOf(CounterPartition.Of(release.Key, _node.Settings.Shards)) is { } post)
+        if (!_node.TryTellHere(release.Key, release))
         {
-            post.Tell(new Release(CounterWire.Write(release.Key, release.Mail, release.Window)), Self);
+            _others.Tell(
+                CounterPartition.Of(release.Key, _node.Settings.Shards),
+                new Release(CounterWire.Write(release.Key, release.Mail, release.Window)));
         }
     }
 

@@ -38,6 +38,9 @@ internal static class CounterPostProtocol
     /// <summary>The answer to <see cref="FindOwner"/>.</summary>
     public sealed record OwnerFound(bool IsInMemory) : ICounterMessage;
 
+    /// <summary>Another node has sent what no message is. Local.</summary>
+    public sealed record UnknownFrame(string Fault) : INoSerializationVerificationNeeded;
+
     /// <summary>For an operator: the post of this node answers with <see cref="AddsCounted"/>. Local.</summary>
     public sealed class CountWaitingAdds : INoSerializationVerificationNeeded
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Microsoft.Extensions.Logging;
+using Policyd.Actors.Network;
 
 namespace Policyd.Actors.Counters;
 
@@ -29,7 +30,9 @@ internal static class CounterShards
             new Partitions(node.Settings.Shards),
             sharding.DefaultShardAllocationStrategy(settings),
             CounterProtocol.HandOver.Instance).ConfigureAwait(false);
-        node.Post = system.ActorOf(CounterPostActor.Props(node, region, logger), "counter-post");
+        var transport = system.Settings.Setup.Get<NodeTransportSetup>();
+        var direct = transport.HasValue ? transport.Value.Direct : null;
+        node.Post = system.ActorOf(CounterPostActor.Props(node, region, logger, direct), CounterPostActor.NameOf(direct));
     }
 
     /// <summary>A partition is a shard with one entity.</summary>

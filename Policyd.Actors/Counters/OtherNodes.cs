@@ -20,6 +20,7 @@ internal sealed class OtherNodes : IDisposable
     private readonly IActorContext _context;
     private readonly IActorRef _post;
     private readonly IScheduler _scheduler;
+    private readonly Func<IActorRef, PostConnection?> _connect;
     private readonly Timer _next;
     private readonly Dictionary<int, Place> _places = [];
     private readonly List<OtherNode> _nodes = [];
@@ -29,14 +30,20 @@ internal sealed class OtherNodes : IDisposable
     /// <param name="node">This node.</param>
     /// <param name="region">The partitions, wherever they are.</param>
     /// <param name="context">The post.</param>
-    public OtherNodes(CounterNode node, IActorRef region, IActorContext context)
+    /// <param name="connect">Connects this node directly to a post, if that takes such connections.</param>
+    public OtherNodes(CounterNode node, IActorRef region, IActorContext context, Func<IActorRef, PostConnection?> connect)
     {
+        _connect = connect;
         (_node, _region, _context, _post, _scheduler) = (node, region, context, context.Self, context.System.Scheduler);
         _next = new Timer(
             static post => ((IActorRef)post!).Tell(SendPaced.Instance, ActorRefs.NoSender), _post, Timeout.Infinite, Timeout.Infinite);
     }
 
-    public void Dispose() => _next.Dispose();
+    public void Dispose()
+    {
+        _next.Dispose();
+        _nodes.ForEach(static one => one.Dispose());
+    }
 
     /// <summary>Puts an operation into the next message to its partition's node; one whose node is not known waits until it is.</summary>
     /// <returns>Whether <see cref="SendGathered"/> is to be called now, behind what waits in the mailbox.</returns>
@@ -89,8 +96,8 @@ internal sealed class OtherNodes : IDisposable
     /// <summary>Sends all that has gathered: an answer was lost, or is late.</summary>
     public void SendAll() => _nodes.ForEach(Send);
 
-    /// <summary>The post of the partition's node; null when it is not known, and is asked for.</summary>
-    public IActorRef? PostOf(int partition) => Of(partition)?.Post;
+    /// <summary>Sends a message to the partition's node now; not when it is not known, and is asked for.</summary>
+    public void Tell(int partition, ICounterMessage message) => Of(partition)?.Tell(message, _post);
 
     /// <summary>The partition is on the node of this post; null: on none that is known.</summary>
     /// <returns>False when nobody has asked for it.</returns>
@@ -120,7 +127,7 @@ internal sealed class OtherNodes : IDisposable
     /// <summary>A node has ended. Its partitions are asked for at once: what it was asked will not be answered.</summary>
     public void OnGone(IActorRef post)
     {
-        _nodes.RemoveAll(one => post.Equals(one.Post));
+        RemoveAll(one => post.Equals(one.Post));
         foreach (var partition in _places.Keys)
         {
             Forget(partition, post);
@@ -177,7 +184,7 @@ internal sealed class OtherNodes : IDisposable
         (other.IsAsked, other.NextAsks, other.IsPaced) = (other.NextAsks, false, false);
         if (other.Next.Count > 0)
         {
-            other.Post.Tell(new CounterPostProtocol.Ask(other.Next.Take()), _post);
+            other.Tell(new CounterPostProtocol.Ask(other.Next.Take()), _post);
         }
     }
 
@@ -189,11 +196,20 @@ internal sealed class OtherNodes : IDisposable
         }
 
         // A node has another post in each of its lives.
-        _nodes.RemoveAll(one => one.Next.Count == 0 && _places.Values.All(place => place.Node != one));
-        var other = new OtherNode(post);
+        RemoveAll(one => one.Next.Count == 0 && _places.Values.All(place => place.Node != one));
+        var other = new OtherNode(post, _connect(post));
         _nodes.Add(other);
         _context.Watch(post);
         return other;
+    }
+
+    private void RemoveAll(Predicate<OtherNode> isGone)
+    {
+        foreach (var one in _nodes.FindAll(isGone))
+        {
+            one.Dispose();
+            _nodes.Remove(one);
+        }
     }
 
     private OtherNode? Of(int partition)
@@ -236,7 +252,7 @@ internal sealed class OtherNodes : IDisposable
         public int Searches { get; set; }
     }
 
-    private sealed class OtherNode(IActorRef post)
+    private sealed class OtherNode(IActorRef post, PostConnection? direct) : IDisposable
     {
         private MessagePace _pace = new(Stopwatch.GetTimestamp());
 
@@ -254,6 +270,16 @@ internal sealed class OtherNodes : IDisposable
         public bool IsPaced { get; set; }
 
         public bool MaySend(long now) => _pace.TrySend(now);
+
+        public void Tell(ICounterMessage message, IActorRef sender)
+        {
+            if (direct is null || !direct.TrySend(message))
+            {
+                post.Tell(message, sender);
+            }
+        }
+
+        public void Dispose() => direct?.Dispose();
     }
 }
 

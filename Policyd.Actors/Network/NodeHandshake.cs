@@ -6,20 +6,30 @@ using Policyd.Engine.Clustering;
 
 namespace Policyd.Actors.Network;
 
+/// <summary>What a connection between two nodes is for: the last byte of its preface.</summary>
+internal enum NodeUse : byte
+{
+    /// <summary>Akka's messages.</summary>
+    Akka = 1,
+
+    /// <summary>Those of the counters: see <see cref="DirectConnections"/>.</summary>
+    Counters = 2,
+}
+
 /// <summary>
-/// What happens on a connection between two nodes before Akka speaks: TLS, in which each side checks the other, then a preface of each
+/// What happens on a connection between two nodes before its use begins: TLS, in which each side checks the other, then a preface of each
 /// side. The preface tells a peer that speaks something else. It also makes the side that dials wait until the other has checked its
 /// certificate: with TLS 1.3 its own handshake is complete before that.
 /// </summary>
 internal static class NodeHandshake
 {
     private const byte TlsRecord = 0x16;
-    private static readonly byte[] s_preface = "POLICYD\u0001"u8.ToArray();
 
     /// <summary>For the side that was dialled.</summary>
-    /// <returns>The stream; null when the peer closes without a word, as a port check does.</returns>
+    /// <returns>The stream and its use; null when the peer closes without a word, as a port check does.</returns>
     /// <exception cref="NodeRefusedException">The peer is none of this cluster.</exception>
-    public static async Task<Stream?> AcceptAsync(Socket socket, NodeIdentitySource? source, TimeProvider clock, CancellationToken ct)
+    public static async Task<(Stream Stream, NodeUse Use)?> AcceptAsync(
+        Socket socket, NodeIdentitySource? source, TimeProvider clock, CancellationToken ct)
     {
         var first = new byte[1];
         if (await socket.ReceiveAsync(first, SocketFlags.Peek, ct).ConfigureAwait(false) == 0)
@@ -44,15 +54,15 @@ internal static class NodeHandshake
             await peer.RunAsync(secure.AuthenticateAsServerAsync(peer.ServerOptions, ct)).ConfigureAwait(false);
         }
 
-        await ExpectPrefaceAsync(stream, ct).ConfigureAwait(false);
-        await stream.WriteAsync(s_preface, ct).ConfigureAwait(false);
-        return stream;
+        var use = await ReadPrefaceAsync(stream, ct).ConfigureAwait(false);
+        await stream.WriteAsync(Preface(use), ct).ConfigureAwait(false);
+        return (stream, use);
     }
 
     /// <summary>For the side that dials.</summary>
     /// <exception cref="NodeRefusedException">The peer is none of this cluster, or considers this node none.</exception>
     public static async Task<Stream> DialAsync(
-        Socket socket, string host, NodeIdentitySource? source, TimeProvider clock, CancellationToken ct)
+        Socket socket, string host, NodeUse use, NodeIdentitySource? source, TimeProvider clock, CancellationToken ct)
     {
         Stream stream = new NetworkStream(socket, ownsSocket: true);
         if (source is not null)
@@ -63,17 +73,18 @@ internal static class NodeHandshake
             await peer.RunAsync(secure.AuthenticateAsClientAsync(peer.ClientOptions(host), ct)).ConfigureAwait(false);
         }
 
-        await stream.WriteAsync(s_preface, ct).ConfigureAwait(false);
-        await ExpectPrefaceAsync(stream, ct).ConfigureAwait(false);
-        return stream;
+        await stream.WriteAsync(Preface(use), ct).ConfigureAwait(false);
+        return await ReadPrefaceAsync(stream, ct).ConfigureAwait(false) == use ? stream : throw Foreign();
     }
 
     private static NodeIdentity Identity(NodeIdentitySource source) =>
         source.Read() ?? throw new NodeRefusedException("this node's own certificate, key or ca_file cannot be used");
 
-    private static async Task ExpectPrefaceAsync(Stream stream, CancellationToken ct)
+    private static byte[] Preface(NodeUse use) => [.. "POLICYD"u8, (byte)use];
+
+    private static async Task<NodeUse> ReadPrefaceAsync(Stream stream, CancellationToken ct)
     {
-        var received = new byte[s_preface.Length];
+        var received = new byte[8];
         try
         {
             await stream.ReadExactlyAsync(received, ct).ConfigureAwait(false);
@@ -83,11 +94,11 @@ internal static class NodeHandshake
             throw new NodeRefusedException("it refused this node; its log has the reason", e);
         }
 
-        if (!received.AsSpan().SequenceEqual(s_preface))
-        {
-            throw new NodeRefusedException("it is no node of policyd, or one of another version");
-        }
+        var use = (NodeUse)received[^1];
+        return Enum.IsDefined(use) && received.AsSpan().SequenceEqual(Preface(use)) ? use : throw Foreign();
     }
+
+    private static NodeRefusedException Foreign() => new("it is no node of policyd, or one of another version");
 
     /// <summary>One handshake of TLS: the identity that it is made with, and what was wrong with the peer.</summary>
     private sealed class PeerCheck(NodeIdentity identity, bool isServer, TimeProvider clock)

@@ -19,6 +19,7 @@ namespace Policyd.Actors.Network;
 /// here. It ends its actor system when a handshake fails that this node has begun, so that one peer's expired certificate, or a peer that
 /// stops at the wrong moment, would end healthy nodes. It keeps the certificate of its start, knows no authorities but the system's
 /// unless it is programmed, and ends at TLS 1.2. Here a handshake that fails costs that connection and nothing else.
+/// <see cref="DirectConnections"/> have the same port and handshake.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Akka ends a transport by Shutdown, while handshakes may still be under way.")]
 internal sealed class NodeTransport : Transport
@@ -28,12 +29,16 @@ internal sealed class NodeTransport : Transport
 
     private const int MostHandshakes = 256;
 
+    // Akka's connections have heartbeats instead.
+    private static readonly TimeSpan s_silence = TimeSpan.FromSeconds(3);
+
     private readonly NodeIdentitySource? _identity;
+    private readonly DirectConnections _direct;
     private readonly ILogger _logger;
     private readonly NodeAddress _advertised;
     private readonly IPEndPoint _listen;
     private readonly TimeSpan _timeout;
-    private readonly ConcurrentDictionary<NodeLink, byte> _links = new(ReferenceEqualityComparer.Instance as IEqualityComparer<NodeLink>);
+    private readonly ConcurrentDictionary<FramedStream, byte> _open = new();
     private readonly ConcurrentDictionary<Address, LogThrottle> _troubles = new();
     private readonly LogThrottle _refusals = new(TimeProvider.System);
     private readonly LogThrottle _notRenewed = new(TimeProvider.System);
@@ -47,8 +52,8 @@ internal sealed class NodeTransport : Transport
     {
         (System, Config) = (system, config);
         var setup = system.Settings.Setup.Get<NodeTransportSetup>();
-        _identity = setup.HasValue
-            ? setup.Value.Identity
+        (_identity, _direct) = setup.HasValue
+            ? (setup.Value.Identity, setup.Value.Direct)
             : throw new ConfigurationException($"{Path} belongs to policyd {{ cluster {{ }} }}");
         _logger = system.Settings.Setup.Get<LoggerFactorySetup>().Value.LoggerFactory.CreateLogger("Policyd.Server");
         _listen = new IPEndPoint(IPAddress.Parse(config.GetString("hostname")), config.GetInt("port"));
@@ -85,6 +90,7 @@ internal sealed class NodeTransport : Transport
         }
 
         _local = new Address(SchemeIdentifier, System.Name, _advertised.HostInAddress, _advertised.Port);
+        _direct.ServedBy(node => ConnectAsync(node, NodeUse.Counters));
         var promise = new TaskCompletionSource<IAssociationEventListener>(TaskCreationOptions.RunContinuationsAsynchronously);
         _ = AcceptAsync(_listener, promise.Task);
         return await Task.FromResult((_local, promise)).ConfigureAwait(false);
@@ -94,24 +100,14 @@ internal sealed class NodeTransport : Transport
 
     public override async Task<AssociationHandle> Associate(Address remoteAddress)
     {
-        var node = $"{remoteAddress.Host}:{remoteAddress.Port}";
-        var trouble = _troubles.GetOrAdd(remoteAddress, static _ => new LogThrottle(TimeProvider.System));
         try
         {
-            var link = await DialAsync(remoteAddress).ConfigureAwait(false);
-            if (trouble.Leave(out var after, out _))
-            {
-                NodeTransportLog.Connected(_logger, node, after.TotalSeconds);
-            }
-
-            return link;
+            return new NodeLink(_local!, remoteAddress, await ConnectAsync(remoteAddress, NodeUse.Akka).ConfigureAwait(false));
         }
-        catch (Exception e) when (ReasonOf(e) is { } reason)
+        catch (NodeRefusedException e)
         {
-            Tell(trouble, leftOut => NodeTransportLog.NotConnected(_logger, node, reason, leftOut));
-
             // Without the cause: Akka would write its stack trace into the log.
-            throw new InvalidAssociationException(reason);
+            throw new InvalidAssociationException(e.Message);
         }
     }
 
@@ -119,15 +115,37 @@ internal sealed class NodeTransport : Transport
     {
         await _end.CancelAsync().ConfigureAwait(false);
         _listener?.Dispose();
-        foreach (var link in _links.Keys)
+        foreach (var connection in _open.Keys)
         {
-            link.Dispose();
+            connection.Dispose();
         }
 
         return true;
     }
 
-    private async Task<AssociationHandle> DialAsync(Address remote)
+    /// <exception cref="NodeRefusedException">There is no connection; the log has told the reason.</exception>
+    private async Task<FramedStream> ConnectAsync(Address remote, NodeUse use)
+    {
+        var node = $"{remote.Host}:{remote.Port}";
+        var trouble = _troubles.GetOrAdd(remote, static _ => new LogThrottle(TimeProvider.System));
+        try
+        {
+            var connection = await DialAsync(remote, use).ConfigureAwait(false);
+            if (trouble.Leave(out var after, out _))
+            {
+                NodeTransportLog.Connected(_logger, node, after.TotalSeconds);
+            }
+
+            return connection;
+        }
+        catch (Exception e) when (ReasonOf(e) is { } reason)
+        {
+            Tell(trouble, leftOut => NodeTransportLog.NotConnected(_logger, node, reason, leftOut));
+            throw new NodeRefusedException(reason, e);
+        }
+    }
+
+    private async Task<FramedStream> DialAsync(Address remote, NodeUse use)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_end.Token);
         timeout.CancelAfter(_timeout);
@@ -135,9 +153,9 @@ internal sealed class NodeTransport : Transport
         var socket = await PolicyEndpoint.Tcp(host, remote.Port!.Value).ConnectAsync(timeout.Token).ConfigureAwait(false);
         try
         {
-            var stream = await NodeHandshake.DialAsync(socket, host, _identity, TimeProvider.System, timeout.Token)
+            var stream = await NodeHandshake.DialAsync(socket, host, use, _identity, TimeProvider.System, timeout.Token)
                 .ConfigureAwait(false);
-            return Link(remote, socket, stream);
+            return Framed(socket, stream, use);
         }
         catch
         {
@@ -195,16 +213,28 @@ internal sealed class NodeTransport : Transport
         {
             socket.NoDelay = true;
             from = (IPEndPoint)socket.RemoteEndPoint!;
-            var stream = await NodeHandshake.AcceptAsync(socket, _identity, TimeProvider.System, timeout.Token).ConfigureAwait(false);
-            if (stream is null)
+            if (await NodeHandshake.AcceptAsync(socket, _identity, TimeProvider.System, timeout.Token).ConfigureAwait(false)
+                is not { } accepted)
             {
                 socket.Dispose();
                 return;
             }
 
+            var connection = Framed(socket, accepted.Stream, accepted.Use);
             var remote = new Address(
                 SchemeIdentifier, System.Name, new NodeAddress(from.Address.ToString(), from.Port).HostInAddress, from.Port);
-            listener.Notify(new InboundAssociation(Link(remote, socket, stream)));
+            if (accepted.Use == NodeUse.Akka)
+            {
+                listener.Notify(new InboundAssociation(new NodeLink(_local!, remote, connection)));
+            }
+            else if (_direct.Accepted is { } taken)
+            {
+                taken(connection, remote);
+            }
+            else
+            {
+                connection.Dispose();   // its node dials again
+            }
         }
         catch (Exception e)
         {
@@ -221,17 +251,22 @@ internal sealed class NodeTransport : Transport
         }
     }
 
-    private NodeLink Link(Address remote, Socket socket, Stream stream)
+    private FramedStream Framed(Socket socket, Stream stream, NodeUse use)
     {
-        var link = new NodeLink(_local!, remote, socket, stream, (int)MaximumPayloadBytes);
-        _links[link] = 0;
-        link.Closed = gone => _links.TryRemove(gone, out _);
-        if (_end.IsCancellationRequested)
+        if (use == NodeUse.Counters)
         {
-            link.Dispose();
+            SocketPatience.Bound(socket, s_silence);
         }
 
-        return link;
+        var connection = new FramedStream(socket, stream, (int)MaximumPayloadBytes);
+        _open[connection] = 0;
+        _ = connection.Ended.ContinueWith(_ => _open.TryRemove(KeyValuePair.Create(connection, (byte)0)), TaskScheduler.Default);
+        if (_end.IsCancellationRequested)
+        {
+            connection.Dispose();
+        }
+
+        return connection;
     }
 
     private static void Tell(LogThrottle throttle, Action<long> line)

@@ -23,6 +23,7 @@ public sealed class ClusterKillsSpecs(ITestOutputHelper output)
         await using var cluster = await ClusterUnderTest.Start(new ClusterSetup(3) { OnMariaDb = onMariaDb });
         await using var clients = new ClusterClients(cluster.Nodes, clients: 16, Senders, mails: int.MaxValue, seed);
         await clients.More(300);
+        await AskEachOtherDirectly(cluster);
         for (var kill = 0; kill < kills; kill++)
         {
             // Every second time the one that runs what runs once, the coordinator of the shards among it.
@@ -32,10 +33,23 @@ public sealed class ClusterKillsSpecs(ITestOutputHelper output)
             await victim.Start();
             await victim.IsMember();
             await clients.More(300);
+            await AskEachOtherDirectly(cluster);
         }
 
         await clients.EndAsync();
         await ClusterHistory.IsExact(
             output, $"{kills} kills of three nodes on {(onMariaDb ? "MariaDB" : "PostgreSQL")} (seed {seed})", cluster, clients);
+    }
+
+    // Each node has asked each other one by now: also the one that has come back, and the others that one.
+    private static async Task AskEachOtherDirectly(ClusterUnderTest cluster)
+    {
+        foreach (var node in cluster.Nodes)
+        {
+            foreach (var other in cluster.Nodes.Where(other => other != node))
+            {
+                await node.Process.Prints($"cluster: direct connection to node {other.Host}:", ClusterUnderTest.Timeout);
+            }
+        }
     }
 }

@@ -119,9 +119,9 @@ public sealed class NodeLinkSpecs : IDisposable
 
     private NodeLink Link(Socket socket)
     {
-        var link = new NodeLink(s_address, s_address, socket, new NetworkStream(socket, ownsSocket: true), MostBytes);
-        _open.Add(link);
-        return link;
+        var connection = new FramedStream(socket, new NetworkStream(socket, ownsSocket: true), MostBytes);
+        _open.Add(connection);
+        return new NodeLink(s_address, s_address, connection);
     }
 
     private sealed class Received : IHandleEventListener

@@ -1,7 +1,9 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 using Policyd.Actors.Counters;
+using Policyd.Actors.Network;
 using Policyd.Counting.Owners;
 using Policyd.Counting.Spool;
 using Policyd.Plugins.Counters;
@@ -336,6 +338,37 @@ public sealed class CounterPostSpecs : IAsyncLifetime
         _post.Tell(new FindOwner([99]), _other.Self);   // damaged: no answer
         Assert.False((await _post.Ask<OwnerFound>(new FindOwner(CounterWire.Write(Key)), Eventually.Timeout, Cancel)).IsInMemory);
         Assert.Empty(_other.All<OwnerFound>());
+    }
+
+    [Theory]
+    [InlineData("counter-post", 0)]
+    [InlineData("counter-post-direct", 1)]
+    public async Task Only_a_post_whose_name_says_that_it_takes_direct_connections_is_dialled(string name, int dialled)
+    {
+        var (dials, told) = (new ConcurrentQueue<Address>(), new ConcurrentQueue<object>());
+        var direct = new DirectConnections();
+        direct.ServedBy(node =>
+        {
+            dials.Enqueue(node);
+            throw new NodeRefusedException("it is away");
+        });
+        var other = _system.ActorOf(Props.Create(() => new RecordingActor(told)), name);
+        var post = _system.ActorOf(CounterPostActor.Props(_node, _region.Self, _lines.CreateLogger("post"), direct));
+        post.Tell(new ReadOperation(Key, Month), ActorRefs.NoSender);
+        post.Tell(new PartitionHere(Partition), other);
+        await Eventually.Holds("the question, which goes through Akka meanwhile", () => told.Any(static one => one is Ask));
+        await Eventually.Holds("the dial", () => dials.Count >= dialled);
+        Assert.Equal(dialled > 0, !dials.IsEmpty);
+    }
+
+    [Fact]
+    public async Task Frame_that_is_no_message_is_told_once_with_its_sender()
+    {
+        _post.Tell(new UnknownFrame("a message of the kind 9, which this version does not know"), _other.Self);
+        _post.Tell(new UnknownFrame("a message without a kind"), _other.Self);
+        await Eventually.Holds("the line", () => _lines.Containing("a message of the kind 9").Any());
+        await _post.Ask<AddsCounted>(CountWaitingAdds.Instance, Eventually.Timeout, Cancel);
+        Assert.Empty(_lines.Containing("a message without a kind"));
     }
 
     /// <summary>A post that writes adds to the disk almost at once.</summary>
