@@ -33,7 +33,7 @@ public sealed class SocketPollSpecs
     public async Task A_reader_that_is_blocked_holds_no_other(string which)
     {
         using var poll = Poll(which);
-        using var release = new ManualResetEventSlim();
+        var release = new TaskCompletionSource();
         using var first = await Pair.ConnectAsync();
         using var second = await Pair.ConnectAsync();
         var blocked = new Reader(poll, first.Server, release);
@@ -49,7 +49,7 @@ public sealed class SocketPollSpecs
         }
 
         Assert.Equal("", blocked.Text);
-        release.Set();
+        release.SetResult();
         await Eventually.Holds("the first reader to read", () => blocked.Text == "x");
     }
 
@@ -104,8 +104,9 @@ public sealed class SocketPollSpecs
     private static SocketPoll Poll(string which) =>
         which == "epoll" && OperatingSystem.IsLinux() ? new EpollThreads(2) : new ZeroByteReads();
 
-    // Reads all there is whenever it is told, as the stage of a connection does.
-    private sealed class Reader(SocketPoll poll, Socket socket, ManualResetEventSlim? release = null) : IReadable
+    // Reads all there is whenever it is told, as the stage of a connection does. It is also told of the sockets' end, after the test: so what
+    // it waits for is nothing that the test disposes.
+    private sealed class Reader(SocketPoll poll, Socket socket, TaskCompletionSource? release = null) : IReadable
     {
         private readonly Lock _lock = new();
         private readonly byte[] _buffer = new byte[16];
@@ -120,7 +121,7 @@ public sealed class SocketPollSpecs
         public void OnReadable(bool hasEnded)
         {
             IsCalled = true;
-            release?.Wait();
+            release?.Task.Wait();
             lock (_lock)
             {
                 while (!HasEnded && Read())
