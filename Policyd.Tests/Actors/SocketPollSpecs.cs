@@ -104,8 +104,8 @@ public sealed class SocketPollSpecs
     private static SocketPoll Poll(string which) =>
         which == "epoll" && OperatingSystem.IsLinux() ? new EpollThreads(2) : new ZeroByteReads();
 
-    // Reads all there is whenever it is told, as the stage of a connection does. It is also told of the sockets' end, after the test: so what
-    // it waits for is nothing that the test disposes.
+    // Reads all there is whenever it is told, as the stage of a connection does. It is also told of the sockets' end, after the test: so
+    // what it waits for is nothing that the test disposes.
     private sealed class Reader(SocketPoll poll, Socket socket, TaskCompletionSource? release = null) : IReadable
     {
         private readonly Lock _lock = new();
