@@ -248,7 +248,6 @@ internal sealed class FramedStream : IDisposable
 internal interface IFrameListener
 {
     /// <summary>A frame; its bytes are the listener's until it returns.</summary>
-    /// <exception cref="InvalidDataException">No such frame is expected: the connection ends.</exception>
     void OnFrame(ReadOnlySpan<byte> frame);
 
     /// <summary>The connection has ended, and not by this side.</summary>

@@ -141,18 +141,8 @@ public sealed class NodeTlsSpecs : IDisposable
         Assert.Equal(second, await ShownBy(a));
     }
 
-    private ClusterTlsOptions Tls((string Certificate, string Key) pair)
-    {
-        var number = _files++;
-        Assert.True(NamePattern.TryParse("mx*.example.org", out var pattern, out _));
-        return new ClusterTlsOptions
-        {
-            Certificate = _folder.Write($"{number}.pem", pair.Certificate),
-            Key = _folder.Write($"{number}.key", pair.Key),
-            CaFile = _folder.Write("ca.pem", _authority.Pem),
-            Names = [pattern!],
-        };
-    }
+    private ClusterTlsOptions Tls((string Certificate, string Key) pair) =>
+        NodeUnderTest.Tls(_folder, $"{_files++}", pair, _authority);
 
     // A client without a certificate sees the node's, and is refused then.
     private static async Task<string> ShownBy(NodeUnderTest node)

@@ -63,6 +63,20 @@ internal sealed class NodeUnderTest : IAsyncDisposable
         return node;
     }
 
+    /// <summary>The options of a node with a certificate; its files go into a folder. Peers are called mx*.example.org.</summary>
+    public static ClusterTlsOptions Tls(
+        TemporaryFolder folder, string name, (string Certificate, string Key) pair, TestAuthority trusted)
+    {
+        Assert.True(NamePattern.TryParse("mx*.example.org", out var pattern, out _));
+        return new ClusterTlsOptions
+        {
+            Certificate = folder.Write($"{name}.pem", pair.Certificate),
+            Key = folder.Write($"{name}.key", pair.Key),
+            CaFile = folder.Write("ca.pem", trusted.Pem),
+            Names = [pattern!],
+        };
+    }
+
     public Task HasMembersAsync(int members) =>
         Eventually.Settles(() => $"{members} members on {Address}; its log:\n{Text}", () => Task.FromResult(Up == members));
 

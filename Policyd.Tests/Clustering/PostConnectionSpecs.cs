@@ -179,18 +179,8 @@ public sealed class PostConnectionSpecs : IDisposable
         node.System.ActorOf(Props.Create(() => new Keeping(_answers))),
         node.Log.CreateLogger("post"));
 
-    private ClusterTlsOptions Tls(string name, TestAuthority? issuer = null)
-    {
-        var (certificate, key) = (issuer ?? _authority).Issue([$"{name}.example.org"]);
-        Assert.True(NamePattern.TryParse("mx*.example.org", out var pattern, out _));
-        return new ClusterTlsOptions
-        {
-            Certificate = _folder.Write($"{name}.pem", certificate),
-            Key = _folder.Write($"{name}.key", key),
-            CaFile = _folder.Write("ca.pem", _authority.Pem),
-            Names = [pattern!],
-        };
-    }
+    private ClusterTlsOptions Tls(string name, TestAuthority? issuer = null) =>
+        NodeUnderTest.Tls(_folder, name, (issuer ?? _authority).Issue([$"{name}.example.org"]), _authority);
 
     private sealed class Answering(ConcurrentQueue<object> asked) : UntypedActor
     {
